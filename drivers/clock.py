@@ -1,0 +1,115 @@
+"""The time of a run: real, scaled or virtual, behind one small class.
+
+``Clock`` is handed to everything that needs time; nothing else asks the operating system. Durations are those of the
+experiment: at ``speed`` 60, ``sleep(60)`` waits one real second. Time-outs on wires are real seconds and use
+``asyncio.timeout``; in virtual time (``drivers.transport.virtual``) the event loop's own time is virtual, so they are too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class VirtualTime(Protocol):
+    """What an event loop with virtual time offers its clock."""
+
+    def now_ns(self) -> int:
+        """Virtual nanoseconds since the loop was made."""
+
+    def add_gate(self, may_jump: Callable[[], bool]) -> None:
+        """Time jumps only while every gate says yes."""
+
+    @property
+    def holds(self) -> int:
+        """How many waiters need the real world to go on first."""
+
+    @holds.setter
+    def holds(self, value: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """One instant: monotonic for durations, UTC for labels, both in ns."""
+
+    mono_ns: int
+    utc_ns: int
+
+
+class Clock:
+    """Monotonic and UTC time of a run.
+
+    ``speed``: experiment seconds per real second (1 in virtual time). ``epoch_utc_ns``: UTC of the first instant; None =
+    the computer's. At speed 1 UTC is the computer's own; scaled and virtual runs count on from the epoch.
+    """
+
+    def __init__(self, speed: float = 1.0, epoch_utc_ns: int | None = None, virtual: VirtualTime | None = None) -> None:
+        if speed <= 0:
+            raise ValueError(f"speed must be positive, not {speed}")
+        self.speed = 1.0 if virtual else speed
+        self.virtual = virtual
+        self._real_origin_ns = time.monotonic_ns()
+        self._epoch_utc_ns = epoch_utc_ns if epoch_utc_ns is not None else time.time_ns()
+        self._counts_from_epoch = virtual is not None or speed != 1.0 or epoch_utc_ns is not None
+        self._origin_ns = self.mono_ns()
+
+    def mono_ns(self) -> int:
+        """Nanoseconds of the run's monotonic clock (at speed 1 the computer's own)."""
+        if self.virtual:
+            return self.virtual.now_ns()
+        now = time.monotonic_ns()
+        if self.speed == 1.0:
+            return now
+        return self._real_origin_ns + int((now - self._real_origin_ns) * self.speed)
+
+    def utc_ns(self) -> int:
+        """UTC nanoseconds since 1970."""
+        return self.utc_of(self.mono_ns()) if self._counts_from_epoch else time.time_ns()
+
+    def utc_of(self, mono_ns: int) -> int:
+        """UTC of an instant of the monotonic clock, by today's map."""
+        if self._counts_from_epoch:
+            return self._epoch_utc_ns + mono_ns - self._origin_ns
+        return time.time_ns() + mono_ns - time.monotonic_ns()
+
+    def stamp(self) -> Stamp:
+        """Now, on both clocks."""
+        mono_ns = self.mono_ns()
+        return Stamp(mono_ns, self.utc_of(mono_ns) if self._counts_from_epoch else time.time_ns())
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait so many seconds of the experiment."""
+        await asyncio.sleep(max(0.0, delay_s) / self.speed)
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        """Wait for an instant of the monotonic clock; returns at once when it is past."""
+        await self.sleep((mono_ns - self.mono_ns()) / 1e9)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Virtual time stands still inside (somebody waits for a disk or a thread); nothing otherwise."""
+        if self.virtual is None:
+            yield
+            return
+        self.virtual.holds += 1
+        try:
+            yield
+        finally:
+            self.virtual.holds -= 1
+
+    def add_gate(self, may_jump: Callable[[], bool]) -> None:
+        """Virtual time jumps only while ``may_jump()``; nothing otherwise."""
+        if self.virtual is not None:
+            self.virtual.add_gate(may_jump)
+
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Run blocking work beside the loop; in virtual time inline, so that the order of events is the same each time."""
+        if self.virtual is not None:
+            return function(*args)
+        return await asyncio.to_thread(function, *args)

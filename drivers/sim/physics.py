@@ -1,0 +1,85 @@
+"""What every emulator may ask of the digital twin: one cell in one magnet, driven and looked at from both sides.
+
+All times are seconds of the twin (``t_s``), zero when it was made, and never go backwards between calls: an emulator
+passes ``(clock.mono_ns() - origin) / 1e9``. Positive current is oxidation at the electrode named *working*. Everything
+is deterministic under the twin's seed, and independent of how often ``measure`` is called in between (measurement noise
+is drawn from the instant and the seed, not from a running stream).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the leads show at one instant; ``output_on`` False = open circuit (current exactly 0)."""
+
+    t_s: float
+    voltage_V: float
+    current_A: float
+    output_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One acquisition as the spectrometer does it, for the twin to answer with a FID.
+
+    ``t_start_s`` to ``t_end_s``: the whole time it lasts (dummies included). ``carrier_MHz``: transmitter frequency.
+    ``tip_deg``: nominal tip angle; ``pulse_s``: pulse length; ``dead_s``: delay before the first point.
+    """
+
+    nucleus: str
+    t_start_s: float
+    t_end_s: float
+    scans: int
+    dummies: int
+    recycle_s: float
+    points: int
+    spectral_width_Hz: float
+    carrier_MHz: float
+    pulse_s: float = 8e-6
+    tip_deg: float = 90.0
+    dead_s: float = 10e-6
+
+
+class Physics(Protocol):
+    """The twin: electrochemistry on one side, nuclei on the other."""
+
+    t0_mono_ns: int
+    """The clock's ``mono_ns`` at which the twin's time is zero."""
+
+    def open_circuit(self, t_s: float) -> None:
+        """Disconnect the cell from ``t_s`` on."""
+
+    def drive_current(self, t_s: float, current_A: float) -> None:
+        """Constant current from ``t_s`` on."""
+
+    def drive_voltage(self, t_s: float, voltage_V: float) -> None:
+        """Constant voltage from ``t_s`` on."""
+
+    def measure(self, t_s: float) -> Measured:
+        """Advance to ``t_s`` and read the leads, noise included."""
+
+    def impedance(self, t_s: float, frequency_Hz: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """complex128 (f,): impedance of the cell at ``t_s``, in ohm."""
+
+    def larmor_MHz(self, nucleus: str) -> float:
+        """Frequency of 0 ppm of a nucleus in this magnet."""
+
+    def acquire(self, scan: Scan) -> NDArray[np.complex128]:
+        """complex128 (points,): the summed FID in ADC counts (not rounded), physical sense of rotation (positive = above carrier)."""
+
+    def charge_C(self) -> float:
+        """Net charge passed so far, oxidation at working positive: the truth that tests compare with."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data (JSON) from which ``restore`` goes on exactly."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot."""

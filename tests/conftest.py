@@ -1,0 +1,44 @@
+"""Fixtures and the two marks that may skip a test: real data and missing system tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+APT = {"mosquitto": "mosquitto", "h5dump": "hdf5-tools", "chromium": "chromium", "unshare": "util-linux", "gcc": "gcc"}
+
+
+def real_data_folder() -> Path | None:
+    """The recorded instrument files: OPERANDO_REAL_DATA, else ``shared/data/real`` beside the checkout."""
+    named = os.environ.get("OPERANDO_REAL_DATA")
+    folder = Path(named) if named else REPOSITORY.parent / "shared" / "data" / "real"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture
+def real_data() -> Path:
+    folder = real_data_folder()
+    if folder is None:
+        pytest.skip("no recorded instrument files: set OPERANDO_REAL_DATA")
+    return folder
+
+
+@pytest.fixture
+def repository() -> Path:
+    return REPOSITORY
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("posix_only") and sys.platform == "win32":
+        pytest.skip("needs POSIX")
+    if item.get_closest_marker("real_data") and real_data_folder() is None:
+        pytest.skip("no recorded instrument files: set OPERANDO_REAL_DATA")
+    for mark in item.iter_markers("needs"):
+        missing = [tool for tool in mark.args if shutil.which(tool) is None]
+        if missing:
+            pytest.skip(f"missing tools; apt-get install {' '.join(APT.get(tool, tool) for tool in missing)}")
