@@ -37,7 +37,9 @@ from typing import Any
 JOURNAL_VERSION = 1
 
 KINDS: dict[str, frozenset[str]] = {
-    "run.started": frozenset({"name", "run_id", "experiment", "rig", "cell", "plan", "versions", "seed", "speed", "simulated", "origin_mono_ns"}),
+    "run.started": frozenset(
+        {"name", "run_id", "experiment", "rig", "cell", "plan", "versions", "seed", "speed", "simulated", "origin_mono_ns"}
+    ),
     "run.state": frozenset({"from", "to", "why"}),
     "run.ended": frozenset({"state", "outcome", "reason", "complete", "exit_code"}),
     "step.started": frozenset({"key", "index", "cycle", "text", "mode"}),
