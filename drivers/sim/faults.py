@@ -57,7 +57,7 @@ class Fault:
         return self.start_s + SPIKE_S if self.name == "voltage_spike" else math.inf
 
     def active(self, t_s: float) -> bool:
-        """Is it there at ``t_s``?"""
+        """True while it is there."""
         return self.start_s <= t_s < self.until_s
 
 
@@ -76,7 +76,7 @@ class Faults:
         return (fault for fault in self.listed if fault.name == name and fault.active(t_s))
 
     def any(self, name: str, t_s: float) -> bool:
-        """Is there one of this name at ``t_s``?"""
+        """True while one of this name is there."""
         return any(True for _ in self.active(name, t_s))
 
     def next_edge_s(self, t_s: float) -> float:
