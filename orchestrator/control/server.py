@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from orchestrator.control.heartbeat import decode, encode
 from orchestrator.control.messages import VERBS, Answer, Command
@@ -28,7 +28,7 @@ class ControlServer:
         self._given: dict[str, Answer] = {}
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> ControlServer:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._line, "127.0.0.1", 0, limit=LONGEST_LINE)
         self._publish(self._server.sockets[0].getsockname()[1])
         return self
