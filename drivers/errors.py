@@ -1,14 +1,14 @@
 """What can go wrong with an instrument, as one tree.
 
-    InstrumentError                which instrument, what was sent, what came back, what was done, what to do
-    ├── NotReachable               nothing answers at the address (no port, refused, silent)
-    ├── WrongInstrument            something answers, but it is not the instrument the rig names
-    ├── Rejected                   the instrument refused: certainly nothing moved
-    ├── OutcomeUnknown             sent, but not confirmed: it may or may not have happened
-    ├── BadReply                   bytes came back that the protocol does not allow
-    ├── DeviceFault                the instrument reports a fault of its own
-    ├── NotSupported               this instrument cannot do what was asked
-    └── Exhausted                  a recording has nothing more to give
+InstrumentError                which instrument, what was sent, what came back, what was done, what to do
+├── NotReachable               nothing answers at the address (no port, refused, silent)
+├── WrongInstrument            something answers, but it is not the instrument the rig names
+├── Rejected                   the instrument refused: certainly nothing moved
+├── OutcomeUnknown             sent, but not confirmed: it may or may not have happened
+├── BadReply                   bytes came back that the protocol does not allow
+├── DeviceFault                the instrument reports a fault of its own
+├── NotSupported               this instrument cannot do what was asked
+└── Exhausted                  a recording has nothing more to give
 """
 
 from __future__ import annotations

@@ -1,0 +1,111 @@
+"""What the sampling task tells the guard each second, and the rig's end of that line.
+
+The line is a loopback socket that only the two processes know; one JSON object a line, both ways. Its end of file is a
+message too: the rig is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+StandingOrder = Literal["open circuit", "let the device finish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The rig lives; this is what it last saw, and what the guard shall do if the next one does not come.
+
+    ``last_sample_age_s``: real seconds since the newest sample (None: none expected, no step runs). ``finish_within_s``:
+    with ``let the device finish``, real seconds from now after which the cell must be at open circuit.
+    """
+
+    pid: int
+    started: float
+    cell: Literal["on", "off", "unknown"]
+    order: StandingOrder
+    last_sample_age_s: float | None = None
+    finish_within_s: float | None = None
+
+
+class GuardLink(Protocol):
+    """The rig's end of the line to its guard."""
+
+    @property
+    def alive(self) -> bool:
+        """The guard has said that it watches, and its end is open."""
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Send one heartbeat; never blocks and never raises: a guard that is gone shows in ``lost``."""
+
+    async def lost(self) -> str:
+        """Return, with the reason, when the guard is gone."""
+
+    async def stand_down(self) -> None:
+        """The cell is safe and the run over: the guard may end without acting."""
+
+
+class SocketGuardLink:
+    """``GuardLink`` over the loopback socket that the guard process has opened."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int) -> None:
+        self.pid = pid
+        self._reader = reader
+        self._writer = writer
+        self._why: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """The guard's end is open."""
+        return self._why is None
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Queue one line; a guard that does not read is dropped rather than waited for."""
+        if self._why is not None:
+            return
+        if self._writer.transport.get_write_buffer_size() > 65536:
+            self._why = "the guard no longer reads"
+            self._writer.transport.abort()
+            return
+        self._writer.write(encode({"beat": asdict(heartbeat)}))
+
+    async def lost(self) -> str:
+        """Return when the guard's end closes."""
+        try:
+            while await self._reader.readline():
+                pass
+            why = "the guard has ended"
+        except ConnectionError as error:
+            why = f"the line to the guard broke: {error}"
+        self._why = self._why or why
+        return self._why
+
+    async def stand_down(self) -> None:
+        """Tell the guard that its watch is over, and close."""
+        if self._why is None:
+            self._writer.write(encode({"stand_down": True}))
+        self._why = self._why or "stood down"
+        self._writer.close()
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """One line of JSON."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """The object on a line; raises ValueError on anything else."""
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        raise ValueError(f"not an object: {line[:80]!r}")  # noqa: TRY004 - bad bytes, not a bad type
+    return message
+
+
+def heartbeat_from(message: dict[str, Any]) -> Heartbeat:
+    """The heartbeat in a message; raises ValueError where a field is missing or unknown."""
+    try:
+        return Heartbeat(**message["beat"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a heartbeat: {error}") from None

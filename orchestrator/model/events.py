@@ -1,0 +1,106 @@
+"""What happened: the journal's events, their kinds and what stands in each (journal ``user_version`` 1).
+
+An event is made once, by whoever saw it happen. ``mono_ns``/``utc_ns`` are when it happened on the run's clock; ``data``
+is plain JSON; ``blob`` holds arrays as ``model.columns`` packs them. ``cause`` is the ``seq`` of the event that led to it.
+
+The table ``KINDS`` says for each kind which keys its ``data`` must have; further keys are allowed and documented here:
+
+* ``run.started`` name, run_id, experiment, rig, cell (verbatim text / dicts), plan (dict), digests, versions, revision,
+  platform, seed, epoch_utc_ns, speed, zone, simulated, origin_mono_ns, station.
+* ``run.state`` from, to, why. · ``run.ended`` state, outcome, reason, complete, exit_code.
+* ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, program, device_ns.
+* ``step.ended`` key, reason, detail, duration_s, charge_C, device_ns.
+* ``ec.block`` step_key, cycle, index, n, columns; blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
+  charge_net_C f8, charge_throughput_C f8, x f8, status u2, and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
+* ``aux.block`` sensor, unit, n, columns (mono_ns i8, value f8). · ``eis`` step_key, n, columns (frequency_Hz f8, z c16).
+* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s; a coalesced trigger
+  is the same kind with ``added`` true and only the new reasons. · ``.armed`` key, parameters, deviations.
+  ``.started`` key, block, latency_s. ``.acquired`` key, block, scans_done. ``.filed`` key, block, path.
+  ``.stored`` key, block, fid_seq. ``.verified`` key. ``.missed/.rejected/.lost`` key, name, why, and partial.
+* ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
+  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns, times {stamps, zone, start_utc_ns, end_utc_ns,
+  resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
+* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm.
+* ``rule.fired`` rule, actions, values, step_key. · ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice.
+  ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok, text.
+* ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
+  address, vendor, model, serial, firmware, simulated, capabilities.
+* ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
+* ``disk`` free_bytes, needed_bytes. · ``cell.state`` cell (on, off, unknown), confirmed, detail. · ``guard.*`` what the guard said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+JOURNAL_VERSION = 1
+
+KINDS: dict[str, frozenset[str]] = {
+    "run.started": frozenset(
+        {"name", "run_id", "experiment", "rig", "cell", "plan", "versions", "seed", "speed", "simulated", "origin_mono_ns"}
+    ),
+    "run.state": frozenset({"from", "to", "why"}),
+    "run.ended": frozenset({"state", "outcome", "reason", "complete", "exit_code"}),
+    "step.started": frozenset({"key", "index", "cycle", "text", "mode"}),
+    "step.ended": frozenset({"key", "reason", "detail", "duration_s", "charge_C"}),
+    "ec.block": frozenset({"step_key", "cycle", "index", "n", "columns"}),
+    "aux.block": frozenset({"sensor", "unit", "n", "columns"}),
+    "eis": frozenset({"step_key", "n", "columns"}),
+    "acquisition.requested": frozenset({"key", "name", "reasons"}),
+    "acquisition.armed": frozenset({"key", "parameters", "deviations"}),
+    "acquisition.started": frozenset({"key", "block", "latency_s"}),
+    "acquisition.acquired": frozenset({"key", "block", "scans_done"}),
+    "acquisition.filed": frozenset({"key", "block", "path"}),
+    "acquisition.stored": frozenset({"key", "block", "fid_seq"}),
+    "acquisition.verified": frozenset({"key"}),
+    "acquisition.missed": frozenset({"key", "name", "why"}),
+    "acquisition.rejected": frozenset({"key", "name", "why"}),
+    "acquisition.lost": frozenset({"key", "name", "why"}),
+    "fid.block": frozenset(
+        {"key", "block", "name", "nucleus", "dtype", "shape", "raw_dtype", "spectral_width_Hz", "carrier_MHz", "reference_MHz", "scans"}
+    ),
+    "raw.archived": frozenset({"key", "block", "folder", "files"}),
+    "observable": frozenset({"name", "value", "error", "unit", "key"}),
+    "rule.fired": frozenset({"rule", "actions", "values"}),
+    "alarm.raised": frozenset({"id", "level", "title", "text"}),
+    "alarm.cleared": frozenset({"id"}),
+    "alarm.acknowledged": frozenset({"id", "who"}),
+    "command.received": frozenset({"id", "verb", "arguments", "who"}),
+    "command.answered": frozenset({"id", "ok", "text"}),
+    "note": frozenset({"text", "who"}),
+    "link.lost": frozenset({"instrument", "why"}),
+    "link.restored": frozenset({"instrument"}),
+    "instrument": frozenset({"role", "id", "driver", "vendor", "model", "simulated"}),
+    "clock.sample": frozenset({"instrument", "half_width_ns"}),
+    "disk": frozenset({"free_bytes", "needed_bytes"}),
+    "cell.state": frozenset({"cell", "confirmed", "detail"}),
+    "guard.started": frozenset({"pid"}),
+    "guard.lost": frozenset({"why"}),
+    "guard.acted": frozenset({"why", "confirmed", "detail"}),
+}
+
+ALARM_LEVELS = ("info", "warn", "alarm", "critical")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """One record of the journal. ``seq`` 0 = not yet numbered."""
+
+    seq: int
+    mono_ns: int
+    utc_ns: int
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+    blob: bytes | None = None
+    source: str = "rig"
+    cause: int | None = None
+    v: int = JOURNAL_VERSION
+
+
+def complaints(kind: str, data: dict[str, Any]) -> tuple[str, ...]:
+    """What is wrong with an event's shape: an unknown kind, or keys that are missing."""
+    required = KINDS.get(kind)
+    if required is None:
+        return (f"unknown kind {kind!r}",)
+    return tuple(f"{kind}: missing {name!r}" for name in sorted(required - data.keys()))

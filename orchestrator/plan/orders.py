@@ -1,0 +1,155 @@
+"""What ``plan`` makes of an experiment: a flat list of steps with triggers, in SI units, ready for the Runner.
+
+A plan is plain data (JSON both ways): it stands in event 1 of every run, and ``continue`` reads it back from there.
+Repeats are unrolled; what depends on what will have happened (``110 % of the sodiation so far``, ``until: discharge <
+50 % of cycle 2``) stays as a rule that the Runner evaluates when it gets there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from drivers.base import EndConditions, ImpedanceOrder, Limits, Mode
+from orchestrator.model.experiment import (
+    BookingEnd,
+    Condition,
+    Frozen,
+    MissedPolicy,
+    Rule,
+    SampleRate,
+    TriggerKind,
+    WaitForNmr,
+)
+
+
+class TriggerOrder(Frozen):
+    """One trigger in SI units: ``every`` in s, C, fraction of x, or V, by kind. ``times_s``: instants after the step's start.
+
+    ``count`` and ``from_start`` of TIMES: n acquisitions evenly over the step, or back to back from its start.
+    ``x``: fractions of AT_X. ``guard_s``: not within this time after a step edge. ``hysteresis_V`` for EVERY_VOLTAGE.
+    """
+
+    acquisition: str
+    kind: TriggerKind
+    every: float | None = None
+    count: int | None = None
+    from_start: bool = False
+    times_s: tuple[float, ...] = ()
+    x: tuple[float, ...] = ()
+    condition: Condition | None = None
+    guard_s: float = 0.0
+    hysteresis_V: float = 0.0
+    text: str = ""
+
+
+class ChargeOfEarlier(Frozen):
+    """The step's charge limit is ``factor`` times what earlier steps of ``verb`` passed since the last opposite step."""
+
+    factor: float
+    verb: str
+
+
+class LeaveRepeat(Frozen):
+    """Checked when the step has ended: if ``verb``'s charge in this cycle is on ``side`` of factor × cycle ``of_cycle``'s, go to ``to_index``."""
+
+    verb: str
+    factor: float
+    of_cycle: int
+    side: Literal["below", "above"]
+    to_index: int
+
+
+class PlannedStep(Frozen):
+    """One step of the flat list.
+
+    ``action``: an electrochemical step, a list of acquisitions at open circuit, a set-point or a prompt. ``mode``,
+    ``current_A``, ``voltage_V``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``x_per_C``: change of x per
+    coulomb (signed). ``expected_s``/``worst_s``: estimate, and the bound that the limits give. ``decides``: the host must
+    decide something before the next step may start, so a program ends here.
+    """
+
+    index: int
+    key: str
+    text: str
+    verb: str
+    action: Literal["electrochemical", "acquisitions", "set", "prompt", "impedance"] = "electrochemical"
+    name: str | None = None
+    cycle: int = 0
+    mode: Mode = Mode.REST
+    current_A: float | None = None
+    voltage_V: float | None = None
+    ends: EndConditions
+    limits: Limits
+    charge_of_earlier: ChargeOfEarlier | None = None
+    impedance: ImpedanceOrder | None = None
+    sample: SampleRate
+    sample_voltage_V: float | None = None
+    triggers: tuple[TriggerOrder, ...] = ()
+    then: tuple[str, ...] = ()
+    acquisitions: tuple[str, ...] = ()
+    longest_s: float | None = None
+    wait_for_nmr: WaitForNmr | None = None
+    stop_when: str | None = None
+    leave_repeat: LeaveRepeat | None = None
+    decides: bool = False
+    expected_s: float
+    worst_s: float
+    expected_charge_C: float = 0.0
+    worst_charge_C: float = 0.0
+    settings: Mapping[str, Any] = {}
+
+
+class PlannedAcquisition(Frozen):
+    """An acquisition resolved against the rig's templates. ``members``: an interleave (name → weight); then no template.
+
+    ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``duration_s``: (dummies + scans) × (recycle +
+    acquisition time) + the console's overhead.
+    """
+
+    name: str
+    nucleus: str = ""
+    template: Mapping[str, Any] = {}
+    scans: int = 1
+    dummies: int = 0
+    recycle_s: float = 1.0
+    acquisition_time_s: float = 0.0
+    points: int = 0
+    blocks: int = 1
+    duration_s: float = 0.0
+    members: Mapping[str, int] = {}
+    missed: MissedPolicy = MissedPolicy()
+    expected_count: int = 0
+
+
+class Plan(Frozen):
+    """Everything the Runner needs, and everything ``check`` prints."""
+
+    version: Literal[1] = 1
+    name: str
+    station: str
+    zone: str
+    cell: Mapping[str, Any]
+    steps: tuple[PlannedStep, ...]
+    acquisitions: Mapping[str, PlannedAcquisition]
+    rules: tuple[Rule, ...] = ()
+    limits: Limits
+    host_lost: Literal["open circuit", "finish step on device"]
+    host_lost_within_s: float
+    lead_ohm: float = 0.0
+    capacity_C: float | None = None
+    x_now: float = 0.0
+    busy: Literal["coalesce", "queue"] = "coalesce"
+    prepare: tuple[PlannedStep, ...] = ()
+    prepare_checks: tuple[Mapping[str, Any], ...] = ()
+    at_end_nmr: tuple[str, ...] = ()
+    after_short_current: bool = True
+    booking_end: BookingEnd | None = None
+    booking_end_utc_ns: int | None = None
+    expected_s: float
+    worst_s: float
+    expected_charge_C: float
+    expected_spectra: Mapping[str, int]
+    size_bytes: int
+    warnings: tuple[str, ...] = ()
+    not_available: tuple[str, ...] = ()
