@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Coroutine
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
 
-from drivers.base import Console, Context, Emulator, Potentiostat, Settings
+from drivers.base import Console, Context, Emulator, Network, Potentiostat, Settings, WireRecorder
+from drivers.clock import Clock
 from drivers.errors import InstrumentError
+
+T = TypeVar("T")
 
 GROUP = "operando_nmr."
 
@@ -45,3 +50,75 @@ def make_console(settings: Settings, context: Context) -> Console:
 def make_emulator(settings: Settings, context: Context) -> Emulator:
     """An emulator, not yet started."""
     return cast("Emulator", factory("emulators", settings.driver)(settings, context))
+
+
+# Media are loaded by name: whoever stands above the drivers imports this module only, and pays for pyserial when it is used.
+
+_MEDIA = {
+    "real": "drivers.transport.real:RealNetwork",
+    "memory": "drivers.transport.memory:MemoryNetwork",
+    "replay": "drivers.transport.replay:ReplayNetwork",
+    "recorded": "drivers.transport.recording:RecordedNetwork",
+    "wire_log": "drivers.transport.recording:WireLog",
+    "virtual_run": "drivers.transport.virtual:run_virtual",
+}
+
+
+class MemoryMedia(Network, Protocol):
+    """Media in memory, with what is in flight as plain data."""
+
+    def snapshot(self, ports: Any = None) -> dict[str, Any]:
+        """Bytes sent to instruments (all, or those at these TCP ports) and not yet read."""
+
+    def restore(self, state: Any) -> None:
+        """Hand them to whoever serves the same names and ports again."""
+
+
+class WireWriter(WireRecorder, Protocol):
+    """A recorder of bytes that writes a file."""
+
+    @property
+    def dropped(self) -> int:
+        """Records that found no room or could not be written."""
+
+    def close(self) -> None:
+        """Write what is queued and close the file."""
+
+
+def _medium(name: str) -> Any:
+    found = {point.name: point for point in entry_points(group=GROUP + "transports")}
+    if name in found:
+        return found[name].load()
+    module, _, attribute = _MEDIA[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def real_network() -> Network:
+    """Serial ports, TCP and VISA of this computer."""
+    return cast("Network", _medium("real")())
+
+
+def memory_network(chunking: tuple[int, ...] = ()) -> MemoryMedia:
+    """Media inside one event loop; ``chunking``: a fault that cuts successive reads to these sizes in bytes."""
+    return cast("MemoryMedia", _medium("memory")(chunking))
+
+
+def replay_network(path: Path, clock: Clock) -> Network:
+    """Plays the instrument's side of a recorded ``wire/<instrument>.jsonl``."""
+    return cast("Network", _medium("replay")(path, clock))
+
+
+def recorded_network(network: Network, wire: WireRecorder) -> Network:
+    """The same media, every byte both ways shown to ``wire``."""
+    return cast("Network", _medium("recorded")(network, wire))
+
+
+def wire_log(path: Path, clock: Clock) -> WireWriter:
+    """Writes ``wire/<instrument>.jsonl``; never blocks the caller."""
+    return cast("WireWriter", _medium("wire_log")(path, clock))
+
+
+def virtual_run(main: Callable[[Clock], Coroutine[Any, Any, T]], *, epoch_utc_ns: int | None = None, start_ns: int = 0) -> T:
+    """Run ``main(clock)`` in virtual time; ``epoch_utc_ns``: UTC at ``start_ns`` (None = a fixed date in 2023)."""
+    epoch = {} if epoch_utc_ns is None else {"epoch_utc_ns": epoch_utc_ns}
+    return cast("T", _medium("virtual_run")(main, start_ns=start_ns, **epoch))

@@ -99,7 +99,7 @@ def decode(line: bytes) -> dict[str, Any]:
     """The object on a line; raises ValueError on anything else."""
     message = json.loads(line)
     if not isinstance(message, dict):
-        raise ValueError(f"not an object: {line[:80]!r}")
+        raise ValueError(f"not an object: {line[:80]!r}")  # noqa: TRY004 - bad bytes, not a bad type
     return message
 
 

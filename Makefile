@@ -1,0 +1,56 @@
+# Two commands on a fresh machine: make demo, make test. Both touch only .venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ifeq ($(OS),Windows_NT)
+BIN    := $(VENV)/Scripts
+endif
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint types format bench soak clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(VENV)/core: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "operando-nmr needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 demo")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/test: $(VENV)/core
+	$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/test
+	$(PIP) -e '.[test,dev]'
+	@touch $@
+
+demo: $(VENV)/core  ## cycle a simulated Li|Li cell and watch it by NMR (two minutes)
+	$(BIN)/operando demo
+
+test: $(VENV)/test  ## every test
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+unit: $(VENV)/test  ## the quick ones
+	$(BIN)/python -m pytest -q tests/unit tests/property
+
+lint: $(VENV)/dev  ## style, types and floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev  ## write the style into the files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/test  ## measure, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/test  ## the long ones
+	$(BIN)/python -m pytest -q -m soak --timeout 36000
+
+clean:  ## forget the environment
+	rm -rf $(VENV)

@@ -1,0 +1,176 @@
+"""An event loop whose time is virtual: it jumps to the next timer when nobody has anything to do.
+
+Every sleep and every time-out of asyncio is then virtual. Time is kept in whole nanoseconds; timers of the same nanosecond fire in the
+order they were made; tasks are numbered, so that sets of them (task groups, ``asyncio.wait``) have the same order in every run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import selectors
+from asyncio.events import TimerHandle
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from contextvars import Context
+from typing import Any, TypeVar
+
+from drivers.clock import Clock
+
+T = TypeVar("T")
+
+EPOCH_UTC_NS = 1_700_000_000_000_000_000
+"""UTC of a virtual run that names no epoch: 2023-11-14T22:13:20Z."""
+
+REAL_WAIT_S = 0.002
+"""How long the loop sleeps between two looks at gates that forbid a jump (a thread's wake-up ends it at once)."""
+
+
+class Deadlock(RuntimeError):
+    """Every task waits for another: nothing is ready, no timer is set, nobody works outside the loop."""
+
+
+class _Timer(TimerHandle):
+    """A timer at a whole nanosecond; equal instants keep the order in which they were made."""
+
+    def __init__(self, when_ns: int, number: int, *arguments: Any) -> None:
+        super().__init__(when_ns / 1e9, *arguments)
+        self.when_ns = when_ns
+        self.number = number
+
+    def __lt__(self, other: object) -> bool:
+        assert isinstance(other, _Timer)
+        return (self.when_ns, self.number) < (other.when_ns, other.number)
+
+
+class _NumberedTask(asyncio.Task[Any]):
+    """A task whose hash is its number, so that a set of tasks is ordered alike in every run."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], *, number: int, **options: Any) -> None:
+        self._number = number
+        super().__init__(coroutine, **{"name": f"task-{number}", **{k: v for k, v in options.items() if v is not None}})
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Looks at the real world without waiting, then lets the loop jump."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if not self.loop.may_jump():
+            return super().select(REAL_WAIT_S)
+        if timeout is not None:
+            self.loop.jump()
+            return []
+        if len(self.get_map()) > 1:  # more than the loop's own wake-up pipe: something real may still come
+            return super().select(None)
+        raise self.loop.deadlock()
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """The loop. ``start_ns``: where its time begins (a restored run goes on from its snapshot)."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        selector = _JumpingSelector()
+        selector.loop = self
+        self._start_ns = start_ns
+        self._now_ns = 0
+        self._gates: list[Callable[[], bool]] = []
+        self._timer_numbers = itertools.count()
+        self._task_numbers = itertools.count(1)
+        self.holds = 0
+        super().__init__(selector)
+        self.set_task_factory(self._make_task)
+        self._set_now(0)
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made; exact to the nanosecond for the first fifty days."""
+        return self._now_ns / 1e9
+
+    def now_ns(self) -> int:
+        """Virtual nanoseconds, from ``start_ns`` on."""
+        return self._start_ns + self._now_ns
+
+    def add_gate(self, may_jump: Callable[[], bool]) -> None:
+        """Time jumps only while every gate says yes."""
+        self._gates.append(may_jump)
+
+    def may_jump(self) -> bool:
+        """Nobody holds time and every gate is open."""
+        return self.holds == 0 and all(gate() for gate in self._gates)
+
+    def jump(self) -> None:
+        """Go to the next timer."""
+        timer = self._scheduled[0]  # type: ignore[attr-defined]
+        self._set_now(max(self._now_ns, timer.when_ns))
+
+    def _set_now(self, now_ns: int) -> None:
+        self._now_ns = now_ns
+        # asyncio fires what is due before time() + resolution: half a nanosecond, or the step of the float where that is more.
+        self._clock_resolution = max(5e-10, math.ulp(self.time()))
+
+    def deadlock(self) -> Deadlock:
+        """The error that says who waits."""
+        tasks = sorted(asyncio.all_tasks(self), key=hash)
+        lines = [f"  {task.get_name()}: {_where(task)}" for task in tasks]
+        return Deadlock("\n".join([f"virtual time stands still at {self.time():.9f} s: every task waits and no timer is set", *lines]))
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> TimerHandle:  # type: ignore[override]
+        """Call back ``delay`` virtual seconds from now, rounded to the nanosecond."""
+        return self._set_timer(self._now_ns + round(delay * 1e9), callback, args, context)
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> TimerHandle:  # type: ignore[override]
+        """Call back at ``when``, rounded to the nanosecond."""
+        return self._set_timer(round(when * 1e9), callback, args, context)
+
+    def _set_timer(self, when_ns: int, callback: Callable[..., Any], args: Any, context: Context | None) -> TimerHandle:
+        self._check_closed()  # type: ignore[attr-defined]
+        timer = _Timer(when_ns, next(self._timer_numbers), callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001
+        return timer
+
+    def _make_task(self, _: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> _NumberedTask:
+        return _NumberedTask(coroutine, loop=self, number=next(self._task_numbers), **options)
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
+        """Run in a thread; virtual time stands still until it returns."""
+        future = super().run_in_executor(executor, func, *args)
+        self.holds += 1
+        future.add_done_callback(self._let_go)
+        return future
+
+    def _let_go(self, _: object) -> None:
+        self.holds -= 1
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """Wait for the threads, in real time."""
+        self.holds += 1
+        try:
+            await super().shutdown_default_executor(*args)
+        finally:
+            self.holds -= 1
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    frames = task.get_stack(limit=1)
+    return f"{frames[-1].f_code.co_qualname} line {frames[-1].f_lineno}" if frames else "not started"
+
+
+def run_virtual(main: Callable[[Clock], Coroutine[Any, Any, T]], *, epoch_utc_ns: int = EPOCH_UTC_NS, start_ns: int = 0) -> T:
+    """Run ``main(clock)`` in virtual time, as ``asyncio.run`` does in real time; ``epoch_utc_ns``: UTC at ``start_ns``.
+
+    What is left at the end is cancelled and awaited. Raises Deadlock when every task waits for another.
+    """
+    loop = VirtualLoop(start_ns)
+    clock = Clock(epoch_utc_ns=epoch_utc_ns, virtual=loop)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(main(clock))

@@ -1,0 +1,241 @@
+"""All commands, declared; their work is done in the modules of the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from orchestrator.cli import exits
+
+app = typer.Typer(
+    name="operando",
+    help="Runs battery NMR experiments while nobody watches.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.")]
+RigFile = Annotated[Optional[Path], typer.Option("--rig", metavar="RIG.yaml", help="The instruments.")]  # noqa: UP045
+Station = Annotated[Optional[str], typer.Option(help="Station of the rig; needed where it has several.")]  # noqa: UP045
+BookingEnd = Annotated[Optional[str], typer.Option(metavar="TIME", help="When the booked magnet time ends (UTC, or local to the rig).")]  # noqa: UP045
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where run folders are made.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, its name, or `latest`.")]
+Speed = Annotated[str, typer.Option(metavar="X|max", help="Simulated rigs only: so many times as fast, or as fast as it goes.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything simulated.")]
+Epoch = Annotated[Optional[str], typer.Option(metavar="UTC", help="What the time is when the run begins (simulated rigs).")]  # noqa: UP045
+Data = Annotated[Optional[Path], typer.Option(metavar="FOLDER", help="Recorded data for an emulated console to replay.")]  # noqa: UP045
+Fault = Annotated[Optional[list[str]], typer.Option("--fault", metavar="NAME", help="Switch a fault of an emulator on; may be repeated.")]  # noqa: UP045
+Rig = Annotated[Optional[str], typer.Option("--rig", metavar="NAME", help="Which rig, where several run.")]  # noqa: UP045
+
+
+@app.command()
+def check(
+    file: File,
+    rig: RigFile = None,
+    station: Station = None,
+    booking_end: BookingEnd = None,
+    as_json: Json = False,
+    optimise: Annotated[bool, typer.Option("--optimise", help="Also say what would use the console better.")] = False,
+) -> int:
+    """Print the whole plan, and every mistake at once. Touches no instrument."""
+    from orchestrator.cli.check import check_command
+
+    return check_command(file, rig=rig, station=station, booking_end=booking_end, as_json=as_json, optimise=optimise)
+
+
+@app.command("run")
+def run_(
+    file: File,
+    rig: RigFile = None,
+    station: Station = None,
+    booking_end: BookingEnd = None,
+    speed: Speed = "1",
+    seed: Seed = 0,
+    epoch: Epoch = None,
+    out: Out = Path("runs"),
+    data: Data = None,
+    fault: Fault = None,
+    as_json: Json = False,
+) -> int:
+    """Run an experiment. Ctrl-C once: stop after this acquisition; twice: open circuit now."""
+    from orchestrator.cli.run import run_command
+
+    return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), as_json=as_json)
+
+
+@app.command()
+def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Cycle a simulated Li|Li cell and watch it by 7Li NMR, in under two minutes."""
+    from orchestrator.cli.paths import configs
+    from orchestrator.cli.run import run_command
+
+    experiment, rig = configs() / "experiments" / "demo.yaml", configs() / "rigs" / "sim.yaml"
+    return run_command(experiment, rig, None, None, speed, seed, None, out, None, (), as_json=as_json)
+
+
+@app.command()
+def emulate(
+    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help="methodscript, openvnmrj")] = None,  # noqa: UP045
+    twin: Annotated[Optional[Path], typer.Option(metavar="FILE", help="The cell and magnet behind them.")] = None,  # noqa: UP045
+    speed: Annotated[float, typer.Option(help="So many times as fast.")] = 1.0,
+    seed: Seed = 0,
+    fault: Fault = None,
+    data: Data = None,
+    request: Annotated[Optional[str], typer.Option(hidden=True)] = None,  # noqa: UP045
+) -> int:
+    """Start emulated instruments on one simulated cell; prints their addresses as JSON, a line each."""
+    from orchestrator.cli.emulate import emulate_command
+
+    return emulate_command(tuple(names or ()), twin, speed, seed, tuple(fault or ()), data, request)
+
+
+@app.command()
+def watch(
+    run: Run = "latest", out: Out = Path("runs"), lines: Annotated[bool, typer.Option(help="Lines instead of a screen.")] = False
+) -> int:
+    """Show a run as it goes, here or from another terminal."""
+    from orchestrator.cli.watch import watch_command
+
+    return watch_command(run, out, lines=lines)
+
+
+@app.command()
+def status(rig: Rig = None, as_json: Json = False) -> int:
+    """What a running rig is doing."""
+    from orchestrator.cli.command import command
+
+    return command("status", {}, rig, as_json=as_json)
+
+
+@app.command()
+def pause(
+    what: Annotated[str, typer.Argument(metavar="nmr|cell")],
+    now: Annotated[bool, typer.Option("--now", help="Cell: open circuit at once, not at the step's end.")] = False,
+    rig: Rig = None,
+    as_json: Json = False,
+) -> int:
+    """`pause nmr`: no new acquisition, current goes on. `pause cell`: the next step does not start."""
+    from orchestrator.cli.command import command
+
+    return command(f"pause {what}", {"now": now} if what == "cell" else {}, rig, as_json=as_json)
+
+
+@app.command()
+def resume(rig: Rig = None, as_json: Json = False) -> int:
+    """End a pause; what is left is planned anew from charge and time still owed."""
+    from orchestrator.cli.command import command
+
+    return command("resume", {}, rig, as_json=as_json)
+
+
+@app.command()
+def skip(rig: Rig = None, as_json: Json = False) -> int:
+    """End the running step, go on with the next."""
+    from orchestrator.cli.command import command
+
+    return command("skip", {}, rig, as_json=as_json)
+
+
+@app.command()
+def stop(
+    after_step: Annotated[bool, typer.Option("--after-step", help="Let the running step end first.")] = False,
+    rig: Rig = None,
+    as_json: Json = False,
+) -> int:
+    """Finish the running acquisition, end the step, open circuit, close."""
+    from orchestrator.cli.command import command
+
+    return command("stop", {"after_step": after_step}, rig, as_json=as_json)
+
+
+@app.command()
+def abort(rig: Rig = None, as_json: Json = False) -> int:
+    """Open circuit now, halt the console."""
+    from orchestrator.cli.command import command
+
+    return command("abort", {}, rig, as_json=as_json)
+
+
+@app.command()
+def acquire(name: Annotated[str, typer.Argument(metavar="NAME")], rig: Rig = None, as_json: Json = False) -> int:
+    """Ask for one acquisition now."""
+    from orchestrator.cli.command import command
+
+    return command("acquire", {"name": name}, rig, as_json=as_json)
+
+
+@app.command()
+def acknowledge(alarm: Annotated[str, typer.Argument(metavar="ID")], rig: Rig = None, as_json: Json = False) -> int:
+    """Say that you have seen an alarm."""
+    from orchestrator.cli.command import command
+
+    return command("acknowledge", {"alarm": alarm}, rig, as_json=as_json)
+
+
+@app.command()
+def note(text: Annotated[str, typer.Argument(metavar="TEXT")], rig: Rig = None, as_json: Json = False) -> int:
+    """Write a note into the run."""
+    from orchestrator.cli.command import command
+
+    return command("note", {"text": text}, rig, as_json=as_json)
+
+
+@app.command()
+def verify(
+    run: Run,
+    out: Out = Path("runs"),
+    digest: Annotated[bool, typer.Option("--digest", help="Print the digest of run.h5 only.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Check every hash of a run: journal, run.h5 and raw files."""
+    from orchestrator.cli.verify import verify_command
+
+    return verify_command(run, out, digest=digest, as_json=as_json)
+
+
+@app.command()
+def recover(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Rebuild run.h5 from the journal, and say what was done."""
+    from orchestrator.cli.verify import recover_command
+
+    return recover_command(run, out, as_json=as_json)
+
+
+@app.command()
+def drivers(as_json: Json = False) -> int:
+    """List what instruments are known, and how well each has been tried."""
+    from orchestrator.cli.drivers import drivers_command
+
+    return drivers_command(as_json=as_json)
+
+
+@app.command()
+def schema(what: Annotated[str, typer.Argument(metavar="experiment|rig|cell")] = "experiment") -> int:
+    """Print the JSON schema of a file, for editors."""
+    from orchestrator.cli.schema import schema_command
+
+    return schema_command(what)
+
+
+@app.command(hidden=True)
+def observe(run: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> int:
+    """Read a run's journal and keep run.h5 (started by `run`)."""
+    from orchestrator.cli.observe import observe_command
+
+    return observe_command(run)
+
+
+def run(arguments: list[str]) -> int:
+    """Parse and run; turns our errors into sentences and exit codes."""
+    try:
+        result = app(arguments, prog_name="operando", standalone_mode=False)
+    except typer.Exit as stopped:
+        return stopped.exit_code
+    except Exception as error:
+        return exits.told(error)
+    return int(result or 0)

@@ -1,0 +1,51 @@
+"""``operando emulate``: instruments without instruments."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+from orchestrator.cli import exits
+
+
+def emulate_command(
+    names: tuple[str, ...], twin: Path | None, speed: float, seed: int, faults: tuple[str, ...], data: Path | None, request: str | None
+) -> int:
+    """Run until SIGTERM or Ctrl-C."""
+    from orchestrator.rig.emulators import EmulateRequest, emulate
+
+    if request is not None:
+        wanted = EmulateRequest(**json.loads(request))
+    else:
+        wanted = EmulateRequest(names, str(twin or _default_twin()), speed, seed, faults, _options(names, data))
+    if not wanted.names:
+        print("name at least one emulator: methodscript, openvnmrj")
+        return exits.CONFIGURATION
+    return asyncio.run(_until_told(emulate(wanted)))
+
+
+def _default_twin() -> Path:
+    from orchestrator.cli.paths import configs
+
+    return configs() / "twins" / "C1.yaml"
+
+
+def _options(names: tuple[str, ...], data: Path | None) -> dict[str, dict[str, str]]:
+    return {name: {"data": str(data.resolve())} for name in names} if data else {}
+
+
+async def _until_told(work: object) -> int:
+    """Run ``work``; SIGTERM and Ctrl-C end it cleanly."""
+    task: asyncio.Task[int] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, task.cancel)
+        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt, SIGTERM ends the process
+            break
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return exits.COMPLETE

@@ -1,0 +1,38 @@
+"""Exit codes, and what a person is told for each error."""
+
+from __future__ import annotations
+
+import sys
+
+COMPLETE, BUG, CONFIGURATION, INSTRUMENT, SAFETY, ENDED_EARLY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+
+def told(error: Exception) -> int:
+    """Print the error as a sentence and return its exit code; re-raises what is our own bug."""
+    import click
+
+    if isinstance(error, click.ClickException):
+        error.show()
+        return CONFIGURATION
+    if isinstance(error, click.Abort):
+        return INTERRUPTED
+    code = _code(error)
+    if code == BUG:
+        raise error
+    print(error, file=sys.stderr)
+    return code
+
+
+def _code(error: Exception) -> int:
+    from drivers.errors import InstrumentError
+    from orchestrator.control.client import NoRunHere
+    from orchestrator.guard.start import GuardDidNotStart
+    from orchestrator.model.problems import ProblemsError
+    from orchestrator.rig.folders import NoSuchRun
+    from orchestrator.rig.gather import CannotRun
+
+    if isinstance(error, (ProblemsError, CannotRun, NoSuchRun, NoRunHere, FileNotFoundError)):
+        return CONFIGURATION
+    if isinstance(error, InstrumentError):
+        return INSTRUMENT
+    return SAFETY if isinstance(error, GuardDidNotStart) else BUG

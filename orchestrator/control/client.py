@@ -1,0 +1,33 @@
+"""The other end of the control socket: what ``operando stop`` and its like use."""
+
+from __future__ import annotations
+
+import json
+import socket
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.control.heartbeat import decode, encode
+from orchestrator.control.messages import Answer
+
+
+class NoRunHere(Exception):
+    """No run answers for this rig."""
+
+
+def send(folder: Path, verb: str, arguments: Mapping[str, Any] | None = None, *, who: str = "local", within_s: float = 30.0) -> Answer:
+    """Send one command to the run whose ``control.json`` stands in ``folder``. Raises NoRunHere."""
+    try:
+        control = json.loads((folder / "control.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NoRunHere(f"no run is going on for rig `{folder.name}`") from None
+    message = {"token": control["token"], "id": uuid.uuid4().hex, "verb": verb, "arguments": dict(arguments or {}), "who": who}
+    try:
+        with socket.create_connection(("127.0.0.1", control["port"]), timeout=within_s) as line:
+            line.sendall(encode(message))
+            answer = decode(line.makefile("rb").readline() or b"{}")
+    except (OSError, ValueError) as error:
+        raise NoRunHere(f"the run of rig `{folder.name}` (process {control['pid']}) does not answer: {error}") from error
+    return Answer(answer["id"], ok=answer["ok"], text=answer["text"], data=answer["data"])

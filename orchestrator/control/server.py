@@ -1,0 +1,76 @@
+"""The rig's control socket: loopback, a token that only its owner can read, one JSON object a line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Self
+
+from orchestrator.control.heartbeat import decode, encode
+from orchestrator.control.messages import VERBS, Answer, Command
+
+Answering = Callable[[Command], Awaitable[Answer]]
+LONGEST_LINE = 65536
+
+
+class ControlServer:
+    """Takes commands for one run and hands each to ``answering``; the same command id is answered from memory."""
+
+    def __init__(self, folder: Path, run_folder: Path, answering: Answering) -> None:
+        self._path = folder / "control.json"
+        self._run_folder = run_folder
+        self._answering = answering
+        self._token = secrets.token_hex(16)
+        self._given: dict[str, Answer] = {}
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._line, "127.0.0.1", 0, limit=LONGEST_LINE)
+        self._publish(self._server.sockets[0].getsockname()[1])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
+        if self._server is not None:
+            self._server.close()
+
+    def _publish(self, port: int) -> None:
+        """``control.json``, readable by its owner only, complete or not there."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"port": port, "pid": os.getpid(), "token": self._token, "run": str(self._run_folder)})
+        fresh = self._path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        fresh.replace(self._path)
+
+    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                answer = await self._answer(line)
+                writer.write(encode({"id": answer.id, "ok": answer.ok, "text": answer.text, "data": dict(answer.data)}))
+                await writer.drain()
+        except (ConnectionError, ValueError):
+            pass  # the client has gone, or sent a line longer than any command
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> Answer:
+        try:
+            command = self._command(decode(line))
+        except (ValueError, KeyError, TypeError) as error:
+            return Answer("", ok=False, text=f"not a command: {error}")
+        if command.id not in self._given:
+            self._given[command.id] = await self._answering(command)
+        return self._given[command.id]
+
+    def _command(self, message: dict[str, Any]) -> Command:
+        if not secrets.compare_digest(str(message.pop("token", "")), self._token):
+            raise ValueError("wrong token")
+        if message.get("verb") not in VERBS:
+            raise ValueError(f"no verb {message.get('verb')!r}; there are: {', '.join(VERBS)}")
+        return Command(**message)

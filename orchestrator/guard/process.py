@@ -1,0 +1,129 @@
+"""The guard's own process: ``python -m orchestrator.guard``, told what to watch by one JSON object on stdin."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drivers import registry
+from drivers.base import Context, Settings
+from drivers.clock import Clock
+from orchestrator.control.heartbeat import decode, encode, heartbeat_from
+from orchestrator.guard.act import GuardLog, make_safe
+from orchestrator.guard.fence import fence
+from orchestrator.guard.watch import Due, Watch
+
+ATTEMPTS = 3600
+"""An instrument that cannot be reached is tried once a second for an hour: somebody may plug it in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the guard is told at its start."""
+
+    folder: str
+    token: str
+    limit_s: float
+    driver: str
+    address: str
+    instrument: str = "potentiostat"
+    channel: str = ""
+    identity: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    speed: float = 1.0
+    in_rig_process: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """The instrument, opened for the guard alone."""
+        return Settings(self.instrument, self.driver, self.address, self.channel, self.identity, dict(self.options))
+
+
+class Guard:
+    """One guard: one line from one rig, one instrument."""
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self.log = GuardLog(Path(watched.folder))
+        self.watch = Watch(watched.limit_s, time.monotonic())
+        self._connected = asyncio.Event()
+        self._lines: set[asyncio.StreamWriter] = set()
+
+    async def run(self) -> int:
+        """Watch until stood down (0) or acted (0: confirmed, 4: the cell's state is unknown)."""
+        server = await asyncio.start_server(self._line, "127.0.0.1", 0)
+        print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)  # noqa: T201
+        self.log.write("guard.started", limit_s=self.watched.limit_s, instrument=self.watched.instrument)
+        try:
+            due = await self._wait()
+        finally:
+            server.close()
+            for line in self._lines:
+                line.close()
+        return 0 if due is None else await self._act(due)
+
+    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection; only the one that knows the token is the rig."""
+        if decode(await reader.readline() or b"{}").get("token") != self.watched.token:
+            writer.close()
+            return
+        self._lines.add(writer)
+        writer.write(encode({"watching": True}))
+        self._connected.set()
+        try:
+            while line := await reader.readline():
+                self._hear(decode(line))
+            self.watch.end("the line to the rig closed")
+        except (ConnectionError, ValueError) as error:
+            self.watch.end(f"the line to the rig broke: {error}")
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if message.get("stand_down"):
+            self.watch.stand_down()
+        else:
+            self.watch.beat(heartbeat_from(message), time.monotonic())
+
+    async def _wait(self) -> Due | None:
+        """None when stood down; otherwise what is due."""
+        async with asyncio.timeout(60.0):
+            await self._connected.wait()
+        while not self.watch.stood_down:
+            if due := self.watch.due(time.monotonic()):
+                return due
+            await asyncio.sleep(0.1)
+        self.log.write("guard.stood_down")
+        return None
+
+    async def _act(self, due: Due) -> int:
+        """Fence first; then, at once or when the device had its time, make the cell safe."""
+        beat = self.watch.newest
+        self.log.write("guard.acting", why=due.why, cell=beat.cell if beat else "unknown", order=beat.order if beat else "open circuit")
+        if beat is not None:
+            try:
+                self.log.write("guard.fenced", detail=await fence(beat.pid, beat.started))
+            except TimeoutError:
+                self.log.write("guard.failed", error="the rig's process does not die; the instrument is tried all the same", cell="unknown")
+        if self.watched.in_rig_process:
+            self.log.write("guard.safe", confirmed=True, detail="simulated inside the rig's process: the cell ended with it")
+            return 0
+        await asyncio.sleep(max(0.0, due.at_s - time.monotonic()))
+        context = Context(clock=Clock(self.watched.speed), network=registry.real_network(), wire=registry.wire_log(self._wire_path()))
+        confirmed = await make_safe(self.watched.settings, context, self.log, attempts=ATTEMPTS)
+        word = "is at open circuit (read back)" if confirmed else "is in an UNKNOWN state: go and look"
+        print(f"operando guard: {due.why}; the cell {word}.", file=sys.stderr, flush=True)  # noqa: T201
+        self.log.write("guard.acted", why=due.why, confirmed=confirmed, detail=f"the cell {word}")
+        return 0 if confirmed else 4
+
+    def _wire_path(self) -> Path:
+        return Path(self.watched.folder) / "wire" / f"{self.watched.instrument}.guard.jsonl"
+
+
+def main() -> int:
+    """Read what to watch from stdin, then watch."""
+    return asyncio.run(Guard(Watched(**json.loads(sys.stdin.readline()))).run())

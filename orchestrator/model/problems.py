@@ -1,0 +1,59 @@
+"""What is wrong with a file, said so that a person finds it: file, line and column, a caret, what to do instead.
+
+``config`` (how it is written) and ``plan`` (what it would do) both speak through this; ``render`` is the one shape.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.model.experiment import Where
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong (``error``: nothing starts) or unwise (``warning``), and where it was written.
+
+    ``hint``: what to do about it, with the reason. ``length``: characters under the caret, 1 where not known.
+    """
+
+    where: Where
+    message: str
+    hint: str = ""
+    length: int = 1
+    level: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        head = f"{place(self.where)}: {self.message}" if place(self.where) else self.message
+        return f"{head} ({self.hint})" if self.hint else head
+
+
+def place(where: Where) -> str:
+    """``file:line:column``, as far as it is known, so that editors make it a link."""
+    return ":".join(str(part) for part in (where.file, where.line, where.column) if part)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion for a word that nobody knows; "" when nothing is known at all."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(names)}" if names else ""
+
+
+def render(problem: Problem, source: str = "") -> str:
+    """The problem with the line it is about, a caret and the hint; ``source``: the file's text."""
+    head = f"{place(problem.where)}: {problem.message}" if place(problem.where) else problem.message
+    lines = source.splitlines()
+    if not 0 < problem.where.line <= len(lines):
+        return head + (f"\n     | {problem.hint}" if problem.hint else "")
+    mark = " " * (max(problem.where.column, 1) - 1) + "^" * max(problem.length, 1)
+    return f"{head}\n     |\n{problem.where.line:4d} | {lines[problem.where.line - 1]}\n     | {mark} {problem.hint}".rstrip()
+
+
+def closing_line(problems: Iterable[Problem]) -> str:
+    """``N problems; nothing was started.``: the last line says what did not happen."""
+    n = sum(problem.level == "error" for problem in problems)
+    return f"{n} problem{'' if n == 1 else 's'}; nothing was started."

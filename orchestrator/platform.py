@@ -1,0 +1,146 @@
+"""The few things that POSIX and Windows do differently: syncing, network folders, the identity of a process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+# Not 9p or drvfs: containers put whole roots on them, and SQLite itself says so where shared memory is missing.
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "fuse.ceph",
+        "fuse.davfs",
+        "fuse.davfs2",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.sshfs",
+        "gfs2",
+        "glusterfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "panfs",
+        "smb2",
+        "smb3",
+        "smbfs",
+    }
+)
+_DRIVE_REMOTE = 4
+
+
+def sync_descriptor(descriptor: int) -> None:
+    """Put an open file's bytes on the disk; on macOS past the drive's own cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Put a closed file's bytes on the disk (Windows flushes only what is open for writing)."""
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        sync_descriptor(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries (new names, renames) on the disk; Windows has no such call and needs none."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def network_file_system(path: Path) -> str | None:
+    """The name of the network file system that ``path`` (existing or not) would lie on; None on a local disk."""
+    if sys.platform == "win32":
+        return _windows_share(path)
+    try:
+        table = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    kind = file_system_in(table, path.absolute().resolve())
+    return kind if kind in NETWORK_FILE_SYSTEMS else None
+
+
+def file_system_in(mountinfo: str, path: Path) -> str:
+    """The file system type that ``path`` lies on, by the text of ``/proc/self/mountinfo``; "" where no mount holds it."""
+    best, kind = "", ""
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        point = left.split(" ")[4].encode("utf-8", "surrogateescape").decode("unicode_escape").encode("latin-1").decode("utf-8", "replace")
+        if len(point) >= len(best) and path.is_relative_to(point):
+            best, kind = point, right.split(" ")[0]
+    return kind
+
+
+def _windows_share(path: Path) -> str | None:
+    if sys.platform != "win32":
+        return None
+    import ctypes
+
+    anchor = path.absolute().resolve().anchor
+    if anchor.startswith("\\\\"):
+        return "a network share"
+    return "a network drive" if ctypes.windll.kernel32.GetDriveTypeW(anchor) == _DRIVE_REMOTE else None
+
+
+def process_start(pid: int) -> float | None:
+    """When a process started, in seconds that only compare with each other; None when there is no such process.
+
+    A pid alone is not an identity: the system gives it away again.
+    """
+    if sys.platform == "win32":
+        return _windows_process_start(pid)
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        state, *rest = text.rpartition(")")[2].split()
+        return None if state in {"Z", "X"} else int(rest[18]) / os.sysconf("SC_CLK_TCK")
+    return _ps_process_start(pid) if sys.platform == "darwin" else None
+
+
+def _ps_process_start(pid: int) -> float | None:
+    import subprocess
+    from datetime import datetime
+
+    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
+    text = answer.stdout.strip()
+    return datetime.strptime(text, "%a %b %d %H:%M:%S %Y").timestamp() if text else None  # noqa: DTZ007
+
+
+def _windows_process_start(pid: int) -> float | None:
+    if sys.platform != "win32":
+        return None
+    import ctypes
+    from ctypes import wintypes
+
+    query_limited_information, still_active = 0x1000, 259
+    kernel = ctypes.windll.kernel32
+    kernel.OpenProcess.restype = wintypes.HANDLE
+    handle = wintypes.HANDLE(kernel.OpenProcess(query_limited_information, 0, pid))
+    if not handle:
+        return None
+    created, *others = (wintypes.FILETIME() for _ in range(4))
+    code = wintypes.DWORD()
+    try:
+        alive = kernel.GetExitCodeProcess(handle, ctypes.byref(code)) and code.value == still_active
+        known = kernel.GetProcessTimes(handle, ctypes.byref(created), *(ctypes.byref(other) for other in others))
+    finally:
+        kernel.CloseHandle(handle)
+    return ((created.dwHighDateTime << 32) + created.dwLowDateTime) / 1e7 if alive and known else None

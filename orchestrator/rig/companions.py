@@ -1,0 +1,70 @@
+"""The processes that stand beside the rig: the observer, which writes ``run.h5``, and the screen. Neither is waited for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def spawn(*arguments: str, quiet: bool = False) -> subprocess.Popen[bytes]:
+    """Start ``python -m orchestrator …`` in a session of its own, so that Ctrl-C reaches the rig alone."""
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.Popen([sys.executable, "-m", "orchestrator", *arguments], start_new_session=True, stdin=subprocess.DEVNULL, stdout=output)
+
+
+def wait_for_file(path: Path, within_s: float) -> bool:
+    """True when the file is there in time."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if path.exists():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+class Companions:
+    """Observer and screen of one run; the observer is started again when it dies."""
+
+    def __init__(self, folder: Path, display: str) -> None:
+        self.folder = folder
+        self._display = display
+        self._observer: subprocess.Popen[bytes] | None = None
+        self._screen: subprocess.Popen[bytes] | None = None
+        self.restarts = 0
+
+    def start(self) -> None:
+        """Start both; returns at once."""
+        self._observer = spawn("observe", str(self.folder))
+        if self._display != "none":
+            self._screen = spawn("watch", str(self.folder), *(["--lines"] if self._display == "lines" else []))
+
+    def ready(self, within_s: float = 20.0) -> bool:
+        """Wait until ``run.h5`` exists, valid and empty."""
+        return wait_for_file(self.folder / "run.h5", within_s)
+
+    def observer_died(self) -> bool:
+        """True when the observer has ended although the run has not; it is started again."""
+        if self._observer is None or self._observer.poll() is None:
+            return False
+        self.restarts += 1
+        self._observer = spawn("observe", str(self.folder))
+        return True
+
+    def finish(self, within_s: float = 120.0) -> dict[str, Any]:
+        """Wait for the close-out; returns what the observer found (empty when it did not finish)."""
+        for process in (self._observer, self._screen):
+            if process is None:
+                continue
+            try:
+                process.wait(within_s)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+        try:
+            found: dict[str, Any] = json.loads((self.folder / "closeout.json").read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found

@@ -1,0 +1,141 @@
+"""Emulated instruments: in a process of their own behind real wires, or beside the run in virtual time.
+
+``emulator:NAME`` as an instrument's address means: start this emulator and use the address it gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drivers import registry
+from drivers.base import Context, Emulator, EmulatorAddress, Network, Settings, WireRecorder
+from drivers.clock import Clock
+
+PREFIX = "emulator:"
+LINGER_s = 90.0
+"""How long the instruments outlive a rig that died, so that its guard can reach them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmulateRequest:
+    """Which emulators, on which twin. ``options``: emulator name → its own options (``data``, ``faults``, …)."""
+
+    names: tuple[str, ...]
+    twin: str
+    speed: float = 1.0
+    seed: int = 0
+    faults: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    folder: str = ""
+    linger_s: float | None = None
+
+
+class Quiet:
+    """A ``WireRecorder`` for the instruments' side: the host records the wire."""
+
+    def sent(self, data: bytes) -> None:
+        """Nothing."""
+
+    def received(self, data: bytes) -> None:
+        """Nothing."""
+
+
+def make_twin(path: str, *, seed: int, t0_mono_ns: int) -> Any:
+    """The physics that a twin file describes."""
+    from orchestrator.config import load_twin
+
+    return registry.factory("twins", "twin")(load_twin(Path(path)), seed=seed, t0_mono_ns=t0_mono_ns)
+
+
+def make_emulators(request: EmulateRequest, clock: Clock, network: Network, twin: Any, wire: WireRecorder | None = None) -> dict[str, Emulator]:
+    """The emulators by name, not yet started. A fault goes to each emulator that knows it; unknown ones are refused."""
+    made: dict[str, Emulator] = {}
+    for name in request.names:
+        options = {"folder": request.folder, **request.options.get(name, {})}
+        settings = Settings(instrument=name, driver=name, address="", options=options)
+        made[name] = registry.make_emulator(settings, Context(clock, network, wire or Quiet(), twin))
+    _inject(made, request.faults)
+    return made
+
+
+def _inject(emulators: Mapping[str, Emulator], faults: Sequence[str]) -> None:
+    for fault in faults:
+        knowing = [emulator for emulator in emulators.values() if fault in emulator.fault_names]
+        if not knowing:
+            known = sorted({name for emulator in emulators.values() for name in emulator.fault_names})
+            raise ValueError(f"no emulator here knows the fault `{fault}`; there are: {', '.join(known)}")
+        for emulator in knowing:
+            emulator.inject(fault)
+
+
+async def emulate(request: EmulateRequest) -> int:
+    """Run emulators until SIGTERM, or until ``linger_s`` after stdin closed; prints one JSON line each."""
+    clock = Clock(request.speed)
+    twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
+    emulators = make_emulators(request, clock, registry.real_network(), twin)
+    try:
+        for name, emulator in emulators.items():
+            print(json.dumps(_line(name, await emulator.start())), flush=True)  # noqa: T201
+        await (_until_abandoned(request.linger_s) if request.linger_s is not None else asyncio.Event().wait())
+    finally:
+        for emulator in emulators.values():
+            await emulator.stop()
+    return 0
+
+
+def _line(name: str, address: EmulatorAddress) -> dict[str, Any]:
+    line = {key: value for key, value in asdict(address).items() if value not in ("", 0)}
+    return {**line, "name": name, "pid": os.getpid()}
+
+
+async def _until_abandoned(linger_s: float) -> None:
+    """Wait for the end of stdin, which the rig holds open as long as it lives, then a while more."""
+    await asyncio.to_thread(sys.stdin.buffer.read)
+    await asyncio.sleep(linger_s)
+
+
+class EmulatorProcess:
+    """The emulators' process as the rig sees it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, addresses: Mapping[str, Mapping[str, Any]]) -> None:
+        self._process = process
+        self.addresses = addresses
+
+    @classmethod
+    async def start(cls, request: EmulateRequest, *, within_s: float = 30.0) -> EmulatorProcess:
+        """Start ``operando emulate`` in its own session and wait for every address. Raises OSError, TimeoutError."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "orchestrator",
+            "emulate",
+            "--request",
+            json.dumps(asdict(request)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        addresses: dict[str, Mapping[str, Any]] = {}
+        async with asyncio.timeout(within_s):
+            while len(addresses) < len(request.names):
+                line = await process.stdout.readline()
+                if not line:
+                    raise OSError(f"the emulators did not start: {', '.join(request.names)} (see the lines above)")
+                found = json.loads(line)
+                addresses[found["name"]] = found
+        return cls(process, addresses)
+
+    async def stop(self) -> None:
+        """End the emulators."""
+        if self._process.returncode is None:
+            self._process.terminate()
+        await self._process.wait()

@@ -1,0 +1,73 @@
+"""Where runs and the rig's own state live."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def home() -> Path:
+    """``OPERANDO_HOME``, or the user's data folder."""
+    named = os.environ.get("OPERANDO_HOME")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("operando", appauthor=False))
+
+
+def state_folder(rig: str) -> Path:
+    """``state/<rig>``: the rig's journal and its control file."""
+    return home() / "state" / safe_file_name(rig)
+
+
+def safe_file_name(text: str) -> str:
+    """Letters, digits, dot, minus and underscore; everything else becomes an underscore."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._") or "unnamed"
+
+
+def new_run_folder(out: Path, name: str, utc_ns: int) -> Path:
+    """Make ``<UTC yyyymmddThhmmssZ>_<name>`` in ``out``; a taken name gets -2, -3 and so on."""
+    stem = f"{datetime.fromtimestamp(utc_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}_{safe_file_name(name)}"
+    out.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        folder = out / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        for inner in ("raw", "wire"):
+            (folder / inner).mkdir()
+        return folder
+    raise FileExistsError(f"{out} holds a thousand runs called {stem}")
+
+
+class NoSuchRun(Exception):
+    """RUN names no run folder, or more than one."""
+
+
+def find_run(text: str, out: Path) -> Path:
+    """RUN: a run folder, its name, ``latest``, or a folder holding exactly one run. Raises NoSuchRun."""
+    named = Path(text)
+    for folder in (named, out / text):
+        if (folder / "journal.sqlite").is_file():
+            return folder
+    if text == "latest":
+        return _latest(out)
+    inside = _runs_in(named)
+    if len(inside) == 1:
+        return inside[0]
+    raise NoSuchRun(f"{text}: {'holds ' + str(len(inside)) + ' runs; name one' if inside else 'no such run'} (looked in {out} too)")
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("*/journal.sqlite")) if folder.is_dir() else []
+
+
+def _latest(out: Path) -> Path:
+    runs = _runs_in(out)
+    if not runs:
+        raise NoSuchRun(f"no runs in {out}")
+    return max(runs, key=lambda run: (run / "journal.sqlite").stat().st_mtime_ns)

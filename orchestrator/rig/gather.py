@@ -1,0 +1,158 @@
+"""From files to a plan and the settings of its instruments; nothing is opened here."""
+
+from __future__ import annotations
+
+import hashlib
+import platform as python_platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from drivers.base import Settings
+from drivers.clock import Clock
+from orchestrator.config import load_experiment, load_rig
+from orchestrator.model.experiment import Experiment, Instrument, Rig
+from orchestrator.plan import make_plan
+from orchestrator.plan.orders import Plan
+from orchestrator.rig.emulators import PREFIX
+from orchestrator.rig.request import RunRequest
+
+LIBRARIES = ("operando-nmr", "numpy", "scipy", "h5py", "pydantic", "pyserial", "nmrglue", "ruamel.yaml", "lark")
+IN_MEMORY = "memory"
+"""The address of instruments that are simulated inside the rig's own process."""
+
+
+class CannotRun(Exception):
+    """The experiment is understood, but this rig or this version cannot run it; nothing was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Everything known before the first instrument is touched."""
+
+    request: RunRequest
+    experiment: Experiment
+    rig: Rig
+    rig_path: Path
+    plan: Plan
+
+    @property
+    def simulated(self) -> bool:
+        """True when any instrument of the station is emulated or simulated."""
+        return any(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
+
+    @property
+    def twin_path(self) -> Path | None:
+        """The physics file that the rig names, relative to it."""
+        return (self.rig_path.parent / self.rig.twin).resolve() if self.rig.twin else None
+
+    def instrument(self, role: str) -> Instrument:
+        """The station's potentiostat or console in the rig file."""
+        return self.rig.instruments[self.instrument_id(role)]
+
+    def instrument_id(self, role: str) -> str:
+        """The instrument's name in the rig file."""
+        return str(getattr(self.rig.stations[self.plan.station], role)).partition(":")[0]
+
+    def settings(self, role: str, addresses: Mapping[str, str]) -> Settings:
+        """What its driver is made from; ``addresses``: emulator name → where it really is."""
+        instrument, name = self.instrument(role), self.instrument_id(role)
+        channel = str(getattr(self.rig.stations[self.plan.station], role)).partition(":")[2]
+        address = addresses.get(instrument.address.removeprefix(PREFIX), instrument.address)
+        options = {key: value for key, value in instrument.options.items() if key != "emulator"}
+        return Settings(name, instrument.driver, address, channel, instrument.identity, {**options, "unlock": dict(instrument.unlock)})
+
+    def emulator_options(self) -> dict[str, dict[str, Any]]:
+        """Emulator name → its options from the rig file, and the folder to replay from ``--data``."""
+        options: dict[str, dict[str, Any]] = {}
+        for role in ("potentiostat", "console"):
+            instrument = self.instrument(role)
+            if not instrument.address.startswith(PREFIX):
+                continue
+            own = dict(instrument.options.get("emulator", {}))
+            if role == "console" and self.request.data is not None:
+                own["data"] = str(self.request.data.resolve())
+            options[instrument.address.removeprefix(PREFIX)] = own
+        return options
+
+
+def _simulated(instrument: Instrument) -> bool:
+    return instrument.address.startswith(PREFIX) or instrument.address == IN_MEMORY
+
+
+def gather(request: RunRequest) -> Gathered:
+    """Read experiment and rig, make the plan. Raises ConfigError, PlanError, CannotRun."""
+    experiment = load_experiment(request.experiment)
+    rig_path = _rig_path(request, experiment)
+    rig = load_rig(rig_path)
+    plan = make_plan(experiment, rig, station=request.station, booking_end_utc_ns=_utc_ns(request.booking_end, rig.zone), start_utc_ns=None)
+    if plan.not_available:
+        raise CannotRun("\n".join(f"not available yet: {name}" for name in plan.not_available))
+    gathered = Gathered(request, experiment, rig, rig_path, plan)
+    _refuse_impossible(gathered)
+    return gathered
+
+
+def _rig_path(request: RunRequest, experiment: Experiment) -> Path:
+    if request.rig is not None:
+        return request.rig
+    if experiment.rig is None:
+        raise CannotRun("no rig: name one with --rig RIG.yaml (configs/rigs/sim.yaml simulates), or with `rig:` in the experiment")
+    return (request.experiment.parent / experiment.rig).resolve()
+
+
+def _refuse_impossible(gathered: Gathered) -> None:
+    if gathered.simulated and gathered.twin_path is None:
+        raise CannotRun(f"rig `{gathered.rig.name}` has simulated instruments but names no `twin:` file")
+    real = [role for role in ("potentiostat", "console") if not _simulated(gathered.instrument(role))]
+    if gathered.request.speed != 1.0 and real:
+        raise CannotRun(f"--speed is for simulated rigs; the {' and the '.join(real)} of rig `{gathered.rig.name}` is real")
+
+
+def _utc_ns(text: str | None, zone: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise CannotRun(f"--booking-end {text!r} is no time; write 2026-11-22T08:00 (in {zone}) or 2026-11-22T07:00Z") from None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=ZoneInfo(zone))
+    return int(instant.timestamp()) * 1_000_000_000
+
+
+def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]:
+    """Event 1: everything that is needed to understand the run without this computer."""
+    request = gathered.request
+    twin = gathered.twin_path
+    texts = {"experiment": gathered.experiment.source, "rig": gathered.rig.source, "twin": twin.read_text("utf-8") if twin else ""}
+    stamp = clock.stamp()
+    return {
+        "name": gathered.experiment.name,
+        "run_id": run_id,
+        **texts,
+        "cell": gathered.experiment.cell.model_dump(mode="json"),
+        "plan": gathered.plan.model_dump(mode="json"),
+        "digests": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
+        "versions": {name: _version(name) for name in LIBRARIES},
+        "platform": {"python": sys.version.split()[0], "system": python_platform.system(), "machine": python_platform.machine()},
+        "seed": request.seed,
+        "epoch_utc_ns": stamp.utc_ns,
+        "speed": request.speed if request.speed is not None else 0.0,
+        "zone": gathered.rig.zone,
+        "simulated": gathered.simulated,
+        "origin_mono_ns": stamp.mono_ns,
+        "station": gathered.plan.station,
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,31 @@
+"""What somebody asked for with ``operando run``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+VIRTUAL_EPOCH_UTC_ns = 1_767_225_600_000_000_000
+"""2026-01-01T00:00:00Z: where virtual time begins unless ``--epoch`` says otherwise, so that one seed gives one digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """``speed`` None = as fast as it goes (virtual time). ``display``: screen, lines or none."""
+
+    experiment: Path
+    rig: Path | None
+    out: Path
+    station: str | None = None
+    booking_end: str | None = None
+    speed: float | None = 1.0
+    seed: int = 0
+    epoch_utc_ns: int | None = None
+    data: Path | None = None
+    display: str = "screen"
+    faults: tuple[str, ...] = ()
+
+    @property
+    def virtual(self) -> bool:
+        """True at ``--speed max``."""
+        return self.speed is None
