@@ -21,13 +21,13 @@ class Loop:
     due_ns: int = 0
     frequencies_Hz: tuple[float, float] = (0.0, 0.0)
 
-    def frequency_Hz(self, point: int) -> float:
-        """Logarithmic from the first to the last."""
+    def point_frequency(self, point: int) -> float:
+        """In Hz; logarithmic from the first to the last."""
         first, last = self.frequencies_Hz
         return first if self.count == 1 else float(first * (last / first) ** (point / (self.count - 1)))
 
     def next_ns(self) -> int:
         """When the next sample is due."""
         if self.technique in IMPEDANCE:
-            return self.due_ns + round((3 / self.frequency_Hz(self.done) + 0.1) * NS)
+            return self.due_ns + round((3 / self.point_frequency(self.done) + 0.1) * NS)
         return self.start_ns + round((self.done + 1) * self.interval_s * NS)

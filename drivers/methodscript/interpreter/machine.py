@@ -33,7 +33,7 @@ class Machine:
         self.files: dict[str, list[str]] = {}
         self.output: list[str] = []
         self.steps: list[tuple[Callable[[Machine, Instruction], bool | None], Instruction]] = []
-        self.last_error: int | None = None
+        self.errors = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -92,13 +92,8 @@ class Machine:
 
     def _fail(self, code: int, line: int) -> None:
         self.output.append(ScriptError(code, line).text())
-        self.last_error = code
+        self.errors += 1
         self.running, self.due_ns, self.loop = False, None, None
-
-    def fail(self, code: int) -> None:
-        """A runtime error out of the blue: the script dies where it is, ``on_finished:`` is not executed."""
-        place = min(self.place, len(self.steps) - 1)
-        self._fail(code, self.steps[place][1].line)
 
     def abort(self, now_ns: int) -> None:
         """``Z``: close the measurement loop, go to ``on_finished:``."""
@@ -203,5 +198,6 @@ class Machine:
 
 
 _PLAIN = (
-    "running", "finishing", "halting", "paused_ns", "place", "now_ns", "due_ns", "until_ns", "timer_ns", "output_mode", "file", "last_error",
+    "running", "finishing", "halting", "paused_ns", "place", "now_ns", "due_ns", "until_ns", "timer_ns", "output_mode", "file",
+    "errors",
 )  # fmt: skip

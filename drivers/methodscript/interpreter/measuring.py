@@ -215,7 +215,7 @@ def _sample_ocp(machine: Machine, _: Loop, arguments: tuple[Any, ...]) -> None:
 
 
 def _sample_eis(machine: Machine, loop: Loop, arguments: tuple[Any, ...]) -> None:
-    frequency_Hz = loop.frequency_Hz(loop.done)
+    frequency_Hz = loop.point_frequency(loop.done)
     impedance = machine.front_end.impedance(frequency_Hz)
     _, current_A, status = machine.front_end.read()
     set_number(arguments[0](machine), frequency_Hz, "dc")
