@@ -14,12 +14,13 @@ from contextlib import suppress
 from typing import Any
 
 from drivers.base import Context, EmulatorAddress, Settings
-from drivers.methodscript.faults import NAMES, Faults
+from drivers.methodscript.faults import DEFAULTS, NAMES, disturb
 from drivers.methodscript.interpreter.front_end import FrontEnd
 from drivers.methodscript.interpreter.language import LINE_LIMIT, Code, ScriptError
 from drivers.methodscript.interpreter.machine import Machine
 from drivers.methodscript.interpreter.models import COMMAND_BITS, MODELS
 from drivers.methodscript.interpreter.program import compile_script
+from drivers.sim.faults import Faults
 from drivers.sim.line import InstrumentLine
 from drivers.sim.stamps import Stamps
 
@@ -60,7 +61,7 @@ class MethodScriptEmulator:
         self.settings = settings
         self.clock = context.clock
         self.model = MODELS[str(options.get("model", "es4_hr"))]
-        self.faults = Faults()
+        self.faults = Faults(DEFAULTS, self.clock, self._switched)
         self.stamps = Stamps()
         self.deaf_s = float(options.get("deaf_s", DEAF_S))
         self.empty_line_after_error = bool(options.get("empty_line_after_error", False))
@@ -79,27 +80,22 @@ class MethodScriptEmulator:
         self._runner: asyncio.Task[None] | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self._package_ns = 0
-        self._options = options
+        if skew_ppm := float(options.get("skew_ppm", 0.0)):
+            self.inject("clock_skew", ppm=skew_ppm)
+        self.faults.inject_all(options.get("faults", ()))
 
     # ------------------------------------------------------------------------------------------------------------- life
 
     async def start(self) -> EmulatorAddress:
         """Open the instrument's end of the line and live."""
         address = await self.line.plug()
-        self._switch_on_options()
+        self.faults.start()
         self._resume()
         return EmulatorAddress(self.settings.instrument, "methodscript", address)
 
-    def _switch_on_options(self) -> None:
-        if skew_ppm := float(self._options.get("skew_ppm", 0.0)):
-            self.inject("clock_skew", ppm=skew_ppm)
-        faults = self._options.get("faults", ())
-        named = faults if isinstance(faults, Mapping) else {name: {} for name in faults}
-        for name, parameters in named.items():
-            self.inject(name, **parameters)
-
     async def stop(self) -> None:
         """Close the line; the twin stays as it is."""
+        await self.faults.stop()
         tasks = [*self._chores, *([self._runner] if self._runner else [])]
         for task in tasks:
             task.cancel()
@@ -337,13 +333,15 @@ class MethodScriptEmulator:
         if fault := self.faults.due("error_mid_step_cell_on") if self.machine.loop is not None else None:
             raise ScriptError(fault["code"])
         loop = self.machine.loop
-        return self.faults.disturb(potential_V, current_A, first=loop is not None and loop.done == 0)
+        return disturb(self.faults, potential_V, current_A, first=loop is not None and loop.done == 0)
 
     # ----------------------------------------------------------------------------------------------------------- faults
 
     def inject(self, fault: str, **parameters: Any) -> None:
         """Switch a fault on (``drivers.methodscript.faults`` lists them and their parameters)."""
-        self.faults.switch_on(fault, parameters)
+        self.faults.inject(fault, parameters)
+
+    def _switched(self, fault: str) -> None:
         if fault == "clock_skew":
             self.device.adjust(self.clock.mono_ns(), round(self.faults[fault]["ppm"] * 1000))
             self._resume_if_running()
@@ -403,7 +401,7 @@ class MethodScriptEmulator:
             "deaf_ns": max(0, self._deaf_until_ns - now_ns),
             "stalled": self._stalled,
             "stalled_ns": None if self._stalled_until_ns is None else max(0, self._stalled_until_ns - now_ns),
-            "faults": {name: dict(parameters) for name, parameters in self.faults.on.items()},
+            "faults": self.faults.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -420,5 +418,4 @@ class MethodScriptEmulator:
         self._deaf_until_ns = now_ns + state["deaf_ns"]
         self._stalled = state["stalled"]
         self._stalled_until_ns = None if state["stalled_ns"] is None else now_ns + state["stalled_ns"]
-        self.faults.on = {name: dict(parameters) for name, parameters in state["faults"].items()}
-        self._options = {}
+        self.faults.restore(state["faults"])

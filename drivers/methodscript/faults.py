@@ -1,5 +1,7 @@
 """What can go wrong with a MethodSCRIPT instrument, by name; a fault stays until it is used up or cleared.
 
+Each also takes ``after_s``: so much later.
+
 ``silent``                 reads nothing, says nothing (the script goes on)
 ``garbage_line``           noise instead of ``times`` data packages
 ``half_line_then_stall``   half a package, then nothing for ``stall_s`` (None: until cleared)
@@ -23,6 +25,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from drivers.methodscript.interpreter.front_end import OVERLOAD
+from drivers.sim.faults import Faults
+
 DEFAULTS: dict[str, dict[str, Any]] = {
     "silent": {},
     "garbage_line": {"times": 1},
@@ -44,60 +49,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 NAMES = frozenset(DEFAULTS)
 
 
-class Faults:
-    """The faults that are on, with their parameters."""
-
-    def __init__(self) -> None:
-        self.on: dict[str, dict[str, Any]] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.on
-
-    def __getitem__(self, name: str) -> dict[str, Any]:
-        return self.on[name]
-
-    def switch_on(self, name: str, parameters: dict[str, Any]) -> None:
-        """Switch a fault on; unknown names and parameters are refused."""
-        if name not in DEFAULTS:
-            raise ValueError(f"no fault is called `{name}`; there are: {', '.join(sorted(DEFAULTS))}")
-        if unknown := sorted(set(parameters) - set(DEFAULTS[name])):
-            raise ValueError(f"fault `{name}` has no parameter `{unknown[0]}`; it has: {', '.join(DEFAULTS[name]) or 'none'}")
-        self.on[name] = {**DEFAULTS[name], **parameters}
-
-    def clear(self, name: str) -> None:
-        """Switch a fault off."""
-        self.on.pop(name, None)
-
-    def use(self, name: str) -> dict[str, Any] | None:
-        """The fault's parameters if it is on; counts ``times`` down and clears it at zero."""
-        found = self.on.get(name)
-        if found is not None and found.get("times") is not None:
-            found["times"] -= 1
-            if found["times"] <= 0:
-                self.clear(name)
-        return found
-
-    def due(self, name: str) -> dict[str, Any] | None:
-        """The fault's parameters once it has been asked ``after`` times; then it is cleared."""
-        found = self.on.get(name)
-        if found is None:
-            return None
-        found["after"] -= 1
-        if found["after"] > 0:
-            return None
-        self.clear(name)
-        return found
-
-    def disturb(self, potential_V: float, current_A: float, *, first: bool) -> tuple[float, float, int]:
-        """A reading as the faults let it through: E, I, status bits."""
-        status = 0
-        if "voltage_jump" in self.on:
-            potential_V += float(self.on["voltage_jump"]["offset_V"])
-        if first and "limit_at_first_sample" in self.on:
-            potential_V = float(self.on["limit_at_first_sample"]["voltage_V"])
-        if self.use("overload"):
-            status = 2
-        if found := self.use("reading_nan"):
-            potential_V = math.nan if "E" in found["what"] else potential_V
-            current_A = math.nan if "I" in found["what"] else current_A
-        return potential_V, current_A, status
+def disturb(faults: Faults, potential_V: float, current_A: float, *, first: bool) -> tuple[float, float, int]:
+    """A reading as the faults let it through: E, I, status bits; ``first``: of its measurement loop."""
+    status = 0
+    if "voltage_jump" in faults:
+        potential_V += float(faults["voltage_jump"]["offset_V"])
+    if first and "limit_at_first_sample" in faults:
+        potential_V = float(faults["limit_at_first_sample"]["voltage_V"])
+    if faults.use("overload"):
+        status = OVERLOAD
+    if found := faults.use("reading_nan"):
+        potential_V = math.nan if "E" in found["what"] else potential_V
+        current_A = math.nan if "I" in found["what"] else current_A
+    return potential_V, current_A, status
