@@ -1,6 +1,6 @@
 """Experiment and Rig → Plan: steps, triggers, bounds and totals, in SI units. Pure.
 
-    PlanError                      everything that this rig and this cell cannot do; nothing was started
+PlanError                      everything that this rig and this cell cannot do; nothing was started
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
-from orchestrator.model.problems import Problem, closing_line, did_you_mean, render
+from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
 from orchestrator.plan import acquisitions, estimate, findings, preparation, steps
 from orchestrator.plan.available import not_available
 from orchestrator.plan.expand import Expanded, expand, programs
@@ -24,13 +24,8 @@ __all__ = ["PlanError", "make_plan", "programs", "select_station"]
 HOST_LOST_WITHIN_S = 60.0
 
 
-class PlanError(Exception):
+class PlanError(ProblemsError):
     """What this experiment cannot be on this rig: all problems at once; nothing was started."""
-
-    def __init__(self, problems: Iterable[Problem], source: str = "") -> None:
-        self.problems = tuple(problems)
-        self.source = source
-        super().__init__("\n".join([*(render(problem, source) for problem in self.problems), closing_line(self.problems)]))
 
 
 def select_station(rig: Rig, station: str | None) -> tuple[str, StationSetup]:

@@ -63,17 +63,26 @@ def is_manual(acquisition: PlannedAcquisition) -> bool:
 def _template_problems(one: Acquisition, rig: Rig) -> Iterator[Problem]:
     if one.manual:
         if one.minutes is None:
-            yield Problem(one.where, f"the manual acquisition `{one.name}` says no `minutes`", "without them nobody can say when the night ends")
+            yield Problem(
+                one.where, f"the manual acquisition `{one.name}` says no `minutes`", "without them nobody can say when the night ends"
+            )
     elif one.template is None:
         yield Problem(one.where, f"`{one.name}` names no template", did_you_mean(one.name, rig.templates))
     elif one.template not in rig.templates:
-        yield Problem(one.where, f"the rig `{rig.name}` has no template `{one.template}`", did_you_mean(one.template, rig.templates), len(one.template))
+        yield Problem(
+            one.where,
+            f"the rig `{rig.name}` has no template `{one.template}`",
+            did_you_mean(one.template, rig.templates),
+            len(one.template),
+        )
 
 
 def _member_problems(one: Acquisition, plain: Mapping[str, Acquisition]) -> Iterator[Problem]:
     for member in one.members:
         if member not in plain:
-            yield Problem(one.where, f"`{one.name}` interleaves `{member}`, which is no acquisition", did_you_mean(member, plain), len(member))
+            yield Problem(
+                one.where, f"`{one.name}` interleaves `{member}`, which is no acquisition", did_you_mean(member, plain), len(member)
+            )
 
 
 def _manual(one: Acquisition, experiment: Experiment) -> PlannedAcquisition:

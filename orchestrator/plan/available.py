@@ -78,9 +78,9 @@ def _reference(experiment: Experiment) -> bool:
 
 
 NOT_YET: dict[str, Used] = {
-    "eis": lambda experiment: any(action.verb == "eis" for action in _actions(experiment))
-    or _kind(Eis)(experiment)
-    or _step(lambda step: step.eis)(experiment),
+    "eis": lambda experiment: (
+        any(action.verb == "eis" for action in _actions(experiment)) or _kind(Eis)(experiment) or _step(lambda step: step.eis)(experiment)
+    ),
     "set": _kind(SetPoint),
     "prompt": _kind(Prompt),
     "manual acquisitions": _acquisition(lambda one: one.manual),

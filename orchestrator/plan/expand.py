@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.model.experiment import (
     AtOpenCircuit,
@@ -28,9 +28,14 @@ Single = Step | AtOpenCircuit | SetPoint | Prompt | Eis
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One item of the protocol, as often as it comes; ``leave``: what is asked after it, and of which repeat."""
+    """One item of the protocol, as often as it comes; ``leave``: what is asked after it, and of which repeat.
+
+    ``path``, ``turns``: as in ``PlannedStep``.
+    """
 
     item: Single
+    path: tuple[int, ...]
+    turns: tuple[int, ...] = ()
     leave: tuple[RepeatUntil, int] | None = None
 
 
@@ -50,24 +55,32 @@ class Expanded:
     problems: tuple[Problem, ...]
 
 
-def unroll(protocol: tuple[ProtocolItem, ...], numbers: Iterator[int]) -> Iterator[Occurrence | RepeatEnd]:
+def unroll(
+    protocol: tuple[ProtocolItem, ...], numbers: Iterator[int], path: tuple[int, ...] = (), turns: tuple[int, ...] = ()
+) -> Iterator[Occurrence | RepeatEnd]:
     """Every item in the order in which it comes."""
-    for item in protocol:
+    for k, item in enumerate(protocol):
         if isinstance(item, Repeat):
-            yield from _turns(item, next(numbers), numbers)
+            yield from _turns(item, numbers, (*path, k), turns)
         else:
-            yield Occurrence(item)
+            yield Occurrence(item, (*path, k), turns)
 
 
-def _turns(repeat: Repeat, number: int, numbers: Iterator[int]) -> Iterator[Occurrence | RepeatEnd]:
+def _turns(repeat: Repeat, numbers: Iterator[int], path: tuple[int, ...], turns: tuple[int, ...]) -> Iterator[Occurrence | RepeatEnd]:
     """All turns of one repeat; its question comes after the last item of each turn but the last."""
-    for turn in range(repeat.times):
-        inside = list(unroll(repeat.steps, numbers))
-        last = max((k for k, one in enumerate(inside) if isinstance(one, Occurrence)), default=-1)
-        if repeat.until is not None and turn < repeat.times - 1 and last >= 0:
-            inside[last] = Occurrence(inside[last].item, (repeat.until, number))  # type: ignore[union-attr]  # it is an Occurrence
+    number = next(numbers)
+    for turn in range(1, repeat.times + 1):
+        inside = list(unroll(repeat.steps, numbers, path, (*turns, turn)))
+        if repeat.until is not None and turn < repeat.times:
+            inside = _asking(inside, repeat.until, number)
         yield from inside
     yield RepeatEnd(number)
+
+
+def _asking(inside: list[Occurrence | RepeatEnd], until: RepeatUntil, number: int) -> list[Occurrence | RepeatEnd]:
+    """One turn, with the question after its last item."""
+    last = max((k for k, one in enumerate(inside) if isinstance(one, Occurrence)), default=-1)
+    return [replace(one, leave=(until, number)) if k == last and isinstance(one, Occurrence) else one for k, one in enumerate(inside)]
 
 
 def expand(experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition]) -> Expanded:
@@ -82,7 +95,7 @@ def expand(experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition
             _set_targets(built, leaves.pop(one.number, []))
             continue
         try:
-            new = list(_plan(one.item, around))
+            new = [step.model_copy(update={"path": one.path, "turns": one.turns}) for step in _plan(one.item, around)]
         except Unresolved as error:
             problems.setdefault((one.item.where, error.message), Problem(one.item.where, error.message, error.hint))
             continue
@@ -135,7 +148,7 @@ def key(index: int, step: PlannedStep) -> str:
 
 
 def decides(step: PlannedStep, following: PlannedStep | None) -> bool:
-    """Must the host decide something between this step and the next?"""
+    """True when the host must decide something between this step and the next."""
     asks_itself = bool(
         step.then or step.wait_for_nmr or step.stop_when or step.leave_repeat or step.acquisitions or step.action != "electrochemical"
     )

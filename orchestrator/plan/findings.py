@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from drivers.base import Capabilities, ConsoleCapabilities, Mode
-from orchestrator.model.experiment import Acquisition, Cell, Experiment, Rig, StationSetup, TriggerKind, Where
+from orchestrator.model.experiment import Cell, Experiment, Rig, StationSetup, TriggerKind, Where
 from orchestrator.model.problems import Problem, did_you_mean
 from orchestrator.plan import estimate
-from orchestrator.plan.acquisitions import acquisition_time_s, is_manual, members
+from orchestrator.plan.acquisitions import acquisition_time_s, is_manual
 from orchestrator.plan.expand import Expanded
 from orchestrator.plan.instants import NS, local, spoken
-from orchestrator.plan.orders import Plan, PlannedAcquisition, PlannedStep, TriggerOrder
+from orchestrator.plan.orders import Plan, PlannedStep, TriggerOrder
 from orchestrator.plan.resolve import NEEDLESS, Unresolved, capacity_C
 
 NOTICE_S = 3.0
@@ -118,7 +118,9 @@ def unknown_acquisitions(facts: Facts) -> Iterator[Problem]:
 
 def unknown_references(facts: Facts) -> Iterator[Problem]:
     """``reference NAME`` must be a sample that the rig describes."""
-    asked = [(str(word), action.where) for action in facts.experiment.prepare if action.verb == "reference" for word in _words(action.arguments)]
+    asked = [
+        (str(word), action.where) for action in facts.experiment.prepare if action.verb == "reference" for word in _words(action.arguments)
+    ]
     asked += [(name.split(maxsplit=1)[1], facts.at("at_end")) for name in facts.plan.at_end_nmr if name.startswith("reference ")]
     for name, where in asked:
         if name not in facts.rig.references:
@@ -142,7 +144,9 @@ def manual_interleaved(facts: Facts) -> Iterator[Problem]:
                 "measure it in a list of its own, or give the station a tuner preset",
             )
         if any(is_manual(part) for part in parts):
-            yield Problem(facts.experiment.acquisitions[name].where, f"`{name}` interleaves a manual acquisition", "a person cannot be interleaved")
+            yield Problem(
+                facts.experiment.acquisitions[name].where, f"`{name}` interleaves a manual acquisition", "a person cannot be interleaved"
+            )
 
 
 def templates_silent_on_time(facts: Facts) -> Iterator[Problem]:
@@ -150,7 +154,11 @@ def templates_silent_on_time(facts: Facts) -> Iterator[Problem]:
     for one in facts.experiment.acquisitions.values():
         template = facts.rig.templates.get(one.template or "")
         if template is not None and acquisition_time_s(template.parameters) is None:
-            yield _warning(one.where, f"template `{one.template}` says no acquisition time: 0.1 s assumed", "add `acquisition_time_s` to the template's parameters")
+            yield _warning(
+                one.where,
+                f"template `{one.template}` says no acquisition time: 0.1 s assumed",
+                "add `acquisition_time_s` to the template's parameters",
+            )
 
 
 # -------------------------------------------------------------------------------------------------- limits and currents
@@ -194,11 +202,17 @@ def currents(facts: Facts) -> Iterator[Problem]:
             continue
         current_A = abs(step.current_A)
         if current_A > step.limits.current_A * NEEDLESS:
-            yield Problem(where, f"{current_A * 1e3:.4g} mA is above abs_I_mA {step.limits.current_A * 1e3:.4g}", "the run would end at once")
+            yield Problem(
+                where, f"{current_A * 1e3:.4g} mA is above abs_I_mA {step.limits.current_A * 1e3:.4g}", "the run would end at once"
+            )
         if can.max_current_A is not None and current_A > can.max_current_A:
-            yield Problem(where, f"{current_A * 1e3:.4g} mA is more than `{facts.setup.potentiostat}` can ({can.max_current_A * 1e3:.4g} mA)")
+            yield Problem(
+                where, f"{current_A * 1e3:.4g} mA is more than `{facts.setup.potentiostat}` can ({can.max_current_A * 1e3:.4g} mA)"
+            )
         if area_cm2 and current_A * 1e3 / area_cm2 > ABSURD_mA_per_cm2:
-            yield Problem(where, f"{current_A * 1e3 / area_cm2:.3g} mA/cm2 is more than any battery electrode takes", "check current and area_cm2")
+            yield Problem(
+                where, f"{current_A * 1e3 / area_cm2:.3g} mA/cm2 is more than any battery electrode takes", "check current and area_cm2"
+            )
 
 
 def ends_inside_limits(facts: Facts) -> Iterator[Problem]:
@@ -207,7 +221,9 @@ def ends_inside_limits(facts: Facts) -> Iterator[Problem]:
         low, high = step.limits.voltage_lower_V, step.limits.voltage_upper_V
         for value in (step.ends.voltage_lower_V, step.ends.voltage_upper_V, step.voltage_V):
             if value is not None and not low < value < high:
-                yield Problem(where, f"{value:g} V does not lie inside the limits {low:g} to {high:g} V", "the run would end there, not the step")
+                yield Problem(
+                    where, f"{value:g} V does not lie inside the limits {low:g} to {high:g} V", "the run would end there, not the step"
+                )
         if step.ends.charge_C is not None and step.charge_of_earlier is None and step.ends.charge_C > step.limits.charge_C * NEEDLESS:
             yield Problem(
                 where,
@@ -268,10 +284,14 @@ def too_short_for_their_acquisition(facts: Facts) -> Iterator[Problem]:
                 continue
             message = f"`{one.name}` {trigger.text}: {spoken(interval_s)} is {spoken(one.duration_s - interval_s)} shorter than its {spoken(one.duration_s)}"
             if facts.plan.busy == "queue":
-                yield Problem(where, message, "with `busy: queue` it would never catch up: fewer scans, a longer interval, or `busy: coalesce`")
+                yield Problem(
+                    where, message, "with `busy: queue` it would never catch up: fewer scans, a longer interval, or `busy: coalesce`"
+                )
             else:
                 lost = 1 - interval_s / one.duration_s
-                yield _warning(where, message, f"{lost:.0%} of the triggers join one that waits; each spectrum spans more than one interval")
+                yield _warning(
+                    where, message, f"{lost:.0%} of the triggers join one that waits; each spectrum spans more than one interval"
+                )
 
 
 def interval(trigger: TriggerOrder, step: PlannedStep, capacity_C: float | None) -> float | None:
@@ -293,13 +313,22 @@ def console_overloaded(facts: Facts) -> Iterator[Problem]:
             continue
         wanted_s = sum(
             n * facts.plan.acquisitions[name].duration_s
-            for name, n in estimate.counts_of_step(step.model_copy(update={"then": ()}), facts.plan.acquisitions, facts.plan.capacity_C).items()
+            for name, n in estimate.counts_of_step(
+                step.model_copy(update={"then": ()}), facts.plan.acquisitions, facts.plan.capacity_C
+            ).items()
             if name in facts.plan.acquisitions
         )
         has_s = estimate.occasion(step, facts.plan.capacity_C).seconds
-        most_s = max((facts.plan.acquisitions[t.acquisition].duration_s for t in step.triggers if t.acquisition in facts.plan.acquisitions), default=0)
+        most_s = max(
+            (facts.plan.acquisitions[t.acquisition].duration_s for t in step.triggers if t.acquisition in facts.plan.acquisitions),
+            default=0,
+        )
         if most_s > has_s:
-            yield _warning(where, f"one acquisition takes {spoken(most_s)}, the step {spoken(has_s)}", "it ends in a later step; fewer scans, or `wait_for_nmr`")
+            yield _warning(
+                where,
+                f"one acquisition takes {spoken(most_s)}, the step {spoken(has_s)}",
+                "it ends in a later step; fewer scans, or `wait_for_nmr`",
+            )
         elif wanted_s > (has_s + most_s) * 1.01:
             yield _warning(
                 where,
@@ -357,9 +386,15 @@ def disk(facts: Facts) -> Iterator[Problem]:
         return
     need = facts.plan.size_bytes
     if need > facts.free_bytes:
-        yield Problem(Where(), f"the run needs about {need / 1e6:.0f} MB, the disk has {facts.free_bytes / 1e6:.0f} MB", "free space, or another --out")
+        yield Problem(
+            Where(),
+            f"the run needs about {need / 1e6:.0f} MB, the disk has {facts.free_bytes / 1e6:.0f} MB",
+            "free space, or another --out",
+        )
     elif need > facts.free_bytes / 2:
-        yield _warning(Where(), f"the run needs about {need / 1e6:.0f} MB, more than half of what the disk has ({facts.free_bytes / 1e6:.0f} MB)")
+        yield _warning(
+            Where(), f"the run needs about {need / 1e6:.0f} MB, more than half of what the disk has ({facts.free_bytes / 1e6:.0f} MB)"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------ the cell
@@ -418,7 +453,9 @@ def x_defined(facts: Facts) -> Iterator[Problem]:
     cell = facts.experiment.cell
     for step, where in facts.steps():
         if any(trigger.kind is TriggerKind.AT_X for trigger in step.triggers) and cell.x_now is None:
-            yield _warning(where, "`at x` counts from x_now, which the cell does not say: 0 assumed", "add `x_now` (and `x_is`) to the cell")
+            yield _warning(
+                where, "`at x` counts from x_now, which the cell does not say: 0 assumed", "add `x_now` (and `x_is`) to the cell"
+            )
 
 
 def capacities(facts: Facts) -> Iterator[Problem]:
@@ -431,7 +468,9 @@ def capacities(facts: Facts) -> Iterator[Problem]:
     except Unresolved:
         return
     if abs(resolved_mAh - cell.capacity_mAh) > 1e-9:
-        yield _warning(facts.at("capacity_mAh"), f"C-rates use {resolved_mAh:g} mAh of `{cell.C_rate_of}`, not capacity_mAh {cell.capacity_mAh:g}")
+        yield _warning(
+            facts.at("capacity_mAh"), f"C-rates use {resolved_mAh:g} mAh of `{cell.C_rate_of}`, not capacity_mAh {cell.capacity_mAh:g}"
+        )
 
 
 def repeats_that_cannot_ask(facts: Facts) -> Iterator[Problem]:
@@ -444,7 +483,9 @@ def repeats_that_cannot_ask(facts: Facts) -> Iterator[Problem]:
     for item in items(facts.experiment.protocol):
         if isinstance(item, Repeat) and item.until is not None:
             if item.until.verb.value not in verbs:
-                yield Problem(item.where, f"until: no step of this plan is a {item.until.verb.value}", did_you_mean(item.until.verb.value, verbs))
+                yield Problem(
+                    item.where, f"until: no step of this plan is a {item.until.verb.value}", did_you_mean(item.until.verb.value, verbs)
+                )
             elif item.until.of_cycle not in cycles:
                 yield Problem(item.where, f"until: this plan has no cycle {item.until.of_cycle}", f"it has {max(cycles, default=0)} cycles")
 

@@ -77,7 +77,9 @@ def _steps(action: Action, around: steps.Surroundings) -> Iterator[PlannedStep]:
 def _acquired(name: str, names: tuple[str, ...], around: steps.Surroundings, action: Action) -> PlannedStep:
     for one in names:
         if one not in around.acquisitions:
-            raise Unresolved(f"`{one}` is neither an acquisition nor a word of `prepare`", did_you_mean(one, [*around.acquisitions, *WORDS]))
+            raise Unresolved(
+                f"`{one}` is neither an acquisition nor a word of `prepare`", did_you_mean(one, [*around.acquisitions, *WORDS])
+            )
     seconds = around.list_s(names)
     longest_s = steps.LIST_FACTOR * seconds
     return _step(
@@ -93,7 +95,9 @@ def _at_rest(action: Action, around: steps.Surroundings) -> PlannedStep:
 
 def _polarity(action: Action, around: steps.Surroundings) -> PlannedStep:
     """A small current that must move E the right way: the first current of a cell without an open-circuit voltage."""
-    quantity = next((value for value in action.arguments.values() if isinstance(value, Quantity) and value.unit in {"A", "A/cm2", "C"}), None)
+    quantity = next(
+        (value for value in action.arguments.values() if isinstance(value, Quantity) and value.unit in {"A", "A/cm2", "C"}), None
+    )
     current = float(action.arguments["current_A"]) if quantity is None else current_A(around.experiment.cell, quantity)
     seconds = seconds_of(action)
     return _step(
@@ -120,11 +124,11 @@ def seconds_of(action: Action) -> float:
     return ASSUMED_S.get(action.verb, 0.0)
 
 
-def _step(around: steps.Surroundings, action: Action, verb: str, time_s: float, **more: Any) -> PlannedStep:
+def _step(around: steps.Surroundings, written: Action, verb: str, time_s: float, **more: Any) -> PlannedStep:
     return PlannedStep(
         index=0,
         key="",
-        text=action.text or verb,
+        text=written.text or verb,
         verb=verb,
         ends=EndConditions(time_s=time_s),
         limits=around.limits(time_s),

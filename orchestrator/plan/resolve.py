@@ -17,6 +17,8 @@ from orchestrator.model.units import COULOMB_PER_mAh, Quantity
 
 REDUCING = frozenset({Verb.PLATE, Verb.LITHIATE, Verb.SODIATE})
 OXIDISING = frozenset({Verb.STRIP, Verb.DELITHIATE, Verb.DESODIATE})
+NEEDLESS = 1 + 1e-9
+"""Slack for comparing what was converted with what was written."""
 SO_FAR = re.compile(r"\b(?P<process>delithiation|lithiation|desodiation|sodiation|plating|stripping|discharge|charge)\b.*\bso far\b")
 PROCESS_VERB = {
     "lithiation": Verb.LITHIATE,
@@ -55,7 +57,7 @@ def electrode_words(cell: Cell) -> tuple[str, ...]:
 
 
 def _same(cell: Cell, one: str, other: str) -> bool:
-    """Do two words name the same electrode?"""
+    """True when two words name the same electrode."""
     one, other = one.casefold(), other.casefold()
     electrodes = _electrodes(cell)
     return one == other or (one in electrodes and electrodes[one] is electrodes.get(other))
@@ -77,7 +79,11 @@ def acts_on_working(cell: Cell, electrode: str | None) -> bool:
     """True when a step's electrode is the working one (also when none is named)."""
     if electrode is None or electrode.casefold() == "working" or _same(cell, electrode, cell.working):
         return True
-    if electrode.casefold() == "counter" or (cell.counter and _same(cell, electrode, cell.counter)) or electrode.casefold() in _electrodes(cell):
+    if (
+        electrode.casefold() == "counter"
+        or (cell.counter and _same(cell, electrode, cell.counter))
+        or electrode.casefold() in _electrodes(cell)
+    ):
         return False
     raise Unresolved(f"this cell has no electrode `{electrode}`", did_you_mean(electrode, electrode_words(cell)))
 
@@ -115,7 +121,8 @@ def capacity_C(cell: Cell, of: str = "") -> float:
         value = cell.capacity_mAh if cell.capacity_mAh is not None else _only_capacity(_electrodes(cell).values())
     if not value:
         raise Unresolved(
-            f"nobody says the capacity of {f'`{name}`' if name else 'this cell'}", "give the cell `capacity_mAh`, or `C_rate_of` and the electrode's capacity"
+            f"nobody says the capacity of {f'`{name}`' if name else 'this cell'}",
+            "give the cell `capacity_mAh`, or `C_rate_of` and the electrode's capacity",
         )
     return value * COULOMB_PER_mAh
 
@@ -135,7 +142,10 @@ def _only_capacity(electrodes: Iterable[Electrode]) -> float | None:
     """The one capacity that is known; two different ones need `C_rate_of`."""
     known = {electrode.capacity_mAh for electrode in electrodes if electrode.capacity_mAh}
     if len(known) > 1:
-        raise Unresolved("two electrodes with different capacities: which one do C-rates and percentages mean?", "add `C_rate_of: positive` or `negative`")
+        raise Unresolved(
+            "two electrodes with different capacities: which one do C-rates and percentages mean?",
+            "add `C_rate_of: positive` or `negative`",
+        )
     return next(iter(known), None)
 
 

@@ -39,8 +39,9 @@ SETTLE_LONGEST_S = 7200.0
 
 def impedance_s(order: ImpedanceOrder) -> float:
     """How long an impedance spectrum takes; inferred: three periods or one second at each point, whichever is longer."""
-    ratio = (order.frequency_end_Hz / order.frequency_start_Hz) ** (1 / max(order.points - 1, 1))
-    return sum(max(3.0 / (order.frequency_start_Hz * ratio**k), 1.0) for k in range(order.points))
+    decades = math.log10(order.frequency_start_Hz / order.frequency_end_Hz)
+    frequencies_Hz = (order.frequency_start_Hz / 10 ** (decades * k / max(order.points - 1, 1)) for k in range(order.points))
+    return sum(max(3.0 / frequency_Hz, 1.0) for frequency_Hz in frequencies_Hz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _orders(item: Step, around: Surroundings, expected_s: float) -> tuple[Trigge
 
 
 def _repeats(trigger: NmrTrigger, own: tuple[NmrTrigger, ...]) -> bool:
-    """Does the step say the same of the same acquisition itself?"""
+    """True when the step itself says the same of the same acquisition."""
     return any(one.acquisition == trigger.acquisition and one.kind is trigger.kind for one in own)
 
 
@@ -265,7 +266,9 @@ def _charges(item: Step, around: Surroundings, sign: int) -> tuple[ChargeOfEarli
         of_sign = direction(around.experiment.cell, process, item.electrode) or sign
         expected_C, worst_C = around.ledger.earlier_C(of_sign)
         if worst_C == 0:
-            raise Unresolved(f"{end.quantity}: no earlier step of this plan is a {process.value}", "name a charge in mAh or in % of an electrode")
+            raise Unresolved(
+                f"{end.quantity}: no earlier step of this plan is a {process.value}", "name a charge in mAh or in % of an electrode"
+            )
         worst.append(min(earlier.factor * worst_C, around.charge_limit_C))
         expected.append(earlier.factor * expected_C)
     return earlier, (min(worst, default=None), min(expected, default=None))
@@ -327,9 +330,8 @@ def impedance_step(around: Surroundings, order: ImpedanceOrder, text: str, cycle
     """An impedance spectrum as a step of its own."""
     seconds = impedance_s(order)
     longest_s = seconds * LIST_FACTOR + SLACK_S
-    return _other(
-        around, text, "eis", longest_s, action="impedance", mode=Mode.IMPEDANCE, impedance=order, cycle=cycle, expected_s=seconds
-    )
+    bounds = {"expected_s": seconds, "worst_s": seconds}
+    return _other(around, text, "eis", longest_s, action="impedance", mode=Mode.IMPEDANCE, impedance=order, cycle=cycle, expected_s=seconds)
 
 
 def open_circuit(item: AtOpenCircuit, around: Surroundings) -> PlannedStep:
@@ -365,7 +367,11 @@ def prompt(item: Prompt, around: Surroundings) -> PlannedStep:
 
 def impedance(item: Eis, around: Surroundings) -> PlannedStep:
     """``{eis: ...}``: settings by their names in ``ImpedanceOrder``; what is not said is the default spectrum."""
-    known = {name: item.settings[name] for name in ("frequency_start_Hz", "frequency_end_Hz", "points", "amplitude_A", "amplitude_V") if name in item.settings}
+    known = {
+        name: item.settings[name]
+        for name in ("frequency_start_Hz", "frequency_end_Hz", "points", "amplitude_A", "amplitude_V")
+        if name in item.settings
+    }
     if "amplitude_A" in known:
         known.setdefault("amplitude_V", None)
     fields = {name: getattr(IMPEDANCE, name) for name in ImpedanceOrder.__slots__} | known
