@@ -1,8 +1,9 @@
 """Every byte both ways, shown to a ``WireRecorder``; ``WireLog`` writes them as ``wire/<instrument>.jsonl``.
 
-One line is one piece: ``{"mono_ns", "utc_ns", "dir": "tx" | "rx", "text" | "hex"}``, seen from the host. ``link`` numbers the streams in
-the order they were opened (absent: one stream). A link begins with an empty piece: ``tx`` when the host opened it, ``rx`` when it accepted
-it; a later empty ``rx`` is the end of what the other side sends. ``{"mono_ns", "utc_ns", "dropped": n}``: n pieces are missing here, because the disk did not keep up.
+One line is one piece: ``{"mono_ns", "utc_ns", "dir": "tx" | "rx", "text" | "hex"}``, seen from the host. ``link`` numbers the
+streams in the order they were opened (absent: one stream). A link begins with an empty piece: ``tx`` when the host opened
+it, ``rx`` when it accepted it; a later empty ``rx`` is the end of what the other side sends.
+``{"mono_ns", "utc_ns", "dropped": n}``: n pieces are missing here, because the disk did not keep up.
 """
 
 from __future__ import annotations

@@ -149,8 +149,7 @@ async def _identify_and_stream(clock: Clock, network: Network, address: str) -> 
     log = []
     for question, answers in ((b"t\n", 1), (b"r\n", 4)):
         await stream.write(question)
-        for _ in range(answers):
-            log.append((clock.mono_ns(), await stream.read()))
+        log += [(clock.mono_ns(), await stream.read()) for _ in range(answers)]
     await stream.close()
     return log
 
