@@ -40,7 +40,12 @@ def statements(name: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "program"),
-    [("rest.mscr", (REST,)), ("constant_current.mscr", (CHARGE,)), ("constant_voltage.mscr", (HOLD,)), ("three_steps.mscr", (REST, CHARGE, HOLD))],
+    [
+        ("rest.mscr", (REST,)),
+        ("constant_current.mscr", (CHARGE,)),
+        ("constant_voltage.mscr", (HOLD,)),
+        ("three_steps.mscr", (REST, CHARGE, HOLD)),
+    ],
 )
 def test_scripts_as_committed(name: str, program: tuple[StepOrder, ...]) -> None:
     assert lines_of(*program) == statements(name)
