@@ -107,8 +107,11 @@ def check(program: tuple[StepOrder, ...], model: Model) -> None:
 
 def _check_step(order: StepOrder, model: Model) -> None:
     safe_name(order.key)
+    if order.mode is Mode.GALVANOSTATIC and not model.galvanostat:
+        raise Rejected(f"step {order.key}: {model.name} is a potentiostat only", advice="use an EmStat4 or a Nexus for constant current")
     _check_times(order)
     _check_voltages(order, model)
+    _check_counts(order)
     if order.mode is Mode.GALVANOSTATIC:
         _check_current(order, order.current_A, model)
     if order.mode is Mode.POTENTIOSTATIC and order.voltage_V is None:
@@ -122,7 +125,8 @@ def _check_step(order: StepOrder, model: Model) -> None:
 def _check_times(order: StepOrder) -> None:
     if not order.sample_interval_s >= MIN_INTERVAL_S:
         raise Rejected(f"step {order.key}: a sample every {order.sample_interval_s} s is faster than {MIN_INTERVAL_S} s")
-    if not order.sample_interval_s <= min(order.ends.time_s, order.limits.time_s) < math.inf:
+    shortest_s = min(order.limits.time_s, order.ends.time_s)
+    if math.isnan(order.ends.time_s) or not order.sample_interval_s <= shortest_s < math.inf:
         raise Rejected(f"step {order.key}: needs a time limit of at least one sample interval")
 
 
@@ -141,9 +145,16 @@ def _check_voltages(order: StepOrder, model: Model) -> None:
             raise Rejected(f"step {order.key}: {name} {value} V is outside {model.name} ({low}..{high} V)")
 
 
+def _check_counts(order: StepOrder) -> None:
+    named = {"charge": order.ends.charge_C, "charge limit": order.limits.charge_C, "taper current": order.ends.current_below_A}
+    for name, value in named.items():
+        if value is not None and not 0 < value < math.inf:
+            raise Rejected(f"step {order.key}: {name} {value} is not a positive number")
+
+
 def _check_current(order: StepOrder, current_A: float | None, model: Model) -> None:
     if not model.galvanostat:
-        raise Rejected(f"step {order.key}: {model.name} is a potentiostat only", advice="use an EmStat4 or a Nexus for constant current")
+        raise Rejected(f"step {order.key}: {model.name} has no galvanostat")
     if current_A is None or not 0 < abs(current_A) <= min(model.current_A, order.limits.current_A):
         most = min(model.current_A, order.limits.current_A)
         raise Rejected(f"step {order.key}: {current_A} A is not between 0 and {most} A (instrument and limit)")

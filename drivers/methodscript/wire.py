@@ -284,6 +284,8 @@ def _parse_rare(text: str) -> Line:
         return Bracket(text)
     if _ECHO.fullmatch(text):
         return Echo(text)
+    if text in ("R*", "B*"):
+        return Reply("*", text)  # the second line of the answer to t
     if reply := _REPLY.fullmatch(text):
         return Reply(reply[1], reply[2])
     return Garbage(text)
