@@ -39,7 +39,7 @@ cell_off"""
 
 
 def times(lines: list[str]) -> list[float]:
-    return [(int(line[3:10], 16) - (1 << 27)) * {"u": 1e-6, "m": 1e-3}[line[10]] for line in lines if line.startswith("P")]
+    return [(int(line[3:10], 16) - (1 << 27)) * {"n": 1e-9, "u": 1e-6, "m": 1e-3}[line[10]] for line in lines if line.startswith("P")]
 
 
 async def start(b: Any) -> None:
@@ -364,7 +364,8 @@ cell_off"""
             fields = [line[1:].split(";") for line in lines[1:-1]]
             assert [field[:2] for field in fields[0]] == ["dc", "cc", "cd"]
             assert fields[-1][0] == "dc80F4240u"
-            assert fields[-1][1].startswith("cc") and fields[-1][2].startswith("cd7")
+            assert fields[-1][1].startswith("cc")
+            assert fields[-1][2].startswith("cd7")
 
     run_virtual(main)
 
