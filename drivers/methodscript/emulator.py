@@ -20,7 +20,7 @@ from drivers.methodscript.interpreter.language import LINE_LIMIT, Code, ScriptEr
 from drivers.methodscript.interpreter.machine import Machine
 from drivers.methodscript.interpreter.models import COMMAND_BITS, MODELS
 from drivers.methodscript.interpreter.program import compile_script
-from drivers.sim.faults import Faults
+from drivers.sim.switches import Faults
 from drivers.sim.line import InstrumentLine
 from drivers.sim.stamps import Stamps
 

@@ -26,7 +26,7 @@ import math
 from typing import Any
 
 from drivers.methodscript.interpreter.front_end import OVERLOAD
-from drivers.sim.faults import Faults
+from drivers.sim.switches import Faults
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "silent": {},

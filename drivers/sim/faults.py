@@ -1,123 +1,89 @@
-"""Faults of an emulator by name: switched on now or later, counted down, cleared; plain data."""
+"""What can go wrong with the cell and the spectrometer of a twin, by name and twin second.
+
+soft_short               a leak that ramps, holds and heals as the cell's ``soft_short`` says, from ``start_s``
+hard_short_on_reversal   the first reversal of current after ``start_s`` grows a filament; ``value``: its ohms (1)
+contact_loss             the leads hang free: voltage at compliance, no current
+voltage_spike            ``value`` volts (0.3) on the measured voltage; give it an end (2 s after the start if none)
+amplifier_trip           no pulse reaches the coil: the FID is noise
+gain_changed             somebody turned the receiver gain: counts times ``value`` (0.5)
+detuning_ramp            the probe's resonance runs away by ``value`` kHz per hour (20)
+filter_fault             the potentiostat's noise in the coil: noise times ``value`` (2)
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from drivers.clock import Clock
+DEFAULTS: dict[str, float] = {
+    "soft_short": 0.0,
+    "hard_short_on_reversal": 1.0,
+    "contact_loss": 0.0,
+    "voltage_spike": 0.3,
+    "amplifier_trip": 0.0,
+    "gain_changed": 0.5,
+    "detuning_ramp": 20.0,
+    "filter_fault": 2.0,
+}
+NAMES = frozenset(DEFAULTS)
+SPIKE_S = 2.0
 
-Table = Mapping[str, Mapping[str, Any]]
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault from ``start_s`` to ``end_s`` (None = for good), with the value its name asks for."""
+
+    name: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    value: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"no fault is called `{self.name}`; there are: {', '.join(sorted(NAMES))}")
+
+    @property
+    def size(self) -> float:
+        """The value, or the default of the name."""
+        return DEFAULTS[self.name] if self.value is None else self.value
+
+    @property
+    def until_s(self) -> float:
+        """When it is over."""
+        if self.end_s is not None:
+            return self.end_s
+        return self.start_s + SPIKE_S if self.name == "voltage_spike" else math.inf
+
+    def active(self, t_s: float) -> bool:
+        """True while it is there."""
+        return self.start_s <= t_s < self.until_s
 
 
+@dataclass(slots=True)
 class Faults:
-    """The faults that are on, with their parameters.
+    """The faults of one twin; empty costs nothing."""
 
-    ``table``: every fault and the defaults of its parameters. Each also takes ``after_s``: switched on so much later.
-    ``switched`` is told of each fault the moment it goes on; before ``start`` nothing goes on, it is only noted.
-    """
+    listed: list[Fault] = field(default_factory=list)
 
-    def __init__(self, table: Table, clock: Clock, switched: Callable[[str], None]) -> None:
-        self.table = table
-        self.clock = clock
-        self.switched = switched
-        self.on: dict[str, dict[str, Any]] = {}
-        self._pending: list[tuple[int, str, dict[str, Any]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._alive = False
+    def add(self, fault: Fault) -> None:
+        """One more."""
+        self.listed.append(fault)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.on
+    def active(self, name: str, t_s: float) -> Iterator[Fault]:
+        """The faults of a name that are there at ``t_s``."""
+        return (fault for fault in self.listed if fault.name == name and fault.active(t_s))
 
-    def __getitem__(self, name: str) -> dict[str, Any]:
-        return self.on[name]
+    def any(self, name: str, t_s: float) -> bool:
+        """True while one of this name is there."""
+        return any(True for _ in self.active(name, t_s))
 
-    def inject(self, name: str, parameters: Mapping[str, Any]) -> None:
-        """Switch a fault on; unknown names and parameters are refused (ValueError)."""
-        if name not in self.table:
-            raise ValueError(f"no fault is called `{name}`; there are: {', '.join(sorted(self.table))}")
-        if unknown := sorted(set(parameters) - set(self.table[name]) - {"after_s"}):
-            raise ValueError(f"fault `{name}` has no parameter `{unknown[0]}`; it has: {', '.join(self.table[name]) or 'none'}")
-        found = {**self.table[name], **parameters}
-        at_ns = self.clock.mono_ns() + round(float(found.pop("after_s", 0.0)) * 1e9)
-        self._note(at_ns, name, found)
+    def next_edge_s(self, t_s: float) -> float:
+        """The next instant after ``t_s`` at which a fault begins or ends; infinity when none."""
+        edges = (edge for fault in self.listed for edge in (fault.start_s, fault.until_s) if edge > t_s)
+        return min(edges, default=math.inf)
 
-    def inject_all(self, faults: Mapping[str, Mapping[str, Any]] | Sequence[str]) -> None:
-        """Faults as options name them: a list, or name → parameters."""
-        for name in faults:
-            self.inject(name, faults[name] if isinstance(faults, Mapping) else {})
-
-    def start(self) -> None:
-        """The emulator lives: what was noted goes on, now or at its time."""
-        self._alive = True
-        pending, self._pending = self._pending, []
-        for entry in pending:
-            self._note(*entry)
-
-    async def stop(self) -> None:
-        """Forget what is still to come."""
-        self._alive = False
-        tasks, self._tasks = self._tasks, set()
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    def _note(self, at_ns: int, name: str, parameters: dict[str, Any]) -> None:
-        if self._alive and at_ns <= self.clock.mono_ns():
-            self._switch_on(name, parameters)
-            return
-        self._pending.append((at_ns, name, parameters))
-        if self._alive:
-            task = asyncio.create_task(self._later(at_ns, name, parameters))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _later(self, at_ns: int, name: str, parameters: dict[str, Any]) -> None:
-        await self.clock.sleep_until(at_ns)
-        self._pending.remove((at_ns, name, parameters))
-        self._switch_on(name, parameters)
-
-    def _switch_on(self, name: str, parameters: dict[str, Any]) -> None:
-        self.on[name] = parameters
-        self.switched(name)
-
-    def clear(self, name: str) -> None:
-        """Switch a fault off."""
-        self.on.pop(name, None)
-
-    def use(self, name: str) -> dict[str, Any] | None:
-        """The fault's parameters if it is on; counts ``times`` down and clears it at zero."""
-        found = self.on.get(name)
-        if found is not None and found.get("times") is not None:
-            found["times"] -= 1
-            if found["times"] <= 0:
-                self.clear(name)
-        return found
-
-    def due(self, name: str) -> dict[str, Any] | None:
-        """The fault's parameters once it has been asked ``after`` times; then it is cleared."""
-        found = self.on.get(name)
-        if found is None:
-            return None
-        found["after"] -= 1
-        if found["after"] > 0:
-            return None
-        self.clear(name)
-        return found
-
-    def snapshot(self) -> dict[str, Any]:
-        """Plain data; times to come relative to now."""
-        now_ns = self.clock.mono_ns()
-        return {
-            "on": {name: dict(parameters) for name, parameters in self.on.items()},
-            "pending": [[at_ns - now_ns, name, dict(parameters)] for at_ns, name, parameters in self._pending],
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a snapshot; call it before ``start``."""
-        now_ns = self.clock.mono_ns()
-        self.on = {name: dict(parameters) for name, parameters in state["on"].items()}
-        self._pending = [(now_ns + wait_ns, name, dict(parameters)) for wait_ns, name, parameters in state["pending"]]
+    def plain(self) -> list[dict[str, Any]]:
+        """JSON data."""
+        return [asdict(fault) for fault in self.listed]

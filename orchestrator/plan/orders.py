@@ -64,8 +64,9 @@ class PlannedStep(Frozen):
     """One step of the flat list.
 
     ``action``: an electrochemical step, a list of acquisitions at open circuit, a set-point or a prompt. ``mode``,
-    ``current_A``, ``voltage_V``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``x_per_C``: change of x per
-    coulomb (signed). ``expected_s``/``worst_s``: estimate, and the bound that the limits give. ``decides``: the host must
+    ``current_A``, ``voltage_V``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``settings``: of a set-point or a
+    prompt, ``if_no_short`` of a step that asks it, ``inside`` of an impedance spectrum that fits into its step's time.
+    ``expected_s``/``worst_s``: estimate, and the bound that the limits give. ``decides``: the host must
     decide something before the next step may start, so a program ends here.
     """
 
@@ -123,7 +124,12 @@ class PlannedAcquisition(Frozen):
 
 
 class Plan(Frozen):
-    """Everything the Runner needs, and everything ``check`` prints."""
+    """Everything the Runner needs, and everything ``check`` prints.
+
+    ``x_per_C``: change of x per coulomb at *working* (signed; None: x has no meaning in this cell). ``expected_s`` and
+    ``worst_s``: from the first step to the end of the last, without ``prepare`` and ``at_end_nmr``.
+    ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
+    """
 
     version: Literal[1] = 1
     name: str
@@ -139,6 +145,7 @@ class Plan(Frozen):
     lead_ohm: float = 0.0
     capacity_C: float | None = None
     x_now: float = 0.0
+    x_per_C: float | None = None
     busy: Literal["coalesce", "queue"] = "coalesce"
     prepare: tuple[PlannedStep, ...] = ()
     prepare_checks: tuple[Mapping[str, Any], ...] = ()
