@@ -17,6 +17,8 @@ from drivers.methodscript.interpreter.models import Model
 from drivers.sim.physics import Measured, Physics
 
 OVERLOAD = 2
+HEADROOM = 1.1
+"""A range still shows 10 % more than its name (inferred: published streams show 10.02 µA in the 10 µA range)."""
 GALVANOSTATIC = 6
 POTENTIOSTATIC = frozenset({2, 3, 4})
 
@@ -112,9 +114,9 @@ class FrontEnd:
         """Index of the range a current is measured in: the smallest that holds it, within the ranges asked for."""
         low_A, high_A = self.current_range
         offset = self.model.galvanostat_offset if self.mode == GALVANOSTATIC else 0
-        wanted = max(abs(current_A), low_A)
+        wanted_A = max(abs(current_A), low_A)
         usable = [pair for pair in self.model.current_ranges if pair[1] <= high_A * (1 + 1e-9)] or [self.model.current_ranges[0]]
-        return offset + next((index for index, full_A in usable if full_A >= wanted * (1 - 1e-9)), usable[-1][0])
+        return offset + next((index for index, full_A in usable if full_A * HEADROOM >= wanted_A), usable[-1][0])
 
     def impedance(self, frequency_Hz: float) -> complex:
         """Of the cell, in ohm."""

@@ -89,8 +89,8 @@ class Program:
     finish: int
 
 
-def tokens(line: str, number: int) -> list[Token]:
-    """Words of one line without its comment; raises 4004 where a character belongs nowhere."""
+def tokens(line: str, number: int, column: int = 1) -> list[Token]:
+    """Words of one line (that starts in ``column``) without its comment; raises 4004 where a character belongs nowhere."""
     found: list[Token] = []
     place = 0
     while place < len(line):
@@ -100,9 +100,9 @@ def tokens(line: str, number: int) -> list[Token]:
         match = _TOKEN.match(line, place)
         start = len(line) - len(rest)
         if match is None:
-            raise ScriptError(Code.UNEXPECTED_CHARACTER, number, start + 1)
+            raise ScriptError(Code.UNEXPECTED_CHARACTER, number, start + column)
         kind = str(match.lastgroup if match.lastgroup != "index" else "word")
-        found.append(Token(match[kind], kind, start + 1, (match["index"] or "")[1:-1]))
+        found.append(Token(match[kind], kind, start + column, (match["index"] or "")[1:-1]))
         place = match.end()
     return found
 
@@ -410,7 +410,7 @@ class Compiler:
             inside, closed, behind = after.partition("}")
             if not closed:
                 raise ScriptError(Code.OPEN_BRACE, self.number, column + len(before))
-            inner = _Words(tokens(inside, self.number), self.number, words.length)
+            inner = _Words(tokens(inside, self.number, column + len(before) + 1), self.number, words.length)
             parts += [before, self._value(inner)]
             column += len(before) + len(inside) + 2
             rest = behind

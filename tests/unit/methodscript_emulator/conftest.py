@@ -52,7 +52,9 @@ class ResistorTwin:
 
     def measure(self, t_s: float) -> Measured:
         self._advance(t_s)
-        return Measured(t_s, self.rest_V + self.resistance_ohm * self.current_A + self.charge / self.capacity_F, self.current_A, self.output_on)
+        return Measured(
+            t_s, self.rest_V + self.resistance_ohm * self.current_A + self.charge / self.capacity_F, self.current_A, self.output_on
+        )
 
     def impedance(self, t_s: float, frequency_Hz: np.ndarray) -> np.ndarray:
         self._advance(t_s)
