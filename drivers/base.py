@@ -146,7 +146,8 @@ class Settings:
 class Context:
     """What surrounds a driver: the run's clock, the media, a recorder of bytes, the twin when everything is simulated.
 
-    ``twin`` is set only for drivers that are themselves the simulation (``drivers.sim``) and for emulators.
+    Every byte through ``network`` is recorded already; a driver tells ``wire`` only of media it opens by itself. ``twin`` is
+    set only for drivers that are themselves the simulation (``drivers.sim``) and for emulators.
     """
 
     clock: Clock
