@@ -120,6 +120,9 @@ class Network(Protocol):
     async def connect(self, host: str, port: int) -> ByteStream:
         """Open a TCP connection (TCP_NODELAY); raises NotReachable."""
 
+    async def visa(self, address: str) -> ByteStream:
+        """Open a VISA resource, lines ended by LF; in memory ``TCPIP::HOST::PORT::SOCKET`` only. Raises NotReachable."""
+
     async def listen(self, host: str = "127.0.0.1", port: int = 0) -> Listener:
         """Listen; port 0 picks a free one."""
 

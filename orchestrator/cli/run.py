@@ -1,0 +1,102 @@
+"""``operando run`` and ``operando demo``: run, then say what became of it and what to open."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import exits
+
+if TYPE_CHECKING:
+    from orchestrator.rig.process import Ended
+
+
+def run_command(
+    file: Path,
+    rig: Path | None,
+    station: str | None,
+    booking_end: str | None,
+    speed: str,
+    seed: int,
+    epoch: str | None,
+    out: Path,
+    data: Path | None,
+    faults: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> int:
+    """Run an experiment to its end."""
+    from orchestrator.rig.gather import gather
+    from orchestrator.rig.process import run
+    from orchestrator.rig.request import RunRequest
+
+    display = "none" if as_json else "screen" if sys.stdout.isatty() else "lines"
+    request = RunRequest(file, rig, out, station, booking_end, _speed(speed), seed, _epoch_ns(epoch), data, display, faults)
+    ended = run(gather(request))
+    _tell_json(ended) if as_json else _tell(ended)
+    return ended.outcome.exit_code
+
+
+def _speed(text: str) -> float | None:
+    from orchestrator.rig.gather import CannotRun
+
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed <= 100_000:
+        raise CannotRun(f"--speed {text}: write a number (60 = sixty times as fast) or `max`")
+    return speed
+
+
+def _epoch_ns(text: str | None) -> int | None:
+    from orchestrator.rig.gather import CannotRun
+
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise CannotRun(f"--epoch {text!r} is no time; write 2026-11-21T22:00Z") from None
+    return int(instant.replace(tzinfo=instant.tzinfo or UTC).timestamp()) * 1_000_000_000
+
+
+def _tell_json(ended: Ended) -> None:
+    outcome = ended.outcome
+    print(
+        json.dumps(
+            {
+                "folder": str(ended.folder),
+                "file": str(ended.folder / "run.h5"),
+                "state": outcome.state,
+                "outcome": outcome.outcome,
+                "reason": outcome.reason,
+                "complete": outcome.complete and bool(ended.closeout.get("ok")),
+                "exit_code": outcome.exit_code,
+                "closeout": dict(ended.closeout),
+            }
+        )
+    )
+
+
+def _tell(ended: Ended) -> None:
+    """What became of the run, and what to open."""
+    outcome, file = ended.outcome, ended.folder / "run.h5"
+    print(f"\n{outcome.state}, {outcome.outcome}: {outcome.reason}")
+    print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: operando recover {ended.folder}")
+    if not ended.closeout.get("ok"):
+        print(f"  close-out did not pass: operando verify {ended.folder}")
+    print("Open it:")
+    print("  any HDF5 viewer (H5Web in VS Code or JupyterLab) opens it as a plot: spectra against ppm and time")
+    print(f"  python -c \"import h5py; f = h5py.File('{file}'); print(f['entry/electrochemistry/voltage'][:])\"")
+    print(f"  operando verify {ended.folder}    checks every hash")
+
+
+def _size(file: Path) -> str:
+    size = file.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
