@@ -55,7 +55,7 @@ class Spectrometer:
     """Acquires; remembers only what saturation needs."""
 
     def __init__(
-        self, parameters: SpectrometerParameters, nuclei: Nuclei, cell: CellParameters, field_T: float, faults: Faults, seed: int
+        self, parameters: SpectrometerParameters, nuclei: Nuclei, cell: CellParameters, *, field_T: float, faults: Faults, seed: int
     ) -> None:
         self.parameters = parameters
         self.nuclei = nuclei

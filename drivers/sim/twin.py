@@ -92,9 +92,9 @@ class Twin:
             self.description.spectrometer,
             self.description.nuclei,
             self.description.cell,
-            self.description.magnet.field_T,
-            self.faults,
-            seed,
+            field_T=self.description.magnet.field_T,
+            faults=self.faults,
+            seed=seed,
         )
         self._latest_s = 0.0
 

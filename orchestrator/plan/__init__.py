@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
 from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
-from orchestrator.plan import acquisitions, estimate, findings, preparation, steps
+from orchestrator.plan import acquisitions, estimate, findings, preparation
 from orchestrator.plan.available import not_available
 from orchestrator.plan.expand import Expanded, expand, programs
 from orchestrator.plan.findings import Instruments
 from orchestrator.plan.instants import utc_ns, zone_of
-from orchestrator.plan.ledger import Ledger
 from orchestrator.plan.orders import Plan, PlannedStep
 from orchestrator.plan.resolve import Unresolved, x_per_C
+from orchestrator.plan.surroundings import Surroundings
 
 __all__ = ["PlanError", "make_plan", "programs", "select_station"]
 
@@ -90,7 +90,7 @@ def _build(
     overhead = instruments.console.overhead_s if overhead_s is None else overhead_s
     resolved, found = acquisitions.resolve(experiment, rig, overhead)
     problems += found
-    around = steps.Surroundings(experiment, resolved, Ledger(steps.capacity_or_none(experiment)))
+    around = Surroundings.of(experiment, resolved)
     prepared, found = preparation.prepared(experiment.prepare, around)
     problems += found
     expanded = expand(experiment, resolved)
