@@ -1,6 +1,10 @@
 """What is wrong with a file, said so that a person finds it: file, line and column, a caret, what to do instead.
 
 ``config`` (how it is written) and ``plan`` (what it would do) both speak through this; ``render`` is the one shape.
+
+    ProblemsError                  everything that is wrong, at once; ``str()`` is what a person should see
+    ├── ConfigError                (orchestrator.config) a file cannot be read as an experiment or a rig
+    └── PlanError                  (orchestrator.plan) this rig and this cell cannot do it
 """
 
 from __future__ import annotations
@@ -57,3 +61,12 @@ def closing_line(problems: Iterable[Problem]) -> str:
     """``N problems; nothing was started.``: the last line says what did not happen."""
     n = sum(problem.level == "error" for problem in problems)
     return f"{n} problem{'' if n == 1 else 's'}; nothing was started."
+
+
+class ProblemsError(Exception):
+    """Everything that is wrong, at once; nothing was started. ``source``: the text of the file they stand in."""
+
+    def __init__(self, problems: Iterable[Problem], source: str = "") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        super().__init__("\n".join([*(render(problem, source) for problem in self.problems), closing_line(self.problems)]))
