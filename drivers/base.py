@@ -389,7 +389,10 @@ class Potentiostat(Protocol):
         """End the running step now, go on with the program: StepEnded(SKIP)."""
 
     async def make_safe(self) -> SafeState:
-        """Open circuit, then read it back. Never raises InstrumentError: what failed stands in ``detail``."""
+        """Open circuit, then read it back; a loaded program is forgotten.
+
+        Never raises InstrumentError: what failed stands in ``detail``.
+        """
 
     async def release(self) -> None:
         """Let go of the wire; the cell stays as it is."""
