@@ -147,11 +147,13 @@ _STRICT = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",
 class Reader:
     """Reads a journal that may not exist yet, whose writer may live or be dead; never writes.
 
-    One short transaction a call. Use it from one thread at a time; ``close`` it or use it as a context.
+    One short transaction a call. ``whole_until``: the last record that ``check_chain`` found good. Use it from one thread at a
+    time; ``close`` it or use it as a context.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.whole_until = 0
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
@@ -198,16 +200,16 @@ class Reader:
 
     def check_chain(self) -> str | None:
         """What is wrong with the numbering or the CRC chain, in a sentence; None when every record is as it was written."""
-        seq = crc = 0
-        while rows := self._rows(seq, 5000):
+        self.whole_until = crc = 0
+        while rows := self._rows(self.whole_until, 5000):
             for chained in rows:
                 row, stored = Row(*chained[:-1]), chained[-1]
-                if row.seq != seq + 1:
-                    return f"record {seq + 1} is missing (the next is {row.seq})"
+                if row.seq != self.whole_until + 1:
+                    return f"record {self.whole_until + 1} is missing (the next is {row.seq})"
                 crc = row.crc(crc)
                 if crc != stored:
                     return f"record {row.seq} ({row.kind}) is not what was written"
-                seq = row.seq
+                self.whole_until = row.seq
         return None
 
     def _rows(self, seq: int, limit: int) -> list[Chained]:
