@@ -85,7 +85,7 @@ NOT_YET: dict[str, Used] = {
     "prompt": _kind(Prompt),
     "manual acquisitions": _acquisition(lambda one: one.manual),
     "interleaved acquisitions": _acquisition(lambda one: one.members),
-    "arrays": _acquisition(lambda one: one.arrays),
+    "arrays": _acquisition(lambda one: one.arrays and not one.manual),
     "scans until": _acquisition(lambda one: one.until),
     "subtract": _acquisition(lambda one: one.subtract),
     "wait_for_nmr other than at open circuit": _step(lambda step: _waits(step.wait_for_nmr)),
