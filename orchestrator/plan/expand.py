@@ -18,10 +18,10 @@ from orchestrator.model.experiment import (
     Where,
 )
 from orchestrator.model.problems import Problem
-from orchestrator.plan import steps
-from orchestrator.plan.ledger import Ledger
+from orchestrator.plan import impedance, steps, waits
 from orchestrator.plan.orders import LeaveRepeat, Plan, PlannedAcquisition, PlannedStep
 from orchestrator.plan.resolve import Unresolved
+from orchestrator.plan.surroundings import Surroundings, slug
 
 Single = Step | AtOpenCircuit | SetPoint | Prompt | Eis
 
@@ -85,7 +85,7 @@ def _asking(inside: list[Occurrence | RepeatEnd], until: RepeatUntil, number: in
 
 def expand(experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition]) -> Expanded:
     """The flat list of planned steps of an experiment; problems instead of those that cannot be planned."""
-    around = steps.Surroundings(experiment, acquisitions, Ledger(steps.capacity_or_none(experiment)))
+    around = Surroundings.of(experiment, acquisitions)
     built: list[PlannedStep] = []
     wheres: list[Where] = []
     problems: dict[tuple[Where, str], Problem] = {}
@@ -107,17 +107,17 @@ def expand(experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition
     return Expanded(_numbered(built), tuple(wheres), tuple(problems.values()))
 
 
-def _plan(item: Single, around: steps.Surroundings) -> Iterator[PlannedStep]:
+def _plan(item: Single, around: Surroundings) -> Iterator[PlannedStep]:
     if isinstance(item, Step):
         yield from steps.planned(item, around)
     elif isinstance(item, AtOpenCircuit):
-        yield steps.open_circuit(item, around)
+        yield waits.open_circuit(item, around)
     elif isinstance(item, SetPoint):
-        yield steps.set_point(item, around)
+        yield waits.set_point(item, around)
     elif isinstance(item, Prompt):
-        yield steps.prompt(item, around)
+        yield waits.prompt(item, around)
     else:
-        yield steps.impedance(item, around)
+        yield impedance.impedance_step(around, impedance.impedance_order(item.settings), "EIS", around.ledger.cycle)
 
 
 def _leave(until: RepeatUntil) -> LeaveRepeat:
@@ -144,7 +144,7 @@ def _numbered(built: list[PlannedStep]) -> tuple[PlannedStep, ...]:
 def key(index: int, step: PlannedStep) -> str:
     """``s0007-c02-plate``: index in the plan, cycle, verb (the name, where a list of acquisitions has one)."""
     word = step.name if step.action == "acquisitions" and step.name else step.verb
-    return f"s{index:04d}-c{step.cycle:02d}-{steps.slug(word)}"
+    return f"s{index:04d}-c{step.cycle:02d}-{slug(word)}"
 
 
 def decides(step: PlannedStep, following: PlannedStep | None) -> bool:

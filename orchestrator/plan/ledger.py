@@ -12,7 +12,6 @@ worst case.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -117,8 +116,3 @@ def _over(charge_C: float | None, current_A: float | None) -> float | None:
 
 def _known(*values: float | None) -> list[float]:
     return [value for value in values if value is not None]
-
-
-def waiting_s(names: tuple[str, ...], duration_s: Mapping[str, float]) -> float:
-    """How long a list of acquisitions takes, one after the other."""
-    return sum(duration_s.get(name, 0.0) for name in names)
