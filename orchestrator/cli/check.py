@@ -36,11 +36,11 @@ class Checked:
 def check_command(
     file: Path,
     rig: Path | None = None,
+    *,
     station: str | None = None,
     booking_end: str | None = None,
     as_json: bool = False,
     optimise: bool = False,
-    *,
     start_utc_ns: int | None = None,
     console: Console | None = None,
 ) -> int:
@@ -52,7 +52,7 @@ def check_command(
 
     start = time.time_ns() if start_utc_ns is None else start_utc_ns
     try:
-        checked = _checked(Path(file), rig, station, booking_end, start)
+        checked = look(Path(file), rig, station=station, booking_end=booking_end, start_utc_ns=start)
     except ProblemsError as error:
         _refuse(error, as_json=as_json)
         return CONFIGURATION
@@ -63,7 +63,9 @@ def check_command(
     return COMPLETE
 
 
-def _checked(file: Path, rig_file: Path | None, station: str | None, booking_end: str | None, start_utc_ns: int) -> Checked:
+def look(
+    file: Path, rig_file: Path | None = None, *, station: str | None = None, booking_end: str | None = None, start_utc_ns: int
+) -> Checked:
     """Read both files and plan. Raises ConfigError, PlanError."""
     from orchestrator.config import load_experiment, load_rig
     from orchestrator.config import rig_file as named_rig
@@ -130,9 +132,10 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
         say(line)
     say()
     out.print(plan_tables.steps(checked.experiment, plan))
+    say()
     out.print(plan_tables.acquisitions(plan))
-    at_end_s = sum(plan.acquisitions[name].duration_s for name in plan.at_end_nmr if name in plan.acquisitions)
-    for line in plan_tables.totals(plan, checked.start_utc_ns, at_end_s):
+    say()
+    for line in plan_tables.totals(plan, checked.start_utc_ns):
         say(line)
     for name in plan.not_available:
         say(f"not available yet: {name}", style="yellow")

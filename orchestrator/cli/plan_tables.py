@@ -16,7 +16,7 @@ from orchestrator.plan import estimate
 from orchestrator.plan.instants import NS, local, spoken
 from orchestrator.plan.orders import Plan, PlannedAcquisition, PlannedStep
 
-NOT_A_NUMBER = "–"
+NOTHING = "–"
 
 
 def mA(current_A: float) -> str:
@@ -74,16 +74,20 @@ def _x(cell: Cell, plan: Plan) -> str:
 # ---------------------------------------------------------------------------------------------------------------- steps
 
 
+def _table(*, expand: bool = False) -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, expand=expand)
+
+
 def steps(experiment: Experiment, plan: Plan) -> Table:
     """One row for each written step; what a repeat repeats stands below its own row."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, expand=True)
+    table = _table(expand=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("step", ratio=5)
     table.add_column("drives", justify="right", no_wrap=True)
-    table.add_column("ends at the first of", ratio=3)
+    table.add_column("until, first of", ratio=3)
     table.add_column("takes", justify="right", no_wrap=True)
     table.add_column("at most", justify="right", no_wrap=True)
-    table.add_column("charge", justify="right", no_wrap=True)
+    table.add_column("mAh", justify="right", no_wrap=True)
     table.add_column("NMR", ratio=4)
     by_path = {path: list(group) for path, group in groupby(sorted(plan.steps, key=lambda s: s.path), key=lambda s: s.path)}
     for row in _rows(experiment.protocol, (), by_path, plan):
@@ -115,7 +119,7 @@ def _row(step: PlannedStep, turns: list[PlannedStep], depth: int, plan: Plan) ->
         ", ".join(_ends(step)),
         _range([one.expected_s for one in turns]),
         _range([one.worst_s for one in turns]),
-        mAh(step.expected_charge_C) if step.worst_charge_C else NOT_A_NUMBER,
+        f"{step.expected_charge_C / 3.6:.4g}" if step.worst_charge_C else NOTHING,
         "\n".join(_nmr(step, plan)),
     )
 
@@ -177,7 +181,7 @@ def _nmr(step: PlannedStep, plan: Plan) -> Iterator[str]:
 
 def acquisitions(plan: Plan) -> Table:
     """One row for each acquisition: what it is, how long it takes, how often it comes."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = _table()
     table.add_column("acquisition", no_wrap=True)
     table.add_column("template")
     for name in ("scans", "dummies", "recycle", "takes", "how many", "of the time"):
@@ -192,7 +196,7 @@ def _acquisition(one: PlannedAcquisition, plan: Plan) -> tuple[str, ...]:
     counted = (spoken(one.duration_s), str(one.expected_count), f"{share:.0%}")
     if one.members:
         parts = " + ".join(f"{weight} × {name}" if weight > 1 else name for name, weight in one.members.items())
-        return (one.name, parts, "", "", "", *counted)
+        return (one.name, parts, "", "", "", *counted[:2], "")
     if "manual" in one.template:
         return (one.name, f"by hand: {one.template['manual']}", "", "", "", *counted)
     blocks = f"{one.blocks} × " if one.blocks > 1 else ""
@@ -203,10 +207,11 @@ def _acquisition(one: PlannedAcquisition, plan: Plan) -> tuple[str, ...]:
 # --------------------------------------------------------------------------------------------------------------- totals
 
 
-def totals(plan: Plan, start_utc_ns: int, at_end_s: float) -> Iterator[str]:
+def totals(plan: Plan, start_utc_ns: int) -> Iterator[str]:
     """How long, until when, how many, how much; what holds for every step."""
-    prepare_s = sum(step.expected_s for step in plan.prepare)
-    yield f"Time       {spoken(plan.expected_s)}, at most {spoken(plan.worst_s)}; before it {spoken(prepare_s)} of preparation, after it {spoken(at_end_s)}"
+    prepare_s, at_end_s = sum(step.expected_s for step in plan.prepare), estimate.at_end_s(plan)
+    around = f"before it {spoken(prepare_s)} of preparation, after it {spoken(at_end_s)}"
+    yield f"Time       {spoken(plan.expected_s)}, at most {spoken(plan.worst_s)}; {around}"
     ends = (local(start_utc_ns + round((prepare_s + s + at_end_s) * NS), plan.zone) for s in (plan.expected_s, plan.worst_s))
     probably, latest = (f"{moment:%a %d %b %H:%M}" for moment in ends)
     yield f"Ends       {probably}{f', at the latest {latest}' if latest != probably else ''} ({plan.zone}), if it starts now"

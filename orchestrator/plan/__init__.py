@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from drivers.base import Capabilities, ConsoleCapabilities
+from orchestrator.model.available import not_available
 from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
 from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
 from orchestrator.plan import acquisitions, estimate, findings, preparation
-from orchestrator.plan.available import not_available
 from orchestrator.plan.expand import Expanded, expand, programs
 from orchestrator.plan.findings import Instruments
 from orchestrator.plan.instants import utc_ns, zone_of
@@ -54,7 +54,8 @@ def make_plan(
     """The plan of an experiment on a rig; raises PlanError with everything that is wrong.
 
     ``capabilities``: by instrument id of the rig, what is known of them (else the contract's defaults are assumed).
-    ``booking_end``: the same as ``booking_end_utc_ns`` in words. ``overhead_s``: the console's time around each acquisition, if not its capabilities'. ``free_bytes``: on the data disk.
+    ``booking_end``: the same as ``booking_end_utc_ns``, in words. ``overhead_s``: the console's time around each acquisition,
+    if not its capabilities'. ``free_bytes``: on the data disk.
     """
     problems: list[Problem] = []
     try:
@@ -91,9 +92,8 @@ def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, pr
     at_end = tuple(experiment.at_end.nmr)
     started.update(name for name in at_end if name in resolved)
     made = estimate.spectra(started, resolved)
-    for name, n in started.items():
-        if name in resolved:
-            resolved[name] = resolved[name].model_copy(update={"expected_count": n})
+    for name, one in resolved.items():
+        resolved[name] = one.model_copy(update={"expected_count": started[name] if one.members else made.get(name, 0)})
     plan = Plan(
         name=experiment.name,
         station=station,
@@ -120,7 +120,7 @@ def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, pr
         expected_charge_C=sum(step.expected_charge_C for step in expanded.steps),
         expected_spectra=made,
         size_bytes=estimate.size_bytes(every, made, resolved),
-        not_available=not_available(experiment),
+        not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment))),
     )
     return plan, expanded
 

@@ -16,12 +16,13 @@ FILL = 0.95
 
 
 def shortest_intervals_s(plan: Plan) -> dict[str, float]:
-    """The shortest interval at which each acquisition is asked for."""
+    """The shortest interval at which each acquisition is asked for, of those that never share a step with another."""
     shortest: dict[str, float] = {}
+    shared = {t.acquisition for step in plan.steps if len({t.acquisition for t in step.triggers}) > 1 for t in step.triggers}
     for step in plan.steps:
         for trigger in step.triggers:
             every_s = interval_s(trigger, step, plan.capacity_C)
-            if every_s:
+            if every_s and trigger.acquisition not in shared:
                 shortest[trigger.acquisition] = min(every_s, shortest.get(trigger.acquisition, math.inf))
     return shortest
 
