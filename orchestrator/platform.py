@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import IO
 
 # Not 9p or drvfs: containers put whole roots on them, and SQLite itself says so where shared memory is missing.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -65,6 +66,25 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def hold_file(path: Path) -> IO[bytes] | None:
+    """Take ``path`` (made if need be) for this process alone, until the result is closed or the process dies; None if another has it."""
+    handle = path.open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            handle.seek(0)
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        return None
+    return handle
 
 
 def network_file_system(path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 JournalError
 ├── NetworkFolder     the journal would lie on a network file system, where SQLite's locks and syncs cannot be trusted
+├── JournalInUse      another process writes to it
 ├── NotAJournal       the file is something else, or was written by a newer program
 └── JournalFailed     a commit failed; nothing is lost, everything since the last good sync is kept and tried again
 
@@ -39,15 +40,19 @@ class JournalError(Exception):
     """The journal cannot do what it is for."""
 
 
-class NetworkFolder(JournalError):  # noqa: N818
+class NetworkFolder(JournalError):
     """The journal would lie on a network file system."""
 
 
-class NotAJournal(JournalError):  # noqa: N818
+class JournalInUse(JournalError):
+    """Another process writes to the journal."""
+
+
+class NotAJournal(JournalError):
     """The file is something else, or was written by a newer program."""
 
 
-class JournalFailed(JournalError):  # noqa: N818
+class JournalFailed(JournalError):
     """A commit failed; what was not yet durable is kept and tried again."""
 
 

