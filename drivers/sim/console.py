@@ -27,14 +27,12 @@ Faults (``settings.options["faults"]``, or ``inject``):
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +62,7 @@ from drivers.base import (
     VendorTimes,
 )
 from drivers.errors import BadReply, InstrumentError, NotSupported, OutcomeUnknown, Rejected
+from drivers.sim import files
 from drivers.sim.instrument import SimInstrument
 from drivers.sim.physics import Scan
 from drivers.sim.template import Parameters, parameters
@@ -201,14 +200,16 @@ class SimConsole(SimInstrument[ConsoleEvent]):
             counts = self._counts(acquisition, end_ns, scans)
             name = f"{len(self._records):05d}_{re.sub(r'[^A-Za-z0-9_.-]', '_', acquisition.key)}_{acquisition.block}"
             text = json.dumps(self._plain(acquisition, end_ns, scans), indent=1, sort_keys=True, ensure_ascii=False)
-            files = await self.clock.in_thread(_write, self._folder() / name, text, counts, "garbage" in self._faults)
+            written = await self.clock.in_thread(files.write, self._folder() / name, text, counts, "garbage" in self._faults)
             await self.clock.sleep_until(filed_ns)
         finally:
             self._filing = False
         if "never_filed" in self._faults:
             return
         done = replace(acquisition.parameters, scans=scans)
-        self._records[acquisition.key, acquisition.block] = Record(done, files, acquisition.start_ns, end_ns, acquisition.parameters.scans)
+        self._records[acquisition.key, acquisition.block] = Record(
+            done, written, acquisition.start_ns, end_ns, acquisition.parameters.scans
+        )
         self._put(Filed(acquisition.key, acquisition.block, filed_ns, name))
 
     def _counts(self, acquisition: Acquisition, end_ns: int, scans: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
@@ -233,7 +234,7 @@ class SimConsole(SimInstrument[ConsoleEvent]):
 
     def _plain(self, acquisition: Acquisition, end_ns: int, scans: int) -> dict[str, Any]:
         """JSON data of ``parameters.json``."""
-        start, end = (iso_utc(self._utc_ns(mono_ns)) for mono_ns in (acquisition.start_ns, end_ns))
+        start, end = (files.iso_utc(self._utc_ns(mono_ns)) for mono_ns in (acquisition.start_ns, end_ns))
         named = {"key": acquisition.key, "block": acquisition.block, "scans_asked": acquisition.parameters.scans}
         return asdict(acquisition.parameters) | named | {"scans": scans, "start_utc": start, "end_utc": end}
 
@@ -255,7 +256,7 @@ class SimConsole(SimInstrument[ConsoleEvent]):
         record = self._records.get((key, block))
         if record is None:
             raise InstrumentError(f"`{key}` block {block} is not filed", instrument=self.settings.instrument, sent="fetch")
-        stored = await self.clock.in_thread(_read, record.files[0].path)
+        stored = await self.clock.in_thread(files.read, record.files[0].path)
         if stored.size != 2 * record.parameters.points:
             raise BadReply(
                 f"the FID has {stored.size // 2} points, not {record.parameters.points}",
@@ -278,7 +279,7 @@ class SimConsole(SimInstrument[ConsoleEvent]):
             gain=1.0,
         )
         start_ns, end_ns = self._utc_ns(record.start_ns), self._utc_ns(record.end_ns)
-        stamps = {"start_utc": iso_utc(start_ns), "end_utc": iso_utc(end_ns)}
+        stamps = {"start_utc": files.iso_utc(start_ns), "end_utc": files.iso_utc(end_ns)}
         times = VendorTimes(stamps, "UTC", start_ns, end_ns, resolution_ns=1)
         return Fetched(key, block, fid, times, asdict(p) | {"key": key, "block": block}, record.files, partial=p.scans < record.asked)
 
@@ -334,25 +335,3 @@ class SimConsole(SimInstrument[ConsoleEvent]):
         if self._own_scratch is not None:
             await self.clock.in_thread(shutil.rmtree, self._own_scratch, True)
             self._own_scratch = None
-
-
-def iso_utc(utc_ns: int) -> str:
-    """ISO 8601 with microseconds and Z."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=utc_ns // 1000)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _write(folder: Path, text: str, counts: np.ndarray[Any, Any], cut_short: bool) -> tuple[RawFile, ...]:  # noqa: FBT001
-    folder.mkdir(parents=True, exist_ok=True)
-    data = counts.tobytes()
-    contents = {"fid.bin": data[: len(data) // 3] if cut_short else data, "parameters.json": text.encode()}
-    files = []
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-        files.append(RawFile(folder / name, name, len(content), hashlib.sha256(content).hexdigest()))
-    return tuple(files)
-
-
-def _read(path: Path) -> np.ndarray[Any, np.dtype[np.int32]]:
-    content = path.read_bytes()
-    return np.frombuffer(content[: len(content) // 4 * 4], dtype="<i4")
