@@ -283,17 +283,26 @@ class Cell:
         span_s = t_s - state.t_s
         if state.drive == "off" or span_s <= 0.0:
             return state._replace(t_s=t_s)
-        leads = self.leads(state, state.t_s + 0.5 * span_s)
-        asked_mol = abs(leads.faradaic_A) * span_s / FARADAY_C_PER_MOL
-        stripped, plated = (state.working, state.counter) if leads.faradaic_A > 0 else (state.counter, state.working)
+        current_A, faradaic_A = self._currents_A(state, state.t_s + 0.5 * span_s)
+        asked_mol = abs(faradaic_A) * span_s / FARADAY_C_PER_MOL
+        stripped, plated = (state.working, state.counter) if faradaic_A > 0 else (state.counter, state.working)
         moved_mol = min(asked_mol, stripped.bulk_mol + (1.0 - self.parameters.dead_fraction) * stripped.moss_mol)
-        passed_C = leads.current_A * span_s - math.copysign((asked_mol - moved_mol) * FARADAY_C_PER_MOL, leads.faradaic_A)
+        passed_C = current_A * span_s - math.copysign((asked_mol - moved_mol) * FARADAY_C_PER_MOL, faradaic_A)
         stripped, plated = self._strip(stripped, moved_mol), self._plate(plated, moved_mol)
-        working, counter = (stripped, plated) if leads.faradaic_A > 0 else (plated, stripped)
+        working, counter = (stripped, plated) if faradaic_A > 0 else (plated, stripped)
         short_s = state.soft_short_s
         if short_s is None and self.parameters.soft_short.enabled and plated.deposit_mol >= self._onset_mol:
             short_s = t_s
         return state._replace(t_s=t_s, working=working, counter=counter, charge_C=state.charge_C + passed_C, soft_short_s=short_s)
+
+    def _currents_A(self, state: State, t_s: float) -> tuple[float, float]:
+        """Current in the leads and across the electrodes; spares the voltage where a sound cell simply takes its current."""
+        if state.drive == "current" and not self.faults.listed and state.soft_short_s is None and state.hard_short_s is None:
+            ohmic_V = abs(state.value) * (self.parameters.R_ohm + self.parameters.lead_ohm)
+            if ohmic_V < 0.5 * self.parameters.compliance_V and not self._exhausted(state, state.value):
+                return state.value, state.value
+        leads = self.leads(state, t_s)
+        return leads.current_A, leads.faradaic_A
 
     def _plate(self, electrode: Electrode, mol: float) -> Electrode:
         bulk, moss, dead, deposit, throughput = electrode

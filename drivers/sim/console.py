@@ -3,7 +3,8 @@
 An acquisition lasts (dummies + scans) × (recycle + points / spectral width); then ``overhead_s`` (2.8) until its files
 are there. A template names its nucleus and either a built-in ``series`` or the parameters themselves (flat, or under
 ``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_s``, ``tip_deg``,
-``dead_s``; anything else but ``dataset`` is refused. Blocks are the same acquisition again.
+``dead_s``; ``name``, ``dataset`` and ``arrays`` are ignored (blocks are the same acquisition again), anything else is
+refused.
 
 Files, in ``settings.options["scratch"]`` (else a temporary folder that ``release`` removes), one folder a block:
 
@@ -68,6 +69,7 @@ from drivers.sim.physics import Scan
 from drivers.sim.template import Parameters, parameters
 
 EXACT_IN_FLOAT32 = 1 << 24
+LARGEST = (1 << 31) - 1
 FAULTS = frozenset(
     {"start_error", "start_error_but_runs", "echoes_no_start", "silent", "fails", "never_filed", "garbage", "foreign", "wrong_nucleus"}
 )
@@ -226,7 +228,8 @@ class SimConsole(SimInstrument[ConsoleEvent]):
             p.tip_deg,
             p.dead_s,
         )
-        return np.rint(self.twin.acquire(scan).view(np.float64).reshape(-1, 2)).astype("<i4")
+        summed = self.twin.acquire(scan).view(np.float64).reshape(-1, 2)
+        return np.clip(np.rint(summed), -LARGEST, LARGEST).astype("<i4")
 
     def _plain(self, acquisition: Acquisition, end_ns: int, scans: int) -> dict[str, Any]:
         """JSON data of ``parameters.json``."""

@@ -15,6 +15,7 @@ SERIES: Mapping[str, Mapping[str, float]] = {
     "series_1p_23Na_metal": {"carrier_ppm": 1126.0, "spectral_width_Hz": 200e3, "points": 4096, "pulse_s": 5e-6, "tip_deg": 90.0},
     "series_1p_23Na_ionic": {"carrier_ppm": 0.0, "spectral_width_Hz": 100e3, "points": 4096, "pulse_s": 5e-6, "tip_deg": 90.0},
 }
+UNUSED = frozenset({"name", "dataset", "arrays"})
 NAMES = frozenset({"carrier_ppm", "carrier_MHz", "spectral_width_Hz", "points", "pulse_s", "tip_deg", "dead_s"})
 
 
@@ -49,7 +50,7 @@ def parameters(order: AcquisitionOrder, reference_MHz: float) -> Parameters:
     template = dict(order.template)
     given = {**(template.pop("parameters", None) or {}), **template}
     series, nucleus = given.pop("series", None), given.pop("nucleus", order.nucleus)
-    given.pop("dataset", None)
+    given = {name: value for name, value in given.items() if name not in UNUSED}
     if nucleus != order.nucleus:
         raise ValueError(f"the template is for {nucleus}, the order for {order.nucleus}")
     if series is not None and series not in SERIES:

@@ -70,6 +70,15 @@ class Problems:
         text = lines[where.line - 1] if 0 < where.line <= len(lines) else ""
         self.found.append(Problem(where.file, where.line, where.column, max(where.length, 1), message, hint, text))
 
+    def word(self, where: Where, word: str) -> Where:
+        """Where a word stands in the line of ``where``: from there on, else before it; ``where`` itself if it does not."""
+        lines = self._lines.get(where.file, ())
+        line = lines[where.line - 1].lower() if 0 < where.line <= len(lines) else ""
+        index = line.find(word.lower(), where.column - 1)
+        if index < 0:
+            index = line.rfind(word.lower(), 0, max(where.column - 1, 0))
+        return where if index < 0 or not word else where.model_copy(update={"column": index + 1, "length": len(word)})
+
     def raise_if_any(self) -> None:
         """Raise ConfigError with all of them."""
         if self.found:

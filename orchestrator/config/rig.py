@@ -26,7 +26,7 @@ def rig_of(root: Node, problems: Problems) -> Rig | None:
 
 def _check_stations(root: Node, problems: Problems) -> None:
     instruments = root.value["instruments"].keys
-    for _, station in root.value["stations"].items():
+    for station in root.value["stations"].value.values():
         named = [station.get(role) for role in ("potentiostat", "console", "tuner")]
         named += station.value["sensors"].rows() if station.get("sensors") else []
         for node in named:
@@ -36,7 +36,8 @@ def _check_stations(root: Node, problems: Problems) -> None:
 
 
 def _check_templates(root: Node, problems: Problems) -> None:
-    for name, template in (root.get("templates") or root).items() if root.get("templates") else ():
+    templates = root.get("templates")
+    for name, template in templates.items() if templates else ():
         if bool(template.get("dataset")) == bool(template.get("series")):
             hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)

@@ -106,7 +106,7 @@ class RuleWords(Words):
         """``abs(E - I * R_lead)``."""
         return Seen(_voltage(children[0]), absolute=True, lead=True)
 
-    def seen_current(self, _meta: Meta, children: list[Any]) -> Seen:
+    def seen_current(self, _meta: Meta, _children: list[Any]) -> Seen:
         """``abs(I)``."""
         return Seen("current", absolute=True)
 

@@ -121,7 +121,7 @@ def _reference(node: Node | None) -> dict[str, Any] | None:
     if node is None or not node.is_table:
         return None
     plain = {key: tuple(value) if isinstance(value, list) else value for key, value in node.plain().items()}
-    return plain | ({"over": {"x": tuple(plain["over"]["x"])}} if "over" in plain else {})
+    return plain | ({"over": {"x": tuple(node.value["over"].plain()["x"])}} if "over" in plain else {})
 
 
 def _counts(node: Node, problems: Problems) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from orchestrator.config.diagnostics import SentenceError, did_you_mean
 from orchestrator.config.quantities import UNITS, canonical_name
 
-STARTS = [
+STARTS = (
     "step",
     "repeat_until",
     "wait_for_nmr",
@@ -38,17 +38,35 @@ STARTS = [
     "cycles",
     "duration",
     "scalar",
-]
+)
 
 # Every sign stands for exactly one other, so that positions stay.
 FOLDED = str.maketrans(ascii_uppercase + "−–‐‑⁻µμ·⋅×²\u00a0\u2009\u202f\u2007", ascii_lowercase + "-----uu  *2    ")
 PLAIN = str.maketrans("−–‐‑⁻µμ·⋅×²\u00a0\u2009\u202f\u2007", "-----uu  *2    ")
 ORDINARY = {
-    "NUMBER": "a number", "UNIT": "a unit", "WORD": "a name", "TEXT": "a name", "C_RATE": "a C-rate (C/5)", "RANGE": "a range (a..b)",
-    "SPAN": "cycles (2-4)", "$END": "the end of the sentence", "COMMA": "a comma", "LPAR": "(", "RPAR": ")", "PERCENT": "%", "STAR": "*",
-    "PLUS": "+", "MINUS": "-", "BELOW": "<", "ABOVE": ">", "LESSTHAN": "<", "E": "`E`", "E_CELL": "`E_cell`", "E_WE": "`E_we`", "E_CE": "`E_ce`",
-    "I": "`I`", "R_EIS": "`R_eis`", "R_CELL": "`R_cell`", "R_LEAD": "`R_lead`", "SE": "`SE`",
-}  # fmt: skip
+    "NUMBER": "a number",
+    "UNIT": "a unit",
+    "WORD": "a name",
+    "TEXT": "a name",
+    "C_RATE": "a C-rate (C/5)",
+    "RANGE": "a range (a..b)",
+    "SPAN": "cycles (2-4)",
+    "$END": "the end of the sentence",
+    "COMMA": "a comma",
+    "BELOW": "`<`",
+    "ABOVE": "`>`",
+}
+CASED = {
+    "E": "E",
+    "E_CELL": "E_cell",
+    "E_WE": "E_we",
+    "E_CE": "E_ce",
+    "I": "I",
+    "R_EIS": "R_eis",
+    "R_CELL": "R_cell",
+    "R_LEAD": "R_lead",
+    "SE": "SE",
+}
 
 
 class _WholeWords:
@@ -66,11 +84,11 @@ def _parser() -> Lark:
     grammar = resources.files("orchestrator.config").joinpath("grammar.lark").read_text(encoding="utf-8")
     return Lark(
         grammar,
-        start=STARTS,
+        start=list(STARTS),
         parser="lalr",
         maybe_placeholders=False,
         propagate_positions=True,
-        postlex=_WholeWords(),  # type: ignore[arg-type]
+        postlex=_WholeWords(),
     )
 
 
@@ -105,7 +123,7 @@ def _end_of_word(text: str, start: int) -> int:
 
 
 def _expected(error: UnexpectedInput) -> tuple[str, ...]:
-    names = error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "accepts", None) or error.expected
+    names = error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "accepts", None) or getattr(error, "expected", ())
     return tuple(sorted({_shown(name) for name in names or ()}))
 
 
@@ -114,7 +132,7 @@ def _shown(terminal: str) -> str:
     if terminal in ORDINARY:
         return ORDINARY[terminal]
     pattern = next((known.pattern for known in _parser().terminals if known.name == terminal), None)
-    return f"`{pattern.value}`" if pattern is not None and pattern.type == "str" else terminal.lower()
+    return f"`{CASED.get(terminal, pattern.value)}`" if pattern is not None else terminal.lower()
 
 
 def _listed(expected: tuple[str, ...]) -> str:

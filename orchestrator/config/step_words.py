@@ -35,7 +35,7 @@ class StepWords(Words):
         value = self.need(measure, "voltage", "time", "charge", "current")
         if measure.kind != "voltage":
             self.positive(value, measure)
-        return End(kind=measure.kind, quantity=value, where=self.where(meta))  # type: ignore[arg-type]
+        return End(kind=measure.kind, quantity=value, where=self.where(meta))
 
     def end_of(self, meta: Meta, children: list[Any]) -> End:
         """``130 % of graphite``."""
@@ -83,7 +83,15 @@ class StepWords(Words):
         for end in _ends(children):
             if end.kind == "current":
                 raise SentenceError("a galvanostatic step cannot end on a current", *self.span(end), TAPER_HINT)
-        return Step(text=self.typed, verb=verb, electrode=electrode, current=current, ends=_ends(children), sample=_sample(children))
+        return Step(
+            text=self.typed,
+            verb=verb,
+            electrode=electrode,
+            current=current,
+            ends=_ends(children),
+            sample=_sample(children),
+            set_where=self.locate(measure.start, measure.end),
+        )
 
     def potentiostatic(self, _meta: Meta, children: list[Any]) -> Step:
         """``Potentiostatic at 0.005 V until C/100 or 3 hours``."""
@@ -100,6 +108,7 @@ class StepWords(Words):
             voltage_name=next((child for child in children if isinstance(child, str)), "cell"),
             ends=_ends(children),
             sample=_sample(children),
+            set_where=self.locate(measure.start, measure.end),
         )
 
     def span(self, end: End) -> tuple[int, int]:

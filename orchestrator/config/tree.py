@@ -196,14 +196,15 @@ class _Composer:
         if kind == "bool":
             return BOOLEANS.get(text.lower(), text)
         if kind in {"int", "float"}:
-            return self._number(node, kind, text)
+            return _number(kind, text)
         if kind not in {"str", "timestamp"}:
             self.problems.add(node.where(), f"the tag `{yaml.tag}` is not part of this language")
         return text
 
-    def _number(self, node: Node, kind: str, text: str) -> float | int | str:
-        digits = text.replace("_", "")
-        try:
-            return int(digits, 0 if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else 10) if kind == "int" else float(digits)
-        except ValueError:
-            return str(text)
+
+def _number(kind: str, text: str) -> float | int | str:
+    digits = text.replace("_", "")
+    try:
+        return int(digits, 0 if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else 10) if kind == "int" else float(digits)
+    except ValueError:
+        return str(text)

@@ -210,7 +210,10 @@ class SampleRate(Frozen):
 
 
 class Step(Frozen):
-    """One electrochemical step. ``text``: as written (or the sentence that a dictionary stands for)."""
+    """One electrochemical step. ``text``: as written (or the sentence that a dictionary stands for).
+
+    ``set_where``: where its current or voltage stands.
+    """
 
     kind: Literal["step"] = "step"
     text: str
@@ -229,6 +232,7 @@ class Step(Frozen):
     sample: SampleRate | None = None
     if_no_short: str | None = None
     where: Where = Where()
+    set_where: Where = Where()
 
 
 class AtOpenCircuit(Frozen):

@@ -56,19 +56,20 @@ def make_plan(
     ``overhead_s``: the console's time around each acquisition, if not its capabilities'. ``free_bytes``: on the data disk.
     """
     problems: list[Problem] = []
-    here = experiment.protocol[0].where if experiment.protocol else Where()
     try:
         name, setup = select_station(rig, station)
         zone_of(rig.zone)
         end_ns = _booking_end(experiment, rig, booking_end_utc_ns)
-        plan, expanded = _build(experiment, rig, name, Instruments.of(setup, capabilities or {}), end_ns, overhead_s, problems)
+        known = Instruments.of(setup, capabilities or {})
+        plan, expanded = _build(experiment, rig, name, known.console.overhead_s if overhead_s is None else overhead_s, problems)
     except Unresolved as error:
-        raise PlanError([*problems, Problem(here, error.message, error.hint)], experiment.source) from None
-    facts = findings.Facts(experiment, rig, setup, Instruments.of(setup, capabilities or {}), plan, expanded, start_utc_ns, free_bytes)
-    problems += findings.find(facts)
-    if any(problem.level == "error" for problem in problems):
-        raise PlanError([problem for problem in problems if problem.level == "error"], experiment.source)
-    return plan.model_copy(update={"warnings": tuple(str(problem) for problem in problems)})
+        raise PlanError([*problems, Problem(Where(file=experiment.file), error.message, error.hint)]) from None
+    plan = plan.model_copy(update={"booking_end_utc_ns": end_ns})
+    problems += findings.find(findings.Facts(experiment, rig, setup, known, plan, expanded, start_utc_ns, free_bytes))
+    drawn = [problem.in_source(experiment.source, experiment.file) for problem in problems]
+    if any(problem.level == "error" for problem in drawn):
+        raise PlanError(problem for problem in drawn if problem.level == "error")
+    return plan.model_copy(update={"warnings": tuple(str(problem) for problem in drawn)})
 
 
 def _booking_end(experiment: Experiment, rig: Rig, given: int | None) -> int | None:
@@ -77,18 +78,9 @@ def _booking_end(experiment: Experiment, rig: Rig, given: int | None) -> int | N
     return utc_ns(experiment.booking_ends, rig.zone)
 
 
-def _build(
-    experiment: Experiment,
-    rig: Rig,
-    station: str,
-    instruments: Instruments,
-    booking_end_utc_ns: int | None,
-    overhead_s: float | None,
-    problems: list[Problem],
-) -> tuple[Plan, Expanded]:
+def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, problems: list[Problem]) -> tuple[Plan, Expanded]:
     """The plan as far as it can be made; what cannot is appended to ``problems``."""
-    overhead = instruments.console.overhead_s if overhead_s is None else overhead_s
-    resolved, found = acquisitions.resolve(experiment, rig, overhead)
+    resolved, found = acquisitions.resolve(experiment, rig, overhead_s)
     problems += found
     around = Surroundings.of(experiment, resolved)
     prepared, found = preparation.prepared(experiment.prepare, around)
@@ -124,7 +116,6 @@ def _build(
         at_end_nmr=at_end,
         after_short_current=not experiment.after_short or "never" not in str(experiment.after_short.get("current", "")),
         booking_end=experiment.when_booking_ends,
-        booking_end_utc_ns=booking_end_utc_ns,
         expected_s=sum(step.expected_s for step in expanded.steps),
         worst_s=_total_s(expanded.steps),
         expected_charge_C=sum(step.expected_charge_C for step in expanded.steps),

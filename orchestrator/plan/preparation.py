@@ -40,11 +40,7 @@ def prepared(actions: tuple[Action, ...], around: Surroundings) -> tuple[tuple[P
 
 def checks(actions: tuple[Action, ...]) -> tuple[Mapping[str, Any], ...]:
     """What ``prepare`` must find before the first current may flow, and what it sets, in the order written."""
-    return tuple(
-        {"check": action.verb, "text": action.text, **action.arguments}
-        for action in actions
-        if acquisition_of(action) is None
-    )
+    return tuple({"check": action.verb, "text": action.text, **action.arguments} for action in actions if acquisition_of(action) is None)
 
 
 def _steps(action: Action, around: Surroundings) -> Iterator[PlannedStep]:
