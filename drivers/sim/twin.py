@@ -97,6 +97,8 @@ class Twin:
             faults=self.faults,
             seed=seed,
         )
+        self.instruments: dict[str, Any] = {}
+        """Memory of the simulated pair, by instrument; not part of a snapshot."""
         self._latest_s = 0.0
 
     # ------------------------------------------------------------------------------------------------- electrochemistry

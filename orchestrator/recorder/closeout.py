@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from orchestrator.recorder.records import Reader
 
 JOURNAL = "journal.sqlite"
 CLOSEOUT = "closeout.json"
-EXACT = ("voltage", "current", "x")
+EXACT = {"voltage_V": "voltage", "current_A": "current", "x": "x"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,9 @@ def journal_streams(events: Iterable[Event]) -> dict[str, Stream]:
     for event in events:
         match event.kind:
             case "ec.block":
-                columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
-                for name, wanted in zip(EXACT, ("voltage_V", "current_A", "x"), strict=True):
-                    if wanted in columns:
-                        tally.add(f"electrochemistry/{name}", event.data["n"], columns[wanted].tobytes())
+                n, blob = event.data["n"], event.blob or b""
+                for name, at in _places(event.data["columns"], n):
+                    tally.add(name, n, blob[at])
             case "aux.block":
                 columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
                 tally.add(f"aux/{event.data['sensor']}", event.data["n"], columns["value"].astype("<f8").tobytes())
@@ -91,12 +90,22 @@ def journal_streams(events: Iterable[Event]) -> dict[str, Stream]:
     return tally.streams()
 
 
+def _places(described: Iterable[Sequence[str]], n: int) -> Iterator[tuple[str, slice]]:
+    """Where the bytes of the columns that are compared lie in a block."""
+    at = 0
+    for name, dtype in described:
+        size = np.dtype(dtype).itemsize * n
+        if name in EXACT:
+            yield f"electrochemistry/{EXACT[name]}", slice(at, at + size)
+        at += size
+
+
 def file_streams(path: Path) -> dict[str, Stream]:
     """The same streams, as they stand in ``run.h5``."""
     tally = Tally()
     with h5py.File(path, "r") as file:
         entry = file["entry"]
-        for name in EXACT:
+        for name in EXACT.values():
             column = entry[f"electrochemistry/{name}"]
             if column.size:
                 tally.add(f"electrochemistry/{name}", column.size, column[()].tobytes())
