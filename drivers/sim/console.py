@@ -2,8 +2,8 @@
 
 An acquisition lasts (dummies + scans) × (recycle + points / spectral width); then ``overhead_s`` (2.8) until its files
 are there. A template names its nucleus and either a built-in ``series`` or the parameters themselves (flat, or under
-``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_s``, ``tip_deg``,
-``dead_s``; ``name``, ``dataset`` and ``arrays`` are ignored (blocks are the same acquisition again), anything else is
+``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
+``dead_us``; ``name``, ``dataset`` and ``arrays`` are ignored (blocks are the same acquisition again), anything else is
 refused.
 
 Files, in ``settings.options["scratch"]`` (else a temporary folder that goes with the twin), one folder a block:

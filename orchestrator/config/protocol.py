@@ -112,7 +112,11 @@ def ends_of(node: Node | None) -> tuple[End, ...]:
     """``{voltage_V: -0.5, time_h: 5, charge_mAh: 2}``, in the order written."""
     if node is None or not node.is_table:
         return ()
-    return tuple(_end(key, child) for key, child in node.items() if isinstance(child.value, int | float))
+    return tuple(_end(key, child) for key, child in node.items() if key in UNIT_OF_END and _is_number(child))
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
 def _end(key: str, node: Node) -> End:
@@ -152,7 +156,7 @@ def sample_rate_of(node: Node, problems: Problems) -> SampleRate | None:
 
 
 def _frequency(node: Node, problems: Problems) -> float | None:
-    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or node.value <= 0:
+    if not _is_number(node) or node.value <= 0:
         problems.add(node.where(), "expected a number above zero", "the unit stands in the key: Hz")
         return None
     return float(node.value)

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from orchestrator.config.diagnostics import Problems, did_you_mean
+from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.model.experiment import Where
 
 BOOLEANS = {"true": True, "false": False}
@@ -116,7 +116,7 @@ def _text_of(path: Path, problems: Problems) -> str | None:
         problems.add(where, f"not UTF-8 text (byte {error.start})", "save it as UTF-8")
     except FileNotFoundError:
         beside = [other.name for other in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        problems.add(where, "no such file", did_you_mean(path.name, beside))
+        problems.add(where, "no such file", suggestion(path.name, beside))
     except OSError as error:
         problems.add(where, f"cannot be read: {error.strerror}")
     return None

@@ -14,7 +14,7 @@ from orchestrator.plan.resolve import Unresolved
 from orchestrator.plan.surroundings import LIST_FACTOR, Surroundings, slug
 
 WORDS = ("ocv", "polarity", "tune", "pulse", "gain", "reference", "noise", "blank", "eis")
-ASSUMED_S = {"tune": 30.0, "pulse": 120.0, "gain": 30.0, "reference": 60.0, "noise": 60.0}
+ASSUMED_S = {"ocv": 10.0, "tune": 30.0, "pulse": 120.0, "gain": 30.0, "reference": 60.0, "noise": 60.0}
 """inferred: rough durations of what has no acquisition of its own; they only enter the estimate."""
 
 

@@ -48,25 +48,28 @@ class Appender:
     def apply(self, appends: Iterable[Append]) -> None:
         """Groups first, then all rows of a group at once, then changes in their order: the content is the same as one by one."""
         rows: dict[str, list[Rows]] = {}
-        later: list[Change | Attributes | Text] = []
+        changes: dict[tuple[str, str], dict[int, Any]] = {}
+        later: list[Attributes | Text] = []
         for append in appends:
             match append:
                 case Make():
                     self.make(append)
                 case Rows():
                     rows.setdefault(append.path, []).append(append)
+                case Change():
+                    for name, value in append.values.items():
+                        changes.setdefault((append.path, name), {})[append.row] = value
                 case _:
                     later.append(append)
         for each in rows.values():
             self._extend(joined(each))
+        for (path, name), values in changes.items():
+            self._change(self._entry[path][name], values)
         for change in later:
-            match change:
-                case Change():
-                    self._change(change)
-                case Attributes():
-                    _describe(self._entry[change.path] if change.path else self._entry, change.values)
-                case Text():
-                    self._write_text(change)
+            if isinstance(change, Text):
+                self._write_text(change)
+            else:
+                _describe(self._entry[change.path] if change.path else self._entry, change.values)
 
     def make(self, order: Make) -> None:
         """A group with its datasets, axes and attributes."""
@@ -126,11 +129,14 @@ class Appender:
         made = self._make_dataset(group, Make(rows.path, rows.group), dataset, rows.start)
         made.dims[0].attach_scale(group["time"])
 
-    def _change(self, change: Change) -> None:
-        group = self._entry[change.path]
-        for name, value in change.values.items():
-            target = group[name]
-            target[change.row] = _with_charset(np.asarray(value), target)
+    @staticmethod
+    def _change(target: h5py.Dataset, values: Mapping[int, Any]) -> None:
+        """New values by row; one reading and one writing for all of them."""
+        first, last = min(values), max(values)
+        block = target[first : last + 1]
+        for row, value in values.items():
+            block[row - first] = value
+        target[first : last + 1] = _with_charset(block, target)
 
     def _write_text(self, order: Text) -> None:
         raw = order.text.encode("utf-8", "replace")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.model.experiment import Repeat, Where
+from orchestrator.model.experiment import Repeat, Where, items
 from orchestrator.model.problems import Problem, did_you_mean
 from orchestrator.plan.acquisitions import acquisition_time_s, is_manual
-from orchestrator.plan.available import items
 from orchestrator.plan.findings.facts import Facts, warning
 
 
