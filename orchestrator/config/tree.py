@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from orchestrator.config.diagnostics import Problems, did_you_mean
+from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.model.experiment import Where
 
 BOOLEANS = {"true": True, "false": False}
@@ -116,7 +116,7 @@ def _text_of(path: Path, problems: Problems) -> str | None:
         problems.add(where, f"not UTF-8 text (byte {error.start})", "save it as UTF-8")
     except FileNotFoundError:
         beside = [other.name for other in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        problems.add(where, "no such file", did_you_mean(path.name, beside))
+        problems.add(where, "no such file", suggestion(path.name, beside))
     except OSError as error:
         problems.add(where, f"cannot be read: {error.strerror}")
     return None
@@ -196,14 +196,15 @@ class _Composer:
         if kind == "bool":
             return BOOLEANS.get(text.lower(), text)
         if kind in {"int", "float"}:
-            return self._number(node, kind, text)
+            return _number(kind, text)
         if kind not in {"str", "timestamp"}:
             self.problems.add(node.where(), f"the tag `{yaml.tag}` is not part of this language")
         return text
 
-    def _number(self, node: Node, kind: str, text: str) -> float | int | str:
-        digits = text.replace("_", "")
-        try:
-            return int(digits, 0 if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else 10) if kind == "int" else float(digits)
-        except ValueError:
-            return str(text)
+
+def _number(kind: str, text: str) -> float | int | str:
+    digits = text.replace("_", "")
+    try:
+        return int(digits, 0 if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else 10) if kind == "int" else float(digits)
+    except ValueError:
+        return str(text)

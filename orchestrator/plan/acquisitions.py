@@ -73,16 +73,13 @@ def _template_problems(one: Acquisition, rig: Rig) -> Iterator[Problem]:
             one.where,
             f"the rig `{rig.name}` has no template `{one.template}`",
             did_you_mean(one.template, rig.templates),
-            len(one.template),
         )
 
 
 def _member_problems(one: Acquisition, plain: Mapping[str, Acquisition]) -> Iterator[Problem]:
     for member in one.members:
         if member not in plain:
-            yield Problem(
-                one.where, f"`{one.name}` interleaves `{member}`, which is no acquisition", did_you_mean(member, plain), len(member)
-            )
+            yield Problem(one.where, f"`{one.name}` interleaves `{member}`, which is no acquisition", did_you_mean(member, plain))
 
 
 def _manual(one: Acquisition, experiment: Experiment) -> PlannedAcquisition:

@@ -14,7 +14,7 @@ from orchestrator.plan.resolve import Unresolved
 from orchestrator.plan.surroundings import LIST_FACTOR, Surroundings, slug
 
 WORDS = ("ocv", "polarity", "tune", "pulse", "gain", "reference", "noise", "blank", "eis")
-ASSUMED_S = {"tune": 30.0, "pulse": 120.0, "gain": 30.0, "reference": 60.0, "noise": 60.0}
+ASSUMED_S = {"ocv": 10.0, "tune": 30.0, "pulse": 120.0, "gain": 30.0, "reference": 60.0, "noise": 60.0}
 """inferred: rough durations of what has no acquisition of its own; they only enter the estimate."""
 
 
@@ -40,11 +40,7 @@ def prepared(actions: tuple[Action, ...], around: Surroundings) -> tuple[tuple[P
 
 def checks(actions: tuple[Action, ...]) -> tuple[Mapping[str, Any], ...]:
     """What ``prepare`` must find before the first current may flow, and what it sets, in the order written."""
-    return tuple(
-        {"check": action.verb, "text": action.text, **action.arguments}
-        for action in actions
-        if acquisition_of(action) is None
-    )
+    return tuple({"check": action.verb, "text": action.text, **action.arguments} for action in actions if acquisition_of(action) is None)
 
 
 def _steps(action: Action, around: Surroundings) -> Iterator[PlannedStep]:

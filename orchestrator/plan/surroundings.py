@@ -65,7 +65,9 @@ class Surroundings:
         written = self.experiment.limits
         lower_V, upper_V = sorted((self.turned * written.voltage_lower_V, self.turned * written.voltage_upper_V))
         if self.turned < 0 and written.lower_armed_above_V is not None:
-            raise Unresolved("a lower limit that arms later needs the working lead on the positive electrode", "exchange the leads and `working`")
+            raise Unresolved(
+                "a lower limit that arms later needs the working lead on the positive electrode", "exchange the leads and `working`"
+            )
         return Limits(
             voltage_upper_V=upper_V,
             voltage_lower_V=lower_V,

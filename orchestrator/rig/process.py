@@ -27,7 +27,8 @@ from orchestrator.rig.emulators import LINGER_s, PREFIX, EmulateRequest, Emulato
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
-from orchestrator.runner.run import Outcome, Station, run_plan
+from orchestrator.runner.run import run_plan
+from orchestrator.runner.station import Outcome, Station
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 OBSERVER_LOOK_s = 2.0
