@@ -12,7 +12,12 @@ Live = Callable[..., Any]
 
 def test_the_demo_runs_as_planned(live: Live, repository: Path) -> None:
     night = live(repository / "configs" / "experiments" / "demo.yaml")
-    import sys; sys.path.insert(0, "/tmp"); from trace import trace; trace(night)
+    import sys
+
+    sys.path.insert(0, "/tmp")
+    from trace import trace
+
+    trace(night)
     for event in []:
         if event.kind not in ("ec.block", "clock.sample"):
             print(
