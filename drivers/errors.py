@@ -8,7 +8,8 @@ InstrumentError                which instrument, what was sent, what came back, 
 ├── BadReply                   bytes came back that the protocol does not allow
 ├── DeviceFault                the instrument reports a fault of its own
 ├── NotSupported               this instrument cannot do what was asked
-└── Exhausted                  a recording has nothing more to give
+├── Exhausted                  a recording has nothing more to give
+└── Diverged                   the driver does something else than was recorded
 """
 
 from __future__ import annotations
@@ -79,3 +80,7 @@ class NotSupported(InstrumentError):
 
 class Exhausted(InstrumentError):
     """A recording has nothing more to give."""
+
+
+class Diverged(InstrumentError):
+    """The driver does something else than was recorded."""

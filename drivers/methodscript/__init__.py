@@ -1,0 +1,1 @@
+"""PalmSens instruments that speak MethodSCRIPT: EmStat4, Nexus, EmStat Pico."""

@@ -1,0 +1,1 @@
+"""OpenVnmrJ and VnmrJ consoles."""

@@ -1,0 +1,1 @@
+"""The contract suite every driver must pass, as a pytest plugin."""

@@ -1,0 +1,1 @@
+"""Media: serial, TCP, VISA, memory, replay, each with its recorder; and virtual time."""

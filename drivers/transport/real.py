@@ -19,6 +19,12 @@ class RealNetwork:
         """Open a TCP connection (TCP_NODELAY); raises NotReachable."""
         return await tcp.connect(host, port)
 
+    async def visa(self, address: str) -> ByteStream:
+        """Open a VISA resource; raises NotReachable."""
+        from drivers.transport import visa
+
+        return await visa.open_visa(address)
+
     async def listen(self, host: str = "127.0.0.1", port: int = 0) -> Listener:
         """Listen; port 0 picks a free one; raises NotReachable when it is taken."""
         return await tcp.listen(host, port)

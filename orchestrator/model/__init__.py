@@ -1,0 +1,1 @@
+"""What people write and what happened: values only, no I/O."""

@@ -6,7 +6,7 @@ field's; quantities keep the unit kind they were written in (a C-rate stays a C-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -22,11 +22,12 @@ class Frozen(BaseModel):
 
 
 class Where(Frozen):
-    """Where something was written: file, line and column, 1-based."""
+    """Where something was written: file, line and column, 1-based; ``length`` in characters, within that line."""
 
     file: str = ""
     line: int = 0
     column: int = 0
+    length: int = 0
 
 
 # ------------------------------------------------------------------------------------------------------------- cell
@@ -61,6 +62,7 @@ class Cell(Frozen):
     stack_pressure_MPa: float | None = None
     fixed_in_probe: bool = False
     history: str | None = None
+    where: Where = Where()
 
 
 class SafetyLimits(Frozen):
@@ -74,6 +76,7 @@ class SafetyLimits(Frozen):
     host_lost_within_s: float | None = None
     lower_armed_above_V: float | None = None
     voltage_name: str = "cell"
+    where: Where = Where()
 
 
 # ----------------------------------------------------------------------------------------------------- acquisitions
@@ -126,6 +129,7 @@ class TriggerKind(StrEnum):
     LOG_SPACED = "log-spaced"
     AT_X = "at x"
     KNEE = "knee"
+    ON_DEMAND = "on demand"
 
 
 class Condition(Frozen):
@@ -141,7 +145,8 @@ class NmrTrigger(Frozen):
 
     ``every``: interval of the EVERY kinds (s, mAh, mAh/cm2, %, V). ``count``: n of TIMES (``from_start`` True: counted from
     the step's start, back to back) and LOG_SPACED. ``first_s``, ``last_s``: ends of LOG_SPACED. ``x``: fractions of AT_X.
-    ``guard_s``: time after a step edge before the trigger may fire.
+    ``guard_s``: time after a step edge before the trigger may fire. ``hysteresis_V``: of EVERY_VOLTAGE; None = a quarter of
+    the interval. ``only_in``: for a trigger of the whole experiment, the kind of step in which it counts ("" = every step).
     """
 
     acquisition: str
@@ -154,6 +159,8 @@ class NmrTrigger(Frozen):
     x: tuple[float, ...] = ()
     condition: Condition | None = None
     guard_s: float | None = None
+    hysteresis_V: float | None = None
+    only_in: Literal["", "rest", "galvanostatic", "potentiostatic"] = ""
     text: str = ""
     where: Where = Where()
 
@@ -168,6 +175,7 @@ class End(Frozen):
     quantity: Quantity
     absolute: bool = False
     voltage_name: str = "cell"
+    where: Where = Where()
 
 
 class Verb(StrEnum):
@@ -202,7 +210,10 @@ class SampleRate(Frozen):
 
 
 class Step(Frozen):
-    """One electrochemical step. ``text``: as written (or the sentence that a dictionary stands for)."""
+    """One electrochemical step. ``text``: as written (or the sentence that a dictionary stands for).
+
+    ``set_where``: where its current or voltage stands.
+    """
 
     kind: Literal["step"] = "step"
     text: str
@@ -210,6 +221,7 @@ class Step(Frozen):
     electrode: str | None = None
     current: Quantity | None = None
     voltage_V: float | None = None
+    voltage_name: str = "cell"
     ends: tuple[End, ...] = ()
     name: str | None = None
     nmr: tuple[NmrTrigger, ...] = ()
@@ -220,6 +232,7 @@ class Step(Frozen):
     sample: SampleRate | None = None
     if_no_short: str | None = None
     where: Where = Where()
+    set_where: Where = Where()
 
 
 class AtOpenCircuit(Frozen):
@@ -240,6 +253,7 @@ class RepeatUntil(Frozen):
     of_cycle: int
     side: Literal["below", "above"] = "below"
     text: str = ""
+    where: Where = Where()
 
 
 class Repeat(Frozen):
@@ -281,6 +295,14 @@ class Eis(Frozen):
 ProtocolItem = Step | AtOpenCircuit | Repeat | SetPoint | Prompt | Eis
 
 
+def items(protocol: Iterable[ProtocolItem]) -> Iterator[ProtocolItem]:
+    """Every item of a protocol once, in file order, those inside repeats included."""
+    for item in protocol:
+        yield item
+        if isinstance(item, Repeat):
+            yield from items(item.steps)
+
+
 # ------------------------------------------------------------------------------------------------------------ rules
 
 
@@ -296,19 +318,28 @@ class Action(Frozen):
 class Predicate(Frozen):
     """One comparison of an observable.
 
-    ``observable``: a declared name (``short_ratio``, ``polarisation_ratio``, ``voltage``, ``area(metal)`` …).
-    ``reference``: what ``factor`` or ``n_sd`` refers to (blank, mean, step_start, same_half_cycle with cycles).
+    ``observable``: a declared name (``short_ratio``, ``polarisation_ratio``, ``voltage``, ``area(metal)`` …), see
+    ``orchestrator.model.observables``; ``absolute``: its absolute value counts. ``value`` in the observable's unit.
+    ``reference``: what ``factor`` or ``n_sd`` refers to: ``of`` (blank, mean, step_start, same_half_cycle), ``cycles``
+    (first, last), ``over`` (x as fractions). ``window_ppm``: of ``area`` and its like where no line is named.
     """
 
     observable: str
+    absolute: bool = False
     test: Literal["above", "below", "slope above", "slope below"]
     value: float | None = None
     reference: Mapping[str, Any] | None = None
     window_ppm: tuple[float, float] | None = None
+    text: str = ""
+    where: Where = Where()
 
 
 class Rule(Frozen):
-    """What the program does by itself when something is seen. Shorthand sentences are already taken apart."""
+    """What the program does by itself when something is seen. Shorthand sentences are already taken apart.
+
+    ``armed_after`` as written; taken apart, the rule arms at whichever comes first: ``armed_after_s`` after the step's start,
+    or, with ``armed_on_new_sign``, when E has the sign of the new current. ``extra``: track, after, record, amplifier_check.
+    """
 
     name: str
     enabled: bool = True
@@ -322,6 +353,8 @@ class Rule(Frozen):
     confidence_SE: float | None = None
     not_after_edge_s: float = 0.0
     armed_after: str | None = None
+    armed_after_s: float | None = None
+    armed_on_new_sign: bool = False
     do: tuple[Action, ...] = ()
     extra: Mapping[str, Any] = Field(default_factory=dict)
     text: str = ""
@@ -377,6 +410,10 @@ class Experiment(Frozen):
     rig: str | None = None
     source: str = ""
     """The YAML text, verbatim."""
+    file: str = ""
+    """The file it was read from; ``rig`` and ``history`` are relative to its folder."""
+    places: Mapping[str, Where] = Field(default_factory=dict)
+    """Where each top-level key was written."""
 
 
 Repeat.model_rebuild()
@@ -440,3 +477,5 @@ class Rig(Frozen):
     fence: Mapping[str, Any] | None = None
     twin: str | None = None
     source: str = ""
+    file: str = ""
+    """The file it was read from; ``twin`` is relative to its folder."""

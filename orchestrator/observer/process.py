@@ -9,9 +9,13 @@ from pathlib import Path
 POLL_s = 0.5
 
 
-def follow(folder: Path, *, poll_s: float = POLL_s) -> int:
-    """Follow one run; 0 when the close-out is written or somebody asked to stop, 2 when another process does it already."""
+def follow(folder: Path, *, rig: str = "", poll_s: float = POLL_s) -> int:
+    """Follow one run; 0 when the close-out is written, the rig has died, or somebody asked to stop.
+
+    ``rig``: ``pid:start`` of the rig's process. 2 when another process keeps this ``run.h5`` already.
+    """
     from orchestrator.observer.observer import Observer
+    from orchestrator.platform import same_process_lives
     from orchestrator.recorder.recover import ObserverRuns
 
     asked_to_stop = threading.Event()
@@ -22,7 +26,7 @@ def follow(folder: Path, *, poll_s: float = POLL_s) -> int:
     except ObserverRuns:
         return 2
     try:
-        while observer.step() and not asked_to_stop.wait(poll_s):
+        while observer.step() and same_process_lives(rig) and not asked_to_stop.wait(poll_s):
             pass
     finally:
         observer.close()

@@ -27,7 +27,8 @@ class TriggerOrder(Frozen):
     """One trigger in SI units: ``every`` in s, C, fraction of x, or V, by kind. ``times_s``: instants after the step's start.
 
     ``count`` and ``from_start`` of TIMES: n acquisitions evenly over the step, or back to back from its start.
-    ``x``: fractions of AT_X. ``guard_s``: not within this time after a step edge. ``hysteresis_V`` for EVERY_VOLTAGE.
+    ``x``: fractions of AT_X. ``condition``: as written, x in % of the step's own charge over the capacity.
+    ``guard_s``: not within this time after a step edge. ``hysteresis_V`` for EVERY_VOLTAGE.
     """
 
     acquisition: str
@@ -44,14 +45,22 @@ class TriggerOrder(Frozen):
 
 
 class ChargeOfEarlier(Frozen):
-    """The step's charge limit is ``factor`` times what earlier steps of ``verb`` passed since the last opposite step."""
+    """The step's charge limit is ``factor`` times what earlier steps of ``verb`` passed since the last opposite step.
+
+    Earlier steps: all that passed charge in the direction of ``verb``, potentiostatic ones included. ``110 % of the
+    sodiation so far`` in a sodiation is a tenth more: factor 0.1. ``ends.charge_C`` then holds the worst case.
+    """
 
     factor: float
     verb: str
 
 
 class LeaveRepeat(Frozen):
-    """Checked when the step has ended: if ``verb``'s charge in this cycle is on ``side`` of factor × cycle ``of_cycle``'s, go to ``to_index``."""
+    """Checked when the step has ended.
+
+    If ``verb``'s charge in this cycle is on ``side`` of factor × cycle ``of_cycle``'s, go to ``to_index`` (which is the
+    number of steps where the protocol ends there).
+    """
 
     verb: str
     factor: float
@@ -64,8 +73,10 @@ class PlannedStep(Frozen):
     """One step of the flat list.
 
     ``action``: an electrochemical step, a list of acquisitions at open circuit, a set-point or a prompt. ``mode``,
-    ``current_A``, ``voltage_V``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``x_per_C``: change of x per
-    coulomb (signed). ``expected_s``/``worst_s``: estimate, and the bound that the limits give. ``decides``: the host must
+    ``current_A``, ``voltage_V``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``settings``: of a set-point or a
+    prompt, ``if_no_short`` of a step that asks it, ``inside`` of an impedance spectrum that fits into its step's time.
+    ``path``: where it stands in the protocol (index at each depth of repeats), ``turns``: in which turn of each repeat, from 1.
+    ``expected_s``/``worst_s``: estimate, and the bound that the limits give. ``decides``: the host must
     decide something before the next step may start, so a program ends here.
     """
 
@@ -98,13 +109,16 @@ class PlannedStep(Frozen):
     expected_charge_C: float = 0.0
     worst_charge_C: float = 0.0
     settings: Mapping[str, Any] = {}
+    path: tuple[int, ...] = ()
+    turns: tuple[int, ...] = ()
 
 
 class PlannedAcquisition(Frozen):
     """An acquisition resolved against the rig's templates. ``members``: an interleave (name → weight); then no template.
 
     ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``duration_s``: (dummies + scans) × (recycle +
-    acquisition time) + the console's overhead.
+    acquisition time) + the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
+    interleave included; of an interleave, its rounds.
     """
 
     name: str
@@ -123,7 +137,12 @@ class PlannedAcquisition(Frozen):
 
 
 class Plan(Frozen):
-    """Everything the Runner needs, and everything ``check`` prints."""
+    """Everything the Runner needs, and everything ``check`` prints.
+
+    ``x_per_C``: change of x per coulomb at *working* (signed; None: x has no meaning in this cell). ``expected_s`` and
+    ``worst_s``: from the first step to the end of the last, without ``prepare`` and ``at_end_nmr``.
+    ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
+    """
 
     version: Literal[1] = 1
     name: str
@@ -139,6 +158,7 @@ class Plan(Frozen):
     lead_ohm: float = 0.0
     capacity_C: float | None = None
     x_now: float = 0.0
+    x_per_C: float | None = None
     busy: Literal["coalesce", "queue"] = "coalesce"
     prepare: tuple[PlannedStep, ...] = ()
     prepare_checks: tuple[Mapping[str, Any], ...] = ()

@@ -53,6 +53,17 @@ async def pair(network: Network) -> tuple[ByteStream, ByteStream, Any]:
     return client, await listener.accept(), listener
 
 
+async def refused(stream: ByteStream) -> None:
+    """A kernel may take the first bytes after the end; then a write is refused."""
+    for _ in range(100):
+        try:
+            await stream.write(b"x")
+        except NotReachable:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("writing went on after the end")
+
+
 # ------------------------------------------------------------------------------------------------------------------ TCP
 
 
@@ -100,10 +111,7 @@ async def test_writing_to_a_closed_peer_is_not_reachable(network: Network) -> No
     client, server, listener = await pair(network)
     await client.close()
     assert await server.read() == b""
-    with pytest.raises(NotReachable):  # a kernel may take the first bytes after the end
-        for _ in range(50):
-            await server.write(b"x")
-            await asyncio.sleep(0.01)
+    await refused(server)
     with pytest.raises(NotReachable):
         await client.write(b"x")
     for closable in (client, server, listener):
@@ -301,6 +309,17 @@ async def test_a_slow_host_loses_nothing(line: tuple[Network, ByteStream, str]) 
     await host.close()
 
 
+async def test_two_writers_do_not_mix(line: tuple[Network, ByteStream, str]) -> None:
+    network, device, address = line
+    host = await network.serial(address)
+    await host.write(b"r")
+    await exactly(device, 1)
+    writing = asyncio.gather(device.write(b"a" * 20_000), device.write(b"b" * 20_000))
+    assert await exactly(host, 40_000) == b"a" * 20_000 + b"b" * 20_000
+    await writing
+    await host.close()
+
+
 async def test_unplugging_ends_the_stream(line: tuple[Network, ByteStream, str]) -> None:
     network, device, address = line
     host = await network.serial(address)
@@ -311,10 +330,7 @@ async def test_unplugging_ends_the_stream(line: tuple[Network, ByteStream, str])
     await device.close()
     async with asyncio.timeout(5):
         assert await reading == b""
-    with pytest.raises(NotReachable):
-        for _ in range(50):
-            await host.write(b"x")
-            await asyncio.sleep(0.01)
+    await refused(host)
     await host.close()
     assert await device.read() == b""
     with pytest.raises(NotReachable):

@@ -1,0 +1,439 @@
+"""PalmSens instruments that speak MethodSCRIPT (EmStat4, MultiEmStat4, Nexus; Pico and Sensit for rest and constant voltage).
+
+The instrument runs the whole program by itself; the host listens. Built to the document, not yet met an instrument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from enum import Enum, auto
+from typing import Any
+
+from drivers.base import (
+    Capabilities,
+    CellState,
+    ChannelState,
+    ClockSample,
+    Confirmation,
+    Context,
+    Identity,
+    LinkLost,
+    LinkRestored,
+    Mode,
+    PotentiostatEvent,
+    Reason,
+    SafeState,
+    Settings,
+    StepOrder,
+)
+from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected, WrongInstrument
+from drivers.methodscript import script, wire
+from drivers.methodscript.link import Link
+from drivers.methodscript.outbox import Outbox
+from drivers.methodscript.running import RunningScript, Said
+from drivers.methodscript.talk import DEAF_S, REPLY_S, SHORT_REPLY_S, Talk, of_script
+
+LISTEN_S = 1.5
+LISTEN_FLOOR_S = 0.3
+SILENT_INTERVALS = 5
+SILENCE_FLOOR_S = 2.0
+UNKNOWN_INTERVAL_S = 10.0
+SLOWEST_POINT_S = 600.0
+
+_log = logging.getLogger(__name__)
+
+
+class Phase(Enum):
+    """What the driver takes the instrument to be doing."""
+
+    LISTENING = auto()
+    IDLE = auto()
+    STARTING = auto()
+    RUNNING = auto()
+
+
+BUSY = (Phase.STARTING, Phase.RUNNING)
+
+
+class MethodScript:
+    """One channel. Options: ``baud``, ``xonxoff``, ``rtscts``, ``mains_Hz``, ``silence_floor_s``, ``model`` (a device code)."""
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        options = settings.options
+        self._name, self._wanted = settings.instrument, settings.identity
+        self._clock = context.clock
+        self._model = script.MODELS[str(options.get("model", "es4_hr"))]
+        self._mains_Hz = int(options.get("mains_Hz", 50))
+        self._silence_floor_s = float(options.get("silence_floor_s", SILENCE_FLOOR_S))
+        serial = {name: options[name] for name in ("baud", "xonxoff", "rtscts") if name in options}
+        self._link = Link(lambda: context.network.serial(settings.address, **serial), context.wire, self)
+        self._talk = Talk(self._link, self._name, self._clock.speed)
+        self._outbox = Outbox()
+        self._identity: Identity | None = None
+        self._phase = Phase.IDLE
+        self._running = RunningScript(self._outbox)
+        self._program: tuple[StepOrder, ...] = ()
+        self._started: set[str] = set()
+        self._unconfirmed: str | None = None
+        self._start_answer: asyncio.Future[wire.Line] | None = None
+        self._idle = asyncio.Event()
+        self._aborting = self._lost = False
+        self._fresh = True
+        self._silence: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.capabilities = capabilities_of(self._model, None)
+
+    # -------------------------------------------------------------------------------------------------- the contract
+
+    async def connect(self) -> Identity:
+        """Listen first: a script that runs is adopted; only a silent instrument is asked who it is."""
+        await self._link.open()
+        self._phase = Phase.LISTENING
+        self._spawn(self._link.run())
+        try:
+            await asyncio.sleep(max(LISTEN_FLOOR_S, LISTEN_S / self._clock.speed))
+            if self._phase is Phase.LISTENING:
+                await self._identify()
+            if self._phase is Phase.RUNNING:
+                await self._learn_step()
+        except InstrumentError:
+            await self.release()
+            raise
+        self._arm()
+        return self._identity or Identity("PalmSens", "MethodSCRIPT", firmware="not asked: a script runs")
+
+    async def read_state(self) -> ChannelState:
+        """From the stream while a script runs; by a look at open circuit while idle."""
+        if self._lost or not self._link.opened.is_set():
+            return ChannelState(CellState.UNKNOWN, None, detail="the link is lost")
+        if self._phase in BUSY:
+            return self._running_state()
+        try:
+            async with self._talk.open():
+                voltage_V = await self._talk.look(self._model)
+        except DeviceFault as fault:
+            return ChannelState(CellState.ON, running=False, detail=fault.message)
+        except InstrumentError as fault:
+            return ChannelState(CellState.UNKNOWN, running=False, detail=fault.message)
+        return ChannelState(CellState.OFF, running=False, voltage_V=voltage_V, current_A=0.0)
+
+    async def load(self, program: tuple[StepOrder, ...]) -> None:
+        """Write the program's script into the instrument's memory; nothing runs. Raises Rejected."""
+        if self._phase is not Phase.IDLE:
+            raise self._refusal("a script is running")
+        if self._identity is None:
+            await self._identify()
+        if not self.capabilities.CC and any(order.mode is Mode.GALVANOSTATIC for order in program):
+            raise self._refusal("no galvanostat (a Pico, or bits 67 and 68 of CM are clear)")
+        text = script.write_program(program, self._model, self._mains_Hz)
+        self._program = ()
+        try:
+            async with self._talk.open():
+                refused = await self._talk.load(text)
+        except NotReachable as silence:
+            raise self._refusal("the script was sent and nothing came back", text) from silence
+        if refused:
+            raise self._refusal(f"script refused, {refused.code:04X} {wire.meaning(refused.code)}, {refused.where}", text)
+        self._program = program
+
+    async def start(self, key: str) -> None:
+        """Run the loaded script. Raises OutcomeUnknown when its start was not confirmed."""
+        if key in self._started:
+            if key == self._unconfirmed and not self._running.begun:
+                raise OutcomeUnknown(f"the start of {key} was never confirmed", instrument=self._name)
+            return
+        if not self._program or self._program[0].key != key or self._phase is not Phase.IDLE:
+            raise self._refusal(f"{key} is not the first step of the loaded program")
+        self._started.update(order.key for order in self._program)
+        async with self._talk.open():
+            await self._run(key)
+
+    async def end_step(self) -> None:
+        """Abort the measurement loop; the script goes on after it."""
+        step = self._running.step
+        if self._phase is not Phase.RUNNING or step is None:
+            raise self._refusal("no step runs")
+        step.skip_asked = True
+        await self._talk.send("Y\n")
+
+    async def make_safe(self) -> SafeState:
+        """Abort, switch the cell off, read at open circuit."""
+        self._aborting, self._program = True, ()
+        try:
+            await self._wait_for_port()
+            async with self._talk.open():
+                voltage_V = await self._switch_off_and_look()
+        except InstrumentError as fault:
+            self._arm()
+            return SafeState(Confirmation.UNCONFIRMED, str(fault))
+        self._restored("made safe")
+        self._finished(Reason.ABORT, "made safe")
+        return SafeState(Confirmation.CONFIRMED, f"open circuit, {voltage_V:.6g} V")
+
+    async def release(self) -> None:
+        """Let go; a running script goes on to its own limits."""
+        self._disarm()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._disarm()
+        await self._link.close()
+        self._outbox.close()
+
+    def events(self) -> AsyncIterator[PotentiostatEvent]:
+        """The one ordered stream."""
+        return self._outbox.stream()
+
+    async def read_clock(self) -> ClockSample | None:
+        """The step timer against our clock; None while no step runs."""
+        step = self._running.step
+        if step is None or step.timer.last_device_ns is None:
+            return None
+        device_ns = step.timer.last_device_ns
+        return ClockSample(device_ns, device_ns + step.timer.offset_ns, step.timer.half_width_ns)
+
+    # ------------------------------------------------------------------------------------------------- lines from below
+
+    def on_line(self, text: str) -> None:
+        """A line from the wire: part of a script's stream, or an answer."""
+        fresh, self._fresh = self._fresh, False
+        for line in wire.parse_line(text):
+            if fresh and isinstance(line, wire.Garbage | wire.Empty):
+                continue  # the end of a line whose beginning nobody heard
+            self._route(text, line)
+        self._arm()
+
+    def _route(self, text: str, line: wire.Line) -> None:
+        if isinstance(line, wire.Garbage):
+            _log.warning("%s: not MethodSCRIPT: %r", self._name, text)
+        if self._phase is Phase.LISTENING and of_script(line):
+            self._adopt()
+        if self._phase is Phase.STARTING:
+            self._on_start_answer(line)
+        if self._phase is Phase.RUNNING:
+            self._on_script_line(line)
+        self._talk.put(text, line)
+
+    def _on_start_answer(self, line: wire.Line) -> None:
+        if isinstance(line, wire.Refused) and line.command == "r":
+            self._phase = Phase.IDLE
+        elif line == wire.Echo("r") or of_script(line):
+            self._phase = Phase.RUNNING
+        else:
+            return
+        if self._start_answer is not None and not self._start_answer.done():
+            self._start_answer.set_result(line)
+
+    def _on_script_line(self, line: wire.Line) -> None:
+        if of_script(line):
+            self._restored("the script's lines come again")
+        said = self._running.hear(line, self._clock.mono_ns())
+        if said is Said.FINISHED:
+            self._finished(Reason.ABORT if self._aborting else Reason.DEVICE_ERROR, "the script ended without saying why")
+        elif said is Said.BROKE and isinstance(line, wire.RuntimeFault):
+            self._phase = Phase.IDLE
+            self._spawn(self._switch_off_and_end(Reason.DEVICE_ERROR, f"{line.code:04X} {wire.meaning(line.code)}, {line.where}"))
+
+    def _finished(self, reason: Reason, detail: str) -> None:
+        self._phase = Phase.IDLE
+        self._running.end(reason, detail, self._clock.mono_ns())
+        self._idle.set()
+
+    def on_lost(self, why: str) -> None:
+        """The port is gone."""
+        self._disarm()
+        self._say_lost(why)
+
+    def on_reopened(self) -> None:
+        """The port is back: a running script will be heard by itself, an idle instrument is asked."""
+        self._fresh = True
+        self._arm()
+
+    def _say_lost(self, why: str) -> None:
+        if not self._lost:
+            self._lost = True
+            self._outbox.put(LinkLost(self._clock.mono_ns(), why))
+
+    def _restored(self, detail: str) -> None:
+        if self._lost:
+            self._lost = False
+            self._outbox.put(LinkRestored(self._clock.mono_ns(), detail))
+
+    # ----------------------------------------------------------------------------------------------------------- silence
+
+    def _patience_s(self) -> float:
+        """Real seconds without a line before the link counts as lost."""
+        step = self._running.step
+        interval_s = UNKNOWN_INTERVAL_S if step is None and self._running.adopted else 0.0
+        if step is not None and self._phase is Phase.RUNNING:
+            interval_s = SLOWEST_POINT_S if step.mode is Mode.IMPEDANCE else step.interval_s
+        return SILENT_INTERVALS * interval_s / self._clock.speed + self._silence_floor_s
+
+    def _arm(self) -> None:
+        """Wait for the next line: while a script runs, or while the link is lost (then to ask again)."""
+        self._disarm()
+        if not self._link.opened.is_set() or self._phase is Phase.LISTENING:
+            return
+        if self._phase in BUSY or self._lost:
+            wait_s = self._patience_s() if self._phase in BUSY else LISTEN_FLOOR_S
+            self._silence = asyncio.get_running_loop().call_later(wait_s, self._on_silence)
+
+    def _disarm(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _on_silence(self) -> None:
+        self._silence = None
+        self._say_lost(f"nothing heard for {self._patience_s():.1f} s")
+        self._spawn(self._probe())
+
+    async def _probe(self) -> None:
+        """Ask ``t``: firmware means idle, an error that a script runs (inferred: which error is not known), silence that nobody knows."""
+        try:
+            async with self._talk.open():
+                await self._talk.send("t\n")
+                _, line = await self._talk.hear(lambda line: isinstance(line, wire.Reply | wire.Refused) or of_script(line))
+                await asyncio.sleep(DEAF_S)
+            if isinstance(line, wire.Reply):
+                await self._heard_idle()
+        except NotReachable as silence:
+            _log.info("%s: asked who is there: %s", self._name, silence.message)
+        self._arm()
+
+    async def _heard_idle(self) -> None:
+        self._restored("the instrument is idle")
+        if self._phase in BUSY:
+            self._phase = Phase.IDLE
+            await self._switch_off_and_end(Reason.LOST, "idle: the script ended, or the instrument restarted, unheard")
+
+    # ------------------------------------------------------------------------------------------------------------- moves
+
+    async def _identify(self) -> None:
+        async with self._talk.open():
+            firmware = await self._talk.firmware(lambda: self._phase is Phase.RUNNING)
+            if firmware is None:
+                return self._adopt()
+            if firmware.device not in script.MODELS:
+                raise WrongInstrument(f"device code {firmware.device} is not one this driver knows", instrument=self._name)
+            serial, version, bits = [await self._talk.query(command) for command in ("i", "v", "CM")]
+        if self._wanted and self._wanted != serial:
+            advice = "check the address, or the identity in the rig file"
+            raise WrongInstrument(f"serial number {serial}, not {self._wanted}", instrument=self._name, advice=advice)
+        self._phase, self._model = Phase.IDLE, script.MODELS[firmware.device]
+        self.capabilities = capabilities_of(self._model, wire.parse_bits(bits) if bits else None)
+        self._identity = Identity("PalmSens", self._model.name, serial, f"{firmware.version}, MethodSCRIPT {version}")
+        return None
+
+    def _adopt(self) -> None:
+        if self._phase is not Phase.RUNNING:
+            self._phase = Phase.RUNNING
+            self._running = RunningScript(self._outbox)
+            self._idle.clear()
+
+    async def _learn_step(self) -> None:
+        """Wait until the script has said which step it is in (every few seconds of its own time)."""
+        wait_s = max(SILENCE_FLOOR_S, 2 * script.SAY_WHERE_EVERY_S / self._clock.speed)
+        with contextlib.suppress(NotReachable):
+            async with self._talk.open():
+                while self._running.step is None and self._phase is Phase.RUNNING:
+                    await self._talk.hear(lambda line: isinstance(line, wire.Text | wire.Empty | wire.RuntimeFault), wait_s)
+        if self._running.step is not None:
+            self._started.add(self._running.step.key)
+
+    def _running_state(self) -> ChannelState:
+        step = self._running.step
+        if step is None:
+            return ChannelState(CellState.UNKNOWN, running=True, detail="a script runs; it has not yet said which step")
+        cell = CellState.OFF if step.mode is Mode.REST else CellState.ON
+        detail = f"step {step.index + 1} of {step.total}" + (", adopted" if self._running.adopted else "")
+        return ChannelState(cell, running=True, step_key=step.key, voltage_V=step.voltage_V, current_A=step.current_A, detail=detail)
+
+    async def _run(self, key: str) -> None:
+        self._running = RunningScript(self._outbox, self._program)
+        self._start_answer = asyncio.get_running_loop().create_future()
+        self._phase, self._aborting, self._unconfirmed = Phase.STARTING, False, key
+        self._idle.clear()
+        self._arm()
+        try:
+            async with asyncio.timeout(REPLY_S):
+                await self._talk.send("r\n")
+                answer = await self._start_answer
+        except (TimeoutError, NotReachable) as fault:
+            raise OutcomeUnknown("start not confirmed", instrument=self._name, sent="r", received=str(fault)) from fault
+        if isinstance(answer, wire.Refused):
+            raise OutcomeUnknown(f"start answered with {answer.code:04X} {wire.meaning(answer.code)}", instrument=self._name, sent="r")
+        self._unconfirmed = None
+
+    async def _switch_off_and_end(self, reason: Reason, detail: str) -> None:
+        """A runtime error skips ``on_finished:`` and may leave the cell on: switch it off at once, then say what happened."""
+        self._disarm()
+        try:
+            await asyncio.sleep(DEAF_S)
+            async with self._talk.open():
+                await self._talk.rescue()
+            outcome = "cell_off was accepted"
+        except InstrumentError as fault:
+            outcome = f"the cell may still be on: {fault.message}"
+        self._finished(reason, f"{detail}; {outcome}")
+
+    async def _wait_for_port(self) -> None:
+        try:
+            async with asyncio.timeout(REPLY_S):
+                await self._link.opened.wait()
+        except TimeoutError as gone:
+            raise NotReachable("the port is gone", instrument=self._name, advice="check the cable; the cell may be on") from gone
+
+    async def _switch_off_and_look(self) -> float:
+        """``Z`` ends a script through its ``on_finished:``; what does not answer goes on to the rescue script all the same."""
+        step, before = self._running.step, self._phase
+        with contextlib.suppress(NotReachable, TimeoutError):
+            interval_s = step.interval_s if step else 0.0
+            if await self._talk.abort(SHORT_REPLY_S + 2 * interval_s / self._clock.speed) and self._phase in BUSY:
+                async with asyncio.timeout(SHORT_REPLY_S):
+                    await self._idle.wait()
+        self._phase = Phase.IDLE
+        try:
+            await self._talk.rescue()
+            return await self._talk.look(self._model)
+        except InstrumentError:
+            self._phase = before if self._running.step else Phase.IDLE
+            raise
+
+    # ----------------------------------------------------------------------------------------------------------- private
+
+    def _refusal(self, message: str, sent: str = "") -> Rejected:
+        return Rejected(message, instrument=self._name, sent=sent, did="nothing was started")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_over)
+
+    def _on_task_over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            _log.error("%s: the driver broke", self._name, exc_info=fault)
+            self._say_lost(f"the driver broke: {fault!r}")
+
+
+def capabilities_of(model: script.Model, bits: frozenset[int] | None) -> Capabilities:
+    """What a model can do; ``bits`` of CM where the firmware says them."""
+    galvanostat = model.galvanostat and (bits is None or {wire.CP, wire.SET_I} <= bits)
+    return Capabilities(
+        CC=galvanostat,
+        CV=bits is None or wire.CA in bits,
+        EIS=bits is not None and (wire.EIS in bits or wire.GEIS in bits),
+        max_steps=script.MAX_STEPS,
+        on_device_limits=frozenset({"time", "voltage", "charge", "current"}),
+        autonomous=True,
+        make_safe_s=5.0,
+        max_current_A=model.current_A,
+        voltage_range_V=model.voltage_V,
+        min_sample_interval_s=script.MIN_INTERVAL_S,
+        step_gap_s=0.1,  # inferred: settling of range and mode between two steps, cell off
+    )

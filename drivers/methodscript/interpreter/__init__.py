@@ -1,0 +1,1 @@
+"""MethodSCRIPT as the instrument executes it: language, compiler, machine and front end; no I/O, no clock."""

@@ -1,0 +1,113 @@
+"""The driver's one ordered stream of events, bounded, that never makes the reader of the wire wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from drivers.base import LinkLost, PotentiostatEvent, SampleBlock
+
+MOST_SAMPLES = 200_000
+MOST_EVENTS = 10_000
+LONGEST_BLOCK_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample on its way into a block; ``charge_C`` as the instrument counted it."""
+
+    step_key: str
+    mono_ns: int
+    voltage_V: float
+    current_A: float
+    device_ns: int
+    half_width_ns: int
+    status: int
+    charge_C: float
+
+
+@dataclass(slots=True)
+class _Pending:
+    samples: list[Sample] = field(default_factory=list)
+
+    def takes(self, sample: Sample) -> bool:
+        first = self.samples[0]
+        return first.step_key == sample.step_key and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
+
+    def block(self) -> SampleBlock:
+        rows = self.samples
+        return SampleBlock(
+            step_key=rows[0].step_key,
+            mono_ns=np.array([row.mono_ns for row in rows], np.int64),
+            voltage_V=np.array([row.voltage_V for row in rows], np.float64),
+            current_A=np.array([row.current_A for row in rows], np.float64),
+            device_ns=np.array([row.device_ns for row in rows], np.int64),
+            half_width_ns=max(row.half_width_ns for row in rows),
+            status=np.array([row.status for row in rows], np.uint16),
+            aux={"charge_C": np.array([row.charge_C for row in rows], np.float64)},
+        )
+
+
+class Outbox:
+    """Samples that nobody has taken yet grow into blocks of at most a second; when far too many wait, the loss is said, never hidden."""
+
+    def __init__(self, most_samples: int = MOST_SAMPLES) -> None:
+        self._waiting: deque[PotentiostatEvent | _Pending] = deque()
+        self._wake = asyncio.Event()
+        self._most = most_samples
+        self._samples = 0
+        self._lost = 0
+        self._closed = False
+
+    def put(self, event: PotentiostatEvent) -> None:
+        """An event, after everything before it."""
+        if len(self._waiting) < MOST_EVENTS:
+            self._waiting.append(event)
+        else:
+            self._lost += 1
+        self._wake.set()
+
+    def sample(self, sample: Sample) -> None:
+        """One sample."""
+        if self._samples >= self._most:
+            self._lost += 1
+            return
+        self._report_loss(sample.mono_ns)
+        last = self._waiting[-1] if self._waiting else None
+        if not isinstance(last, _Pending) or not last.takes(sample):
+            last = _Pending()
+            self._waiting.append(last)
+        last.samples.append(sample)
+        self._samples += 1
+        self._wake.set()
+
+    def _report_loss(self, mono_ns: int) -> None:
+        if self._lost and len(self._waiting) < MOST_EVENTS:
+            self.put(LinkLost(mono_ns, f"nobody took the events: {self._lost} dropped"))
+            self._lost = 0
+
+    def close(self) -> None:
+        """The stream ends after what waits."""
+        self._closed = True
+        self._wake.set()
+
+    async def stream(self) -> AsyncIterator[PotentiostatEvent]:
+        """Everything, in order, until closed."""
+        while True:
+            while self._waiting:
+                yield self._take()
+            if self._closed:
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _take(self) -> PotentiostatEvent:
+        first = self._waiting.popleft()
+        if not isinstance(first, _Pending):
+            return first
+        self._samples -= len(first.samples)
+        return first.block()

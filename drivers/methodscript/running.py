@@ -1,0 +1,179 @@
+"""What a running script says, line by line, turned into events. No I/O: lines in, events out."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+
+from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
+from drivers.methodscript import script, wire
+from drivers.methodscript.outbox import Outbox, Sample
+from drivers.methodscript.timing import StepTimer
+
+_WHERE = re.compile(r"(STEP_BEGIN|STEP_AT) (\d+) (\d+) ([RGPI]) (\d+) (\S+)")
+_END = re.compile(r"STEP_END (\d+) (\d+)i?")
+_MODES = {letter: mode for mode, letter in script.MODE_LETTER.items()}
+MOST_HELD = 4096
+
+
+class Said(Enum):
+    """What a line means for whoever owns the wire."""
+
+    FINISHED = auto()
+    BROKE = auto()
+
+
+@dataclass(slots=True)
+class Step:
+    """The step that runs now."""
+
+    key: str
+    index: int
+    total: int
+    mode: Mode
+    interval_s: float
+    time_s: float | None = None
+    timer: StepTimer = field(default_factory=StepTimer)
+    skip_asked: bool = False
+    last_s: float = 0.0
+    voltage_V: float | None = None
+    current_A: float | None = None
+    points: list[tuple[float, complex]] = field(default_factory=list)
+
+    def ran_its_time(self) -> bool:
+        """The step was heard up to its time limit."""
+        return self.time_s is not None and self.last_s > self.time_s - 1.5 * self.interval_s
+
+
+class RunningScript:
+    """Follows one script; packages that come before the script has said which step it is in are held."""
+
+    def __init__(self, outbox: Outbox, program: tuple[StepOrder, ...] = ()) -> None:
+        self._outbox = outbox
+        self._orders = {order.key: order for order in program}
+        self._keys = tuple(order.key for order in program)
+        self._held: list[tuple[wire.Package, int]] = []
+        self._loops = 0
+        self._next = 0
+        self._over = False
+        self.step: Step | None = None
+        self.adopted = not program
+        self.garbled = 0
+
+    @property
+    def begun(self) -> bool:
+        """At least one step was heard to begin."""
+        return self.step is not None or self._next > 0
+
+    def hear(self, line: wire.Line, heard_ns: int) -> Said | None:
+        """One line of the stream."""
+        match line:
+            case wire.Package():
+                self._package(line, heard_ns)
+            case wire.Text(text):
+                self._text(text, heard_ns)
+            case wire.LoopStart():
+                self._loops = 1
+            case wire.LoopEnd():
+                self._loops = 0
+                self._spectrum(heard_ns)
+            case wire.RuntimeFault():
+                return Said.BROKE
+            case wire.Empty():
+                # An empty line inside a measurement loop is noise on the wire; silence afterwards would show the truth.
+                return Said.FINISHED if not self._loops else None
+            case wire.Garbage():
+                self.garbled += 1
+        return None
+
+    # ---------------------------------------------------------------------------------------------------- where it is
+
+    def _text(self, text: str, heard_ns: int) -> None:
+        if where := _WHERE.fullmatch(text):
+            self._at(where, heard_ns)
+        elif end := _END.fullmatch(text):
+            self._ended(int(end[1]), int(end[2]), heard_ns)
+
+    def _at(self, where: re.Match[str], heard_ns: int) -> None:
+        if self.step is not None and self.step.key == where[6]:
+            return
+        if self.step is not None:
+            self.end(Reason.LOST, "its end was not heard", heard_ns, last=False)
+        interval_s, order = int(where[5]) / 1000, self._orders.get(where[6])
+        time_s = min(order.ends.time_s, order.limits.time_s) if order else None
+        self.step = Step(where[6], int(where[2]), int(where[3]), _MODES[where[4]], interval_s, time_s)
+        self._outbox.put(StepStarted(self.step.key, heard_ns))
+        held, self._held = self._held, []
+        for package, when_ns in held:
+            self._package(package, when_ns)
+
+    def _ended(self, index: int, code: int, heard_ns: int) -> None:
+        step = self.step
+        if step is None or step.index != index:
+            self.garbled += 1
+            return
+        reason = script.reason_of(code)
+        if reason is Reason.TIME and step.skip_asked and not step.ran_its_time():
+            reason = Reason.SKIP
+        if reason is None:
+            reason = Reason.DEVICE_ERROR
+        self.end(reason, script.why_in_words(code), heard_ns, last=index == step.total - 1 or reason is Reason.SAFETY)
+
+    def end(self, reason: Reason, detail: str, heard_ns: int, *, last: bool = True) -> None:
+        """The step that runs, or the one that should have begun, is over; nothing happens when none is left."""
+        key = self.step.key if self.step else self._keys[self._next] if self._next < len(self._keys) else None
+        if key is None or self._over:
+            return
+        device_ns = self.step.timer.last_device_ns if self.step else None
+        self._next = self.step.index + 1 if self.step else self._next + 1
+        self.step, self._loops, self._over = None, 0, last
+        self._outbox.put(StepEnded(key, heard_ns, reason, detail, device_ns, last))
+
+    # --------------------------------------------------------------------------------------------------------- values
+
+    def _package(self, package: wire.Package, heard_ns: int) -> None:
+        if self.step is None:
+            if self.adopted and len(self._held) < MOST_HELD:
+                self._held.append((package, heard_ns))
+            return
+        if (frequency := package.first("dc")) is not None:
+            real, imaginary = package.first("cc"), package.first("cd")
+            if real and imaginary:
+                self.step.points.append((frequency.value, complex(real.value, imaginary.value)))
+            return
+        self._sample(self.step, package, heard_ns)
+
+    def _sample(self, step: Step, package: wire.Package, heard_ns: int) -> None:
+        stamp, voltage = package.first("eb"), package.first("ab", "da")
+        if stamp is None or voltage is None or math.isnan(stamp.value):
+            self.garbled += 1
+            return
+        current, charge = package.first("ba", "db"), package.first("ja")
+        device_ns = round(stamp.value * 1e9)
+        mono_ns = step.timer.place(device_ns, heard_ns, round(stamp.resolution * 1e9))
+        step.last_s, step.voltage_V = stamp.value, voltage.value
+        step.current_A = current.value if current else 0.0 if step.mode is Mode.REST else math.nan
+        self._outbox.sample(
+            Sample(
+                step.key,
+                mono_ns,
+                step.voltage_V,
+                step.current_A,
+                device_ns,
+                step.timer.half_width_ns,
+                package.status,
+                charge.value if charge else 0.0 if step.mode is Mode.REST else math.nan,
+            )
+        )
+
+    def _spectrum(self, heard_ns: int) -> None:
+        if self.step is None or not self.step.points:
+            return
+        points, self.step.points = self.step.points, []
+        frequency_Hz = np.array([point[0] for point in points], np.float64)
+        impedance_ohm = np.array([point[1] for point in points], np.complex128)
+        self._outbox.put(ImpedanceSpectrum(self.step.key, heard_ns, frequency_Hz, impedance_ohm))

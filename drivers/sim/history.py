@@ -1,0 +1,82 @@
+"""The past of a cell as states at knots: a grid fixed in twin time, changes of drive and edges of faults.
+
+The present is computed from the newest knot before it; a question about the past (a scan that began minutes ago, a
+sample read late) is answered from the knots too, and a drive that changes at an earlier instant rewrites what follows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Any
+
+from drivers.sim.cell import Cell, Electrode, State
+
+
+class History:
+    """Knots of one cell, at most ``kept_s`` into the past."""
+
+    def __init__(self, cell: Cell, step_s: float, kept_s: float) -> None:
+        self.cell = cell
+        self.step_s = step_s
+        self.kept_s = kept_s
+        self._knots = [cell.fresh()]
+        self._times_s = [0.0]
+
+    def at(self, t_s: float) -> State:
+        """The state at ``t_s``; the oldest kept one for an instant before it."""
+        if t_s >= self._times_s[-1]:
+            self._reach(t_s)
+            return self.cell.advance(self._knots[-1], t_s)
+        knot = self._knots[max(0, bisect_right(self._times_s, t_s) - 1)]
+        return self.cell.advance(knot, max(t_s, knot.t_s))
+
+    def drive(self, t_s: float, drive: str, value: float) -> None:
+        """Another drive from ``t_s`` on; what was computed for later instants is forgotten."""
+        self.forget_after(t_s)
+        self._append(self.cell.driven(self.at(t_s), drive, value))
+        self._prune()
+
+    def forget_after(self, t_s: float) -> None:
+        """Drop the knots after ``t_s`` (but never the oldest)."""
+        keep = max(1, bisect_right(self._times_s, t_s))
+        del self._knots[keep:], self._times_s[keep:]
+
+    def _reach(self, t_s: float) -> None:
+        knot = self._knots[-1]
+        if knot.drive == "off":
+            return
+        while (boundary_s := self._next_boundary_s(knot.t_s)) <= t_s:
+            knot = self.cell.advance(knot, boundary_s)
+            self._append(knot)
+        self._prune()
+
+    def _next_boundary_s(self, t_s: float) -> float:
+        count = int(t_s // self.step_s) + 1
+        grid_s = count * self.step_s
+        if grid_s <= t_s:
+            grid_s = (count + 1) * self.step_s
+        return min(grid_s, self.cell.faults.next_edge_s(t_s)) if self.cell.faults.listed else grid_s
+
+    def _append(self, knot: State) -> None:
+        self._knots.append(knot)
+        self._times_s.append(knot.t_s)
+
+    def _prune(self) -> None:
+        oldest_s = self._times_s[-1] - self.kept_s
+        if self._times_s[0] < oldest_s - 0.25 * self.kept_s:
+            first = max(0, bisect_right(self._times_s, oldest_s) - 1)
+            del self._knots[:first], self._times_s[:first]
+
+    def plain(self) -> list[list[Any]]:
+        """JSON data: one list a knot."""
+        return [[list(part) if isinstance(part, tuple) else part for part in knot] for knot in self._knots]
+
+    def restore(self, knots: list[list[Any]]) -> None:
+        """Go on from ``plain``."""
+        self._knots = [_state(dict(zip(State._fields, values, strict=True))) for values in knots]
+        self._times_s = [knot.t_s for knot in self._knots]
+
+
+def _state(values: Mapping[str, Any]) -> State:
+    return State(**{**values, "working": Electrode(*values["working"]), "counter": Electrode(*values["counter"])})

@@ -1,0 +1,222 @@
+"""One cell in one magnet: the physics behind every emulator (``drivers.sim.physics.Physics``).
+
+Everything is a function of the seed, the description and what drove the cell when; asking costs nothing and changes
+nothing. Instants may also lie a little in the past (a sample read late, a scan that began minutes ago): the last
+``kept_h`` hours can be asked again, and a drive given for an earlier instant rewrites what followed it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.sim import noise
+from drivers.sim.cell import Cell, State
+from drivers.sim.cell_parameters import CellParameters
+from drivers.sim.description import build
+from drivers.sim.faults import Fault, Faults
+from drivers.sim.history import History
+from drivers.sim.nuclei import Nuclei
+from drivers.sim.physics import Measured, Scan
+from drivers.sim.spectrometer import Spectrometer, SpectrometerParameters
+
+SNAPSHOT_VERSION = 1
+LEADS_PURPOSE, SPIKE_PURPOSE = 0x4C454144, 0x53504B45
+SPIKE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Electronics:
+    """What the potentiostat's leads add: noise, and spikes of 0.05-0.7 V shorter than 2 s (domain.md 5.1)."""
+
+    voltage_noise_V: float = 50e-6
+    current_noise_A: float = 2e-8
+    spikes_per_h: float = 0.0
+    spike_lowest_V: float = 0.05
+    spike_highest_V: float = 0.7
+    spike_longest_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Magnet:
+    """The field."""
+
+    field_T: float = 7.05
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How the cell is stepped, and how far back it can be asked."""
+
+    step_s: float = 10.0
+    kept_h: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The content of ``configs/twins/*.yaml``."""
+
+    version: int = 1
+    name: str = "C1"
+    cell: CellParameters = field(default_factory=CellParameters)
+    electronics: Electronics = field(default_factory=Electronics)
+    magnet: Magnet = field(default_factory=Magnet)
+    nuclei: Nuclei = field(default_factory=Nuclei)
+    spectrometer: SpectrometerParameters = field(default_factory=SpectrometerParameters)
+    faults: tuple[Fault, ...] = ()
+    grid: Grid = field(default_factory=Grid)
+
+    def __post_init__(self) -> None:
+        if self.version != 1:
+            raise ValueError(f"version {self.version} of the twin's description is not known (1 is)")
+
+
+class Twin:
+    """The digital twin; ``description`` is the content of a ``configs/twins/*.yaml`` ({} = the defaults of C1).
+
+    Raises DescriptionError for unknown keys. ``t0_mono_ns``: the clock's ``mono_ns`` at twin time zero.
+    """
+
+    def __init__(self, description: Mapping[str, Any], *, seed: int, t0_mono_ns: int = 0) -> None:
+        self.description = build(Description, description)
+        self.seed = seed
+        self.t0_mono_ns = t0_mono_ns
+        self.faults = Faults(list(self.description.faults))
+        self.cell = Cell(self.description.cell, self.faults)
+        self._history = History(self.cell, self.description.grid.step_s, self.description.grid.kept_h * 3600.0)
+        self._spectrometer = Spectrometer(
+            self.description.spectrometer,
+            self.description.nuclei,
+            self.description.cell,
+            field_T=self.description.magnet.field_T,
+            faults=self.faults,
+            seed=seed,
+        )
+        self.instruments: dict[str, Any] = {}
+        """Memory of the simulated pair, by instrument; not part of a snapshot."""
+        self._latest_s = 0.0
+
+    # ------------------------------------------------------------------------------------------------- electrochemistry
+
+    def open_circuit(self, t_s: float) -> None:
+        """Disconnect the cell from ``t_s`` on."""
+        self._drive(t_s, "off", 0.0)
+
+    def drive_current(self, t_s: float, current_A: float) -> None:
+        """Constant current from ``t_s`` on."""
+        self._drive(t_s, "current", current_A)
+
+    def drive_voltage(self, t_s: float, voltage_V: float) -> None:
+        """Constant voltage from ``t_s`` on."""
+        self._drive(t_s, "voltage", voltage_V)
+
+    def _drive(self, t_s: float, drive: str, value: float) -> None:
+        if not (math.isfinite(t_s) and math.isfinite(value)):
+            raise ValueError(f"cannot drive {value} at {t_s} s")
+        self._history.drive(t_s, drive, value)
+        self._latest_s = max(self._latest_s, t_s)
+
+    def measure(self, t_s: float) -> Measured:
+        """Read the leads at ``t_s``, noise included."""
+        self._latest_s = max(self._latest_s, t_s)
+        state = self._history.at(t_s)
+        leads = self.cell.leads(state, t_s)
+        electronics, instant = self.description.electronics, round(t_s * 1e9)
+        voltage_noise, current_noise = noise.normal_pair(self.seed, instant, LEADS_PURPOSE)
+        voltage_V = leads.voltage_V + voltage_noise * electronics.voltage_noise_V + self._spike_V(t_s)
+        if state.drive == "off":
+            return Measured(t_s, voltage_V, 0.0, output_on=False)
+        return Measured(t_s, voltage_V, leads.current_A + current_noise * electronics.current_noise_A, output_on=True)
+
+    def _spike_V(self, t_s: float) -> float:
+        spike_V = sum(fault.size for fault in self.faults.active("voltage_spike", t_s)) if self.faults.listed else 0.0
+        if self.description.electronics.spikes_per_h > 0.0:
+            here = int(t_s // SPIKE_EVERY_S)
+            spike_V += self._drawn_spike_V(here - 1, t_s) + self._drawn_spike_V(here, t_s)
+        return spike_V
+
+    def _drawn_spike_V(self, slot: int, t_s: float) -> float:
+        """The spike that the seed puts into a minute, if it is there at ``t_s``."""
+        e = self.description.electronics
+        if noise.uniform(self.seed, 4 * slot, SPIKE_PURPOSE) >= e.spikes_per_h * SPIKE_EVERY_S / 3600.0:
+            return 0.0
+        begin, length, size = (noise.uniform(self.seed, 4 * slot + n, SPIKE_PURPOSE) for n in (1, 2, 3))
+        if not 0.0 <= t_s - (slot + begin) * SPIKE_EVERY_S < length * e.spike_longest_s:
+            return 0.0
+        spike_V = e.spike_lowest_V * (e.spike_highest_V / e.spike_lowest_V) ** abs(2.0 * size - 1.0)
+        return math.copysign(spike_V, size - 0.5)
+
+    def impedance(self, t_s: float, frequency_Hz: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """complex128 (f,): leads and R_ohm, an arc near 50 Hz, a slow one below 1 mHz, a short beside them; no noise."""
+        p, state = self.description.cell, self._history.at(t_s)
+        self._latest_s = max(self._latest_s, t_s)
+        slope_ohm, chord_ohm = self.cell.resistances_ohm(state, t_s)
+        omega = 2j * np.pi * np.asarray(frequency_Hz, dtype=np.float64)
+        arc = chord_ohm / (1.0 + (omega * p.fast_arc_s) ** p.fast_arc_exponent)
+        slow = (slope_ohm - chord_ohm) / (1.0 + omega * p.slow_arc_s)
+        cell = p.R_ohm + arc + slow
+        return np.asarray(p.lead_ohm + cell / (1.0 + cell * self.cell.short_S(state, t_s)), dtype=np.complex128)
+
+    def charge_C(self) -> float:
+        """Net charge passed until the latest instant anybody asked about, oxidation at working positive."""
+        return self._history.at(self._latest_s).charge_C
+
+    # -------------------------------------------------------------------------------------------------------- the truth
+
+    def state(self, t_s: float) -> State:
+        """The cell itself at ``t_s``: the truth that tests compare with."""
+        return self._history.at(t_s)
+
+    def populations_mol(self, t_s: float) -> dict[str, float]:
+        """Moles of lithium in every environment; their sum never changes."""
+        state, p = self._history.at(t_s), self.description.cell
+        found = {"electrolyte": 1e-6 * p.electrolyte_uL * p.salt_mol_per_L, "broad": 1e-6 * p.broad_umol}
+        for side, electrode in (("working", state.working), ("counter", state.counter)):
+            for name in ("bulk", "moss", "dead"):
+                found[f"{name}_{side}"] = getattr(electrode, f"{name}_mol")
+        return found
+
+    def inject(self, fault: Fault) -> None:
+        """One more fault; what was computed after its start is forgotten."""
+        self.faults.add(fault)
+        self._history.forget_after(fault.start_s)
+
+    # ----------------------------------------------------------------------------------------------------------- nuclei
+
+    def larmor_MHz(self, nucleus: str) -> float:
+        """Frequency of 0 ppm of a nucleus; ValueError for one the twin does not have."""
+        return self._spectrometer.larmor_MHz(nucleus)
+
+    def acquire(self, scan: Scan) -> NDArray[np.complex128]:
+        """complex128 (points,): the summed FID in ADC counts, not rounded; ask when the scan is over (or stopped)."""
+        self._latest_s = max(self._latest_s, scan.t_end_s)
+        return self._spectrometer.acquire(scan, self._history.at)
+
+    # --------------------------------------------------------------------------------------------------------- snapshot
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON data from which ``restore`` (same description and seed) goes on exactly."""
+        return {
+            "version": SNAPSHOT_VERSION,
+            "seed": self.seed,
+            "t0_mono_ns": self.t0_mono_ns,
+            "latest_s": self._latest_s,
+            "knots": self._history.plain(),
+            "saturation": self._spectrometer.snapshot(),
+            "faults": self.faults.plain(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot; ValueError when it is of another seed or version."""
+        if state["version"] != SNAPSHOT_VERSION or state["seed"] != self.seed:
+            raise ValueError(f"the snapshot is of version {state['version']}, seed {state['seed']}; this twin has seed {self.seed}")
+        self.t0_mono_ns = state["t0_mono_ns"]
+        self._latest_s = state["latest_s"]
+        self.faults.listed[:] = [Fault(**fault) for fault in state["faults"]]
+        self._history.restore(state["knots"])
+        self._spectrometer.restore(state["saturation"])

@@ -1,0 +1,62 @@
+"""A rig file: YAML → Rig."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from orchestrator.config.checked import checked
+from orchestrator.config.diagnostics import Problems, suggestion
+from orchestrator.config.tree import Node
+from orchestrator.config.written import WrittenRig
+from orchestrator.model.experiment import Rig
+
+
+def rig_of(root: Node, problems: Problems) -> Rig | None:
+    """The rig; None and problems where it is wrong."""
+    written = checked(root, WrittenRig, problems)
+    if written is None:
+        return None
+    _check_stations(root, problems)
+    _check_templates(root, problems)
+    _check_zone(root.get("zone"), problems)
+    check_file(root.get("twin"), "twin", problems)
+    return Rig.model_validate(written.model_dump() | {"source": root.source.text, "file": root.source.file})
+
+
+def _check_stations(root: Node, problems: Problems) -> None:
+    instruments = root.value["instruments"].keys
+    for station in root.value["stations"].value.values():
+        named = [station.get(role) for role in ("potentiostat", "console", "tuner")]
+        named += station.value["sensors"].rows() if station.get("sensors") else []
+        for node in named:
+            name = node.text.partition(":")[0] if node and node.value is not None else ""
+            if node and name and name not in instruments:
+                problems.add(node.where(), f"no instrument is named `{name}`", suggestion(name, instruments))
+
+
+def _check_templates(root: Node, problems: Problems) -> None:
+    templates = root.get("templates")
+    for name, template in templates.items() if templates else ():
+        if bool(template.get("dataset")) == bool(template.get("series")):
+            hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
+            problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
+
+
+def _check_zone(node: Node | None, problems: Problems) -> None:
+    if node is None or node.text == "UTC" or not (zones := available_timezones()):
+        return
+    try:
+        ZoneInfo(node.text)
+    except (ValueError, KeyError, OSError):
+        problems.add(node.where(), f"`{node.text}` is not a time zone", suggestion(node.text, zones) or "write Europe/London")
+
+
+def check_file(node: Node | None, what: str, problems: Problems) -> None:
+    """A file named relative to the file it is named in must exist."""
+    if node is None or node.value is None:
+        return
+    path = Path(node.source.file).parent / node.text
+    if not path.is_file():
+        beside = [other.name for other in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        problems.add(node.where(), f"no such {what} file", suggestion(path.name, beside) or f"looked for {path.as_posix()}")

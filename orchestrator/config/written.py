@@ -1,0 +1,426 @@
+"""What people write, key by key, before any sentence is read: pydantic models of the YAML tables.
+
+They refuse unknown keys, check types and ranges, and are what the JSON schemas are made of.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.config.shapes import (
+    NUMBER,
+    STRING,
+    STRINGS,
+    ElectrodeText,
+    EndSentence,
+    HostLost,
+    Name,
+    NotNegative,
+    NumberOrText,
+    OneOrMoreActions,
+    Pair,
+    Positive,
+    PrepareSentence,
+    StepSentence,
+    Triggers,
+    WaitSentence,
+    WhenSentence,
+    either,
+    sentence,
+)
+
+
+class Written(BaseModel):
+    """A table of a YAML file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+
+
+# ------------------------------------------------------------------------------------------------------- cell, limits
+
+
+class WrittenCell(Written):
+    """A cell record: what is in the magnet. Never physics: the twin's physics is its own file."""
+
+    version: Literal[1] = 1
+    id: Name = Field(description="the cell's name; it outlives runs")
+    type: Literal["full", "half", "symmetric"] = Field(description="full | half | symmetric: it decides which verbs make sense")
+    working: str = Field(description="positive current is oxidation at this electrode")
+    counter: str | None = None
+    positive: ElectrodeText | None = None
+    negative: ElectrodeText | None = None
+    electrolyte: str | None = None
+    area_cm2: Positive | None = None
+    mass_mg: Positive | None = None
+    capacity_mAh: Positive | None = None
+    C_rate_of: str | None = Field(None, description="the electrode whose capacity C-rates and percentages refer to")
+    x_is: str | None = Field(None, description="what x counts: `Na in hard carbon`")
+    x_now: NumberOrText | None = Field(None, description="x when the run begins: `0.06 Li in graphite`")
+    electrode_normal_to_B0_deg: Annotated[float, Field(ge=0, le=180)] | None = Field(
+        None, description="angle between the electrode's normal and B0; the shift of a metal line depends on it"
+    )
+    lead_ohm: NotNegative = 0.0
+    stack_pressure_MPa: NotNegative | None = None
+    fixed_in_probe: bool = False
+    history: str | None = Field(None, description="file of what the cell did before")
+
+
+class WrittenLimits(Written):
+    """What no step may pass: both voltage sides, current, charge per step, and what happens when the host dies."""
+
+    E_V: Pair | None = Field(None, description="[lower, upper] of the cell voltage")
+    abs_E_V: Positive | None = None
+    E_we_V: Pair | None = None
+    abs_E_we_V: Positive | None = None
+    E_ce_V: Pair | None = None
+    abs_E_ce_V: Positive | None = None
+    abs_I_A: Positive | None = None
+    abs_I_mA: Positive | None = None
+    abs_I_uA: Positive | None = None
+    charge_per_step_mAh: Positive | None = None
+    charge_per_step_mAh_cm2: Positive | None = None
+    host_lost: HostLost = Field(description="`open circuit within 60 s` or `finish step on device`")
+    lower_E_armed_once_above_V: float | None = None
+
+
+# ------------------------------------------------------------------------------------------------------- acquisitions
+
+
+class WrittenAcquisition(Written):
+    """One NMR measurement with the site's own template."""
+
+    template: Name = Field(description="a template of the rig file; pulse and power belong to it")
+    scans: Annotated[int, Field(ge=1)] = 1
+    dummies: Annotated[int, Field(ge=0)] = 0
+    recycle_s: Positive = Field(1.0, description="D1; repetition = recycle_s + acquisition time")
+    until: WrittenUntilSeen | None = None
+    subtract: Literal["blank"] | None = None
+    TE_ms: list[Positive] | None = None
+    tau_ms: list[Positive] | None = None
+    pulse_us: list[Positive] | None = None
+    gradient_percent: list[float] | None = None
+    repeat_first: bool = False
+
+
+class WrittenUntilSeen(Written):
+    """Scans until an observable is known well enough."""
+
+    observable: str
+    error_percent: Positive
+    scans_max: Annotated[int, Field(ge=1)]
+
+
+class WrittenManual(Written):
+    """A person, or another program, measures."""
+
+    manual: str
+    watch_folder: str | None = None
+    minutes: Positive | None = None
+    TE_ms: list[Positive] | None = None
+    repeat_first: bool = False
+
+
+class WrittenInterleave(Written):
+    """Other acquisitions in turn, with weights."""
+
+    of: Annotated[Any, either({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}, "minProperties": 2}, STRINGS)]
+    retune_between: bool = False
+    retune: Annotated[str, sentence(r"^\s*[Ee]very \d+ pairs?\s*$", "every 10 pairs")] | None = None
+
+
+# ----------------------------------------------------------------------------------------------------------- protocol
+
+
+class WrittenEnds(Written):
+    """How a step given as a table ends: whichever comes first."""
+
+    voltage_V: float | None = None
+    voltage_mV: float | None = None
+    voltage_we_V: float | None = None
+    voltage_ce_V: float | None = None
+    abs_voltage_V: Positive | None = None
+    abs_voltage_mV: Positive | None = None
+    time_s: Positive | None = None
+    time_min: Positive | None = None
+    time_h: Positive | None = None
+    charge_mAh: Positive | None = None
+    charge_mAh_cm2: Positive | None = None
+    charge_percent: Positive | None = None
+    current_A: Positive | None = None
+    current_mA: Positive | None = None
+    current_uA: Positive | None = None
+    current_mA_cm2: Positive | None = None
+    C_rate: Positive | None = None
+
+
+class WrittenStepKeys(Written):
+    """What may be said of any step."""
+
+    name: str | None = None
+    nmr: Triggers | None = None
+    then: Triggers | None = None
+    eis: Literal["at start", "at end"] | None = None
+    wait_for_nmr: WaitSentence | None = None
+    stop_when: str | None = Field(None, description="the name of a rule")
+    sample_Hz: Annotated[Any, either(NUMBER, {"type": "object", "additionalProperties": NUMBER, "minProperties": 1})] = None
+    if_no_short: Literal["ask a person", "continue", "stop"] | None = None
+
+
+class WrittenStep(WrittenStepKeys):
+    """A step as a sentence, with what else is said of it."""
+
+    step: StepSentence
+
+
+class WrittenQuantityStep(WrittenStepKeys):
+    """A step as a table with units in the keys; positive current is oxidation at the working electrode."""
+
+    current_A: float | None = None
+    current_mA: float | None = None
+    current_uA: float | None = None
+    current_A_cm2: float | None = None
+    current_mA_cm2: float | None = None
+    current_uA_cm2: float | None = None
+    C_rate: float | None = None
+    voltage_V: float | None = None
+    voltage_mV: float | None = None
+    rest_s: Positive | None = None
+    rest_min: Positive | None = None
+    rest_h: Positive | None = None
+    until: WrittenEnds | None = None
+
+
+class WrittenRepeat(Written):
+    """Steps again and again."""
+
+    repeat: Annotated[int, Field(ge=1)]
+    until: Annotated[str, sentence(r"^.*[<>].* of cycle \d+\s*$", "discharge < 50 % of cycle 2")] | None = None
+    steps: list[Any] = Field(min_length=1)
+
+
+class WrittenAtOpenCircuit(Written):
+    """Acquisitions at open circuit, one after the other."""
+
+    name: str
+    at: Literal["open circuit"]
+    nmr: list[str] = Field(min_length=1)
+    if_no_short: Literal["ask a person", "continue", "stop"] | None = None
+
+
+class WrittenSetPoint(Written):
+    """A set point, and how long it settles."""
+
+    set: str
+    to_K: Positive | None = None
+    to_degC: float | None = None
+    settle_s: NotNegative | None = None
+    settle_min: NotNegative | None = None
+
+
+class WrittenPrompt(Written):
+    """A person does something and says so."""
+
+    prompt: str
+
+
+class WrittenEisSettings(Written):
+    """One impedance spectrum."""
+
+    frequency_Hz: Pair | None = None
+    points: Annotated[int, Field(ge=1)] | None = None
+    amplitude_mA: Positive | None = None
+    amplitude_mV: Positive | None = None
+
+
+class WrittenEis(Written):
+    """An impedance spectrum as a step of its own."""
+
+    eis: WrittenEisSettings
+    name: str | None = None
+
+
+# -------------------------------------------------------------------------------------------------------------- rules
+
+
+class WrittenOver(Written):
+    """Over which spectra a reference is taken."""
+
+    x: Pair
+
+
+class WrittenReference(Written):
+    """What a rule compares with."""
+
+    of: Literal["blank", "mean", "step_start", "same_half_cycle"]
+    cycles: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    factor: float | None = None
+    n_sd: Positive | None = None
+    over: WrittenOver | None = None
+
+
+class WrittenPredicate(Written):
+    """One comparison as a table."""
+
+    observable: str
+    above: NumberOrText | None = None
+    below: NumberOrText | None = None
+    slope: Annotated[Any, either({"enum": ["above", "below"]}, STRING)] = None
+    value: NumberOrText | None = None
+    reference: WrittenReference | None = None
+
+
+class WrittenWhen(WrittenPredicate):
+    """A comparison, and how often and when it counts."""
+
+    for_: str | None = Field(None, alias="for")
+    times: Annotated[int, Field(ge=1)] | None = None
+    confidence_SE: Positive | None = None
+    not_after_edge_s: NotNegative | None = None
+    armed_after: str | None = None
+
+
+class WrittenRule(Written):
+    """What the program does by itself when something is seen."""
+
+    name: str
+    enabled: bool = True
+    because: str = ""
+    acquisition: str | None = None
+    when: Annotated[Any, either(STRING, {"$ref": "#/$defs/WrittenWhen"})] = None
+    and_: WhenSentence | None = Field(None, alias="and")
+    all: Annotated[list[Any], Field(min_length=1)] | None = None
+    any: Annotated[list[Any], Field(min_length=1)] | None = None
+    for_: Annotated[str, sentence(r"^\s*\d+ (samples?|spectra|spectrum)\s*$", "3 samples", "3 spectra")] | None = Field(None, alias="for")
+    times: Annotated[int, Field(ge=1)] | None = None
+    confidence: Annotated[str, sentence(r"^.*SE\s*$", "2 SE")] | None = None
+    confidence_SE: Positive | None = None
+    not_after_edge_s: NotNegative | None = None
+    armed_after: Annotated[str, sentence(r"^\S.*$", "E has the new sign or 5 s", "10 s")] | None = None
+    do: OneOrMoreActions = None
+    track: Annotated[str, sentence(r"^.*ppm in .*$", "strongest line 40..1100 ppm in metal")] | None = None
+    after: Literal["subtract blank"] | None = None
+    record: list[Literal["shift", "width", "area", "phase"]] | None = None
+    amplifier_check: Literal["noise level and reflected power only", "noise level", "reflected power only", "off"] | None = None
+
+
+# --------------------------------------------------------------------------------------------------------- experiment
+
+
+class WrittenRecord(Written):
+    """How densely electrochemistry is kept."""
+
+    every_s: Positive = 1.0
+    every_V: Positive | None = None
+
+
+class WrittenBooking(Written):
+    """What happens when the booked magnet time ends."""
+
+    nmr: Literal["stop after this spectrum and hand console back", "continue"] = "stop after this spectrum and hand console back"
+    cell: Literal["continue", "finish half-cycle then open circuit", "open circuit"] = "open circuit"
+
+
+class WrittenAtEnd(Written):
+    """How the run leaves cell and console."""
+
+    cell: Annotated[str, sentence(r"^\s*[Oo]pen circuit.*$", "open circuit", "open circuit after discharge")] = "open circuit"
+    nmr: list[EndSentence] = Field(default_factory=list)
+    label: str | None = None
+    attach: list[str] = Field(default_factory=list)
+
+
+class WrittenBudget(Written):
+    """Where the lithium is, cycle by cycle."""
+
+    metal_ppm: Pair
+    mol_per_area_from: Annotated[str, sentence(r"^stripping in cycles? .*$", "stripping in cycles 2-4")]
+    dead: Literal["end of discharge", "end of charge"] = "end of discharge"
+    sei: Literal["charge - discharge - dead"] = "charge - discharge - dead"
+
+
+class WrittenAfterShort(Written):
+    """What holds after a short."""
+
+    current: Literal["never again in this run", "as planned"] = "never again in this run"
+    cell: Literal["do not move"] | None = None
+
+
+class WrittenExperiment(Written):
+    """An experiment: what to do to which cell, what to measure when, and what must never happen."""
+
+    version: Literal[1] = 1
+    experiment: Name = Field(description="the experiment's name; the run folder carries it")
+    rig: str | None = Field(None, description="the rig file, relative to this one")
+    cell: Any = Field(description="a cell record, or the id of one")
+    limits: WrittenLimits = Field(description="what no step may pass; without limits nothing starts")
+    prepare: list[PrepareSentence] = Field(default_factory=list)
+    acquisitions: dict[str, Any] = Field(default_factory=dict)
+    protocol: list[Any] = Field(min_length=1, description="the steps")
+    nmr: Triggers | None = Field(None, description="triggers in every step")
+    rules: list[Any] = Field(default_factory=list)
+    record: WrittenRecord | None = None
+    busy: Literal["coalesce", "queue"] = "coalesce"
+    missed_acquisition: Annotated[Any, either(STRING, {"type": "object", "additionalProperties": STRING})] = None
+    when_booking_ends: WrittenBooking | None = None
+    booking_ends: str | None = Field(None, description="UTC, or local time with its zone")
+    at_end: WrittenAtEnd | None = None
+    budget: WrittenBudget | None = None
+    after_short: WrittenAfterShort | None = None
+
+
+# ---------------------------------------------------------------------------------------------------------------- rig
+
+
+class WrittenInstrument(Written):
+    """One instrument: its driver, where it is, and who should answer."""
+
+    driver: Name = Field(description="the name of a driver: `operando drivers` lists them")
+    address: str = Field(description="pyserial URL, VISA resource, host:port or folder")
+    identity: str = ""
+    unlock: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class WrittenNucleus(Written):
+    """What this station must do to measure a nucleus."""
+
+    tuner_preset: str = ""
+    manual: bool = False
+
+
+class WrittenStation(Written):
+    """One channel, one console, tuner and sensors."""
+
+    potentiostat: str
+    console: str
+    tuner: str | None = None
+    sensors: list[str] = Field(default_factory=list)
+    nuclei: dict[str, WrittenNucleus] = Field(default_factory=dict)
+
+
+class WrittenTemplate(Written):
+    """The site's own acquisition template; pulse and power belong to it."""
+
+    nucleus: Annotated[str, Field(pattern=r"^\d{1,3}[A-Z][a-z]?$")]
+    dataset: str | None = None
+    series: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class WrittenRig(Written):
+    """The instruments of one rig and its stations."""
+
+    version: Literal[1] = 1
+    name: Name = Field(description="the rig's name")
+    zone: str = "UTC"
+    data_root: str | None = None
+    mirror_to: str | None = None
+    broker: str | None = None
+    instruments: dict[Name, WrittenInstrument] = Field(min_length=1, description="the instruments by name")
+    stations: dict[Name, WrittenStation] = Field(min_length=1, description="which channel and console belong together")
+    templates: dict[Name, WrittenTemplate] = Field(default_factory=dict)
+    references: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    fence: dict[str, Any] | None = None
+    twin: str | None = Field(None, description="physics of the simulated cell, relative to this file")

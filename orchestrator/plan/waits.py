@@ -1,0 +1,60 @@
+"""Items of a protocol without a current: lists of acquisitions at open circuit, set-points, prompts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drivers.base import EndConditions
+from orchestrator.model.experiment import AtOpenCircuit, Prompt, SetPoint
+from orchestrator.plan.orders import PlannedStep
+from orchestrator.plan.surroundings import LIST_FACTOR, Surroundings
+
+SETTLE_LONGEST_S = 7200.0
+"""inferred: a set-point that is not reached two hours after it should be is never reached."""
+
+
+def open_circuit(item: AtOpenCircuit, around: Surroundings) -> PlannedStep:
+    """A list of acquisitions at open circuit; it ends when all are stored, or after 1.5 times its planned time."""
+    seconds = around.list_s(item.acquisitions)
+    return _waiting(
+        around,
+        f"At open circuit: {', '.join(item.acquisitions)}",
+        "at open circuit",
+        seconds,
+        LIST_FACTOR * seconds,
+        action="acquisitions",
+        name=item.name,
+        acquisitions=item.acquisitions,
+        settings={"if_no_short": item.if_no_short} if item.if_no_short else {},
+    )
+
+
+def set_point(item: SetPoint, around: Surroundings) -> PlannedStep:
+    """A set-point and its settling."""
+    text = f"Set {item.quantity} to {item.to}, settle {item.settle_s / 60:g} min"
+    settings = {"quantity": item.quantity, "value": item.to.value, "unit": item.to.unit, "settle_s": item.settle_s}
+    return _waiting(around, text, "set", item.settle_s, item.settle_s + SETTLE_LONGEST_S, action="set", settings=settings)
+
+
+def prompt(item: Prompt, around: Surroundings) -> PlannedStep:
+    """A person's part; nobody knows how long it takes, so it counts for nothing and has no longest time."""
+    made = _waiting(around, f"Prompt: {item.text}", "prompt", 0.0, 0.0, action="prompt", settings={"prompt": item.text})
+    return made.model_copy(update={"longest_s": None})
+
+
+def _waiting(around: Surroundings, text: str, verb: str, expected_s: float, longest_s: float, **more: Any) -> PlannedStep:
+    return PlannedStep(
+        index=0,
+        key="",
+        text=text,
+        verb=verb,
+        cycle=around.ledger.cycle,
+        ends=EndConditions(time_s=longest_s),
+        limits=around.limits(longest_s),
+        sample=around.sample,
+        sample_voltage_V=around.experiment.record.every_V,
+        longest_s=longest_s,
+        expected_s=expected_s,
+        worst_s=longest_s,
+        **more,
+    )
