@@ -142,7 +142,7 @@ def first(parameters: Parameters, name: str, default: Any = None) -> Any:
     return value[0] if isinstance(value, list) and value else value
 
 
-def zero_ppm_MHz(parameters: Parameters) -> float:  # noqa: N802  the unit keeps its case
+def zero_ppm_MHz(parameters: Parameters) -> float:
     """Frequency of 0 ppm: ``reffrq``, else ``sfrq - sw/2 + rfl - rfp``. Raises KeyError."""
     if first(parameters, "reffrq"):
         return float(first(parameters, "reffrq"))
