@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -87,29 +88,26 @@ def look(
 
 
 def capabilities(rig: Rig) -> dict[str, Capabilities | ConsoleCapabilities]:
-    """What the drivers of a rig declare without an instrument, by instrument id; those that do not are left out."""
-    from drivers.base import Capabilities, ConsoleCapabilities
-    from drivers.registry import names
+    """What the drivers of a rig say without their instruments, by instrument id.
 
-    known = {kind: names(kind) for kind in ("potentiostats", "consoles")}
+    A driver that can tell from the rig file alone has a ``declared(settings)``; of the others the defaults are assumed.
+    """
+    from drivers.base import Settings
+    from drivers.registry import factory, names
+
     used = {station.potentiostat.partition(":")[0]: "potentiostats" for station in rig.stations.values()}
     used |= {station.console: "consoles" for station in rig.stations.values()}
     found: dict[str, Capabilities | ConsoleCapabilities] = {}
-    for instrument, kind in used.items():
-        if instrument in rig.instruments and rig.instruments[instrument].driver in known[kind]:
-            declared = _declared(kind, rig.instruments[instrument].driver)
-            if isinstance(declared, Capabilities | ConsoleCapabilities):
-                found[instrument] = declared
+    for name, kind in used.items():
+        instrument = rig.instruments.get(name)
+        if instrument is None or instrument.driver not in names(kind):
+            continue
+        with contextlib.suppress(ImportError):
+            declared = getattr(factory(kind, instrument.driver), "declared", None)
+            if declared is not None:
+                settings = Settings(name, instrument.driver, instrument.address, "", instrument.identity, instrument.options)
+                found[name] = declared(settings)
     return found
-
-
-def _declared(kind: str, driver: str) -> object:
-    from drivers.registry import factory
-
-    try:
-        return getattr(factory(kind, driver), "capabilities", None)
-    except (ImportError, AttributeError):
-        return None
 
 
 # ------------------------------------------------------------------------------------------------------------ for people

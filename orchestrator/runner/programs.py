@@ -271,7 +271,7 @@ class Programs:
         raise RunFailed(text, INSTRUMENT)
 
     async def _reconcile(self, account: Account, why: str) -> None:
-        """Is our step still there?"""
+        """See whether our step is still there."""
         state = await self._read_state()
         if state.running and state.step_key in {account.key, None}:
             self._sampling.cell = "on" if account.has_current else "off"
