@@ -46,6 +46,7 @@ from drivers.openvnmrj.parameters import Setup, deviations, readable, setup_of
 
 REPLY_S = 5.0
 POLL_S = 0.5
+FIRST_POLL_S = 0.1
 SLOW_POLL_S = 2.0
 START_GRACE_S = 60.0
 SAVE_GRACE_S = 30.0
@@ -366,17 +367,19 @@ class OpenVnmrJ:
 
     async def _until_started(self, scan: Scan) -> None:
         give_up_ns = self._clock.mono_ns() + int(START_GRACE_S * 1e9)
-        while scan.said is None and not await self._is_active():
+        pause_s = FIRST_POLL_S
+        while scan.said is None and await self._active() != 1:  # 2 and more: submitted, waiting its turn
             if scan.aborted or self._clock.mono_ns() > give_up_ns:
                 raise DeviceFault("aborted" if scan.aborted else f"not started within {START_GRACE_S:.0f} s")
-            await self._news(scan, POLL_S)
+            await self._news(scan, pause_s)
+            pause_s = min(2 * pause_s, POLL_S)
         if not (scan.said and scan.said.word == "ERR"):
             await self._events.put(Started(scan.key, scan.block, self._clock.mono_ns()))
 
-    async def _is_active(self) -> bool | None:
-        """None: nobody answers."""
+    async def _active(self) -> int | None:
+        """As ``expactive`` says; None: nobody answers."""
         try:
-            return (await self._ask_activity()).active > 0
+            return (await self._ask_activity()).active
         except InstrumentError:
             return None
 
@@ -393,7 +396,7 @@ class OpenVnmrJ:
         idle_since_ns: int | None = None
         while scan.said is None:
             now_ns = self._clock.mono_ns()
-            idle_since_ns = (idle_since_ns or now_ns) if await self._is_active() is False else None
+            idle_since_ns = (idle_since_ns or now_ns) if await self._active() == 0 else None
             if await self._clock.in_thread(self._folders.is_filed, scan.key, scan.block):
                 break
             if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > STOP_GRACE_S * 1e9):

@@ -39,9 +39,8 @@ class TestMethodScript(PotentiostatContract):
         async def opened(clock: Clock) -> AsyncIterator[PotentiostatBench]:
             twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
             network = memory_network() if bench_speed is None else RealNetwork()
-            emulator = make_emulator(
-                Settings("e", "methodscript", "", options={"faults": list(self.faults)}), Context(clock, network, Silence(), twin)
-            )
+            settings = Settings("emulator", "methodscript", "", options={"faults": list(self.faults)})
+            emulator = make_emulator(settings, Context(clock, network, Silence(), twin))
             address = (await emulator.start()).address
 
             def another(identity: str = "") -> Any:

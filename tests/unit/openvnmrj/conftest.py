@@ -66,6 +66,7 @@ class Console:
     says_done: bool = True
     saves: bool = True
     fails_with: int = 0
+    waits_s: float = 0.2
     status: int = 0
     scanning: asyncio.Task[None] | None = None
 
@@ -115,6 +116,8 @@ class Console:
         return value if isinstance(value, str) else f"{value:.12g}"
 
     async def scan(self) -> None:
+        self.active = 2
+        await self.clock.sleep(self.waits_s)
         self.active = 1
         scans = int(self.parameters["nt"] + self.parameters["ss"])
         await self.clock.sleep(scans * (self.parameters["d1"] + 0.004))

@@ -150,6 +150,7 @@ def test_one_acquisition(play: Play, order: AcquisitionOrder, tmp_path: Path) ->
         await bench.driver.connect()
         await bench.acquire()
         await bench.driver.start("key-1")
+        await bench.clock.sleep(0.5)
         state = await bench.driver.read_state()
         assert (state.activity, state.key, state.block) == (ConsoleActivity.ACQUIRING, "key-1", 0)
         await bench.clock.sleep(10.0)
@@ -166,6 +167,20 @@ def test_one_acquisition(play: Play, order: AcquisitionOrder, tmp_path: Path) ->
         assert (fetched.fid.nucleus, fetched.fid.reversed_axis, fetched.fid.gain, fetched.partial) == ("7Li", True, 30.0, False)
         assert fetched.times.zone == "local, no zone"
         assert fetched.times.stamps == {"time_run": "20231118T032554", "time_complete": "20231118T032657"}
+
+    play(scenario)
+
+
+def test_submitted_is_not_started(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        bench.console.waits_s = 20.0
+        await bench.acquire()
+        await bench.clock.sleep(19.0)
+        assert bench.events == []
+        assert (await bench.driver.read_state()).activity is ConsoleActivity.ACQUIRING
+        await bench.clock.sleep(20.0)
+        assert bench.kinds() == WHOLE
 
     play(scenario)
 
