@@ -146,7 +146,8 @@ class Settings:
 class Context:
     """What surrounds a driver: the run's clock, the media, a recorder of bytes, the twin when everything is simulated.
 
-    ``twin`` is set only for drivers that are themselves the simulation (``drivers.sim``) and for emulators.
+    Every byte through ``network`` is recorded already; a driver tells ``wire`` only of media it opens by itself. ``twin`` is
+    set only for drivers that are themselves the simulation (``drivers.sim``) and for emulators.
     """
 
     clock: Clock
@@ -388,7 +389,10 @@ class Potentiostat(Protocol):
         """End the running step now, go on with the program: StepEnded(SKIP)."""
 
     async def make_safe(self) -> SafeState:
-        """Open circuit, then read it back. Never raises InstrumentError: what failed stands in ``detail``."""
+        """Open circuit, then read it back; a loaded program is forgotten.
+
+        Never raises InstrumentError: what failed stands in ``detail``.
+        """
 
     async def release(self) -> None:
         """Let go of the wire; the cell stays as it is."""

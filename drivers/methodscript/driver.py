@@ -161,7 +161,7 @@ class MethodScript:
 
     async def make_safe(self) -> SafeState:
         """Abort, switch the cell off, read at open circuit."""
-        self._aborting = True
+        self._aborting, self._program = True, ()
         try:
             await self._wait_for_port()
             async with self._talk.open():

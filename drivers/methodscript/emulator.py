@@ -20,9 +20,9 @@ from drivers.methodscript.interpreter.language import LINE_LIMIT, Code, ScriptEr
 from drivers.methodscript.interpreter.machine import Machine
 from drivers.methodscript.interpreter.models import COMMAND_BITS, MODELS
 from drivers.methodscript.interpreter.program import compile_script
-from drivers.sim.switches import Faults
 from drivers.sim.line import InstrumentLine
 from drivers.sim.stamps import Stamps
+from drivers.sim.switches import Faults
 
 SCRIPT_VERSION = "01.09.00"
 DEAF_S = 0.1

@@ -21,27 +21,20 @@ class Running:
     last_of_program: bool
     count: int = 0
     at_ns: int = 0
+    interval_ns: int = 0
+    end_ns: int = 0
     charge_C: float = 0.0
     current_A: float = 0.0
     armed: bool = False
     rows: list[tuple[int, float, float, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        order = self.order
+        lasts_s = order.ends.time_s if order.impedance is None else min(order.ends.time_s, impedance_duration_s(order.impedance))
         self.at_ns = self.start_ns
-        self.armed = self.order.limits.voltage_lower_armed_above_V is None
-
-    @property
-    def interval_ns(self) -> int:
-        """Between two samples."""
-        return max(1, round(self.order.sample_interval_s * 1e9))
-
-    @property
-    def end_ns(self) -> int:
-        """When time is up."""
-        lasts_s = self.order.ends.time_s
-        if self.order.impedance is not None:
-            lasts_s = min(lasts_s, impedance_duration_s(self.order.impedance))
-        return self.start_ns + round(min(lasts_s, self.order.limits.time_s) * 1e9)
+        self.interval_ns = round(order.sample_interval_s * 1e9)
+        self.end_ns = self.start_ns + round(min(lasts_s, order.limits.time_s) * 1e9)
+        self.armed = order.limits.voltage_lower_armed_above_V is None
 
     def next_ns(self) -> int:
         """The next instant to look at: a sample, the end in time, or the charge that a constant current will reach."""

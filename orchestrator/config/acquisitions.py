@@ -13,10 +13,37 @@ from orchestrator.model.experiment import Acquisition, MissedPolicy, NmrTrigger
 
 ACQUISITION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 ARRAYS = ("TE_ms", "tau_ms", "pulse_us", "gradient_percent")
-TAKEN = {
-    "blank", "noise", "tune", "gain", "pulse", "reference", "ocv", "polarity", "eis", "record", "mark", "tag", "flag", "info", "warn", "alarm",
-    "critical", "acquire", "retune", "change", "pause", "end", "skip", "open", "hold", "stop", "abort",
-}  # fmt: skip
+TAKEN = frozenset(
+    [
+        "blank",
+        "noise",
+        "tune",
+        "gain",
+        "pulse",
+        "reference",
+        "ocv",
+        "polarity",
+        "eis",
+        "record",
+        "mark",
+        "tag",
+        "flag",
+        "info",
+        "warn",
+        "alarm",
+        "critical",
+        "acquire",
+        "retune",
+        "change",
+        "pause",
+        "end",
+        "skip",
+        "open",
+        "hold",
+        "stop",
+        "abort",
+    ]
+)
 NAME_HINT = "a letter, then letters, digits, `_` or `-`: it names data sets and files"
 COMMA_HINT = "commas separate in YAML: put the sentence in quotes, or write it on a line of its own"
 

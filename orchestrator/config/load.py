@@ -8,7 +8,6 @@ from typing import Any
 from orchestrator.config.cell import record_of
 from orchestrator.config.diagnostics import Problems
 from orchestrator.config.experiment import draft_of, experiment_of, head_of
-from orchestrator.config.meaning import check_meaning
 from orchestrator.config.rig import check_file, rig_of
 from orchestrator.config.tree import Node, parse_tree, read_tree
 from orchestrator.model.experiment import Cell, Experiment, Rig
@@ -34,6 +33,8 @@ def parse_experiment(text: str, *, file: str = "experiment.yaml", home: Path | N
 
 
 def _experiment(root: Node | None, problems: Problems, path: Path, home: Path | None) -> Experiment:
+    from orchestrator.config.meaning import check_meaning
+
     problems.raise_if_any()
     assert root is not None
     folders = [path.parent / "cells", path.parent.parent / "cells", *([home / "cells"] if home else [])]

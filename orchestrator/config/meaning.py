@@ -1,10 +1,347 @@
-"""What a file means, checked without the rig."""
+"""What a file means, as far as the file alone shows it: words against the cell, steps against the limits, names against names.
+
+Each check looks at one thing and adds its problems; a section that could not be read is not judged.
+"""
 
 from __future__ import annotations
 
-from orchestrator.config.diagnostics import Problems
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.experiment import Draft
+from orchestrator.config.rules import rule_names
+from orchestrator.config.sentences import first_words
+from orchestrator.model.experiment import (
+    Action,
+    AtOpenCircuit,
+    Cell,
+    End,
+    NmrTrigger,
+    SafetyLimits,
+    Step,
+    TriggerKind,
+    Verb,
+    Where,
+    items,
+)
+from orchestrator.model.units import Quantity
+from orchestrator.plan.resolve import Unresolved, charge_C, current_A, electrode_words, process_so_far, working_side
+
+SLACK = 1 + 1e-9
+FULL_CELL_VERBS = {Verb.CHARGE, Verb.DISCHARGE}
+NO_ELECTRODE = {*FULL_CELL_VERBS, Verb.REST, Verb.GALVANOSTATIC, Verb.POTENTIOSTATIC}
+METALS = re.compile(r"\b(li|lithium|na|sodium|k|potassium|mg|magnesium|zn|zinc|cu|copper)\b", re.IGNORECASE)
+SODIUM = re.compile(r"\b(na|sodium)\b|sodium", re.IGNORECASE)
+ANGLE_HINT = "the same lithium foil appears between 242 and 272 ppm, depending on its angle to B0"
+END_HINT = "add `until …` or `for …`; at a limit the whole run would end"
+OUTSIDE_HINT = "the run would end there, not the step"
+BLANK_HINT = "add `blank` to prepare: it is taken before the first current"
+
+Check = Callable[[Draft, Problems], None]
 
 
 def check_meaning(draft: Draft, problems: Problems) -> None:
     """Every mistake that the file alone shows."""
+    for check in CHECKS:
+        check(draft, problems)
+
+
+def steps(draft: Draft) -> Iterator[Step]:
+    """Every step once."""
+    yield from (item for item in items(draft.protocol) if isinstance(item, Step))
+
+
+def triggers(draft: Draft) -> Iterator[NmrTrigger]:
+    """Every trigger once."""
+    yield from draft.nmr
+    for step in steps(draft):
+        yield from (*step.nmr, *step.then)
+
+
+# ---------------------------------------------------------------------------------------------------------------- cell
+
+
+def electrodes_known(draft: Draft, problems: Problems) -> None:
+    """A full cell's working lead is on its positive or its negative electrode."""
+    cell = draft.cell
+    if cell is None or cell.type != "full":
+        return
+    try:
+        working_side(cell)
+    except Unresolved as error:
+        problems.add(problems.word(cell.where, "working"), error.message, error.hint or "name both: positive: LFP, negative: graphite")
+
+
+def angle_known(draft: Draft, problems: Problems) -> None:
+    """A metal's line lies where its angle puts it."""
+    cell = draft.cell
+    if cell is None or not draft.cell_sound or cell.electrode_normal_to_B0_deg is not None:
+        return
+    names = (cell.working, cell.counter, cell.positive and cell.positive.name, cell.negative and cell.negative.name)
+    metal = next((name for name in names if name and METALS.search(name)), None)
+    if metal:
+        problems.add(problems.word(cell.where, metal), f"`{metal}` is a metal: `electrode_normal_to_B0_deg` is missing", ANGLE_HINT)
+
+
+def limits_sensible(draft: Draft, problems: Problems) -> None:
+    """A charge limit by area needs the area; a lower limit arms between the limits."""
+    limits = draft.limits
+    if limits is None:
+        return
+    if draft.cell is not None:
+        _resolved(lambda cell: charge_C(cell, limits.charge_per_step), draft.cell, limits.where, problems)
+    armed = limits.lower_armed_above_V
+    if armed is not None and not limits.voltage_lower_V < armed < limits.voltage_upper_V:
+        where = problems.word(limits.where, "lower_E_armed_once_above_V")
+        problems.add(where, f"the lower limit would arm at {armed:g} V, outside the limits")
+
+
+# ---------------------------------------------------------------------------------------------------------------- steps
+
+
+def verbs_fit(draft: Draft, problems: Problems) -> None:
+    """``charge`` and ``discharge`` in full cells only; elsewhere what happens to which electrode."""
+    cell = draft.cell
+    if cell is None:
+        return
+    for step in steps(draft):
+        where = problems.word(step.where, step.verb.value)
+        if step.verb in FULL_CELL_VERBS and cell.type != "full":
+            problems.add(where, f"`{step.verb}` has no meaning in a {cell.type} cell", _verb_hint(cell))
+        elif step.verb in FULL_CELL_VERBS and step.electrode:
+            problems.add(
+                problems.word(step.where, step.electrode), f"`{step.verb}` names no electrode", "a cell is charged, not an electrode"
+            )
+        elif step.verb not in NO_ELECTRODE:
+            _electrode_fits(cell, step, where, problems)
+
+
+def _verb_hint(cell: Cell) -> str:
+    if cell.type == "symmetric":
+        return "in a symmetric cell write `Plate working at …` or `Strip working at …`"
+    salt = any(SODIUM.search(name) for name in (cell.working, cell.counter or "", cell.x_is or ""))
+    word = "sodiate" if salt else "lithiate"
+    return f"write `{word.capitalize()} working at …` or `De{word} working at …`: there `discharge` would {word} the working electrode"
+
+
+def _electrode_fits(cell: Cell, step: Step, where: Where, problems: Problems) -> None:
+    words = electrode_words(cell)
+    if step.electrode is None:
+        problems.add(where, f"`{step.verb}` which electrode?", f"write `{step.verb.capitalize()} working at …`")
+    elif step.electrode.lower() not in {word.lower() for word in words}:
+        hint = suggestion(step.electrode, words) or f"it has {', '.join(words)}"
+        problems.add(problems.word(step.where, step.electrode), f"this cell has no electrode `{step.electrode}`", hint)
+
+
+def steps_end(draft: Draft, problems: Problems) -> None:
+    """A step without an end condition is refused."""
+    for step in steps(draft):
+        if not step.ends:
+            problems.add(step.where, "this step has no end", END_HINT)
+
+
+def quantities_known(draft: Draft, problems: Problems) -> None:
+    """C-rates and percentages need a capacity, current densities an area."""
+    cell = draft.cell
+    if cell is None:
+        return
+    for step in steps(draft):
+        if step.current is not None:
+            _charge_or_current(cell, step.current, step.set_where, problems)
+        for end in step.ends:
+            _charge_or_current(cell, end.quantity, end.where, problems)
+    for trigger in triggers(draft):
+        if trigger.every is not None:
+            _charge_or_current(cell, trigger.every, trigger.where, problems)
+        if trigger.kind is TriggerKind.AT_X or (trigger.condition and trigger.condition.of == "x"):
+            _charge_or_current(cell, Quantity(1.0, "%"), trigger.where, problems)
+
+
+def _charge_or_current(cell: Cell, quantity: Quantity, where: Where, problems: Problems) -> None:
+    if quantity.unit in {"%", "mAh/cm2"} and process_so_far(quantity) is None:
+        _resolved(lambda cell: charge_C(cell, quantity), cell, where, problems)
+    elif quantity.unit in {"C", "A/cm2"}:
+        _resolved(lambda cell: current_A(cell, quantity), cell, where, problems)
+
+
+def _resolved(resolve: Callable[[Cell], float], cell: Cell, where: Where, problems: Problems | None) -> float | None:
+    """The value in SI units; None, and a problem if somebody listens, where the cell does not say enough."""
+    try:
+        return resolve(cell)
+    except Unresolved as error:
+        if problems is not None:
+            problems.add(where, error.message, error.hint)
+        return None
+
+
+def x_known(draft: Draft, problems: Problems) -> None:
+    """An x names its electrode and its zero."""
+    cell = draft.cell
+    if cell is None or (cell.x_now is not None and (cell.x_is or cell.x_now_is)):
+        return
+    for trigger in triggers(draft):
+        if trigger.kind is TriggerKind.AT_X:
+            problems.add(trigger.where, "x of what, counted from where?", "add to the cell `x_now: 0.06 Li in graphite`")
+
+
+# ------------------------------------------------------------------------------------------------- steps against limits
+
+
+def inside_limits(draft: Draft, problems: Problems) -> None:
+    """What a step asks for must lie inside what nothing may pass, or the run ends where the step should."""
+    limits = draft.limits
+    if limits is None:
+        return
+    for step in steps(draft):
+        _current_inside(draft, limits, step, problems)
+        if step.voltage_V is not None:
+            held = End(kind="voltage", quantity=Quantity(step.voltage_V, "V"), voltage_name=step.voltage_name, where=step.set_where)
+            _end_inside(draft, limits, held, problems)
+        for end in step.ends:
+            _end_inside(draft, limits, end, problems)
+
+
+def _current_inside(draft: Draft, limits: SafetyLimits, step: Step, problems: Problems) -> None:
+    current = step.current
+    if draft.cell is None or current is None:
+        return
+    ampere = _resolved(lambda cell: current_A(cell, current), draft.cell, step.set_where, None)
+    if ampere is not None and abs(ampere) > limits.current_A * SLACK:
+        asked, most = abs(ampere) * 1e3, limits.current_A * 1e3
+        problems.add(
+            step.set_where,
+            f"{asked:.4g} mA is more than the limit of {most:.4g} mA",
+            "the run would end at once: less current, or raise abs_I_mA",
+        )
+
+
+def _end_inside(draft: Draft, limits: SafetyLimits, end: End, problems: Problems) -> None:
+    if end.kind == "voltage" and end.voltage_name == limits.voltage_name:
+        values = (end.quantity.value, -end.quantity.value) if end.absolute else (end.quantity.value,)
+        if not any(_inside(limits, value) for value in values):
+            between = f"{limits.voltage_lower_V:g} to {limits.voltage_upper_V:g} V"
+            problems.add(end.where, f"{end.quantity.value:g} V lies outside the limits, {between}", OUTSIDE_HINT)
+    if end.kind == "charge" and draft.cell is not None and process_so_far(end.quantity) is None:
+        asked = _resolved(lambda cell: charge_C(cell, end.quantity), draft.cell, end.where, None)
+        most = _resolved(lambda cell: charge_C(cell, limits.charge_per_step), draft.cell, end.where, None)
+        if asked is not None and most is not None and asked > most * SLACK:
+            hint = "the run would end there, not the step: raise charge_per_step_mAh, or ask for less"
+            problems.add(end.where, f"{asked / 3.6:.4g} mAh is more than the limit of {most / 3.6:.4g} mAh in a step", hint)
+
+
+def _inside(limits: SafetyLimits, voltage_V: float) -> bool:
+    return limits.voltage_lower_V <= voltage_V <= limits.voltage_upper_V
+
+
+# ---------------------------------------------------------------------------------------------------------------- names
+
+
+def acquisitions_known(draft: Draft, problems: Problems) -> None:
+    """Every acquisition that is named is defined."""
+    for name, where, words in _named_acquisitions(draft):
+        if name not in draft.acquisitions:
+            hint = suggestion(name, [*draft.acquisitions, *words]) or f"known: {', '.join(draft.acquisitions) or 'none'}"
+            problems.add(problems.word(where, name), f"no acquisition is named `{name}`", hint)
+
+
+def _named_acquisitions(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str]]]:
+    """Name, place, and other words that could have been meant there."""
+    for trigger in triggers(draft):
+        yield trigger.acquisition, trigger.where, ()
+    for item in items(draft.protocol):
+        if isinstance(item, AtOpenCircuit):
+            yield from ((name, item.where, ()) for name in item.acquisitions)
+    for start, found in (("prepare", draft.prepare), ("action", [action for rule in draft.rules for action in rule.do])):
+        yield from ((str(one.arguments["acquisition"]), one.where, first_words(start)) for one in found if "acquisition" in one.arguments)
+    for acquisition in filter(None, draft.acquisitions.values()):
+        yield from ((name, acquisition.where, ()) for name in acquisition.members)
+    for rule in draft.rules:
+        named = [rule.acquisition or "", *([rule.extra["track"]["acquisition"]] if rule.extra.get("track") else [])]
+        yield from ((name, rule.where, ()) for name in named if name)
+    yield from _named_at_end(draft)
+
+
+def _named_at_end(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str]]]:
+    node = draft.node.get("at_end")
+    rows = node.get("nmr") if node else None
+    for row in rows.rows() if rows else ():
+        if row.text in draft.at_end.nmr and not row.text.lower().startswith("reference "):
+            yield row.text, row.where(), first_words("at_end_nmr")
+
+
+def actions(draft: Draft) -> Iterator[Action]:
+    """Every action of ``prepare`` and ``do``."""
+    yield from draft.prepare
+    for rule in draft.rules:
+        yield from rule.do
+
+
+def members_plain(draft: Draft, problems: Problems) -> None:
+    """An interleave takes turns between measurements, not between interleaves, nor with a person."""
+    for acquisition in draft.acquisitions.values():
+        for name in acquisition.members if acquisition else ():
+            member = draft.acquisitions.get(name)
+            if acquisition and member and (member.members or member.manual):
+                what = "an interleave itself" if member.members else "measured by a person"
+                problems.add(problems.word(acquisition.where, name), f"`{name}` is {what}", "interleave measurements that have a template")
+
+
+def names_known(draft: Draft, problems: Problems) -> None:
+    """Rules that steps stop for, and steps that rules skip to."""
+    rules = rule_names(draft.node.get("rules"))
+    named = {item.name for item in items(draft.protocol) if isinstance(item, Step | AtOpenCircuit) and item.name}
+    for step in steps(draft):
+        if step.stop_when is not None and step.stop_when not in rules:
+            hint = suggestion(step.stop_when, rules) or "stop_when names a rule of this file"
+            problems.add(problems.word(step.where, step.stop_when), f"no rule is named `{step.stop_when}`", hint)
+    for action in actions(draft):
+        if action.verb == "skip to step" and action.arguments["step"] not in named:
+            name = str(action.arguments["step"])
+            problems.add(
+                problems.word(action.where, name), f"no step is named `{name}`", suggestion(name, named) or "give the step a `name:`"
+            )
+
+
+def rules_do_something(draft: Draft, problems: Problems) -> None:
+    """Each rule once, with something to look for and something to do."""
+    seen: dict[str, Where] = {}
+    for rule in draft.rules:
+        if rule.name in seen:
+            problems.add(rule.where, f"a rule `{rule.name}` stands in line {seen[rule.name].line} already")
+        seen.setdefault(rule.name, rule.where)
+        looks = bool(rule.all_of or rule.any_of)
+        if rule.enabled and not looks and not rule.extra:
+            problems.add(rule.where, f"rule `{rule.name}` looks at nothing", "add `when: abs(E) > 0.4 V`, or `enabled: false`")
+        if rule.enabled and looks and not rule.do:
+            problems.add(rule.where, f"rule `{rule.name}` does nothing", "add `do: [warn]`")
+
+
+def blanks_taken(draft: Draft, problems: Problems) -> None:
+    """What is compared with a blank, or has one subtracted, needs a blank."""
+    if any(action.verb == "blank" for action in draft.prepare):
+        return
+    for acquisition in draft.acquisitions.values():
+        if acquisition and acquisition.subtract:
+            problems.add(acquisition.where, f"`{acquisition.name}` subtracts a blank, but none is taken", BLANK_HINT)
+    for rule in draft.rules:
+        wanted = any(predicate.reference and predicate.reference.get("of") == "blank" for predicate in (*rule.all_of, *rule.any_of))
+        if wanted or rule.extra.get("after") == "subtract blank":
+            problems.add(rule.where, f"rule `{rule.name}` needs a blank, but none is taken", BLANK_HINT)
+
+
+CHECKS: tuple[Check, ...] = (
+    electrodes_known,
+    angle_known,
+    limits_sensible,
+    verbs_fit,
+    steps_end,
+    quantities_known,
+    x_known,
+    inside_limits,
+    acquisitions_known,
+    members_plain,
+    names_known,
+    rules_do_something,
+    blanks_taken,
+)

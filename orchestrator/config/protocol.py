@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.config.acquisitions import triggers_of
@@ -79,17 +80,21 @@ def _step(node: Node, problems: Problems) -> Step | None:
 
 def _quantity_step(node: Node, problems: Problems) -> Step | None:
     """``{current_mA: -0.4, until: {voltage_V: -0.5, time_h: 5}}``."""
+    before = len(problems)
     written = checked(node, WrittenQuantityStep, problems)
+    key = one_of(node, STEP_KEYS, "what the step does", problems) if len(problems) == before else None
     extras = _extras(node, problems)
-    key = one_of(node, STEP_KEYS, "what the step does", problems) if written else None
     if written is None or key is None:
         return None
     fields = _driven(key, getattr(written, key))
-    ends = fields.pop("ends", ()) + ends_of(node.get("until"), problems)
+    if key in CURRENTS and not fields["current"].value:
+        problems.add(node.value[key].where(), "a step without current is a rest", "write {rest_min: 10}")
+        return None
+    ends = fields.pop("ends", ()) + ends_of(node.get("until"))
     if any(end.kind == "current" for end in ends) and fields["verb"] is not Verb.POTENTIOSTATIC:
         problems.add(node.value["until"].where(), f"a step that {'rests' if key in RESTS else 'sets its current'} cannot end on a current")
         return None
-    step = Step(text="", ends=ends, where=node.where(), **fields)
+    step = Step(text="", ends=ends, where=node.where(), set_where=node.value[key].where(), **fields)
     return step.model_copy(update=extras | {"text": step_sentence(step)})
 
 
@@ -107,17 +112,21 @@ def _amount(value: float, unit: str) -> Quantity:
     return quantity(repr(value), UNITS[unit])
 
 
-def ends_of(node: Node | None, problems: Problems) -> tuple[End, ...]:
+def ends_of(node: Node | None) -> tuple[End, ...]:
     """``{voltage_V: -0.5, time_h: 5, charge_mAh: 2}``, in the order written."""
     if node is None or not node.is_table:
         return ()
-    return tuple(_end(key, child) for key, child in node.items() if isinstance(child.value, int | float))
+    return tuple(_end(key, child) for key, child in node.items() if key in UNIT_OF_END and _is_number(child))
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
 def _end(key: str, node: Node) -> End:
     unit = UNITS[UNIT_OF_END[key]]
     return End(
-        kind=unit.kind,  # type: ignore[arg-type]
+        kind=unit.kind,
         quantity=_amount(node.value, UNIT_OF_END[key]),
         absolute=key.startswith("abs_"),
         voltage_name=VOLTAGE_OF_END.get(key, "cell"),
@@ -151,7 +160,7 @@ def sample_rate_of(node: Node, problems: Problems) -> SampleRate | None:
 
 
 def _frequency(node: Node, problems: Problems) -> float | None:
-    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or node.value <= 0:
+    if not _is_number(node) or node.value <= 0:
         problems.add(node.where(), "expected a number above zero", "the unit stands in the key: Hz")
         return None
     return float(node.value)
@@ -199,7 +208,7 @@ def _eis(node: Node, problems: Problems) -> Eis | Step | None:
     return None if written is None else Eis(settings=written.eis.model_dump(exclude_none=True), where=node.where())
 
 
-BUILDERS: dict[str, Any] = {
+BUILDERS: dict[str, Callable[[Node, Problems], ProtocolItem | None]] = {
     "step": _step,
     "repeat": _repeat,
     "at": _at_open_circuit,

@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from orchestrator.config.checked import checked
-from orchestrator.config.diagnostics import Problems, did_you_mean
+from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node
 from orchestrator.config.written import WrittenRig
 from orchestrator.model.experiment import Rig
@@ -26,17 +26,18 @@ def rig_of(root: Node, problems: Problems) -> Rig | None:
 
 def _check_stations(root: Node, problems: Problems) -> None:
     instruments = root.value["instruments"].keys
-    for _, station in root.value["stations"].items():
+    for station in root.value["stations"].value.values():
         named = [station.get(role) for role in ("potentiostat", "console", "tuner")]
         named += station.value["sensors"].rows() if station.get("sensors") else []
         for node in named:
             name = node.text.partition(":")[0] if node and node.value is not None else ""
             if node and name and name not in instruments:
-                problems.add(node.where(), f"no instrument is named `{name}`", did_you_mean(name, instruments))
+                problems.add(node.where(), f"no instrument is named `{name}`", suggestion(name, instruments))
 
 
 def _check_templates(root: Node, problems: Problems) -> None:
-    for name, template in (root.get("templates") or root).items() if root.get("templates") else ():
+    templates = root.get("templates")
+    for name, template in templates.items() if templates else ():
         if bool(template.get("dataset")) == bool(template.get("series")):
             hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
@@ -48,7 +49,7 @@ def _check_zone(node: Node | None, problems: Problems) -> None:
     try:
         ZoneInfo(node.text)
     except (ValueError, KeyError, OSError):
-        problems.add(node.where(), f"`{node.text}` is not a time zone", did_you_mean(node.text, zones) or "write Europe/London")
+        problems.add(node.where(), f"`{node.text}` is not a time zone", suggestion(node.text, zones) or "write Europe/London")
 
 
 def check_file(node: Node | None, what: str, problems: Problems) -> None:
@@ -58,4 +59,4 @@ def check_file(node: Node | None, what: str, problems: Problems) -> None:
     path = Path(node.source.file).parent / node.text
     if not path.is_file():
         beside = [other.name for other in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        problems.add(node.where(), f"no such {what} file", did_you_mean(path.name, beside) or f"looked for {path.as_posix()}")
+        problems.add(node.where(), f"no such {what} file", suggestion(path.name, beside) or f"looked for {path.as_posix()}")

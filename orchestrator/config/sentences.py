@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -11,10 +12,10 @@ from typing import Any
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from orchestrator.config.diagnostics import SentenceError, did_you_mean
+from orchestrator.config.diagnostics import SentenceError, suggestion
 from orchestrator.config.quantities import UNITS, canonical_name
 
-STARTS = [
+STARTS = (
     "step",
     "repeat_until",
     "wait_for_nmr",
@@ -38,17 +39,44 @@ STARTS = [
     "cycles",
     "duration",
     "scalar",
-]
+)
 
 # Every sign stands for exactly one other, so that positions stay.
 FOLDED = str.maketrans(ascii_uppercase + "−–‐‑⁻µμ·⋅×²\u00a0\u2009\u202f\u2007", ascii_lowercase + "-----uu  *2    ")
 PLAIN = str.maketrans("−–‐‑⁻µμ·⋅×²\u00a0\u2009\u202f\u2007", "-----uu  *2    ")
 ORDINARY = {
-    "NUMBER": "a number", "UNIT": "a unit", "WORD": "a name", "TEXT": "a name", "C_RATE": "a C-rate (C/5)", "RANGE": "a range (a..b)",
-    "SPAN": "cycles (2-4)", "$END": "the end of the sentence", "COMMA": "a comma", "LPAR": "(", "RPAR": ")", "PERCENT": "%", "STAR": "*",
-    "PLUS": "+", "MINUS": "-", "BELOW": "<", "ABOVE": ">", "LESSTHAN": "<", "E": "`E`", "E_CELL": "`E_cell`", "E_WE": "`E_we`", "E_CE": "`E_ce`",
-    "I": "`I`", "R_EIS": "`R_eis`", "R_CELL": "`R_cell`", "R_LEAD": "`R_lead`", "SE": "`SE`",
-}  # fmt: skip
+    "NUMBER": "a number",
+    "UNIT": "a unit",
+    "WORD": "a name",
+    "TEXT": "a name",
+    "C_RATE": "a C-rate (C/5)",
+    "RANGE": "a range (a..b)",
+    "SPAN": "cycles (2-4)",
+    "$END": "the end of the sentence",
+    "COMMA": "a comma",
+    "BELOW": "`<`",
+    "ABOVE": "`>`",
+}
+CASED = {
+    "E": "E",
+    "E_CELL": "E_cell",
+    "E_WE": "E_we",
+    "E_CE": "E_ce",
+    "I": "I",
+    "R_EIS": "R_eis",
+    "R_CELL": "R_cell",
+    "R_LEAD": "R_lead",
+    "SE": "SE",
+}
+
+
+ADVICE = {
+    r"^(hold|potentiostatic) at open circuit": "*hold* is potentiostatic and nothing else; a cell at open circuit rests: `Rest for …`",
+    r"^(hold|wait) for": "to let the console finish, write `wait_for_nmr: at open circuit` beside the step; to rest, `Rest for …`",
+    r"^pause( cell)?$": "a rule may `pause nmr` (the current goes on) or set the cell to `open circuit`",
+    r"^(cc|constant current|galvanostatic charge)\b": "write `Charge at C/10 until …`, or {current_mA: 0.4, until: {…}}",
+    r"^(cv|constant voltage)\b": "write `Hold at 4.2 V until …`",
+}
 
 
 class _WholeWords:
@@ -66,11 +94,11 @@ def _parser() -> Lark:
     grammar = resources.files("orchestrator.config").joinpath("grammar.lark").read_text(encoding="utf-8")
     return Lark(
         grammar,
-        start=STARTS,
+        start=list(STARTS),
         parser="lalr",
         maybe_placeholders=False,
         propagate_positions=True,
-        postlex=_WholeWords(),  # type: ignore[arg-type]
+        postlex=_WholeWords(),
     )
 
 
@@ -79,7 +107,7 @@ def parse(text: str, start: str) -> Tree[Any]:
     try:
         return _parser().parse(text.translate(FOLDED), start=start)
     except UnexpectedInput as error:
-        raise _explained(text, error) from None
+        raise _explained(text, start, error) from None
 
 
 def plain(text: str) -> str:
@@ -87,14 +115,31 @@ def plain(text: str) -> str:
     return text.translate(PLAIN)
 
 
-def _explained(text: str, error: UnexpectedInput) -> SentenceError:
+def first_words(start: str) -> tuple[str, ...]:
+    """The keywords that a sentence at a place may begin with."""
+    accepted: set[str] = _parser().parse_interactive("", start=start).accepts()  # type: ignore[no-untyped-call]
+    return tuple(sorted(shown.strip("`") for name in accepted if (shown := _shown(name)).startswith("`")))
+
+
+def _explained(text: str, start: str, error: UnexpectedInput) -> SentenceError:
     expected = _expected(error)
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return SentenceError(f"the sentence ends too early: {_listed(expected)} should follow", len(text), len(text) + 1)
-    start = error.pos_in_stream or 0
-    end = _end_of_word(text, start)
-    word = text[start:end]
-    return SentenceError(_message(word, expected), start, end, _hint(word, expected))
+    at = error.pos_in_stream or 0
+    end = _end_of_word(text, at)
+    word = text[at:end]
+    return SentenceError(_message(word, expected), at, end, _advice(text) or _hint(word, expected) or _first_word(text, start, expected))
+
+
+def _advice(text: str) -> str:
+    """A hint for words of habit."""
+    folded = text.translate(FOLDED)
+    return next((hint for pattern, hint in ADVICE.items() if re.search(pattern, folded)), "")
+
+
+def _first_word(text: str, start: str, expected: tuple[str, ...]) -> str:
+    """A first word that was taken for a name, though a keyword was meant."""
+    return suggestion(text.split(maxsplit=1)[0], first_words(start)) if expected == (ORDINARY["$END"],) else ""
 
 
 def _end_of_word(text: str, start: int) -> int:
@@ -105,7 +150,7 @@ def _end_of_word(text: str, start: int) -> int:
 
 
 def _expected(error: UnexpectedInput) -> tuple[str, ...]:
-    names = error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "accepts", None) or error.expected
+    names = error.allowed if isinstance(error, UnexpectedCharacters) else getattr(error, "accepts", None) or getattr(error, "expected", ())
     return tuple(sorted({_shown(name) for name in names or ()}))
 
 
@@ -114,7 +159,7 @@ def _shown(terminal: str) -> str:
     if terminal in ORDINARY:
         return ORDINARY[terminal]
     pattern = next((known.pattern for known in _parser().terminals if known.name == terminal), None)
-    return f"`{pattern.value}`" if pattern is not None and pattern.type == "str" else terminal.lower()
+    return f"`{CASED.get(terminal, pattern.value)}`" if pattern is not None else terminal.lower()
 
 
 def _listed(expected: tuple[str, ...]) -> str:
@@ -133,4 +178,4 @@ def _message(word: str, expected: tuple[str, ...]) -> str:
 def _hint(word: str, expected: tuple[str, ...]) -> str:
     keywords = [name.strip("`") for name in expected if name.startswith("`")]
     units = list(UNITS) if ORDINARY["UNIT"] in expected else []
-    return did_you_mean(canonical_name(word), [*keywords, *units])
+    return suggestion(canonical_name(word), [*keywords, *units])

@@ -13,7 +13,6 @@ from orchestrator.model.experiment import End, RepeatUntil, SampleRate, Step, Ve
 
 SIGN_HINT = "the verb gives the direction: write the current without a sign"
 TAPER_HINT = "this step sets the current itself: name a voltage, a charge or a time"
-HOLD_HINT = "`hold` is potentiostatic and nothing else; at open circuit a cell rests: write `Rest for …`"
 OF_HINT = "only a percentage is of something: `130 % of graphite`"
 
 
@@ -35,7 +34,7 @@ class StepWords(Words):
         value = self.need(measure, "voltage", "time", "charge", "current")
         if measure.kind != "voltage":
             self.positive(value, measure)
-        return End(kind=measure.kind, quantity=value, where=self.where(meta))  # type: ignore[arg-type]
+        return End(kind=measure.kind, quantity=value, where=self.where(meta))
 
     def end_of(self, meta: Meta, children: list[Any]) -> End:
         """``130 % of graphite``."""
@@ -83,7 +82,15 @@ class StepWords(Words):
         for end in _ends(children):
             if end.kind == "current":
                 raise SentenceError("a galvanostatic step cannot end on a current", *self.span(end), TAPER_HINT)
-        return Step(text=self.typed, verb=verb, electrode=electrode, current=current, ends=_ends(children), sample=_sample(children))
+        return Step(
+            text=self.typed,
+            verb=verb,
+            electrode=electrode,
+            current=current,
+            ends=_ends(children),
+            sample=_sample(children),
+            set_where=self.locate(measure.start, measure.end),
+        )
 
     def potentiostatic(self, _meta: Meta, children: list[Any]) -> Step:
         """``Potentiostatic at 0.005 V until C/100 or 3 hours``."""
@@ -100,6 +107,7 @@ class StepWords(Words):
             voltage_name=next((child for child in children if isinstance(child, str)), "cell"),
             ends=_ends(children),
             sample=_sample(children),
+            set_where=self.locate(measure.start, measure.end),
         )
 
     def span(self, end: End) -> tuple[int, int]:

@@ -7,104 +7,35 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.config.shapes import (
+    NUMBER,
+    STRING,
+    STRINGS,
+    ElectrodeText,
+    EndSentence,
+    HostLost,
+    Name,
+    NotNegative,
+    NumberOrText,
+    OneOrMoreActions,
+    Pair,
+    Positive,
+    PrepareSentence,
+    StepSentence,
+    Triggers,
+    WaitSentence,
+    WhenSentence,
+    either,
+    sentence,
+)
 
 
 class Written(BaseModel):
     """A table of a YAML file."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True)
-
-
-def _sentence(pattern: str, *examples: str) -> Any:
-    """A string with a pattern and examples for editors; its grammar is checked by ``config.phrases``."""
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
-
-
-def _either(*schemas: dict[str, Any]) -> Any:
-    return WithJsonSchema({"anyOf": list(schemas)})
-
-
-STRING: dict[str, Any] = {"type": "string"}
-NUMBER: dict[str, Any] = {"type": "number"}
-STRINGS: dict[str, Any] = {"type": "array", "items": STRING, "minItems": 1}
-TRIGGER: dict[str, Any] = {
-    "type": "string",
-    "pattern": r"^\s*([Aa]t (start|end|x|each|knee)|[Ee]very|[Cc]ontinuously|\d+ times?|[Ll]og-spaced|[Oo]n demand)\b.*$",
-    "examples": [
-        "at start",
-        "at end after 5 s",
-        "every 5 minutes",
-        "every 1 %",
-        "every 0.01 mAh/cm2",
-        "every 10 mV with hysteresis 2 mV",
-        "every 2 % below 80 %",
-        "continuously above 80 %",
-        "5 times",
-        "20 times from start",
-        "log-spaced 12 min to 12 h, 16 points",
-        "at x 0, 0.25, 0.5",
-        "on demand",
-    ],
-}
-TRIGGERS = {
-    "type": "object",
-    "additionalProperties": {"anyOf": [TRIGGER, {"type": "array", "items": TRIGGER, "minItems": 1}]},
-    "minProperties": 1,
-}
-
-StepSentence = Annotated[
-    str,
-    _sentence(
-        r"^\s*([Rr]est|[Cc]harge|[Dd]ischarge|[Ll]ithiate|[Dd]elithiate|[Ss]odiate|[Dd]esodiate|[Pp]late|[Ss]trip|[Gg]alvanostatic|[Pp]otentiostatic|[Hh]old)\b.*$",
-        "Rest for 30 minutes",
-        "Charge at C/10 until 3.8 V or 11 hours",
-        "Plate working at 0.5 mA/cm2 until 1 mAh/cm2 or abs(E) 0.4 V",
-        "Potentiostatic at 0.005 V until C/100 or 3 hours",
-    ),
-]
-Triggers = Annotated[Any, WithJsonSchema(TRIGGERS)]
-PrepareSentence = Annotated[
-    Any,
-    _sentence(
-        r"^\S.*$", "ocv -5..5 mV for 10 minutes", "polarity +20 uA for 30 s must raise E", "tune", "tune at 560 ppm", "pulse on reference",
-        "gain with 3x headroom then frozen", "gain frozen", "reference 7Li_LiCl_aq", "noise", "blank", "eis", "quant",
-    ),
-]  # fmt: skip
-ActionSentence = Annotated[
-    str,
-    _sentence(
-        r"^\S.*$", "record", "mark x and E", "tag", "flag budget", "info", "warn", "alarm", "critical", "acquire quant every 10 minutes", "eis",
-        "retune", "change acquisition burst", "pause nmr", "end step", "skip to step after", "open circuit", "hold at 3 V until C/50", "stop", "abort",
-    ),
-]  # fmt: skip
-EndSentence = Annotated[Any, _sentence(r"^\S.*$", "quant", "reference 7Li_LiCl_aq")]
-OneOrMoreActions = Annotated[Any, _either(STRING, STRINGS)]
-WhenSentence = Annotated[
-    str,
-    _sentence(r"^.*[<>].*$", "abs(E) < 0.2 * abs(I) * R_eis", "abs(E) > 3 * E_at_start", "area(metal) > blank + 5 sd", "short_ratio < 0.2"),
-]
-HostLost = Annotated[
-    str, _sentence(r"^\s*([Oo]pen circuit within .*|[Ff]inish step on device)\s*$", "open circuit within 60 s", "finish step on device")
-]
-Missed = Annotated[
-    str, _sentence(r"^\s*([Cc]ontinue|[Ss]top|[Ww]ait at open circuit.*)\s*$", "continue", "wait at open circuit after 2 missed", "stop")
-]
-WaitSentence = Annotated[
-    str,
-    _sentence(
-        r"^\s*([Aa]t open circuit|[Aa]t last voltage|[Kk]eep current)\b.*$",
-        "at open circuit",
-        "at last voltage, at most 30 minutes",
-        "keep current",
-    ),
-]
-ElectrodeText = Annotated[str, _sentence(r"^\S.*$", "LFP", "graphite 1.60 mAh", "Cu foil")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=80)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-NumberOrText = Annotated[Any, _either(NUMBER, STRING)]
-Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 # ------------------------------------------------------------------------------------------------------- cell, limits
@@ -194,9 +125,9 @@ class WrittenManual(Written):
 class WrittenInterleave(Written):
     """Other acquisitions in turn, with weights."""
 
-    of: Annotated[Any, _either({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}, "minProperties": 2}, STRINGS)]
+    of: Annotated[Any, either({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}, "minProperties": 2}, STRINGS)]
     retune_between: bool = False
-    retune: Annotated[str, _sentence(r"^\s*[Ee]very \d+ pairs?\s*$", "every 10 pairs")] | None = None
+    retune: Annotated[str, sentence(r"^\s*[Ee]very \d+ pairs?\s*$", "every 10 pairs")] | None = None
 
 
 # ----------------------------------------------------------------------------------------------------------- protocol
@@ -233,7 +164,7 @@ class WrittenStepKeys(Written):
     eis: Literal["at start", "at end"] | None = None
     wait_for_nmr: WaitSentence | None = None
     stop_when: str | None = Field(None, description="the name of a rule")
-    sample_Hz: Annotated[Any, _either(NUMBER, {"type": "object", "additionalProperties": NUMBER, "minProperties": 1})] = None
+    sample_Hz: Annotated[Any, either(NUMBER, {"type": "object", "additionalProperties": NUMBER, "minProperties": 1})] = None
     if_no_short: Literal["ask a person", "continue", "stop"] | None = None
 
 
@@ -265,7 +196,7 @@ class WrittenRepeat(Written):
     """Steps again and again."""
 
     repeat: Annotated[int, Field(ge=1)]
-    until: Annotated[str, _sentence(r"^.*[<>].* of cycle \d+\s*$", "discharge < 50 % of cycle 2")] | None = None
+    until: Annotated[str, sentence(r"^.*[<>].* of cycle \d+\s*$", "discharge < 50 % of cycle 2")] | None = None
     steps: list[Any] = Field(min_length=1)
 
 
@@ -335,7 +266,7 @@ class WrittenPredicate(Written):
     observable: str
     above: NumberOrText | None = None
     below: NumberOrText | None = None
-    slope: Annotated[Any, _either({"enum": ["above", "below"]}, STRING)] = None
+    slope: Annotated[Any, either({"enum": ["above", "below"]}, STRING)] = None
     value: NumberOrText | None = None
     reference: WrittenReference | None = None
 
@@ -357,18 +288,18 @@ class WrittenRule(Written):
     enabled: bool = True
     because: str = ""
     acquisition: str | None = None
-    when: Annotated[Any, _either(STRING, {"$ref": "#/$defs/WrittenWhen"})] = None
+    when: Annotated[Any, either(STRING, {"$ref": "#/$defs/WrittenWhen"})] = None
     and_: WhenSentence | None = Field(None, alias="and")
     all: Annotated[list[Any], Field(min_length=1)] | None = None
     any: Annotated[list[Any], Field(min_length=1)] | None = None
-    for_: Annotated[str, _sentence(r"^\s*\d+ (samples?|spectra|spectrum)\s*$", "3 samples", "3 spectra")] | None = Field(None, alias="for")
+    for_: Annotated[str, sentence(r"^\s*\d+ (samples?|spectra|spectrum)\s*$", "3 samples", "3 spectra")] | None = Field(None, alias="for")
     times: Annotated[int, Field(ge=1)] | None = None
-    confidence: Annotated[str, _sentence(r"^.*SE\s*$", "2 SE")] | None = None
+    confidence: Annotated[str, sentence(r"^.*SE\s*$", "2 SE")] | None = None
     confidence_SE: Positive | None = None
     not_after_edge_s: NotNegative | None = None
-    armed_after: Annotated[str, _sentence(r"^\S.*$", "E has the new sign or 5 s", "10 s")] | None = None
+    armed_after: Annotated[str, sentence(r"^\S.*$", "E has the new sign or 5 s", "10 s")] | None = None
     do: OneOrMoreActions = None
-    track: Annotated[str, _sentence(r"^.*ppm in .*$", "strongest line 40..1100 ppm in metal")] | None = None
+    track: Annotated[str, sentence(r"^.*ppm in .*$", "strongest line 40..1100 ppm in metal")] | None = None
     after: Literal["subtract blank"] | None = None
     record: list[Literal["shift", "width", "area", "phase"]] | None = None
     amplifier_check: Literal["noise level and reflected power only", "noise level", "reflected power only", "off"] | None = None
@@ -394,7 +325,7 @@ class WrittenBooking(Written):
 class WrittenAtEnd(Written):
     """How the run leaves cell and console."""
 
-    cell: Annotated[str, _sentence(r"^\s*[Oo]pen circuit.*$", "open circuit", "open circuit after discharge")] = "open circuit"
+    cell: Annotated[str, sentence(r"^\s*[Oo]pen circuit.*$", "open circuit", "open circuit after discharge")] = "open circuit"
     nmr: list[EndSentence] = Field(default_factory=list)
     label: str | None = None
     attach: list[str] = Field(default_factory=list)
@@ -404,7 +335,7 @@ class WrittenBudget(Written):
     """Where the lithium is, cycle by cycle."""
 
     metal_ppm: Pair
-    mol_per_area_from: Annotated[str, _sentence(r"^stripping in cycles? .*$", "stripping in cycles 2-4")]
+    mol_per_area_from: Annotated[str, sentence(r"^stripping in cycles? .*$", "stripping in cycles 2-4")]
     dead: Literal["end of discharge", "end of charge"] = "end of discharge"
     sei: Literal["charge - discharge - dead"] = "charge - discharge - dead"
 
@@ -431,7 +362,7 @@ class WrittenExperiment(Written):
     rules: list[Any] = Field(default_factory=list)
     record: WrittenRecord | None = None
     busy: Literal["coalesce", "queue"] = "coalesce"
-    missed_acquisition: Annotated[Any, _either(STRING, {"type": "object", "additionalProperties": STRING})] = None
+    missed_acquisition: Annotated[Any, either(STRING, {"type": "object", "additionalProperties": STRING})] = None
     when_booking_ends: WrittenBooking | None = None
     booking_ends: str | None = Field(None, description="UTC, or local time with its zone")
     at_end: WrittenAtEnd | None = None

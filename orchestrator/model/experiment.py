@@ -6,7 +6,7 @@ field's; quantities keep the unit kind they were written in (a C-rate stays a C-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -210,7 +210,10 @@ class SampleRate(Frozen):
 
 
 class Step(Frozen):
-    """One electrochemical step. ``text``: as written (or the sentence that a dictionary stands for)."""
+    """One electrochemical step. ``text``: as written (or the sentence that a dictionary stands for).
+
+    ``set_where``: where its current or voltage stands.
+    """
 
     kind: Literal["step"] = "step"
     text: str
@@ -229,6 +232,7 @@ class Step(Frozen):
     sample: SampleRate | None = None
     if_no_short: str | None = None
     where: Where = Where()
+    set_where: Where = Where()
 
 
 class AtOpenCircuit(Frozen):
@@ -289,6 +293,14 @@ class Eis(Frozen):
 
 
 ProtocolItem = Step | AtOpenCircuit | Repeat | SetPoint | Prompt | Eis
+
+
+def items(protocol: Iterable[ProtocolItem]) -> Iterator[ProtocolItem]:
+    """Every item of a protocol once, in file order, those inside repeats included."""
+    for item in protocol:
+        yield item
+        if isinstance(item, Repeat):
+            yield from items(item.steps)
 
 
 # ------------------------------------------------------------------------------------------------------------ rules

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.model.experiment import Where
@@ -21,18 +21,25 @@ from orchestrator.model.experiment import Where
 class Problem:
     """One thing that is wrong (``error``: nothing starts) or unwise (``warning``), and where it was written.
 
-    ``hint``: what to do about it, with the reason. ``length``: characters under the caret, 1 where not known.
+    ``hint``: what to do about it, with the reason. ``text``: the line of the file, to draw a caret under it.
     """
 
     where: Where
     message: str
     hint: str = ""
-    length: int = 1
     level: Literal["error", "warning"] = "error"
+    text: str = ""
 
     def __str__(self) -> str:
         head = f"{place(self.where)}: {self.message}" if place(self.where) else self.message
         return f"{head} ({self.hint})" if self.hint else head
+
+    def in_source(self, source: str, file: str) -> Problem:
+        """The same problem with its line, if it stands in ``file``."""
+        lines = source.splitlines()
+        if self.text or self.where.file != file or not 0 < self.where.line <= len(lines):
+            return self
+        return replace(self, text=lines[self.where.line - 1])
 
 
 def place(where: Where) -> str:
@@ -47,14 +54,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(names)}" if names else ""
 
 
-def render(problem: Problem, source: str = "") -> str:
-    """The problem with the line it is about, a caret and the hint; ``source``: the file's text."""
+def render(problem: Problem) -> str:
+    """The problem with the line it is about, a caret and the hint."""
     head = f"{place(problem.where)}: {problem.message}" if place(problem.where) else problem.message
-    lines = source.splitlines()
-    if not 0 < problem.where.line <= len(lines):
+    if not problem.text:
         return head + (f"\n     | {problem.hint}" if problem.hint else "")
-    mark = " " * (max(problem.where.column, 1) - 1) + "^" * max(problem.length, 1)
-    return f"{head}\n     |\n{problem.where.line:4d} | {lines[problem.where.line - 1]}\n     | {mark} {problem.hint}".rstrip()
+    before = problem.text[: max(problem.where.column, 1) - 1]
+    indent = "".join("\t" if character == "\t" else " " for character in before)
+    caret = f"{indent}{'^' * max(problem.where.length, 1)} {problem.hint}".rstrip()
+    return f"{head}\n     |\n{problem.where.line:4d} | {problem.text}\n     | {caret}"
 
 
 def closing_line(problems: Iterable[Problem]) -> str:
@@ -64,9 +72,8 @@ def closing_line(problems: Iterable[Problem]) -> str:
 
 
 class ProblemsError(Exception):
-    """Everything that is wrong, at once; nothing was started. ``source``: the text of the file they stand in."""
+    """Everything that is wrong, at once; nothing was started."""
 
-    def __init__(self, problems: Iterable[Problem], source: str = "") -> None:
+    def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        self.source = source
-        super().__init__("\n".join([*(render(problem, source) for problem in self.problems), closing_line(self.problems)]))
+        super().__init__("\n".join([*(render(problem) for problem in self.problems), closing_line(self.problems)]))

@@ -27,7 +27,8 @@ class TriggerOrder(Frozen):
     """One trigger in SI units: ``every`` in s, C, fraction of x, or V, by kind. ``times_s``: instants after the step's start.
 
     ``count`` and ``from_start`` of TIMES: n acquisitions evenly over the step, or back to back from its start.
-    ``x``: fractions of AT_X. ``condition``: as written, x in % of the step's own charge over the capacity. ``guard_s``: not within this time after a step edge. ``hysteresis_V`` for EVERY_VOLTAGE.
+    ``x``: fractions of AT_X. ``condition``: as written, x in % of the step's own charge over the capacity.
+    ``guard_s``: not within this time after a step edge. ``hysteresis_V`` for EVERY_VOLTAGE.
     """
 
     acquisition: str
@@ -55,8 +56,10 @@ class ChargeOfEarlier(Frozen):
 
 
 class LeaveRepeat(Frozen):
-    """Checked when the step has ended: if ``verb``'s charge in this cycle is on ``side`` of factor × cycle ``of_cycle``'s,
-    go to ``to_index`` (the number of steps: the protocol ends there).
+    """Checked when the step has ended.
+
+    If ``verb``'s charge in this cycle is on ``side`` of factor × cycle ``of_cycle``'s, go to ``to_index`` (which is the
+    number of steps where the protocol ends there).
     """
 
     verb: str
@@ -114,7 +117,8 @@ class PlannedAcquisition(Frozen):
     """An acquisition resolved against the rig's templates. ``members``: an interleave (name → weight); then no template.
 
     ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``duration_s``: (dummies + scans) × (recycle +
-    acquisition time) + the console's overhead.
+    acquisition time) + the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
+    interleave included; of an interleave, its rounds.
     """
 
     name: str

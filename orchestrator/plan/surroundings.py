@@ -53,8 +53,8 @@ class Surroundings:
         return charge_C(self.cell, self.experiment.limits.charge_per_step)
 
     def duration_s(self, name: str) -> float:
-        """How long one acquisition of this name takes; 0 for an unknown one."""
-        return self.acquisitions[name].duration_s if name in self.acquisitions else 0.0
+        """How long one acquisition of this name takes."""
+        return self.acquisitions[name].duration_s
 
     def list_s(self, names: Iterable[str]) -> float:
         """How long a list of acquisitions takes, one after the other."""
@@ -65,7 +65,9 @@ class Surroundings:
         written = self.experiment.limits
         lower_V, upper_V = sorted((self.turned * written.voltage_lower_V, self.turned * written.voltage_upper_V))
         if self.turned < 0 and written.lower_armed_above_V is not None:
-            raise Unresolved("a lower limit that arms later needs the working lead on the positive electrode", "exchange the leads and `working`")
+            raise Unresolved(
+                "a lower limit that arms later needs the working lead on the positive electrode", "exchange the leads and `working`"
+            )
         return Limits(
             voltage_upper_V=upper_V,
             voltage_lower_V=lower_V,

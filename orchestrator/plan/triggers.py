@@ -42,7 +42,7 @@ def order(trigger: NmrTrigger, cell: Cell, expected_s: float, acquisition_s: flo
         x=trigger.x,
         condition=trigger.condition,
         guard_s=_guard_s(trigger),
-        hysteresis_V=(every or 0.0) / 4 if trigger.kind is TriggerKind.EVERY_VOLTAGE else 0.0,
+        hysteresis_V=_hysteresis_V(trigger, every),
         text=trigger.text or trigger.kind.value,
     )
 
@@ -51,6 +51,12 @@ def _guard_s(trigger: NmrTrigger) -> float:
     if trigger.guard_s is not None:
         return trigger.guard_s
     return GUARD_S if trigger.kind in PERIODIC else 0.0
+
+
+def _hysteresis_V(trigger: NmrTrigger, every: float | None) -> float:
+    if trigger.kind is not TriggerKind.EVERY_VOLTAGE or every is None:
+        return 0.0
+    return every / 4 if trigger.hysteresis_V is None else trigger.hysteresis_V
 
 
 def _interval(trigger: NmrTrigger, cell: Cell) -> float | None:

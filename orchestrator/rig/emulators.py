@@ -55,7 +55,9 @@ def make_twin(path: str, *, seed: int, t0_mono_ns: int) -> Any:
     return registry.factory("twins", "twin")(load_twin(Path(path)), seed=seed, t0_mono_ns=t0_mono_ns)
 
 
-def make_emulators(request: EmulateRequest, clock: Clock, network: Network, twin: Any, wire: WireRecorder | None = None) -> dict[str, Emulator]:
+def make_emulators(
+    request: EmulateRequest, clock: Clock, network: Network, twin: Any, wire: WireRecorder | None = None
+) -> dict[str, Emulator]:
     """The emulators by name, not yet started. A fault goes to each emulator that knows it; unknown ones are refused."""
     made: dict[str, Emulator] = {}
     for name in request.names:

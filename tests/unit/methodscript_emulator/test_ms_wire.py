@@ -11,7 +11,7 @@ from drivers.transport.virtual import run_virtual
 
 
 def script(repository: Path, name: str) -> str:
-    return (repository / f"tests/golden/methodscript/{name}.mscr").read_text().split("\n", 1)[1]
+    return (repository / f"tests/golden/methodscript_emulator/{name}.mscr").read_text().split("\n", 1)[1]
 
 
 def number(field: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class OneLine:
         self.shift_ppm = 100.0
         self.scans: list[Scan] = []
 
-    def larmor_MHz(self, nucleus: str) -> float:  # noqa: N802
+    def larmor_MHz(self, nucleus: str) -> float:
         if nucleus not in {"7Li", "23Na"}:
             raise ValueError(nucleus)
         return {"7Li": 116.642, "23Na": 79.39}[nucleus]
@@ -68,10 +68,8 @@ class Desk:
         await self.listener.close()
         for task in self._tasks:
             task.cancel()
-            try:
+            with suppress(asyncio.CancelledError):
                 await task
-            except asyncio.CancelledError:
-                pass
         await self.console.stop()
 
     async def _listen(self) -> None:

@@ -26,7 +26,7 @@ from drivers.openvnmrj.vnmrfiles import (
     write_procpar,
 )
 
-GOLDEN = "tests/golden/openvnmrj"
+GOLDEN = "tests/golden/openvnmrj_emulator"
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the golden values are of a little-endian console")

@@ -33,7 +33,7 @@ def run(text: str, names: dict[str, list[Any]] | None = None) -> dict[str, list[
 
 
 def test_golden_command_lines(repository: Path) -> None:
-    rows = [line.split("\t") for line in (repository / "tests/golden/openvnmrj/commands.tsv").read_text().splitlines()[1:]]
+    rows = [line.split("\t") for line in (repository / "tests/golden/openvnmrj_emulator/commands.tsv").read_text().splitlines()[1:]]
     for line, expected in rows:
         code = compile_magical(line)
         found = [one[0] if one[0] in {"unless", "jump"} else f"{one[0]} {one[1]}" for one in code]

@@ -1,0 +1,59 @@
+"""Names that the experiment uses and the rig does not know, or knows as something that needs a hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.model.experiment import Repeat, items
+from orchestrator.model.problems import Problem, did_you_mean
+from orchestrator.plan.acquisitions import acquisition_time_s
+from orchestrator.plan.findings.facts import Facts, warning
+
+
+def unknown_references(facts: Facts) -> Iterator[Problem]:
+    """``reference NAME`` must be a sample that the rig describes."""
+    asked = [(str(action.arguments.get("name", "")), action.where) for action in facts.experiment.prepare if action.verb == "reference"]
+    asked += [
+        (name.removeprefix("reference").strip(), facts.at("at_end")) for name in facts.plan.at_end_nmr if name.startswith("reference")
+    ]
+    for name, where in asked:
+        if name not in facts.rig.references:
+            yield Problem(where, f"the rig `{facts.rig.name}` has no reference `{name}`", did_you_mean(name, facts.rig.references))
+
+
+def manual_interleaved(facts: Facts) -> Iterator[Problem]:
+    """What a hand must tune cannot come every few minutes of a night."""
+    for name, one in facts.plan.acquisitions.items():
+        parts = [facts.plan.acquisitions[member] for member in one.members]
+        where = facts.experiment.acquisitions[name].where
+        nuclei = tuple(dict.fromkeys(part.nucleus for part in parts))
+        by_hand = [nucleus for nucleus in nuclei if nucleus in facts.setup.nuclei and facts.setup.nuclei[nucleus].manual]
+        if len(nuclei) > 1 and by_hand:
+            message = f"`{name}` interleaves {' and '.join(by_hand)}, which a person must tune on station `{facts.plan.station}`"
+            yield Problem(where, message, "measure it in a list of its own, or give the station a tuner preset")
+
+
+def templates_silent_on_time(facts: Facts) -> Iterator[Problem]:
+    """Nobody can say how long an acquisition takes without the template's acquisition time."""
+    for one in facts.experiment.acquisitions.values():
+        template = facts.rig.templates.get(one.template or "")
+        if template is not None and acquisition_time_s(template.parameters) is None:
+            message = f"template `{one.template}` says no acquisition time: 0.1 s assumed"
+            yield warning(one.where, message, "add `acquisition_time_s` to the template's parameters in the rig file")
+
+
+def repeats_that_cannot_ask(facts: Facts) -> Iterator[Problem]:
+    """``until: discharge < 50 % of cycle 2`` needs such a step, and that cycle, before it can be asked."""
+    cycles = {step.cycle for step in facts.expanded.steps}
+    verbs = {step.verb for step in facts.expanded.steps}
+    for item in items(facts.experiment.protocol):
+        until = item.until if isinstance(item, Repeat) else None
+        if until is None:
+            continue
+        if until.verb.value not in verbs:
+            yield Problem(until.where, f"no step of this plan is a {until.verb.value}", did_you_mean(until.verb.value, verbs))
+        elif until.of_cycle not in cycles:
+            yield Problem(until.where, f"this plan has no cycle {until.of_cycle}", f"its last is cycle {max(cycles)}")
+
+
+CHECKS = (unknown_references, manual_interleaved, templates_silent_on_time, repeats_that_cannot_ask)

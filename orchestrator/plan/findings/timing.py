@@ -1,0 +1,121 @@
+"""Console time, booked time, disk: whether the night fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.model.experiment import TriggerKind, Where
+from orchestrator.model.problems import Problem
+from orchestrator.plan import estimate
+from orchestrator.plan.findings.facts import Facts, warning
+from orchestrator.plan.instants import NS, local, spoken
+from orchestrator.plan.orders import PlannedStep, TriggerOrder
+
+NIGHT = (22, 6)
+
+
+def interval_s(trigger: TriggerOrder, step: PlannedStep, capacity_C: float | None) -> float | None:
+    """Seconds between two triggers of a kind with a quantum of time or charge; None for the others."""
+    if not trigger.every or trigger.kind is TriggerKind.EVERY_VOLTAGE:
+        return None
+    if trigger.kind is TriggerKind.EVERY_TIME:
+        return trigger.every
+    if not step.current_A:
+        return None
+    quantum_C = trigger.every * (capacity_C or 0.0) if trigger.kind is TriggerKind.EVERY_X else trigger.every
+    return quantum_C / abs(step.current_A)
+
+
+def interval_shorter_than_acquisition(facts: Facts) -> Iterator[Problem]:
+    """Triggers that come while the console is busy are joined (coalesce), or queue without end."""
+    for step, where in facts.steps():
+        for trigger in step.triggers:
+            one = facts.plan.acquisitions.get(trigger.acquisition)
+            every_s = interval_s(trigger, step, facts.plan.capacity_C)
+            if one is None or every_s is None or one.duration_s <= every_s:
+                continue
+            message = (
+                f"`{one.name}` {trigger.text}: its {spoken(one.duration_s)} are {spoken(one.duration_s - every_s)} longer than the interval"
+            )
+            if facts.plan.busy == "queue":
+                yield Problem(where, message, "with `busy: queue` it never catches up: fewer scans or a longer interval")
+            else:
+                joined = 1 - every_s / one.duration_s
+                yield warning(
+                    where, message, f"{joined:.0%} of the triggers join one that waits, and each spectrum spans more than one interval"
+                )
+
+
+def console_overloaded(facts: Facts) -> Iterator[Problem]:
+    """All triggers of a step together must not need more console time than it has."""
+    known = facts.plan.acquisitions
+    for step, where in facts.steps():
+        if step.action != "electrochemical" or not step.triggers:
+            continue
+        has_s = estimate.occasion(step, facts.plan.capacity_C).seconds
+        alone = step.model_copy(update={"then": ()})
+        started = estimate.counts_of_step(alone, known, facts.plan.capacity_C)
+        wanted_s = sum(n * known[name].duration_s for name, n in started.items() if name in known)
+        longest_s = max((known[name].duration_s for name in started if name in known), default=0.0)
+        if longest_s > has_s:
+            message = f"one acquisition takes {spoken(longest_s)}, the step {spoken(has_s)}"
+            yield warning(where, message, "it ends in a later step: fewer scans, or `wait_for_nmr: at open circuit`")
+        elif wanted_s > has_s + longest_s:
+            message = f"the acquisitions of this step need {spoken(wanted_s)}, it lasts {spoken(has_s)}"
+            yield warning(where, message, f"about {1 - has_s / wanted_s:.0%} of them will be joined or late")
+
+
+def dummies(facts: Facts) -> Iterator[Problem]:
+    """Without dummy scans the first scans of a triggered series show more than the steady state (practice: 17 % in 8 scans)."""
+    for one in facts.experiment.acquisitions.values():
+        if not one.manual and not one.members and one.dummies == 0:
+            reason = "after a pause slow lines start unsaturated, so their area would follow the trigger pattern: add `dummies: 4`"
+            yield warning(one.where, f"`{one.name}` has no dummy scans", reason)
+
+
+def booking(facts: Facts) -> Iterator[Problem]:
+    """The run must end before the booking does."""
+    end_ns, start_ns = facts.plan.booking_end_utc_ns, facts.start_utc_ns
+    if end_ns is None or start_ns is None:
+        return
+    has_s = max(end_ns - start_ns, 0) / NS
+    expected_s, worst_s = facts.plan.expected_s + facts.around_s, facts.plan.worst_s + facts.around_s
+    until = f"the booking ends {local(end_ns, facts.rig.zone):%a %d %b %H:%M}, in {spoken(has_s)}"
+    if expected_s > has_s:
+        hint = f"{spoken(expected_s - has_s)} too long: fewer cycles, more current, or a longer booking"
+        yield Problem(facts.at("booking_ends"), f"the run needs {spoken(expected_s)}, but {until}", hint)
+    elif worst_s > has_s:
+        hint = "`when_booking_ends` says what happens then" if facts.plan.booking_end else "say what happens then: `when_booking_ends`"
+        yield warning(facts.at("booking_ends"), f"at worst the run needs {spoken(worst_s)}, but {until}", hint)
+
+
+def ends_in_the_night(facts: Facts) -> Iterator[Problem]:
+    """Nobody is there when it ends; the cell then waits."""
+    if facts.start_utc_ns is None:
+        return
+    end = local(facts.start_utc_ns + round((facts.plan.expected_s + facts.around_s) * NS), facts.rig.zone)
+    if end.hour >= NIGHT[0] or end.hour < NIGHT[1]:
+        message = f"it will probably end at night ({end:%a %d %b %H:%M})"
+        yield warning(Where(), message, f"the cell then waits for somebody: {facts.experiment.at_end.cell}")
+
+
+def disk(facts: Facts) -> Iterator[Problem]:
+    """The run must fit on the disk."""
+    need, free = facts.plan.size_bytes, facts.free_bytes
+    if free is None or need <= free / 2:
+        return
+    message = f"the run needs about {need / 1e6:.0f} MB, the disk has {free / 1e6:.0f} MB"
+    if need > free:
+        yield Problem(Where(), message, "make room, or choose another --out")
+    else:
+        yield warning(Where(), message)
+
+
+def prompts(facts: Facts) -> Iterator[Problem]:
+    """A person's time is in no estimate."""
+    for step, where in facts.steps():
+        if step.action == "prompt":
+            yield warning(where, "this prompt waits for a person", "its time is not in the plan")
+
+
+CHECKS = (interval_shorter_than_acquisition, console_overloaded, dummies, booking, ends_in_the_night, disk, prompts)
