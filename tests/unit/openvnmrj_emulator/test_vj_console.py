@@ -149,13 +149,8 @@ def test_an_acquisition_lasts_scans_times_repetition_plus_overhead(desk: Any) ->
             assert p["time_saved"]
             assert (folder / "fid").stat().st_size == fid_size(int(p["np"]))
             assert (folder / "text").read_text() == "cell A\n"
-            log = (folder / "log").read_text().splitlines()
-            assert [line.split(": ")[1] for line in log] == [
-                "Experiment started",
-                "BS 1 completed",
-                "BS 2 completed",
-                "Acquisition complete",
-            ]
+            log = [line.split(": ")[1] for line in (folder / "log").read_text().splitlines()]
+            assert log == ["Experiment started", "BS 1 completed", "BS 2 completed", "Acquisition complete"]
             scan = d.twin.scans[0]
             assert (scan.scans, scan.dummies, scan.nucleus, scan.points) == (10, 2, "7Li", 8192)
             assert (scan.t_start_s, scan.t_end_s) == pytest.approx((2.0, 2.0 + 12 * 1.08192))

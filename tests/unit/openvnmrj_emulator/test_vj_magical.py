@@ -47,13 +47,8 @@ def test_nested_quotes_unfold_one_level_at_a_time() -> None:
 
 
 def test_back_quotes_comments_continuation_and_case() -> None:
-    assert run("a=`it's` \"a 'comment'\" b=2 // c=3\nd=4 /* e=5\n */ f=6 \\\n g=7") == {
-        "a": ["it's"],
-        "b": [2],
-        "d": [4],
-        "f": [6],
-        "g": [7],
-    }
+    text = "a=`it's` \"a 'comment'\" b=2 // c=3\nd=4 /* e=5\n */ f=6 \\\n g=7"
+    assert run(text) == {"a": ["it's"], "b": [2], "d": [4], "f": [6], "g": [7]}
     assert run("a=0 IF 1 THEN a=1 ENDIF")["a"] == [1]
 
 
@@ -84,9 +79,10 @@ def test_flow() -> None:
     assert run("a=0 if 0 then a=1 else if 1 then a=2 endif endif")["a"] == [2]
 
 
-@pytest.mark.parametrize(
-    "text", ["x='open", "x=`open'", "x=" + "'" + "y" * 500 + "'", "x=1 )", "x=#", "x=1/0", "x='a'*2", "x=1+'a'", "x=5q", "y[1]"]
-)
+LONG = "x='" + "y" * 500 + "'"
+
+
+@pytest.mark.parametrize("text", ["x='open", "x=`open'", LONG, "x=1 )", "x=#", "x=1/0", "x='a'*2", "x=1+'a'", "x=5q", "y[1]"])
 def test_errors(text: str) -> None:
     with pytest.raises(MagicalError):
         run(text)

@@ -44,7 +44,7 @@ def test_order_and_durations(tape: Path) -> None:
     with pytest.raises(Exhausted, match="recording exhausted"):
         recording.take("H1")
     assert recording.peek("Li7") is None
-    with pytest.raises(ValueError, match="no .fid"):
+    with pytest.raises(ValueError, match="directories in"):
         Recording(tape / "a.fid")
 
 
