@@ -146,6 +146,9 @@ class Night:
         self.journal.watchers.append(look)
         return await seen
 
+    def twin_s(self) -> float:
+        return (self.clock.mono_ns() - self.twin.t0_mono_ns) / 1e9
+
     def seconds(self, event: Event) -> float:
         return (event.mono_ns - self.journal.events[0].mono_ns) / 1e9
 
