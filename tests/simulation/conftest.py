@@ -109,6 +109,7 @@ class Night:
     interrupts: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     outcome: Outcome | None = None
     numbers: int = 0
+    answers: list[Answer] = field(default_factory=list)
 
     async def run(self) -> Outcome:
         settings = [Settings(name, "sim", "memory") for name in ("potentiostat", "console")]
@@ -168,11 +169,13 @@ def live(tmp_path: Path) -> Callable[..., Night]:
         seed: int = 1,
         before: Callable[[Night], None] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
+        change: Callable[[Plan, Clock], Plan] | None = None,
     ) -> Night:
         nights: list[Night] = []
 
         async def main(clock: Clock) -> None:
             plan = experiment if isinstance(experiment, Plan) else plan_of(experiment, tmp_path)
+            plan = change(plan, clock) if change else plan
             twin = registry.factory("twins", "twin")(
                 load_twin(REPOSITORY / "configs" / "twins" / "C1.yaml"), seed=seed, t0_mono_ns=clock.mono_ns()
             )
