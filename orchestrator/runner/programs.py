@@ -280,6 +280,8 @@ class Programs:
             return  # the instrument has already said in the stream how it ended
         if state.running is None:
             raise RunFailed(f"{why}, and what the instrument does is unknown: {state.detail}", UNSAFE)
+        if account.started_ns is None:
+            raise RunFailed(f"{why}; the instrument runs {state.step_key or 'nothing'}", INSTRUMENT)
         self._sampling.write_off(f"{why}; the instrument now runs {state.step_key or 'nothing'}")
 
     async def _after_cut(self, account: Account, why: str) -> None:
