@@ -130,7 +130,8 @@ class Night:
         return [
             event
             for event in self.journal.events
-            if (event.kind == kind or event.kind.startswith(kind + ".")) and all(event.data.get(name) == value for name, value in data.items())
+            if (event.kind == kind or event.kind.startswith(kind + "."))
+            and all(event.data.get(name) == value for name, value in data.items())
         ]
 
     async def until(self, kind: str, **data: Any) -> Event:
