@@ -2,11 +2,11 @@
 
 An acquisition lasts (dummies + scans) × (recycle + points / spectral width); then ``overhead_s`` (2.8) until its files
 are there. A template names its nucleus and either a built-in ``series`` or the parameters themselves (flat, or under
-``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_s``, ``tip_deg``,
-``dead_s``; ``name``, ``dataset`` and ``arrays`` are ignored (blocks are the same acquisition again), anything else is
+``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
+``dead_us``; ``name``, ``dataset`` and ``arrays`` are ignored (blocks are the same acquisition again), anything else is
 refused.
 
-Files, in ``settings.options["scratch"]`` (else a temporary folder that ``release`` removes), one folder a block:
+Files, in ``settings.options["scratch"]`` (else a temporary folder that goes with the twin), one folder a block:
 
     parameters.json   key, block, nucleus, every parameter, scans, times in ISO 8601 UTC; sorted, UTF-8
     fid.bin           points × (real, imaginary), little-endian int32: the summed ADC counts
@@ -27,14 +27,13 @@ Faults (``settings.options["faults"]``, or ``inject``):
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+import weakref
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,6 @@ from drivers.base import (
     Fetched,
     Fid,
     Filed,
-    Identity,
     Progress,
     RawFile,
     ReadBack,
@@ -64,7 +62,8 @@ from drivers.base import (
     VendorTimes,
 )
 from drivers.errors import BadReply, InstrumentError, NotSupported, OutcomeUnknown, Rejected
-from drivers.sim.instrument import SimInstrument
+from drivers.sim import files
+from drivers.sim.instrument import Memory, SimInstrument
 from drivers.sim.physics import Scan
 from drivers.sim.template import Parameters, parameters
 
@@ -102,40 +101,55 @@ class Record:
     asked: int
 
 
-class SimConsole(SimInstrument[ConsoleEvent]):
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a block ended: when its last scan was over, how many there are, when that was said."""
+
+    end_ns: int
+    scans: int
+    acquired_ns: int
+
+
+@dataclass(slots=True)
+class Shelf(Memory):
+    """The console's own: what was prepared, started and filed, what runs, and the folder of its files."""
+
+    prepared: dict[str, Parameters] = field(default_factory=dict)
+    started: set[tuple[str, int]] = field(default_factory=set)
+    records: dict[tuple[str, int], Record] = field(default_factory=dict)
+    now: Acquisition | None = None
+    closing: Closing | None = None
+    folder: Path | None = None
+
+
+class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
     """The simulated console; made by the entry point ``sim``."""
 
     fault_names = FAULTS
+    kind = "console"
 
     def __init__(self, settings: Settings, context: Context) -> None:
-        super().__init__(settings, context)
+        super().__init__(settings, context, Shelf)
         options = settings.options
         self._overhead_s = float(options.get("overhead_s", 2.8))
         self._progress_every_s = float(options.get("progress_every_s", 10.0))
         self._clock_offset_ns = round(float(options.get("clock_offset_s", 0.0)) * 1e9)
         self.capabilities = ConsoleCapabilities(commands=COMMANDS, progress=True, look=True, overhead_s=self._overhead_s, make_safe_s=1.0)
-        self._scratch = Path(options["scratch"]) if "scratch" in options else None
-        self._own_scratch: Path | None = None
-        self._prepared: dict[str, Parameters] = {}
-        self._started: set[tuple[str, int]] = set()
-        self._records: dict[tuple[str, int], Record] = {}
-        self._now: Acquisition | None = None
-        self._filing = False
 
-    async def connect(self) -> Identity:
-        """Say who is there; changes nothing."""
-        self._reach("identify")
-        return Identity("operando-nmr", "simulated console", serial=self.settings.instrument, firmware="1", simulated=True)
+    def _resume(self) -> None:
+        if self._memory.now is not None:
+            self._begin_task(self._acquire(self._memory.now) if self._memory.closing is None else self._file(self._memory.now))
 
     async def read_state(self) -> ConsoleState:
         """What it is doing."""
         self._reach("state")
         if "foreign" in self._faults:
             return ConsoleState(ConsoleActivity.FOREIGN, detail="somebody else's acquisition")
-        if self._now is None or not self._running:
+        now = self._memory.now
+        if now is None or not self._running:
             return ConsoleState(ConsoleActivity.IDLE)
-        done = self._now.scans_done(self.clock.mono_ns())
-        return ConsoleState(ConsoleActivity.ACQUIRING, self._now.key, self._now.block, done, "filing" if self._filing else "")
+        detail = "filing" if self._memory.closing else ""
+        return ConsoleState(ConsoleActivity.ACQUIRING, now.key, now.block, now.scans_done(self.clock.mono_ns()), detail)
 
     async def read_clock(self) -> ClockSample | None:
         """The console's clock: UTC and its offset."""
@@ -152,7 +166,7 @@ class SimConsole(SimInstrument[ConsoleEvent]):
         except ValueError as error:
             sent = f"prepare {order.key} {dict(order.template)}"
             raise Rejected(str(error), instrument=self.settings.instrument, sent=sent, did="nothing was set") from None
-        self._prepared[order.key] = made
+        self._memory.prepared[order.key] = made
         shown = asdict(made)
         if "wrong_nucleus" not in self._faults:
             return ReadBack(shown)
@@ -162,53 +176,63 @@ class SimConsole(SimInstrument[ConsoleEvent]):
         """Start what was prepared; the same key and block twice is once."""
         sent = f"start {key} block {block}"
         self._reach(sent)
-        if (key, block) in self._started:
+        if (key, block) in self._memory.started:
             return
-        why = "not prepared" if key not in self._prepared else "another acquisition runs" if self._running else ""
+        why = "not prepared" if key not in self._memory.prepared else "another acquisition runs" if self._running else ""
         if why or "foreign" in self._faults:
             raise Rejected(why or "somebody else's acquisition runs", instrument=self.settings.instrument, sent=sent)
         if "start_error" in self._faults:
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
-        self._started.add((key, block))
+        self._memory.started.add((key, block))
         if "echoes_no_start" not in self._faults:
-            self._now = Acquisition(key, block, self._prepared[key], self.clock.mono_ns())
-            self._put(Started(key, block, self._now.start_ns))
-            self._begin_task(self._acquire(self._now))
+            self._memory.now = Acquisition(key, block, self._memory.prepared[key], self.clock.mono_ns())
+            self._put(Started(key, block, self._memory.now.start_ns))
+            self._begin_task(self._acquire(self._memory.now))
         if "start_error_but_runs" in self._faults:
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
 
     async def _acquire(self, acquisition: Acquisition) -> None:
         """Scan, saying now and then how far it is; then file."""
-        asked = acquisition.parameters
+        begun_ns, asked = self.clock.mono_ns(), acquisition.parameters
         each = max(1, math.ceil(self._progress_every_s / asked.repetition_s))
         for scans in range(each, asked.scans, each):
             at_ns = acquisition.start_ns + asked.duration_ns(scans)
-            await self.clock.sleep_until(at_ns)
-            self._put(Progress(acquisition.key, acquisition.block, at_ns, scans))
+            if at_ns > begun_ns:
+                await self.clock.sleep_until(at_ns)
+                self._put(Progress(acquisition.key, acquisition.block, at_ns, scans))
         end_ns = acquisition.start_ns + asked.duration_ns(asked.scans)
         await self.clock.sleep_until(end_ns)
         if "fails" in self._faults:
-            self._put(Failed(acquisition.key, acquisition.block, end_ns, "the fault `fails` is on"))
+            self._fail(acquisition, end_ns, "the fault `fails` is on")
             return
-        self._put(Acquired(acquisition.key, acquisition.block, end_ns, asked.scans))
-        await self._file(acquisition, end_ns, asked.scans, end_ns)
+        self._close(acquisition, Closing(end_ns, asked.scans, end_ns))
+        await self._file(acquisition)
 
-    async def _file(self, acquisition: Acquisition, end_ns: int, scans: int, acquired_ns: int) -> None:
+    def _fail(self, acquisition: Acquisition, mono_ns: int, why: str) -> None:
+        self._memory.now = None
+        self._put(Failed(acquisition.key, acquisition.block, mono_ns, why))
+
+    def _close(self, acquisition: Acquisition, closing: Closing) -> None:
+        """No scan follows; the files do."""
+        self._memory.closing = closing
+        self._put(Acquired(acquisition.key, acquisition.block, closing.acquired_ns, closing.scans))
+
+    async def _file(self, acquisition: Acquisition) -> None:
         """Make the FID and its files; then they are there."""
-        filed_ns = acquired_ns + round(self._overhead_s * 1e9)
-        self._filing = True
-        try:
-            counts = self._counts(acquisition, end_ns, scans)
-            name = f"{len(self._records):05d}_{re.sub(r'[^A-Za-z0-9_.-]', '_', acquisition.key)}_{acquisition.block}"
-            text = json.dumps(self._plain(acquisition, end_ns, scans), indent=1, sort_keys=True, ensure_ascii=False)
-            files = await self.clock.in_thread(_write, self._folder() / name, text, counts, "garbage" in self._faults)
-            await self.clock.sleep_until(filed_ns)
-        finally:
-            self._filing = False
+        assert self._memory.closing is not None
+        end_ns, scans = self._memory.closing.end_ns, self._memory.closing.scans
+        filed_ns = self._memory.closing.acquired_ns + round(self._overhead_s * 1e9)
+        counts = self._counts(acquisition, end_ns, scans)
+        name = f"{len(self._memory.records):05d}_{re.sub(r'[^A-Za-z0-9_.-]', '_', acquisition.key)}_{acquisition.block}"
+        text = json.dumps(self._plain(acquisition, end_ns, scans), indent=1, sort_keys=True, ensure_ascii=False)
+        written = await self.clock.in_thread(files.write, self._folder() / name, text, counts, "garbage" in self._faults)
+        await self.clock.sleep_until(filed_ns)
+        self._memory.now = self._memory.closing = None
         if "never_filed" in self._faults:
             return
         done = replace(acquisition.parameters, scans=scans)
-        self._records[acquisition.key, acquisition.block] = Record(done, files, acquisition.start_ns, end_ns, acquisition.parameters.scans)
+        record = Record(done, written, acquisition.start_ns, end_ns, acquisition.parameters.scans)
+        self._memory.records[acquisition.key, acquisition.block] = record
         self._put(Filed(acquisition.key, acquisition.block, filed_ns, name))
 
     def _counts(self, acquisition: Acquisition, end_ns: int, scans: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
@@ -233,7 +257,7 @@ class SimConsole(SimInstrument[ConsoleEvent]):
 
     def _plain(self, acquisition: Acquisition, end_ns: int, scans: int) -> dict[str, Any]:
         """JSON data of ``parameters.json``."""
-        start, end = (iso_utc(self._utc_ns(mono_ns)) for mono_ns in (acquisition.start_ns, end_ns))
+        start, end = (files.iso_utc(self._utc_ns(mono_ns)) for mono_ns in (acquisition.start_ns, end_ns))
         named = {"key": acquisition.key, "block": acquisition.block, "scans_asked": acquisition.parameters.scans}
         return asdict(acquisition.parameters) | named | {"scans": scans, "start_utc": start, "end_utc": end}
 
@@ -241,21 +265,22 @@ class SimConsole(SimInstrument[ConsoleEvent]):
         return self.clock.utc_of(mono_ns) + self._clock_offset_ns
 
     def _folder(self) -> Path:
-        if self._scratch is not None:
-            return self._scratch
-        if self._own_scratch is None:
-            self._own_scratch = Path(tempfile.mkdtemp(prefix="operando-sim-"))
-        return self._own_scratch
+        if self._memory.folder is None:
+            named = self.settings.options.get("scratch")
+            self._memory.folder = Path(named or tempfile.mkdtemp(prefix="operando-sim-"))
+            if not named:
+                weakref.finalize(self._memory, shutil.rmtree, self._memory.folder, ignore_errors=True)
+        return self._memory.folder
 
     # ------------------------------------------------------------------------------------------------------------ data
 
     async def fetch(self, key: str, block: int = 0) -> Fetched:
         """The data of a filed block, read from its files. Raises BadReply when they are damaged."""
         self._reach(f"fetch {key} block {block}")
-        record = self._records.get((key, block))
+        record = self._memory.records.get((key, block))
         if record is None:
             raise InstrumentError(f"`{key}` block {block} is not filed", instrument=self.settings.instrument, sent="fetch")
-        stored = await self.clock.in_thread(_read, record.files[0].path)
+        stored = await self.clock.in_thread(files.read, record.files[0].path)
         if stored.size != 2 * record.parameters.points:
             raise BadReply(
                 f"the FID has {stored.size // 2} points, not {record.parameters.points}",
@@ -278,15 +303,15 @@ class SimConsole(SimInstrument[ConsoleEvent]):
             gain=1.0,
         )
         start_ns, end_ns = self._utc_ns(record.start_ns), self._utc_ns(record.end_ns)
-        stamps = {"start_utc": iso_utc(start_ns), "end_utc": iso_utc(end_ns)}
+        stamps = {"start_utc": files.iso_utc(start_ns), "end_utc": files.iso_utc(end_ns)}
         times = VendorTimes(stamps, "UTC", start_ns, end_ns, resolution_ns=1)
         return Fetched(key, block, fid, times, asdict(p) | {"key": key, "block": block}, record.files, partial=p.scans < record.asked)
 
     async def look(self, key: str) -> Fetched:
         """The scans that are over, while the acquisition goes on."""
         self._reach(f"look {key}")
-        now, now_ns = self._now, self.clock.mono_ns()
-        scans = now.scans_done(now_ns) if now is not None and now.key == key and self._running and not self._filing else 0
+        now, now_ns = self._memory.now, self.clock.mono_ns()
+        scans = now.scans_done(now_ns) if now is not None and now.key == key and self._running and self._memory.closing is None else 0
         if now is None or scans == 0:
             raise NotSupported(f"`{key}` has no scan to show", instrument=self.settings.instrument, sent=f"look {key}")
         end_ns = now.start_ns + now.parameters.duration_ns(scans)
@@ -298,61 +323,33 @@ class SimConsole(SimInstrument[ConsoleEvent]):
     async def halt(self, key: str) -> None:
         """Stop and keep the scans that are over; without any, the block fails."""
         self._reach(f"halt {key}")
-        now = self._now
-        if now is None or now.key != key or self._filing or not await self._end_task():
+        now = self._memory.now
+        if now is None or now.key != key or self._memory.closing is not None or not await self._end_task():
             return
         scans = now.scans_done(now_ns := self.clock.mono_ns())
         if scans == 0:
-            self._put(Failed(key, now.block, now_ns, "halted before the first scan was over"))
+            self._fail(now, now_ns, "halted before the first scan was over")
             return
-        end_ns = now.start_ns + now.parameters.duration_ns(scans)
-        self._put(Acquired(key, now.block, now_ns, scans))
-        self._begin_task(self._file(now, end_ns, scans, now_ns))
+        self._close(now, Closing(now.start_ns + now.parameters.duration_ns(scans), scans, now_ns))
+        self._begin_task(self._file(now))
 
     async def abort(self, key: str) -> None:
         """Stop and discard."""
         self._reach(f"abort {key}")
-        if self._now is not None and self._now.key == key:
+        if self._memory.now is not None and self._memory.now.key == key:
             await self._discard("aborted")
 
     async def _discard(self, why: str) -> None:
-        now = self._now
-        if await self._end_task() and now is not None:
-            self._put(Failed(now.key, now.block, self.clock.mono_ns(), why))
+        now = self._memory.now
+        await self._end_task()
+        if now is not None:
+            self._memory.closing = None
+            self._fail(now, self.clock.mono_ns(), why)
 
     async def make_safe(self) -> SafeState:
         """No pulse any more."""
         if self._unheard or "silent" in self._faults:
             return SafeState(Confirmation.UNCONFIRMED, "the simulated console does not answer")
-        if not self._filing:
+        if self._memory.closing is None:
             await self._discard("made safe")
         return SafeState(Confirmation.CONFIRMED, "transmitter off")
-
-    async def release(self) -> None:
-        """Let go; a temporary scratch folder goes with it."""
-        await self._end_task()
-        if self._own_scratch is not None:
-            await self.clock.in_thread(shutil.rmtree, self._own_scratch, True)
-            self._own_scratch = None
-
-
-def iso_utc(utc_ns: int) -> str:
-    """ISO 8601 with microseconds and Z."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=utc_ns // 1000)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _write(folder: Path, text: str, counts: np.ndarray[Any, Any], cut_short: bool) -> tuple[RawFile, ...]:  # noqa: FBT001
-    folder.mkdir(parents=True, exist_ok=True)
-    data = counts.tobytes()
-    contents = {"fid.bin": data[: len(data) // 3] if cut_short else data, "parameters.json": text.encode()}
-    files = []
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-        files.append(RawFile(folder / name, name, len(content), hashlib.sha256(content).hexdigest()))
-    return tuple(files)
-
-
-def _read(path: Path) -> np.ndarray[Any, np.dtype[np.int32]]:
-    content = path.read_bytes()
-    return np.frombuffer(content[: len(content) // 4 * 4], dtype="<i4")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from drivers.base import Context, LinkLost, LinkRestored, Settings
-from drivers.errors import InstrumentError, NotReachable
+from drivers.base import Context, Identity, LinkLost, LinkRestored, Settings
+from drivers.errors import InstrumentError, NotReachable, WrongInstrument
 from drivers.sim.physics import Physics
 
 Event = TypeVar("Event")
+M = TypeVar("M", bound="Memory")
 
 ROOM = 4096
 
@@ -57,12 +59,24 @@ class Stream(Generic[Event]):
             await self._arrived.wait()
 
 
-class SimInstrument(Generic[Event]):
-    """Base of the simulated pair. ``settings.options["faults"]``: a list of names, or name → parameters."""
+@dataclass(slots=True, weakref_slot=True)
+class Memory:
+    """What the instrument itself knows, beyond any connection; ``task``: who carries its work on now."""
+
+    task: asyncio.Task[None] | None = None
+
+
+class SimInstrument(Generic[Event, M]):
+    """Base of the simulated pair. ``settings.options["faults"]``: a list of names, or name → parameters.
+
+    The instrument's memory stands beside the twin (``Twin.instruments``), so that a second connection finds what the
+    first one left. Work stands still while nobody is connected, and is caught up, at the right instants, by who connects.
+    """
 
     fault_names: frozenset[str] = frozenset()
+    kind = "instrument"
 
-    def __init__(self, settings: Settings, context: Context) -> None:
+    def __init__(self, settings: Settings, context: Context, fresh: Callable[[], M]) -> None:
         if context.twin is None:
             raise InstrumentError(
                 "there is no twin to simulate",
@@ -74,7 +88,8 @@ class SimInstrument(Generic[Event]):
         self.clock = context.clock
         self.twin = cast("Physics", context.twin)
         self._stream: Stream[Event | LinkLost | LinkRestored] = Stream()
-        self._task: asyncio.Task[None] | None = None
+        instruments: dict[str, Any] = getattr(context.twin, "instruments", {})
+        self._memory: M = instruments.setdefault(f"{self.kind} {settings.instrument}:{settings.channel}", fresh())
         self._faults: dict[str, dict[str, Any]] = {}
         self._unheard = False
         given = settings.options.get("faults", ())
@@ -102,7 +117,26 @@ class SimInstrument(Generic[Event]):
         """One ordered stream for the whole life of the connection."""
         return self._stream.events()
 
+    async def connect(self) -> Identity:
+        """Say who is there, and carry on what an earlier connection left. Raises WrongInstrument."""
+        self._reach("identify")
+        found = Identity("operando-nmr", f"simulated {self.kind}", serial=self.settings.instrument, firmware="1", simulated=True)
+        if self.settings.identity.lower() not in f"{found.vendor} {found.model} {found.serial}".lower():
+            raise WrongInstrument(
+                f"the rig names `{self.settings.identity}`", instrument=self.settings.instrument, received=f"{found.model} {found.serial}"
+            )
+        if not self._running:
+            self._resume()
+        return found
+
+    async def release(self) -> None:
+        """Let go: the cell stays as it is; work goes on with the next connection."""
+        await self._end_task()
+
     # ------------------------------------------------------------------------------------------------------------ inside
+
+    def _resume(self) -> None:
+        """Carry on what the memory holds unfinished."""
 
     def _now_s(self, mono_ns: int) -> float:
         """The twin's second of an instant."""
@@ -125,8 +159,8 @@ class SimInstrument(Generic[Event]):
             raise NotReachable("no answer", instrument=self.settings.instrument, sent=sent, advice="the fault `silent` is on")
 
     def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.create_task(work)
-        self._task.add_done_callback(self._task_done)
+        self._memory.task = asyncio.create_task(work)
+        self._memory.task.add_done_callback(self._task_done)
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -134,7 +168,7 @@ class SimInstrument(Generic[Event]):
 
     async def _end_task(self) -> bool:
         """Cancel and await the running task; False when there was none."""
-        task, self._task = self._task, None
+        task, self._memory.task = self._memory.task, None
         if task is None or task.done():
             return False
         task.cancel()
@@ -143,4 +177,4 @@ class SimInstrument(Generic[Event]):
 
     @property
     def _running(self) -> bool:
-        return self._task is not None and not self._task.done()
+        return self._memory.task is not None and not self._memory.task.done()

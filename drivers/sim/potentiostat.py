@@ -3,7 +3,8 @@
 It runs whole programs by itself: end conditions (ring 1) and limits (ring 2, reason ``safety``) are its own. Samples
 are taken at the start of a step, then every ``sample_interval_s``, and at its end; their ``mono_ns`` are those very
 instants. Charge is counted from the measured current. ``sample_voltage_V`` is accepted and not used. Several samples
-share a block only below 50 ms. The step's last sample and the next step's first bear the same instant.
+share a block only below 50 ms. The step's last sample and the next step's first bear the same instant. What ran when
+the last connection was released is caught up, sample by sample at the right instants, when the next one connects.
 
 Faults (``settings.options["faults"]``, or ``inject``):
 
@@ -22,6 +23,7 @@ Faults (``settings.options["faults"]``, or ``inject``):
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,7 +34,6 @@ from drivers.base import (
     ClockSample,
     Confirmation,
     Context,
-    Identity,
     ImpedanceSpectrum,
     Mode,
     PotentiostatEvent,
@@ -45,7 +46,7 @@ from drivers.base import (
     StepStarted,
 )
 from drivers.errors import OutcomeUnknown, Rejected
-from drivers.sim.instrument import SimInstrument
+from drivers.sim.instrument import Memory, SimInstrument
 from drivers.sim.step import Running, end_reached, impedance_frequencies_Hz, objection, violation
 
 BATCH_NS = 50_000_000
@@ -57,13 +58,24 @@ DEVICE_LIMITS = frozenset({"time", "voltage", "charge", "current"})
 COMMANDS = frozenset({"load", "start", "end_step", "make_safe"})
 
 
-class SimPotentiostat(SimInstrument[PotentiostatEvent]):
+@dataclass(slots=True)
+class Channel(Memory):
+    """The channel's own: the loaded program, what was ever started, the step that runs and those that follow."""
+
+    program: tuple[StepOrder, ...] = ()
+    started: set[str] = field(default_factory=set)
+    step: Running | None = None
+    left: tuple[StepOrder, ...] = ()
+
+
+class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
     """The simulated channel; made by the entry point ``sim``."""
 
     fault_names = FAULTS
+    kind = "potentiostat"
 
     def __init__(self, settings: Settings, context: Context) -> None:
-        super().__init__(settings, context)
+        super().__init__(settings, context, Channel)
         self.capabilities = Capabilities(
             EIS=True,
             max_steps=int(settings.options.get("max_steps", 1000)),
@@ -74,21 +86,16 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
             min_sample_interval_s=0.001,
             commands=COMMANDS,
         )
-        self._program: tuple[StepOrder, ...] = ()
-        self._started: set[str] = set()
-        self._step: Running | None = None
-        self._left: tuple[StepOrder, ...] = ()
 
-    async def connect(self) -> Identity:
-        """Say who is there; changes nothing."""
-        self._reach("identify")
-        return Identity("operando-nmr", "simulated potentiostat", serial=self.settings.instrument, firmware="1", simulated=True)
+    def _resume(self) -> None:
+        if self._memory.step is not None:
+            self._begin_task(self._run())
 
     async def read_state(self) -> ChannelState:
         """What the leads show, and the step that runs."""
         self._reach("state")
         now = self.twin.measure(self._now_s(self.clock.mono_ns()))
-        key = self._step.order.key if self._step is not None and self._running else None
+        key = self._memory.step.order.key if self._memory.step is not None and self._running else None
         cell = CellState.ON if now.output_on else CellState.OFF
         return ChannelState(cell, self._running, key, now.voltage_V, now.current_A)
 
@@ -106,7 +113,7 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
             raise Rejected(
                 why, instrument=self.settings.instrument, sent=f"load {[order.key for order in program]}", did="nothing was loaded"
             )
-        self._program = program
+        self._memory.program = program
 
     def _objection(self, program: tuple[StepOrder, ...]) -> str:
         """Why a program cannot be taken; empty when it can."""
@@ -122,15 +129,15 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
     async def start(self, key: str) -> None:
         """Start the loaded program; a key that was started before is left alone."""
         self._reach(f"start {key}")
-        if key in self._started:
+        if key in self._memory.started:
             return
-        if not self._program or self._program[0].key != key or self._running:
+        if not self._memory.program or self._memory.program[0].key != key or self._running:
             raise Rejected(f"no program that begins with `{key}` waits", instrument=self.settings.instrument, sent=f"start {key}")
         if "start_error" in self._faults:
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=f"start {key}")
-        self._started.add(key)
+        self._memory.started.add(key)
         if "echoes_no_start" not in self._faults:
-            self._begin_program(self._program, self.clock.mono_ns())
+            self._begin_program(self._memory.program, self.clock.mono_ns())
         if "start_error_but_runs" in self._faults:
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=f"start {key}")
 
@@ -140,8 +147,8 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
         self._begin_task(self._run())
 
     def _begin_step(self, program: tuple[StepOrder, ...], start_ns: int) -> None:
-        order, self._left = program[0], program[1:]
-        self._step = Running(order, start_ns, last_of_program=not self._left)
+        order, self._memory.left = program[0], program[1:]
+        self._memory.step = Running(order, start_ns, last_of_program=not self._memory.left)
         self._drive(order, self._now_s(start_ns))
         self._put(StepStarted(order.key, start_ns))
 
@@ -155,13 +162,14 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
 
     async def _run(self) -> None:
         """Sample, watch, go from step to step; one sleep a block."""
-        while self._step is not None:
-            step = self._step
+        while self._memory.step is not None:
+            step = self._memory.step
             await self._stream.room()
             count = max(1, BATCH_NS // step.interval_ns)
             await self.clock.sleep_until(min(step.next_ns() + (count - 1) * step.interval_ns, max(step.at_ns, step.end_ns)))
             ended = next((reason for _ in range(count) if (reason := self._look(step, step.next_ns()))), None)
             if "dies_mid_step" in self._faults and step.count > self._after("dies_mid_step"):
+                self._memory.step = None
                 self._lose_link("the simulated instrument died")
                 return
             self._flush(step)
@@ -207,13 +215,13 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
         """The step is over at its last sample; the next begins at the same instant, or the circuit opens."""
         if step.order.mode is Mode.IMPEDANCE and reason is Reason.TIME:
             self._put(self._spectrum(step))
-        goes_on = bool(self._left) and reason not in (Reason.SAFETY, Reason.ABORT, Reason.DEVICE_ERROR)
-        self._step = None
+        goes_on = bool(self._memory.left) and reason not in (Reason.SAFETY, Reason.ABORT, Reason.DEVICE_ERROR)
+        self._memory.step = None
         if not goes_on:
             self.twin.open_circuit(self._now_s(step.at_ns))
         self._put(StepEnded(step.order.key, step.at_ns, reason, detail, last_of_program=not goes_on))
         if goes_on:
-            self._begin_step(self._left, step.at_ns)
+            self._begin_step(self._memory.left, step.at_ns)
 
     def _spectrum(self, step: Running) -> ImpedanceSpectrum:
         assert step.order.impedance is not None
@@ -225,14 +233,16 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
     async def end_step(self) -> None:
         """End the running step now; the program goes on."""
         self._reach("end step")
-        if not await self._end_task() or self._step is None:
+        if not await self._end_task() or self._memory.step is None:
             return
-        self._interrupt(self._step, Reason.SKIP)
-        if self._step is not None:
+        self._interrupt(self._memory.step, Reason.SKIP)
+        if self._memory.step is not None:
             self._begin_task(self._run())
 
     def _interrupt(self, step: Running, reason: Reason) -> None:
-        self._look(step, max(step.at_ns, self.clock.mono_ns()))
+        now_ns = self.clock.mono_ns()
+        if now_ns > step.at_ns or not step.count:
+            self._look(step, max(step.at_ns, now_ns))
         self._flush(step)
         self._finish(step, reason)
 
@@ -241,10 +251,10 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
         if self._unheard or "silent" in self._faults:
             return SafeState(Confirmation.UNCONFIRMED, "the simulated instrument does not answer")
         await self._end_task()
-        self._program = ()
+        self._memory.program = ()
         now_ns = self.clock.mono_ns()
-        if self._step is not None:
-            self._interrupt(self._step, Reason.ABORT)
+        if self._memory.step is not None:
+            self._interrupt(self._memory.step, Reason.ABORT)
         self.twin.open_circuit(self._now_s(now_ns))
         if "unconfirmed" in self._faults:
             return SafeState(Confirmation.UNCONFIRMED, "circuit opened, the read-back failed")
@@ -252,7 +262,3 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent]):
         return SafeState(
             Confirmation.UNCONFIRMED if seen.output_on else Confirmation.CONFIRMED, f"{seen.voltage_V:.4f} V, {seen.current_A:g} A"
         )
-
-    async def release(self) -> None:
-        """Let go: nothing watches the program any more, the cell stays as it is."""
-        await self._end_task()

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import noise
-from drivers.sim.cell import CellParameters, State
+from drivers.sim.cell import State
+from drivers.sim.cell_parameters import CellParameters
 from drivers.sim.faults import Faults
 from drivers.sim.nuclei import Amount, Nuclei, amounts, excite, nodes_of, saturate
 from drivers.sim.physics import Scan

@@ -10,13 +10,13 @@ from typing import Any
 from drivers.base import AcquisitionOrder
 
 SERIES: Mapping[str, Mapping[str, float]] = {
-    "series_1p_7Li_metal": {"carrier_ppm": 137.0, "spectral_width_Hz": 93458.0, "points": 6144, "pulse_s": 8e-6, "tip_deg": 90.0},
-    "series_1p_7Li_wide": {"carrier_ppm": 137.0, "spectral_width_Hz": 200e3, "points": 8192, "pulse_s": 4e-6, "tip_deg": 45.0},
-    "series_1p_23Na_metal": {"carrier_ppm": 1126.0, "spectral_width_Hz": 200e3, "points": 4096, "pulse_s": 5e-6, "tip_deg": 90.0},
-    "series_1p_23Na_ionic": {"carrier_ppm": 0.0, "spectral_width_Hz": 100e3, "points": 4096, "pulse_s": 5e-6, "tip_deg": 90.0},
+    "series_1p_7Li_metal": {"carrier_ppm": 137.0, "spectral_width_Hz": 93458.0, "points": 6144, "pulse_us": 8.0, "tip_deg": 90.0},
+    "series_1p_7Li_wide": {"carrier_ppm": 137.0, "spectral_width_Hz": 200e3, "points": 8192, "pulse_us": 4.0, "tip_deg": 45.0},
+    "series_1p_23Na_metal": {"carrier_ppm": 1126.0, "spectral_width_Hz": 200e3, "points": 4096, "pulse_us": 5.0, "tip_deg": 90.0},
+    "series_1p_23Na_ionic": {"carrier_ppm": 0.0, "spectral_width_Hz": 100e3, "points": 4096, "pulse_us": 5.0, "tip_deg": 90.0},
 }
 UNUSED = frozenset({"name", "dataset", "arrays"})
-NAMES = frozenset({"carrier_ppm", "carrier_MHz", "spectral_width_Hz", "points", "pulse_s", "tip_deg", "dead_s"})
+NAMES = frozenset({"carrier_ppm", "carrier_MHz", "spectral_width_Hz", "points", "pulse_us", "tip_deg", "dead_us"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def parameters(order: AcquisitionOrder, reference_MHz: float) -> Parameters:
         raise ValueError(f"unknown parameter `{unknown[0]}`; there are: {', '.join(sorted(NAMES))}")
     start = SERIES[series or ("series_1p_23Na_ionic" if order.nucleus == "23Na" else "series_1p_7Li_metal")]
     stated = {name: value for name, value in given.items() if value is not None}
-    return _checked(order, {"dead_s": 10e-6, **start, **stated}, reference_MHz)
+    return _checked(order, {"dead_us": 10.0, **start, **stated}, reference_MHz)
 
 
 def _checked(order: AcquisitionOrder, values: Mapping[str, Any], reference_MHz: float) -> Parameters:
@@ -73,6 +73,8 @@ def _checked(order: AcquisitionOrder, values: Mapping[str, Any], reference_MHz: 
     carrier_MHz = numbers.pop("carrier_MHz", reference_MHz * (1.0 + numbers["carrier_ppm"] * 1e-6))
     del numbers["carrier_ppm"]
     points = int(numbers.pop("points"))
+    for name in ("pulse", "dead"):
+        numbers[f"{name}_s"] = numbers.pop(f"{name}_us") * 1e-6
     made = Parameters(
         order.nucleus, order.scans, order.dummies, recycle_s, points, carrier_MHz=carrier_MHz, reference_MHz=reference_MHz, **numbers
     )

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import noise
-from drivers.sim.cell import Cell, CellParameters, State
+from drivers.sim.cell import Cell, State
+from drivers.sim.cell_parameters import CellParameters
 from drivers.sim.description import build
 from drivers.sim.faults import Fault, Faults
 from drivers.sim.history import History
@@ -96,6 +97,8 @@ class Twin:
             faults=self.faults,
             seed=seed,
         )
+        self.instruments: dict[str, Any] = {}
+        """Memory of the simulated pair, by instrument; not part of a snapshot."""
         self._latest_s = 0.0
 
     # ------------------------------------------------------------------------------------------------- electrochemistry

@@ -1,7 +1,8 @@
 """Experiment, rig and cell files: YAML and sentences → the normal form of ``orchestrator.model``, or every mistake at once."""
 
-from orchestrator.config.diagnostics import ConfigError, Problem, render
+from orchestrator.config.diagnostics import ConfigError, render
 from orchestrator.config.load import load_cell, load_experiment, load_rig, load_twin, parse_experiment, rig_file, twin_file
+from orchestrator.model.problems import Problem
 
 __all__ = [
     "ConfigError",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config.checked import checked, one_of, sentence
-from orchestrator.config.diagnostics import Problems, did_you_mean
+from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node, read_tree
 from orchestrator.config.written import WrittenCell, WrittenLimits
 from orchestrator.model.experiment import Cell, Electrode, SafetyLimits
@@ -36,7 +36,7 @@ def _found(node: Node, problems: Problems, folders: Sequence[Path]) -> Cell | No
     if path is None:
         known = [file.stem for folder in folders if folder.is_dir() for file in sorted(folder.glob("*.yaml"))]
         looked = ", ".join(str(folder) for folder in folders)
-        problems.add(node.where(), f"no cell record `{node.text}.yaml`", did_you_mean(node.text, known) or f"looked in {looked}")
+        problems.add(node.where(), f"no cell record `{node.text}.yaml`", suggestion(node.text, known) or f"looked in {looked}")
         return None
     root = read_tree(path, problems)
     return record_of(root, problems) if root else None
@@ -74,9 +74,9 @@ def limits_of(node: Node, problems: Problems) -> SafetyLimits | None:
     current = one_of(node, tuple(CURRENTS), "the current limit", problems)
     charge = one_of(node, tuple(CHARGES), "the charge limit of a step", problems)
     host = sentence(node.value["host_lost"], "host_lost", problems)
+    lower, upper = _sides(node, written, voltage, problems) if voltage else (0.0, 0.0)
     if voltage is None or current is None or charge is None or len(problems) > before:
         return None
-    lower, upper = _sides(node, written, voltage, problems)
     return SafetyLimits(
         voltage_lower_V=lower,
         voltage_upper_V=upper,

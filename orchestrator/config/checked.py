@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.config.diagnostics import Problems, SentenceError, did_you_mean
+from orchestrator.config.diagnostics import Problems, SentenceError, suggestion
 from orchestrator.config.phrases import read
 from orchestrator.config.tree import Node
 from orchestrator.model.experiment import Predicate
@@ -31,13 +31,28 @@ NUMERIC = {"int_type", "int_from_float", "float_type", "finite_number"}
 
 
 def checked(node: Node, model: type[M], problems: Problems) -> M | None:
-    """The node as the written model; None and problems where it is not."""
+    """The node as the written model, unknown keys left out; problems where it is wrong, None where nothing can be made of it."""
     try:
         return model.model_validate(node.plain())
     except ValidationError as error:
-        for mistake in error.errors(include_url=False):
+        mistakes = error.errors(include_url=False)
+        for mistake in mistakes:
             _add(node, model, mistake, problems)
+        return _without_unknown_keys(node, model, mistakes)
+
+
+def _without_unknown_keys(node: Node, model: type[M], mistakes: Sequence[Any]) -> M | None:
+    """The model all the same if only unknown keys were wrong, so that the rest of the file can be judged."""
+    if any(mistake["type"] != "extra_forbidden" for mistake in mistakes):
         return None
+    plain = node.plain()
+    for mistake in mistakes:
+        *path, key = mistake["loc"]
+        table = plain
+        for part in path:
+            table = table[part]
+        del table[key]
+    return model.model_validate(plain)
 
 
 def sentence(node: Node, start: str, problems: Problems, previous: Predicate | None = None) -> Any:
@@ -81,7 +96,7 @@ def _add(node: Node, model: type[BaseModel], mistake: Any, problems: Problems) -
     parent, at, level = _descend(node, model, loc)
     kind, last = mistake["type"], str(loc[-1]) if loc else ""
     if kind == "extra_forbidden":
-        hint = did_you_mean(last, _keys(level)) if level else ""
+        hint = suggestion(last, _keys(level)) if level else ""
         problems.add(parent.keys[last].where(), f"unknown key `{last}`", hint or _keys_hint(level))
     elif kind == "missing":
         description = (level.model_fields[last].description or "") if level and last in level.model_fields else ""
@@ -94,9 +109,9 @@ def _message(kind: str, mistake: Any, at: Node) -> tuple[str, str]:
     context = mistake.get("ctx", {})
     if kind == "literal_error":
         options = [option.strip("' ") for option in context["expected"].replace(" or ", ", ").split(", ")]
-        return f"expected {' | '.join(options)}", did_you_mean(at.text, options)
+        return f"expected {' | '.join(options)}", suggestion(at.text, options)
     if kind in EXPECTED:
-        hint = "the unit stands in the key: write the number alone" if kind in NUMERIC and at.text[:1].isdigit() else ""
+        hint = "the unit stands in the key: write the number alone" if kind in NUMERIC and isinstance(at.value, str) else ""
         if kind == "string_type":
             hint = "put it in quotes" if at.text else ""
         return EXPECTED[kind], hint

@@ -1,45 +1,34 @@
 """Mistakes in configuration files: where, what, and what to write instead.
 
-    ConfigError                    every mistake of the files that were read, at once; nothing was started
-    └── (problems)                 one Problem each: file, line, column, message, hint
-    SentenceError                  a sentence that does not parse, before it is known where it stands (internal)
-
-``render`` draws them as a person reads them: file:line:column, the line, a caret, "did you mean", and how many there are.
+ConfigError                    every mistake of the files that were read, at once; nothing was started
+└── (problems)                 one ``model.problems.Problem`` each: place, message, hint, source line
+SentenceError                  a sentence that does not parse, before it is known where it stands (internal)
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from orchestrator.model.experiment import Where
+from orchestrator.model.problems import Problem, ProblemsError, closing_line
+from orchestrator.model.problems import render as render_one
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One mistake: where it stands (1-based; 0 = the file as a whole), what it is, and a hint. ``text``: the source line."""
-
-    file: str
-    line: int
-    column: int
-    length: int
-    message: str
-    hint: str = ""
-    text: str = ""
-
-    @property
-    def place(self) -> str:
-        """``file:line:column``, as editors make it clickable."""
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-
-
-class ConfigError(Exception):
-    """All mistakes of the files read, in file order. ``str()`` is what a person should see."""
+class ConfigError(ProblemsError):
+    """All mistakes of the files read, in file order, each once. ``str()`` is what a person should see."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(dict.fromkeys(problems)))
-        super().__init__(render(self.problems))
+        super().__init__(sorted(dict.fromkeys(problems), key=_place))
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    return problem.where.file, problem.where.line, problem.where.column
+
+
+def render(problems: Sequence[Problem]) -> str:
+    """All problems, and a last line that says what did not happen."""
+    return "\n".join([*(render_one(problem) for problem in problems), closing_line(problems)])
 
 
 class SentenceError(ValueError):
@@ -68,7 +57,7 @@ class Problems:
         """One more mistake."""
         lines = self._lines.get(where.file, ())
         text = lines[where.line - 1] if 0 < where.line <= len(lines) else ""
-        self.found.append(Problem(where.file, where.line, where.column, max(where.length, 1), message, hint, text))
+        self.found.append(Problem(where, message, hint, text=text))
 
     def word(self, where: Where, word: str) -> Where:
         """Where a word stands in the line of ``where``: from there on, else before it; ``where`` itself if it does not."""
@@ -85,22 +74,7 @@ class Problems:
             raise ConfigError(self.found)
 
 
-def render(problems: Sequence[Problem]) -> str:
-    """All problems and a last line that says what did not happen."""
-    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
-    return "\n".join([*(_drawn(problem) for problem in problems), f"{count}; nothing was started."])
-
-
-def _drawn(problem: Problem) -> str:
-    head = f"{problem.place}: {problem.message}"
-    if not problem.line:
-        return f"{head}\n     | {problem.hint}" if problem.hint else head
-    indent = "".join("\t" if character == "\t" else " " for character in problem.text[: problem.column - 1])
-    caret = f"{indent}{'^' * problem.length} {problem.hint}".rstrip()
-    return f"{head}\n     |\n{problem.line:4} | {problem.text}\n     | {caret}"
-
-
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+def suggestion(word: str, candidates: Iterable[str]) -> str:
     """``did you mean `curent`?``, or nothing where nothing is near."""
     known = {candidate.lower(): candidate for candidate in candidates}
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)

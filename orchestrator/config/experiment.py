@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from orchestrator.config.acquisitions import acquisitions_of, missed_of, triggers_of
 from orchestrator.config.cell import cell_of, limits_of
 from orchestrator.config.checked import checked, sentence
-from orchestrator.config.diagnostics import Problems, did_you_mean
+from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.protocol import items_of
 from orchestrator.config.rules import actions_of, at_end_of, rules_of
 from orchestrator.config.tree import Node
@@ -39,10 +39,14 @@ BOOKING_HINT = "write 2026-03-01 08:00 Europe/London, or 2026-03-01T08:00Z"
 
 @dataclass
 class Draft:
-    """An experiment while it is read: what is wrong is missing. ``acquisitions``: None = named, but wrong."""
+    """An experiment while it is read: what is wrong is missing.
+
+    ``cell_sound``: no key of the cell record is wrong. ``acquisitions``: None = named, but wrong.
+    """
 
     node: Node
     cell: Cell | None = None
+    cell_sound: bool = False
     limits: SafetyLimits | None = None
     prepare: tuple[Action, ...] = ()
     acquisitions: dict[str, Acquisition | None] = field(default_factory=dict)
@@ -58,7 +62,9 @@ def draft_of(root: Node, problems: Problems, cell_folders: Sequence[Path]) -> Dr
     """Read every section that is there."""
     draft = Draft(root)
     if (node := root.get("cell")) and node.value is not None:
+        before = len(problems)
         draft.cell = cell_of(node, problems, cell_folders)
+        draft.cell_sound = len(problems) == before
     if (node := root.get("limits")) and node.is_table:
         draft.limits = limits_of(node, problems)
     draft.prepare = actions_of(root.get("prepare"), "prepare", problems)
@@ -81,7 +87,7 @@ def _missed(draft: Draft, problems: Problems) -> None:
     draft.missed = everywhere or draft.missed
     for name in draft.missed_by_name:
         if name not in draft.acquisitions:
-            problems.add(node.keys[name].where(), f"no acquisition is named `{name}`", did_you_mean(name, draft.acquisitions))
+            problems.add(node.keys[name].where(), f"no acquisition is named `{name}`", suggestion(name, draft.acquisitions))
 
 
 def head_of(root: Node, problems: Problems) -> dict[str, Any]:

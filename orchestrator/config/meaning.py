@@ -8,21 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from orchestrator.config.diagnostics import Problems, did_you_mean
+from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.experiment import Draft
+from orchestrator.config.rules import rule_names
+from orchestrator.config.sentences import first_words
 from orchestrator.model.experiment import (
     Action,
     AtOpenCircuit,
     Cell,
     End,
     NmrTrigger,
-    ProtocolItem,
-    Repeat,
     SafetyLimits,
     Step,
     TriggerKind,
     Verb,
     Where,
+    items,
 )
 from orchestrator.model.units import Quantity
 from orchestrator.plan.resolve import Unresolved, charge_C, current_A, electrode_words, process_so_far, working_side
@@ -44,14 +45,6 @@ def check_meaning(draft: Draft, problems: Problems) -> None:
     """Every mistake that the file alone shows."""
     for check in CHECKS:
         check(draft, problems)
-
-
-def items(protocol: Iterable[ProtocolItem]) -> Iterator[ProtocolItem]:
-    """Every item once, those inside repeats included."""
-    for item in protocol:
-        yield item
-        if isinstance(item, Repeat):
-            yield from items(item.steps)
 
 
 def steps(draft: Draft) -> Iterator[Step]:
@@ -83,7 +76,7 @@ def electrodes_known(draft: Draft, problems: Problems) -> None:
 def angle_known(draft: Draft, problems: Problems) -> None:
     """A metal's line lies where its angle puts it."""
     cell = draft.cell
-    if cell is None or cell.electrode_normal_to_B0_deg is not None:
+    if cell is None or not draft.cell_sound or cell.electrode_normal_to_B0_deg is not None:
         return
     names = (cell.working, cell.counter, cell.positive and cell.positive.name, cell.negative and cell.negative.name)
     metal = next((name for name in names if name and METALS.search(name)), None)
@@ -137,7 +130,7 @@ def _electrode_fits(cell: Cell, step: Step, where: Where, problems: Problems) ->
     if step.electrode is None:
         problems.add(where, f"`{step.verb}` which electrode?", f"write `{step.verb.capitalize()} working at …`")
     elif step.electrode.lower() not in {word.lower() for word in words}:
-        hint = did_you_mean(step.electrode, words) or f"it has {', '.join(words)}"
+        hint = suggestion(step.electrode, words) or f"it has {', '.join(words)}"
         problems.add(problems.word(step.where, step.electrode), f"this cell has no electrode `{step.electrode}`", hint)
 
 
@@ -246,33 +239,35 @@ def _inside(limits: SafetyLimits, voltage_V: float) -> bool:
 
 def acquisitions_known(draft: Draft, problems: Problems) -> None:
     """Every acquisition that is named is defined."""
-    for name, where in _named_acquisitions(draft):
+    for name, where, words in _named_acquisitions(draft):
         if name not in draft.acquisitions:
-            hint = did_you_mean(name, draft.acquisitions) or f"known: {', '.join(draft.acquisitions) or 'none'}"
+            hint = suggestion(name, [*draft.acquisitions, *words]) or f"known: {', '.join(draft.acquisitions) or 'none'}"
             problems.add(problems.word(where, name), f"no acquisition is named `{name}`", hint)
 
 
-def _named_acquisitions(draft: Draft) -> Iterator[tuple[str, Where]]:
+def _named_acquisitions(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str]]]:
+    """Name, place, and other words that could have been meant there."""
     for trigger in triggers(draft):
-        yield trigger.acquisition, trigger.where
+        yield trigger.acquisition, trigger.where, ()
     for item in items(draft.protocol):
         if isinstance(item, AtOpenCircuit):
-            yield from ((name, item.where) for name in item.acquisitions)
-    for action in actions(draft):
-        if "acquisition" in action.arguments:
-            yield str(action.arguments["acquisition"]), action.where
+            yield from ((name, item.where, ()) for name in item.acquisitions)
+    for start, found in (("prepare", draft.prepare), ("action", [action for rule in draft.rules for action in rule.do])):
+        yield from ((str(one.arguments["acquisition"]), one.where, first_words(start)) for one in found if "acquisition" in one.arguments)
     for acquisition in filter(None, draft.acquisitions.values()):
-        yield from ((name, acquisition.where) for name in acquisition.members)
+        yield from ((name, acquisition.where, ()) for name in acquisition.members)
     for rule in draft.rules:
-        if rule.acquisition:
-            yield rule.acquisition, rule.where
-        if rule.extra.get("track"):
-            yield rule.extra["track"]["acquisition"], rule.where
+        named = [rule.acquisition or "", *([rule.extra["track"]["acquisition"]] if rule.extra.get("track") else [])]
+        yield from ((name, rule.where, ()) for name in named if name)
+    yield from _named_at_end(draft)
+
+
+def _named_at_end(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str]]]:
     node = draft.node.get("at_end")
     rows = node.get("nmr") if node else None
     for row in rows.rows() if rows else ():
         if row.text in draft.at_end.nmr and not row.text.lower().startswith("reference "):
-            yield row.text, row.where()
+            yield row.text, row.where(), first_words("at_end_nmr")
 
 
 def actions(draft: Draft) -> Iterator[Action]:
@@ -294,17 +289,17 @@ def members_plain(draft: Draft, problems: Problems) -> None:
 
 def names_known(draft: Draft, problems: Problems) -> None:
     """Rules that steps stop for, and steps that rules skip to."""
-    rules = {rule.name for rule in draft.rules}
+    rules = rule_names(draft.node.get("rules"))
     named = {item.name for item in items(draft.protocol) if isinstance(item, Step | AtOpenCircuit) and item.name}
     for step in steps(draft):
         if step.stop_when is not None and step.stop_when not in rules:
-            hint = did_you_mean(step.stop_when, rules) or "stop_when names a rule of this file"
+            hint = suggestion(step.stop_when, rules) or "stop_when names a rule of this file"
             problems.add(problems.word(step.where, step.stop_when), f"no rule is named `{step.stop_when}`", hint)
     for action in actions(draft):
         if action.verb == "skip to step" and action.arguments["step"] not in named:
             name = str(action.arguments["step"])
             problems.add(
-                problems.word(action.where, name), f"no step is named `{name}`", did_you_mean(name, named) or "give the step a `name:`"
+                problems.word(action.where, name), f"no step is named `{name}`", suggestion(name, named) or "give the step a `name:`"
             )
 
 

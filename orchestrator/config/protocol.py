@@ -80,12 +80,16 @@ def _step(node: Node, problems: Problems) -> Step | None:
 
 def _quantity_step(node: Node, problems: Problems) -> Step | None:
     """``{current_mA: -0.4, until: {voltage_V: -0.5, time_h: 5}}``."""
+    before = len(problems)
     written = checked(node, WrittenQuantityStep, problems)
+    key = one_of(node, STEP_KEYS, "what the step does", problems) if len(problems) == before else None
     extras = _extras(node, problems)
-    key = one_of(node, STEP_KEYS, "what the step does", problems) if written else None
     if written is None or key is None:
         return None
     fields = _driven(key, getattr(written, key))
+    if key in CURRENTS and not fields["current"].value:
+        problems.add(node.value[key].where(), "a step without current is a rest", "write {rest_min: 10}")
+        return None
     ends = fields.pop("ends", ()) + ends_of(node.get("until"))
     if any(end.kind == "current" for end in ends) and fields["verb"] is not Verb.POTENTIOSTATIC:
         problems.add(node.value["until"].where(), f"a step that {'rests' if key in RESTS else 'sets its current'} cannot end on a current")
@@ -112,7 +116,11 @@ def ends_of(node: Node | None) -> tuple[End, ...]:
     """``{voltage_V: -0.5, time_h: 5, charge_mAh: 2}``, in the order written."""
     if node is None or not node.is_table:
         return ()
-    return tuple(_end(key, child) for key, child in node.items() if isinstance(child.value, int | float))
+    return tuple(_end(key, child) for key, child in node.items() if key in UNIT_OF_END and _is_number(child))
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
 def _end(key: str, node: Node) -> End:
@@ -152,7 +160,7 @@ def sample_rate_of(node: Node, problems: Problems) -> SampleRate | None:
 
 
 def _frequency(node: Node, problems: Problems) -> float | None:
-    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or node.value <= 0:
+    if not _is_number(node) or node.value <= 0:
         problems.add(node.where(), "expected a number above zero", "the unit stands in the key: Hz")
         return None
     return float(node.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from orchestrator.config.checked import checked
-from orchestrator.config.diagnostics import Problems, did_you_mean
+from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node
 from orchestrator.config.written import WrittenRig
 from orchestrator.model.experiment import Rig
@@ -32,7 +32,7 @@ def _check_stations(root: Node, problems: Problems) -> None:
         for node in named:
             name = node.text.partition(":")[0] if node and node.value is not None else ""
             if node and name and name not in instruments:
-                problems.add(node.where(), f"no instrument is named `{name}`", did_you_mean(name, instruments))
+                problems.add(node.where(), f"no instrument is named `{name}`", suggestion(name, instruments))
 
 
 def _check_templates(root: Node, problems: Problems) -> None:
@@ -49,7 +49,7 @@ def _check_zone(node: Node | None, problems: Problems) -> None:
     try:
         ZoneInfo(node.text)
     except (ValueError, KeyError, OSError):
-        problems.add(node.where(), f"`{node.text}` is not a time zone", did_you_mean(node.text, zones) or "write Europe/London")
+        problems.add(node.where(), f"`{node.text}` is not a time zone", suggestion(node.text, zones) or "write Europe/London")
 
 
 def check_file(node: Node | None, what: str, problems: Problems) -> None:
@@ -58,5 +58,6 @@ def check_file(node: Node | None, what: str, problems: Problems) -> None:
         return
     path = Path(node.source.file).parent / node.text
     if not path.is_file():
-        beside = [other.name for other in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        problems.add(node.where(), f"no such {what} file", did_you_mean(path.name, beside) or f"looked for {path.as_posix()}")
+        own = Path(node.source.file).name
+        beside = [other.name for other in path.parent.glob("*.yaml") if other.name != own] if path.parent.is_dir() else []
+        problems.add(node.where(), f"no such {what} file", suggestion(path.name, beside) or f"looked for {path.as_posix()}")

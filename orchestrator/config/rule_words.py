@@ -11,7 +11,7 @@ from typing import Any
 from lark import Token, v_args
 from lark.tree import Meta
 
-from orchestrator.config.diagnostics import SentenceError, did_you_mean
+from orchestrator.config.diagnostics import SentenceError, suggestion
 from orchestrator.config.words import Measure, Words, bounds, cycle_span, whole
 from orchestrator.model.experiment import Predicate
 from orchestrator.model.observables import OBSERVABLES, declared
@@ -145,7 +145,7 @@ class RuleWords(Words):
         name = self.of(children[0])
         observable = declared(name)
         if observable is None:
-            raise SentenceError(f"`{name}` is not an observable", meta.start_pos, meta.end_pos, did_you_mean(name, OBSERVABLES))
+            raise SentenceError(f"`{name}` is not an observable", meta.start_pos, meta.end_pos, suggestion(name, OBSERVABLES))
         if observable.of_line:
             raise SentenceError(f"{name} of what?", meta.start_pos, meta.end_pos, f"write {name}(NAME) or {name}(a..b ppm)")
         return Seen(name)

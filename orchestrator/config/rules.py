@@ -26,9 +26,20 @@ def actions_of(node: Node | None, start: str, problems: Problems) -> tuple[Actio
 
 
 def rules_of(node: Node | None, problems: Problems) -> tuple[Rule, ...]:
-    """Every rule; what is wrong stands in ``problems``."""
-    found = (rule_of(row, problems) for row in (node.rows() if node else []))
-    return tuple(rule for rule in found if rule is not None)
+    """The rules that are right; what is wrong stands in ``problems``."""
+    right = []
+    for row in node.rows() if node else []:
+        before = len(problems)
+        rule = rule_of(row, problems)
+        if rule is not None and len(problems) == before:
+            right.append(rule)
+    return tuple(right)
+
+
+def rule_names(node: Node | None) -> set[str]:
+    """The names of all rules, right or wrong."""
+    named = (row.get("name") for row in (node.rows() if node else []))
+    return {name.text for name in named if name}
 
 
 def rule_of(node: Node, problems: Problems) -> Rule | None:

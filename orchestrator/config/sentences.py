@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -11,7 +12,7 @@ from typing import Any
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from orchestrator.config.diagnostics import SentenceError, did_you_mean
+from orchestrator.config.diagnostics import SentenceError, suggestion
 from orchestrator.config.quantities import UNITS, canonical_name
 
 STARTS = (
@@ -69,6 +70,15 @@ CASED = {
 }
 
 
+ADVICE = {
+    r"^(hold|potentiostatic) at open circuit": "*hold* is potentiostatic and nothing else; a cell at open circuit rests: `Rest for …`",
+    r"^(hold|wait) for": "to let the console finish, write `wait_for_nmr: at open circuit` beside the step; to rest, `Rest for …`",
+    r"^pause( cell)?$": "a rule may `pause nmr` (the current goes on) or set the cell to `open circuit`",
+    r"^(cc|constant current|galvanostatic charge)\b": "write `Charge at C/10 until …`, or {current_mA: 0.4, until: {…}}",
+    r"^(cv|constant voltage)\b": "write `Hold at 4.2 V until …`",
+}
+
+
 class _WholeWords:
     """Tells the lexer to try WORD in every state, so that a keyword never matches the beginning of a longer word."""
 
@@ -97,7 +107,7 @@ def parse(text: str, start: str) -> Tree[Any]:
     try:
         return _parser().parse(text.translate(FOLDED), start=start)
     except UnexpectedInput as error:
-        raise _explained(text, error) from None
+        raise _explained(text, start, error) from None
 
 
 def plain(text: str) -> str:
@@ -105,14 +115,31 @@ def plain(text: str) -> str:
     return text.translate(PLAIN)
 
 
-def _explained(text: str, error: UnexpectedInput) -> SentenceError:
+def first_words(start: str) -> tuple[str, ...]:
+    """The keywords that a sentence at a place may begin with."""
+    accepted: set[str] = _parser().parse_interactive("", start=start).accepts()  # type: ignore[no-untyped-call]
+    return tuple(sorted(shown.strip("`") for name in accepted if (shown := _shown(name)).startswith("`")))
+
+
+def _explained(text: str, start: str, error: UnexpectedInput) -> SentenceError:
     expected = _expected(error)
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return SentenceError(f"the sentence ends too early: {_listed(expected)} should follow", len(text), len(text) + 1)
-    start = error.pos_in_stream or 0
-    end = _end_of_word(text, start)
-    word = text[start:end]
-    return SentenceError(_message(word, expected), start, end, _hint(word, expected))
+    at = error.pos_in_stream or 0
+    end = _end_of_word(text, at)
+    word = text[at:end]
+    return SentenceError(_message(word, expected), at, end, _advice(text) or _hint(word, expected) or _first_word(text, start, expected))
+
+
+def _advice(text: str) -> str:
+    """A hint for words of habit."""
+    folded = text.translate(FOLDED)
+    return next((hint for pattern, hint in ADVICE.items() if re.search(pattern, folded)), "")
+
+
+def _first_word(text: str, start: str, expected: tuple[str, ...]) -> str:
+    """A first word that was taken for a name, though a keyword was meant."""
+    return suggestion(text.split(maxsplit=1)[0], first_words(start)) if expected == (ORDINARY["$END"],) else ""
 
 
 def _end_of_word(text: str, start: int) -> int:
@@ -151,4 +178,4 @@ def _message(word: str, expected: tuple[str, ...]) -> str:
 def _hint(word: str, expected: tuple[str, ...]) -> str:
     keywords = [name.strip("`") for name in expected if name.startswith("`")]
     units = list(UNITS) if ORDINARY["UNIT"] in expected else []
-    return did_you_mean(canonical_name(word), [*keywords, *units])
+    return suggestion(canonical_name(word), [*keywords, *units])

@@ -103,10 +103,12 @@ PrepareSentence = Annotated[
 ]
 EndSentence = Annotated[Any, sentence(r"^\S.*$", "quant", "reference 7Li_LiCl_aq")]
 OneOrMoreActions = Annotated[Any, WithJsonSchema(one_or_more(ACTION))]
-WhenSentence = Annotated[
-    str,
-    sentence(r"^.*[<>].*$", "abs(E) < 0.2 * abs(I) * R_eis", "abs(E) > 3 * E_at_start", "area(metal) > blank + 5 sd", "short_ratio < 0.2"),
-]
+WHEN: dict[str, Any] = {
+    "type": "string",
+    "pattern": r"^.*[<>].*$",
+    "examples": ["abs(E) < 0.2 * abs(I) * R_eis", "abs(E) > 3 * E_at_start", "area(metal) > blank + 5 sd", "short_ratio < 0.2"],
+}
+WhenSentence = Annotated[str, WithJsonSchema(WHEN)]
 HostLost = Annotated[
     str, sentence(r"^\s*([Oo]pen circuit within .*|[Ff]inish step on device)\s*$", "open circuit within 60 s", "finish step on device")
 ]

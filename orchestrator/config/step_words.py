@@ -13,7 +13,6 @@ from orchestrator.model.experiment import End, RepeatUntil, SampleRate, Step, Ve
 
 SIGN_HINT = "the verb gives the direction: write the current without a sign"
 TAPER_HINT = "this step sets the current itself: name a voltage, a charge or a time"
-HOLD_HINT = "`hold` is potentiostatic and nothing else; at open circuit a cell rests: write `Rest for …`"
 OF_HINT = "only a percentage is of something: `130 % of graphite`"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from lark import Token, Transformer, v_args
 from lark.tree import Meta
 
-from orchestrator.config.diagnostics import SentenceError, did_you_mean
+from orchestrator.config.diagnostics import SentenceError, suggestion
 from orchestrator.config.quantities import SHOWN, UNITS, Unit, c_rate, canonical_name, quantity, unit_of
 from orchestrator.config.sentences import plain
 from orchestrator.model.experiment import Predicate, Where
@@ -63,7 +63,7 @@ class Words(Transformer[Token, Any]):
         typed = self.of(token)
         unit = unit_of(typed)
         if unit is None:
-            hint = did_you_mean(canonical_name(typed), UNITS)
+            hint = suggestion(canonical_name(typed), UNITS)
             raise SentenceError(f"`{typed}` is not a unit", token.start_pos or 0, token.end_pos or 0, hint)
         return unit
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -119,8 +120,9 @@ class Guard:
         confirmed = await make_safe(self.watched.settings, context, self.log, attempts=ATTEMPTS)
         wire.close()
         word = "is at open circuit (read back)" if confirmed else "is in an UNKNOWN state: go and look"
-        print(f"operando guard: {due.why}; the cell {word}.", file=sys.stderr, flush=True)  # noqa: T201
         self.log.write("guard.acted", why=due.why, confirmed=confirmed, detail=f"the cell {word}")
+        with contextlib.suppress(OSError):  # the terminal may have died with the rig
+            print(f"operando guard: {due.why}; the cell {word}.", file=sys.stderr, flush=True)  # noqa: T201
         return 0 if confirmed else 4
 
     def _wire_path(self) -> Path:

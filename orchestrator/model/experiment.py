@@ -6,7 +6,7 @@ field's; quantities keep the unit kind they were written in (a C-rate stays a C-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -293,6 +293,14 @@ class Eis(Frozen):
 
 
 ProtocolItem = Step | AtOpenCircuit | Repeat | SetPoint | Prompt | Eis
+
+
+def items(protocol: Iterable[ProtocolItem]) -> Iterator[ProtocolItem]:
+    """Every item of a protocol once, in file order, those inside repeats included."""
+    for item in protocol:
+        yield item
+        if isinstance(item, Repeat):
+            yield from items(item.steps)
 
 
 # ------------------------------------------------------------------------------------------------------------ rules

@@ -151,7 +151,8 @@ class Projection:
         path = f"aux/{group_name(data['sensor'])}"
         if self._first_time(path):
             described = {"units": data["unit"], "long_name": f"{data['sensor']} / {data['unit']}"}
-            yield Make(path, AUX, described={"value": described, "time": self._time.described})
+            named = {"sensor": data["sensor"]}
+            yield Make(path, AUX, described={"": named, "value": described, "time": self._time.described})
         columns = unpack(data["columns"], event.blob or b"", data["n"])
         time_s = (columns["mono_ns"].astype(np.int64) - self._time.origin_mono_ns) / 1e9
         yield Rows(path, AUX, self._next(path, data["n"]), {"time": time_s, "value": columns["value"].astype("<f8")})

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.sim.cell import FARADAY_C_PER_MOL
+from drivers.sim.cell_parameters import FARADAY_C_PER_MOL
 from drivers.sim.faults import Fault
 from drivers.sim.twin import Twin
 

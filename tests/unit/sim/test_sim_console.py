@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import math
@@ -213,7 +214,7 @@ def test_large_sums_keep_every_bit() -> None:
     virtually(work)
 
 
-def test_files_go_with_the_console_unless_a_folder_was_named(tmp_path: Path) -> None:
+def test_files_go_with_the_twin_unless_a_folder_was_named(tmp_path: Path) -> None:
     paths: list[Path] = []
 
     async def work(bench: Bench) -> None:
@@ -222,6 +223,7 @@ def test_files_go_with_the_console_unless_a_folder_was_named(tmp_path: Path) -> 
         assert paths[-1].exists()
 
     virtually(work)
+    gc.collect()
     virtually(work, scratch=str(tmp_path))
     assert [path.exists() for path in paths] == [False, True]
 

@@ -31,7 +31,7 @@ from drivers.base import (
     StepStarted,
 )
 from drivers.clock import Clock
-from drivers.errors import InstrumentError, NotReachable, OutcomeUnknown, Rejected
+from drivers.errors import InstrumentError, NotReachable, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.sim.faults import Fault
 from drivers.sim.potentiostat import SimPotentiostat
 from drivers.sim.twin import Twin
@@ -330,6 +330,47 @@ def test_release_leaves_the_cell_as_it_is() -> None:
         await bench.clock.sleep(50.0)
 
     assert virtually(work).of(StepEnded) == []
+
+
+def test_the_next_connection_catches_up_at_the_right_instants() -> None:
+    """A program that nobody watched ended where it should have, and nothing flowed after."""
+
+    async def work(bench: Bench) -> None:
+        await bench.run(step("a", time_s=10.0), step("b", -2e-4, 5.0))
+        await bench.clock.sleep(5.5)
+        await bench.device.release()
+        await bench.clock.sleep(60.0)
+        again = Bench(bench.clock)
+        again.twin = bench.twin
+        context = Context(bench.clock, None, None, bench.twin)  # type: ignore[arg-type]
+        again.device = SimPotentiostat(bench.device.settings, context)
+        await again.device.connect()
+        listener = asyncio.create_task(again.listen())
+        await again.until(StepEnded, 2)
+        listener.cancel()
+        bench.events.extend(again.events)
+
+    bench = virtually(work)
+    start_ns = bench.of(StepStarted)[0].mono_ns
+    assert [(event.key, event.mono_ns - start_ns) for event in bench.of(StepEnded)] == [("a", 10_000_000_000), ("b", 15_000_000_000)]
+    assert (bench.samples("a").mono_ns - start_ns).tolist() == [n * 10**9 for n in range(11)]
+    assert bench.twin.charge_C() == pytest.approx(4e-4 * 10 - 2e-4 * 5, rel=1e-9)
+
+
+def test_another_name_is_refused() -> None:
+    twin = Twin({}, seed=1)
+
+    async def main(clock: Clock) -> None:
+        for identity, right in (("pstat", True), ("simulated potentiostat", True), ("EmStat4", False)):
+            settings = Settings("pstat", "sim", "", identity=identity)
+            device = SimPotentiostat(settings, Context(clock, None, None, twin))  # type: ignore[arg-type]
+            if right:
+                await device.connect()
+                continue
+            with pytest.raises(WrongInstrument, match="EmStat4"):
+                await device.connect()
+
+    run_virtual(main)
 
 
 def test_impedance_comes_as_a_spectrum_between_start_and_end() -> None:

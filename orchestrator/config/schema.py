@@ -1,0 +1,117 @@
+"""JSON schemas of what people write, for editors: experiment, rig and cell files. Made from ``config.written``.
+
+Editors complete and check with them as one types; ``check`` remains the judge of every sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from orchestrator.config import written
+from orchestrator.config.shapes import ACTION, TRIGGER, WHEN
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PREFIX = "Written"
+ACQUISITIONS = (written.WrittenAcquisition, written.WrittenManual, written.WrittenInterleave)
+ITEMS = (
+    written.WrittenStep,
+    written.WrittenQuantityStep,
+    written.WrittenRepeat,
+    written.WrittenAtOpenCircuit,
+    written.WrittenSetPoint,
+    written.WrittenPrompt,
+    written.WrittenEis,
+)
+OTHERS = (written.WrittenCell, written.WrittenRule, written.WrittenWhen, written.WrittenPredicate)
+
+SHARED = {"Trigger": TRIGGER, "WhenSentence": WHEN, "Action": ACTION}
+
+Schema = dict[str, Any]
+
+
+def experiment_schema() -> Schema:
+    """What may stand in ``configs/experiments/*.yaml``."""
+    defs = _definitions(written.WrittenExperiment, *ACQUISITIONS, *ITEMS, *OTHERS)
+    sentence = defs["Step"]["properties"]["step"]
+    item = {"$ref": "#/$defs/ProtocolItem"}
+    defs["ProtocolItem"] = {"anyOf": [sentence, *(_ref(model) for model in ITEMS)]}
+    defs["Repeat"]["properties"]["steps"]["items"] = item
+    rule = defs["Rule"]["properties"]
+    rule["when"] = {"anyOf": [{"$ref": "#/$defs/WhenSentence"}, _ref(written.WrittenWhen)]}
+    for key in ("all", "any"):
+        rule[key]["items"] = {"anyOf": [{"$ref": "#/$defs/WhenSentence"}, _ref(written.WrittenPredicate)]}
+    properties = defs["Experiment"]["properties"]
+    properties["cell"] = {"anyOf": [{"type": "string"}, _ref(written.WrittenCell)]}
+    properties["acquisitions"]["additionalProperties"] = {"anyOf": [_ref(model) for model in ACQUISITIONS]}
+    properties["protocol"]["items"] = item
+    properties["rules"]["items"] = _ref(written.WrittenRule)
+    return _root("Experiment", defs)
+
+
+def rig_schema() -> Schema:
+    """What may stand in ``configs/rigs/*.yaml``."""
+    return _root("Rig", _definitions(written.WrittenRig))
+
+
+def cell_schema() -> Schema:
+    """What may stand in ``cells/*.yaml``."""
+    return _root("Cell", _definitions(written.WrittenCell))
+
+
+SCHEMAS: dict[str, Callable[[], Schema]] = {"experiment": experiment_schema, "rig": rig_schema, "cell": cell_schema}
+
+
+def schema_text(name: str) -> str:
+    """A schema as the committed file holds it."""
+    return json.dumps(SCHEMAS[name](), indent=2, ensure_ascii=False) + "\n"
+
+
+def _definitions(*models: type[BaseModel]) -> dict[str, Schema]:
+    _, schema = models_json_schema([(model, "validation") for model in models])
+    renamed = json.loads(json.dumps(schema["$defs"]).replace(f"#/$defs/{PREFIX}", "#/$defs/"))
+    return {name.removeprefix(PREFIX): _tidy(definition) for name, definition in renamed.items()}
+
+
+def _with_shared(defs: dict[str, Schema]) -> dict[str, Schema]:
+    """The definitions, and the shared sentences that they refer to."""
+    text = json.dumps(defs)
+    return defs | {name: shape for name, shape in SHARED.items() if f'"#/$defs/{name}"' in text}
+
+
+def _root(name: str, defs: dict[str, Schema]) -> Schema:
+    defs = _with_shared(defs)
+    root = defs.pop(name)
+    return {"$schema": DIALECT, "title": name.lower(), **root, **({"$defs": dict(sorted(defs.items()))} if defs else {})}
+
+
+def _ref(model: type[BaseModel]) -> Schema:
+    return {"$ref": f"#/$defs/{model.__name__.removeprefix(PREFIX)}"}
+
+
+def _tidy(value: Any) -> Any:
+    """Without the titles, nulls and empty defaults that pydantic adds: editors would show them."""
+    if isinstance(value, list):
+        return [_tidy(part) for part in value if part != {"type": "null"}]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _tidy(part) for key, part in value.items() if not _noise(key, part)}
+    if len(kept.get("anyOf", ())) == 1:
+        kept |= kept.pop("anyOf")[0]
+    return next(({"$ref": f"#/$defs/{name}"} for name, shape in SHARED.items() if kept == shape), kept)
+
+
+def _noise(key: str, part: Any) -> bool:
+    return (key == "title" and isinstance(part, str)) or (key == "default" and part is None)
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    for written_name in SCHEMAS:
+        Path(sys.argv[1], f"{written_name}.json").write_text(schema_text(written_name), encoding="utf-8", newline="\n")

@@ -1,0 +1,131 @@
+"""What an experiment asks for that this version parses and keeps, but does not yet execute. Pure.
+
+``FEATURES`` finds what an experiment uses, by name and place; ``NOT_YET`` is the table of what is not executed. Whoever
+teaches the program a feature deletes its line there; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from orchestrator.model.experiment import Action, AtOpenCircuit, Eis, Experiment, Predicate, Prompt, SetPoint, Step, Where, items
+from orchestrator.model.observables import base_name
+
+Used = Iterator[tuple[Where, str]]
+
+NOT_YET: dict[str, str] = {
+    "prepare: tune": "tuners",
+    "prepare: gain": "consoles that set their gain",
+    "prepare: pulse": "pulse calibration",
+    "prepare: reference": "preparation on the console",
+    "prepare: noise": "preparation on the console",
+    "prepare: blank": "preparation on the console",
+    "prepare: eis": "impedance",
+    "eis": "impedance",
+    "do: eis": "impedance",
+    "do: retune": "tuners",
+    "do: change acquisition": "live analysis",
+    "do: hold": "rules that hold",
+    "observable: current": "rules on spectra",
+    "observable: area": "live analysis",
+    "observable: shift": "live analysis",
+    "observable: width": "live analysis",
+    "observable: phase": "live analysis",
+    "observable: phase_difference_deg": "live analysis",
+    "reference: mean": "live analysis",
+    "reference: blank": "live analysis",
+    "reference: same_half_cycle": "live analysis",
+    "slope": "live analysis",
+    "confidence": "live analysis",
+    "track": "live analysis",
+    "amplifier_check": "live analysis",
+    "manual": "acquisitions by hand",
+    "arrays": "arrays",
+    "until (scans)": "adaptive averaging",
+    "subtract": "live analysis",
+    "retune_between": "tuners",
+    "retune": "tuners",
+    "if_no_short": "acquisitions by hand",
+    "set": "actuators",
+    "prompt": "prompts",
+    "budget": "live analysis",
+    "after_short": "rules on spectra",
+    "at_end: reference": "preparation on the console",
+    "at_end: open circuit after": "closing on a step",
+    "at_end: label": "the report",
+    "at_end: attach": "the report",
+}
+"""Feature → what it waits for."""
+
+
+def not_available(experiment: Experiment) -> tuple[tuple[Where, str], ...]:
+    """Where the experiment uses what this version does not execute, and its name; in file order, each place once."""
+    found = (use for feature in FEATURES for use in feature(experiment) if use[1] in NOT_YET)
+    return tuple(sorted(dict.fromkeys(found), key=lambda use: (use[0].line, use[0].column)))
+
+
+def _prepare(experiment: Experiment) -> Used:
+    yield from ((action.where, f"prepare: {action.verb}") for action in experiment.prepare)
+
+
+def _acquisitions(experiment: Experiment) -> Used:
+    for one in experiment.acquisitions.values():
+        asked = {
+            "manual": one.manual,
+            "arrays": one.arrays,
+            "until (scans)": one.until,
+            "subtract": one.subtract,
+            "retune_between": one.retune_between,
+            "retune": one.retune_every,
+        }
+        yield from ((one.where, name) for name, value in asked.items() if value)
+
+
+def _protocol(experiment: Experiment) -> Used:
+    kinds = {SetPoint: "set", Prompt: "prompt", Eis: "eis"}
+    for item in items(experiment.protocol):
+        if type(item) in kinds:
+            yield item.where, kinds[type(item)]
+        if isinstance(item, Step) and item.eis:
+            yield item.where, "eis"
+        if isinstance(item, Step | AtOpenCircuit) and item.if_no_short:
+            yield item.where, "if_no_short"
+
+
+def _rules(experiment: Experiment) -> Used:
+    for rule in experiment.rules:
+        if not rule.enabled:
+            continue
+        yield from _actions(rule.do)
+        for predicate in (*rule.all_of, *rule.any_of):
+            yield from ((predicate.where, name) for name in _of_predicate(predicate))
+        asked = {"confidence": rule.confidence_SE, "track": rule.extra.get("track"), "amplifier_check": rule.extra.get("amplifier_check")}
+        yield from ((rule.where, name) for name, value in asked.items() if value)
+
+
+def _actions(actions: Iterable[Action]) -> Used:
+    yield from ((action.where, f"do: {action.verb}") for action in actions)
+
+
+def _of_predicate(predicate: Predicate) -> Iterator[str]:
+    yield f"observable: {base_name(predicate.observable)}"
+    if predicate.test.startswith("slope"):
+        yield "slope"
+    if predicate.reference:
+        yield f"reference: {predicate.reference.get('of')}"
+
+
+def _whole(experiment: Experiment) -> Used:
+    end = experiment.at_end
+    asked = {
+        "budget": (experiment.budget, "budget"),
+        "after_short": (experiment.after_short, "after_short"),
+        "at_end: reference": (any(name.lower().startswith("reference") for name in end.nmr), "at_end"),
+        "at_end: open circuit after": (end.cell != "open circuit", "at_end"),
+        "at_end: label": (end.label, "at_end"),
+        "at_end: attach": (end.attach, "at_end"),
+    }
+    yield from ((experiment.places.get(key, Where()), name) for name, (value, key) in asked.items() if value)
+
+
+FEATURES: tuple[Callable[[Experiment], Used], ...] = (_prepare, _acquisitions, _protocol, _rules, _whole)
