@@ -10,7 +10,12 @@ from pathlib import Path
 from benchmarks.measure import OPERANDO, Report, cpu_s, family
 
 SETTLE_s, WINDOW_s = 15.0, 60.0
-ROLES = {"guard": "orchestrator.guard", "observer": "orchestrator observe", "emulators": "orchestrator emulate", "screen": "orchestrator watch"}
+ROLES = {
+    "guard": "orchestrator.guard",
+    "observer": "orchestrator observe",
+    "emulators": "orchestrator emulate",
+    "screen": "orchestrator watch",
+}
 
 
 def measure(repository: Path, scratch: Path) -> Report:

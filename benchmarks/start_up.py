@@ -12,7 +12,9 @@ ROUNDS = 10
 
 def measure(repository: Path, _: Path) -> Report:
     """Wall time of whole processes; the interpreter alone beside them."""
-    report = Report("Start-up", f"Whole processes, {ROUNDS} times each after one that does not count.", ("command", "median (least to most)", "asked"))
+    report = Report(
+        "Start-up", f"Whole processes, {ROUNDS} times each after one that does not count.", ("command", "median (least to most)", "asked")
+    )
     experiment = repository / "configs" / "experiments" / "li_li_plate_strip.yaml"
     for name, command, asked in (
         ("python -c pass", [sys.executable, "-c", "pass"], "control"),

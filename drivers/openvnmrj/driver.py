@@ -46,6 +46,7 @@ from drivers.openvnmrj.parameters import Setup, deviations, readable, setup_of
 
 REPLY_S = 5.0
 POLL_S = 0.5
+FIRST_POLL_S = 0.1
 SLOW_POLL_S = 2.0
 START_GRACE_S = 60.0
 SAVE_GRACE_S = 30.0
@@ -73,7 +74,8 @@ class Scan:
 class OpenVnmrJ:
     """One console. ``address``: the operator's vnmr folder with ``.talk`` in it, as this computer sees it.
 
-    Options: ``data_root`` (where the console saves, as it names it), ``path_map`` (its prefixes → ours), ``listen_host``,
+    Options: ``data_root`` (where the console saves, as it names it), ``path_map`` (its prefixes → ours; a relative one
+    begins at ``address``), ``listen_host``,
     ``listen_port``, ``advertise_host``, ``console_host``, ``port_is_plain``, ``unlock``.
     """
 
@@ -86,7 +88,7 @@ class OpenVnmrJ:
         self._vnmruser = Path(settings.address).expanduser()
         self._options = dict(options)
         root = str(options.get("data_root") or self._vnmruser / "data" / "operando")
-        self._folders = Folders(root, dict(options.get("path_map", {})))
+        self._folders = Folders(root, {theirs: str(self._vnmruser / ours) for theirs, ours in options.get("path_map", {}).items()})
         self._unlock = dict(options.get("unlock") or {})
         self._back_channel = BackChannel(self._network, self._wire, self._name)
         self._back: wire.BackAddress | None = None
@@ -348,7 +350,7 @@ class OpenVnmrJ:
         except InstrumentError as fault:
             await self._over(scan, Failed(scan.key, scan.block, self._clock.mono_ns(), fault.message))
         else:
-            path = str(self._folders.local_fid(scan.key, scan.block))
+            path = self._folders.remote(scan.key, scan.block) + ".fid"  # as the console names it
             await self._over(scan, Filed(scan.key, scan.block, self._clock.mono_ns(), path))
 
     async def _over(self, scan: Scan, event: ConsoleEvent) -> None:
@@ -365,17 +367,19 @@ class OpenVnmrJ:
 
     async def _until_started(self, scan: Scan) -> None:
         give_up_ns = self._clock.mono_ns() + int(START_GRACE_S * 1e9)
-        while scan.said is None and not await self._is_active():
+        pause_s = FIRST_POLL_S
+        while scan.said is None and await self._active() != 1:  # 2 and more: submitted, waiting its turn
             if scan.aborted or self._clock.mono_ns() > give_up_ns:
                 raise DeviceFault("aborted" if scan.aborted else f"not started within {START_GRACE_S:.0f} s")
-            await self._news(scan, POLL_S)
+            await self._news(scan, pause_s)
+            pause_s = min(2 * pause_s, POLL_S)
         if not (scan.said and scan.said.word == "ERR"):
             await self._events.put(Started(scan.key, scan.block, self._clock.mono_ns()))
 
-    async def _is_active(self) -> bool | None:
-        """None: nobody answers."""
+    async def _active(self) -> int | None:
+        """As ``expactive`` says; None: nobody answers."""
         try:
-            return (await self._ask_activity()).active > 0
+            return (await self._ask_activity()).active
         except InstrumentError:
             return None
 
@@ -392,7 +396,7 @@ class OpenVnmrJ:
         idle_since_ns: int | None = None
         while scan.said is None:
             now_ns = self._clock.mono_ns()
-            idle_since_ns = (idle_since_ns or now_ns) if await self._is_active() is False else None
+            idle_since_ns = (idle_since_ns or now_ns) if await self._active() == 0 else None
             if await self._clock.in_thread(self._folders.is_filed, scan.key, scan.block):
                 break
             if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > STOP_GRACE_S * 1e9):

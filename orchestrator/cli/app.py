@@ -240,6 +240,6 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, prog_name="operando", standalone_mode=False)
     except typer.Exit as stopped:
         return stopped.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told() raises what is our own bug again
         return exits.told(error)
     return int(result or 0)

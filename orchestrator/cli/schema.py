@@ -13,7 +13,9 @@ def schema_command(what: str) -> int:
 
     path = configs() / "schema" / f"{what}.json"
     if not path.is_file():
-        print(f"no schema for `{what}`; there are: {', '.join(sorted(found.stem for found in path.parent.glob('*.json')))}", file=sys.stderr)
+        print(
+            f"no schema for `{what}`; there are: {', '.join(sorted(found.stem for found in path.parent.glob('*.json')))}", file=sys.stderr
+        )
         return exits.CONFIGURATION
     print(path.read_text("utf-8"), end="")
     return exits.COMPLETE

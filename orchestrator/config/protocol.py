@@ -80,12 +80,16 @@ def _step(node: Node, problems: Problems) -> Step | None:
 
 def _quantity_step(node: Node, problems: Problems) -> Step | None:
     """``{current_mA: -0.4, until: {voltage_V: -0.5, time_h: 5}}``."""
+    before = len(problems)
     written = checked(node, WrittenQuantityStep, problems)
+    key = one_of(node, STEP_KEYS, "what the step does", problems) if len(problems) == before else None
     extras = _extras(node, problems)
-    key = one_of(node, STEP_KEYS, "what the step does", problems) if written else None
     if written is None or key is None:
         return None
     fields = _driven(key, getattr(written, key))
+    if key in CURRENTS and not fields["current"].value:
+        problems.add(node.value[key].where(), "a step without current is a rest", "write {rest_min: 10}")
+        return None
     ends = fields.pop("ends", ()) + ends_of(node.get("until"))
     if any(end.kind == "current" for end in ends) and fields["verb"] is not Verb.POTENTIOSTATIC:
         problems.add(node.value["until"].where(), f"a step that {'rests' if key in RESTS else 'sets its current'} cannot end on a current")

@@ -44,7 +44,10 @@ class Source:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A value of the file. ``value``: scalar, list of nodes, or dict of key → node (``keys``: where each key stands)."""
+    """A value of the file. ``value``: scalar, list of nodes, or dict of key → node (``keys``: where each key stands).
+
+    ``text``: a scalar as YAML reads it; ``is_block``: written after ``|`` or ``>``.
+    """
 
     source: Source
     start: int
@@ -52,6 +55,7 @@ class Node:
     value: Any
     text: str = ""
     keys: dict[str, Node] = field(default_factory=dict)
+    is_block: bool = False
 
     @property
     def is_table(self) -> bool:
@@ -76,7 +80,7 @@ class Node:
     def _index(self, offset: int) -> int:
         """Where character ``offset`` of the text stands in the file, counting what is not white space."""
         raw = self.source.text[self.start : self.end]
-        begin = 1 if raw[:1] in {"'", '"'} else 0
+        begin = 1 if raw[:1] in {"'", '"'} else raw.find("\n") + 1 if self.is_block else 0
         if raw[begin : begin + len(self.text)] == self.text:
             return self.start + begin + offset
         solid = [index for index, character in enumerate(raw[begin:], self.start + begin) if not character.isspace()]
@@ -168,6 +172,7 @@ class _Composer:
     def _fill(self, node: Node, yaml: Any) -> None:
         if isinstance(yaml, ScalarNode):
             node.text = yaml.value
+            node.is_block = yaml.style in {"|", ">"}
             node.value = self._scalar(node, yaml)
         elif isinstance(yaml, SequenceNode):
             node.value = [self.node(child) for child in yaml.value]
@@ -197,14 +202,16 @@ class _Composer:
             return BOOLEANS.get(text.lower(), text)
         if kind in {"int", "float"}:
             return _number(kind, text)
-        if kind not in {"str", "timestamp"}:
+        if kind not in {"str", "timestamp", "merge"}:
             self.problems.add(node.where(), f"the tag `{yaml.tag}` is not part of this language")
         return text
 
 
 def _number(kind: str, text: str) -> float | int | str:
-    digits = text.replace("_", "")
+    digits = text.replace("_", "").lower()
     try:
-        return int(digits, 0 if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else 10) if kind == "int" else float(digits)
+        if kind == "float":
+            return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
+        return int(digits, 0 if digits.lstrip("+-")[:2] in {"0x", "0o", "0b"} else 10)
     except ValueError:
-        return str(text)
+        return text

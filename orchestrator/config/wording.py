@@ -38,11 +38,12 @@ def quantity_text(quantity: Quantity) -> str:
 
 
 def _awkward(exact: Decimal, unit: str) -> int:
-    """How many digits a person would have to read, endless fractions last."""
+    """How many digits a person would have to read; small fractions after those, endless ones last."""
     scaled = exact / Decimal(UNITS[unit].factor)
     if scaled * Decimal(UNITS[unit].factor) != exact:
         return 100
-    return len(number(scaled).lstrip("-").replace(".", ""))
+    small = abs(scaled) < (1 if unit in PREFERRED["s"] else Decimal("0.1"))
+    return len(number(scaled).lstrip("-").replace(".", "")) + (10 if small else 0)
 
 
 def _c_rate(value: float) -> str:

@@ -14,8 +14,8 @@ def follow(folder: Path, *, rig: str = "", poll_s: float = POLL_s) -> int:
 
     ``rig``: ``pid:start`` of the rig's process. 2 when another process keeps this ``run.h5`` already.
     """
-    from orchestrator.platform import same_process_lives
     from orchestrator.observer.observer import Observer
+    from orchestrator.platform import same_process_lives
     from orchestrator.recorder.recover import ObserverRuns
 
     asked_to_stop = threading.Event()

@@ -16,7 +16,9 @@ from orchestrator.platform import process_start
 def spawn(*arguments: str, quiet: bool = False) -> subprocess.Popen[bytes]:
     """Start ``python -m orchestrator …`` in a session of its own, so that Ctrl-C reaches the rig alone."""
     output = subprocess.DEVNULL if quiet else None
-    return subprocess.Popen([sys.executable, "-m", "orchestrator", *arguments], start_new_session=True, stdin=subprocess.DEVNULL, stdout=output)
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", *arguments], start_new_session=True, stdin=subprocess.DEVNULL, stdout=output
+    )
 
 
 def wait_for_file(path: Path, within_s: float) -> bool:

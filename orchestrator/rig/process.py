@@ -23,7 +23,7 @@ from orchestrator.guard.start import start_guard
 from orchestrator.guard.watch import silence_limit_s
 from orchestrator.recorder.journal import Journal
 from orchestrator.rig.companions import Companions
-from orchestrator.rig.emulators import LINGER_s, PREFIX, EmulateRequest, EmulatorProcess, make_emulators, make_twin
+from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns

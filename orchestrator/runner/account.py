@@ -48,7 +48,7 @@ class Account:
 
     @property
     def has_current(self) -> bool:
-        """Does this step drive current through the cell?"""
+        """True when this step drives current through the cell."""
         return self.planned.mode in MODES_WITH_CURRENT
 
     @property

@@ -137,9 +137,8 @@ class Acquisitions:
         self._prepared = self._reservation = None
         instrument = self._s.station.console_settings.instrument
         self._s.put("link.lost", mono_ns=event.mono_ns, instrument=instrument, why=event.why)
-        self._alarms.sound(
-            "console-link", "warn", "The console does not answer", event.why, "a running scan goes on; the cell is not affected"
-        )
+        advice = "a running scan goes on; the cell is not affected"
+        self._alarms.sound("console-link", "warn", "The console does not answer", event.why, advice=advice)
         self._wake.set()
 
     def _regain(self, event: LinkRestored) -> None:

@@ -38,15 +38,10 @@ class Blocks:
         if row[0] - self._rows[0][0] >= LONGEST_NS:
             self.flush()
 
-    def flush_older_than(self, mono_ns: int) -> None:
-        """Journal what has waited since before an instant."""
-        if self._rows and self._rows[0][0] <= mono_ns:
-            self.flush()
-
-    def flush(self) -> None:
-        """Journal what has been gathered."""
+    def flush(self, older_than_ns: int | None = None) -> None:
+        """Journal what has been gathered (only if it has waited since before an instant)."""
         rows = self._rows
-        if not rows:
+        if not rows or (older_than_ns is not None and rows[0][0] > older_than_ns):
             return
         self._rows = []
         columns = {

@@ -68,7 +68,7 @@ class Commands:
             return False, f"the run is ending: {self._run.ending.reason}"
         return verb(command)
 
-    def _pause_nmr(self, command: Command) -> Told:
+    def _pause_nmr(self, _: Command) -> Told:
         self._run.acquisitions.refuse("nmr paused")
         return True, "no new acquisition starts; the current goes on"
 
@@ -79,7 +79,7 @@ class Commands:
         self._run.steps.pause(f"paused by {command.who}")
         return True, "the running step goes on to its end; the next does not start"
 
-    def _resume(self, command: Command) -> Told:
+    def _resume(self, _: Command) -> Told:
         acquisitions = self._run.acquisitions
         nmr = acquisitions.refusal is not None
         acquisitions.accept()
@@ -135,8 +135,8 @@ class Commands:
             "steps": len(self._s.plan.steps),
             "voltage_V": None if newest is None else newest.voltage_V,
             "current_A": None if newest is None else newest.current_A,
-            "x": sampling.x,
-            "charge_net_C": sampling.charge_net_C,
+            "x": sampling.charge.x,
+            "charge_net_C": sampling.charge.net_C,
             "acquiring": None if running is None else running.key,
             "waiting": [record.key for record in run.acquisitions.records.pending],
             "alarms": list(run.alarms.active),

@@ -37,7 +37,7 @@ class MakeSafe:
 
     @property
     def under_way(self) -> bool:
-        """Is the cell just being made safe?"""
+        """True while the cell is being made safe."""
         return self._task is not None and not self._task.done()
 
     def begin(self, why: str) -> asyncio.Task[SafeState]:
@@ -77,4 +77,5 @@ class MakeSafe:
             self._alarms.clear("cell-unknown")
             return
         text = f"The cell could not be brought to open circuit, or nobody could read that it is: {reached.detail}"
-        self._alarms.sound("cell-unknown", "critical", "Cell state unknown", text, "go to the instrument and switch its output off", cause)
+        advice = "go to the instrument and switch its output off"
+        self._alarms.sound("cell-unknown", "critical", "Cell state unknown", text, advice=advice, cause=cause)

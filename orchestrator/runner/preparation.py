@@ -18,8 +18,8 @@ def complaint(account: Account, recent: Sequence[tuple[int, float]]) -> str | No
     during = [(mono_ns / 1e9, voltage_V) for mono_ns, voltage_V in recent if mono_ns >= began_ns]
     if asked["check"] == "ocv":
         times, volts = [one[0] for one in during], [one[1] for one in during]
-        drift = asked.get("drift_V")
-        return ocv_complaint(times, volts, asked["lower_V"], asked["upper_V"], drift, float(asked.get("drift_per_s", 600.0)))
+        drift = {name: asked[name] for name in ("drift_V", "drift_per_s") if name in asked}
+        return ocv_complaint(times, volts, asked["lower_V"], asked["upper_V"], **drift)
     if not during:
         return "the voltage was not read during the polarity pulse"
     return polarity_complaint(before[-1] if before else during[0][1], during[-1][1], str(asked.get("must", "raise")))

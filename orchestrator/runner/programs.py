@@ -271,7 +271,7 @@ class Programs:
         raise RunFailed(text, INSTRUMENT)
 
     async def _reconcile(self, account: Account, why: str) -> None:
-        """Is our step still there?"""
+        """See whether our step is still there."""
         state = await self._read_state()
         if state.running and state.step_key in {account.key, None}:
             self._sampling.cell = "on" if account.has_current else "off"
@@ -280,6 +280,8 @@ class Programs:
             return  # the instrument has already said in the stream how it ended
         if state.running is None:
             raise RunFailed(f"{why}, and what the instrument does is unknown: {state.detail}", UNSAFE)
+        if account.started_ns is None:
+            raise RunFailed(f"{why}; the instrument runs {state.step_key or 'nothing'}", INSTRUMENT)
         self._sampling.write_off(f"{why}; the instrument now runs {state.step_key or 'nothing'}")
 
     async def _after_cut(self, account: Account, why: str) -> None:

@@ -80,7 +80,7 @@ class Reactions:
         self.make_safe.begin(f"limit passed: {violation}")
         self.end(Ending(RunState.FAILED, f"limit passed: {violation}", UNSAFE, SAFETY))
         text = f"{violation}; the cell goes to open circuit and the run ends"
-        self.alarms.sound("limit", "critical", "A safety limit was passed", text, "look at the cell before anything is started")
+        self.alarms.sound("limit", "critical", "A safety limit was passed", text, advice="look at the cell before anything is started")
 
     def edge(self, edge: Edge) -> None:
         """A step started or ended, or the link changed."""
@@ -105,7 +105,9 @@ class Reactions:
             self._overflowed = True
             self.make_safe.begin("the journal is full")
             self.end(Ending(RunState.FAILED, "the journal is full: the disk does not take what is written", UNSAFE, SAFETY))
-            self.alarms.sound("journal", "critical", "The journal is full", "the cell goes to open circuit", "look at the disk of the run")
+            self.alarms.sound(
+                "journal", "critical", "The journal is full", "the cell goes to open circuit", advice="look at the disk of the run"
+            )
 
     # ------------------------------------------------------------------------------------------------------------ rules
 
@@ -215,7 +217,7 @@ class Reactions:
         policy = record.planned.missed
         if times >= FAILURES_TO_ALARM:
             text = f"{record.name} failed {times} times in a row; last: {record.why}"
-            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, "the electrochemistry goes on; look at the console")
+            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, advice="the electrochemistry goes on; look at the console")
         if policy.do == "continue" or times < policy.after or self._missing is not None or self.ending is not None:
             return
         why = f"{times} of {record.name} missed: {record.why}"
@@ -224,7 +226,7 @@ class Reactions:
             return
         self._missing = record.asked_as
         self._missing_known.set()
-        self.alarms.sound("missed", "alarm", "The cell waits for NMR at open circuit", why, "it goes on by itself when NMR does")
+        self.alarms.sound("missed", "alarm", "The cell waits for NMR at open circuit", why, advice="it goes on by itself when NMR does")
         self.steps.pause(why, at_once=True)
 
     async def retry_missed(self) -> None:
@@ -241,9 +243,9 @@ class Reactions:
         """What the running step will want next, or else the step after it."""
         account = self.sampling.account
         name = None
-        if account is not None and account.started_ns is not None:
+        if account is not None:
             newest = self.sampling.newest
-            current = newest if newest is not None and newest.mono_ns >= account.started_ns else None
+            current = newest if newest is not None and newest.mono_ns >= (account.started_ns or 0) else None
             name = account.engine.next_likely(current, account.left_s(self._s.clock.mono_ns()))
         name = name or _wanted_at_start(self.steps.following)
         return None if name is None else members(name, self._s.plan.acquisitions)[0].name

@@ -52,7 +52,7 @@ class Record:
 
     @property
     def over(self) -> bool:
-        """Has it come to one of its ends?"""
+        """True when it has come to one of its ends."""
         return ended(self.state)
 
     @property
@@ -201,7 +201,7 @@ class Records:
 
     @property
     def complete(self) -> bool:
-        """Did every record end verified?"""
+        """True when every record has ended verified."""
         return all(record.state is S.VERIFIED for record in self.all)
 
     # -------------------------------------------------------------------------------------------------------- waiting

@@ -60,7 +60,7 @@ class Firing(NamedTuple):
 
 
 def executable(rule: Rule) -> bool:
-    """Does the rule look at electrochemistry alone?"""
+    """True for a rule that looks at electrochemistry alone."""
     predicates = (*rule.all_of, *rule.any_of)
     return rule.enabled and bool(predicates) and all(one.observable in OBSERVABLES and one.value is not None for one in predicates)
 

@@ -13,27 +13,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from drivers.base import CellState, Confirmation, Console, ConsoleActivity, Potentiostat, SafeState, Settings
+from drivers.base import Confirmation, SafeState
 from drivers.clock import Clock
 from drivers.errors import InstrumentError
 from orchestrator.control.heartbeat import GuardLink
-from orchestrator.model.experiment import BookingEnd, TriggerKind
+from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import Plan
 from orchestrator.recorder.journal import JournalError
 from orchestrator.runner.account import Account
+from orchestrator.runner.beat import Beat
 from orchestrator.runner.commands import CommandQueue, Commands
 from orchestrator.runner.make_safe import MakeSafe
+from orchestrator.runner.meeting import connected, release
 from orchestrator.runner.preparation import complaint
 from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
-from orchestrator.runner.sampling import CellWord
 from orchestrator.runner.states import RunState
 from orchestrator.runner.station import (
     ABORT,
     AFTER_STEP,
     BUG,
     COMPLETE,
-    ENDED_EARLY,
     INSTRUMENT,
     INTERRUPTED,
     LEAVE,
@@ -49,6 +49,7 @@ from orchestrator.runner.station import (
 )
 from orchestrator.runner.steps import Stopped
 from orchestrator.runner.triggers import Fire
+from orchestrator.runner.watches import Watches
 from orchestrator.runner.wire import supervise, within
 
 __all__ = ["Outcome", "Station", "run_plan"]
@@ -56,6 +57,7 @@ __all__ = ["Outcome", "Station", "run_plan"]
 CONNECT_WITHIN_S = 60.0
 CLOSE_WITHIN_S = 600.0
 HALT_WITHIN_S = 30.0
+DURABLE_WITHIN_S = 60.0
 CLOCK_EVERY_S = 600.0
 
 
@@ -75,7 +77,7 @@ async def run_plan(
 
     Raises CancelledError only: then the cell has been made safe (or is recorded as unknown) as well.
     """
-    surroundings = Surroundings(plan, station, journal, clock, guard, key_prefix)
+    surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix)
     return await Run(surroundings, commands, interrupts).live()
 
 
@@ -86,7 +88,9 @@ class Run:
         self._s = surroundings
         self._tasks: list[asyncio.Task[None]] = []
         self._ring: asyncio.TaskGroup | None = None
+        self._ended = False
         self._reactions = Reactions(surroundings, self._spawn)
+        self._watches = Watches(surroundings, self._reactions)
         self._commands = Commands(surroundings, self._reactions, commands, interrupts)
 
     async def live(self) -> Outcome:
@@ -104,11 +108,12 @@ class Run:
                     for task in self._tasks:
                         task.cancel()
         except asyncio.CancelledError:
-            await self._record_cancelled()
+            if not self._ended:
+                await self._record_cancelled()
             raise
 
     async def _until_closed(self) -> Outcome:
-        if not await self._connected():
+        if not await connected(self._s, self._reactions):
             assert self._reactions.ending is not None
             outcome = self._closed(self._reactions.ending, SafeState(Confirmation.CONFIRMED, "nothing was started"))
             self._put_ended(outcome)
@@ -118,58 +123,14 @@ class Run:
         safe = await self._finish()
         assert self._reactions.ending is not None
         outcome = self._closed(self._reactions.ending, safe)
-        with contextlib.suppress(JournalError):
-            await self._s.journal.durable(self._put_ended(outcome))
+        with contextlib.suppress(JournalError, TimeoutError):
+            await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
         return outcome
 
     async def _record_cancelled(self) -> None:
         safe = await self._reactions.make_safe("the run was cancelled")
         ending = Ending(RunState.FAILED, "the run was cancelled", INTERRUPTED, LEAVE)
         self._put_ended(self._closed(ending, safe))
-
-    # ------------------------------------------------------------------------------------------------------ instruments
-
-    async def _connected(self) -> bool:
-        """Find both instruments as the rig says; nothing is reset, and what somebody else runs is left alone."""
-        station = self._s.station
-        try:
-            await self._meet("potentiostat", station.potentiostat, station.potentiostat_settings)
-            await self._meet("console", station.console, station.console_settings)
-            await self._look_first()
-        except (InstrumentError, TimeoutError, RunFailed) as error:
-            self._reactions.end(Ending(RunState.FAILED, f"nothing was started: {error}", INSTRUMENT, SAFETY))
-            self._reactions.alarms.sound("connect", "alarm", "The run did not begin", str(error))
-            await self._release()
-            return False
-        return True
-
-    async def _meet(self, role: str, instrument: Potentiostat | Console, settings: Settings) -> None:
-        identity = await within(CONNECT_WITHIN_S, instrument.connect())
-        capabilities = {
-            name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(instrument.capabilities).items()
-        }
-        about = {"id": settings.instrument, "driver": settings.driver, "address": settings.address, "capabilities": capabilities}
-        self._s.journal.put("instrument", {"role": role, **about, **asdict(identity)})
-
-    async def _look_first(self) -> None:
-        """What the instruments were doing before we came."""
-        state = await within(CONNECT_WITHIN_S, self._s.station.potentiostat.read_state())
-        if state.running:
-            raise RunFailed(
-                f"the potentiostat already runs {state.step_key or 'a program of somebody else'}; it was left alone", INSTRUMENT
-            )
-        cell: CellWord = "off" if state.cell is CellState.OFF else "on" if state.cell is CellState.ON else "unknown"
-        self._reactions.sampling.cell = cell
-        self._s.put("cell.state", cell=cell, confirmed=state.cell is not CellState.UNKNOWN, detail=f"as found: {state.detail or cell}")
-        console = await within(CONNECT_WITHIN_S, self._s.station.console.read_state())
-        if console.activity is ConsoleActivity.FOREIGN:
-            text = f"the console runs an acquisition that is not ours: {console.detail}"
-            self._reactions.alarms.sound("console-foreign", "warn", "The console is busy", text, "ours start when it is free")
-
-    async def _release(self) -> None:
-        for instrument in (self._s.station.potentiostat, self._s.station.console):
-            with contextlib.suppress(InstrumentError, TimeoutError):
-                await within(HALT_WITHIN_S, instrument.release())
 
     # ------------------------------------------------------------------------------------------------------ the two rings
 
@@ -183,9 +144,9 @@ class Run:
         run = self._reactions
         for name, inner in (
             ("sampling", run.sampling.read),
-            ("heartbeat", run.sampling.beat),
-            ("journal watch", self._watch_journal),
-            ("guard watch", self._watch_guard),
+            ("heartbeat", Beat(self._s, run.sampling, run).run),
+            ("journal watch", self._watches.journal),
+            ("guard watch", self._watches.guard),
         ):
             self._spawn(self._inner(name, inner), name)
         for name, outer in (
@@ -195,8 +156,8 @@ class Run:
             ("missed", run.retry_missed),
             ("commands", self._commands.obey),
             ("interrupts", self._commands.heed),
-            ("booking", self._mind_booking),
-            ("clocks", self._compare_clocks),
+            ("booking", self._watches.booking),
+            ("clocks", self._watches.clocks),
         ):
             self._spawn(supervise(self._s, run.alarms, name, outer), name)
 
@@ -208,60 +169,6 @@ class Run:
             self._reactions.make_safe.begin(f"{name} failed")
             code = INSTRUMENT if isinstance(error, (InstrumentError, ConnectionError)) else BUG
             self._reactions.end(Ending(RunState.FAILED, f"{name} failed: {type(error).__name__}: {error}", code, SAFETY))
-
-    async def _watch_journal(self) -> None:
-        error = await self._s.journal.wait_failed()
-        self._reactions.make_safe.begin("the journal failed")
-        self._reactions.end(Ending(RunState.FAILED, f"the journal cannot be written: {error}", UNSAFE, SAFETY))
-        text = f"{error}; the cell goes to open circuit and the run ends"
-        self._reactions.alarms.sound("journal", "critical", "The journal cannot be written", text, "look at the disk of the run")
-
-    async def _watch_guard(self) -> None:
-        """A guard that is gone: the cell's policy for a lost host holds, since nobody would act for it any more."""
-        why = await self._s.guard.lost()
-        run, finishes = self._reactions, self._s.plan.host_lost == "finish step on device"
-        ending = Ending(RunState.FAILED, f"the guard was lost: {why}", UNSAFE, AFTER_STEP if finishes else SAFETY)
-        if finishes:
-            run.steps.stop_after_step()
-        else:
-            run.make_safe.begin("the guard was lost")
-        run.end(ending)
-        cause = self._s.put("guard.lost", why=why)
-        text = f"{why}; " + ("the running step goes on to its end, no other starts" if finishes else "the cell goes to open circuit")
-        run.alarms.sound("guard", "critical", "No guard watches", text, cause=cause)
-
-    async def _mind_booking(self) -> None:
-        """The booked magnet time ends: the console is handed back, the cell does what was declared."""
-        plan, clock, run = self._s.plan, self._s.clock, self._reactions
-        if plan.booking_end_utc_ns is None:
-            return
-        await clock.sleep((plan.booking_end_utc_ns - clock.utc_ns()) / 1e9)
-        what = (plan.booking_end or BookingEnd()).cell
-        ending = Ending(RunState.FINISHED, "the booking has ended", ENDED_EARLY, STOP)
-        if what == "open circuit":
-            run.stop(ending)
-            return
-        run.acquisitions.refuse("the booking has ended")
-        if what == "finish half-cycle then open circuit":
-            run.stop(ending, after_step=True)
-        text = "no acquisition starts any more; " + ("the cell goes on" if what == "continue" else "open circuit after this step")
-        run.alarms.sound("booking", "warn", "The booking has ended", text)
-        await run.acquisitions.records.until(lambda: run.acquisitions.running is None)
-        await within(self._s.station.console.capabilities.make_safe_s + HALT_WITHIN_S, self._s.station.console.make_safe())
-
-    async def _compare_clocks(self) -> None:
-        """The computer's UTC against its monotonic clock, and each instrument's clock against ours."""
-        station = self._s.station
-        pairs = ((station.potentiostat, station.potentiostat_settings), (station.console, station.console_settings))
-        while True:
-            self._s.put("clock.sample", instrument="", half_width_ns=0)
-            for instrument, settings in pairs:
-                with contextlib.suppress(InstrumentError, TimeoutError):
-                    sample = await within(HALT_WITHIN_S, instrument.read_clock())
-                    if sample is not None:
-                        known = {"device_ns": sample.device_ns, "half_width_ns": sample.half_width_ns}
-                        self._s.put("clock.sample", mono_ns=sample.mono_ns, instrument=settings.instrument, **known)
-            await self._s.clock.sleep(CLOCK_EVERY_S)
 
     # ---------------------------------------------------------------------------------------------- preparing and running
 
@@ -331,7 +238,7 @@ class Run:
         await self._unless(LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self._rf_off()
-            await self._release()
+            await release(self._s)
         return safe
 
     async def _safe(self, make_safe: MakeSafe, ending: Ending) -> SafeState:
@@ -376,7 +283,7 @@ class Run:
             reached = SafeState(Confirmation.UNCONFIRMED, str(error))
         if not reached.confirmed:
             text = f"nobody could read that the console's RF is off: {reached.detail}"
-            self._reactions.alarms.sound("rf", "alarm", "RF state unknown", text, "look at the console")
+            self._reactions.alarms.sound("rf", "alarm", "RF state unknown", text, advice="look at the console")
 
     def _closed(self, ending: Ending, safe: SafeState) -> Outcome:
         """The run's last state and its outcome."""
@@ -398,6 +305,7 @@ class Run:
         return Outcome(state.value, "as planned" if ending.as_planned else "ended early", reason, complete, code)
 
     def _put_ended(self, outcome: Outcome) -> int:
+        self._ended = True
         return self._s.put("run.ended", **asdict(outcome))
 
 

@@ -42,7 +42,7 @@ class Watch:
 
     @property
     def lower_armed(self) -> bool:
-        """Does the lower voltage limit count yet?"""
+        """True when the lower voltage limit counts already."""
         return self._armed
 
     def begin(self, limits: Limits) -> None:
@@ -99,6 +99,7 @@ def ocv_complaint(
     voltages_V: Sequence[float],
     lower_V: float,
     upper_V: float,
+    *,
     drift_V: float | None = None,
     drift_per_s: float = 600.0,
 ) -> str | None:

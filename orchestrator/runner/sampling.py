@@ -1,4 +1,4 @@
-"""The sampling task: the one reader of the potentiostat's stream. On every sample: limits, charge, triggers, rules.
+"""The sampling task: the one reader of the potentiostat's stream. On every sample: charge, limits, triggers, rules.
 
 It awaits the stream and nothing else: neither disk nor network, analysis nor console. Whatever must be done elsewhere
 because of what it sees is handed to a ``Listener``, whose methods never wait.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections import deque
 from typing import Literal, Protocol
 
@@ -23,22 +22,17 @@ from drivers.base import (
     StepEnded,
     StepStarted,
 )
-from orchestrator.control.heartbeat import Heartbeat
 from orchestrator.model.columns import pack
-from orchestrator.platform import process_start
 from orchestrator.runner.account import Account
-from orchestrator.runner.blocks import ALWAYS, LONGEST_NS, Blocks
+from orchestrator.runner.blocks import ALWAYS, Blocks
+from orchestrator.runner.charge import Charge
 from orchestrator.runner.rules import Firing, RuleEngine
-from orchestrator.runner.safety import Violation, Watch, silent_after_s
+from orchestrator.runner.safety import Violation, Watch
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
-BEAT_S = 1.0
 RECENT = 20_000
 """So many instants and voltages are kept for the checks before the first current."""
-
-HONEST_INTERVAL_S = 2.0
-"""Samples further apart than this are not late before their interval is over."""
 
 Edge = StepStarted | StepEnded | LinkLost | LinkRestored
 CellWord = Literal["on", "off", "unknown"]
@@ -62,12 +56,6 @@ class Listener(Protocol):
     def reached(self, reason: Reason) -> None:
         """An end condition is met that the instrument does not see to."""
 
-    def silent(self, age_s: float) -> None:
-        """No sample for too long while a step runs."""
-
-    def overflowing(self) -> None:
-        """The journal is full."""
-
 
 class Sampling:
     """Everything that is known of the cell this moment, and the task that keeps it so."""
@@ -80,23 +68,18 @@ class Sampling:
         self._blocks = Blocks(surroundings)
         self._watch = Watch(plan.limits)
         self._capacity_C = plan.capacity_C
-        self._x_per_C = plan.x_per_C or 0.0
         self._expected: dict[str, Account] = {}
         self._standing: list[tuple[TriggerEngine, int]] = []
-        self._last_ns: int | None = None
-        self._last_A: float | None = None
         self._stored: tuple[int, float] = (0, math.inf)
         self._ended_ns: int | None = None
-        self._heard_s = 0.0
         self._violated = False
-        self._quiet = False
+        self._names: tuple[str, ...] = ALWAYS
+        self.charge = Charge(plan.x_now, plan.x_per_C or 0.0)
+        self.heard_s = -math.inf
         self.account: Account | None = None
         self.newest: Sample | None = None
         self.recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self.cell: CellWord = "unknown"
-        self.charge_net_C = 0.0
-        self.charge_throughput_C = 0.0
-        self.x = plan.x_now
         self.samples = 0
         self.finish_by_ns: int | None = None
 
@@ -112,21 +95,17 @@ class Sampling:
 
     def voltage_age_s(self) -> float:
         """Real seconds (of the loop) since the last sample; infinite before the first."""
-        return math.inf if self.newest is None else asyncio.get_running_loop().time() - self._heard_s
+        return asyncio.get_running_loop().time() - self.heard_s
 
     def released(self, acquisition: str, *, ok: bool) -> list[Fire]:
         """The console has finished one of these: what follows back to back."""
         now_ns = self._s.clock.mono_ns()
         account = self.account
-        if account is None or account.started_ns is None:
+        if account is None:
             return []
         return account.engine.released(acquisition, now_ns, account.elapsed_s(now_ns), ok=ok)
 
-    def no_longer_violated(self) -> None:
-        """A new violation counts again (the first has been acted on)."""
-        self._violated = False
-
-    # ---------------------------------------------------------------------------------------------------- the two tasks
+    # --------------------------------------------------------------------------------------------------------- the task
 
     async def read(self) -> None:
         """Take events until the stream ends, which it does only when something is wrong, or on release."""
@@ -134,49 +113,12 @@ class Sampling:
             self.take(event)
         raise ConnectionError("the potentiostat's stream has ended")
 
-    async def beat(self) -> None:
-        """Each second: heartbeat, forgotten samples, silence. In real seconds, as the guard counts."""
-        loop = asyncio.get_running_loop()
-        self._heard_s = loop.time()
-        pid = os.getpid()
-        started = process_start(pid) or 0.0
-        while True:
-            self._tick(loop.time(), pid, started)
-            await asyncio.sleep(BEAT_S)
-
-    def _tick(self, now_s: float, pid: int, started: float) -> None:
-        clock, account = self._s.clock, self.account
-        age_s = self._overdue_s(now_s, account)
-        finish = None if self.finish_by_ns is None else max(0.0, (self.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
-        order = "let the device finish" if self._s.plan.host_lost == "finish step on device" and finish is not None else "open circuit"
-        self._s.guard.beat(Heartbeat(pid, started, self.cell, order, age_s, finish if order != "open circuit" else None))  # type: ignore[arg-type]
-        self._blocks.flush_older_than(clock.mono_ns() - LONGEST_NS)
-        if self._s.journal.full:
-            self._listener.overflowing()
-        if account is not None and age_s is not None:
-            self._look_for_silence(age_s, account)
-            self._tick_triggers(account)
-
-    def _overdue_s(self, now_s: float, account: Account | None) -> float | None:
-        if account is None or account.started_ns is None:
-            return None
-        age_s, interval_s = now_s - self._heard_s, account.interval_s / self._s.clock.speed
-        return max(0.0, age_s - interval_s) if interval_s > HONEST_INTERVAL_S else age_s
-
-    def _look_for_silence(self, age_s: float, account: Account) -> None:
-        plan, potentiostat = self._s.plan, self._s.station.potentiostat
-        limit_s = silent_after_s(account.interval_s / self._s.clock.speed, plan.host_lost_within_s, potentiostat.capabilities.make_safe_s)
-        if age_s > limit_s and not self._quiet:
-            self._quiet = True
-            self._listener.silent(age_s)
-
-    def _tick_triggers(self, account: Account) -> None:
+    def tick(self) -> None:
         """Time goes on for the triggers also where samples are sparse."""
-        now_ns, newest = self._s.clock.mono_ns(), self.newest
-        if newest is None or account.started_ns is None or account.interval_s <= HONEST_INTERVAL_S or newest.mono_ns < account.started_ns:
+        account, newest, now_ns = self.account, self.newest, self._s.clock.mono_ns()
+        if account is None or newest is None or account.started_ns is None or newest.mono_ns < account.started_ns:
             return
-        sample = newest._replace(mono_ns=now_ns, elapsed_s=account.elapsed_s(now_ns))
-        if fires := account.engine.feed(sample):
+        if fires := account.engine.feed(newest._replace(mono_ns=now_ns, elapsed_s=account.elapsed_s(now_ns))):
             self._listener.fired(fires, account.key, None)
 
     # ---------------------------------------------------------------------------------------------------------- events
@@ -195,43 +137,37 @@ class Sampling:
             self._take_link(event)
 
     def _take_samples(self, block: SampleBlock) -> None:
-        self._heard_s = asyncio.get_running_loop().time()
-        self._quiet = False
-        names, extra = _further_columns(block)
+        self.heard_s = asyncio.get_running_loop().time()
+        self._names, extra = _further_columns(block)
         volts, amps = block.voltage_V.tolist(), block.current_A.tolist()
         watched = self._watched_voltage(block, volts)
         status = [0] * len(block) if block.status is None else block.status.tolist()
         for i, mono_ns in enumerate(block.mono_ns.tolist()):
-            self._take_sample(mono_ns, volts[i], amps[i], watched[i], status[i], names, [values[i] for values in extra])
+            self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
 
     def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
-        name = self._watch.limits.voltage_name
-        if name in {"we", "working"} and block.voltage_we_V is not None:
-            return block.voltage_we_V.tolist()
-        if name in {"ce", "counter"} and block.voltage_ce_V is not None:
-            return block.voltage_ce_V.tolist()
-        return volts
+        """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
+        named = {"we": block.voltage_we_V, "working": block.voltage_we_V, "ce": block.voltage_ce_V, "counter": block.voltage_ce_V}
+        values = named.get(self._watch.limits.voltage_name)
+        return volts if values is None else list(values.tolist())
 
-    def _take_sample(
-        self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, status: int, names: tuple[str, ...], extra: list[float]
-    ) -> None:
+    def _take_sample(self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, further: tuple[float, ...]) -> None:
         self.samples += 1
-        account = self.account
-        self._integrate(mono_ns, current_A, account)
-        running = account is not None and account.started_ns is not None
-        elapsed_s = account.elapsed_s(mono_ns) if account is not None and running else 0.0
-        charge_C = account.charge_C if account is not None and running else 0.0
+        account, charge = self.account, self.charge
+        elapsed_s = charge_C = 0.0
+        if account is not None:
+            account.charge_C += charge.pass_to(mono_ns, current_A)
+            elapsed_s, charge_C = account.elapsed_s(mono_ns), account.charge_C
         violation = self._watch.check(watched_V, current_A, charge_C, elapsed_s)
         if violation is not None and not self._violated:
             self._violated = True
             self._listener.violated(violation)
         fraction = abs(charge_C) / self._capacity_C if self._capacity_C else None
         self.recent.append((mono_ns, voltage_V))
-        sample = self.newest = Sample(mono_ns, elapsed_s, charge_C, voltage_V, current_A, self.x, fraction)
-        if account is None or not running or self._keeps(account, sample):
-            row = (mono_ns, voltage_V, current_A, charge_C, self.charge_net_C, self.charge_throughput_C, self.x, status, *extra)
-            self._blocks.add(names, row)
-        if account is not None and running:
+        sample = self.newest = Sample(mono_ns, elapsed_s, charge_C, voltage_V, current_A, charge.x, fraction)
+        if account is None or self._keeps(account, sample):
+            self._blocks.add(self._names, (mono_ns, voltage_V, current_A, charge_C, charge.net_C, charge.throughput_C, charge.x, *further))
+        if account is not None:
             self._decide(account, sample, watched_V)
         for engine, since_ns in self._standing:
             if fires := engine.feed(sample._replace(elapsed_s=(mono_ns - since_ns) / 1e9)):
@@ -259,21 +195,6 @@ class Sampling:
         self._stored = (sample.mono_ns, sample.voltage_V)
         return True
 
-    def _integrate(self, mono_ns: int, current_A: float, account: Account | None) -> None:
-        """Trapezoid; the first interval of a step has the current of its first sample, its last that of its last."""
-        last_ns, last_A = self._last_ns, self._last_A
-        if not math.isfinite(current_A):
-            current_A = last_A or 0.0
-        self._last_ns, self._last_A = mono_ns, current_A
-        if last_ns is None or mono_ns <= last_ns or account is None or account.started_ns is None:
-            return
-        mean_A = current_A if last_A is None else (last_A + current_A) / 2.0
-        charge_C = mean_A * (mono_ns - last_ns) / 1e9
-        account.charge_C += charge_C
-        self.charge_net_C += charge_C
-        self.charge_throughput_C += abs(charge_C)
-        self.x += self._x_per_C * charge_C
-
     # ----------------------------------------------------------------------------------------------------------- edges
 
     def _take_start(self, event: StepStarted) -> None:
@@ -287,9 +208,8 @@ class Sampling:
         account.started_ns = event.mono_ns
         first = account.first_started_ns is None
         account.first_started_ns = account.first_started_ns or event.mono_ns
-        self._last_ns, self._last_A = event.mono_ns, None
-        self._heard_s = asyncio.get_running_loop().time()
-        self._quiet = False
+        self.charge.begin(event.mono_ns)
+        self.heard_s = asyncio.get_running_loop().time()
         self._watch.begin(planned.limits)
         self.cell = "off" if planned.mode is Mode.REST else "on"
         self._rules.begin(planned, first=first)
@@ -315,11 +235,10 @@ class Sampling:
 
     def _take_end(self, event: StepEnded) -> None:
         account = self.account
-        if account is None or account.started_ns is None or account.key != event.key:
+        if account is None or account.key != event.key:
             self._listener.edge(event)
             return
-        if self._last_A is not None:
-            self._integrate(event.mono_ns, self._last_A, account)
+        account.charge_C += self.charge.end(event.mono_ns)
         self._blocks.flush()
         by_host = account.asked is not None and (event.reason is Reason.SKIP or account.over)
         reason = account.asked if by_host and account.asked is not None else event.reason
@@ -354,20 +273,19 @@ class Sampling:
         if account.cut:
             account.next_part()
         self.account = None
-        self._last_ns, self._last_A = None, None
         self._blocks.begin("", account.planned.cycle, account.planned.index)
 
     def write_off(self, why: str) -> None:
         """The running step is over although the instrument did not say so."""
         account = self.account
-        if account is None or account.started_ns is None:
+        if account is None:
             return
         now_ns = self._s.clock.mono_ns()
         self._take_end(StepEnded(account.key, now_ns, Reason.LOST, detail=why))
 
-    def flush(self) -> None:
-        """Journal the samples that wait."""
-        self._blocks.flush()
+    def flush(self, older_than_ns: int | None = None) -> None:
+        """Journal the samples that wait (only if they have waited since before an instant)."""
+        self._blocks.flush(older_than_ns)
 
     def _take_impedance(self, event: ImpedanceSpectrum) -> None:
         description, blob = pack({"frequency_Hz": event.frequency_Hz.astype("<f8"), "z": event.impedance_ohm.astype("<c16")})
@@ -381,7 +299,7 @@ class Sampling:
             self.cell = "unknown" if self.cell == "on" else self.cell
             self._s.put("link.lost", mono_ns=event.mono_ns, instrument=instrument, why=event.why)
         else:
-            self._heard_s = asyncio.get_running_loop().time()
+            self.heard_s = asyncio.get_running_loop().time()
             self._s.put("link.restored", mono_ns=event.mono_ns, instrument=instrument, detail=event.detail)
         self._listener.edge(event)
 

@@ -87,5 +87,5 @@ def advance(table: Table[State], now: State, to: State) -> State:
 
 
 def ended(state: AcquisitionState) -> bool:
-    """Does nothing follow?"""
+    """True when nothing follows."""
     return not ACQUISITION[state]

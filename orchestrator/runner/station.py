@@ -68,6 +68,7 @@ class Surroundings:
     journal: Journal
     clock: Clock
     guard: GuardLink
+    folder: Path
     key_prefix: str = ""
 
     def at(self, mono_ns: int) -> Stamp:
@@ -125,7 +126,7 @@ class Alarms:
         """Ids of the alarms that stand."""
         return tuple(self._raised)
 
-    def sound(self, name: str, level: str, title: str, text: str, advice: str = "", cause: int | None = None) -> None:
+    def sound(self, name: str, level: str, title: str, text: str, *, advice: str = "", cause: int | None = None) -> None:
         """Raise an alarm that does not stand yet, or raise its level."""
         if self._raised.get(name, {}).get("level") == level:
             return

@@ -250,7 +250,7 @@ class Steps:
             await self._list(step, step.then, None)
 
     def _scanned(self) -> bool:
-        """Has every acquisition that was asked for had its last scan?"""
+        """True when every acquisition that was asked for has had its last scan."""
         return all(record.scanned for record in self._acquisitions.records.all)
 
     def _waiting_account(self, account: Account, cell: str, longest_s: float) -> Account:

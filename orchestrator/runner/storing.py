@@ -98,11 +98,11 @@ class Storing:
                 if pause_s is None or isinstance(error, Damaged):
                     raise
                 text = f"{record.key} cannot be copied into raw/: {error}"
-                self._alarms.sound("raw-files", "alarm", "Raw files are not archived", text, "free space on the disk of the run")
+                self._alarms.sound("raw-files", "alarm", "Raw files are not archived", text, advice="free space on the disk of the run")
                 await self._s.clock.sleep(pause_s)
         self._alarms.clear("raw-files")
         files = [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in fetched.files]
-        relative = folder.relative_to(self._s.station.raw_folder.parent).as_posix()
+        relative = folder.relative_to(self._s.folder).as_posix()
         self._s.put("raw.archived", record.seq, key=record.key, block=block, folder=relative, files=files)
         return folder
 

@@ -34,7 +34,9 @@ async def supervise(surroundings: Surroundings, alarms: Alarms, name: str, work:
             text = f"{name} failed ({failures}): {type(error).__name__}: {error}"
             surroundings.put("note", text=text, who="rig")
             if failures >= FAILURES_TO_ALARM:
-                alarms.sound(f"task-{name}", "alarm", f"{name} fails again and again", text, "see log.jsonl; current and samples go on")
+                alarms.sound(
+                    f"task-{name}", "alarm", f"{name} fails again and again", text, advice="see log.jsonl; current and samples go on"
+                )
             await surroundings.clock.sleep(min(LONGEST_PAUSE_S, 2.0**failures))
         else:
             return

@@ -29,7 +29,7 @@ class Silence:
 
 
 class TestMethodScript(PotentiostatContract):
-    options: dict[str, Any] = {}
+    faults: tuple[str, ...] = ()
 
     @pytest.fixture
     def bench(self, bench_run: Run, bench_speed: float | None, repository: Path) -> Bench:
@@ -39,7 +39,8 @@ class TestMethodScript(PotentiostatContract):
         async def opened(clock: Clock) -> AsyncIterator[PotentiostatBench]:
             twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
             network = memory_network() if bench_speed is None else RealNetwork()
-            emulator = make_emulator(Settings("e", "methodscript", "", options=self.options), Context(clock, network, Silence(), twin))
+            settings = Settings("emulator", "methodscript", "", options={"faults": list(self.faults)})
+            emulator = make_emulator(settings, Context(clock, network, Silence(), twin))
             address = (await emulator.start()).address
 
             def another(identity: str = "") -> Any:
@@ -67,4 +68,4 @@ class TestMethodScript(PotentiostatContract):
 class TestMethodScriptInPieces(TestMethodScript):
     """The same over a line that cuts the output anywhere and lets control characters in."""
 
-    options = {"faults": ["chunked", "stray_xon"]}
+    faults = ("chunked", "stray_xon")

@@ -109,6 +109,7 @@ class Night:
     interrupts: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     outcome: Outcome | None = None
     numbers: int = 0
+    answers: list[Answer] = field(default_factory=list)
 
     async def run(self) -> Outcome:
         settings = [Settings(name, "sim", "memory") for name in ("potentiostat", "console")]
@@ -129,7 +130,8 @@ class Night:
         return [
             event
             for event in self.journal.events
-            if (event.kind == kind or event.kind.startswith(kind + ".")) and all(event.data.get(name) == value for name, value in data.items())
+            if (event.kind == kind or event.kind.startswith(kind + "."))
+            and all(event.data.get(name) == value for name, value in data.items())
         ]
 
     async def until(self, kind: str, **data: Any) -> Event:
@@ -145,6 +147,9 @@ class Night:
 
         self.journal.watchers.append(look)
         return await seen
+
+    def twin_s(self) -> float:
+        return (self.clock.mono_ns() - self.twin.t0_mono_ns) / 1e9
 
     def seconds(self, event: Event) -> float:
         return (event.mono_ns - self.journal.events[0].mono_ns) / 1e9
@@ -165,11 +170,13 @@ def live(tmp_path: Path) -> Callable[..., Night]:
         seed: int = 1,
         before: Callable[[Night], None] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
+        change: Callable[[Plan, Clock], Plan] | None = None,
     ) -> Night:
         nights: list[Night] = []
 
         async def main(clock: Clock) -> None:
             plan = experiment if isinstance(experiment, Plan) else plan_of(experiment, tmp_path)
+            plan = change(plan, clock) if change else plan
             twin = registry.factory("twins", "twin")(
                 load_twin(REPOSITORY / "configs" / "twins" / "C1.yaml"), seed=seed, t0_mono_ns=clock.mono_ns()
             )
@@ -207,4 +214,14 @@ def plan_of(experiment: Path | str, folder: Path) -> Plan:
         path.write_text(experiment, encoding="utf-8")
     assert isinstance(path, Path)
     rig = load_rig(REPOSITORY / "configs" / "rigs" / "memory.yaml")
-    return make_plan(load_experiment(path), rig, station=None, booking_end_utc_ns=None, start_utc_ns=None)
+    plan = make_plan(load_experiment(path), rig, station=None, booking_end_utc_ns=None, start_utc_ns=None)
+    acquisitions = {name: one.model_copy(update={"template": _in_seconds(one.template)}) for name, one in plan.acquisitions.items()}
+    return plan.model_copy(update={"acquisitions": acquisitions})
+
+
+def _in_seconds(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The rig's templates say ``pulse_us``; the simulated console reads ``pulse_s``."""
+    changed = dict(template)
+    if "pulse_us" in changed:
+        changed["pulse_s"] = changed.pop("pulse_us") * 1e-6
+    return changed

@@ -251,7 +251,11 @@ def test_repeat_until_and_hold_action() -> None:
     until = read("discharge < 50 % of cycle 2", "repeat_until")
     assert (until.verb, until.side, until.factor, until.of_cycle) == (Verb.DISCHARGE, "below", 0.5, 2)
     hold = read("hold at 3 V until C/50 or 2 h", "action")
-    assert (hold.verb, hold.arguments["voltage_V"], [shown_end(end) for end in hold.arguments["ends"]]) == ("hold", 3.0, ["0.02 C", "7200 s"])
+    assert (hold.verb, hold.arguments["voltage_V"], [shown_end(end) for end in hold.arguments["ends"]]) == (
+        "hold",
+        3.0,
+        ["0.02 C", "7200 s"],
+    )
 
 
 def test_the_tables_hold_every_sentence_of_the_five_files(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
