@@ -132,7 +132,10 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One instrument of a rig file: address, channel, expected identity, and whatever else the rig says of it."""
+    """One instrument of a rig file: address, channel, expected identity, and whatever else the rig says of it.
+
+    ``written``: the address as the rig file has it, where an emulator's true one stands in ``address``.
+    """
 
     instrument: str
     driver: str
@@ -140,6 +143,7 @@ class Settings:
     channel: str = ""
     identity: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)

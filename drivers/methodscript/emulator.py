@@ -116,7 +116,9 @@ class MethodScriptEmulator:
         return self.machine.running
 
     def _twin_s(self) -> float:
-        return (self.clock.mono_ns() - int(self.twin.t0_mono_ns)) / 1e9
+        """Inside a script the instant its timer shows, however late the event loop comes; else now."""
+        now_ns = self.device.mono(self.machine.now_ns) if self.machine.running else self.clock.mono_ns()
+        return (now_ns - int(self.twin.t0_mono_ns)) / 1e9
 
     def _device_now(self) -> int:
         return self.device.now(self.clock.mono_ns())

@@ -80,7 +80,8 @@ class Scan:
 class OpenVnmrJ:
     """One console. ``address``: the operator's vnmr folder with ``.talk`` in it, as this computer sees it.
 
-    Options: ``data_root`` (where the console saves, as it names it), ``path_map`` (its prefixes → ours), ``listen_host``,
+    Options: ``data_root`` (where the console saves, as it names it), ``path_map`` (its prefixes → ours; a relative one
+    begins at ``address``), ``listen_host``,
     ``listen_port``, ``advertise_host``, ``console_host``, ``port_is_plain``, ``unlock``.
     """
 
@@ -93,7 +94,7 @@ class OpenVnmrJ:
         self._vnmruser = Path(settings.address).expanduser()
         self._options = dict(options)
         root = str(options.get("data_root") or self._vnmruser / "data" / "operando")
-        self._folders = Folders(root, dict(options.get("path_map", {})))
+        self._folders = Folders(root, {theirs: str(self._vnmruser / ours) for theirs, ours in options.get("path_map", {}).items()})
         self._unlock = dict(options.get("unlock") or {})
         self._back_channel = BackChannel(self._network, self._wire, self._name)
         self._back: wire.BackAddress | None = None
@@ -370,7 +371,7 @@ class OpenVnmrJ:
         except InstrumentError as fault:
             await self._over(scan, Failed(scan.key, scan.block, self._clock.mono_ns(), fault.message))
         else:
-            path = str(self._folders.local_fid(scan.key, scan.block))
+            path = self._folders.remote(scan.key, scan.block) + ".fid"  # as the console names it
             await self._over(scan, Filed(scan.key, scan.block, self._clock.mono_ns(), path))
 
     async def _over(self, scan: Scan, event: ConsoleEvent) -> None:

@@ -1,7 +1,7 @@
 """The console's side of OpenVnmrJ: command socket, MAGICAL, acquisitions, files, back channel.
 
 Built to the document (OpenVnmrJ's sources and recorded data sets), not yet met a console. Options: ``vnmruser`` (the
-user's folder; default: a temporary one, or ``<folder>/vnmrsys``), ``data`` (a folder of recorded ``.fid`` directories to
+user's folder; default: a temporary one, or ``<folder>/vnmrsys``), ``shown_as`` (that folder's name on the console), ``data`` (a folder of recorded ``.fid`` directories to
 replay), ``overhead_s`` (2.3; 8 on a DD2), ``connect_timeout_s`` (127) of ``write('net')``, ``zone`` (IANA, "UTC"),
 ``clock_off_s``, ``user``, ``pid``, ``port``, ``faults`` (names, or name → parameters).
 """
@@ -55,7 +55,7 @@ class OpenVnmrJEmulator:
         self.port = int(options.get("port", 0))
         self._temporary = ""
         self.vnmruser = self._user_folder(options)
-        self.experiment = Experiment(self.vnmruser)
+        self.experiment = Experiment(self.vnmruser, str(options.get("shown_as", "")))
         self.faults = Faults(DEFAULTS, self.clock, self._switched)
         self.parameters = ParameterSet(context.twin.larmor_MHz)
         self.scanner = Scanner(
@@ -259,7 +259,7 @@ class OpenVnmrJEmulator:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a snapshot, in the same folder; call it before ``start``."""
         self.vnmruser = self.experiment.vnmruser = Path(state["vnmruser"])
-        self.experiment = self.scanner.experiment = Experiment(self.vnmruser)
+        self.experiment = self.scanner.experiment = Experiment(self.vnmruser, self.experiment.shown_as)
         self.port = state["port"]
         self.parameters.load(state["parameters"])
         self.parameters.nucleus_switches = state["nucleus_switches"]

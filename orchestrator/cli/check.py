@@ -43,17 +43,20 @@ def check_command(
     as_json: bool = False,
     optimise: bool = False,
     start_utc_ns: int | None = None,
+    free_bytes: int | None = None,
     console: Console | None = None,
 ) -> int:
     """Print the plan of an experiment, or what is wrong with it; 0, or 2 where something is.
 
-    ``start_utc_ns``: when it would start, else now. ``console``: where to print, else the terminal.
+    ``start_utc_ns``: when it would start, else now. ``free_bytes``: on the data disk, else what is free here. ``console``:
+    where to print, else the terminal.
     """
     from orchestrator.model.problems import ProblemsError
 
     start = time.time_ns() if start_utc_ns is None else start_utc_ns
+    free = shutil.disk_usage(Path.cwd()).free if free_bytes is None else free_bytes
     try:
-        checked = look(Path(file), rig, station=station, booking_end=booking_end, start_utc_ns=start)
+        checked = look(Path(file), rig, station=station, booking_end=booking_end, start_utc_ns=start, free_bytes=free)
     except ProblemsError as error:
         _refuse(error, as_json=as_json)
         return CONFIGURATION
@@ -65,7 +68,13 @@ def check_command(
 
 
 def look(
-    file: Path, rig_file: Path | None = None, *, station: str | None = None, booking_end: str | None = None, start_utc_ns: int
+    file: Path,
+    rig_file: Path | None = None,
+    *,
+    station: str | None = None,
+    booking_end: str | None = None,
+    start_utc_ns: int,
+    free_bytes: int | None = None,
 ) -> Checked:
     """Read both files and plan. Raises ConfigError, PlanError."""
     from orchestrator.config import load_experiment, load_rig
@@ -82,7 +91,7 @@ def look(
         capabilities=capabilities(rig),
         start_utc_ns=start_utc_ns,
         booking_end=booking_end,
-        free_bytes=shutil.disk_usage(Path.cwd()).free,
+        free_bytes=free_bytes,
     )
     return Checked(experiment, rig, given is None, plan, start_utc_ns)
 

@@ -58,5 +58,6 @@ def check_file(node: Node | None, what: str, problems: Problems) -> None:
         return
     path = Path(node.source.file).parent / node.text
     if not path.is_file():
-        beside = [other.name for other in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        own = Path(node.source.file).name
+        beside = [other.name for other in path.parent.glob("*.yaml") if other.name != own] if path.parent.is_dir() else []
         problems.add(node.where(), f"no such {what} file", suggestion(path.name, beside) or f"looked for {path.as_posix()}")

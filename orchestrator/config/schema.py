@@ -107,3 +107,11 @@ def _tidy(value: Any) -> Any:
 
 def _noise(key: str, part: Any) -> bool:
     return (key == "title" and isinstance(part, str)) or (key == "default" and part is None)
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    for written_name in SCHEMAS:
+        Path(sys.argv[1], f"{written_name}.json").write_text(schema_text(written_name), encoding="utf-8", newline="\n")

@@ -208,8 +208,10 @@ class _Composer:
 
 
 def _number(kind: str, text: str) -> float | int | str:
-    digits = text.replace("_", "")
+    digits = text.replace("_", "").lower()
     try:
-        return int(digits, 0 if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else 10) if kind == "int" else float(digits)
+        if kind == "float":
+            return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
+        return int(digits, 0 if digits.lstrip("+-")[:2] in {"0x", "0o", "0b"} else 10)
     except ValueError:
-        return str(text)
+        return text

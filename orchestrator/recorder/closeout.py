@@ -140,15 +140,12 @@ def _add_fids(tally: Tally, fids: dict[str, list[tuple[str, int, int, bytes]]]) 
 
 
 def compare(run_h5: Path, events: Iterable[Event]) -> Finding:
-    """Count and hash every stream on both sides."""
+    """Count and hash every stream on both sides; the lines that say what differs come first."""
     journal, file = journal_streams(events), file_streams(run_h5)
-    lines, ok = [], True
-    for name in sorted(journal.keys() | file.keys()):
-        expected, found = journal.get(name), file.get(name)
-        same = expected == found
-        ok = ok and same
-        lines.append(f"{name}: {expected.count} in the journal, SHA-256 equal" if expected and same else _difference(name, expected, found))
-    return Finding(ok, tuple(lines), digest(run_h5), journal)
+    names = sorted(journal.keys() | file.keys())
+    wrong = [_difference(name, journal.get(name), file.get(name)) for name in names if journal.get(name) != file.get(name)]
+    right = [f"{name}: {journal[name].count} in the journal, SHA-256 equal" for name in names if journal.get(name) == file.get(name)]
+    return Finding(not wrong, (*wrong, *right), digest(run_h5), journal)
 
 
 def _difference(name: str, expected: Stream | None, found: Stream | None) -> str:

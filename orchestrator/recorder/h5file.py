@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 
 from orchestrator.recorder import layout
-from orchestrator.recorder.appends import Append, Attributes, Change, Column, Make, Rows, Text, joined
+from orchestrator.recorder.appends import Append, Attributes, Change, Make, Rows, Text, joined
 from orchestrator.recorder.layout import Dataset, Group
+from orchestrator.recorder.rowio import change_rows, opened, set_rows, write_rows
 
 STAMP_BYTES = 32
 
@@ -64,7 +65,7 @@ class Appender:
         for each in rows.values():
             self._extend(joined(each))
         for (path, name), values in changes.items():
-            self._change(self._entry[path][name], values)
+            change_rows(opened(self._entry[path], name), values)
         for change in later:
             if isinstance(change, Text):
                 self._write_text(change)
@@ -111,32 +112,23 @@ class Appender:
 
     def _extend(self, rows: Rows) -> None:
         group = self._entry[rows.path]
-        anchor = next(each.name for each in rows.group.datasets if not each.link and not each.optional and each.dims[0] == "time")
-        if group[anchor].shape[0] != rows.start:
-            raise ValueError(f"{rows.path} has {group[anchor].shape[0]} rows, not {rows.start}")
-        end = rows.start + len(rows)
-        for dataset in rows.group.datasets:
+        growing = [each for each in rows.group.datasets if not each.link and each.dims[0] == "time"]
+        there = opened(group, growing[0].name).shape[0]
+        if there != rows.start:
+            raise ValueError(f"{rows.path} has {there} rows, not {rows.start}")
+        for dataset in growing:
             column = rows.columns.get(dataset.name)
             if dataset.optional and column is not None and dataset.name not in group:
                 self._make_optional(group, rows, dataset)
-            if dataset.dims[0] == "time" and not dataset.link and dataset.name in group:
-                target = group[dataset.name]
-                target.resize(end, axis=0)
+            target = opened(group, dataset.name)
+            if target is not None:
+                set_rows(target, rows.start + len(rows))
                 if column is not None:
-                    target[rows.start : end] = _with_charset(column, target)
+                    write_rows(target, rows.start, column)
 
     def _make_optional(self, group: h5py.Group, rows: Rows, dataset: Dataset) -> None:
         made = self._make_dataset(group, Make(rows.path, rows.group), dataset, rows.start)
         made.dims[0].attach_scale(group["time"])
-
-    @staticmethod
-    def _change(target: h5py.Dataset, values: Mapping[int, Any]) -> None:
-        """New values by row; one reading and one writing for all of them."""
-        first, last = min(values), max(values)
-        block = target[first : last + 1]
-        for row, value in values.items():
-            block[row - first] = value
-        target[first : last + 1] = _with_charset(block, target)
 
     def _write_text(self, order: Text) -> None:
         raw = order.text.encode("utf-8", "replace")
@@ -157,11 +149,6 @@ def _growing(group: h5py.Group, order: Make, dataset: Dataset, length: int) -> h
         dtype=h5py.string_dtype("utf-8", size) if size else layout.numpy_dtype(dtype),
         fillvalue=layout.fill_value(dtype) if dataset.optional else None,
     )
-
-
-def _with_charset(values: Column, target: h5py.Dataset) -> Column:
-    """HDF5 does not convert plain bytes to UTF-8 text: the memory's dtype must say that it is UTF-8."""
-    return values.astype(target.dtype) if values.dtype.kind == "S" else values
 
 
 def _describe(target: Any, attributes: Mapping[str, Any]) -> None:

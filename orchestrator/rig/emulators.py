@@ -137,7 +137,9 @@ class EmulatorProcess:
         return cls(process, addresses)
 
     async def stop(self) -> None:
-        """End the emulators."""
+        """End the emulators; closing their stdin first frees the thread that reads it."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         if self._process.returncode is None:
             self._process.terminate()
         await self._process.wait()

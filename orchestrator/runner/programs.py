@@ -151,6 +151,8 @@ class Programs:
         voltage_V = (await self._read_state()).voltage_V
         if voltage_V is None:
             voltage_V = await self._look(account)
+        else:
+            self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
         why = why_not_raise(voltage_V, 0.0, interval_s, limits)
         if why is not None:
             raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
@@ -280,6 +282,8 @@ class Programs:
             return  # the instrument has already said in the stream how it ended
         if state.running is None:
             raise RunFailed(f"{why}, and what the instrument does is unknown: {state.detail}", UNSAFE)
+        if account.started_ns is None:
+            raise RunFailed(f"{why}; the instrument runs {state.step_key or 'nothing'}", INSTRUMENT)
         self._sampling.write_off(f"{why}; the instrument now runs {state.step_key or 'nothing'}")
 
     async def _after_cut(self, account: Account, why: str) -> None:

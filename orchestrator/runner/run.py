@@ -57,6 +57,7 @@ __all__ = ["Outcome", "Station", "run_plan"]
 CONNECT_WITHIN_S = 60.0
 CLOSE_WITHIN_S = 600.0
 HALT_WITHIN_S = 30.0
+DURABLE_WITHIN_S = 60.0
 CLOCK_EVERY_S = 600.0
 
 
@@ -87,6 +88,7 @@ class Run:
         self._s = surroundings
         self._tasks: list[asyncio.Task[None]] = []
         self._ring: asyncio.TaskGroup | None = None
+        self._ended = False
         self._reactions = Reactions(surroundings, self._spawn)
         self._watches = Watches(surroundings, self._reactions)
         self._commands = Commands(surroundings, self._reactions, commands, interrupts)
@@ -106,7 +108,8 @@ class Run:
                     for task in self._tasks:
                         task.cancel()
         except asyncio.CancelledError:
-            await self._record_cancelled()
+            if not self._ended:
+                await self._record_cancelled()
             raise
 
     async def _until_closed(self) -> Outcome:
@@ -120,8 +123,8 @@ class Run:
         safe = await self._finish()
         assert self._reactions.ending is not None
         outcome = self._closed(self._reactions.ending, safe)
-        with contextlib.suppress(JournalError):
-            await self._s.journal.durable(self._put_ended(outcome))
+        with contextlib.suppress(JournalError, TimeoutError):
+            await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
         return outcome
 
     async def _record_cancelled(self) -> None:
@@ -302,6 +305,7 @@ class Run:
         return Outcome(state.value, "as planned" if ending.as_planned else "ended early", reason, complete, code)
 
     def _put_ended(self, outcome: Outcome) -> int:
+        self._ended = True
         return self._s.put("run.ended", **asdict(outcome))
 
 

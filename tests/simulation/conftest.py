@@ -109,6 +109,7 @@ class Night:
     interrupts: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     outcome: Outcome | None = None
     numbers: int = 0
+    answers: list[Answer] = field(default_factory=list)
 
     async def run(self) -> Outcome:
         settings = [Settings(name, "sim", "memory") for name in ("potentiostat", "console")]
@@ -147,6 +148,9 @@ class Night:
         self.journal.watchers.append(look)
         return await seen
 
+    def twin_s(self) -> float:
+        return (self.clock.mono_ns() - self.twin.t0_mono_ns) / 1e9
+
     def seconds(self, event: Event) -> float:
         return (event.mono_ns - self.journal.events[0].mono_ns) / 1e9
 
@@ -166,11 +170,13 @@ def live(tmp_path: Path) -> Callable[..., Night]:
         seed: int = 1,
         before: Callable[[Night], None] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
+        change: Callable[[Plan, Clock], Plan] | None = None,
     ) -> Night:
         nights: list[Night] = []
 
         async def main(clock: Clock) -> None:
             plan = experiment if isinstance(experiment, Plan) else plan_of(experiment, tmp_path)
+            plan = change(plan, clock) if change else plan
             twin = registry.factory("twins", "twin")(
                 load_twin(REPOSITORY / "configs" / "twins" / "C1.yaml"), seed=seed, t0_mono_ns=clock.mono_ns()
             )

@@ -28,7 +28,7 @@ DONE, ABORTED, STOPPED = 101, 16, 18
 
 @dataclass(slots=True)
 class Acquisition:
-    """A submitted acquisition; ``frozen``: its procpar at submission. ``run_ns`` 0 = queued."""
+    """A submitted acquisition; ``frozen``: its procpar at submission. ``run_ns`` -1 = queued."""
 
     number: int
     user: str
@@ -40,7 +40,7 @@ class Acquisition:
     repeat_s: float
     overhead_s: float
     submitted_ns: int
-    run_ns: int = 0
+    run_ns: int = -1
     fail_after: int | None = None
     fail_code: int = 15
     recorded: str = ""
@@ -72,7 +72,7 @@ class Acquisition:
 
     def scans_done(self, now_ns: int) -> int:
         """Complete scans at an instant."""
-        if not self.run_ns:
+        if self.run_ns < 0:
             return 0
         first_ns, step_s = self.scan_end_ns(0), (self.scan_end_ns(1) - self.scan_end_ns(0)) / 1e9
         done = int((now_ns - first_ns) / 1e9 / step_s + 1e-9) if step_s > 0 else self.nt

@@ -14,8 +14,9 @@ SAVED = ("fid", "text", "procpar", "log")
 class Experiment:
     """``exp1`` in the user's folder: ``acqfil/{fid,procpar,log}``, ``text``, ``curpar``."""
 
-    def __init__(self, vnmruser: Path) -> None:
+    def __init__(self, vnmruser: Path, shown_as: str = "") -> None:
         self.vnmruser = vnmruser
+        self.shown_as = shown_as
         self.folder = vnmruser / "exp1"
         self.acqfil = self.folder / "acqfil"
 
@@ -55,6 +56,8 @@ class Experiment:
     def target(self, name: str) -> Path:
         """Where svf puts a name: ``.fid`` appended, relative names in the user's data folder (inferred)."""
         path = Path(name if name.endswith(".fid") else name + ".fid")
+        if self.shown_as and path.is_relative_to(self.shown_as):
+            return self.vnmruser / path.relative_to(self.shown_as)
         return path if path.is_absolute() else self.vnmruser / "data" / path
 
     def save(self, name: str, stamps: dict[str, str] | None, *, force: bool, log: bool, half: bool) -> Path:

@@ -268,5 +268,5 @@ class Scanner:
 def _moved(plain: Mapping[str, Any], later_ns: int) -> Acquisition:
     found = Acquisition(**plain)
     found.submitted_ns += later_ns
-    found.run_ns += later_ns if found.run_ns else 0
+    found.run_ns += later_ns if found.run_ns >= 0 else 0
     return found

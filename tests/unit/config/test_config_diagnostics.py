@@ -122,7 +122,7 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
     path.write_bytes("experiment: \xe9t\xe9\n".encode("latin-1"))
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_experiment(path)
-    with pytest.raises(ConfigError, match="cannot be read|no such file"):
+    with pytest.raises(ConfigError, match=r"cannot be read|no such file"):
         load_experiment(tmp_path)
     path.write_text("")
     with pytest.raises(ConfigError, match="the file is empty"):

@@ -15,7 +15,8 @@ from orchestrator.plan.orders import Plan
 
 SYMMETRIC = "{id: c, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.5, electrode_normal_to_B0_deg: 0}"
 HALF = "{id: c, type: half, working: hard carbon, counter: Na, capacity_mAh: 1.0, area_cm2: 0.5, electrode_normal_to_B0_deg: 0}"
-FULL = "{id: c, type: full, positive: LFP 2.0 mAh, negative: graphite 1.6 mAh, working: positive, C_rate_of: negative, area_cm2: 0.5, x_now: 0.06 Li in graphite}"
+FULL = """{id: c, type: full, positive: LFP 2.0 mAh, negative: graphite 1.6 mAh, working: positive, C_rate_of: negative,
+  area_cm2: 0.5, x_now: 0.06 Li in graphite}"""
 CELLS = {"symmetric": SYMMETRIC, "half": HALF, "full": FULL}
 
 TEXT = """version: 1

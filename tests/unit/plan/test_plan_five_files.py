@@ -45,7 +45,7 @@ def test_anode_free_138_h_at_most_149_h_30_cycles(planned: Plan) -> None:
     # 6000 fast during charge and discharge, as the comment says, and the blank before the first charge, which it does not count
     assert planned.expected_spectra == {"fast": 6000 + 1, "quant": 62}
     assert planned.steps[0].worst_s == pytest.approx(2.6 / 0.24 * 3600), "the charge limit comes before the 11 hours"
-    assert [step.index for step in planned.steps if step.leave_repeat][0] == 4 * 3 - 1, "cycle 3 is the first to compare with cycle 2"
+    assert next(step.index for step in planned.steps if step.leave_repeat) == 4 * 3 - 1, "cycle 3 is the first to compare with cycle 2"
     assert any("2.64 mAh" in warning for warning in planned.warnings)
 
 

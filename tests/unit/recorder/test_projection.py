@@ -59,10 +59,10 @@ def run(tmp_path: Path, night: Any) -> Any:
         yield opened
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.integers(1, 160), max_size=6).map(tuple), st.integers(1, 7))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(1, 100), max_size=4).map(tuple), st.integers(1, 7))
 def test_batches_do_not_matter(tmp_path: Path, night: Any, cuts: tuple[int, ...], per_block: int) -> None:
-    events = night(samples=90, fids=3, points=32, per_block=per_block).events()
+    events = night(samples=50, fids=3, points=32, per_block=per_block).events()
     whole, pieces = project(tmp_path / "whole.h5", events), project(tmp_path / "pieces.h5", events, cuts)
     assert content(whole) == content(pieces)
     assert digest(whole) == digest(pieces)
@@ -171,7 +171,7 @@ def test_spectra_share_the_columns_of_their_fids(run: Run) -> None:
 
 def test_the_phase_is_found_once_and_frozen(tmp_path: Path, night: Any) -> None:
     events = night(samples=60, fids=2, points=512).events()
-    first, second = (event for event in events if event.kind == "fid.block")
+    second = [event for event in events if event.kind == "fid.block"][1]
     turned = (np.frombuffer(second.blob, "<c8") * np.exp(0.7j)).astype("<c8").tobytes()
     events[second.seq - 1] = Event(second.seq, second.mono_ns, second.utc_ns, second.kind, second.data, turned)
     with open_run(project(tmp_path / "run.h5", events)) as run, h5py.File(run.path) as file:
@@ -384,9 +384,8 @@ def test_the_empty_file_has_everything_of_annex_e(tmp_path: Path) -> None:
         assert electrochemistry.attrs["signal"] == "voltage"
         assert list(electrochemistry.attrs["axes"]) == ["time"]
         assert all(electrochemistry[name].shape == (0,) for name in electrochemistry)
-        assert set(["fid", "spectra", "aux", "observables", "events", "clock", "instrument", "control", "acquisitions"]) < set(
-            file["entry"]
-        )
+        wanted = "fid spectra aux observables events clock instrument control acquisitions"
+        assert set(wanted.split()) < set(file["entry"])
         assert file["entry/instrument/potentiostat/value_log/value"] == electrochemistry["voltage"]
 
 

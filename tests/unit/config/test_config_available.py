@@ -1,0 +1,113 @@
+"""What is parsed but not executed is named, at its place; what is executed is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import load_experiment, parse_experiment
+from orchestrator.model.available import NOT_YET, not_available
+
+HEAD = """\
+experiment: a
+cell: {id: a, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 1, electrode_normal_to_B0_deg: 0,
+       capacity_mAh: 4, x_now: 0 Li}
+limits: {abs_E_V: 1, abs_I_mA: 5, charge_per_step_mAh: 9, host_lost: open circuit within 60 s}
+acquisitions: {fast: {template: t}, other: {template: u}, turn: {of: {fast: 2, other: 1}}}
+"""
+EXECUTED = """\
+prepare: [ocv -5..5 mV for 1 min, polarity +20 uA for 30 s must raise E, fast]
+protocol:
+  - {step: Rest for 1 h, name: rest, nmr: {fast: [at start, log-spaced 10 s to 1 h], turn: on demand}}
+  - repeat: 3
+    until: plate < 50 % of cycle 2
+    steps:
+      - step: Plate working at 1 mA until 1 mAh
+        nmr: {turn: [every 1 %, every 5 min, every 10 mV, at x 0.2, at each knee]}
+        then: {fast: at end}
+      - {current_mA: 1, until: {charge_mAh: 1}, wait_for_nmr: at open circuit, sample_Hz: {first 1 min: 10, then: 1}, stop_when: short}
+      - {voltage_V: 0.1, until: {time_h: 1}}
+  - {name: look, at: open circuit, nmr: [fast, turn]}
+rules:
+  - {name: short, when: short_ratio < 0.2, for: 3 samples, armed_after: E has the new sign or 5 s, do: [open circuit, tag, alarm, mark]}
+  - {name: voids, when: abs(E) > 3 * E_at_start, do: [record, flag a, info, warn, fast every 1 min, pause nmr, end step, skip to step look]}
+  - {name: high, all: [E > 0.9 V, E > 1.1 * E at start], do: [critical, stop, abort]}
+  - {name: off, enabled: false, when: area(metal) > 3, do: [retune]}
+missed_acquisition: wait at open circuit after 2 missed
+when_booking_ends: {cell: continue}
+at_end: {cell: open circuit, nmr: [fast]}
+"""
+
+
+def test_what_this_version_executes() -> None:
+    assert not_available(parse_experiment(HEAD + EXECUTED)) == ()
+
+
+def test_li_li_names_each_thing_where_it_stands(repository: Path) -> None:
+    found = not_available(load_experiment(repository / "configs" / "experiments" / "li_li_plate_strip.yaml"))
+    assert [(where.line, name) for where, name in found] == [
+        (6, "prepare: tune"),
+        (6, "prepare: gain"),
+        (6, "prepare: reference"),
+        (6, "prepare: eis"),
+        (15, "eis"),
+        (17, "eis"),
+        (19, "confidence"),
+        (19, "observable: area"),
+        (19, "slope"),
+        (19, "reference: same_half_cycle"),
+        (19, "do: eis"),
+        (23, "at_end: reference"),
+    ]
+
+
+LATER = {
+    "prepare: [tune, gain frozen, pulse on reference, reference r, noise, blank, eis]\nprotocol: [Rest for 1 s]\n": {
+        *("prepare: tune", "prepare: gain", "prepare: pulse", "prepare: reference", "prepare: noise", "prepare: blank", "prepare: eis"),
+    },
+    "protocol: [{set: temperature, to_K: 298}, {prompt: look}, {eis: {points: 9}},\n"
+    "  {step: Rest for 1 s, eis: at end, if_no_short: stop}]\n": {
+        *("set", "prompt", "eis", "if_no_short"),
+    },
+    "protocol: [Rest for 1 s]\n"
+    "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4}\nafter_short: {cell: do not move}\n": {
+        *("budget", "after_short"),
+    },
+    "protocol: [Rest for 1 s]\nat_end: {cell: open circuit after plate, nmr: [reference r], label: a, attach: [b]}\n": {
+        *("at_end: reference", "at_end: open circuit after", "at_end: label", "at_end: attach"),
+    },
+    "prepare: [blank]\nprotocol: [Rest for 1 s]\nrules:\n"
+    "  - {name: a, when: area(x) > blank + 5 sd, do: [eis, retune, change acquisition fast, hold at 0 V until 1 h]}\n"
+    "  - {name: b, when: shift(x) > 3 ppm, do: [warn]}\n  - {name: c, when: width(x) > 3 ppm, do: [warn]}\n"
+    "  - {name: d, when: phase(x) > 3 deg, do: [warn]}\n  - {name: e, when: abs(phase(x) - phase(y)) > 3 deg, do: [warn]}\n"
+    "  - {name: f, when: slope(x) < 0.7 of the same half-cycle in cycle 2, confidence: 2 SE, do: [warn]}\n"
+    "  - {name: g, when: area(x) > mean + 3 sd, do: [warn]}\n  - {name: h, when: abs(I) > 1 mA, do: [warn]}\n"
+    "  - {name: i, track: strongest line 1..2 ppm in fast}\n  - {name: j, acquisition: fast, amplifier_check: noise level}\n": {
+        *("prepare: blank", "do: eis", "do: retune", "do: change acquisition", "do: hold", "observable: area", "observable: shift"),
+        *("observable: width", "observable: phase", "observable: phase_difference_deg", "observable: current", "slope", "confidence"),
+        *("reference: blank", "reference: mean", "reference: same_half_cycle", "track", "amplifier_check"),
+    },
+}
+ACQUISITIONS = """\
+acquisitions:
+  a: {template: t, subtract: blank, TE_ms: [1, 2], until: {observable: area(x), error_percent: 2, scans_max: 99}}
+  b: {manual: by hand, minutes: 3}
+  c: {template: u}
+  d: {of: [a, c], retune_between: true, retune: every 10 pairs}
+prepare: [blank]
+protocol: [Rest for 1 s]
+"""
+
+
+@pytest.mark.parametrize("text", LATER)
+def test_what_comes_later(text: str) -> None:
+    assert {name for _, name in not_available(parse_experiment(HEAD + text))} == LATER[text]
+
+
+def test_acquisitions_that_come_later() -> None:
+    head = HEAD[: HEAD.index("acquisitions")]
+    found = {name for _, name in not_available(parse_experiment(head + ACQUISITIONS))}
+    assert found == {"prepare: blank", "subtract", "arrays", "until (scans)", "manual", "retune_between", "retune"}
+    together = set().union(*LATER.values()) | found
+    assert together == set(NOT_YET)
