@@ -26,8 +26,10 @@ def follow(folder: Path, *, rig: str = "", poll_s: float = POLL_s) -> int:
     except ObserverRuns:
         return 2
     try:
-        while observer.step() and same_process_lives(rig) and not asked_to_stop.wait(poll_s):
-            pass
+        while observer.step() and not asked_to_stop.wait(poll_s):
+            if not same_process_lives(rig):
+                observer.step()  # its last words, perhaps its orderly end
+                break
     finally:
         observer.close()
     return 0

@@ -14,9 +14,9 @@ import numpy as np
 
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
-from orchestrator.recorder.acquisitions import fid_rows
 from orchestrator.recorder.appends import Text
 from orchestrator.recorder.digest import digest
+from orchestrator.recorder.fids import fid_rows
 from orchestrator.recorder.projection import OWN_GROUP
 from orchestrator.recorder.publisher import PUBLIC, Publisher
 from orchestrator.recorder.records import Reader
