@@ -208,6 +208,8 @@ class OpenVnmrJEmulator:
         self._apply(fault, on=False)
 
     def _switched(self, fault: str) -> None:
+        twin = self.scanner.twin
+        twin.tell((self.clock.mono_ns() - twin.t0_mono_ns) / 1e9, "fault", instrument=self.settings.instrument, fault=fault)
         self._apply(fault, on=True)
 
     def _apply(self, fault: str, *, on: bool) -> None:
