@@ -263,8 +263,8 @@ def _named_acquisitions(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str
 
 
 def _named_at_end(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str]]]:
-    node = draft.node.get("at_end")
-    rows = node.get("nmr") if node else None
+    node = draft.node.given("at_end")
+    rows = node.given("nmr") if node else None
     for row in rows.rows() if rows else ():
         if row.text in draft.at_end.nmr and not row.text.lower().startswith("reference "):
             yield row.text, row.where(), first_words("at_end_nmr")
@@ -289,7 +289,7 @@ def members_plain(draft: Draft, problems: Problems) -> None:
 
 def names_known(draft: Draft, problems: Problems) -> None:
     """Rules that steps stop for, and steps that rules skip to."""
-    rules = rule_names(draft.node.get("rules"))
+    rules = rule_names(draft.node.given("rules"))
     named = {item.name for item in items(draft.protocol) if isinstance(item, Step | AtOpenCircuit) and item.name}
     for step in steps(draft):
         if step.stop_when is not None and step.stop_when not in rules:
