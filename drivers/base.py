@@ -132,7 +132,10 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One instrument of a rig file: address, channel, expected identity, and whatever else the rig says of it."""
+    """One instrument of a rig file: address, channel, expected identity, and whatever else the rig says of it.
+
+    ``written``: the address as the rig file has it, where an emulator's true one stands in ``address``.
+    """
 
     instrument: str
     driver: str
@@ -140,13 +143,15 @@ class Settings:
     channel: str = ""
     identity: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What surrounds a driver: the run's clock, the media, a recorder of bytes, the twin when everything is simulated.
 
-    ``twin`` is set only for drivers that are themselves the simulation (``drivers.sim``) and for emulators.
+    Every byte through ``network`` is recorded already; a driver tells ``wire`` only of media it opens by itself. ``twin`` is
+    set only for drivers that are themselves the simulation (``drivers.sim``) and for emulators.
     """
 
     clock: Clock
@@ -388,7 +393,10 @@ class Potentiostat(Protocol):
         """End the running step now, go on with the program: StepEnded(SKIP)."""
 
     async def make_safe(self) -> SafeState:
-        """Open circuit, then read it back. Never raises InstrumentError: what failed stands in ``detail``."""
+        """Open circuit, then read it back; a loaded program is forgotten.
+
+        Never raises InstrumentError: what failed stands in ``detail``.
+        """
 
     async def release(self) -> None:
         """Let go of the wire; the cell stays as it is."""

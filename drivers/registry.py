@@ -37,6 +37,12 @@ def factory(kind: str, name: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", _find(kind, name).load())
 
 
+def folder(kind: str, name: str) -> Path:
+    """The folder that holds a registered driver: its README and ``quality.yaml`` stand there."""
+    module = importlib.import_module(_find(kind, name).module)
+    return Path(module.__file__ or "").parent
+
+
 def make_potentiostat(settings: Settings, context: Context) -> Potentiostat:
     """A potentiostat channel, not yet connected."""
     return cast("Potentiostat", factory("potentiostats", settings.driver)(settings, context))

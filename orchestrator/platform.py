@@ -135,6 +135,12 @@ def process_start(pid: int) -> float | None:
     return _ps_process_start(pid) if sys.platform == "darwin" else None
 
 
+def same_process_lives(identity: str) -> bool:
+    """Does the process ``pid:start`` still live? An empty identity is always alive: nobody said whose companion this is."""
+    pid, _, start = identity.partition(":")
+    return not identity or str(process_start(int(pid))) == start
+
+
 def _ps_process_start(pid: int) -> float | None:
     import subprocess
     from datetime import datetime

@@ -134,9 +134,10 @@ class MethodScript:
             async with self._talk.open():
                 refused = await self._talk.load(text)
         except NotReachable as silence:
-            raise self._refusal("the script was sent and nothing came back", text) from silence
+            raise self._refusal("the script was sent and nothing came back", f"l, {len(text.splitlines())} lines") from silence
         if refused:
-            raise self._refusal(f"script refused, {refused.code:04X} {wire.meaning(refused.code)}, {refused.where}", text)
+            what = f"script refused, {refused.code:04X} {wire.meaning(refused.code)}, {refused.where}"
+            raise self._refusal(what, script.line_named(text, refused.where))
         self._program = program
 
     async def start(self, key: str) -> None:
@@ -161,7 +162,7 @@ class MethodScript:
 
     async def make_safe(self) -> SafeState:
         """Abort, switch the cell off, read at open circuit."""
-        self._aborting = True
+        self._aborting, self._program = True, ()
         try:
             await self._wait_for_port()
             async with self._talk.open():
@@ -233,7 +234,8 @@ class MethodScript:
             self._restored("the script's lines come again")
         said = self._running.hear(line, self._clock.mono_ns())
         if said is Said.FINISHED:
-            self._finished(Reason.ABORT if self._aborting else Reason.DEVICE_ERROR, "the script ended without saying why")
+            ended = (Reason.ABORT, "made safe") if self._aborting else (Reason.DEVICE_ERROR, "the script ended without saying why")
+            self._finished(*ended)
         elif said is Said.BROKE and isinstance(line, wire.RuntimeFault):
             self._phase = Phase.IDLE
             self._spawn(self._switch_off_and_end(Reason.DEVICE_ERROR, f"{line.code:04X} {wire.meaning(line.code)}, {line.where}"))

@@ -20,9 +20,9 @@ from drivers.methodscript.interpreter.language import LINE_LIMIT, Code, ScriptEr
 from drivers.methodscript.interpreter.machine import Machine
 from drivers.methodscript.interpreter.models import COMMAND_BITS, MODELS
 from drivers.methodscript.interpreter.program import compile_script
-from drivers.sim.switches import Faults
 from drivers.sim.line import InstrumentLine
 from drivers.sim.stamps import Stamps
+from drivers.sim.switches import Faults
 
 SCRIPT_VERSION = "01.09.00"
 DEAF_S = 0.1
@@ -116,7 +116,9 @@ class MethodScriptEmulator:
         return self.machine.running
 
     def _twin_s(self) -> float:
-        return (self.clock.mono_ns() - int(self.twin.t0_mono_ns)) / 1e9
+        """Inside a script the instant its timer shows, however late the event loop comes; else now."""
+        now_ns = self.device.mono(self.machine.now_ns) if self.machine.running else self.clock.mono_ns()
+        return (now_ns - int(self.twin.t0_mono_ns)) / 1e9
 
     def _device_now(self) -> int:
         return self.device.now(self.clock.mono_ns())

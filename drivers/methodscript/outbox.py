@@ -13,6 +13,7 @@ from drivers.base import LinkLost, PotentiostatEvent, SampleBlock
 
 MOST_SAMPLES = 200_000
 MOST_EVENTS = 10_000
+LONGEST_BLOCK_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class Sample:
 class _Pending:
     samples: list[Sample] = field(default_factory=list)
 
+    def takes(self, sample: Sample) -> bool:
+        first = self.samples[0]
+        return first.step_key == sample.step_key and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
+
     def block(self) -> SampleBlock:
         rows = self.samples
         return SampleBlock(
@@ -48,7 +53,7 @@ class _Pending:
 
 
 class Outbox:
-    """Samples that nobody has taken yet grow into one block; when far too many wait, the loss is said, never hidden."""
+    """Samples that nobody has taken yet grow into blocks of at most a second; when far too many wait, the loss is said, never hidden."""
 
     def __init__(self, most_samples: int = MOST_SAMPLES) -> None:
         self._waiting: deque[PotentiostatEvent | _Pending] = deque()
@@ -73,7 +78,7 @@ class Outbox:
             return
         self._report_loss(sample.mono_ns)
         last = self._waiting[-1] if self._waiting else None
-        if not isinstance(last, _Pending) or last.samples[0].step_key != sample.step_key:
+        if not isinstance(last, _Pending) or not last.takes(sample):
             last = _Pending()
             self._waiting.append(last)
         last.samples.append(sample)

@@ -303,6 +303,12 @@ def _say_where(order: StepOrder, where: str) -> list[str]:
     return ["add_var n 1i", f"if n >= {every}i", "store_var n 0i ja", f'send_string "STEP_AT {where}"', "endif"]
 
 
+def line_named(text: str, where: str) -> str:
+    """The line of a script that an error names (``Line 2, Col 1``); empty when it names none."""
+    match, lines = re.match(r"Line (\d+)", where), text.splitlines()
+    return lines[int(match[1]) - 1] if match and 0 < int(match[1]) <= len(lines) else ""
+
+
 # --------------------------------------------------------------------------------------------------------------- tests
 
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.sim.cell import CellParameters, State
+from drivers.sim.cell import State
+from drivers.sim.cell_parameters import CellParameters
 
 MU0 = 4e-7 * math.pi
 FOIL_DEPTHS = 14.0  # in skin depths: exp(-14) is nothing

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import noise
-from drivers.sim.cell import CellParameters, State
+from drivers.sim.cell import State
+from drivers.sim.cell_parameters import CellParameters
 from drivers.sim.faults import Faults
 from drivers.sim.nuclei import Amount, Nuclei, amounts, excite, nodes_of, saturate
 from drivers.sim.physics import Scan
@@ -55,7 +56,7 @@ class Spectrometer:
     """Acquires; remembers only what saturation needs."""
 
     def __init__(
-        self, parameters: SpectrometerParameters, nuclei: Nuclei, cell: CellParameters, field_T: float, faults: Faults, seed: int
+        self, parameters: SpectrometerParameters, nuclei: Nuclei, cell: CellParameters, *, field_T: float, faults: Faults, seed: int
     ) -> None:
         self.parameters = parameters
         self.nuclei = nuclei

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import noise
-from drivers.sim.cell import Cell, CellParameters, State
+from drivers.sim.cell import Cell, State
+from drivers.sim.cell_parameters import CellParameters
 from drivers.sim.description import build
 from drivers.sim.faults import Fault, Faults
 from drivers.sim.history import History
@@ -92,10 +93,12 @@ class Twin:
             self.description.spectrometer,
             self.description.nuclei,
             self.description.cell,
-            self.description.magnet.field_T,
-            self.faults,
-            seed,
+            field_T=self.description.magnet.field_T,
+            faults=self.faults,
+            seed=seed,
         )
+        self.instruments: dict[str, Any] = {}
+        """Memory of the simulated pair, by instrument; not part of a snapshot."""
         self._latest_s = 0.0
 
     # ------------------------------------------------------------------------------------------------- electrochemistry

@@ -12,8 +12,8 @@ A subclass of a contract supplies one fixture:
                 ...                                  # stop the emulator
             return Bench(opened, bench_run)
 
-The tests are coroutines; each runs once, from first to last, in the time that ``bench_run`` gives (virtual unless ``--bench-speed`` says
-otherwise).
+The tests are coroutines; each runs in the time that ``bench_run`` gives (virtual unless ``--bench-speed`` says otherwise). What an
+instrument says it cannot do is not asked of it, without a skip.
 """
 
 from __future__ import annotations

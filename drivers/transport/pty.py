@@ -34,6 +34,7 @@ class PtyStream:
         self.address = os.ttyname(self._host)
         self._inbox = Inbox()
         self._room = asyncio.Event()
+        self._one_writer = asyncio.Lock()
         self._overrun = False
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -49,10 +50,11 @@ class PtyStream:
 
     async def write(self, data: bytes) -> None:
         """Send all bytes; what finds no room for a second is lost, and then at once until there is room again."""
-        rest = data[self._put(data) :]
-        while rest and not self._overrun:
-            self._overrun = not await self._wait_for_room()
-            rest = rest[self._put(rest) :]
+        async with self._one_writer:
+            rest = data[self._put(data) :]
+            while rest and not self._overrun:
+                self._overrun = not await self._wait_for_room()
+                rest = rest[self._put(rest) :]
 
     def _put(self, data: bytes) -> int:
         if self._closed:

@@ -109,6 +109,16 @@ def _scripts(pieces: list[_Piece]) -> list[_LinkScript]:
     return list(scripts.values())
 
 
+async def _unless(closed: asyncio.Event, waiting: Coroutine[Any, Any, Any]) -> bool:
+    """Wait for something; False when it was closed meanwhile."""
+    async with asyncio.TaskGroup() as group:
+        came, ended = group.create_task(waiting), group.create_task(closed.wait())
+        await asyncio.wait((came, ended), return_when=asyncio.FIRST_COMPLETED)
+        came.cancel()
+        ended.cancel()
+    return not came.cancelled()
+
+
 class ReplayStream:
     """One recorded stream."""
 
@@ -124,7 +134,7 @@ class ReplayStream:
         if not self._script.rx:
             return await self._nothing_more()
         piece = self._script.rx[0]
-        if not await self._unless_closed(self._playback.due(piece)):
+        if not await _unless(self._closed, self._playback.due(piece)):
             return b""
         return self._take(piece, limit)
 
@@ -137,18 +147,9 @@ class ReplayStream:
         return taken
 
     async def _nothing_more(self) -> bytes:
-        if await self._unless_closed(self._playback.finished.wait()):
+        if await _unless(self._closed, self._playback.finished.wait()):
             raise Exhausted("the recording has nothing more to give", did="everything recorded was played")
         return b""
-
-    async def _unless_closed(self, waiting: Coroutine[Any, Any, Any]) -> bool:
-        """Wait for something; False when the stream was closed meanwhile."""
-        async with asyncio.TaskGroup() as group:
-            due, closed = group.create_task(waiting), group.create_task(self._closed.wait())
-            await asyncio.wait({due, closed}, return_when=asyncio.FIRST_COMPLETED)
-            due.cancel()
-            closed.cancel()
-        return not due.cancelled()
 
     async def write(self, data: bytes) -> None:
         """Compare with what was recorded; raises Diverged where they differ, Exhausted where nothing follows."""
@@ -182,17 +183,23 @@ class ReplayStream:
 class ReplayListener:
     """A listener to which the recorded connections come when they are due."""
 
-    def __init__(self, network: ReplayNetwork, host: str, port: int) -> None:
+    def __init__(self, playback: Playback, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._network = network
+        self._playback = playback
+        self._closed = asyncio.Event()
 
     async def accept(self) -> ByteStream:
-        """The next recorded stream, when its first bytes are due."""
-        return await self._network.accept()
+        """The next recorded connection of the instrument; raises NotReachable when the listener has been closed."""
+        waiting = self._playback.to_accept
+        came = await _unless(self._closed, self._playback.due(waiting[0].opening) if waiting else asyncio.Event().wait())
+        if not came:
+            raise NotReachable(f"{self.host}:{self.port} no longer listens")
+        return ReplayStream(self._playback, waiting.popleft())
 
     async def close(self) -> None:
         """Stop listening."""
+        self._closed.set()
 
 
 class ReplayNetwork:
@@ -222,15 +229,7 @@ class ReplayNetwork:
     async def listen(self, host: str = "127.0.0.1", port: int = 0) -> Listener:
         """A listener that opens no port."""
         self._ports += 1
-        return ReplayListener(self, host, port or self._ports)
-
-    async def accept(self) -> ByteStream:
-        """The next recorded connection of the instrument, when it is due; waits for ever after the last."""
-        while not self._playback.to_accept:
-            await asyncio.Event().wait()
-        script = self._playback.to_accept.popleft()
-        await self._playback.due(script.opening)
-        return ReplayStream(self._playback, script)
+        return ReplayListener(self._playback, host, port or self._ports)
 
     async def serve_serial(self, name: str) -> tuple[ByteStream, str]:
         """Refused: the recording is the instrument."""

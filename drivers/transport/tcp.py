@@ -22,6 +22,11 @@ class TcpStream:
         self._writer = writer
         self._peer = peer
 
+    @property
+    def peer_host(self) -> str:
+        """Address of the computer at the other end."""
+        return self._peer.rpartition(":")[0]
+
     async def read(self, limit: int = 65536) -> bytes:
         """Whatever has arrived, at least one byte; ``b""`` at the end of the stream or when the peer has reset it."""
         try:

@@ -52,6 +52,11 @@ class _NumberedTask(asyncio.Task[Any]):
         self._number = number
         super().__init__(coroutine, **{"name": f"task-{number}", **{k: v for k, v in options.items() if v is not None}})
 
+    def set_name(self, value: object) -> None:
+        """Rename; None (what newer Pythons pass for no name) keeps the number."""
+        if value is not None:
+            super().set_name(value)
+
     def __hash__(self) -> int:
         return self._number
 

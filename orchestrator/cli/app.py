@@ -30,6 +30,7 @@ Seed = Annotated[int, typer.Option(help="Seed of everything simulated.")]
 Epoch = Annotated[Optional[str], typer.Option(metavar="UTC", help="What the time is when the run begins (simulated rigs).")]  # noqa: UP045
 Data = Annotated[Optional[Path], typer.Option(metavar="FOLDER", help="Recorded data for an emulated console to replay.")]  # noqa: UP045
 Fault = Annotated[Optional[list[str]], typer.Option("--fault", metavar="NAME", help="Switch a fault of an emulator on; may be repeated.")]  # noqa: UP045
+RigProcess = Annotated[str, typer.Option(hidden=True, help="pid:start of the rig; end with it.")]
 Rig = Annotated[Optional[str], typer.Option("--rig", metavar="NAME", help="Which rig, where several run.")]  # noqa: UP045
 
 
@@ -96,12 +97,15 @@ def emulate(
 
 @app.command()
 def watch(
-    run: Run = "latest", out: Out = Path("runs"), lines: Annotated[bool, typer.Option(help="Lines instead of a screen.")] = False
+    run: Run = "latest",
+    out: Out = Path("runs"),
+    lines: Annotated[bool, typer.Option(help="Lines instead of a screen.")] = False,
+    rig_process: RigProcess = "",
 ) -> int:
     """Show a run as it goes, here or from another terminal."""
     from orchestrator.cli.watch import watch_command
 
-    return watch_command(run, out, lines=lines)
+    return watch_command(run, out, lines=lines, rig=rig_process)
 
 
 @app.command()
@@ -223,11 +227,11 @@ def schema(what: Annotated[str, typer.Argument(metavar="experiment|rig|cell")] =
 
 
 @app.command(hidden=True)
-def observe(run: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> int:
+def observe(run: Annotated[Path, typer.Argument(metavar="FOLDER")], rig_process: RigProcess = "") -> int:
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run)
+    return observe_command(run, rig_process)
 
 
 def run(arguments: list[str]) -> int:
@@ -236,6 +240,6 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, prog_name="operando", standalone_mode=False)
     except typer.Exit as stopped:
         return stopped.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told() raises what is our own bug again
         return exits.told(error)
     return int(result or 0)

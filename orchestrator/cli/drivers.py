@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from orchestrator.cli import exits
 
@@ -13,9 +14,17 @@ def drivers_command(*, as_json: bool) -> int:
 
     for kind in ("potentiostats", "consoles", "emulators"):
         for name in registry.names(kind):
-            quality = registry.quality(name)
+            quality = _quality(registry.folder(kind, name))
             if as_json:
                 print(json.dumps({"kind": kind[:-1], "name": name, **quality}))
             else:
                 print(f"{kind[:-1]:<13} {name:<14} {quality.get('level', 'simulation'):<11} {quality.get('says', '')}")
     return exits.COMPLETE
+
+
+def _quality(folder: Path) -> dict[str, str]:
+    """``quality.yaml`` of a driver's folder: ``level`` and ``says``; empty where there is none."""
+    from ruamel.yaml import YAML
+
+    path = folder / "quality.yaml"
+    return dict(YAML(typ="safe").load(path.read_text("utf-8"))) if path.is_file() else {}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from orchestrator.cli import exits
 
@@ -36,9 +38,9 @@ def _options(names: tuple[str, ...], data: Path | None) -> dict[str, dict[str, s
     return {name: {"data": str(data.resolve())} for name in names} if data else {}
 
 
-async def _until_told(work: object) -> int:
+async def _until_told(work: Coroutine[Any, Any, int]) -> int:
     """Run ``work``; SIGTERM and Ctrl-C end it cleanly."""
-    task: asyncio.Task[int] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    task = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         try:

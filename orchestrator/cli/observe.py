@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def observe_command(folder: Path) -> int:
+def observe_command(folder: Path, rig: str) -> int:
     """Follow one run to its close-out."""
     from orchestrator.observer.process import follow
 
-    return follow(folder)
+    return follow(folder, rig=rig)

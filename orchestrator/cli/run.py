@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli import exits
-
 if TYPE_CHECKING:
     from orchestrator.rig.process import Ended
 

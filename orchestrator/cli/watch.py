@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.cli import exits
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from orchestrator.model.events import Event
+    from orchestrator.monitor.view import View
+
 REFRESH_s = 0.5
+BATCH_EVENTS = 2000
 
 
-def watch_command(run: str, out: Path, *, lines: bool) -> int:
-    """Follow a run until it ends."""
+def watch_command(run: str, out: Path, *, lines: bool, rig: str) -> int:
+    """Follow a run until it ends, or until the rig's process ``rig`` has died."""
     from rich.console import Console
 
     from orchestrator.rig.folders import find_run
@@ -21,45 +32,66 @@ def watch_command(run: str, out: Path, *, lines: bool) -> int:
     console = Console()
     try:
         if lines or not console.is_terminal:
-            _follow_lines(folder)
+            _follow_lines(folder, rig)
         else:
-            _follow_screen(folder, console)
+            _follow_screen(folder, console, rig)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     return exits.COMPLETE
 
 
-def _events(folder: Path):  # type: ignore[no-untyped-def]
-    """Yield the view after each look at the journal, until the run has ended."""
+def _views(folder: Path, rig: str) -> Iterator[View]:
+    """The view after each look at the journal, until the run has ended or the rig has died."""
     from orchestrator.monitor.view import View
-    from orchestrator.recorder.journal import Reader
+    from orchestrator.platform import same_process_lives
+    from orchestrator.recorder.records import Reader
 
     view, seen = View(), 0
     reader = Reader(folder / "journal.sqlite")
-    while not view.ended:
-        events = reader.since(seen, 2000)
+    alive = True
+    while alive and not view.ended:
+        alive = same_process_lives(rig)
+        events = reader.since(seen, BATCH_EVENTS)
         view.feed(events)
         seen = events[-1].seq if events else seen
         yield view
-        if not events:
+        if alive and len(events) < BATCH_EVENTS:
             time.sleep(REFRESH_s)
+    if not alive and not view.ended:
+        print(f"\nThe rig's process has died. Its guard makes the cell safe and says so in {folder / 'guard.jsonl'}.")
 
 
-def _follow_lines(folder: Path) -> None:
+def _follow_lines(folder: Path, rig: str) -> None:
     from orchestrator.monitor.terminal import plain_lines
 
     told: set[str] = set()
-    for view in _events(folder):
+    for view in _views(folder, rig):
         for line in plain_lines(view, told):
             print(line, flush=True)
 
 
-def _follow_screen(folder: Path, console) -> None:  # type: ignore[no-untyped-def]
+def _follow_screen(folder: Path, console: Console, rig: str) -> None:
     from rich.live import Live
 
     from orchestrator.monitor.terminal import screen
 
-    spectrum = functools.lru_cache(maxsize=2)(_spectrum)
-    with Live(console=console, auto_refresh=False, screen=False) as live:
-        for view in _events(folder):
+    spectrum = functools.lru_cache(maxsize=2)(spectrum_of)
+    with Live(console=console, auto_refresh=False) as live:
+        for view in _views(folder, rig):
             live.update(screen(view, spectrum, console.width), refresh=True)
+
+
+def spectrum_of(event: Event) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """float64 (n,) twice: shift in ppm, falling, and real intensity of a ``fid.block``, for display."""
+    import numpy as np
+
+    from orchestrator.analysis.fourier import estimate_ph0_deg, rephased, shift_axis_ppm, spectra
+    from orchestrator.recorder.acquisitions import fourier_settings
+
+    data = event.data
+    fid = np.frombuffer(event.blob or b"", dtype=data["dtype"]).reshape(data["shape"])
+    fid = fid if fid.ndim == 1 else fid[0]
+    settings = fourier_settings(data, fid.size)
+    unphased = spectra(fid, settings)
+    intensity = rephased(unphased, estimate_ph0_deg(unphased) or 0.0).real
+    return shift_axis_ppm(settings, data["carrier_MHz"], data["reference_MHz"])[::-1], intensity[::-1]

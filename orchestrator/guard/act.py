@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -30,7 +31,8 @@ class GuardLog:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            print(f"guard: could not write {self.path.name}: {error}\n{line}", file=sys.stderr)  # noqa: T201
+            with contextlib.suppress(OSError):
+                print(f"guard: could not write {self.path.name}: {error}\n{line}", file=sys.stderr)  # noqa: T201
 
 
 async def try_once(settings: Settings, context: Context) -> SafeState:

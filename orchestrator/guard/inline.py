@@ -22,7 +22,7 @@ class InlineGuard:
     """
 
     def __init__(
-        self, clock: Clock, limit_s: float, fence: Callable[[], None], reach: Callable[[], Awaitable[SafeState]], folder: Path
+        self, clock: Clock, limit_s: float, fence: Callable[[], object], reach: Callable[[], Awaitable[SafeState]], folder: Path
     ) -> None:
         self._clock = clock
         self._fence = fence

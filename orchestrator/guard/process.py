@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -113,11 +114,15 @@ class Guard:
             self.log.write("guard.safe", confirmed=True, detail="simulated inside the rig's process: the cell ended with it")
             return 0
         await asyncio.sleep(max(0.0, due.at_s - time.monotonic()))
-        context = Context(clock=Clock(self.watched.speed), network=registry.real_network(), wire=registry.wire_log(self._wire_path()))
+        clock = Clock(self.watched.speed)
+        wire = registry.wire_log(self._wire_path(), clock)
+        context = Context(clock, registry.recorded_network(registry.real_network(), wire), wire)
         confirmed = await make_safe(self.watched.settings, context, self.log, attempts=ATTEMPTS)
+        wire.close()
         word = "is at open circuit (read back)" if confirmed else "is in an UNKNOWN state: go and look"
-        print(f"operando guard: {due.why}; the cell {word}.", file=sys.stderr, flush=True)  # noqa: T201
         self.log.write("guard.acted", why=due.why, confirmed=confirmed, detail=f"the cell {word}")
+        with contextlib.suppress(OSError):  # the terminal may have died with the rig
+            print(f"operando guard: {due.why}; the cell {word}.", file=sys.stderr, flush=True)  # noqa: T201
         return 0 if confirmed else 4
 
     def _wire_path(self) -> Path:

@@ -67,7 +67,14 @@ def _headline(view: View) -> Text:
 
 def _steps(view: View) -> Table:
     table = Table(box=None, padding=(0, 1), expand=True)
-    for heading, justify in (("step", "right"), ("", "left"), ("cycle", "right"), ("time", "right"), ("spectra", "right"), ("ended by", "left")):
+    for heading, justify in (
+        ("step", "right"),
+        ("", "left"),
+        ("cycle", "right"),
+        ("time", "right"),
+        ("spectra", "right"),
+        ("ended by", "left"),
+    ):
         table.add_column(heading, justify=justify, header_style="dim")  # type: ignore[arg-type]
     for line in view.steps[-STEPS_SHOWN:]:
         running = line.ended_mono_ns is None
@@ -119,13 +126,19 @@ def _progress(view: View) -> Table:
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
-    grid.add_row(ProgressBar(total=1.0, completed=view.fraction), f"{text}  {ends}  {done} spectra" + (f", {not_taken} not taken" if not_taken else ""))
+    grid.add_row(
+        ProgressBar(total=1.0, completed=view.fraction),
+        f"{text}  {ends}  {done} spectra" + (f", {not_taken} not taken" if not_taken else ""),
+    )
     return grid
 
 
 def _alarms(view: View) -> list[Text]:
     colours = {"info": "cyan", "warn": "yellow", "alarm": "red", "critical": "bold white on red"}
-    return [Text(f"{alarm['level']}: {alarm['title']} - {alarm['text']}", style=colours.get(alarm["level"], "red")) for alarm in view.alarms.values()]
+    return [
+        Text(f"{alarm['level']}: {alarm['title']} - {alarm['text']}", style=colours.get(alarm["level"], "red"))
+        for alarm in view.alarms.values()
+    ]
 
 
 def plain_lines(view: View, told: set[str]) -> Iterator[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from drivers.base import Capabilities, ConsoleCapabilities
+from orchestrator.model.available import not_available
 from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
 from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
 from orchestrator.plan import acquisitions, estimate, findings, preparation
-from orchestrator.plan.available import not_available
 from orchestrator.plan.expand import Expanded, expand, programs
 from orchestrator.plan.findings import Instruments
 from orchestrator.plan.instants import utc_ns, zone_of
@@ -47,23 +47,25 @@ def make_plan(
     capabilities: Mapping[str, Capabilities | ConsoleCapabilities] | None = None,
     start_utc_ns: int | None = None,
     booking_end_utc_ns: int | None = None,
+    booking_end: str | None = None,
     overhead_s: float | None = None,
     free_bytes: int | None = None,
 ) -> Plan:
     """The plan of an experiment on a rig; raises PlanError with everything that is wrong.
 
     ``capabilities``: by instrument id of the rig, what is known of them (else the contract's defaults are assumed).
-    ``overhead_s``: the console's time around each acquisition, if not its capabilities'. ``free_bytes``: on the data disk.
+    ``booking_end``: the same as ``booking_end_utc_ns``, in words. ``overhead_s``: the console's time around each acquisition,
+    if not its capabilities'. ``free_bytes``: on the data disk.
     """
     problems: list[Problem] = []
     try:
         name, setup = select_station(rig, station)
         zone_of(rig.zone)
-        end_ns = _booking_end(experiment, rig, booking_end_utc_ns)
+        end_ns = _booking_end(booking_end or experiment.booking_ends, rig, booking_end_utc_ns)
         known = Instruments.of(setup, capabilities or {})
         plan, expanded = _build(experiment, rig, name, known.console.overhead_s if overhead_s is None else overhead_s, problems)
     except Unresolved as error:
-        raise PlanError([*problems, Problem(Where(file=experiment.file), error.message, error.hint)]) from None
+        raise PlanError([*problems, Problem(Where(), error.message, error.hint)]) from None
     plan = plan.model_copy(update={"booking_end_utc_ns": end_ns})
     problems += findings.find(findings.Facts(experiment, rig, setup, known, plan, expanded, start_utc_ns, free_bytes))
     drawn = [problem.in_source(experiment.source, experiment.file) for problem in problems]
@@ -72,10 +74,8 @@ def make_plan(
     return plan.model_copy(update={"warnings": tuple(str(problem) for problem in drawn)})
 
 
-def _booking_end(experiment: Experiment, rig: Rig, given: int | None) -> int | None:
-    if given is not None or experiment.booking_ends is None:
-        return given
-    return utc_ns(experiment.booking_ends, rig.zone)
+def _booking_end(text: str | None, rig: Rig, given_ns: int | None) -> int | None:
+    return utc_ns(text, rig.zone) if given_ns is None and text is not None else given_ns
 
 
 def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, problems: list[Problem]) -> tuple[Plan, Expanded]:
@@ -92,9 +92,8 @@ def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, pr
     at_end = tuple(experiment.at_end.nmr)
     started.update(name for name in at_end if name in resolved)
     made = estimate.spectra(started, resolved)
-    for name, n in started.items():
-        if name in resolved:
-            resolved[name] = resolved[name].model_copy(update={"expected_count": n})
+    for name, one in resolved.items():
+        resolved[name] = one.model_copy(update={"expected_count": started[name] if one.members else made.get(name, 0)})
     plan = Plan(
         name=experiment.name,
         station=station,
@@ -121,7 +120,7 @@ def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, pr
         expected_charge_C=sum(step.expected_charge_C for step in expanded.steps),
         expected_spectra=made,
         size_bytes=estimate.size_bytes(every, made, resolved),
-        not_available=not_available(experiment),
+        not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment))),
     )
     return plan, expanded
 

@@ -44,7 +44,6 @@ def resolve(experiment: Experiment, rig: Rig, overhead_s: float) -> tuple[Resolv
         resolved[name] = _manual(one, experiment) if one.manual else _measured(one, experiment, rig, overhead_s)
     for name, one in experiment.acquisitions.items():
         if one.members:
-            problems += _member_problems(one, plain)
             resolved[name] = _interleaved(one, experiment, resolved)
     return {name: resolved[name] for name in experiment.acquisitions}, problems
 
@@ -74,12 +73,6 @@ def _template_problems(one: Acquisition, rig: Rig) -> Iterator[Problem]:
             f"the rig `{rig.name}` has no template `{one.template}`",
             did_you_mean(one.template, rig.templates),
         )
-
-
-def _member_problems(one: Acquisition, plain: Mapping[str, Acquisition]) -> Iterator[Problem]:
-    for member in one.members:
-        if member not in plain:
-            yield Problem(one.where, f"`{one.name}` interleaves `{member}`, which is no acquisition", did_you_mean(member, plain))
 
 
 def _manual(one: Acquisition, experiment: Experiment) -> PlannedAcquisition:
@@ -118,17 +111,16 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, overhead_s: fl
 
 
 def _interleaved(one: Acquisition, experiment: Experiment, resolved: Resolved) -> PlannedAcquisition:
-    known = {name: weight for name, weight in one.members.items() if name in resolved}
-    seconds = sum(weight * resolved[name].duration_s for name, weight in known.items())
-    retunes = len(known) if one.retune_between else 1 / one.retune_every if one.retune_every else 0
+    seconds = sum(weight * resolved[name].duration_s for name, weight in one.members.items())
+    retunes = len(one.members) if one.retune_between else 1 / one.retune_every if one.retune_every else 0
     return PlannedAcquisition(
         name=one.name,
-        nucleus=", ".join(dict.fromkeys(resolved[name].nucleus for name in known)),
-        scans=sum(weight * resolved[name].scans for name, weight in known.items()),
+        nucleus=", ".join(dict.fromkeys(resolved[name].nucleus for name in one.members)),
+        scans=sum(weight * resolved[name].scans for name, weight in one.members.items()),
         recycle_s=0.0,
-        blocks=sum(known.values()),
+        blocks=sum(one.members.values()),
         duration_s=seconds + retunes * RETUNE_S,
-        members=known,
+        members=one.members,
         missed=one.missed or experiment.missed,
     )
 

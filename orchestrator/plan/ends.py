@@ -59,7 +59,7 @@ def _of_earlier(quantity: Quantity, step: Step, around: Surroundings, sign: int)
     assert process is not None
     factor = _further(quantity, process, step.verb)
     expected_C, worst_C = around.ledger.earlier_C(direction(around.cell, process, step.electrode) or sign)
-    if worst_C == 0:
+    if worst_C == 0 or not around.ledger.had(process):
         raise Unresolved(f"{quantity}: nothing before this step is a {process.value}", "name a charge in mAh, or in % of an electrode")
     return ChargeEnd(min(factor * worst_C, around.charge_limit_C), factor * expected_C, ChargeOfEarlier(factor=factor, verb=process.value))
 

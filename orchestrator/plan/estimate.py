@@ -1,6 +1,7 @@
 """How many acquisitions, how many rows, how many bytes: estimates for ``check``, never limits.
 
-Counting rules: each trigger is counted over the step's expected time and charge. A condition on x counts the part of the
+Counting rules: each trigger is counted over the step's expected time and charge; the EVERY kinds sit on a grid whose first
+line is the step's start. A condition on x counts the part of the
 step's own charge on its side (x_now is not added); one on a voltage is assumed to hold for half the step. A console that
 is busy joins triggers, so an acquisition never counts more often than it fits into the step. Sizes: what the journal,
 the HDF5 file and the vendor's archive need for one FID or one row (``SPECTRUM_BYTES``, ``ROW_BYTES``).
@@ -15,7 +16,8 @@ from typing import NamedTuple
 
 from orchestrator.model.experiment import SampleRate, TriggerKind
 from orchestrator.plan.acquisitions import is_manual, members
-from orchestrator.plan.orders import PlannedAcquisition, PlannedStep, TriggerOrder
+from orchestrator.plan.orders import Plan, PlannedAcquisition, PlannedStep, TriggerOrder
+from orchestrator.plan.preparation import ASSUMED_S
 
 COMPLEX64_BYTES = 8
 SPECTRUM_BYTES = 4
@@ -70,15 +72,15 @@ def _asked(trigger: TriggerOrder, seen: Occasion, duration_s: float) -> int:
     every = trigger.every or math.inf
     match trigger.kind:
         case TriggerKind.EVERY_TIME:
-            return _whole(seen.seconds / every)
+            return _lines(seen.seconds / every)
         case TriggerKind.EVERY_CHARGE:
-            return _whole(seen.charge_C / every)
+            return _lines(seen.charge_C / every)
         case TriggerKind.EVERY_X:
-            return _whole(seen.charge_C / (every * seen.capacity_C)) if seen.capacity_C else 0
+            return _lines(seen.charge_C / (every * seen.capacity_C)) if seen.capacity_C else 0
         case TriggerKind.EVERY_VOLTAGE:
-            return _whole(seen.voltage_span_V / every) if seen.charge_C else 0
+            return _lines(seen.voltage_span_V / every) if seen.charge_C else 0
         case TriggerKind.CONTINUOUSLY:
-            return _whole(seen.seconds / duration_s) if duration_s > 0 else 0
+            return math.floor(seen.seconds / duration_s) if duration_s > 0 else 0
         case TriggerKind.TIMES:
             return trigger.count or len(trigger.times_s)
         case TriggerKind.LOG_SPACED:
@@ -90,9 +92,9 @@ def _asked(trigger: TriggerOrder, seen: Occasion, duration_s: float) -> int:
     return 1
 
 
-def _whole(quotient: float) -> int:
-    """The whole part, where 99.9999999 is 100."""
-    return math.floor(quotient * (1 + 1e-9) + 1e-9)
+def _lines(quotient: float) -> int:
+    """Lines of a grid that begins at the step's start and lie before its end; 100.0000001 is 100."""
+    return math.ceil(quotient * (1 - 1e-9) - 1e-9)
 
 
 def counts_of_step(step: PlannedStep, acquisitions: Mapping[str, PlannedAcquisition], capacity_C: float | None) -> Counter[str]:
@@ -150,3 +152,9 @@ def spectrum_bytes(one: PlannedAcquisition) -> int:
     """Bytes of one acquisition: FID in journal, archive and HDF5, spectrum in HDF5, and what stands beside them."""
     fids = COMPLEX64_BYTES * (2 + HDF5_COPIES) + SPECTRUM_BYTES * ZERO_FILLING * HDF5_COPIES
     return one.blocks * (one.points * fids + FILES_PER_FID_BYTES)
+
+
+def at_end_s(plan: Plan) -> float:
+    """How long the acquisitions of ``at_end`` take; a reference is measured like its preparation."""
+    known = plan.acquisitions
+    return sum(known[name].duration_s if name in known else ASSUMED_S["reference"] for name in plan.at_end_nmr)

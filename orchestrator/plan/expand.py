@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from orchestrator.model.experiment import (
     AtOpenCircuit,
@@ -134,10 +135,9 @@ def _set_targets(built: list[PlannedStep], asking: list[int]) -> None:
 
 def _numbered(built: list[PlannedStep]) -> tuple[PlannedStep, ...]:
     """Indices, keys, and where the host has to decide something."""
-    following: list[PlannedStep | None] = [*built[1:], None]
     return tuple(
-        step.model_copy(update={"index": k, "key": key(k, step), "decides": decides(step, after)})
-        for k, (step, after) in enumerate(zip(built, following, strict=True))
+        step.model_copy(update={"index": k, "key": key(k, step), "decides": decides(step, following)})
+        for k, (step, following) in enumerate(zip_longest(built, built[1:]))
     )
 
 

@@ -41,6 +41,6 @@ def spoken(seconds: float) -> str:
     """A duration as people say it: ``58 s``, ``5.7 min``, ``52.5 h``."""
     if seconds < 90:
         return f"{seconds:.3g} s"
-    if seconds < 90 * 60:
+    if seconds < 3600 - 0.5:
         return f"{seconds / 60:.3g} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{round(seconds / 3600, 1):g} h"

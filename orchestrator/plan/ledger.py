@@ -83,6 +83,10 @@ class Ledger:
             return abs(balance)
         return None if self.capacity_C is None else max(self.capacity_C - abs(balance), 0.0)
 
+    def had(self, verb: Verb) -> bool:
+        """True when a step of this verb has been planned."""
+        return any(one.verb is verb for one in self.passed)
+
     def earlier_C(self, sign: int) -> tuple[float, float]:
         """Expected and worst charge in this direction since the last step in the other; potentiostatic steps included."""
         expected = worst = 0.0

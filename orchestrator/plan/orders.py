@@ -117,7 +117,8 @@ class PlannedAcquisition(Frozen):
     """An acquisition resolved against the rig's templates. ``members``: an interleave (name → weight); then no template.
 
     ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``duration_s``: (dummies + scans) × (recycle +
-    acquisition time) + the console's overhead.
+    acquisition time) + the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
+    interleave included; of an interleave, its rounds.
     """
 
     name: str

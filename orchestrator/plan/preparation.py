@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drivers.base import EndConditions, Mode
-from orchestrator.model.experiment import Action
-from orchestrator.model.problems import Problem, did_you_mean
+from orchestrator.model.experiment import Action, Experiment
+from orchestrator.model.problems import Problem
 from orchestrator.plan.impedance import IMPEDANCE, impedance_step
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.plan.resolve import Unresolved
 from orchestrator.plan.surroundings import LIST_FACTOR, Surroundings, slug
 
-WORDS = ("ocv", "polarity", "tune", "pulse", "gain", "reference", "noise", "blank", "eis")
-ASSUMED_S = {"tune": 30.0, "pulse": 120.0, "gain": 30.0, "reference": 60.0, "noise": 60.0}
+ASSUMED_S = {"ocv": 10.0, "tune": 30.0, "pulse": 120.0, "gain": 30.0, "reference": 60.0, "noise": 60.0}
 """inferred: rough durations of what has no acquisition of its own; they only enter the estimate."""
 
 
@@ -48,8 +47,7 @@ def _steps(action: Action, around: Surroundings) -> Iterator[PlannedStep]:
     if name is not None:
         yield _acquired(name, (name,), around, action)
     elif action.verb == "blank":
-        names = tuple(one.name for one in around.experiment.acquisitions.values() if one.subtract == "blank")
-        yield _acquired("blank", names or tuple(around.acquisitions)[:1], around, action)
+        yield _acquired("blank", blanks(around.experiment), around, action)
     elif action.verb == "eis":
         yield impedance_step(around, IMPEDANCE, action.text or "eis", 0)
     elif action.verb == "polarity":
@@ -58,12 +56,15 @@ def _steps(action: Action, around: Surroundings) -> Iterator[PlannedStep]:
         yield _at_rest(action, around)
 
 
+def blanks(experiment: Experiment) -> tuple[str, ...]:
+    """What is measured as a blank: all that have one subtracted, in their spectra or in a rule; else every measurement."""
+    subtracted = {one.name for one in experiment.acquisitions.values() if one.subtract}
+    subtracted |= {rule.extra["track"]["acquisition"] for rule in experiment.rules if rule.extra.get("after") and rule.extra.get("track")}
+    measured = [one.name for one in experiment.acquisitions.values() if not one.members and not one.manual]
+    return tuple(name for name in measured if name in subtracted) or tuple(measured)
+
+
 def _acquired(name: str, names: tuple[str, ...], around: Surroundings, action: Action) -> PlannedStep:
-    for one in names:
-        if one not in around.acquisitions:
-            raise Unresolved(
-                f"`{one}` is neither an acquisition nor a word of `prepare`", did_you_mean(one, [*around.acquisitions, *WORDS])
-            )
     seconds = around.list_s(names)
     longest_s = LIST_FACTOR * seconds
     return _step(

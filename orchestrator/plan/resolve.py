@@ -112,6 +112,11 @@ def voltage_sign(cell: Cell, limits: SafetyLimits) -> int:
 
 def capacity_C(cell: Cell, of: str = "") -> float:
     """Capacity of an electrode (or of the one that C-rates refer to) in coulomb; raises Unresolved where nobody gave it."""
+    return capacity_mAh(cell, of) * COULOMB_PER_mAh
+
+
+def capacity_mAh(cell: Cell, of: str = "") -> float:
+    """The same in mAh."""
     name = of or cell.C_rate_of or ""
     if name:
         value = _capacity_of_electrode(cell, name)
@@ -124,7 +129,7 @@ def capacity_C(cell: Cell, of: str = "") -> float:
             f"nobody says the capacity of {f'`{name}`' if name else 'this cell'}",
             "give the cell `capacity_mAh`, or `C_rate_of` and the electrode's capacity",
         )
-    return value * COULOMB_PER_mAh
+    return value
 
 
 def _capacity_of_electrode(cell: Cell, name: str) -> float | None:
@@ -162,7 +167,7 @@ def current_A(cell: Cell, quantity: Quantity) -> float:
     if quantity.unit == "A/cm2":
         return quantity.value * _area_cm2(cell, quantity)
     if quantity.unit == "C":
-        return quantity.value * capacity_C(cell) / 3600.0
+        return quantity.value * capacity_mAh(cell) * 1e-3
     raise Unresolved(f"{quantity} is not a current", "write C/10, 0.5 mA or 0.5 mA/cm2")
 
 

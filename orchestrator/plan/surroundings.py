@@ -53,8 +53,8 @@ class Surroundings:
         return charge_C(self.cell, self.experiment.limits.charge_per_step)
 
     def duration_s(self, name: str) -> float:
-        """How long one acquisition of this name takes; 0 for an unknown one."""
-        return self.acquisitions[name].duration_s if name in self.acquisitions else 0.0
+        """How long one acquisition of this name takes."""
+        return self.acquisitions[name].duration_s
 
     def list_s(self, names: Iterable[str]) -> float:
         """How long a list of acquisitions takes, one after the other."""

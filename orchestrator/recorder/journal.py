@@ -53,6 +53,7 @@ class Journal:
         self._clock = clock
         self._file = RecordFile(path)
         self._lock = threading.Lock()
+        self._committed = threading.Condition(self._lock)
         self._queue: list[Row] = []
         self._queued_bytes = 0
         self._in_flight_bytes = 0
@@ -123,6 +124,9 @@ class Journal:
 
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``; forces one at once. Raises JournalFailed."""
+        if self._clock.virtual is not None:
+            self._block_until_durable(seq)
+            return
         with self._lock:
             if self.durable_seq >= seq:
                 return
@@ -135,6 +139,14 @@ class Journal:
         self._wake_writer()
         with self._clock.hold():
             await told[1]
+
+    def _block_until_durable(self, seq: int) -> None:
+        """Virtual time: the whole loop waits, so that what happens at one instant has one order, however fast the disk is."""
+        self._wake_writer()
+        with self._committed:
+            self._committed.wait_for(lambda: self.durable_seq >= seq or self.failed is not None)
+        if self.durable_seq < seq:
+            raise JournalFailed(str(self.failed)) from self.failed
 
     @property
     def half_full(self) -> bool:
@@ -231,6 +243,7 @@ class Journal:
             self.failed = self._last_failure = error
             waiters, self._waiters = self._waiters, []
             watchers, self._watchers = self._watchers, []
+            self._committed.notify_all()
         for _, told in waiters:
             _tell(told, JournalFailed(str(error)))
         for told in watchers:
@@ -242,6 +255,7 @@ class Journal:
             self.durable_seq = self._file.durable_seq
             self._queued_bytes -= self._in_flight_bytes
             self._in_flight_bytes = 0
+            self._committed.notify_all()
             covered = [told for seq, told in self._waiters if seq <= self.durable_seq]
             self._waiters = [waiter for waiter in self._waiters if waiter[0] > self.durable_seq]
         for told in covered:

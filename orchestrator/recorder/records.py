@@ -147,11 +147,14 @@ _STRICT = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",
 class Reader:
     """Reads a journal that may not exist yet, whose writer may live or be dead; never writes.
 
-    One short transaction a call. Use it from one thread at a time; ``close`` it or use it as a context.
+    One short transaction a call. ``whole_until``: the last record that ``check_chain`` found good. Use it from one thread at a
+    time; ``close`` it or use it as a context.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.whole_until = 0
+        self._parsed: tuple[str, dict[str, Any]] = ("{}", {})
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
@@ -171,7 +174,7 @@ class Reader:
 
         Raises NotAJournal.
         """
-        return [_event(row) for row in self._rows(seq, limit)]
+        return [self._event(row) for row in self._rows(seq, limit)]
 
     def events(self, seq: int = 0) -> Iterator[Event]:
         """Every event after ``seq`` that is there now, in one short transaction after the other."""
@@ -198,17 +201,23 @@ class Reader:
 
     def check_chain(self) -> str | None:
         """What is wrong with the numbering or the CRC chain, in a sentence; None when every record is as it was written."""
-        seq = crc = 0
-        while rows := self._rows(seq, 5000):
+        self.whole_until = crc = 0
+        while rows := self._rows(self.whole_until, 5000):
             for chained in rows:
                 row, stored = Row(*chained[:-1]), chained[-1]
-                if row.seq != seq + 1:
-                    return f"record {seq + 1} is missing (the next is {row.seq})"
+                if row.seq != self.whole_until + 1:
+                    return f"record {self.whole_until + 1} is missing (the next is {row.seq})"
                 crc = row.crc(crc)
                 if crc != stored:
                     return f"record {row.seq} ({row.kind}) is not what was written"
-                seq = row.seq
+                self.whole_until = row.seq
         return None
+
+    def _event(self, row: Chained) -> Event:
+        seq, mono_ns, utc_ns, kind, v, source, cause, text, blob, _ = row
+        if text != self._parsed[0]:  # the blocks of one step say the same of themselves, thousands of times
+            self._parsed = (text, json.loads(text))
+        return Event(seq, mono_ns, utc_ns, kind, dict(self._parsed[1]), blob, source, cause, v)
 
     def _rows(self, seq: int, limit: int) -> list[Chained]:
         connection = self._connected()
@@ -250,8 +259,3 @@ def _read_only_uri(path: Path) -> str:
     """``mode=ro``; ``immutable`` too for a closed journal on read-only media, where SQLite cannot make its index file."""
     frozen = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
     return f"{path.absolute().as_uri()}?mode=ro" + ("&immutable=1" if frozen else "")
-
-
-def _event(row: Chained) -> Event:
-    seq, mono_ns, utc_ns, kind, v, source, cause, data, blob, _ = row
-    return Event(seq, mono_ns, utc_ns, kind, json.loads(data), blob, source, cause, v)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from orchestrator.platform import process_start
+
 
 def spawn(*arguments: str, quiet: bool = False) -> subprocess.Popen[bytes]:
     """Start ``python -m orchestrator …`` in a session of its own, so that Ctrl-C reaches the rig alone."""
     output = subprocess.DEVNULL if quiet else None
-    return subprocess.Popen([sys.executable, "-m", "orchestrator", *arguments], start_new_session=True, stdin=subprocess.DEVNULL, stdout=output)
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", *arguments], start_new_session=True, stdin=subprocess.DEVNULL, stdout=output
+    )
 
 
 def wait_for_file(path: Path, within_s: float) -> bool:
@@ -35,12 +40,13 @@ class Companions:
         self._observer: subprocess.Popen[bytes] | None = None
         self._screen: subprocess.Popen[bytes] | None = None
         self.restarts = 0
+        self._rig = ("--rig-process", f"{os.getpid()}:{process_start(os.getpid())}")
 
     def start(self) -> None:
         """Start both; returns at once."""
-        self._observer = spawn("observe", str(self.folder))
+        self._observer = self._spawn_observer()
         if self._display != "none":
-            self._screen = spawn("watch", str(self.folder), *(["--lines"] if self._display == "lines" else []))
+            self._screen = spawn("watch", str(self.folder), *self._rig, *(["--lines"] if self._display == "lines" else []))
 
     def ready(self, within_s: float = 20.0) -> bool:
         """Wait until ``run.h5`` exists, valid and empty."""
@@ -51,8 +57,11 @@ class Companions:
         if self._observer is None or self._observer.poll() is None:
             return False
         self.restarts += 1
-        self._observer = spawn("observe", str(self.folder))
+        self._observer = self._spawn_observer()
         return True
+
+    def _spawn_observer(self) -> subprocess.Popen[bytes]:
+        return spawn("observe", str(self.folder), *self._rig)
 
     def finish(self, within_s: float = 120.0) -> dict[str, Any]:
         """Wait for the close-out; returns what the observer found (empty when it did not finish)."""

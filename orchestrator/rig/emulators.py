@@ -55,7 +55,9 @@ def make_twin(path: str, *, seed: int, t0_mono_ns: int) -> Any:
     return registry.factory("twins", "twin")(load_twin(Path(path)), seed=seed, t0_mono_ns=t0_mono_ns)
 
 
-def make_emulators(request: EmulateRequest, clock: Clock, network: Network, twin: Any, wire: WireRecorder | None = None) -> dict[str, Emulator]:
+def make_emulators(
+    request: EmulateRequest, clock: Clock, network: Network, twin: Any, wire: WireRecorder | None = None
+) -> dict[str, Emulator]:
     """The emulators by name, not yet started. A fault goes to each emulator that knows it; unknown ones are refused."""
     made: dict[str, Emulator] = {}
     for name in request.names:
@@ -135,7 +137,9 @@ class EmulatorProcess:
         return cls(process, addresses)
 
     async def stop(self) -> None:
-        """End the emulators."""
+        """End the emulators; closing their stdin first frees the thread that reads it."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         if self._process.returncode is None:
             self._process.terminate()
         await self._process.wait()

@@ -65,7 +65,7 @@ class Gathered:
         channel = str(getattr(self.rig.stations[self.plan.station], role)).partition(":")[2]
         address = addresses.get(instrument.address.removeprefix(PREFIX), instrument.address)
         options = {key: value for key, value in instrument.options.items() if key != "emulator"}
-        return Settings(name, instrument.driver, address, channel, instrument.identity, {**options, "unlock": dict(instrument.unlock)})
+        return Settings(name, instrument.driver, address, channel, instrument.identity, {**options, "unlock": dict(instrument.unlock)}, instrument.address)
 
     def emulator_options(self) -> dict[str, dict[str, Any]]:
         """Emulator name → its options from the rig file, and the folder to replay from ``--data``."""

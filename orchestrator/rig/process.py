@@ -23,11 +23,12 @@ from orchestrator.guard.start import start_guard
 from orchestrator.guard.watch import silence_limit_s
 from orchestrator.recorder.journal import Journal
 from orchestrator.rig.companions import Companions
-from orchestrator.rig.emulators import LINGER_s, PREFIX, EmulateRequest, EmulatorProcess, make_emulators, make_twin
+from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
-from orchestrator.runner.run import Outcome, Station, run_plan
+from orchestrator.runner.run import run_plan
+from orchestrator.runner.station import Outcome, Station
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 OBSERVER_LOOK_s = 2.0

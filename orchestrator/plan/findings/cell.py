@@ -5,25 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from orchestrator.model.experiment import Cell, Rule, TriggerKind
+from orchestrator.model.experiment import Rule
 from orchestrator.model.problems import Problem
 from orchestrator.plan.findings.facts import Facts, warning
 from orchestrator.plan.resolve import Unresolved, capacity_C
 
-METALS = frozenset({"li", "lithium", "na", "sodium", "k", "potassium", "cu", "copper"})
-"""Electrodes that are, or become, a metal; copper stands for the current collector of an anode-free cell."""
+METALS = frozenset({"li", "lithium", "na", "sodium"})
 METAL_WINDOWS_ppm = ((225.0, 300.0), (1080.0, 1180.0))
 """Where 7Li and 23Na of the metals appear; where exactly depends on how the electrode lies in B0."""
 
 
 def _is_metal(name: str) -> bool:
     return bool(METALS & set(re.findall(r"[a-z]+", name.casefold())))
-
-
-def metal_electrodes(cell: Cell) -> tuple[str, ...]:
-    """Electrodes whose names say that they are a metal."""
-    names = [cell.working, cell.counter or "", *(electrode.name for electrode in (cell.positive, cell.negative) if electrode)]
-    return tuple(name for name in dict.fromkeys(names) if _is_metal(name))
 
 
 def windows_on_metal(rule: Rule) -> tuple[tuple[float, float], ...]:
@@ -33,19 +26,13 @@ def windows_on_metal(rule: Rule) -> tuple[tuple[float, float], ...]:
 
 
 def angle(facts: Facts) -> Iterator[Problem]:
-    """Where a metal's line lies depends on how the electrode lies in B0 (242 to 272 ppm for 7Li)."""
-    cell = facts.experiment.cell
-    if cell.electrode_normal_to_B0_deg is not None:
-        return
-    metals = metal_electrodes(cell)
-    reason = "the same foil appears between 242 and 272 ppm depending on that angle"
-    if metals:
-        yield Problem(cell.where, f"{' and '.join(metals)}: a metal electrode needs `electrode_normal_to_B0_deg`", reason)
+    """Where a metal's line lies depends on how the electrode lies in B0, also where the metal is not meant to be."""
+    if facts.experiment.cell.electrode_normal_to_B0_deg is not None:
         return
     for rule in facts.plan.rules:
         for low_ppm, high_ppm in windows_on_metal(rule):
             message = f"rule `{rule.name}` looks for metal at {low_ppm:g} to {high_ppm:g} ppm, the cell has no `electrode_normal_to_B0_deg`"
-            yield warning(rule.where, message, reason)
+            yield warning(rule.where, message, "the same foil appears between 242 and 272 ppm depending on that angle")
 
 
 def blind_to_plating(facts: Facts) -> Iterator[Problem]:
@@ -61,13 +48,6 @@ def blind_to_plating(facts: Facts) -> Iterator[Problem]:
                 message,
                 "its line lies in that window and changes by itself: use a full cell or subtract a blank",
             )
-
-
-def x_defined(facts: Facts) -> Iterator[Problem]:
-    """``at x`` counts from somewhere."""
-    for step, where in facts.steps():
-        if facts.experiment.cell.x_now is None and any(trigger.kind is TriggerKind.AT_X for trigger in step.triggers):
-            yield warning(where, "`at x` counts from `x_now`, which the cell does not say: 0 assumed", "add `x_now` and `x_is` to the cell")
 
 
 def capacities(facts: Facts) -> Iterator[Problem]:
@@ -95,4 +75,4 @@ def leads_on_negative(facts: Facts) -> Iterator[Problem]:
         )
 
 
-CHECKS = (angle, blind_to_plating, x_defined, capacities, leads_on_negative)
+CHECKS = (angle, blind_to_plating, capacities, leads_on_negative)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
 from orchestrator.model.problems import Problem
+from orchestrator.plan.estimate import at_end_s
 from orchestrator.plan.expand import Expanded
 from orchestrator.plan.orders import Plan, PlannedStep
 
@@ -50,15 +51,13 @@ class Facts:
         yield from zip(self.expanded.steps, self.expanded.wheres, strict=True)
 
     def at(self, key: str) -> Where:
-        """Where a top-level key of the file stands."""
-        return self.experiment.places.get(key, Where(file=self.experiment.file))
+        """Where a top-level key of the file stands; nowhere, if what is wrong was not written there."""
+        return self.experiment.places.get(key, Where())
 
     @property
     def around_s(self) -> float:
         """Expected seconds of ``prepare`` and of the acquisitions of ``at_end``."""
-        known = self.plan.acquisitions
-        at_end_s = sum(known[name].duration_s for name in self.plan.at_end_nmr if name in known)
-        return sum(step.expected_s for step in self.plan.prepare) + at_end_s
+        return sum(step.expected_s for step in self.plan.prepare) + at_end_s(self.plan)
 
 
 def warning(where: Where, message: str, hint: str = "") -> Problem:

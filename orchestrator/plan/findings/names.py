@@ -1,34 +1,13 @@
-"""Names that the experiment uses and the rig, or the experiment itself, does not know."""
+"""Names that the experiment uses and the rig does not know, or knows as something that needs a hand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.model.experiment import Repeat, Where
+from orchestrator.model.experiment import Repeat, items
 from orchestrator.model.problems import Problem, did_you_mean
-from orchestrator.plan.acquisitions import acquisition_time_s, is_manual
-from orchestrator.plan.available import items
+from orchestrator.plan.acquisitions import acquisition_time_s
 from orchestrator.plan.findings.facts import Facts, warning
-
-
-def unknown_acquisitions(facts: Facts) -> Iterator[Problem]:
-    """A trigger, a list, ``at_end`` or a rule names something that is no acquisition."""
-    known = facts.experiment.acquisitions
-    for name, where in _named(facts):
-        if name not in known:
-            yield Problem(where, f"`{name}` is no acquisition of this experiment", did_you_mean(name, known))
-
-
-def _named(facts: Facts) -> Iterator[tuple[str, Where]]:
-    for step, where in facts.steps():
-        for name in (*(trigger.acquisition for trigger in step.triggers), *step.then, *step.acquisitions):
-            yield name, where
-    for name in facts.plan.at_end_nmr:
-        if not name.startswith("reference"):
-            yield name, facts.at("at_end")
-    for rule in facts.plan.rules:
-        if rule.acquisition:
-            yield rule.acquisition, rule.where
 
 
 def unknown_references(facts: Facts) -> Iterator[Problem]:
@@ -43,12 +22,10 @@ def unknown_references(facts: Facts) -> Iterator[Problem]:
 
 
 def manual_interleaved(facts: Facts) -> Iterator[Problem]:
-    """What a hand must tune, or a person measure, cannot come every few minutes of a night."""
+    """What a hand must tune cannot come every few minutes of a night."""
     for name, one in facts.plan.acquisitions.items():
         parts = [facts.plan.acquisitions[member] for member in one.members]
         where = facts.experiment.acquisitions[name].where
-        if any(is_manual(part) for part in parts):
-            yield Problem(where, f"`{name}` interleaves a manual acquisition", "a person cannot be interleaved")
         nuclei = tuple(dict.fromkeys(part.nucleus for part in parts))
         by_hand = [nucleus for nucleus in nuclei if nucleus in facts.setup.nuclei and facts.setup.nuclei[nucleus].manual]
         if len(nuclei) > 1 and by_hand:
@@ -79,4 +56,4 @@ def repeats_that_cannot_ask(facts: Facts) -> Iterator[Problem]:
             yield Problem(until.where, f"this plan has no cycle {until.of_cycle}", f"its last is cycle {max(cycles)}")
 
 
-CHECKS = (unknown_acquisitions, unknown_references, manual_interleaved, templates_silent_on_time, repeats_that_cannot_ask)
+CHECKS = (unknown_references, manual_interleaved, templates_silent_on_time, repeats_that_cannot_ask)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from orchestrator.guard.fence import fence, process_started
+from orchestrator.guard.fence import fence
+from orchestrator.platform import process_start as process_started
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ def beat(**changes: object) -> Heartbeat:
     return Heartbeat(**values)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("host_lost_s", "make_safe_s", "limit_s"), [(60.0, 3.0, 10.0), (10.0, 1.0, 3.0), (4.0, 1.0, 2.0), (600.0, 5.0, 10.0)])
+@pytest.mark.parametrize(
+    ("host_lost_s", "make_safe_s", "limit_s"), [(60.0, 3.0, 10.0), (10.0, 1.0, 3.0), (4.0, 1.0, 2.0), (600.0, 5.0, 10.0)]
+)
 def test_silence_limit_leaves_time_to_act(host_lost_s: float, make_safe_s: float, limit_s: float) -> None:
     assert silence_limit_s(host_lost_s, make_safe_s) == limit_s
 

@@ -221,7 +221,7 @@ def test_a_refused_script_was_certainly_not_started(play: Play, make_order: Make
 
     async def host(bench: Any) -> None:
         await bench.driver.connect()
-        with pytest.raises(Rejected, match="4001 unknown script command, Line 2, Col 1"):
+        with pytest.raises(Rejected, match="4001 unknown script command, Line 2, Col 1\n  sent: var i\n"):
             await bench.driver.load((make_order(),))
         with pytest.raises(Rejected, match="not the first step"):
             await bench.driver.start("a")

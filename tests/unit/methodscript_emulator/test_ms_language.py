@@ -15,7 +15,7 @@ HR = MODELS["es4_hr"]
 
 
 def golden_values(repository: Path) -> list[list[str]]:
-    lines = (repository / "tests/golden/methodscript/values.tsv").read_text().splitlines()
+    lines = (repository / "tests/golden/methodscript_emulator/values.tsv").read_text().splitlines()
     return [line.split("\t") for line in lines if not line.startswith("#")]
 
 
@@ -107,5 +107,5 @@ def test_a_script_too_large_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["ocv", "cc", "cv"])
 def test_the_canonical_scripts_compile(repository: Path, name: str) -> None:
-    lines = (repository / f"tests/golden/methodscript/{name}.mscr").read_text().splitlines()[1:]
+    lines = (repository / f"tests/golden/methodscript_emulator/{name}.mscr").read_text().splitlines()[1:]
     assert len(compile_script(lines, HR).instructions) > 10

@@ -11,7 +11,7 @@ from drivers.transport.virtual import run_virtual
 
 
 def script(repository: Path, name: str) -> str:
-    return (repository / f"tests/golden/methodscript/{name}.mscr").read_text().split("\n", 1)[1]
+    return (repository / f"tests/golden/methodscript_emulator/{name}.mscr").read_text().split("\n", 1)[1]
 
 
 def number(field: str) -> float:
@@ -41,7 +41,8 @@ def test_other_models_say_who_they_are(bench: Any, model: str) -> None:
             await b.host.send("t\n")
             assert (await b.host.lines(2))[0].startswith("t" + model)
             await b.host.send("CM\n")
-            assert bool(int((await b.host.line())[2:], 16) >> 67 & 1) is (model != "espico")
+            bits = (await b.host.line()).removeprefix("CM")
+            assert bool(int(bits, 16) >> 67 & 1) is (model != "espico")
 
     run_virtual(main)
 

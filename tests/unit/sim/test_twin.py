@@ -99,6 +99,8 @@ def test_the_past_can_be_asked_and_rewritten() -> None:
     straight.open_circuit(200.0)
     assert ahead.measure(5000.0) == straight.measure(5000.0)
     assert ahead.charge_C() == pytest.approx(200.0 * 4e-4, rel=1e-12)
+    ahead.drive_current(300.0, 4e-4)
+    assert [ahead.measure(t_s).output_on for t_s in (150.0, 250.0, 350.0)] == [True, False, True]
 
 
 def test_a_snapshot_goes_through_json_and_goes_on_exactly() -> None:

@@ -309,6 +309,17 @@ async def test_a_slow_host_loses_nothing(line: tuple[Network, ByteStream, str]) 
     await host.close()
 
 
+async def test_two_writers_do_not_mix(line: tuple[Network, ByteStream, str]) -> None:
+    network, device, address = line
+    host = await network.serial(address)
+    await host.write(b"r")
+    await exactly(device, 1)
+    writing = asyncio.gather(device.write(b"a" * 20_000), device.write(b"b" * 20_000))
+    assert await exactly(host, 40_000) == b"a" * 20_000 + b"b" * 20_000
+    await writing
+    await host.close()
+
+
 async def test_unplugging_ends_the_stream(line: tuple[Network, ByteStream, str]) -> None:
     network, device, address = line
     host = await network.serial(address)

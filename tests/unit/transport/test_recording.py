@@ -13,7 +13,7 @@ import pytest
 
 from drivers.base import ByteStream, Network
 from drivers.clock import Clock
-from drivers.errors import Diverged, Exhausted, InstrumentError
+from drivers.errors import Diverged, Exhausted, InstrumentError, NotReachable
 from drivers.registry import recorded_network, replay_network, wire_log
 from drivers.transport import recording
 from drivers.transport.memory import MemoryNetwork
@@ -361,3 +361,18 @@ def test_a_recording_serves_no_emulator(tmp_path: Path) -> None:
 
     with pytest.raises(InstrumentError, match="cannot be served"):
         _replay(tmp_path / "a.jsonl", driver)
+
+
+def test_a_listener_without_recorded_connections_waits_until_closed(tmp_path: Path) -> None:
+    _record(tmp_path / "a.jsonl")
+
+    async def driver(clock: Clock, network: Network) -> None:
+        listener = await network.listen()
+        accepting = asyncio.ensure_future(listener.accept())
+        await clock.sleep(1000)
+        assert not accepting.done()
+        await listener.close()
+        with pytest.raises(NotReachable, match="no longer listens"):
+            await accepting
+
+    _replay(tmp_path / "a.jsonl", driver)

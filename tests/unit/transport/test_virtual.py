@@ -133,6 +133,16 @@ def test_siblings_are_cancelled_in_the_order_they_were_made() -> None:
     assert cancelled == [f"task-{n} cancelled" for n in range(2, 42)] + ["left over cancelled"]
 
 
+def test_tasks_are_named_by_their_number_in_each_run() -> None:
+    async def main(clock: Clock) -> list[str]:
+        task, named = asyncio.create_task(clock.sleep(1)), asyncio.create_task(clock.sleep(1), name="sampling")
+        task.set_name(None)
+        await asyncio.gather(task, named)
+        return [task.get_name(), named.get_name()]
+
+    assert run_virtual(main) == run_virtual(main) == ["task-2", "sampling"]
+
+
 def test_a_hold_stops_time_until_a_thread_lets_go() -> None:
     async def main(clock: Clock) -> list[tuple[str, int]]:
         seen: list[tuple[str, int]] = []

@@ -1,0 +1,43 @@
+"""Run all benchmarks, or those named, and write docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+NAMES = ("start_up", "latency", "night", "real_time")
+HEAD = """# Benchmarks
+
+Written by `make bench`; never edited by hand. Medians, with the least and the most seen beside them; every figure stands beside
+its own control from the same run. Measured on {machine}.
+"""
+
+
+def main(names: list[str]) -> int:
+    """Measure, print, and write; sections of benchmarks not run stay as they were."""
+    page = REPOSITORY / "docs" / "benchmarks.md"
+    kept = _sections(page.read_text("utf-8")) if page.exists() else {}
+    for name in names or NAMES:
+        with tempfile.TemporaryDirectory(prefix="operando-bench-") as scratch:
+            report = importlib.import_module(f"benchmarks.{name}").measure(REPOSITORY, Path(scratch))
+        kept[report.title] = report.markdown()
+        print(kept[report.title], flush=True)
+    page.write_text(HEAD.format(machine=_machine()) + "\n" + "\n".join(kept.values()), encoding="utf-8")
+    return 0
+
+
+def _sections(text: str) -> dict[str, str]:
+    parts = text.split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part}".rstrip("\n") + "\n" for part in parts}
+
+
+def _machine() -> str:
+    cores = len(__import__("os").sched_getaffinity(0)) if hasattr(__import__("os"), "sched_getaffinity") else "?"
+    return f"{platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}"
+
+
+sys.exit(main(sys.argv[1:]))

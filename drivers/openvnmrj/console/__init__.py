@@ -1,0 +1,1 @@
+"""The console's side: parameters, acquisition, VnmrJ's foreground and its commands."""

@@ -1,0 +1,180 @@
+"""OpenVnmrJ's files: ``fid`` (binary), ``procpar``, ``log``. Pure: bytes and text in, values out; nothing is written."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FILE_HEADER = struct.Struct(">6l2hl")
+BLOCK_HEADER = struct.Struct(">4hl4f")
+HAS_DATA, IS_INT32, IS_FLOAT = 0x1, 0x4, 0x8
+EXACT_IN_FLOAT32 = 1 << 24
+
+Parameters = dict[str, Any]
+
+
+# ----------------------------------------------------------------------------------------------------------------- fid
+
+
+@dataclass(frozen=True, slots=True)
+class FidHeader:
+    """The file header: counts and sizes in bytes, as stored."""
+
+    blocks: int
+    traces: int
+    points: int
+    bytes_per_number: int
+    bytes_per_trace: int
+    bytes_per_block: int
+    version: int
+    status: int
+    block_headers: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return FILE_HEADER.size + self.blocks * self.bytes_per_block
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """How numbers are stored; always big-endian."""
+        if self.status & IS_FLOAT:
+            return np.dtype(">f4")
+        return np.dtype(">i4") if self.status & IS_INT32 or self.bytes_per_number == 4 else np.dtype(">i2")
+
+    def check(self) -> None:
+        """Raises ValueError where the sizes contradict each other."""
+        traces = self.bytes_per_trace * self.traces
+        consistent = (
+            min(self.blocks, self.traces, self.points, self.block_headers) > 0
+            and self.bytes_per_number == self.dtype.itemsize
+            and self.bytes_per_trace == self.points * self.bytes_per_number
+            and self.bytes_per_block == traces + BLOCK_HEADER.size * self.block_headers
+        )
+        if not consistent:
+            raise ValueError(f"a fid whose sizes contradict each other: {self}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredFid:
+    """``data`` complex64 or complex128 (points,) or (rows, points), unscaled; ``scans`` int64 (blocks,); ``raw_dtype``."""
+
+    data: NDArray[np.complexfloating[Any, Any]]
+    scans: NDArray[np.int64]
+    raw_dtype: str
+    header: FidHeader
+
+
+def parse_header(data: bytes) -> FidHeader:
+    """The first 32 bytes. Raises ValueError."""
+    if len(data) < FILE_HEADER.size:
+        raise ValueError(f"a fid of {len(data)} bytes")
+    header = FidHeader(*FILE_HEADER.unpack_from(data))
+    header.check()
+    return header
+
+
+def parse_fid(data: bytes) -> StoredFid:
+    """The whole file, bit for bit: re + 1j*im as stored. Raises ValueError."""
+    header = parse_header(data)
+    if len(data) != header.size:
+        raise ValueError(f"a fid of {len(data)} bytes whose header says {header.size}")
+    start = BLOCK_HEADER.size * header.block_headers
+    rows, scans = [], []
+    for block in range(header.blocks):
+        at = FILE_HEADER.size + block * header.bytes_per_block
+        scans.append(BLOCK_HEADER.unpack_from(data, at)[4])
+        count = header.points * header.traces
+        rows.append(np.frombuffer(data, header.dtype, count, at + start).reshape(header.traces, header.points))
+    stored = np.concatenate(rows)
+    complex_rows = _complex(stored)
+    return StoredFid(complex_rows[0] if len(complex_rows) == 1 else complex_rows, np.array(scans, np.int64), header.dtype.str, header)
+
+
+def _complex(stored: NDArray[Any]) -> NDArray[np.complexfloating[Any, Any]]:
+    """(rows, numbers) interleaved re, im → (rows, points), in the smaller type that holds every number exactly."""
+    exact = stored.dtype.kind == "f" or stored.size == 0 or max(int(stored.max()), -int(stored.min())) < EXACT_IN_FLOAT32
+    result = np.empty((stored.shape[0], stored.shape[1] // 2), np.complex64 if exact else np.complex128)
+    result.real, result.imag = stored[:, 0::2], stored[:, 1::2]
+    return result
+
+
+# ------------------------------------------------------------------------------------------------------------- procpar
+
+_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
+
+
+def parse_procpar(text: str) -> Parameters:
+    """All parameters: a number, a text, or a list of them for arrays. Raises ValueError."""
+    tokens = _TOKEN.finditer(text)
+    parameters: Parameters = {}
+    try:
+        for match in tokens:
+            name, header = match[0], [next(tokens)[0] for _ in range(10)]
+            is_text, is_integer = header[1] == "2", header[0] == "7"
+            values = [_value(next(tokens), is_text=is_text, is_integer=is_integer) for _ in range(int(next(tokens)[0]))]
+            for _ in range(int(next(tokens)[0])):
+                next(tokens)
+            parameters[name] = values[0] if len(values) == 1 else values
+    except (StopIteration, RuntimeError) as end:
+        raise ValueError("a procpar that ends inside a parameter") from end
+    return parameters
+
+
+def _value(token: re.Match[str], *, is_text: bool, is_integer: bool) -> float | int | str:
+    if is_text:
+        if token[1] is None:
+            raise ValueError(f"a procpar whose text {token[0]!r} is not quoted")
+        return re.sub(r'\\(["\\])', r"\1", token[1])
+    value = float(token[0])
+    return int(value) if is_integer and value.is_integer() else value
+
+
+def first(parameters: Parameters, name: str, default: Any = None) -> Any:
+    """The value of a parameter; of an array its first element."""
+    value = parameters.get(name, default)
+    return value[0] if isinstance(value, list) and value else value
+
+
+def zero_ppm_MHz(parameters: Parameters) -> float:
+    """Frequency of 0 ppm: ``reffrq``, else ``sfrq - sw/2 + rfl - rfp``. Raises KeyError."""
+    if first(parameters, "reffrq"):
+        return float(first(parameters, "reffrq"))
+    sw, rfl, rfp = (float(first(parameters, name, 0.0)) for name in ("sw", "rfl", "rfp"))
+    return float(first(parameters, "sfrq")) + (-sw / 2 + rfl - rfp) * 1e-6
+
+
+def time_stamps(parameters: Parameters) -> dict[str, str]:
+    """Every ``time_…`` that happened, verbatim: local time of the console, no zone."""
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name.startswith("time_") and isinstance(value, str) and re.fullmatch(r"\d{8}T\d{6}", value)
+    }
+
+
+def parse_time(text: str) -> datetime:
+    """``20231118T023054`` without zone. Raises ValueError."""
+    return datetime.strptime(text, "%Y%m%dT%H%M%S")  # noqa: DTZ007  the console says no zone
+
+
+# ----------------------------------------------------------------------------------------------------------------- log
+
+
+def parse_log(text: str) -> list[tuple[datetime, str]]:
+    """``Sat Nov 18 02:30:54 2023: Experiment started`` → time without zone, what happened; other lines are left out."""
+    found = []
+    for line in text.splitlines():
+        when, colon, what = line.partition(": ")
+        try:
+            found.append((datetime.strptime(when, "%a %b %d %H:%M:%S %Y"), what.strip()))  # noqa: DTZ007
+        except ValueError:
+            continue
+        assert colon
+    return found

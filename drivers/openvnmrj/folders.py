@@ -1,0 +1,95 @@
+"""The console's files as this computer sees them. Blocking: to be called beside the loop."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from drivers.base import Fetched, Fid, RawFile, VendorTimes
+from drivers.errors import BadReply, Rejected
+from drivers.openvnmrj import files, wire
+
+RAW_NAMES = ("fid", "procpar", "text", "log")
+ZONE = "local, no zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """``data_root``: where the console saves, as it names it; ``mapping``: its prefixes → ours (longest first)."""
+
+    data_root: str
+    mapping: Mapping[str, str]
+
+    def remote(self, key: str, block: int) -> str:
+        """The argument of ``svf``."""
+        return wire.safe_path(f"{self.data_root}/{wire.safe_name(key)}_b{block}")
+
+    def local(self, remote: str) -> Path:
+        """Where that lies for us."""
+        path = PurePosixPath(remote)
+        for prefix in sorted(self.mapping, key=len, reverse=True):
+            if path.is_relative_to(prefix):
+                return Path(self.mapping[prefix], *path.relative_to(prefix).parts)
+        return Path(remote)
+
+    def local_fid(self, key: str, block: int) -> Path:
+        """The ``.fid`` folder of a block."""
+        folder = self.local(self.remote(key, block))
+        return folder.with_name(folder.name + ".fid")
+
+    def make_root(self) -> None:
+        """``svf`` makes no parents (inferred)."""
+        self.local(self.data_root).mkdir(parents=True, exist_ok=True)
+
+    def is_there(self, key: str, block: int) -> bool:
+        """Anything under that name."""
+        return self.local_fid(key, block).exists()
+
+    def filed(self, key: str, block: int) -> files.Parameters | None:
+        """The parameters, once both files are complete: the size that the header says, and a time of completion."""
+        folder = self.local_fid(key, block)
+        try:
+            with (folder / "fid").open("rb") as file:
+                header = files.parse_header(file.read(files.FILE_HEADER.size))
+            if (folder / "fid").stat().st_size != header.size:
+                return None
+            parameters = files.parse_procpar((folder / "procpar").read_text("latin-1"))
+        except (OSError, ValueError):
+            return None
+        return parameters if "time_complete" in files.time_stamps(parameters) else None
+
+    def fetch(self, key: str, block: int) -> Fetched:
+        """FID, times, parameters and raw files. Raises Rejected (nothing there), BadReply (not what the format allows)."""
+        folder = self.local_fid(key, block)
+        contents = {name: (folder / name).read_bytes() for name in RAW_NAMES if (folder / name).is_file()}
+        if not {"fid", "procpar"} <= set(contents):
+            raise Rejected(f"no data of {key} block {block}", advice=f"looked in {folder}")
+        try:
+            stored, parameters = files.parse_fid(contents["fid"]), files.parse_procpar(contents["procpar"].decode("latin-1"))
+            fid = _fid(stored, parameters)
+        except (ValueError, KeyError, TypeError) as fault:
+            raise BadReply(f"{folder.name} cannot be read: {fault}", advice="the raw files are as the console left them") from fault
+        times = VendorTimes(files.time_stamps(parameters), ZONE)
+        raw = tuple(
+            RawFile(folder / name, f"{folder.name}/{name}", len(content), hashlib.sha256(content).hexdigest())
+            for name, content in contents.items()
+        )
+        partial = fid.scans != int(files.first(parameters, "nt", fid.scans))
+        return Fetched(key, block, fid, times, parameters, raw, partial)
+
+
+def _fid(stored: files.StoredFid, parameters: files.Parameters) -> Fid:
+    gain = files.first(parameters, "gain")
+    return Fid(
+        data=stored.data,
+        nucleus=wire.nucleus_of(str(files.first(parameters, "tn"))),
+        spectral_width_Hz=float(files.first(parameters, "sw")),
+        carrier_MHz=float(files.first(parameters, "sfrq")),
+        reference_MHz=files.zero_ppm_MHz(parameters),
+        scans=int(files.first(parameters, "ct", int(stored.scans.min()))),
+        raw_dtype=stored.raw_dtype,
+        reversed_axis=True,
+        gain=float(gain) if isinstance(gain, int | float) else None,
+    )

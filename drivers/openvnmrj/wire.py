@@ -1,0 +1,230 @@
+"""OpenVnmrJ on the wire: ``.talk``, commands in, lines out. Pure: no I/O, no clock.
+
+Facts from the program's own source and from a public set of 219 battery spectra. Built to the document, not yet met a console.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drivers.errors import Rejected
+
+LONGEST_COMMAND = 1000
+"""The console reads at most 1024 bytes at once and executes a longer command in pieces."""
+
+ACQUISITION_STATUS = {
+    11: "FID done",
+    12: "block done",
+    13: "soft error",
+    14: "warning",
+    15: "hard error",
+    16: "aborted",
+    17: "set-up done",
+    18: "stopped",
+    101: "experiment done",
+    102: "started",
+}
+"""First element of ``acqstatus``; the second is no error flag: good spectra carry 0, 6, 14, 18 or 62 there."""
+
+
+# --------------------------------------------------------------------------------------------------------------- .talk
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Where the foreground listens."""
+
+    host: str
+    port: int
+    pid: int
+
+
+def swap_port(value: int) -> int:
+    """``ntohs`` of a little-endian computer: 12774 ↔ 58929."""
+    return (value & 0xFF) << 8 | value >> 8
+
+
+def parse_talk(text: str, *, swapped: bool = True) -> Talk:
+    """``host port pid``; the port stands in network byte order, printed as an integer. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\S+)\s+(\d{1,5})\s+(\d+)\s*", text)
+    if match is None or not 0 < int(match[2]) < 65536:
+        raise ValueError(f"not a .talk file: {text!r}")
+    port = swap_port(int(match[2])) if swapped else int(match[2])
+    return Talk(match[1], port, int(match[3]))
+
+
+# ------------------------------------------------------------------------------------------------------------ commands
+
+
+def safe_name(text: str) -> str:
+    """The only way a name gets into a command. Raises Rejected."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}", text):
+        raise Rejected(f"{text!r} cannot be the name of a data set", advice="letters, digits, dot, hyphen, underscore; at most 80")
+    return text
+
+
+def safe_path(text: str) -> str:
+    """The only way a path gets into a command: absolute, plain characters, no ``..``. Raises Rejected."""
+    if not re.fullmatch(r"(/[A-Za-z0-9._+-]+)+", text) or "/../" in f"{text}/":
+        raise Rejected(f"{text!r} cannot be a path on the console", advice="an absolute path of letters, digits, . _ + -")
+    return text
+
+
+def quote(text: str) -> str:
+    """A MAGICAL string in single quotes; quotes inside are escaped, one level deep."""
+    if '"' in text or "`" in text:
+        raise Rejected(f"{text!r} cannot be quoted")
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def number(value: float) -> str:
+    """A number as MAGICAL reads it."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def compose(*statements: str) -> bytes:
+    """One command: statements, blanks between them, one NUL at the end, below 1000 bytes. Raises Rejected."""
+    data = " ".join(statements).encode("ascii") + b"\0"
+    if len(data) >= LONGEST_COMMAND:
+        raise Rejected(f"a command of {len(data)} bytes would be cut", sent=data, advice="shorten data_root or the key")
+    return data
+
+
+def nucleus_name(nucleus: str) -> str:
+    """``7Li`` → ``Li7``. Raises Rejected."""
+    match = re.fullmatch(r"(\d{1,3})([A-Z][a-z]?)", nucleus)
+    if match is None:
+        raise Rejected(f"{nucleus!r} is no nucleus", advice="write 7Li, 23Na, 19F, 1H")
+    return match[2] + match[1]
+
+
+def nucleus_of(name: str) -> str:
+    """``Li7`` → ``7Li``; what is no nucleus stays as it is."""
+    match = re.fullmatch(r"([A-Z][a-z]?)(\d{1,3})", name)
+    return match[2] + match[1] if match else name
+
+
+@dataclass(frozen=True, slots=True)
+class BackAddress:
+    """Where the console's ``write('net', …)`` finds us."""
+
+    host: str
+    port: int
+
+    def write(self, nonce: str, word: str, template: str = "", *arguments: str) -> str:
+        """A statement that sends us one line."""
+        payload = f"OPNMR {nonce} {word} {template}".rstrip() + "\\n"
+        return f"write({','.join([quote('net'), quote(self.host), quote(str(self.port)), quote(payload), *arguments])})"
+
+
+NUMBERS = ("np", "sw", "at", "nt", "d1", "gain", "sfrq", "tof", "ss", "pw", "tpwr")
+STATE = ("expactive:$a", "expactive('current'):$e,$u")
+
+
+def ask_state(back: BackAddress, nonce: str) -> bytes:
+    """Is anything acquiring, in which experiment, whose."""
+    return compose(*STATE, back.write(nonce, "STATE", "%d %d %s", "$a", "$e", "$u"))
+
+
+def ask_numbers(back: BackAddress, nonce: str, names: tuple[str, ...]) -> bytes:
+    """Values of numeric parameters, in this order."""
+    return compose(back.write(nonce, "NUMBERS", " ".join(["%.12g"] * len(names)), *names))
+
+
+def ask_text(back: BackAddress, nonce: str, name: str) -> bytes:
+    """The value of a string parameter."""
+    return compose(back.write(nonce, "TEXT", "%s", name))
+
+
+def set_parameters(values: Mapping[str, float | str]) -> list[str]:
+    """``name=value`` statements; strings are quoted."""
+    return [f"{name}={quote(value) if isinstance(value, str) else number(value)}" for name, value in values.items()]
+
+
+def _at_the_end(back: BackAddress, nonce: str, path: str) -> tuple[str, str]:
+    done = f"svf({quote(safe_path(path))}) {back.write(nonce, 'DONE')}"
+    failed = back.write(nonce, "ERR", "%d", "acqstatus[1]")
+    return f"wexp={quote(done)}", f"werr={quote(failed)}"
+
+
+def arm(back: BackAddress, nonce: str, path: str) -> bytes:
+    """What happens at the end of the scan: the file is saved first, then we are told."""
+    return compose(*_at_the_end(back, nonce, path))
+
+
+def acquire(back: BackAddress, nonce: str, path: str) -> bytes:
+    """Arm, and go."""
+    return compose(*_at_the_end(back, nonce, path), "au")
+
+
+DISARM = ("wexp=''", "werr=''")
+"""Always at the end: the next user's ``au`` would fire an armed ``wexp`` and save under our name."""
+
+_OURS = re.compile(r"svf\('([^']+)/([A-Za-z0-9_][A-Za-z0-9._-]*)_b(\d+)'\).*OPNMR ([0-9a-f]{16}) DONE", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """What a ``wexp`` of ours will do."""
+
+    folder: str
+    key: str
+    block: int
+    nonce: str
+
+
+def parse_wexp(text: str) -> Armed | None:
+    """A ``wexp`` that this driver wrote, or None."""
+    match = _OURS.search(text.replace("\\'", "'"))
+    return Armed(match[1], match[2], int(match[3]), match[4]) if match else None
+
+
+# -------------------------------------------------------------------------------------------------------- back channel
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line of the console."""
+
+    nonce: str
+    word: str
+    payload: str
+
+
+LONGEST_LINE = 1200
+_SAID = re.compile(rb"OPNMR ([0-9a-f]{16}) (STATE|NUMBERS|TEXT|DONE|ERR)(?: ([ -~\n]{0,1000}))?\n?")
+
+
+def parse_said(data: bytes) -> Said:
+    """What one connection brought. Raises ValueError for anything else than one line of ours."""
+    match = _SAID.fullmatch(data)
+    if match is None:
+        raise ValueError(f"not a line of ours: {data[:100]!r}")
+    return Said(match[1].decode(), match[2].decode(), (match[3] or b"").decode("ascii").strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """``active``: -1 data station, 0 idle, 1 active, 2 and more queued; ``experiment`` that acquires (0: none)."""
+
+    active: int
+    experiment: int
+    user: str
+
+
+def parse_state(payload: str) -> Activity:
+    """Payload of STATE. Raises ValueError."""
+    match = re.fullmatch(r"(-?\d+) (-?\d+) ?(\S*)", payload)
+    if match is None:
+        raise ValueError(f"not a state: {payload!r}")
+    return Activity(int(match[1]), int(match[2]), match[3])
+
+
+def parse_numbers(payload: str, names: tuple[str, ...]) -> dict[str, float]:
+    """Payload of NUMBERS. Raises ValueError."""
+    values = payload.split()
+    if len(values) != len(names):
+        raise ValueError(f"{len(names)} values asked, {payload!r} came")
+    return {name: float(value) for name, value in zip(names, values, strict=True)}

@@ -1,0 +1,355 @@
+"""A console in memory, on the twin: obeys ``drivers.base.Console`` without any wire.
+
+An acquisition lasts (dummies + scans) × (recycle + points / spectral width); then ``overhead_s`` (2.8) until its files
+are there. A template names its nucleus and either a built-in ``series`` or the parameters themselves (flat, or under
+``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
+``dead_us``; ``name``, ``dataset`` and ``arrays`` are ignored (blocks are the same acquisition again), anything else is
+refused.
+
+Files, in ``settings.options["scratch"]`` (else a temporary folder that goes with the twin), one folder a block:
+
+    parameters.json   key, block, nucleus, every parameter, scans, times in ISO 8601 UTC; sorted, UTF-8
+    fid.bin           points × (real, imaginary), little-endian int32: the summed ADC counts
+
+Other options: ``overhead_s``, ``progress_every_s`` (10), ``clock_offset_s`` (0: how far the console's clock is ahead).
+Faults (``settings.options["faults"]``, or ``inject``):
+
+    start_error             start raises OutcomeUnknown; nothing was started
+    start_error_but_runs    start raises OutcomeUnknown; the acquisition runs
+    echoes_no_start         start is accepted and nothing happens
+    silent                  no answer and no event from now on (LinkLost once); the scan goes on, its files come
+    fails                   the acquisition gives up when it should end: Failed
+    never_filed             Acquired comes, Filed does not
+    garbage                 the FID on disk is cut short: fetch raises BadReply
+    foreign                 somebody else's acquisition runs: start is rejected
+    wrong_nucleus           the read-back names another nucleus
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import tempfile
+import weakref
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drivers.base import (
+    Acquired,
+    AcquisitionOrder,
+    ClockSample,
+    Confirmation,
+    ConsoleActivity,
+    ConsoleCapabilities,
+    ConsoleEvent,
+    ConsoleState,
+    Context,
+    Failed,
+    Fetched,
+    Fid,
+    Filed,
+    Progress,
+    RawFile,
+    ReadBack,
+    SafeState,
+    Settings,
+    Started,
+    VendorTimes,
+)
+from drivers.errors import BadReply, InstrumentError, NotSupported, OutcomeUnknown, Rejected
+from drivers.sim import files
+from drivers.sim.instrument import Memory, SimInstrument
+from drivers.sim.physics import Scan
+from drivers.sim.template import Parameters, parameters
+
+EXACT_IN_FLOAT32 = 1 << 24
+LARGEST = (1 << 31) - 1
+FAULTS = frozenset(
+    {"start_error", "start_error_but_runs", "echoes_no_start", "silent", "fails", "never_filed", "garbage", "foreign", "wrong_nucleus"}
+)
+COMMANDS = frozenset({"prepare", "start", "halt", "abort", "fetch", "look", "make_safe"})
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """One block under way."""
+
+    key: str
+    block: int
+    parameters: Parameters
+    start_ns: int
+
+    def scans_done(self, now_ns: int) -> int:
+        """Scans that are over at an instant."""
+        passed = math.floor(((now_ns - self.start_ns) / 1e9 + 1e-9) / self.parameters.repetition_s)
+        return min(self.parameters.scans, max(0, passed - self.parameters.dummies))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One filed block: enough to fetch it again from its files."""
+
+    parameters: Parameters
+    files: tuple[RawFile, ...]
+    start_ns: int
+    end_ns: int
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a block ended: when its last scan was over, how many there are, when that was said."""
+
+    end_ns: int
+    scans: int
+    acquired_ns: int
+
+
+@dataclass(slots=True)
+class Shelf(Memory):
+    """The console's own: what was prepared, started and filed, what runs, and the folder of its files."""
+
+    prepared: dict[str, Parameters] = field(default_factory=dict)
+    started: set[tuple[str, int]] = field(default_factory=set)
+    records: dict[tuple[str, int], Record] = field(default_factory=dict)
+    now: Acquisition | None = None
+    closing: Closing | None = None
+    folder: Path | None = None
+
+
+class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
+    """The simulated console; made by the entry point ``sim``."""
+
+    fault_names = FAULTS
+    kind = "console"
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        super().__init__(settings, context, Shelf)
+        options = settings.options
+        self._overhead_s = float(options.get("overhead_s", 2.8))
+        self._progress_every_s = float(options.get("progress_every_s", 10.0))
+        self._clock_offset_ns = round(float(options.get("clock_offset_s", 0.0)) * 1e9)
+        self.capabilities = ConsoleCapabilities(commands=COMMANDS, progress=True, look=True, overhead_s=self._overhead_s, make_safe_s=1.0)
+
+    def _resume(self) -> None:
+        if self._memory.now is not None:
+            self._begin_task(self._acquire(self._memory.now) if self._memory.closing is None else self._file(self._memory.now))
+
+    async def read_state(self) -> ConsoleState:
+        """What it is doing."""
+        self._reach("state")
+        if "foreign" in self._faults:
+            return ConsoleState(ConsoleActivity.FOREIGN, detail="somebody else's acquisition")
+        now = self._memory.now
+        if now is None or not self._running:
+            return ConsoleState(ConsoleActivity.IDLE)
+        detail = "filing" if self._memory.closing else ""
+        return ConsoleState(ConsoleActivity.ACQUIRING, now.key, now.block, now.scans_done(self.clock.mono_ns()), detail)
+
+    async def read_clock(self) -> ClockSample | None:
+        """The console's clock: UTC and its offset."""
+        stamp = self.clock.stamp()
+        return ClockSample(stamp.utc_ns + self._clock_offset_ns, stamp.mono_ns, 0)
+
+    # ---------------------------------------------------------------------------------------------------- acquisitions
+
+    async def prepare(self, order: AcquisitionOrder) -> ReadBack:
+        """Set up and read back. Raises Rejected for an unknown nucleus, parameter or series, and for what is no number."""
+        self._reach(f"prepare {order.key}")
+        try:
+            made = parameters(order, self.twin.larmor_MHz(order.nucleus))
+        except ValueError as error:
+            sent = f"prepare {order.key} {dict(order.template)}"
+            raise Rejected(str(error), instrument=self.settings.instrument, sent=sent, did="nothing was set") from None
+        self._memory.prepared[order.key] = made
+        shown = asdict(made)
+        if "wrong_nucleus" not in self._faults:
+            return ReadBack(shown)
+        return ReadBack({**shown, "nucleus": "1H"}, {"nucleus": (order.nucleus, "1H")})
+
+    async def start(self, key: str, block: int = 0) -> None:
+        """Start what was prepared; the same key and block twice is once."""
+        sent = f"start {key} block {block}"
+        self._reach(sent)
+        if (key, block) in self._memory.started:
+            return
+        why = "not prepared" if key not in self._memory.prepared else "another acquisition runs" if self._running else ""
+        if why or "foreign" in self._faults:
+            raise Rejected(why or "somebody else's acquisition runs", instrument=self.settings.instrument, sent=sent)
+        if "start_error" in self._faults:
+            raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
+        self._memory.started.add((key, block))
+        if "echoes_no_start" not in self._faults:
+            self._memory.now = Acquisition(key, block, self._memory.prepared[key], self.clock.mono_ns())
+            self._put(Started(key, block, self._memory.now.start_ns))
+            self._begin_task(self._acquire(self._memory.now))
+        if "start_error_but_runs" in self._faults:
+            raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
+
+    async def _acquire(self, acquisition: Acquisition) -> None:
+        """Scan, saying now and then how far it is; then file."""
+        begun_ns, asked = self.clock.mono_ns(), acquisition.parameters
+        each = max(1, math.ceil(self._progress_every_s / asked.repetition_s))
+        for scans in range(each, asked.scans, each):
+            at_ns = acquisition.start_ns + asked.duration_ns(scans)
+            if at_ns > begun_ns:
+                await self.clock.sleep_until(at_ns)
+                self._put(Progress(acquisition.key, acquisition.block, at_ns, scans))
+        end_ns = acquisition.start_ns + asked.duration_ns(asked.scans)
+        await self.clock.sleep_until(end_ns)
+        if "fails" in self._faults:
+            self._fail(acquisition, end_ns, "the fault `fails` is on")
+            return
+        self._close(acquisition, Closing(end_ns, asked.scans, end_ns))
+        await self._file(acquisition)
+
+    def _fail(self, acquisition: Acquisition, mono_ns: int, why: str) -> None:
+        self._memory.now = None
+        self._put(Failed(acquisition.key, acquisition.block, mono_ns, why))
+
+    def _close(self, acquisition: Acquisition, closing: Closing) -> None:
+        """No scan follows; the files do."""
+        self._memory.closing = closing
+        self._put(Acquired(acquisition.key, acquisition.block, closing.acquired_ns, closing.scans))
+
+    async def _file(self, acquisition: Acquisition) -> None:
+        """Make the FID and its files; then they are there."""
+        assert self._memory.closing is not None
+        end_ns, scans = self._memory.closing.end_ns, self._memory.closing.scans
+        filed_ns = self._memory.closing.acquired_ns + round(self._overhead_s * 1e9)
+        counts = self._counts(acquisition, end_ns, scans)
+        name = f"{len(self._memory.records):05d}_{re.sub(r'[^A-Za-z0-9_.-]', '_', acquisition.key)}_{acquisition.block}"
+        text = json.dumps(self._plain(acquisition, end_ns, scans), indent=1, sort_keys=True, ensure_ascii=False)
+        written = await self.clock.in_thread(files.write, self._folder() / name, text, counts, "garbage" in self._faults)
+        await self.clock.sleep_until(filed_ns)
+        self._memory.now = self._memory.closing = None
+        if "never_filed" in self._faults:
+            return
+        done = replace(acquisition.parameters, scans=scans)
+        record = Record(done, written, acquisition.start_ns, end_ns, acquisition.parameters.scans)
+        self._memory.records[acquisition.key, acquisition.block] = record
+        self._put(Filed(acquisition.key, acquisition.block, filed_ns, name))
+
+    def _counts(self, acquisition: Acquisition, end_ns: int, scans: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+        """int32 (points, 2): the FID as the ADC sums it."""
+        p = acquisition.parameters
+        scan = Scan(
+            p.nucleus,
+            self._now_s(acquisition.start_ns),
+            self._now_s(end_ns),
+            scans,
+            p.dummies,
+            p.recycle_s,
+            p.points,
+            p.spectral_width_Hz,
+            p.carrier_MHz,
+            p.pulse_s,
+            p.tip_deg,
+            p.dead_s,
+        )
+        summed = self.twin.acquire(scan).view(np.float64).reshape(-1, 2)
+        return np.clip(np.rint(summed), -LARGEST, LARGEST).astype("<i4")
+
+    def _plain(self, acquisition: Acquisition, end_ns: int, scans: int) -> dict[str, Any]:
+        """JSON data of ``parameters.json``."""
+        start, end = (files.iso_utc(self._utc_ns(mono_ns)) for mono_ns in (acquisition.start_ns, end_ns))
+        named = {"key": acquisition.key, "block": acquisition.block, "scans_asked": acquisition.parameters.scans}
+        return asdict(acquisition.parameters) | named | {"scans": scans, "start_utc": start, "end_utc": end}
+
+    def _utc_ns(self, mono_ns: int) -> int:
+        return self.clock.utc_of(mono_ns) + self._clock_offset_ns
+
+    def _folder(self) -> Path:
+        if self._memory.folder is None:
+            named = self.settings.options.get("scratch")
+            self._memory.folder = Path(named or tempfile.mkdtemp(prefix="operando-sim-"))
+            if not named:
+                weakref.finalize(self._memory, shutil.rmtree, self._memory.folder, ignore_errors=True)
+        return self._memory.folder
+
+    # ------------------------------------------------------------------------------------------------------------ data
+
+    async def fetch(self, key: str, block: int = 0) -> Fetched:
+        """The data of a filed block, read from its files. Raises BadReply when they are damaged."""
+        self._reach(f"fetch {key} block {block}")
+        record = self._memory.records.get((key, block))
+        if record is None:
+            raise InstrumentError(f"`{key}` block {block} is not filed", instrument=self.settings.instrument, sent="fetch")
+        stored = await self.clock.in_thread(files.read, record.files[0].path)
+        if stored.size != 2 * record.parameters.points:
+            raise BadReply(
+                f"the FID has {stored.size // 2} points, not {record.parameters.points}",
+                instrument=self.settings.instrument,
+                sent=f"fetch {key}",
+            )
+        return self._fetched(key, block, record, stored.astype(np.float64).view(np.complex128))
+
+    def _fetched(self, key: str, block: int, record: Record, data: np.ndarray[tuple[int, ...], np.dtype[np.complex128]]) -> Fetched:
+        p = record.parameters
+        fits = data.size == 0 or max(np.abs(data.real).max(), np.abs(data.imag).max()) < EXACT_IN_FLOAT32
+        fid = Fid(
+            data.astype(np.complex64) if fits else data,
+            p.nucleus,
+            p.spectral_width_Hz,
+            p.carrier_MHz,
+            p.reference_MHz,
+            p.scans,
+            "<i4",
+            gain=1.0,
+        )
+        start_ns, end_ns = self._utc_ns(record.start_ns), self._utc_ns(record.end_ns)
+        stamps = {"start_utc": files.iso_utc(start_ns), "end_utc": files.iso_utc(end_ns)}
+        times = VendorTimes(stamps, "UTC", start_ns, end_ns, resolution_ns=1)
+        return Fetched(key, block, fid, times, asdict(p) | {"key": key, "block": block}, record.files, partial=p.scans < record.asked)
+
+    async def look(self, key: str) -> Fetched:
+        """The scans that are over, while the acquisition goes on."""
+        self._reach(f"look {key}")
+        now, now_ns = self._memory.now, self.clock.mono_ns()
+        scans = now.scans_done(now_ns) if now is not None and now.key == key and self._running and self._memory.closing is None else 0
+        if now is None or scans == 0:
+            raise NotSupported(f"`{key}` has no scan to show", instrument=self.settings.instrument, sent=f"look {key}")
+        end_ns = now.start_ns + now.parameters.duration_ns(scans)
+        record = Record(replace(now.parameters, scans=scans), (), now.start_ns, end_ns, now.parameters.scans)
+        return self._fetched(key, now.block, record, self._counts(now, end_ns, scans).astype(np.float64).view(np.complex128)[:, 0])
+
+    # ----------------------------------------------------------------------------------------------------------- stops
+
+    async def halt(self, key: str) -> None:
+        """Stop and keep the scans that are over; without any, the block fails."""
+        self._reach(f"halt {key}")
+        now = self._memory.now
+        if now is None or now.key != key or self._memory.closing is not None or not await self._end_task():
+            return
+        scans = now.scans_done(now_ns := self.clock.mono_ns())
+        if scans == 0:
+            self._fail(now, now_ns, "halted before the first scan was over")
+            return
+        self._close(now, Closing(now.start_ns + now.parameters.duration_ns(scans), scans, now_ns))
+        self._begin_task(self._file(now))
+
+    async def abort(self, key: str) -> None:
+        """Stop and discard."""
+        self._reach(f"abort {key}")
+        if self._memory.now is not None and self._memory.now.key == key:
+            await self._discard("aborted")
+
+    async def _discard(self, why: str) -> None:
+        now = self._memory.now
+        await self._end_task()
+        if now is not None:
+            self._memory.closing = None
+            self._fail(now, self.clock.mono_ns(), why)
+
+    async def make_safe(self) -> SafeState:
+        """No pulse any more."""
+        if self._unheard or "silent" in self._faults:
+            return SafeState(Confirmation.UNCONFIRMED, "the simulated console does not answer")
+        if self._memory.closing is None:
+            await self._discard("made safe")
+        return SafeState(Confirmation.CONFIRMED, "transmitter off")

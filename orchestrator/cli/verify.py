@@ -1,0 +1,44 @@
+"""``operando verify`` and ``operando recover``: is what lies there what was measured?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import exits
+
+if TYPE_CHECKING:
+    from orchestrator.recorder.closeout import Finding
+
+
+def verify_command(run: str, out: Path, *, digest: bool, as_json: bool) -> int:
+    """Check every hash of a run, or print the digest of its ``run.h5``."""
+    from orchestrator.rig.folders import find_run
+
+    folder = find_run(run, out)
+    if digest:
+        from orchestrator.recorder.digest import digest as digest_of
+
+        print(digest_of(folder / "run.h5"))
+        return exits.COMPLETE
+    from orchestrator.recorder.recover import verify
+
+    return _tell(verify(folder), as_json=as_json)
+
+
+def recover_command(run: str, out: Path, *, as_json: bool) -> int:
+    """Rebuild ``run.h5`` from the journal."""
+    from orchestrator.recorder.recover import recover
+    from orchestrator.rig.folders import find_run
+
+    return _tell(recover(find_run(run, out)), as_json=as_json)
+
+
+def _tell(finding: Finding, *, as_json: bool) -> int:
+    if as_json:
+        print(finding.as_json())
+    else:
+        print("\n".join(finding.lines))
+        print("all of it holds" if finding.ok else "something is wrong: see above", file=sys.stdout if finding.ok else sys.stderr)
+    return exits.COMPLETE if finding.ok else exits.BUG

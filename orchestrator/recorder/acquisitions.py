@@ -1,0 +1,234 @@
+"""Acquisitions as rows: what was asked for and what became of it, every FID exact, its spectrum beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from orchestrator.model.events import Event
+from orchestrator.recorder.appends import Append, Change, Rows, column, table_row
+from orchestrator.recorder.electrochemistry import Samples
+from orchestrator.recorder.fids import Stream, Streams, fid_rows, fourier_settings, spectrum_rows
+from orchestrator.recorder.layout import ACQUISITIONS, FID
+from orchestrator.recorder.runtime import RunTime
+
+__all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """One acquisition that was asked for. ``rows``: where its FIDs lie, as (stream, row, block)."""
+
+    key: str
+    row: int
+    name: str
+    state: str = "requested"
+    reasons: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+    scans_asked: int = -1
+    requested_at_s: float = math.nan
+    latency_s: float = math.nan
+    started_ns: dict[int, int] = field(default_factory=dict)
+    acquired_ns: dict[int, int] = field(default_factory=dict)
+    rows: list[tuple[Stream, int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A FID's row that waits for samples later than its end."""
+
+    path: str
+    row: int
+    start_ns: int
+    end_ns: int
+
+
+class Acquisitions:
+    """Follows ``acquisition.*`` and ``fid.block`` events. Feed it in order; ask ``complete`` when samples have come."""
+
+    def __init__(self, time: RunTime) -> None:
+        self._time = time
+        self._records: dict[str, Record] = {}
+        self._streams = Streams(time)
+        self._pending: list[Pending] = []
+        self._middles: dict[str, float] = {}
+
+    def feed(self, event: Event) -> Iterator[Append]:
+        """What one event means for the file."""
+        data = event.data
+        known = self._records.get(data["key"])
+        record = known or Record(data["key"], len(self._records), str(data.get("name", "")))
+        if known is None:
+            yield self._entered(event, record)
+        match event.kind:
+            case "acquisition.requested" if known is not None:
+                yield from self._coalesced(record, data)
+            case "acquisition.requested":
+                pass
+            case "fid.block":
+                yield from self._stored(event, record)
+            case _:
+                yield from self._moved(event, record)
+
+    def complete(self, samples: Samples) -> Iterator[Change]:
+        """Charge and voltage of rows whose end the samples have now passed."""
+        newest = samples.newest_ns
+        if newest is None or not self._pending:
+            return
+        waiting = [pending for pending in self._pending if pending.end_ns > newest]
+        for pending in self._pending:
+            if pending.end_ns <= newest:
+                yield Change(pending.path, pending.row, _charge_values(samples.at(pending.start_ns), samples.at(pending.end_ns)))
+        self._pending = waiting
+
+    def middle_s(self, key: str) -> float | None:
+        """The middle of an acquisition's first FID, in seconds of the run."""
+        return self._middles.get(key)
+
+    # ------------------------------------------------------------------------------------------------------ the record
+
+    def _entered(self, event: Event, record: Record) -> Rows:
+        """A new record; also for one that was missed before it could be asked for."""
+        data = event.data
+        self._records[record.key] = record
+        asked = event.kind == "acquisition.requested"
+        record.reasons = list(map(str, data.get("reasons", ()))) if asked else []
+        record.scans_asked = _count(data.get("scans")) if asked else -1
+        record.requested_at_s = self._time.seconds(event.mono_ns)
+        values = {
+            "time": record.requested_at_s,
+            "time_utc": event.utc_ns,
+            "key": record.key,
+            "name": record.name,
+            "nucleus": str(data.get("nucleus") or ""),
+            "state": record.state,
+            "why": "",
+            "reasons": ", ".join(record.reasons),
+            "step": str(data.get("step_key") or ""),
+            "latency": math.nan,
+            "scans_asked": record.scans_asked,
+            "scans_done": -1,
+            "flags": "",
+            "data": "",
+            "row": -1,
+        }
+        return table_row("acquisitions", ACQUISITIONS, record.row, values)
+
+    def _coalesced(self, record: Record, data: Mapping[str, Any]) -> Iterator[Change]:
+        record.reasons += [str(reason) for reason in data["reasons"]]
+        _flag(record, "coalesced")
+        yield from self._changed(record, {"reasons": ", ".join(record.reasons), "flags": ",".join(record.flags)})
+
+    def _moved(self, event: Event, record: Record) -> Iterator[Change]:
+        """The next state, and what came to be known with it."""
+        data, word = event.data, event.kind.removeprefix("acquisition.")
+        record.state = "acquiring" if word == "started" else word
+        values: dict[str, Any] = {"state": record.state}
+        if word == "started":
+            record.started_ns[data["block"]] = event.mono_ns
+            if math.isnan(record.latency_s) and data["latency_s"] is not None:
+                record.latency_s = values["latency"] = float(data["latency_s"])
+        elif word == "acquired":
+            record.acquired_ns[data["block"]] = event.mono_ns
+        if data.get("deviations") or data.get("partial"):
+            _flag(record, "partial" if data.get("partial") else "deviating")
+            values["flags"] = ",".join(record.flags)
+        yield from self._changed(record, values, data.get("block"))
+        if word == "acquired" and data["scans_done"] is not None:
+            yield Change("acquisitions", record.row, {"scans_done": _count(data["scans_done"])})
+        if data.get("why"):
+            yield Change("acquisitions", record.row, {"why": column(ACQUISITIONS, "why", (str(data["why"]),))[0]})
+
+    @staticmethod
+    def _changed(record: Record, values: Mapping[str, Any], block: int | None = None) -> Iterator[Change]:
+        """The same change in the table of records and beside every FID of the record (or of one block)."""
+        yield Change("acquisitions", record.row, {name: _cell(ACQUISITIONS, name, value) for name, value in values.items()})
+        beside = {name: _cell(FID, name, value) for name, value in values.items()}
+        for stream, row, of_block in record.rows:
+            if block is None or block == of_block:
+                yield Change(stream.path, row, beside)
+
+    # -------------------------------------------------------------------------------------------------------- the data
+
+    def _stored(self, event: Event, record: Record) -> Iterator[Append]:
+        data = event.data
+        fids = fid_rows(event)
+        stream, made = self._streams.of(data, fids)
+        record.name = record.name or str(data["name"])
+        yield from made
+        if data.get("partial"):
+            _flag(record, "partial")
+        start_ns, end_ns = self._interval(event, record)
+        first, n = stream.size, len(fids)
+        stream.size += n
+        yield Rows(
+            stream.path, FID, first, {"fid": fids.astype(stream.dtype, copy=False), **self._beside(event, record, start_ns, end_ns, n)}
+        )
+        yield from spectrum_rows(stream, data, fids, first)
+        if not record.rows:
+            where = {"data": _cell(ACQUISITIONS, "data", stream.path), "row": first}
+            yield Change("acquisitions", record.row, where)
+        yield Change("acquisitions", record.row, {"flags": _cell(ACQUISITIONS, "flags", ",".join(record.flags))})
+        record.rows += [(stream, first + n_row, data["block"]) for n_row in range(n)]
+        self._pending += [Pending(stream.path, first + n_row, start_ns, end_ns) for n_row in range(n)]
+
+    def _interval(self, event: Event, record: Record) -> tuple[int, int]:
+        """First scan's start and last scan's end in ns of the run: as the driver found them, else as the events came."""
+        data = event.data
+        start = data.get("t_start_mono_ns") or record.started_ns.get(data["block"], event.mono_ns)
+        end = data.get("t_end_mono_ns") or record.acquired_ns.get(data["block"], event.mono_ns)
+        return self._time.run_ns(start), self._time.run_ns(end)
+
+    def _beside(self, event: Event, record: Record, start_ns: int, end_ns: int, n: int) -> dict[str, Any]:
+        data = event.data
+        middle_ns = (start_ns + end_ns) // 2
+        to_utc_ns = event.utc_ns - self._time.run_ns(event.mono_ns)
+        self._middles.setdefault(record.key, middle_ns / 1e9)
+        values = {
+            "time": middle_ns / 1e9,
+            "key": record.key,
+            "block": data["block"],
+            "t_start": start_ns / 1e9,
+            "t_mid": middle_ns / 1e9,
+            "t_end": end_ns / 1e9,
+            "t_start_utc": start_ns + to_utc_ns,
+            "t_mid_utc": middle_ns + to_utc_ns,
+            "t_end_utc": end_ns + to_utc_ns,
+            **_charge_values(None, None),
+            "scans_done": _count(data["scans"]),
+            "scans_asked": record.scans_asked,
+            "reasons": ", ".join(record.reasons),
+            "requested_at": record.requested_at_s,
+            "latency": record.latency_s,
+            "state": record.state,
+            "flags": ",".join(record.flags),
+        }
+        return {**{name: column(FID, name, [value] * n) for name, value in values.items()}, "row": np.arange(n, dtype=np.int32)}
+
+
+def _charge_values(start: tuple[float, float] | None, end: tuple[float, float] | None) -> dict[str, Any]:
+    unknown = (math.nan, math.nan)
+    return {
+        "charge_start": (start or unknown)[0],
+        "charge_end": (end or unknown)[0],
+        "voltage_start": (start or unknown)[1],
+        "voltage_end": (end or unknown)[1],
+        "charge_valid": int(start is not None and end is not None),
+    }
+
+
+def _cell(group: Any, name: str, value: Any) -> Any:
+    return column(group, name, (value,))[0]
+
+
+def _flag(record: Record, flag: str) -> None:
+    if flag not in record.flags:
+        record.flags.append(flag)
+
+
+def _count(value: Any) -> int:
+    return -1 if value is None else int(value)

@@ -1,0 +1,175 @@
+"""After the run, and whenever somebody asks: does ``run.h5`` hold what the journal holds, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from orchestrator.model.columns import unpack
+from orchestrator.model.events import Event
+from orchestrator.recorder.appends import Text
+from orchestrator.recorder.digest import digest
+from orchestrator.recorder.fids import fid_rows
+from orchestrator.recorder.projection import OWN_GROUP
+from orchestrator.recorder.publisher import PUBLIC, Publisher
+from orchestrator.recorder.records import Reader
+
+JOURNAL = "journal.sqlite"
+CLOSEOUT = "closeout.json"
+EXACT = {"voltage_V": "voltage", "current_A": "current", "x": "x"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream as counted and hashed on one side."""
+
+    count: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: ``ok``, and every check as a line for a person. ``digest`` of ``run.h5``; the journal's streams."""
+
+    ok: bool
+    lines: tuple[str, ...]
+    digest: str = ""
+    streams: dict[str, Stream] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        """For ``closeout.json`` and for ``control/digests``."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+
+
+class Tally:
+    """Counts and hashes streams by name; what is added under one name must come in the same order on both sides."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, tuple[int, Any]] = {}
+
+    def add(self, name: str, count: int, *parts: bytes) -> None:
+        """So many more rows, and their bytes."""
+        before, total = self._streams.get(name, (0, None))
+        total = hashlib.sha256() if total is None else total
+        for part in parts:
+            total.update(part)
+        self._streams[name] = (before + count, total)
+
+    def streams(self) -> dict[str, Stream]:
+        """The result, by name."""
+        return {name: Stream(count, total.hexdigest()) for name, (count, total) in sorted(self._streams.items())}
+
+
+def journal_streams(events: Iterable[Event]) -> dict[str, Stream]:
+    """The streams of a journal, straight from its blobs (not through the projection)."""
+    tally = Tally()
+    fids: dict[str, list[tuple[str, int, int, bytes]]] = {}
+    for event in events:
+        match event.kind:
+            case "ec.block":
+                n, blob = event.data["n"], event.blob or b""
+                for name, at in _places(event.data["columns"], n):
+                    tally.add(name, n, blob[at])
+            case "aux.block":
+                columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
+                tally.add(f"aux/{event.data['sensor']}", event.data["n"], columns["value"].astype("<f8").tobytes())
+            case "fid.block":
+                fids.setdefault(event.data["name"], []).extend(_hashed(event.data["key"], event.data["block"], fid_rows(event)))
+            case _:
+                pass
+        if event.kind not in OWN_GROUP:
+            tally.add("events", 1, f"{event.seq} {event.kind}\n".encode())
+    _add_fids(tally, fids)
+    return tally.streams()
+
+
+def _places(described: Iterable[Sequence[str]], n: int) -> Iterator[tuple[str, slice]]:
+    """Where the bytes of the columns that are compared lie in a block."""
+    at = 0
+    for name, dtype in described:
+        size = np.dtype(dtype).itemsize * n
+        if name in EXACT:
+            yield f"electrochemistry/{EXACT[name]}", slice(at, at + size)
+        at += size
+
+
+def file_streams(path: Path) -> dict[str, Stream]:
+    """The same streams, as they stand in ``run.h5``."""
+    tally = Tally()
+    with h5py.File(path, "r") as file:
+        entry = file["entry"]
+        for name in EXACT.values():
+            column = entry[f"electrochemistry/{name}"]
+            if column.size:
+                tally.add(f"electrochemistry/{name}", column.size, column[()].tobytes())
+        for sensor in entry["aux"].values():
+            tally.add(f"aux/{sensor.attrs['sensor']}", sensor["value"].size, sensor["value"][()].tobytes())
+        firsts = entry["events/part"][()] == 0
+        for seq, kind in zip(entry["events/seq"][()][firsts], entry["events/kind"][()][firsts], strict=True):
+            tally.add("events", 1, f"{seq} {kind.decode()}\n".encode())
+        _add_fids(tally, _fids_of(entry))
+    return tally.streams()
+
+
+def _fids_of(entry: Any) -> dict[str, list[tuple[str, int, int, bytes]]]:
+    fids: dict[str, list[tuple[str, int, int, bytes]]] = {}
+    for group in entry["fid"].values():
+        found = fids.setdefault(str(group.attrs["acquisition"]), [])
+        for n, (key, block, row) in enumerate(zip(group["key"][()], group["block"][()], group["row"][()], strict=True)):
+            found += [(key.decode(), int(block), int(row), each[3]) for each in _hashed("", 0, group["fid"][n : n + 1])]
+    return fids
+
+
+def _hashed(key: str, block: int, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str, int, int, bytes]]:
+    """Each row as (key, block, row, hash of its values), whatever complex type it is stored in."""
+    for n, row in enumerate(rows):
+        yield key, block, n, hashlib.sha256(row.astype("<c16").tobytes()).digest()
+
+
+def _add_fids(tally: Tally, fids: dict[str, list[tuple[str, int, int, bytes]]]) -> None:
+    for name, rows in fids.items():
+        for key, block, row, sha in sorted(rows):
+            tally.add(f"fid/{name}", 1, f"{key} {block} {row} ".encode(), sha)
+
+
+def compare(run_h5: Path, events: Iterable[Event]) -> Finding:
+    """Count and hash every stream on both sides; the lines that say what differs come first."""
+    journal, file = journal_streams(events), file_streams(run_h5)
+    names = sorted(journal.keys() | file.keys())
+    wrong = [_difference(name, journal.get(name), file.get(name)) for name in names if journal.get(name) != file.get(name)]
+    right = [f"{name}: {journal[name].count} in the journal, SHA-256 equal" for name in names if journal.get(name) == file.get(name)]
+    return Finding(not wrong, (*wrong, *right), digest(run_h5), journal)
+
+
+def _difference(name: str, expected: Stream | None, found: Stream | None) -> str:
+    counts = f"{expected.count if expected else 0} in the journal, {found.count if found else 0} in {PUBLIC}"
+    return f"{name}: DIFFERS: {counts}" + (", other values" if expected and found and expected.count == found.count else "")
+
+
+def close_out(folder: Path, publisher: Publisher, seq: int) -> Finding:
+    """Publish, read back, compare with the journal, write the result into the file and beside it; the ring goes."""
+    publisher.publish()
+    with Reader(folder / JOURNAL) as reader:
+        finding = compare(publisher.public, (event for event in reader.events() if event.seq <= seq))
+    publisher.add([Text("control/digests", finding.as_json())], seq)
+    publisher.publish()
+    if publisher.refused or digest(publisher.public) != finding.digest:
+        why = publisher.refused or f"{PUBLIC} changed between two readings"
+        finding = Finding(False, (*finding.lines, why), finding.digest, finding.streams)
+    publisher.close()
+    write_closeout(folder, finding)
+    return finding
+
+
+def write_closeout(folder: Path, finding: Finding) -> None:
+    """``closeout.json``, whole or not at all."""
+    new = folder / f".{CLOSEOUT}.new"
+    new.write_text(finding.as_json(), "utf-8")
+    new.replace(folder / CLOSEOUT)

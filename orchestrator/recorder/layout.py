@@ -1,0 +1,304 @@
+"""Every group, dataset, dtype, unit and attribute of ``run.h5`` (format_version 1), in one table.
+
+The file is NeXus (NXroot, NXentry, NXdata with ``@signal`` and ``@axes``) with HDF5 dimension scales on the same datasets,
+so that a viewer opens it as a plot and xarray in one line. Columns are separate 1-D datasets; text is UTF-8 of fixed length.
+``derived`` datasets and ``VOLATILE`` attributes are left out of the digest: floating-point transforms may differ in the last
+bit between processors, and the others say when and by what the file was written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+FORMAT = "operando-nmr run"
+FORMAT_VERSION = 1
+LIBVER = ("v108", "v110")
+
+VOLATILE = frozenset({"published_utc", "journal_seq", "HDF5_Version", "h5py_version", "ph0_deg", "ph0_from_row"})
+VOLATILE_PATHS = frozenset({"/entry/control/digests"})
+STRUCTURAL = frozenset({"DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS", "_Netcdf4Dimid", "_Netcdf4Coordinates"})
+
+UTC_ATTRIBUTES = {"units": "nanoseconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian"}
+CHARGE = "mA h"
+C_PER_MAH = 3.6
+
+ROOT_ATTRIBUTES = {"NX_class": "NXroot", "default": "entry", "creator": "operando-nmr", "format": FORMAT, "format_version": FORMAT_VERSION}
+ENTRY_ATTRIBUTES = {
+    "NX_class": "NXentry",
+    "default": "electrochemistry",
+    "sign_of_current": "positive = oxidation at the electrode named working in control/cell",
+    "time_convention": "time in seconds of the run's monotonic clock since @start (UTC); *_utc in nanoseconds since 1970",
+    "text_convention": "UTF-8 of fixed length, padded with zeros; what is longer is cut, and stands whole in events/data",
+}
+
+STATES = "requested armed acquiring acquired filed stored verified; or at its end missed rejected lost"
+FLAGS = "partial: fewer scans than asked; coalesced: several triggers in one; deviating: the console's parameters differ from the order"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One dataset. ``dtype``: numpy's, or ``text:N`` (N bytes). ``dims``: its axes by name; the first grows.
+
+    ``optional``: made when first known, NaN in the rows before. ``link``: a hard link to the dataset of that path instead.
+    """
+
+    name: str
+    dtype: str
+    units: str = ""
+    long_name: str = ""
+    dims: tuple[str, ...] = ("time",)
+    optional: bool = False
+    derived: bool = False
+    link: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group below ``/entry``. ``*`` in its path stands for the name of a sensor, acquisition, observable or instrument."""
+
+    path: str
+    NX_class: str
+    datasets: tuple[Dataset, ...] = ()
+    signal: str = ""
+    axes: tuple[str, ...] = ()
+    static: bool = True
+    chunk_rows: int = 256
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    def dataset(self, name: str) -> Dataset:
+        """The row of the table for one dataset."""
+        return next(each for each in self.datasets if each.name == name)
+
+
+def _utc(name: str, long_name: str) -> Dataset:
+    return Dataset(name, "i8", long_name=long_name, attributes=UTC_ATTRIBUTES)
+
+
+TIME = Dataset("time", "f8", "s", "Time / s")
+
+ELECTROCHEMISTRY = Group(
+    "electrochemistry",
+    "NXdata",
+    (
+        TIME,
+        Dataset("voltage", "f8", "V", "Cell voltage / V"),
+        Dataset("voltage_we", "f8", "V", "Working electrode against reference / V", optional=True),
+        Dataset("voltage_ce", "f8", "V", "Counter electrode against reference / V", optional=True),
+        Dataset("current", "f8", "A", "Current / A"),
+        Dataset("charge_step", "f8", CHARGE, "Charge of the step / mA h"),
+        Dataset("charge_net", "f8", CHARGE, "Net charge of the run / mA h"),
+        Dataset("charge_throughput", "f8", CHARGE, "Charge throughput of the run / mA h"),
+        Dataset("x", "f8", "", "x as control/cell defines it"),
+        _utc("time_utc", "UTC"),
+        Dataset("time_device", "i8", "ns", "The instrument's own stamp, untouched", optional=True),
+        Dataset("step", "i4", "", "Index of the step in control/plan"),
+        Dataset("cycle", "i4", "", "Cycle, counted"),
+        Dataset("status", "u2", "", "The instrument's own status bits; 0 = fine"),
+    ),
+    signal="voltage",
+    axes=("time",),
+    chunk_rows=2048,
+)
+
+AUX = Group("aux/*", "NXdata", (TIME, Dataset("value", "f8", "*", "*")), signal="value", axes=("time",), static=False, chunk_rows=2048)
+
+IMPEDANCE = Group(
+    "impedance",
+    "NXdata",
+    (
+        TIME,
+        Dataset("step", "text:64", long_name="Key of the step"),
+        Dataset("frequency", "f8", "Hz", "Frequency / Hz", ("time", "point")),
+        Dataset("z", "c16", "ohm", "Impedance / ohm", ("time", "point")),
+    ),
+    signal="z",
+    axes=("time", "point"),
+    static=False,
+)
+
+# What stands beside every FID and its spectrum, one row each.
+FID_COLUMNS = (
+    TIME,
+    Dataset("key", "text:64", long_name="Key of the acquisition"),
+    Dataset("block", "i4", long_name="Block of the acquisition"),
+    Dataset("row", "i4", long_name="Row within the block"),
+    Dataset("t_start", "f8", "s", "First scan begins / s"),
+    Dataset("t_mid", "f8", "s", "Middle of the acquisition / s"),
+    Dataset("t_end", "f8", "s", "Last scan ends / s"),
+    _utc("t_start_utc", "First scan begins, UTC"),
+    _utc("t_mid_utc", "Middle of the acquisition, UTC"),
+    _utc("t_end_utc", "Last scan ends, UTC"),
+    Dataset("charge_start", "f8", CHARGE, "Net charge at t_start / mA h"),
+    Dataset("charge_end", "f8", CHARGE, "Net charge at t_end / mA h"),
+    Dataset("voltage_start", "f8", "V", "Cell voltage at t_start / V"),
+    Dataset("voltage_end", "f8", "V", "Cell voltage at t_end / V"),
+    Dataset("charge_valid", "u1", long_name="1: charge and voltage lie between samples before and after; 0: not known (yet)"),
+    Dataset("scans_done", "i4", long_name="Scans in the data"),
+    Dataset("scans_asked", "i4", long_name="Scans in the order"),
+    Dataset("reasons", "text:160", long_name="Why it was acquired; comma-separated"),
+    Dataset("requested_at", "f8", "s", "First trigger / s"),
+    Dataset("latency", "f8", "s", "From the first trigger to the first scan / s"),
+    Dataset("state", "text:12", attributes={"legend": STATES}),
+    Dataset("flags", "text:48", attributes={"legend": FLAGS}),
+)
+
+FID = Group(
+    "fid/*",
+    "NXdata",
+    (
+        Dataset("fid", "*", "counts", "FID as the console stored it, unscaled", ("time", "acquisition_time")),
+        Dataset("acquisition_time", "f8", "ms", "Acquisition time / ms", ("acquisition_time",)),
+        *FID_COLUMNS,
+    ),
+    signal="fid",
+    axes=("time", "acquisition_time"),
+    static=False,
+)
+
+SPECTRA = Group(
+    "spectra/*",
+    "NXdata",
+    (
+        Dataset("intensity", "f4", "a.u.", "Intensity (real part, for display)", ("time", "chemical_shift"), derived=True),
+        Dataset("chemical_shift", "f8", "ppm", "*", ("chemical_shift",)),
+        *(Dataset(column.name, column.dtype, link=f"fid/*/{column.name}") for column in FID_COLUMNS),
+    ),
+    signal="intensity",
+    axes=("time", "chemical_shift"),
+    static=False,
+    attributes={
+        "display_only": "derived from fid/ by the fixed chain described here; analyse the FIDs, not this",
+        "chemical_shift_order": "ascending; NMR figures are drawn with the axis reversed",
+    },
+)
+
+ACQUISITIONS = Group(
+    "acquisitions",
+    "NXcollection",
+    (
+        Dataset("time", "f8", "s", "First trigger / s"),
+        _utc("time_utc", "First trigger, UTC"),
+        Dataset("key", "text:64"),
+        Dataset("name", "text:64"),
+        Dataset("nucleus", "text:8"),
+        Dataset("state", "text:12", attributes={"legend": STATES}),
+        Dataset("why", "text:200", long_name="Why it ended as it did, where it was not verified"),
+        Dataset("reasons", "text:160", long_name="Why it was acquired; comma-separated"),
+        Dataset("step", "text:64", long_name="Key of the step in which it was asked for"),
+        Dataset("latency", "f8", "s", "From the first trigger to the first scan / s; NaN: never started"),
+        Dataset("scans_asked", "i4", long_name="-1: not said"),
+        Dataset("scans_done", "i4", long_name="-1: not known"),
+        Dataset("flags", "text:48", attributes={"legend": FLAGS}),
+        Dataset("data", "text:80", long_name="Group of its FIDs; empty: nothing was measured"),
+        Dataset("row", "i4", long_name="First row in that group; -1: nothing was measured"),
+    ),
+    attributes={"title": "Every acquisition that was asked for, measured or not"},
+)
+
+OBSERVABLE = Group(
+    "observables/*",
+    "NXdata",
+    (
+        TIME,
+        Dataset("value", "f8", "*", "*"),
+        Dataset("error", "f8", "*", "Standard error"),
+        Dataset("spectrum_key", "text:64", long_name="Acquisition it was found in"),
+    ),
+    signal="value",
+    axes=("time",),
+    static=False,
+)
+
+EVENTS = Group(
+    "events",
+    "NXcollection",
+    (
+        TIME,
+        _utc("time_utc", "UTC"),
+        Dataset("seq", "i8", long_name="Number in the journal"),
+        Dataset("part", "i4", long_name="0, and 1, 2, ... where data goes on in further rows"),
+        Dataset("kind", "text:32"),
+        Dataset("source", "text:32"),
+        Dataset("cause", "i8", long_name="Number of the event that led to it; -1: none"),
+        Dataset("data", "text:512", long_name="JSON"),
+    ),
+    attributes={"title": "The journal, less the sample blocks and the texts that stand in control/"},
+)
+
+CLOCK = Group(
+    "clock",
+    "NXcollection",
+    (
+        TIME,
+        _utc("time_utc", "UTC"),
+        Dataset("mono_ns", "i8", "ns", "The run's monotonic clock"),
+        Dataset("device_ns", "i8", "ns", "The instrument's clock; -1: none"),
+        Dataset("half_width_ns", "i8", "ns", "Uncertainty of the pair"),
+        Dataset("instrument", "text:48", long_name="Whose clock; empty: this computer's"),
+    ),
+)
+
+
+def _log(name: str, column: str) -> Group:
+    links = (Dataset("value", "f8", link=f"electrochemistry/{column}"), Dataset("time", "f8", link="electrochemistry/time"))
+    return Group(f"instrument/potentiostat/{name}", "NXlog", links)
+
+
+GROUPS = (
+    ELECTROCHEMISTRY,
+    AUX,
+    IMPEDANCE,
+    FID,
+    SPECTRA,
+    ACQUISITIONS,
+    OBSERVABLE,
+    EVENTS,
+    CLOCK,
+    Group("instrument", "NXinstrument"),
+    Group("instrument/potentiostat", "NXsensor", attributes={"measurement": "voltage"}),
+    _log("value_log", "voltage"),
+    _log("current_log", "current"),
+    Group("instrument/*", "NXcollection", static=False),
+    Group("control", "NXcollection", attributes={"title": "What was asked for, verbatim; versions; digests"}),
+    Group("sample", "NXsample"),
+    Group("process", "NXprocess"),
+    Group("fid", "NXcollection"),
+    Group("spectra", "NXcollection"),
+    Group("aux", "NXcollection"),
+    Group("observables", "NXcollection"),
+)
+STATIC = tuple(group for group in GROUPS if group.static)
+
+
+def text_size(dtype: str) -> int | None:
+    """N of ``text:N``; None for a numeric dtype."""
+    return int(dtype.removeprefix("text:")) if dtype.startswith("text:") else None
+
+
+def cut(text: str, size: int) -> bytes:
+    """UTF-8 of at most ``size`` bytes, never half a character."""
+    raw = text.encode("utf-8", "replace")
+    return raw if len(raw) <= size else raw[:size].decode("utf-8", "ignore").encode()
+
+
+def numpy_dtype(dtype: str) -> np.dtype[Any]:
+    """What rows of a dataset are made of in memory, little-endian."""
+    size = text_size(dtype)
+    return np.dtype(f"S{size}") if size else np.dtype(dtype).newbyteorder("<")
+
+
+def fill_value(dtype: str) -> object:
+    """What stands in rows from before an optional dataset was known: NaN; for integers the least."""
+    kind = numpy_dtype(dtype)
+    if kind.kind in "fc":
+        return np.nan
+    return b"" if kind.kind == "S" else np.iinfo(kind).min if kind.kind == "i" else 0
+
+
+def group_name(name: str) -> str:
+    """A name as one element of an HDF5 path."""
+    return name.replace("/", "_").strip(".") or "_"

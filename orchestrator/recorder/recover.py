@@ -1,0 +1,118 @@
+"""Checks a run folder against its journal, and makes ``run.h5`` anew from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+
+from orchestrator.platform import hold_file
+from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, close_out, compare
+from orchestrator.recorder.projection import Projection
+from orchestrator.recorder.publisher import PUBLIC, Publisher
+from orchestrator.recorder.records import JournalError, Reader
+
+LOCK = f".{PUBLIC}.lock"
+
+
+class ObserverRuns(JournalError):
+    """Another process keeps this run's ``run.h5`` at the moment."""
+
+
+def verify(folder: Path) -> Finding:
+    """Is a run as it was written? CRC chain, every stream of ``run.h5``, its digest, every raw file. Changes nothing."""
+    lines: list[str] = []
+    wrong: list[str] = []
+    with Reader(folder / JOURNAL) as reader:
+        if reader.last_seq == 0:
+            return Finding(False, (f"{folder / JOURNAL}: there is no journal, or it is empty",))
+        broken = reader.check_chain()
+        (wrong if broken else lines).append(broken or f"journal: {reader.count} records, CRC chain whole")
+        found = _check_file(folder, reader, lines, wrong)
+        _check_raw(folder, reader, lines, wrong)
+    return Finding(not wrong, (*wrong, *lines), found.digest, found.streams)
+
+
+def _check_file(folder: Path, reader: Reader, lines: list[str], wrong: list[str]) -> Finding:
+    public = folder / PUBLIC
+    try:
+        with h5py.File(public, "r") as file:
+            seq = int(file["entry"].attrs["journal_seq"])
+            written = json.loads(file["entry/control/digests"][()]) if "digests" in file["entry/control"] else {}
+        found = compare(public, (event for event in reader.events() if event.seq <= seq))
+    except (OSError, KeyError, ValueError) as error:
+        wrong.append(f"{PUBLIC} cannot be read: {error}; `operando recover` makes it anew from the journal")
+        return Finding(False, ())
+    (lines if found.ok else wrong).extend(found.lines)
+    if seq < reader.last_seq:
+        lines.append(f"{PUBLIC} covers {seq} of {reader.last_seq} records; the rest is in the journal")
+    if not written:
+        lines.append(f"{PUBLIC}: no close-out yet, so no digest to compare with")
+    elif written["digest"] != found.digest:
+        wrong.append(f"{PUBLIC}: its digest is {found.digest[:16]}…, at close-out it was {written['digest'][:16]}…")
+    else:
+        lines.append(f"{PUBLIC}: digest as at close-out, {found.digest}")
+    return found
+
+
+def _check_raw(folder: Path, reader: Reader, lines: list[str], wrong: list[str]) -> None:
+    good = 0
+    for path, sha256 in _archived(folder, reader):
+        try:
+            same = hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+        except OSError as error:
+            wrong.append(f"{path.relative_to(folder)}: {error.strerror}")
+            continue
+        if same:
+            good += 1
+        else:
+            wrong.append(f"{path.relative_to(folder)}: not the bytes that were archived")
+    lines.append(f"raw: {good} files, SHA-256 equal")
+
+
+def _archived(folder: Path, reader: Reader) -> Iterator[tuple[Path, str]]:
+    for event in reader.events():
+        if event.kind == "raw.archived":
+            for file in event.data["files"]:
+                yield folder / event.data["folder"] / file["name"], str(file["sha256"])
+
+
+def recover(folder: Path) -> Finding:
+    """Make ``run.h5`` anew from the journal, as far as its chain is whole; the old one is kept if that is not to the end.
+
+    Raises ObserverRuns. Does the close-out too where the run has ended.
+    """
+    own = hold_file(folder / LOCK)
+    if own is None:
+        raise ObserverRuns(f"{folder / PUBLIC} is being written by the run's observer. Nothing was changed.")
+    with own, Reader(folder / JOURNAL) as reader:
+        if reader.last_seq == 0:
+            return Finding(False, (f"{folder / JOURNAL}: there is no journal, or it is empty; nothing was changed",))
+        return _rebuilt(folder, reader)
+
+
+def _rebuilt(folder: Path, reader: Reader) -> Finding:
+    broken = reader.check_chain()
+    good = reader.last_seq if broken is None else reader.whole_until
+    lines = [
+        f"journal: {reader.count} records, CRC chain whole" if broken is None else f"journal: {broken}; rebuilt from the {good} before"
+    ]
+    if broken is not None and (folder / PUBLIC).exists():
+        kept = folder / f"{PUBLIC}.before-recovery"
+        (folder / PUBLIC).replace(kept)
+        lines.append(f"the former {PUBLIC} is kept as {kept.name}")
+    (folder / CLOSEOUT).unlink(missing_ok=True)
+    publisher, projection = Publisher(folder), Projection()
+    while projection.seq < good and (batch := reader.since(projection.seq)):
+        publisher.add(projection.feed(event for event in batch if event.seq <= good), projection.seq)
+    lines.append(f"{PUBLIC} was made anew from {projection.seq} records")
+    if projection.ended:
+        finding = close_out(folder, publisher, projection.seq)
+        return Finding(finding.ok and broken is None, (*lines, *finding.lines), finding.digest, finding.streams)
+    publisher.publish()
+    publisher.close()
+    lines.append("the run has not ended: `operando continue` goes on with it, `operando verify` checks what is there")
+    return Finding(broken is None, tuple(lines))

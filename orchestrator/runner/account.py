@@ -1,0 +1,122 @@
+"""What one planned step has seen so far, over all the parts that pauses cut it into, and what it is still owed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from drivers.base import EndConditions, Limits, Mode, Reason, StepOrder
+from orchestrator.plan.orders import PlannedStep
+from orchestrator.runner.triggers import TriggerEngine
+
+MODES_WITH_CURRENT = frozenset({Mode.GALVANOSTATIC, Mode.POTENTIOSTATIC, Mode.IMPEDANCE})
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """One planned step as it runs. ``charge_C`` is signed and counts over all parts; ``ends``: of the whole step.
+
+    ``active_s``: time of the parts that are over. ``asked``: why the host has asked for the end, where it has.
+    ``cut``: the running part is being broken off (a pause); its end is not the step's end, unless the step is ``over``.
+    """
+
+    planned: PlannedStep
+    ends: EndConditions
+    engine: TriggerEngine
+    part: int = 0
+    charge_C: float = 0.0
+    active_s: float = 0.0
+    started_ns: int | None = None
+    first_started_ns: int | None = None
+    asked: Reason | None = None
+    asked_why: str = ""
+    cut: bool = False
+    over: bool = False
+    ended: Reason | None = None
+    missing: frozenset[str] = field(default_factory=frozenset)
+
+    @classmethod
+    def of(cls, planned: PlannedStep, *, suffix: str = "", ends: EndConditions | None = None) -> Account:
+        """A fresh account. ``suffix`` makes a further step of the same plan line (a wait); it has no triggers of its own."""
+        if suffix:
+            planned = planned.model_copy(update={"key": planned.key + suffix, "triggers": ()})
+        return cls(planned, ends or planned.ends, TriggerEngine(planned.triggers))
+
+    @property
+    def key(self) -> str:
+        """The key of the part that runs, or comes next."""
+        return f"{self.planned.key}.{self.part}" if self.part else self.planned.key
+
+    @property
+    def has_current(self) -> bool:
+        """True when this step drives current through the cell."""
+        return self.planned.mode in MODES_WITH_CURRENT
+
+    @property
+    def interval_s(self) -> float:
+        """Sampling interval that the instrument is asked for: the densest of the step."""
+        rate = self.planned.sample
+        return 1.0 / max(rate.then_Hz, rate.first_Hz or 0.0)
+
+    def elapsed_s(self, mono_ns: int) -> float:
+        """Time under this step at an instant."""
+        return self.active_s + (0.0 if self.started_ns is None else (mono_ns - self.started_ns) / 1e9)
+
+    def owed(self) -> EndConditions | None:
+        """What is left of time and charge; None when one of them is used up."""
+        time_s = self.ends.time_s - self.active_s
+        charge_C = None if self.ends.charge_C is None else self.ends.charge_C - abs(self.charge_C)
+        if self.over or time_s <= 0.0 or (charge_C is not None and charge_C <= 0.0):
+            return None
+        return replace(self.ends, time_s=time_s, charge_C=charge_C)
+
+    def order(self) -> StepOrder:
+        """The part that comes next, for the instrument."""
+        planned, ends = self.planned, self.owed()
+        assert ends is not None
+        return StepOrder(
+            key=self.key,
+            mode=planned.mode,
+            ends=ends,
+            limits=self._limits(),
+            current_A=planned.current_A,
+            voltage_V=planned.voltage_V,
+            impedance=planned.impedance,
+            sample_interval_s=self.interval_s,
+            sample_voltage_V=planned.sample_voltage_V,
+        )
+
+    def _limits(self) -> Limits:
+        limits = self.planned.limits
+        return replace(limits, time_s=limits.time_s - self.active_s, charge_C=limits.charge_C - abs(self.charge_C))
+
+    def next_part(self) -> None:
+        """The part that was cut is over, the step is not."""
+        self.part += 1
+        self.cut = False
+        self.asked = None
+
+    def reached(self, voltage_V: float, current_A: float, elapsed_s: float) -> Reason | None:
+        """Ring 1 on the host: the first end condition, of those the instrument does not see to, that is met."""
+        ends, missing = self.ends, self.missing
+        if "time" in missing and elapsed_s >= ends.time_s:
+            return Reason.TIME
+        if "charge" in missing and ends.charge_C is not None and abs(self.charge_C) >= ends.charge_C:
+            return Reason.CHARGE
+        if "voltage" in missing:
+            if ends.voltage_upper_V is not None and voltage_V >= ends.voltage_upper_V:
+                return Reason.V_UPPER
+            if ends.voltage_lower_V is not None and voltage_V <= ends.voltage_lower_V:
+                return Reason.V_LOWER
+        if "current" in missing and ends.current_below_A is not None and elapsed_s > 0 and abs(current_A) < ends.current_below_A:
+            return Reason.CURRENT
+        return None
+
+    def left_s(self, mono_ns: int) -> float:
+        """Estimated time to the end of the step: time and charge limits, or what the plan expects."""
+        elapsed_s = self.elapsed_s(mono_ns)
+        left = [self.ends.time_s - elapsed_s]
+        if self.ends.charge_C is not None and self.planned.current_A:
+            left.append((self.ends.charge_C - abs(self.charge_C)) / abs(self.planned.current_A))
+        if self.planned.expected_s > elapsed_s:
+            left.append(self.planned.expected_s - elapsed_s)
+        return max(0.0, min(left))

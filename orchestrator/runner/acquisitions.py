@@ -1,0 +1,355 @@
+"""The console's side of a run: one task that owns it, one that hears it. The electrochemistry never waits for either.
+
+What is likely to be wanted next is prepared while the console is idle, so that between the edge and the console's start
+there is nothing but a wake-up. Losing the link never stops a scan: what runs is waited for, what waits is kept for as long
+as it would have taken, then missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from drivers.base import (
+    Acquired,
+    AcquisitionOrder,
+    ConsoleActivity,
+    ConsoleEvent,
+    Failed,
+    Filed,
+    LinkLost,
+    LinkRestored,
+    Progress,
+    ReadBack,
+    Started,
+)
+from drivers.errors import InstrumentError, Rejected
+from orchestrator.runner.records import Record, Records, Wishes
+from orchestrator.runner.states import AcquisitionState
+from orchestrator.runner.station import Alarms, Surroundings
+from orchestrator.runner.storing import Storing
+from orchestrator.runner.triggers import Fire
+from orchestrator.runner.wire import within
+
+PREPARE_WITHIN_S = 120.0
+START_WITHIN_S = 30.0
+STATE_WITHIN_S = 15.0
+GRACE_S = 60.0
+"""After ``halt``, and after a link came back to an idle console: so long the files of a block may still take."""
+PATIENCE_S = 60.0
+"""Added to an acquisition's own time: how long it waits for a lost console before it is missed."""
+DEADLINE_FACTOR, DEADLINE_S = 1.5, 60.0
+
+S = AcquisitionState
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the console stands ready for."""
+
+    name: str
+    key: str
+    read_back: ReadBack
+
+
+class Acquisitions:
+    """Asks the console for what the triggers want, one at a time."""
+
+    def __init__(self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms) -> None:
+        self._s = surroundings
+        self._console = surroundings.station.console
+        self._wishes = wishes
+        self._alarms = alarms
+        self.records = Records(surroundings, wishes, self._reserved)
+        self.storing = Storing(surroundings, self.records, alarms)
+        self.refusal: str | None = None
+        self.running: Record | None = None
+        self._prepared: Prepared | None = None
+        self._reservation: tuple[str, str] | None = None
+        self._unpreparable: str | None = None
+        self._wake = asyncio.Event()
+        self._heard: asyncio.Queue[ConsoleEvent] = asyncio.Queue()
+        self._lost_why: str | None = None
+
+    # ------------------------------------------------------------------------------------------- what the run asks for
+
+    def request(self, fires: Iterable[Fire], step_key: str, cause: int | None = None, *, listed: bool = False) -> list[Record]:
+        """Acquire; never waits. Returns the new records (not those that were merely extended)."""
+        made = self.records.request(fires, step_key, cause, self.why_not(), listed=listed)
+        self._wake.set()
+        return made
+
+    def why_not(self) -> str | None:
+        """Why no acquisition may start now."""
+        if self._s.journal.half_full:
+            return "journal half full"
+        return "storing is behind" if self.storing.behind else self.refusal
+
+    def refuse(self, why: str) -> None:
+        """No new acquisition from now on; those that wait are missed."""
+        self.refusal = why
+        self.records.drop_pending(why)
+
+    def accept(self) -> None:
+        """Acquisitions may start again."""
+        self.refusal = None
+        self._wake.set()
+
+    def reconsider(self) -> None:
+        """Something has changed that may make another acquisition the likely next one."""
+        self._unpreparable = None
+        self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs and nothing waits."""
+        return self.running is None and not self.records.pending
+
+    async def halt(self) -> None:
+        """Stop the running acquisition and keep what was scanned."""
+        if self.running is not None and self.running.state in {S.ARMED, S.ACQUIRING}:
+            self.running.partial = True
+            await within(START_WITHIN_S, self._console.halt(self.running.key))
+
+    def _reserved(self, name: str) -> str | None:
+        """The key under which the console has prepared this acquisition, or is just doing so; given away once."""
+        if self._reservation is None or self._reservation[0] != name:
+            return None
+        key, self._reservation = self._reservation[1], None
+        return key
+
+    # ---------------------------------------------------------------------------------------------------- the listener
+
+    async def listen(self) -> None:
+        """Hear the console until its stream ends."""
+        async for event in self._console.events():
+            if isinstance(event, LinkLost):
+                self._lose(event)
+            elif isinstance(event, LinkRestored):
+                self._regain(event)
+            if not isinstance(event, Progress):
+                self._heard.put_nowait(event)
+        raise ConnectionError("the console's stream has ended")
+
+    def _lose(self, event: LinkLost) -> None:
+        self._lost_why = event.why
+        self._prepared = self._reservation = None
+        instrument = self._s.station.console_settings.instrument
+        self._s.put("link.lost", mono_ns=event.mono_ns, instrument=instrument, why=event.why)
+        advice = "a running scan goes on; the cell is not affected"
+        self._alarms.sound("console-link", "warn", "The console does not answer", event.why, advice=advice)
+        self._wake.set()
+
+    def _regain(self, event: LinkRestored) -> None:
+        self._lost_why = None
+        instrument = self._s.station.console_settings.instrument
+        self._s.put("link.restored", mono_ns=event.mono_ns, instrument=instrument, detail=event.detail)
+        self._alarms.clear("console-link")
+        self._wake.set()
+
+    # ------------------------------------------------------------------------------------------------------- the owner
+
+    async def own(self) -> None:
+        """Prepare, start and see to the end of one acquisition after the other, until cancelled."""
+        if self.running is not None:
+            self._fail(self.running, "the task that drives the console failed")
+        while True:
+            self._wake.clear()
+            record = self._next()
+            if record is not None:
+                await self._acquire(record)
+            elif not await self._prepare_ahead():
+                await self._wait()
+
+    def _next(self) -> Record | None:
+        """The next record that may start; those that may not any more are missed."""
+        now_ns = self._s.clock.mono_ns()
+        for record in list(self.records.pending):
+            if self._s.journal.half_full:
+                self._fail(record, "journal half full")
+            elif self._lost_why is None:
+                return record
+            elif now_ns - record.fired_ns > self._patience_ns(record):
+                self._fail(record, f"console lost: {self._lost_why}")
+        return None
+
+    @staticmethod
+    def _patience_ns(record: Record) -> int:
+        return int((record.planned.duration_s + PATIENCE_S) * 1e9)
+
+    async def _wait(self) -> None:
+        """Until something changes; while the console is lost, at most until the next record has waited too long."""
+        clock, pending = self._s.clock, self.records.pending
+        limit_s = None
+        if self._lost_why is not None and pending:
+            due_ns = min(record.fired_ns + self._patience_ns(record) for record in pending)
+            limit_s = max(0.0, (due_ns - clock.mono_ns()) / 1e9 / clock.speed) + 0.001
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _prepare_ahead(self) -> bool:
+        """Prepare what is likely to be wanted next; False when there is nothing to prepare."""
+        name = None if self.why_not() or self._lost_why else self._wishes.next_likely()
+        if name is None or name == self._unpreparable or (self._prepared is not None and self._prepared.name == name):
+            return False
+        self._reservation = (name, self.records.new_key(name))
+        try:
+            await self._prepare(*self._reservation)
+        except (InstrumentError, TimeoutError) as error:
+            self._unpreparable, self._reservation = name, None
+            self._s.put("note", text=f"{name} could not be prepared ahead: {error}", who="rig")
+        return True
+
+    async def _prepare(self, name: str, key: str) -> Prepared:
+        planned = self._s.plan.acquisitions[name]
+        order = AcquisitionOrder(
+            key=key,
+            name=name,
+            nucleus=planned.nucleus,
+            template=planned.template,
+            scans=planned.scans,
+            dummies=planned.dummies,
+            recycle_s=planned.recycle_s,
+            blocks=planned.blocks,
+            deadline_s=planned.duration_s * DEADLINE_FACTOR + DEADLINE_S,
+        )
+        self._prepared = None
+        read_back = await within(PREPARE_WITHIN_S, self._console.prepare(order))
+        self._prepared = Prepared(name, key, read_back)
+        return self._prepared
+
+    async def _acquire(self, record: Record) -> None:
+        self.running = record
+        try:
+            if await self._arm(record):
+                for block in range(record.planned.blocks):
+                    if not await self._block(record, block) or record.partial:
+                        break
+        finally:
+            if record.over or record.state in {S.FILED, S.STORED}:
+                self.running = None
+
+    async def _arm(self, record: Record) -> bool:
+        """The console stands ready for this record."""
+        prepared = self._prepared
+        try:
+            if prepared is None or prepared.key != record.key:
+                prepared = await self._prepare(record.name, record.key)
+        except (InstrumentError, TimeoutError) as error:
+            self._fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
+            return False
+        self._prepared = None
+        read_back = prepared.read_back
+        deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
+        self.records.move(record, S.ARMED)
+        self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations)
+        return True
+
+    async def _block(self, record: Record, block: int) -> bool:
+        """Start one block and see it filed."""
+        while not self._heard.empty():
+            self._heard.get_nowait()
+        try:
+            await within(START_WITHIN_S, self._console.start(record.key, block))
+        except Rejected as error:
+            self._fail(record, str(error), S.REJECTED if record.state is S.ARMED else S.LOST)
+            return False
+        except (InstrumentError, TimeoutError) as error:
+            if not await self._runs_all_the_same(record):
+                self._fail(record, f"not started: {error}", S.MISSED if record.state is S.ARMED else S.LOST)
+                return False
+        return await self._see_through(record, block)
+
+    async def _runs_all_the_same(self, record: Record) -> bool:
+        """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""
+        try:
+            state = await within(STATE_WITHIN_S, self._console.read_state())
+        except (InstrumentError, TimeoutError):
+            return self._lost_why is not None
+        return state.key == record.key or state.activity is ConsoleActivity.UNKNOWN
+
+    async def _see_through(self, record: Record, block: int) -> bool:
+        limit_s = (record.planned.duration_s * DEADLINE_FACTOR + DEADLINE_S) / self._s.clock.speed + GRACE_S * (self._s.clock.speed != 1.0)
+        try:
+            return await within(limit_s, self._until_filed(record, block))
+        except TimeoutError:
+            pass
+        record.partial = True
+        self._s.put("note", record.seq, text=f"{record.key} passed its deadline and is halted", who="rig")
+        try:
+            await within(START_WITHIN_S, self._console.halt(record.key))
+            return await within(GRACE_S, self._until_filed(record, block))
+        except (InstrumentError, TimeoutError) as error:
+            self._fail(record, f"deadline passed, and halting it brought nothing: {error}", S.MISSED if record.state is S.ARMED else S.LOST)
+            return False
+
+    async def _until_filed(self, record: Record, block: int) -> bool:
+        while True:
+            event = await self._heard.get()
+            if isinstance(event, LinkRestored):
+                await self._reconcile(record, block)
+            if isinstance(event, (LinkLost, LinkRestored, Progress)) or event.key != record.key or event.block != block:
+                continue
+            if isinstance(event, Started):
+                self._started(record, block, event.mono_ns)
+            elif isinstance(event, Acquired):
+                self._acquired(record, block, event.mono_ns, event.scans_done)
+            elif isinstance(event, Filed):
+                self._filed(record, block, event)
+                return True
+            elif isinstance(event, Failed):
+                self._fail(record, event.why, S.MISSED if record.state is S.ARMED else S.LOST)
+                return False
+
+    async def _reconcile(self, record: Record, block: int) -> None:
+        """The console answers again: if it is idle, what ran is over, and its files are asked for."""
+        try:
+            state = await within(STATE_WITHIN_S, self._console.read_state())
+        except (InstrumentError, TimeoutError):
+            return
+        if state.activity is ConsoleActivity.IDLE and self._heard.empty():
+            self._heard.put_nowait(Filed(record.key, block, self._s.clock.mono_ns()))
+
+    # ---------------------------------------------------------------------------------------------- what has happened
+
+    def _started(self, record: Record, block: int, mono_ns: int) -> None:
+        record.times[block] = [mono_ns, mono_ns]
+        latency_s = (mono_ns - record.fired_ns) / 1e9
+        self._s.put("acquisition.started", record.seq, mono_ns, key=record.key, block=block, latency_s=latency_s)
+        if record.state is S.ARMED:
+            self.records.move(record, S.ACQUIRING)
+
+    def _acquired(self, record: Record, block: int, mono_ns: int, scans_done: int | None) -> None:
+        if block not in record.times:
+            self._started(record, block, mono_ns)
+        record.times[block][1] = mono_ns
+        record.partial = record.partial or (scans_done is not None and scans_done < record.planned.scans)
+        self._s.put("acquisition.acquired", record.seq, mono_ns, key=record.key, block=block, scans_done=scans_done)
+        if record.state is S.ACQUIRING and (block == record.planned.blocks - 1 or record.partial):
+            self.records.move(record, S.ACQUIRED)
+
+    def _filed(self, record: Record, block: int, event: Filed) -> None:
+        if record.state in {S.ARMED, S.ACQUIRING} and record.times.get(block, [0, 0])[1] <= record.times.get(block, [0, 0])[0]:
+            self._acquired(record, block, event.mono_ns, None)
+        self._s.put("acquisition.filed", record.seq, event.mono_ns, key=record.key, block=block, path=event.path)
+        if record.state is S.ACQUIRED:
+            self.records.move(record, S.FILED)
+        self.storing.add(record, block)
+
+    def give_up(self, record: Record, why: str) -> None:
+        """The run is over and this record is not."""
+        self.records.end(record, S.MISSED if record.state in {S.REQUESTED, S.ARMED} else S.LOST, why, fault=False)
+
+    def _fail(self, record: Record, why: str, to: AcquisitionState = S.MISSED) -> None:
+        """An unhappy end; the missed policy counts it."""
+        if record.over:
+            return
+        if to is S.MISSED and record.state not in {S.REQUESTED, S.ARMED}:
+            to = S.LOST
+        if self.running is record:
+            self.running = None
+        self.records.end(record, to, why)

@@ -1,0 +1,79 @@
+"""Each second: the heartbeat to the guard, samples that nobody has taken to the journal yet, and silence. Never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Protocol
+
+from orchestrator.control.heartbeat import Heartbeat, StandingOrder
+from orchestrator.platform import process_start
+from orchestrator.runner.account import Account
+from orchestrator.runner.blocks import LONGEST_NS
+from orchestrator.runner.safety import silent_after_s
+from orchestrator.runner.sampling import Sampling
+from orchestrator.runner.station import Surroundings
+
+BEAT_S = 1.0
+HONEST_INTERVAL_S = 2.0
+"""Samples further apart than this are not late before their interval is over."""
+
+
+class Alarmed(Protocol):
+    """Who acts on silence and on a full journal; no method waits."""
+
+    def silent(self, age_s: float) -> None:
+        """No sample for too long while a step runs."""
+
+    def overflowing(self) -> None:
+        """The journal is full."""
+
+
+class Beat:
+    """The part of the sampling task that goes on when no sample comes. Counts real seconds, as the guard does."""
+
+    def __init__(self, surroundings: Surroundings, sampling: Sampling, alarmed: Alarmed) -> None:
+        self._s = surroundings
+        self._sampling = sampling
+        self._alarmed = alarmed
+        self._silence_of: float | None = None
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        pid = os.getpid()
+        started = process_start(pid) or 0.0
+        while True:
+            self._tick(pid, started)
+            await asyncio.sleep(BEAT_S)
+
+    def _tick(self, pid: int, started: float) -> None:
+        sampling, clock = self._sampling, self._s.clock
+        age_s = self._overdue_s(sampling.account)
+        finish_s = None if sampling.finish_by_ns is None else max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
+        finishes = self._s.plan.host_lost == "finish step on device" and finish_s is not None
+        order: StandingOrder = "let the device finish" if finishes else "open circuit"
+        self._s.guard.beat(Heartbeat(pid, started, sampling.cell, order, age_s, finish_s if finishes else None))
+        sampling.flush(clock.mono_ns() - LONGEST_NS)
+        if self._s.journal.full:
+            self._alarmed.overflowing()
+        if sampling.account is not None and age_s is not None:
+            self._look_for_silence(age_s, sampling.account)
+            if sampling.account.interval_s > HONEST_INTERVAL_S:
+                sampling.tick()
+
+    def _overdue_s(self, account: Account | None) -> float | None:
+        """Real seconds since the newest sample, less an interval that is honestly long; None while none is expected."""
+        if account is None:
+            return None
+        age_s, interval_s = self._sampling.voltage_age_s(), account.interval_s / self._s.clock.speed
+        return max(0.0, age_s - interval_s) if interval_s > HONEST_INTERVAL_S else age_s
+
+    def _look_for_silence(self, age_s: float, account: Account) -> None:
+        """Say once that samples have ceased."""
+        make_safe_s = self._s.station.potentiostat.capabilities.make_safe_s
+        limit_s = silent_after_s(account.interval_s / self._s.clock.speed, self._s.plan.host_lost_within_s, make_safe_s)
+        if age_s <= limit_s:
+            self._silence_of = None
+        elif self._silence_of != self._sampling.heard_s:
+            self._silence_of = self._sampling.heard_s
+            self._alarmed.silent(age_s)

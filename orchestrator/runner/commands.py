@@ -1,0 +1,173 @@
+"""What people may want of a running run, from the control socket or with Ctrl-C; each answer says what the cell does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from drivers.base import Reason
+from orchestrator.control.messages import Answer, Command
+from orchestrator.runner.reactions import Reactions
+from orchestrator.runner.states import RunState
+from orchestrator.runner.station import ABORT, ENDED_EARLY, INTERRUPTED, LEAVE, STOP, Ending, Surroundings
+
+CommandQueue = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
+Told = tuple[bool, str]
+
+
+class Commands:
+    """Obeys commands one after the other: acts, records, and answers when the record is durable."""
+
+    def __init__(self, surroundings: Surroundings, reactions: Reactions, queue: CommandQueue, interrupts: asyncio.Queue[str]) -> None:
+        self._s = surroundings
+        self._run = reactions
+        self._queue = queue
+        self._interrupts = interrupts
+        self._pressed = 0
+        self._given: dict[str, Answer] = {}
+        self._verbs: Mapping[str, Callable[[Command], Told]] = {
+            "status": lambda _: (True, self._sentence()),
+            "pause nmr": self._pause_nmr,
+            "pause cell": self._pause_cell,
+            "resume": self._resume,
+            "skip": self._skip,
+            "stop": self._stop,
+            "abort": self._abort,
+            "acquire": self._acquire,
+            "acknowledge": self._acknowledge,
+            "note": self._note,
+        }
+
+    # --------------------------------------------------------------------------------------------------------- commands
+
+    async def obey(self) -> None:
+        """Take commands until cancelled."""
+        while True:
+            command, future = await self._queue.get()
+            answer = self._given.get(command.id) or await self._answer(command)
+            self._given[command.id] = answer
+            if not future.done():
+                future.set_result(answer)
+
+    async def _answer(self, command: Command) -> Answer:
+        if command.verb == "status":
+            return Answer(command.id, ok=True, text=self._sentence(), data=self.status())
+        ok, text = self._do(command)
+        data = {"id": command.id, "verb": command.verb, "arguments": dict(command.arguments), "who": command.who}
+        cause = self._s.journal.put("command.received", data)
+        seq = self._s.put("command.answered", cause, id=command.id, ok=ok, text=text)
+        await self._s.journal.durable(seq)
+        return Answer(command.id, ok=ok, text=text, data=self.status())
+
+    def _do(self, command: Command) -> Told:
+        verb = self._verbs.get(command.verb)
+        if verb is None:
+            return False, f"no verb {command.verb!r}; there are: {', '.join(self._verbs)}"
+        if self._run.ending is not None and command.verb not in {"abort", "acknowledge", "note"}:
+            return False, f"the run is ending: {self._run.ending.reason}"
+        return verb(command)
+
+    def _pause_nmr(self, _: Command) -> Told:
+        self._run.acquisitions.refuse("nmr paused")
+        return True, "no new acquisition starts; the current goes on"
+
+    def _pause_cell(self, command: Command) -> Told:
+        if command.arguments.get("now"):
+            self._run.steps.pause(f"paused by {command.who}", at_once=True)
+            return True, "the cell goes to open circuit now; resume goes on with what the step is owed"
+        self._run.steps.pause(f"paused by {command.who}")
+        return True, "the running step goes on to its end; the next does not start"
+
+    def _resume(self, _: Command) -> Told:
+        acquisitions = self._run.acquisitions
+        nmr = acquisitions.refusal is not None
+        acquisitions.accept()
+        cell = self._run.steps.resume()
+        if not nmr and not cell:
+            return False, "nothing was paused"
+        return True, " and ".join(["acquisitions start again"] * nmr + ["the cell goes on with what it is owed"] * cell)
+
+    def _skip(self, command: Command) -> Told:
+        if self._run.programs.end_step(Reason.SKIP, f"skipped by {command.who}"):
+            return True, "the running step ends now and the next one starts"
+        return False, "no step runs that could be skipped"
+
+    def _stop(self, command: Command) -> Told:
+        after_step = bool(command.arguments.get("after_step"))
+        self._run.stop(Ending(RunState.FINISHED, f"stopped by {command.who}", ENDED_EARLY, STOP), after_step=after_step)
+        what = "when the running step has ended" if after_step else "when the running acquisition is over"
+        return True, f"open circuit {what}, then the run closes"
+
+    def _abort(self, command: Command) -> Told:
+        self._run.abort(Ending(RunState.ABORTED, f"aborted by {command.who}", ENDED_EARLY, ABORT))
+        return True, "open circuit now; the console is halted"
+
+    def _acquire(self, command: Command) -> Told:
+        name = str(command.arguments.get("acquisition", command.arguments.get("name", "")))
+        if name not in self._s.plan.acquisitions:
+            return False, f"no acquisition is called {name!r}; there are: {', '.join(self._s.plan.acquisitions)}"
+        return True, self._run.acquire(name, f"asked for by {command.who}", command.arguments.get("every_s"))
+
+    def _acknowledge(self, command: Command) -> Told:
+        named = command.arguments.get("id")
+        ids = [str(named)] if named else list(self._run.alarms.active)
+        for name in ids:
+            self._s.put("alarm.acknowledged", id=name, who=command.who)
+        return True, f"acknowledged: {', '.join(ids) or 'nothing stood'}"
+
+    def _note(self, command: Command) -> Told:
+        self._s.put("note", text=str(command.arguments.get("text", "")), who=command.who)
+        return True, "noted"
+
+    # ----------------------------------------------------------------------------------------------------------- status
+
+    def status(self) -> dict[str, Any]:
+        """What there is to know this moment, as plain data."""
+        run, sampling = self._run, self._run.sampling
+        newest, step, running = sampling.newest, run.steps.now, run.acquisitions.running
+        return {
+            "state": run.state.value,
+            "cell": sampling.cell,
+            "paused": run.steps.paused,
+            "nmr": run.acquisitions.why_not() or "accepting",
+            "step": None if step is None else {"index": step.index, "key": step.key, "text": step.text, "cycle": step.cycle},
+            "steps": len(self._s.plan.steps),
+            "voltage_V": None if newest is None else newest.voltage_V,
+            "current_A": None if newest is None else newest.current_A,
+            "x": sampling.charge.x,
+            "charge_net_C": sampling.charge.net_C,
+            "acquiring": None if running is None else running.key,
+            "waiting": [record.key for record in run.acquisitions.records.pending],
+            "alarms": list(run.alarms.active),
+        }
+
+    def _sentence(self) -> str:
+        state = self.status()
+        step = state["step"]
+        where = f"step {step['index'] + 1} of {state['steps']}: {step['text']}" if step else "between steps"
+        volts = "" if state["voltage_V"] is None else f", {state['voltage_V']:.3f} V"
+        return f"{state['state']}, {where}{volts}, cell {state['cell']}"
+
+    # ------------------------------------------------------------------------------------------------------- interrupts
+
+    async def heed(self) -> None:
+        """Ctrl-C: once stop, twice abort, the third leaves the cell to the guard. A closed terminal ends nothing."""
+        while True:
+            self._interrupted(await self._interrupts.get())
+
+    def _interrupted(self, word: str) -> None:
+        if word == "SIGHUP":
+            self._s.put("note", text="the terminal was closed; the run goes on", who="rig")
+            return
+        self._pressed += 1
+        run, why = self._run, f"interrupted ({word})"
+        if self._pressed >= 3:
+            run.end(Ending(RunState.ABORTED, f"{why} three times: the cell is left to the guard", INTERRUPTED, LEAVE))
+        elif self._pressed == 2:
+            run.abort(Ending(RunState.ABORTED, f"{why} twice", INTERRUPTED, ABORT))
+        elif word == "SIGTERM":
+            run.end(Ending(RunState.FINISHED, why, INTERRUPTED, STOP))
+        else:
+            run.stop(Ending(RunState.FINISHED, why, INTERRUPTED, STOP))
+        self._s.put("note", text=f"{why}: {('stop', 'abort', 'left to the guard')[min(self._pressed, 3) - 1]}", who="rig")

@@ -1,0 +1,81 @@
+"""Open circuit, whatever else happens: in a task of its own that no cancel reaches, with a deadline, read back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from drivers.base import Confirmation, SafeState
+from orchestrator.runner.station import Alarms, Surroundings
+
+TRIES = 3
+MARGIN_S = 2.0
+
+
+async def outlast(task: asyncio.Task[SafeState]) -> SafeState:
+    """Wait for a task although the waiter is cancelled meanwhile; the cancel is raised when the task is done."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()
+
+
+class MakeSafe:
+    """Brings the cell to open circuit. ``begin`` acts at once and never waits; what came of it is recorded afterwards."""
+
+    def __init__(self, surroundings: Surroundings, alarms: Alarms, forget: Callable[[], None]) -> None:
+        self._s = surroundings
+        self._alarms = alarms
+        self._forget = forget
+        self._task: asyncio.Task[SafeState] | None = None
+        self.result: SafeState | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """True while the cell is being made safe."""
+        return self._task is not None and not self._task.done()
+
+    def begin(self, why: str) -> asyncio.Task[SafeState]:
+        """Start making safe, unless it is under way."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._make_safe(why), name="make_safe")
+        return self._task
+
+    async def __call__(self, why: str) -> SafeState:
+        """Make safe and wait for what came of it, even when cancelled."""
+        return await outlast(self.begin(why))
+
+    async def _make_safe(self, why: str) -> SafeState:
+        potentiostat = self._s.station.potentiostat
+        limit_s = potentiostat.capabilities.make_safe_s + MARGIN_S
+        reached = SafeState(Confirmation.UNCONFIRMED, "not tried")
+        for _ in range(TRIES):
+            try:
+                async with asyncio.timeout(limit_s):
+                    reached = await potentiostat.make_safe()
+            except TimeoutError:
+                reached = SafeState(Confirmation.UNCONFIRMED, f"no answer within {limit_s:g} s")
+            except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempt
+                reached = SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
+            if reached.confirmed:
+                break
+        self.result = reached
+        self._record(why, reached)
+        return reached
+
+    def _record(self, why: str, reached: SafeState) -> None:
+        if reached.confirmed:
+            self._forget()
+        detail = f"{why}: {reached.detail}" if reached.detail else why
+        cause = self._s.put("cell.state", cell="off" if reached.confirmed else "unknown", confirmed=reached.confirmed, detail=detail)
+        if reached.confirmed:
+            self._alarms.clear("cell-unknown")
+            return
+        text = f"The cell could not be brought to open circuit, or nobody could read that it is: {reached.detail}"
+        advice = "go to the instrument and switch its output off"
+        self._alarms.sound("cell-unknown", "critical", "Cell state unknown", text, advice=advice, cause=cause)

@@ -1,0 +1,312 @@
+"""One program on the potentiostat: the intent, load, start, and what comes of it, until nothing of it runs any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
+from drivers.errors import InstrumentError, Rejected
+from orchestrator.runner.account import Account
+from orchestrator.runner.make_safe import MakeSafe
+from orchestrator.runner.safety import STALE_INTERVALS, why_not_raise
+from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.station import INSTRUMENT, UNSAFE, Alarms, RunFailed, Surroundings
+from orchestrator.runner.wire import within
+
+CALL_WITHIN_S = 30.0
+STATE_WITHIN_S = 10.0
+STATE_TRIES = 3
+SEEN_WITHIN_S = 3.0
+DEVICE_ENDS = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.ABORT})
+
+
+@dataclass(frozen=True, slots=True)
+class EndAsked:
+    """The host wants the running step to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The host has opened the circuit; the step is not over."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No samples for too long."""
+
+    age_s: float
+
+
+Message = Edge | EndAsked | Cut | Silent
+
+
+class Programs:
+    """Runs programs one after the other; everything it must react to comes through one inbox, in order."""
+
+    def __init__(self, surroundings: Surroundings, sampling: Sampling, make_safe: MakeSafe, alarms: Alarms) -> None:
+        self._s = surroundings
+        self._potentiostat = surroundings.station.potentiostat
+        self._sampling = sampling
+        self._make_safe = make_safe
+        self._alarms = alarms
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self.break_off = False
+        """No further step of the running program may start."""
+
+    # ------------------------------------------------------------------------------------------- asked for; none waits
+
+    def tell(self, message: Message) -> None:
+        """An edge that the sampling task has seen, or what the host wants."""
+        self._inbox.put_nowait(message)
+
+    def end_step(self, reason: Reason, why: str) -> bool:
+        """End the running step; False when none runs, or its end has been asked for already."""
+        return self._sampling.account is not None and self.end(self._sampling.account, reason, why)
+
+    def end(self, account: Account, reason: Reason, why: str) -> bool:
+        """End a step as soon as it runs; False when it is over, or its end has been asked for already."""
+        if account.asked is not None or account.cut or account.ended is not None:
+            return False
+        account.asked, account.asked_why = reason, why
+        self.tell(EndAsked())
+        return True
+
+    def cut(self, why: str) -> None:
+        """Open circuit at once; what is left of the program stays owed."""
+        account = self._sampling.account
+        if account is not None:
+            account.cut = True
+        self.break_off = True
+        self._make_safe.begin(why)
+        self.tell(Cut(why))
+
+    def abandon(self, why: str) -> None:
+        """Open circuit at once; the running step is over, the protocol goes on with the next."""
+        account = self._sampling.account
+        if account is not None:
+            account.over, account.asked, account.asked_why = True, Reason.SKIP, why
+        self.cut(why)
+
+    # ------------------------------------------------------------------------------------------------------ one program
+
+    async def run(self, accounts: Sequence[Account]) -> list[Account]:
+        """Run a program; returns the accounts that are not over (after a cut, or a program that ended before its last step)."""
+        owed = [account for account in accounts if account.owed() is not None]
+        while not self._inbox.empty():
+            self._inbox.get_nowait()
+        self.break_off = False
+        if owed and await self._launch(owed):
+            return await self._follow(deque(owed))
+        return owed
+
+    async def _launch(self, accounts: list[Account]) -> bool:
+        """Bring a program to run; False when open circuit was asked for before current flowed."""
+        with_current = any(account.has_current for account in accounts)
+        capabilities = self._potentiostat.capabilities
+        for account in accounts:
+            account.missing = frozenset({"time", "voltage", "charge", "current"}) - capabilities.on_device_limits
+        if with_current:
+            self._need_guard()
+            await self._see_voltage(accounts[0])
+        await self._load(accounts)
+        if with_current and not await self._intend(accounts):
+            return False
+        self._sampling.expect(accounts)
+        seconds = sum(account.ends.time_s - account.active_s for account in accounts)
+        self._sampling.finish_by_ns = self._s.clock.mono_ns() + int(seconds * 1e9) if with_current and capabilities.autonomous else None
+        await self._start(accounts[0])
+        return True
+
+    def _need_guard(self) -> None:
+        if not self._s.guard.alive:
+            raise RunFailed("no guard watches, so no current was started", UNSAFE)
+
+    async def _load(self, accounts: list[Account]) -> None:
+        try:
+            await within(CALL_WITHIN_S, self._potentiostat.load(tuple(account.order() for account in accounts)))
+        except (InstrumentError, TimeoutError) as error:
+            raise RunFailed(f"the program of {accounts[0].key} was not loaded, nothing was started: {error}", INSTRUMENT) from error
+
+    async def _intend(self, accounts: list[Account]) -> bool:
+        """The journal knows, durably, what is about to be started, before it is. False when open circuit overtook it."""
+        keys = [account.key for account in accounts]
+        detail = f"about to start {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
+        seq = self._s.put("cell.state", cell="on", confirmed=False, detail=detail, intent=keys)
+        await self._s.journal.durable(seq)
+        self._need_guard()
+        return not (self.break_off or self._make_safe.under_way)
+
+    async def _see_voltage(self, account: Account) -> None:
+        """Never start, raise or resume current on a voltage that is old, or no number, or outside the limits."""
+        limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
+        newest = self._sampling.newest
+        why = why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits)
+        if why is None:
+            return
+        voltage_V = (await self._read_state()).voltage_V
+        if voltage_V is None:
+            voltage_V = await self._look(account)
+        else:
+            self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
+        why = why_not_raise(voltage_V, 0.0, interval_s, limits)
+        if why is not None:
+            raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
+
+    async def _look(self, account: Account) -> float | None:
+        """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""
+        seconds = STALE_INTERVALS * account.interval_s
+        planned = account.planned.model_copy(
+            update={"mode": Mode.REST, "current_A": None, "voltage_V": None, "text": "look at the open-circuit voltage"}
+        )
+        look = Account.of(planned, suffix=f".look{account.part}", ends=EndConditions(time_s=seconds))
+        await self._launch([look])
+        await self._follow(deque([look]))
+        return self._sampling.newest.voltage_V if self._sampling.newest is not None else None
+
+    async def _start(self, account: Account) -> None:
+        try:
+            await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
+        except Rejected as error:
+            raise RunFailed(f"{account.key} was refused, nothing was started: {error}", INSTRUMENT) from error
+        except (InstrumentError, TimeoutError) as error:
+            await self._reconcile_start(account, error)
+
+    async def _reconcile_start(self, account: Account, error: Exception) -> None:
+        """Whether it started is unknown: ask the instrument itself, before anything else."""
+        self._sampling.cell = "unknown"
+        state = await self._read_state()
+        if account.started_ns is not None or (state.running and state.step_key in {account.key, None}):
+            self._s.put("note", text=f"{account.key} runs, although its start was not confirmed: {error}", who="rig")
+            return
+        if state.running is False and state.cell is not CellState.ON:
+            self._s.put("note", text=f"{account.key} did not start and is started once more: {error}", who="rig")
+            try:
+                await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
+            except (InstrumentError, TimeoutError) as second:
+                raise RunFailed(f"{account.key} could not be started: {second}", INSTRUMENT) from second
+            return
+        raise RunFailed(f"nobody knows whether {account.key} has started ({state.detail or state.cell}): {error}", UNSAFE) from error
+
+    async def _read_state(self) -> ChannelState:
+        """What the instrument says of itself; unknown when it does not answer."""
+        why = ""
+        for _ in range(STATE_TRIES):
+            try:
+                return await within(STATE_WITHIN_S, self._potentiostat.read_state())
+            except (InstrumentError, TimeoutError) as error:
+                why = str(error)
+        return ChannelState(CellState.UNKNOWN, running=None, detail=why)
+
+    # ------------------------------------------------------------------------------------------------- until it is over
+
+    async def _follow(self, program: deque[Account]) -> list[Account]:
+        while program:
+            message = await self._next(program[0])
+            if isinstance(message, StepEnded):
+                if message.key == program[0].key and self._ended(program, message) and message.last_of_program:
+                    break
+                if program and self.break_off and not program[0].cut:
+                    self.cut("no further step was to start")
+            elif isinstance(message, Cut):
+                await self._after_cut(program[0], message.why)
+                break
+            else:
+                await self._react(program[0], message)
+        self._sampling.expect([])
+        self._sampling.finish_by_ns = None
+        return [account for account in program if account.owed() is not None]
+
+    async def _next(self, account: Account) -> Message:
+        """The next message; a step that was started must show itself."""
+        limit_s = CALL_WITHIN_S if account.started_ns is None and account.ended is None else None
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._inbox.get()
+        except TimeoutError:
+            await self._reconcile(account, f"{account.key} was accepted but did not show itself within {CALL_WITHIN_S:g} s")
+            return StepStarted(account.key, self._s.clock.mono_ns())
+
+    def _ended(self, program: deque[Account], event: StepEnded) -> bool:
+        """Take a step that has ended off the program; True unless it was cut. Raises RunFailed for an end that nobody wanted."""
+        account = program[0]
+        if account.cut:
+            return False
+        if event.reason is Reason.SAFETY:
+            raise RunFailed(f"the instrument ended {event.key} on its own safety limit: {event.detail}", UNSAFE)
+        if event.reason in DEVICE_ENDS:
+            raise RunFailed(f"{event.key} ended on the instrument ({event.reason}): {event.detail}", INSTRUMENT)
+        program.popleft()
+        return True
+
+    async def _react(self, account: Account, message: Message) -> None:
+        if isinstance(message, EndAsked) or (isinstance(message, StepStarted) and account.asked is not None):
+            await self._end_on_device(account)
+        elif isinstance(message, LinkLost):
+            text = f"{message.why}; the step goes on on the instrument, its limits hold there"
+            self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
+        elif isinstance(message, LinkRestored):
+            self._alarms.clear("potentiostat-link")
+            await self._reconcile(account, "the link was lost")
+        elif isinstance(message, Silent):
+            await self._bear_silence(account, message.age_s)
+
+    async def _end_on_device(self, account: Account) -> None:
+        if account.started_ns is None:
+            return
+        try:
+            await within(CALL_WITHIN_S, self._potentiostat.end_step())
+        except (InstrumentError, TimeoutError) as error:
+            raise RunFailed(f"{account.key} could not be ended: {error}", INSTRUMENT) from error
+
+    async def _bear_silence(self, account: Account, age_s: float) -> None:
+        """A cell under current that nobody sees goes to open circuit, unless the device is to finish its step."""
+        text = f"no sample of {account.key} for {age_s:.1f} s"
+        finishes = self._s.plan.host_lost == "finish step on device" and self._potentiostat.capabilities.autonomous
+        if not account.has_current or finishes:
+            self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
+            return
+        raise RunFailed(text, INSTRUMENT)
+
+    async def _reconcile(self, account: Account, why: str) -> None:
+        """See whether our step is still there."""
+        state = await self._read_state()
+        if state.running and state.step_key in {account.key, None}:
+            self._sampling.cell = "on" if account.has_current else "off"
+            return
+        if not self._inbox.empty():
+            return  # the instrument has already said in the stream how it ended
+        if state.running is None:
+            raise RunFailed(f"{why}, and what the instrument does is unknown: {state.detail}", UNSAFE)
+        if account.started_ns is None:
+            raise RunFailed(f"{why}; the instrument runs {state.step_key or 'nothing'}", INSTRUMENT)
+        self._sampling.write_off(f"{why}; the instrument now runs {state.step_key or 'nothing'}")
+
+    async def _after_cut(self, account: Account, why: str) -> None:
+        account.cut = True
+        reached = await self._make_safe(why)
+        await self._until_ended(account)
+        if not reached.confirmed:
+            raise RunFailed(f"{why}, but open circuit was not confirmed: {reached.detail}", UNSAFE)
+
+    async def _until_ended(self, account: Account) -> None:
+        """The cut part's end comes through the stream; where it does not, it is written off."""
+        try:
+            async with asyncio.timeout(SEEN_WITHIN_S):
+                while account.cut:
+                    await self._inbox.get()
+        except TimeoutError:
+            self._sampling.write_off("open circuit was read back, the step's end was not seen")
+        if account.cut:
+            account.next_part()
+
+
+def rest_like(account: Account, suffix: str, text: str, longest_s: float) -> Account:
+    """An account at open circuit that belongs to the same line of the plan."""
+    limits = replace(account.planned.limits, time_s=longest_s * 1.02 + 60.0)
+    planned = account.planned.model_copy(update={"mode": Mode.REST, "current_A": None, "voltage_V": None, "text": text, "limits": limits})
+    return Account.of(planned, suffix=suffix, ends=EndConditions(time_s=longest_s))

@@ -1,0 +1,273 @@
+"""What the run does about what its parts see: limits, triggers, rules, silence, failing acquisitions, people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from drivers.base import Reason
+from orchestrator.model.experiment import Action, TriggerKind
+from orchestrator.plan.orders import PlannedStep, TriggerOrder
+from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.make_safe import MakeSafe
+from orchestrator.runner.programs import Programs, Silent
+from orchestrator.runner.records import Record, members
+from orchestrator.runner.rules import Firing, RuleEngine
+from orchestrator.runner.safety import Violation
+from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.states import RUN, RunState, advance
+from orchestrator.runner.station import (
+    ABORT,
+    AFTER_STEP,
+    ENDED_EARLY,
+    SAFETY,
+    STOP,
+    UNSAFE,
+    Alarms,
+    Ending,
+    Surroundings,
+)
+from orchestrator.runner.steps import Steps
+from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
+
+RETRY_MISSED_S = 60.0
+FAILURES_TO_ALARM = 3
+NOT_AVAILABLE = frozenset({"eis", "retune", "change acquisition", "hold"})
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+
+
+class Reactions:
+    """Listens to the parts of a run and tells the others. No method here waits but ``retry_missed``."""
+
+    def __init__(self, surroundings: Surroundings, spawn: Spawn) -> None:
+        plan = surroundings.plan
+        self._s = surroundings
+        self._spawn = spawn
+        self.alarms = Alarms(surroundings)
+        self.state = RunState.QUEUED
+        self.ending: Ending | None = None
+        self.changed = asyncio.Event()
+        self.sampling = Sampling(surroundings, self, RuleEngine(plan.rules, plan.lead_ohm))
+        self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
+        self.acquisitions = Acquisitions(surroundings, self, self.alarms)
+        self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
+        self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
+        self._missing: str | None = None
+        self._missing_known = asyncio.Event()
+        self._overflowed = False
+
+    def become(self, state: RunState, why: str = "") -> None:
+        """The run's next state; raises IllegalTransition for a pair that the table does not have."""
+        before, self.state = self.state, advance(RUN, self.state, state)
+        self._s.journal.put("run.state", {"from": before.value, "to": state.value, "why": why})
+
+    def end(self, ending: Ending) -> None:
+        """The run ends so, unless a more urgent ending is under way."""
+        if self.ending is None or ending.urgency > self.ending.urgency:
+            self.ending = ending
+            self.changed.set()
+
+    def _cell_is_off(self) -> None:
+        self.sampling.cell = "off"
+
+    # --------------------------------------------------------------------------------------- the sampling task's listener
+
+    def violated(self, violation: Violation) -> None:
+        """Open circuit first; everything else about it comes after."""
+        self.make_safe.begin(f"limit passed: {violation}")
+        self.end(Ending(RunState.FAILED, f"limit passed: {violation}", UNSAFE, SAFETY))
+        text = f"{violation}; the cell goes to open circuit and the run ends"
+        self.alarms.sound("limit", "critical", "A safety limit was passed", text, advice="look at the cell before anything is started")
+
+    def edge(self, edge: Edge) -> None:
+        """A step started or ended, or the link changed."""
+        self.programs.tell(edge)
+        self.acquisitions.reconsider()
+
+    def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
+        """Triggers ask for acquisitions."""
+        self.acquisitions.request(fires, step_key, cause)
+
+    def reached(self, reason: Reason) -> None:
+        """An end condition is met that the instrument does not see to."""
+        self.programs.end_step(reason, "the host saw the end condition")
+
+    def silent(self, age_s: float) -> None:
+        """No sample for too long while a step runs."""
+        self.programs.tell(Silent(age_s))
+
+    def overflowing(self) -> None:
+        """The journal is full: a cell that nobody can record is not driven."""
+        if not self._overflowed:
+            self._overflowed = True
+            self.make_safe.begin("the journal is full")
+            self.end(Ending(RunState.FAILED, "the journal is full: the disk does not take what is written", UNSAFE, SAFETY))
+            self.alarms.sound(
+                "journal", "critical", "The journal is full", "the cell goes to open circuit", advice="look at the disk of the run"
+            )
+
+    # ------------------------------------------------------------------------------------------------------------ rules
+
+    def ruled(self, firing: Firing, sample: Sample, step_key: str) -> None:
+        """Do what a rule says. What touches the cell comes first, the record after."""
+        rule = firing.rule
+        verbs = {action.verb for action in rule.do}
+        if "open circuit" in verbs:
+            ends = "end step" in verbs
+            self._open_circuit(f"rule `{rule.name}`", for_good=ends)
+        cause = self._s.put(
+            "rule.fired",
+            mono_ns=firing.mono_ns,
+            rule=rule.name,
+            actions=[action.text or action.verb for action in rule.do],
+            values=firing.values,
+            step_key=step_key,
+            x=sample.x,
+            voltage_V=sample.voltage_V,
+            current_A=sample.current_A,
+        )
+        for action in rule.do:
+            self._act(action, firing, cause)
+        now = self.steps.now
+        if now is not None and now.stop_when == rule.name:
+            self.programs.end_step(Reason.SKIP, f"stop_when {rule.name}")
+
+    def _open_circuit(self, why: str, *, for_good: bool) -> None:
+        """``for_good``: the step is over and the protocol goes on; otherwise it stands still until somebody resumes."""
+        if not self._s.plan.after_short_current:
+            self.steps.no_more_current = True
+        if for_good:
+            self.programs.abandon(why)
+        else:
+            self.steps.pause(why, at_once=True)
+
+    def _act(self, action: Action, firing: Firing, cause: int) -> None:
+        verb, given, rule = action.verb, action.arguments, firing.rule
+        values = ", ".join(f"{name} {value:.4g}" for name, value in firing.values.items())
+        if verb in {"info", "warn", "critical", "alarm"}:
+            level = str(given.get("level", verb))
+            self.alarms.sound(f"rule-{rule.name}", level, f"Rule: {rule.name}", f"{rule.text or rule.name}: {values}", cause=cause)
+        elif verb == "end step" and not any(one.verb == "open circuit" for one in rule.do):
+            self.programs.end_step(Reason.SKIP, f"rule `{rule.name}`")
+        elif verb == "acquire":
+            self.acquire(str(given["acquisition"]), f"rule `{rule.name}`", given.get("every_s"), cause)
+        elif verb == "pause nmr":
+            self.acquisitions.refuse(f"nmr paused by rule `{rule.name}`")
+        elif verb == "skip to step":
+            self.steps.skip_to(str(given["step"]))
+        elif verb == "stop":
+            self.stop(Ending(RunState.FINISHED, f"rule `{rule.name}`", ENDED_EARLY, STOP))
+        elif verb == "abort":
+            self.abort(Ending(RunState.ABORTED, f"rule `{rule.name}`", ENDED_EARLY, ABORT))
+        elif verb in NOT_AVAILABLE:
+            self._s.put("note", cause, text=f"not available yet: {verb} (rule `{rule.name}`)", who="rig")
+
+    # -------------------------------------------------------------------------------------------- what anybody may want
+
+    def acquire(self, name: str, reason: str, every_s: float | None = None, cause: int | None = None) -> str:
+        """One acquisition now, or one every so often for the rest of the run; returns what was done."""
+        if name not in self._s.plan.acquisitions:
+            return f"no acquisition is called {name!r}; there are: {', '.join(self._s.plan.acquisitions)}"
+        if every_s:
+            order = TriggerOrder(acquisition=name, kind=TriggerKind.EVERY_TIME, every=float(every_s), text=f"{reason}, every {every_s:g} s")
+            self.sampling.stand(TriggerEngine([order]))
+            return f"{name} every {every_s:g} s from now on"
+        made = self.acquisitions.request([Fire(name, reason, self._s.clock.mono_ns(), TriggerKind.ON_DEMAND)], self._step_key(), cause)
+        if made and made[0].over:
+            return f"{name} is missed: {made[0].why}"
+        return f"{name} is asked for" + (f" as {made[0].key}" if made else ", together with the one that waits")
+
+    def _step_key(self) -> str:
+        return "" if self.sampling.account is None else self.sampling.account.key
+
+    def stop(self, ending: Ending, *, after_step: bool = False) -> None:
+        """Finish the running acquisition (or the step), then open circuit and close."""
+        self.steps.stop_after_step()
+        self.end(replace(ending, urgency=AFTER_STEP))
+        if not after_step:
+            self.acquisitions.refuse(ending.reason)
+            self._spawn(self._end_after_scan(ending), "stop")
+
+    async def _end_after_scan(self, ending: Ending) -> None:
+        acquisitions = self.acquisitions
+        await acquisitions.records.until(lambda: acquisitions.running is None or acquisitions.running.scanned)
+        self.end(ending)
+
+    def abort(self, ending: Ending) -> None:
+        """Open circuit now."""
+        self.make_safe.begin(ending.reason)
+        self.end(ending)
+
+    # ----------------------------------------------------------------------------------------- wishes of the console's side
+
+    def released(self, acquisition: str, *, ok: bool) -> None:
+        """An acquisition is over: back-to-back triggers go on; a cell that waited for it goes on too."""
+        if ok and acquisition == self._missing:
+            self._missing = None
+            self._missing_known.clear()
+            self.steps.resume()
+        if fires := self.sampling.released(acquisition, ok=ok):
+            self.fired(fires, self._step_key(), None)
+
+    def failing(self, record: Record, times: int) -> None:
+        """The missed policy of the acquisition."""
+        policy = record.planned.missed
+        if times >= FAILURES_TO_ALARM:
+            text = f"{record.name} failed {times} times in a row; last: {record.why}"
+            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, advice="the electrochemistry goes on; look at the console")
+        if policy.do == "continue" or times < policy.after or self._missing is not None or self.ending is not None:
+            return
+        why = f"{times} of {record.name} missed: {record.why}"
+        if policy.do == "stop":
+            self.stop(Ending(RunState.FINISHED, why, ENDED_EARLY, STOP))
+            return
+        self._missing = record.asked_as
+        self._missing_known.set()
+        self.alarms.sound("missed", "alarm", "The cell waits for NMR at open circuit", why, advice="it goes on by itself when NMR does")
+        self.steps.pause(why, at_once=True)
+
+    async def retry_missed(self) -> None:
+        """While the cell waits at open circuit because of missed acquisitions: try again and again."""
+        while True:
+            await self._missing_known.wait()
+            await self._s.clock.sleep(RETRY_MISSED_S)
+            if self._missing is not None and self.acquisitions.idle:
+                self.acquire(self._missing, "after missed acquisitions")
+            elif self._missing is None:
+                self.alarms.clear("missed")
+
+    def next_likely(self) -> str | None:
+        """What the running step will want next, or else the step after it."""
+        account = self.sampling.account
+        name = None
+        if account is not None:
+            newest = self.sampling.newest
+            current = newest if newest is not None and newest.mono_ns >= (account.started_ns or 0) else None
+            name = account.engine.next_likely(current, account.left_s(self._s.clock.mono_ns()))
+        name = name or _wanted_at_start(self.steps.following)
+        return None if name is None else members(name, self._s.plan.acquisitions)[0].name
+
+    # --------------------------------------------------------------------------------------------- the protocol's standing
+
+    def stands_still(self, why: str) -> None:
+        """The cell is at open circuit until somebody resumes."""
+        if self.state is RunState.RUNNING:
+            self.become(RunState.PAUSED, why)
+
+    def goes_on(self) -> None:
+        """The protocol goes on."""
+        if self.state is RunState.PAUSED:
+            self.become(RunState.RUNNING, "resumed")
+
+
+def _wanted_at_start(step: PlannedStep | None) -> str | None:
+    """What a step asks for as soon as it starts."""
+    if step is None:
+        return None
+    if step.acquisitions:
+        return step.acquisitions[0]
+    soon = (TriggerKind.AT_START, TriggerKind.CONTINUOUSLY, TriggerKind.EVERY_TIME, TriggerKind.EVERY_CHARGE, TriggerKind.EVERY_X)
+    return next((trigger.acquisition for kind in soon for trigger in step.triggers if trigger.kind is kind), None)

@@ -1,0 +1,225 @@
+"""The acquisitions of a run as records: asked for, merged, counted, and each brought to one of its four ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from orchestrator.model.experiment import TriggerKind
+from orchestrator.plan.orders import PlannedAcquisition
+from orchestrator.runner.states import ACQUISITION, AcquisitionState, advance, ended
+from orchestrator.runner.station import Surroundings
+from orchestrator.runner.triggers import Fire
+
+QUEUE_LONGEST = 64
+"""With ``busy: queue``, so many acquisitions may wait; the next one is missed."""
+
+BACK_TO_BACK = frozenset({TriggerKind.CONTINUOUSLY, TriggerKind.TIMES})
+UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+S = AcquisitionState
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """One acquisition. ``asked_as``: the name that the trigger used (an interleave's, or its own).
+
+    ``listed``: part of a list at open circuit, so never merged with another. ``times``: block → (started, acquired).
+    """
+
+    key: str
+    planned: PlannedAcquisition
+    asked_as: str
+    reasons: list[str]
+    fired_ns: int
+    step_key: str
+    listed: bool = False
+    last_of_round: bool = True
+    state: AcquisitionState = S.REQUESTED
+    seq: int = 0
+    partial: bool = False
+    why: str = ""
+    times: dict[int, list[int]] = field(default_factory=dict)
+    fid_seqs: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The acquisition's own name."""
+        return self.planned.name
+
+    @property
+    def over(self) -> bool:
+        """True when it has come to one of its ends."""
+        return ended(self.state)
+
+    @property
+    def scanned(self) -> bool:
+        """Is its last scan over, or will there be none? The cell may then go on."""
+        return self.state in {S.ACQUIRED, S.FILED, S.STORED} or self.over
+
+
+def members(name: str, acquisitions: Mapping[str, PlannedAcquisition]) -> list[PlannedAcquisition]:
+    """What one request of a name measures: itself, or one full round of an interleave, its heavier members spread."""
+    planned = acquisitions[name]
+    if not planned.members:
+        return [planned]
+    rounds = range(max(planned.members.values()))
+    return [acquisitions[member] for k in rounds for member, weight in planned.members.items() if k < weight]
+
+
+def grouped(fires: Iterable[Fire]) -> dict[str, list[Fire]]:
+    """Fires by acquisition, in the order in which each first came."""
+    groups: dict[str, list[Fire]] = {}
+    for fire in fires:
+        groups.setdefault(fire.acquisition, []).append(fire)
+    return groups
+
+
+class Wishes(Protocol):
+    """What the console's side asks of the run; no method waits."""
+
+    def next_likely(self) -> str | None:
+        """The acquisition that will be wanted next."""
+
+    def released(self, acquisition: str, *, ok: bool) -> None:
+        """What a trigger asked for under this name is over (its last scan), or will not be: back-to-back triggers go on."""
+
+    def failing(self, record: Record, times: int) -> None:
+        """So many acquisitions of a name have failed in a row."""
+
+
+class Records:
+    """All records of a run, and the queue of those that wait for the console."""
+
+    def __init__(self, surroundings: Surroundings, wishes: Wishes, reserve: Callable[[str], str | None]) -> None:
+        self._s = surroundings
+        self._wishes = wishes
+        self._reserve = reserve
+        self._numbers = 0
+        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._failures: dict[str, int] = {}
+        self.all: list[Record] = []
+        self.pending: list[Record] = []
+
+    # ------------------------------------------------------------------------------------------------------- requests
+
+    def new_key(self, name: str) -> str:
+        """``a00012-quant``: what stands in the vendor's data."""
+        self._numbers += 1
+        return f"{self._s.key_prefix}a{self._numbers:05d}-{UNSAFE.sub('_', name)}"
+
+    def request(
+        self, fires: Iterable[Fire], step_key: str, cause: int | None, refused: str | None, *, listed: bool = False
+    ) -> list[Record]:
+        """Make or extend the records that some fires ask for. ``refused``: why nothing may start now."""
+        made: list[Record] = []
+        for name, of_name in grouped(fires).items():
+            waiting = [record for record in self.pending if record.asked_as == name and not record.listed]
+            if waiting and not listed and self._s.plan.busy == "coalesce":
+                self._extend(waiting[0], [fire.reason for fire in of_name], cause)
+            elif refused and all(fire.kind in BACK_TO_BACK for fire in of_name):
+                self._wishes.released(name, ok=False)  # it comes again by itself: no row of misses while NMR is paused
+            else:
+                made += self._make(name, of_name, step_key, cause, listed=listed)
+        why = refused or ("busy" if len(self.pending) + len(made) > QUEUE_LONGEST else None)
+        for record in made:
+            if why:
+                self.end(record, S.MISSED, why, fault=False)
+            else:
+                self.pending.append(record)
+        return made
+
+    def _extend(self, record: Record, reasons: list[str], cause: int | None) -> None:
+        record.reasons += reasons
+        self._s.put("acquisition.requested", cause, key=record.key, name=record.name, reasons=reasons, added=True)
+
+    def _make(self, name: str, fires: list[Fire], step_key: str, cause: int | None, *, listed: bool) -> list[Record]:
+        round_ = members(name, self._s.plan.acquisitions)
+        reasons = [fire.reason for fire in fires]
+        records = [self._record(planned, name, list(reasons), fires[0].mono_ns, step_key, listed=listed) for planned in round_]
+        for record in records:
+            record.last_of_round = record is records[-1]
+            record.seq = self._put_requested(record, cause)
+        self.all += records
+        return records
+
+    def _record(
+        self, planned: PlannedAcquisition, asked_as: str, reasons: list[str], fired_ns: int, step_key: str, *, listed: bool
+    ) -> Record:
+        key = self._reserve(planned.name) or self.new_key(planned.name)
+        return Record(key, planned, asked_as, reasons, fired_ns, step_key, listed)
+
+    def _put_requested(self, record: Record, cause: int | None) -> int:
+        planned = record.planned
+        return self._s.put(
+            "acquisition.requested",
+            cause,
+            record.fired_ns,
+            key=record.key,
+            name=planned.name,
+            asked_as=record.asked_as,
+            nucleus=planned.nucleus,
+            reasons=list(record.reasons),
+            step_key=record.step_key,
+            scans=planned.scans,
+            dummies=planned.dummies,
+            recycle_s=planned.recycle_s,
+            planned_s=planned.duration_s,
+        )
+
+    # ----------------------------------------------------------------------------------------------------------- ends
+
+    def move(self, record: Record, to: AcquisitionState) -> None:
+        """The record has come further; raises IllegalTransition for a pair that the table does not have."""
+        scanned = record.scanned
+        record.state = advance(ACQUISITION, record.state, to)
+        if to is S.ACQUIRED:
+            self._failures[record.name] = 0
+        if to is not S.ARMED and record in self.pending:
+            self.pending.remove(record)
+        if record.scanned and not scanned and record.last_of_round:
+            self._wishes.released(record.asked_as, ok=to is S.ACQUIRED)
+        self._tell()
+
+    def end(self, record: Record, to: AcquisitionState, why: str, *, fault: bool = True) -> None:
+        """One of the three unhappy ends, with its reason. ``fault``: it counts against the missed policy."""
+        record.why = why
+        partial: dict[str, Any] = {"partial": True} if record.partial else {}
+        self._s.put(f"acquisition.{to.value}", record.seq or None, key=record.key, name=record.name, why=why, **partial)
+        self.move(record, to)
+        if fault:
+            self._failures[record.name] = self._failures.get(record.name, 0) + 1
+            self._wishes.failing(record, self._failures[record.name])
+
+    def drop_pending(self, why: str) -> None:
+        """None of those that wait will be measured."""
+        for record in [record for record in self.pending if record.state is S.REQUESTED]:
+            self.end(record, S.MISSED, why, fault=False)
+
+    @property
+    def complete(self) -> bool:
+        """True when every record has ended verified."""
+        return all(record.state is S.VERIFIED for record in self.all)
+
+    # -------------------------------------------------------------------------------------------------------- waiting
+
+    def _tell(self) -> None:
+        for predicate, future in [waiter for waiter in self._waiters if waiter[0]()]:
+            self._waiters.remove((predicate, future))
+            if not future.done():
+                future.set_result(None)
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        """Return when something that the records show is true."""
+        if predicate():
+            return
+        waiter = (predicate, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        try:
+            await waiter[1]
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)

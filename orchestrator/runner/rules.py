@@ -1,0 +1,154 @@
+"""Rules over electrochemical observables: what the samples themselves say, and what follows. Pure.
+
+``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell): near zero where the cell has become a wire. R_cell is the
+resistance of the last impedance spectrum, or of the first minute under current, less R_lead. ``polarisation_ratio`` =
+abs(E) / abs(E at the step's start). Rules over spectra are not executed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from drivers.base import ImpedanceSpectrum
+from orchestrator.model.experiment import Predicate, Rule
+from orchestrator.plan.orders import PlannedStep
+from orchestrator.runner.triggers import Sample
+
+FIRST_MINUTE_S = 60.0
+LEAST_CURRENT_A = 1e-9
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the observables are made of. ``R_cell_ohm``: None until the first minute under current is over."""
+
+    lead_ohm: float
+    R_cell_ohm: float | None = None
+    start_V: float | None = None
+    wanted_A: float = 0.0
+
+    def short_ratio(self, sample: Sample) -> float | None:
+        """None while no current flows or R_cell is not known."""
+        if abs(sample.current_A) < LEAST_CURRENT_A or not self.R_cell_ohm or self.R_cell_ohm <= 0:
+            return None
+        return abs(sample.voltage_V - sample.current_A * self.lead_ohm) / (abs(sample.current_A) * self.R_cell_ohm)
+
+    def polarisation_ratio(self, sample: Sample) -> float | None:
+        """None before the step's first sample, and where that was zero."""
+        return abs(sample.voltage_V) / abs(self.start_V) if self.start_V else None
+
+
+OBSERVABLES: dict[str, Callable[[Seen, Sample], float | None]] = {
+    "voltage": lambda _, sample: sample.voltage_V,
+    "current": lambda _, sample: sample.current_A,
+    "short_ratio": Seen.short_ratio,
+    "polarisation_ratio": Seen.polarisation_ratio,
+}
+
+
+class Firing(NamedTuple):
+    """A rule that has seen what it waits for, and the values that it saw."""
+
+    rule: Rule
+    values: dict[str, float]
+    mono_ns: int
+
+
+def executable(rule: Rule) -> bool:
+    """True for a rule that looks at electrochemistry alone."""
+    predicates = (*rule.all_of, *rule.any_of)
+    return rule.enabled and bool(predicates) and all(one.observable in OBSERVABLES and one.value is not None for one in predicates)
+
+
+class _Standing:
+    """One rule while the run goes on: how often in a row it was true, and whether it has said so."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.count = 0
+        self.fired = False
+        self.armed = False
+
+    def feed(self, sample: Sample, seen: Seen) -> dict[str, float] | None:
+        """The values, when it fires on this sample."""
+        rule = self.rule
+        if sample.elapsed_s < rule.not_after_edge_s or not self._arms(sample, seen):
+            return None
+        values: dict[str, float] = {}
+        true = all(_true(one, sample, seen, values) for one in rule.all_of)
+        true = true and (not rule.any_of or any(_true(one, sample, seen, values) for one in rule.any_of))
+        self.count = self.count + 1 if true else 0
+        self.fired = self.fired and true
+        if self.fired or self.count < rule.for_count * rule.times:
+            return None
+        self.fired = True
+        return values
+
+    def _arms(self, sample: Sample, seen: Seen) -> bool:
+        """Arms at whichever comes first: E has the sign of the new current, or so long after the step's start."""
+        if not self.armed:
+            rule = self.rule
+            waits = rule.armed_after_s is not None or rule.armed_on_new_sign
+            late = rule.armed_after_s is not None and sample.elapsed_s >= rule.armed_after_s
+            turned = rule.armed_on_new_sign and sample.voltage_V * seen.wanted_A > 0
+            self.armed = not waits or late or turned
+        return self.armed
+
+
+def _true(predicate: Predicate, sample: Sample, seen: Seen, values: dict[str, float]) -> bool:
+    value = OBSERVABLES[predicate.observable](seen, sample)
+    if value is None or predicate.value is None or not math.isfinite(value):
+        return False
+    value = abs(value) if predicate.absolute else value
+    values[predicate.observable] = value
+    return value > predicate.value if predicate.test == "above" else predicate.test == "below" and value < predicate.value
+
+
+class RuleEngine:
+    """All rules of a run that look at samples."""
+
+    def __init__(self, rules: Iterable[Rule], lead_ohm: float) -> None:
+        self._standing = [_Standing(rule) for rule in rules if executable(rule)]
+        self.seen = Seen(lead_ohm)
+        self._sum_ohm = 0.0
+        self._n = 0
+        self._measured = False
+
+    def begin(self, planned: PlannedStep, *, first: bool) -> None:
+        """A step (``first``), or a further part of it, begins."""
+        self.seen.wanted_A = planned.current_A or 0.0
+        if first:
+            self.seen.start_V = None
+        for standing in self._standing:
+            standing.count, standing.fired, standing.armed = 0, False, False
+
+    def feed(self, sample: Sample) -> list[Firing]:
+        """The rules that fire on one sample of a step."""
+        if not self._standing:
+            return []
+        if self.seen.start_V is None and math.isfinite(sample.voltage_V):
+            self.seen.start_V = sample.voltage_V
+        self._learn_resistance(sample)
+        fired = [(standing.rule, standing.feed(sample, self.seen)) for standing in self._standing]
+        return [Firing(rule, values, sample.mono_ns) for rule, values in fired if values is not None]
+
+    def _learn_resistance(self, sample: Sample) -> None:
+        """The first minute of the first step under current; an impedance spectrum is better and stays."""
+        if self._measured or abs(sample.current_A) < LEAST_CURRENT_A or not math.isfinite(sample.voltage_V):
+            return
+        self._sum_ohm += abs(sample.voltage_V / sample.current_A)
+        self._n += 1
+        if sample.elapsed_s >= FIRST_MINUTE_S:
+            self.seen.R_cell_ohm = self._sum_ohm / self._n - self.seen.lead_ohm
+            self._measured = True
+
+    def measured_impedance(self, spectrum: ImpedanceSpectrum) -> None:
+        """R_cell from a spectrum: the real part at its lowest frequency, less the leads."""
+        lowest = int(np.argmin(spectrum.frequency_Hz))
+        self.seen.R_cell_ohm = float(spectrum.impedance_ohm[lowest].real) - self.seen.lead_ohm
+        self._measured = True

@@ -1,0 +1,317 @@
+"""A run from its first look at the instruments to its last record: preparing, running, finishing; and every other way out.
+
+Inner ring: sampling, heartbeat, the watch over journal and guard, the protocol; when one of them fails the cell goes to
+open circuit and the run ends. Outer ring, restarted when it fails: everything about the console, and people's commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from drivers.base import Confirmation, SafeState
+from drivers.clock import Clock
+from drivers.errors import InstrumentError
+from orchestrator.control.heartbeat import GuardLink
+from orchestrator.model.experiment import TriggerKind
+from orchestrator.plan.orders import Plan
+from orchestrator.recorder.journal import JournalError
+from orchestrator.runner.account import Account
+from orchestrator.runner.beat import Beat
+from orchestrator.runner.commands import CommandQueue, Commands
+from orchestrator.runner.make_safe import MakeSafe
+from orchestrator.runner.meeting import connected, release
+from orchestrator.runner.preparation import complaint
+from orchestrator.runner.programs import rest_like
+from orchestrator.runner.reactions import Reactions
+from orchestrator.runner.states import RunState
+from orchestrator.runner.station import (
+    ABORT,
+    AFTER_STEP,
+    BUG,
+    COMPLETE,
+    INSTRUMENT,
+    INTERRUPTED,
+    LEAVE,
+    SAFETY,
+    STOP,
+    UNSAFE,
+    Ending,
+    Journal,
+    Outcome,
+    RunFailed,
+    Station,
+    Surroundings,
+)
+from orchestrator.runner.steps import Stopped
+from orchestrator.runner.triggers import Fire
+from orchestrator.runner.watches import Watches
+from orchestrator.runner.wire import supervise, within
+
+__all__ = ["Outcome", "Station", "run_plan"]
+
+CONNECT_WITHIN_S = 60.0
+CLOSE_WITHIN_S = 600.0
+HALT_WITHIN_S = 30.0
+DURABLE_WITHIN_S = 60.0
+CLOCK_EVERY_S = 600.0
+
+
+async def run_plan(
+    plan: Plan,
+    station: Station,
+    journal: Journal,
+    clock: Clock,
+    guard: GuardLink,
+    *,
+    folder: Path,
+    commands: CommandQueue,
+    interrupts: asyncio.Queue[str],
+    key_prefix: str = "",
+) -> Outcome:
+    """Run a plan on a station. ``run.started`` is in the journal already; ``run.ended`` is when this returns.
+
+    Raises CancelledError only: then the cell has been made safe (or is recorded as unknown) as well.
+    """
+    surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix)
+    return await Run(surroundings, commands, interrupts).live()
+
+
+class Run:
+    """One run. ``live`` is its whole life."""
+
+    def __init__(self, surroundings: Surroundings, commands: CommandQueue, interrupts: asyncio.Queue[str]) -> None:
+        self._s = surroundings
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ring: asyncio.TaskGroup | None = None
+        self._ended = False
+        self._letting_go = False
+        self._reactions = Reactions(surroundings, self._spawn)
+        self._watches = Watches(surroundings, self._reactions)
+        self._commands = Commands(surroundings, self._reactions, commands, interrupts)
+
+    async def live(self) -> Outcome:
+        """Connect, prepare, run, finish."""
+        reactions = self._reactions
+        reactions.become(RunState.PREPARING)
+        try:
+            async with asyncio.TaskGroup() as self._ring:
+                try:
+                    return await self._until_closed()
+                except asyncio.CancelledError:
+                    reactions.make_safe.begin("the run was cancelled")
+                    raise
+                finally:
+                    for task in self._tasks:
+                        task.cancel()
+        except asyncio.CancelledError:
+            if not self._ended:
+                await self._record_cancelled()
+            raise
+
+    async def _until_closed(self) -> Outcome:
+        if not await connected(self._s, self._reactions):
+            assert self._reactions.ending is not None
+            outcome = self._closed(self._reactions.ending, SafeState(Confirmation.CONFIRMED, "nothing was started"))
+            self._put_ended(outcome)
+            return outcome
+        self._start_rings()
+        await self._conduct()
+        safe = await self._finish()
+        assert self._reactions.ending is not None
+        outcome = self._closed(self._reactions.ending, safe)
+        with contextlib.suppress(JournalError, TimeoutError):
+            await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
+        return outcome
+
+    async def _record_cancelled(self) -> None:
+        safe = await self._reactions.make_safe("the run was cancelled")
+        ending = Ending(RunState.FAILED, "the run was cancelled", INTERRUPTED, LEAVE)
+        self._put_ended(self._closed(ending, safe))
+
+    # ------------------------------------------------------------------------------------------------------ the two rings
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        assert self._ring is not None
+        task = self._ring.create_task(work, name=name)
+        self._tasks.append(task)
+        return task
+
+    def _start_rings(self) -> None:
+        run = self._reactions
+        for name, inner in (
+            ("sampling", run.sampling.read),
+            ("heartbeat", Beat(self._s, run.sampling, run).run),
+            ("journal watch", self._watches.journal),
+            ("guard watch", self._watches.guard),
+        ):
+            self._spawn(self._inner(name, inner), name)
+        for name, outer in (
+            ("console", run.acquisitions.own),
+            ("console events", run.acquisitions.listen),
+            ("storing", run.acquisitions.storing.run),
+            ("missed", run.retry_missed),
+            ("commands", self._commands.obey),
+            ("interrupts", self._commands.heed),
+            ("booking", self._watches.booking),
+            ("clocks", self._watches.clocks),
+        ):
+            self._spawn(supervise(self._s, run.alarms, name, outer), name)
+
+    async def _inner(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """A task without which the cell must not be under current."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 whatever it is, the cell comes first
+            if self._letting_go:
+                return  # the stream of a released instrument ends
+            self._reactions.make_safe.begin(f"{name} failed")
+            code = INSTRUMENT if isinstance(error, (InstrumentError, ConnectionError)) else BUG
+            self._reactions.end(Ending(RunState.FAILED, f"{name} failed: {type(error).__name__}: {error}", code, SAFETY))
+
+    # ---------------------------------------------------------------------------------------------- preparing and running
+
+    async def _conduct(self) -> None:
+        """The protocol, until it is over or something ends it; afterwards there is an ending."""
+        run = self._reactions
+        try:
+            await self._unless(STOP, self._protocol())
+        except RunFailed as error:
+            run.end(Ending(RunState.FAILED, str(error), error.exit_code, SAFETY))
+        except JournalError as error:
+            run.end(Ending(RunState.FAILED, f"the journal cannot be written: {error}", UNSAFE, SAFETY))
+        except Exception as error:  # noqa: BLE001 our own bug must not leave a cell under current
+            run.end(Ending(RunState.FAILED, f"a fault of this program: {type(error).__name__}: {error}", BUG, SAFETY))
+        if run.ending is None:
+            run.end(Ending(RunState.FINISHED, "every step was done", COMPLETE, AFTER_STEP, as_planned=True))
+
+    async def _protocol(self) -> None:
+        run, plan = self._reactions, self._s.plan
+        with contextlib.suppress(Stopped):
+            await run.steps.walk(plan.prepare, self._check)
+            run.become(RunState.RUNNING)
+            await run.steps.walk(plan.steps)
+
+    def _check(self, account: Account) -> None:
+        """A preparation that finds something wrong ends the run before the first step."""
+        wrong = complaint(account, list(self._reactions.sampling.recent))
+        if wrong is not None:
+            raise RunFailed(f"{account.planned.text}: {wrong}", UNSAFE)
+        self._s.put("note", text=f"{account.planned.text}: passed", who="rig")
+
+    async def _unless(self, urgency: int, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work, unless an ending at least as urgent comes: then False, and the work is cancelled."""
+        run = self._reactions
+        task = asyncio.create_task(work)
+        try:
+            while not task.done() and (run.ending is None or run.ending.urgency < urgency):
+                run.changed.clear()
+                changed = asyncio.create_task(run.changed.wait())
+                await asyncio.wait({task, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        if task.cancelled():
+            return False
+        task.result()
+        return True
+
+    # ------------------------------------------------------------------------------------------------------- every way out
+
+    async def _finish(self) -> SafeState:
+        """Open circuit, the last acquisitions, what is still to be stored, RF off; then let go of both instruments."""
+        run = self._reactions
+        assert run.ending is not None
+        if run.ending.state is not RunState.FAILED:
+            run.become(RunState.ABORTING if run.ending.state is RunState.ABORTED else RunState.FINISHING, run.ending.reason)
+        safe = await self._safe(run.make_safe, run.ending)
+        if safe.confirmed and run.ending.as_planned:
+            await self._unless(ABORT, self._at_end())
+        if run.ending.urgency >= ABORT:
+            safe = await self._safe(run.make_safe, run.ending)
+            with contextlib.suppress(InstrumentError, TimeoutError):
+                await run.acquisitions.halt()
+        run.acquisitions.refuse(f"the run has ended: {run.ending.reason}")
+        await self._unless(LEAVE, self._store_the_rest())
+        if run.ending.urgency < LEAVE:
+            await self._rf_off()
+            self._letting_go = True
+            await release(self._s)
+        return safe
+
+    async def _safe(self, make_safe: MakeSafe, ending: Ending) -> SafeState:
+        """Make safe and wait for the result, unless somebody leaves the cell to the guard."""
+        if ending.urgency >= LEAVE:
+            return SafeState(Confirmation.UNCONFIRMED, "left to the guard")
+        task = make_safe.begin(ending.reason)
+        if await self._unless(LEAVE, _ended(task)):
+            return task.result()
+        return SafeState(Confirmation.UNCONFIRMED, "left to the guard")
+
+    async def _at_end(self) -> None:
+        """What waits for the console is measured, then the list of ``at_end``; the cell stays at open circuit and is watched."""
+        run, plan = self._reactions, self._s.plan
+        now_ns = self._s.clock.mono_ns()
+        for name in plan.at_end_nmr:
+            run.acquisitions.request([Fire(name, "at end of the run", now_ns, TriggerKind.AT_END)], "", listed=True)
+        if run.acquisitions.idle or not plan.steps:
+            return
+        waiting = [record.planned.duration_s for record in run.acquisitions.records.all if not record.scanned]
+        account = rest_like(
+            Account.of(plan.steps[-1]), ".end", "at open circuit until the last acquisitions are stored", 2.0 * sum(waiting) + 600.0
+        )
+        await run.steps.wait(account, run.acquisitions.records.until(lambda: run.acquisitions.idle))
+
+    async def _store_the_rest(self) -> None:
+        """What has been scanned is stored and verified; what cannot be is lost, and says so."""
+        run = self._reactions
+        records = run.acquisitions.records
+        limit_s = CLOSE_WITHIN_S if run.ending is None or run.ending.urgency < ABORT else HALT_WITHIN_S
+        longest_s = max((record.planned.duration_s for record in records.all if not record.scanned), default=0.0)
+        try:
+            await within(limit_s + 1.5 * longest_s / self._s.clock.speed, records.until(lambda: all(record.over for record in records.all)))
+        except TimeoutError:
+            return
+
+    async def _rf_off(self) -> None:
+        console = self._s.station.console
+        try:
+            reached = await within(console.capabilities.make_safe_s + HALT_WITHIN_S, console.make_safe())
+        except (InstrumentError, TimeoutError) as error:
+            reached = SafeState(Confirmation.UNCONFIRMED, str(error))
+        if not reached.confirmed:
+            text = f"nobody could read that the console's RF is off: {reached.detail}"
+            self._reactions.alarms.sound("rf", "alarm", "RF state unknown", text, advice="look at the console")
+
+    def _closed(self, ending: Ending, safe: SafeState) -> Outcome:
+        """The run's last state and its outcome."""
+        run = self._reactions
+        for record in run.acquisitions.records.all:
+            if not record.over:
+                run.acquisitions.give_up(record, f"the run has ended: {ending.reason}")
+        run.sampling.flush()
+        complete = run.acquisitions.records.complete
+        state, code, reason = ending.state, ending.exit_code, ending.reason
+        if not safe.confirmed:
+            state, code = RunState.FAILED, INTERRUPTED if ending.urgency >= LEAVE else UNSAFE
+            reason = f"{reason}; cell state unknown: {safe.detail}"
+        elif code == COMPLETE and not complete:
+            code = INSTRUMENT
+            reason = f"{reason}; {sum(record.state != 'verified' for record in run.acquisitions.records.all)} acquisitions are not verified"
+        if run.state is not state:
+            run.become(state, reason)
+        return Outcome(state.value, "as planned" if ending.as_planned else "ended early", reason, complete, code)
+
+    def _put_ended(self, outcome: Outcome) -> int:
+        self._ended = True
+        return self._s.put("run.ended", **asdict(outcome))
+
+
+async def _ended(task: asyncio.Task[SafeState]) -> None:
+    await asyncio.wait({task})

@@ -1,0 +1,313 @@
+"""The sampling task: the one reader of the potentiostat's stream. On every sample: charge, limits, triggers, rules.
+
+It awaits the stream and nothing else: neither disk nor network, analysis nor console. Whatever must be done elsewhere
+because of what it sees is handed to a ``Listener``, whose methods never wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import Literal, Protocol
+
+from drivers.base import (
+    ImpedanceSpectrum,
+    LinkLost,
+    LinkRestored,
+    Mode,
+    PotentiostatEvent,
+    Reason,
+    SampleBlock,
+    StepEnded,
+    StepStarted,
+)
+from orchestrator.model.columns import pack
+from orchestrator.runner.account import Account
+from orchestrator.runner.blocks import ALWAYS, Blocks
+from orchestrator.runner.charge import Charge
+from orchestrator.runner.rules import Firing, RuleEngine
+from orchestrator.runner.safety import Violation, Watch
+from orchestrator.runner.station import Surroundings
+from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
+
+RECENT = 20_000
+"""So many instants and voltages are kept for the checks before the first current."""
+
+Edge = StepStarted | StepEnded | LinkLost | LinkRestored
+CellWord = Literal["on", "off", "unknown"]
+
+
+class Listener(Protocol):
+    """Who acts on what the sampling task sees; no method waits."""
+
+    def violated(self, violation: Violation) -> None:
+        """A limit of ring 2 was passed."""
+
+    def edge(self, edge: Edge) -> None:
+        """A step started or ended, or the link changed; already journaled."""
+
+    def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
+        """Triggers ask for acquisitions."""
+
+    def ruled(self, firing: Firing, sample: Sample, step_key: str) -> None:
+        """A rule has seen what it waits for."""
+
+    def reached(self, reason: Reason) -> None:
+        """An end condition is met that the instrument does not see to."""
+
+
+class Sampling:
+    """Everything that is known of the cell this moment, and the task that keeps it so."""
+
+    def __init__(self, surroundings: Surroundings, listener: Listener, rules: RuleEngine) -> None:
+        plan = surroundings.plan
+        self._s = surroundings
+        self._listener = listener
+        self._rules = rules
+        self._blocks = Blocks(surroundings)
+        self._watch = Watch(plan.limits)
+        self._capacity_C = plan.capacity_C
+        self._expected: dict[str, Account] = {}
+        self._standing: list[tuple[TriggerEngine, int]] = []
+        self._stored: tuple[int, float] = (0, math.inf)
+        self._ended_ns: int | None = None
+        self._violated = False
+        self._names: tuple[str, ...] = ALWAYS
+        self.charge = Charge(plan.x_now, plan.x_per_C or 0.0)
+        self.heard_s = -math.inf
+        self.account: Account | None = None
+        self.newest: Sample | None = None
+        self.recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
+        self.cell: CellWord = "unknown"
+        self.samples = 0
+        self.finish_by_ns: int | None = None
+
+    # ------------------------------------------------------------------------------------------------ what others ask
+
+    def expect(self, accounts: list[Account]) -> None:
+        """These steps are about to start, in this order."""
+        self._expected = {account.key: account for account in accounts}
+
+    def stand(self, engine: TriggerEngine) -> None:
+        """Triggers of the whole run, whatever step it is in."""
+        self._standing.append((engine, self._s.clock.mono_ns()))
+
+    def voltage_age_s(self) -> float:
+        """Real seconds (of the loop) since the last sample; infinite before the first."""
+        return asyncio.get_running_loop().time() - self.heard_s
+
+    def released(self, acquisition: str, *, ok: bool) -> list[Fire]:
+        """The console has finished one of these: what follows back to back."""
+        now_ns = self._s.clock.mono_ns()
+        account = self.account
+        if account is None:
+            return []
+        return account.engine.released(acquisition, now_ns, account.elapsed_s(now_ns), ok=ok)
+
+    # --------------------------------------------------------------------------------------------------------- the task
+
+    async def read(self) -> None:
+        """Take events until the stream ends, which it does only when something is wrong, or on release."""
+        async for event in self._s.station.potentiostat.events():
+            self.take(event)
+        raise ConnectionError("the potentiostat's stream has ended")
+
+    def tick(self) -> None:
+        """Time goes on for the triggers also where samples are sparse."""
+        account, newest, now_ns = self.account, self.newest, self._s.clock.mono_ns()
+        if account is None or newest is None or account.started_ns is None or newest.mono_ns < account.started_ns:
+            return
+        if fires := account.engine.feed(newest._replace(mono_ns=now_ns, elapsed_s=account.elapsed_s(now_ns))):
+            self._listener.fired(fires, account.key, None)
+
+    # ---------------------------------------------------------------------------------------------------------- events
+
+    def take(self, event: PotentiostatEvent) -> None:
+        """One event of the stream."""
+        if isinstance(event, SampleBlock):
+            self._take_samples(event)
+        elif isinstance(event, StepStarted):
+            self._take_start(event)
+        elif isinstance(event, StepEnded):
+            self._take_end(event)
+        elif isinstance(event, ImpedanceSpectrum):
+            self._take_impedance(event)
+        else:
+            self._take_link(event)
+
+    def _take_samples(self, block: SampleBlock) -> None:
+        self.heard_s = asyncio.get_running_loop().time()
+        self._names, extra = _further_columns(block)
+        volts, amps = block.voltage_V.tolist(), block.current_A.tolist()
+        watched = self._watched_voltage(block, volts)
+        status = [0] * len(block) if block.status is None else block.status.tolist()
+        for i, mono_ns in enumerate(block.mono_ns.tolist()):
+            self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
+
+    def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
+        """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
+        named = {"we": block.voltage_we_V, "working": block.voltage_we_V, "ce": block.voltage_ce_V, "counter": block.voltage_ce_V}
+        values = named.get(self._watch.limits.voltage_name)
+        return volts if values is None else list(values.tolist())
+
+    def _take_sample(self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, further: tuple[float, ...]) -> None:
+        self.samples += 1
+        account, charge = self.account, self.charge
+        elapsed_s = charge_C = 0.0
+        if account is not None:
+            account.charge_C += charge.pass_to(mono_ns, current_A)
+            elapsed_s, charge_C = account.elapsed_s(mono_ns), account.charge_C
+        violation = self._watch.check(watched_V, current_A, charge_C, elapsed_s)
+        if violation is not None and not self._violated:
+            self._violated = True
+            self._listener.violated(violation)
+        fraction = abs(charge_C) / self._capacity_C if self._capacity_C else None
+        self.recent.append((mono_ns, voltage_V))
+        sample = self.newest = Sample(mono_ns, elapsed_s, charge_C, voltage_V, current_A, charge.x, fraction)
+        if account is None or self._keeps(account, sample):
+            self._blocks.add(self._names, (mono_ns, voltage_V, current_A, charge_C, charge.net_C, charge.throughput_C, charge.x, *further))
+        if account is not None:
+            self._decide(account, sample, watched_V)
+        for engine, since_ns in self._standing:
+            if fires := engine.feed(sample._replace(elapsed_s=(mono_ns - since_ns) / 1e9)):
+                self._listener.fired(fires, "" if account is None else account.key, None)
+
+    def _decide(self, account: Account, sample: Sample, watched_V: float) -> None:
+        if fires := account.engine.feed(sample):
+            self._listener.fired(fires, account.key, None)
+        for firing in self._rules.feed(sample):
+            self._listener.ruled(firing, sample, account.key)
+        if account.missing and account.asked is None and not account.cut:
+            reason = account.reached(watched_V, sample.current_A, sample.elapsed_s)
+            if reason is not None:
+                self._listener.reached(reason)
+
+    def _keeps(self, account: Account, sample: Sample) -> bool:
+        """Is this sample stored? All are, but where the step asks for fewer after its first minutes."""
+        rate = account.planned.sample
+        if not rate.first_Hz or sample.elapsed_s <= rate.first_s:
+            return True
+        stored_ns, stored_V = self._stored
+        moved = account.planned.sample_voltage_V is not None and abs(sample.voltage_V - stored_V) >= account.planned.sample_voltage_V
+        if not moved and sample.mono_ns - stored_ns < 0.999e9 / rate.then_Hz:
+            return False
+        self._stored = (sample.mono_ns, sample.voltage_V)
+        return True
+
+    # ----------------------------------------------------------------------------------------------------------- edges
+
+    def _take_start(self, event: StepStarted) -> None:
+        account = self._expected.get(event.key)
+        if account is None or account.started_ns is not None:
+            self._s.put("note", mono_ns=event.mono_ns, text=f"the potentiostat started {event.key!r}, which nobody ordered", who="rig")
+            return
+        planned = account.planned
+        self._blocks.begin(event.key, planned.cycle, planned.index)
+        self.account = account
+        account.started_ns = event.mono_ns
+        first = account.first_started_ns is None
+        account.first_started_ns = account.first_started_ns or event.mono_ns
+        self.charge.begin(event.mono_ns)
+        self.heard_s = asyncio.get_running_loop().time()
+        self._watch.begin(planned.limits)
+        self.cell = "off" if planned.mode is Mode.REST else "on"
+        self._rules.begin(planned, first=first)
+        cause = self._s.put(
+            "step.started",
+            mono_ns=event.mono_ns,
+            key=event.key,
+            index=planned.index,
+            cycle=planned.cycle,
+            text=planned.text,
+            mode=planned.mode.value,
+            verb=planned.verb,
+            name=planned.name,
+            part=account.part,
+            current_A=planned.current_A,
+            voltage_V=planned.voltage_V,
+            device_ns=event.device_ns,
+            gap_s=None if self._ended_ns is None else (event.mono_ns - self._ended_ns) / 1e9,
+        )
+        self._listener.edge(event)
+        if first and (fires := account.engine.start(event.mono_ns)):
+            self._listener.fired(fires, event.key, cause)
+
+    def _take_end(self, event: StepEnded) -> None:
+        account = self.account
+        if account is None or account.key != event.key:
+            self._listener.edge(event)
+            return
+        account.charge_C += self.charge.end(event.mono_ns)
+        self._blocks.flush()
+        by_host = account.asked is not None and (event.reason is Reason.SKIP or account.over)
+        reason = account.asked if by_host and account.asked is not None else event.reason
+        detail = "; ".join(text for text in (account.asked_why if by_host else "", event.detail) if text)
+        cause = self._s.put(
+            "step.ended",
+            mono_ns=event.mono_ns,
+            key=event.key,
+            reason=reason.value,
+            detail=detail,
+            duration_s=account.elapsed_s(event.mono_ns),
+            charge_C=account.charge_C,
+            last_of_program=event.last_of_program,
+            device_ns=event.device_ns,
+        )
+        self._ended_ns = event.mono_ns
+        if event.last_of_program:
+            self.cell = "off"
+        broken = {Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT}
+        whole = account.over or (not account.cut and event.reason not in broken)
+        if whole:
+            account.ended = reason
+        if whole and (fires := account.engine.end(event.mono_ns)):
+            self._listener.fired(fires, event.key, cause)
+        self._close(account, event.mono_ns)
+        self._listener.edge(event)
+
+    def _close(self, account: Account, mono_ns: int) -> None:
+        """No step runs on this account now."""
+        account.active_s = account.elapsed_s(mono_ns)
+        account.started_ns = None
+        if account.cut:
+            account.next_part()
+        self.account = None
+        self._blocks.begin("", account.planned.cycle, account.planned.index)
+
+    def write_off(self, why: str) -> None:
+        """The running step is over although the instrument did not say so."""
+        account = self.account
+        if account is None:
+            return
+        now_ns = self._s.clock.mono_ns()
+        self._take_end(StepEnded(account.key, now_ns, Reason.LOST, detail=why))
+
+    def flush(self, older_than_ns: int | None = None) -> None:
+        """Journal the samples that wait (only if they have waited since before an instant)."""
+        self._blocks.flush(older_than_ns)
+
+    def _take_impedance(self, event: ImpedanceSpectrum) -> None:
+        description, blob = pack({"frequency_Hz": event.frequency_Hz.astype("<f8"), "z": event.impedance_ohm.astype("<c16")})
+        data = {"step_key": event.step_key, "n": len(event.frequency_Hz), "columns": description}
+        self._s.journal.put("eis", data, blob=blob, at=self._s.at(event.mono_ns))
+        self._rules.measured_impedance(event)
+
+    def _take_link(self, event: LinkLost | LinkRestored) -> None:
+        instrument = self._s.station.potentiostat_settings.instrument
+        if isinstance(event, LinkLost):
+            self.cell = "unknown" if self.cell == "on" else self.cell
+            self._s.put("link.lost", mono_ns=event.mono_ns, instrument=instrument, why=event.why)
+        else:
+            self.heard_s = asyncio.get_running_loop().time()
+            self._s.put("link.restored", mono_ns=event.mono_ns, instrument=instrument, detail=event.detail)
+        self._listener.edge(event)
+
+
+def _further_columns(block: SampleBlock) -> tuple[tuple[str, ...], list[list[float]]]:
+    """Names of all columns of a block, and the values of those that not every instrument has."""
+    further = {"device_ns": block.device_ns, "voltage_we_V": block.voltage_we_V, "voltage_ce_V": block.voltage_ce_V}
+    known = {name: values.tolist() for name, values in further.items() if values is not None}
+    if not known:
+        return ALWAYS, []
+    return (*ALWAYS, *known), list(known.values())

@@ -1,0 +1,139 @@
+"""What surrounds a run: its station, its journal, its clock and guard; and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from drivers.base import Console, Potentiostat, Settings
+from drivers.clock import Clock, Stamp
+from orchestrator.control.heartbeat import GuardLink
+from orchestrator.plan.orders import Plan
+from orchestrator.runner.states import RunState
+
+COMPLETE, BUG, INSTRUMENT, UNSAFE, ENDED_EARLY, INTERRUPTED = 0, 1, 3, 4, 5, 130
+"""Exit codes of Annex D, but 2: configuration errors end before there is a run."""
+
+
+class Journal(Protocol):
+    """What a run needs of ``recorder.journal.Journal``."""
+
+    def put(
+        self,
+        kind: str,
+        data: dict[str, Any],
+        *,
+        blob: bytes | None = None,
+        source: str = "rig",
+        cause: int | None = None,
+        at: Stamp | None = None,
+    ) -> int:
+        """Number an event and queue it; never waits."""
+
+    async def durable(self, seq: int) -> None:
+        """Return when a synced commit covers ``seq``."""
+
+    @property
+    def half_full(self) -> bool:
+        """No new acquisition starts."""
+
+    @property
+    def full(self) -> bool:
+        """The run goes to its safe state."""
+
+    async def wait_failed(self) -> Exception:
+        """Return the error of the first commit that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One potentiostat channel and one console, not yet connected, and where raw files go."""
+
+    name: str
+    potentiostat: Potentiostat
+    console: Console
+    potentiostat_settings: Settings
+    console_settings: Settings
+    raw_folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every part of a run is given. ``key_prefix`` makes acquisition keys differ from run to run."""
+
+    plan: Plan
+    station: Station
+    journal: Journal
+    clock: Clock
+    guard: GuardLink
+    folder: Path
+    key_prefix: str = ""
+
+    def at(self, mono_ns: int) -> Stamp:
+        """The stamp of an instant that an instrument reported."""
+        return Stamp(mono_ns, self.clock.utc_of(mono_ns))
+
+    def put(self, kind: str, cause: int | None = None, mono_ns: int | None = None, **data: Any) -> int:
+        """Journal an event with these data; at ``mono_ns``, now by default."""
+        return self.journal.put(kind, data, cause=cause, at=None if mono_ns is None else self.at(mono_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why and how a run ends. ``urgency``: a more urgent ending overtakes a lesser one, never the other way round."""
+
+    state: RunState
+    reason: str
+    exit_code: int
+    urgency: int
+    as_planned: bool = False
+
+
+AFTER_STEP, STOP, ABORT, SAFETY, LEAVE = range(1, 6)
+"""Urgencies: end of the step, end of the acquisition, now, now because a limit was passed, now and without waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run. ``outcome``: as planned | ended early. ``complete``: every acquisition ended verified."""
+
+    state: str
+    outcome: str
+    reason: str
+    complete: bool
+    exit_code: int
+
+
+class RunFailed(Exception):
+    """The run cannot go on: ``exit_code`` says whose fault, the text what happened and what was done."""
+
+    def __init__(self, reason: str, exit_code: int = INSTRUMENT) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
+class Alarms:
+    """Raises each alarm once until it is cleared."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._put = surroundings.put
+        self._raised: dict[str, Mapping[str, str]] = {}
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """Ids of the alarms that stand."""
+        return tuple(self._raised)
+
+    def sound(self, name: str, level: str, title: str, text: str, *, advice: str = "", cause: int | None = None) -> None:
+        """Raise an alarm that does not stand yet, or raise its level."""
+        if self._raised.get(name, {}).get("level") == level:
+            return
+        self._raised[name] = {"level": level, "title": title}
+        self._put("alarm.raised", cause, id=name, level=level, title=title, text=text, advice=advice)
+
+    def clear(self, name: str) -> None:
+        """The reason of an alarm is gone."""
+        if self._raised.pop(name, None) is not None:
+            self._put("alarm.cleared", id=name)

@@ -1,0 +1,311 @@
+"""The protocol: which step comes next, and what the cell does while somebody else is waited for.
+
+The instrument gets the longest run of steps between which the host has nothing to decide. The electrochemistry waits for
+NMR only where the experiment says so: ``wait_for_nmr``, ``then``, and lists at open circuit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from drivers.base import EndConditions, Mode, Reason
+from orchestrator.model.experiment import TriggerKind
+from orchestrator.plan.orders import PlannedStep
+from orchestrator.runner.account import Account
+from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.programs import Programs, rest_like
+from orchestrator.runner.records import Record
+from orchestrator.runner.sampling import Sampling
+from orchestrator.runner.states import AcquisitionState
+from orchestrator.runner.station import INSTRUMENT, RunFailed, Surroundings
+from orchestrator.runner.triggers import Fire
+
+PAUSE_LONGEST_S = 30 * 86400.0
+LIST_FACTOR = 1.5
+LIST_MARGIN_S = 30.0
+LEAST_SAMPLES = 3
+
+OPPOSITE = {
+    "charge": "discharge",
+    "discharge": "charge",
+    "lithiate": "delithiate",
+    "delithiate": "lithiate",
+    "sodiate": "desodiate",
+    "desodiate": "sodiate",
+    "plate": "strip",
+    "strip": "plate",
+}
+
+S = AcquisitionState
+
+
+class Stopped(Exception):
+    """The protocol ends here because somebody wanted it to."""
+
+
+class Standing(Protocol):
+    """Who is told that the protocol stands still, and goes on."""
+
+    def stands_still(self, why: str) -> None:
+        """The cell is at open circuit until somebody resumes."""
+
+    def goes_on(self) -> None:
+        """The protocol goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What a step that is over has passed."""
+
+    verb: str
+    cycle: int
+    charge_C: float
+
+
+class Steps:
+    """Walks through the steps of a plan."""
+
+    def __init__(
+        self, surroundings: Surroundings, sampling: Sampling, programs: Programs, acquisitions: Acquisitions, standing: Standing
+    ) -> None:
+        self._s = surroundings
+        self._sampling = sampling
+        self._programs = programs
+        self._acquisitions = acquisitions
+        self._standing = standing
+        self._passed: list[Passed] = []
+        self._waits = 0
+        self._paused: str | None = None
+        self._resumed = asyncio.Event()
+        self._stopping = False
+        self._go_to: int | None = None
+        self.no_more_current = False
+        self.now: PlannedStep | None = None
+        self.following: PlannedStep | None = None
+
+    # ------------------------------------------------------------------------------------------- asked for; none waits
+
+    @property
+    def paused(self) -> str | None:
+        """Why the next step does not start."""
+        return self._paused
+
+    def pause(self, why: str, *, at_once: bool = False) -> None:
+        """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept."""
+        self._paused = why
+        self._resumed.clear()
+        if at_once:
+            self._programs.cut(why)
+        else:
+            self._programs.break_off = True
+
+    def resume(self) -> bool:
+        """Go on with what is owed; False when nothing was paused."""
+        was, self._paused = self._paused is not None, None
+        self._programs.break_off = self._stopping
+        self._resumed.set()
+        return was
+
+    def stop_after_step(self) -> None:
+        """No further step starts."""
+        self._stopping = True
+        self._programs.break_off = True
+        self._resumed.set()
+
+    def skip_to(self, name: str) -> bool:
+        """End the running step and go on with the step of that name; False when none is called so."""
+        index = next((step.index for step in self._s.plan.steps if step.name == name), None)
+        if index is None:
+            return False
+        self._go_to = index
+        self._programs.break_off = True
+        self._programs.end_step(Reason.SKIP, f"skip to {name}")
+        return True
+
+    # ------------------------------------------------------------------------------------------------------ the protocol
+
+    async def walk(self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None) -> None:
+        """All steps, in order; ``check`` sees each that has ended. Raises Stopped, RunFailed."""
+        at = 0
+        while at < len(steps):
+            self.now = steps[at]
+            stretch = [self.now] if check is not None else self._stretch(steps, at)
+            after = at + len(stretch)
+            self.following = steps[after] if after < len(steps) else None
+            await self._gate(self.now)
+            for account in await self._run(stretch):
+                if check is not None:
+                    check(account)
+            at = self._next_index(stretch[-1], after)
+        self.now = self.following = None
+
+    def _stretch(self, steps: Sequence[PlannedStep], at: int) -> list[PlannedStep]:
+        """The longest run of steps that the instrument may do without asking."""
+        longest = max(1, self._s.station.potentiostat.capabilities.max_steps)
+        stretch = [steps[at]]
+        if steps[at].action not in {"electrochemical", "impedance"}:
+            return stretch
+        for step in steps[at + 1 : at + longest]:
+            last = stretch[-1]
+            if last.decides or last.then or last.wait_for_nmr or last.leave_repeat:
+                break
+            if step.action not in {"electrochemical", "impedance"} or step.charge_of_earlier:
+                break
+            stretch.append(step)
+        return stretch
+
+    async def _run(self, stretch: list[PlannedStep]) -> list[Account]:
+        first = stretch[0]
+        if first.action == "acquisitions":
+            await self._list(first, first.acquisitions, first.longest_s)
+            return []
+        if first.action in {"set", "prompt"}:
+            raise RunFailed(f"not available yet: {first.action} ({first.text})", INSTRUMENT)
+        accounts = [Account.of(step, ends=self._ends(step)) for step in stretch if not (self.no_more_current and _drives(step))]
+        await self._until_over(accounts)
+        for account in accounts:
+            self._note(account)
+        await self._afterwards(accounts[-1] if accounts else None)
+        return accounts
+
+    async def _until_over(self, accounts: list[Account]) -> None:
+        """Run a program; after a pause, what is left of it."""
+        while accounts:
+            accounts = await self._programs.run(accounts)
+            if accounts and self._go_to is not None:
+                return
+            if accounts:
+                await self._gate(accounts[0].planned)
+
+    async def _gate(self, step: PlannedStep) -> None:
+        """Nothing passes while the cell is paused; nothing ever after a stop."""
+        while self._paused is not None and not self._stopping:
+            why = self._paused
+            self._standing.stands_still(why)
+            await self.wait(rest_like(Account.of(step), self._suffix(), f"at open circuit: {why}", PAUSE_LONGEST_S), self._resumed.wait())
+        if self._stopping:
+            raise Stopped
+        self._standing.goes_on()
+
+    def _suffix(self) -> str:
+        self._waits += 1
+        return f".w{self._waits}"
+
+    # ------------------------------------------------------------------------------------------------ charge, and where to
+
+    def _ends(self, step: PlannedStep) -> EndConditions:
+        """The step's ends; a percentage of what has passed earlier becomes coulomb now."""
+        ends = step.ends
+        if step.charge_of_earlier is not None:
+            charge_C = step.charge_of_earlier.factor * self._earlier_C(step.charge_of_earlier.verb)
+            ends = replace(ends, charge_C=min(charge_C, ends.charge_C or charge_C))
+        least_s = LEAST_SAMPLES / step.sample.then_Hz if step.mode is Mode.REST else 0.0
+        return replace(ends, time_s=max(ends.time_s, least_s))
+
+    def _earlier_C(self, verb: str) -> float:
+        """Charge that steps of a verb have passed since the last opposite one."""
+        total_C = 0.0
+        for passed in reversed(self._passed):
+            if passed.verb == OPPOSITE.get(verb):
+                break
+            total_C += passed.charge_C if passed.verb == verb else 0.0
+        return total_C
+
+    def _note(self, account: Account) -> None:
+        if account.first_started_ns is not None:
+            self._passed.append(Passed(account.planned.verb, account.planned.cycle, abs(account.charge_C)))
+
+    def _in_cycle_C(self, verb: str, cycle: int) -> float:
+        return sum(passed.charge_C for passed in self._passed if passed.verb == verb and passed.cycle == cycle)
+
+    def _next_index(self, step: PlannedStep, after: int) -> int:
+        """Where to go on: a step that was asked for, the end of a repeat that is to be left, or the next."""
+        if self._go_to is not None:
+            index, self._go_to = self._go_to, None
+            return index
+        leave = step.leave_repeat
+        if leave is None:
+            return after
+        now_C, of_C = self._in_cycle_C(leave.verb, step.cycle), leave.factor * self._in_cycle_C(leave.verb, leave.of_cycle)
+        leaves = now_C < of_C if leave.side == "below" else now_C > of_C
+        if leaves:
+            text = f"repeat left after {step.key}: {leave.verb} {now_C / 3.6:.4g} mAh is {leave.side} {of_C / 3.6:.4g} mAh"
+            self._s.put("note", text=text, who="rig")
+        return leave.to_index if leaves else after
+
+    # ---------------------------------------------------------------------------------------------------------- waiting
+
+    async def _afterwards(self, account: Account | None) -> None:
+        """What the step asks for when it is over, before the next one starts."""
+        if account is None or self._go_to is not None:
+            return
+        step = account.planned
+        if step.wait_for_nmr is not None and not self._scanned():
+            waiting = self._waiting_account(account, step.wait_for_nmr.cell, step.wait_for_nmr.longest_s)
+            await self.wait(waiting, self._acquisitions.records.until(self._scanned))
+        if step.then:
+            await self._list(step, step.then, None)
+
+    def _scanned(self) -> bool:
+        """True when every acquisition that was asked for has had its last scan."""
+        return all(record.scanned for record in self._acquisitions.records.all)
+
+    def _waiting_account(self, account: Account, cell: str, longest_s: float) -> Account:
+        """The cell while NMR is waited for: at open circuit, at its last voltage, or with the same current as before."""
+        newest, step = self._sampling.newest, account.planned
+        limits = replace(step.limits, time_s=longest_s * 1.02 + 60.0)
+        suffix = self._suffix()
+        if cell == "keep current" and account.has_current:
+            kept = step.model_copy(update={"limits": limits, "text": f"{step.text} (kept until NMR is done)"})
+            return Account.of(kept, suffix=suffix, ends=replace(step.ends, time_s=longest_s, charge_C=None, current_below_A=None))
+        if cell == "at last voltage" and newest is not None:
+            text = f"at the last voltage, {newest.voltage_V:.4f} V, until NMR is done"
+            update = {"mode": Mode.POTENTIOSTATIC, "voltage_V": newest.voltage_V, "current_A": None, "limits": limits, "text": text}
+            return Account.of(step.model_copy(update=update), suffix=suffix, ends=EndConditions(time_s=longest_s))
+        return rest_like(account, suffix, "at open circuit until NMR is done", longest_s)
+
+    async def _list(self, step: PlannedStep, names: Sequence[str], longest_s: float | None) -> None:
+        """Acquisitions at open circuit, one after the other, until all are stored or 1.5 times their time has passed."""
+        planned_s = sum(self._s.plan.acquisitions[name].duration_s for name in names)
+        longest_s = max(longest_s or 0.0, LIST_FACTOR * planned_s + LIST_MARGIN_S)
+        own = step.action == "acquisitions"
+        text = step.text if own else f"at open circuit: {', '.join(names)}"
+        account = rest_like(Account.of(step), "" if own else self._suffix(), text, longest_s)
+        records = self._request(names, account.key)
+        await self.wait(account, self._acquisitions.records.until(lambda: all(_stored(record) for record in records)))
+        for record in records:
+            if record in self._acquisitions.records.pending and record.state is S.REQUESTED:
+                self._acquisitions.records.end(record, S.MISSED, "deadline: the list at open circuit took too long")
+
+    def _request(self, names: Sequence[str], step_key: str) -> list[Record]:
+        """One record (or round) for each name of a list, whatever else waits."""
+        now_ns = self._s.clock.mono_ns()
+        fires = [Fire(name, "list", now_ns, TriggerKind.AT_START) for name in names]
+        return [record for fire in fires for record in self._acquisitions.request([fire], step_key, listed=True)]
+
+    async def wait(self, account: Account, until: Coroutine[Any, Any, object]) -> None:
+        """Let an account run until something has happened, or its own time is over."""
+        happened = asyncio.create_task(until)
+        happened.add_done_callback(lambda _: self._programs.end(account, Reason.SKIP, "what was waited for has come"))
+        try:
+            await asyncio.sleep(0)
+            while not happened.done() and account.ended is None and account.owed() is not None:
+                if account.has_current and self._paused is not None:
+                    await self._gate(account.planned)
+                await self._programs.run([account])
+                if self._stopping or self._go_to is not None:
+                    break
+        finally:
+            happened.cancel()
+            await asyncio.wait({happened})
+
+
+def _stored(record: Record) -> bool:
+    return record.state is S.STORED or record.over
+
+
+def _drives(step: PlannedStep) -> bool:
+    return step.mode is not Mode.REST

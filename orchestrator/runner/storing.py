@@ -1,0 +1,159 @@
+"""From *filed* to *verified*: fetch, raw files into ``raw/``, the FID into the journal, a commit, a second look."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from drivers.base import Fetched, RawFile
+from drivers.errors import InstrumentError
+from orchestrator.runner.archive import Damaged, archive, check
+from orchestrator.runner.records import Record, Records
+from orchestrator.runner.states import AcquisitionState
+from orchestrator.runner.station import Alarms, Surroundings
+from orchestrator.runner.wire import within
+
+FETCH_WITHIN_S = 300.0
+PAUSES_S = (1.0, 10.0, 60.0)
+MOST_WAITING = 256
+
+T = TypeVar("T")
+S = AcquisitionState
+
+
+class Storing:
+    """One task stores what the console has filed, in order."""
+
+    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms) -> None:
+        self._s = surroundings
+        self._records = records
+        self._alarms = alarms
+        self._waiting: deque[tuple[Record, int]] = deque()
+        self._more = asyncio.Event()
+        self._archived: dict[str, list[tuple[Path, tuple[RawFile, ...]]]] = {}
+
+    @property
+    def behind(self) -> bool:
+        """So much waits that no new acquisition may start."""
+        return len(self._waiting) >= MOST_WAITING
+
+    def add(self, record: Record, block: int) -> None:
+        """A block is filed."""
+        self._waiting.append((record, block))
+        self._more.set()
+
+    async def run(self) -> None:
+        """Store, until cancelled. What was being stored when it failed is tried again."""
+        while True:
+            while self._waiting:
+                record, block = self._waiting[0]
+                if not record.over:
+                    await self._store(record, block)
+                self._waiting.popleft()
+            self._more.clear()
+            await self._more.wait()
+
+    async def _store(self, record: Record, block: int) -> None:
+        try:
+            fetched = await self._fetch(record, block)
+            folder = await self._archive(record, block, fetched)
+        except (InstrumentError, TimeoutError, OSError) as error:
+            self._records.end(record, S.LOST, f"not fetched: {error}" if not isinstance(error, Damaged) else str(error))
+            return
+        record.partial = record.partial or fetched.partial
+        seq = self._put_fid(record, block, fetched)
+        await self._s.journal.durable(seq)
+        self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
+        record.fid_seqs[block] = seq
+        if folder is not None:
+            self._archived.setdefault(record.key, []).append((folder, fetched.files))
+        if len(record.fid_seqs) == record.planned.blocks or record.partial:
+            self._records.move(record, S.STORED)
+            await self._verify(record)
+
+    async def _fetch(self, record: Record, block: int) -> Fetched:
+        for pause_s in PAUSES_S:
+            try:
+                return await within(FETCH_WITHIN_S, self._s.station.console.fetch(record.key, block))
+            except (InstrumentError, TimeoutError) as error:
+                self._s.put("note", record.seq, text=f"{record.key}: fetching failed and is tried again: {error}", who="rig")
+                await self._s.clock.sleep(pause_s)
+        return await within(FETCH_WITHIN_S, self._s.station.console.fetch(record.key, block))
+
+    async def _archive(self, record: Record, block: int, fetched: Fetched) -> Path | None:
+        """The folder that the raw files are in now; a full disk is waited for a while."""
+        if not fetched.files:
+            return None
+        folder = self._s.station.raw_folder / record.key / (str(block) if record.planned.blocks > 1 else "")
+        for pause_s in (*PAUSES_S, None):
+            try:
+                await self._s.clock.in_thread(archive, fetched.files, folder)
+                break
+            except OSError as error:
+                if pause_s is None or isinstance(error, Damaged):
+                    raise
+                text = f"{record.key} cannot be copied into raw/: {error}"
+                self._alarms.sound("raw-files", "alarm", "Raw files are not archived", text, advice="free space on the disk of the run")
+                await self._s.clock.sleep(pause_s)
+        self._alarms.clear("raw-files")
+        files = [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in fetched.files]
+        relative = folder.relative_to(self._s.folder).as_posix()
+        self._s.put("raw.archived", record.seq, key=record.key, block=block, folder=relative, files=files)
+        return folder
+
+    def _put_fid(self, record: Record, block: int, fetched: Fetched) -> int:
+        data, blob = fid_block(record, block, fetched)
+        return self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)
+
+    async def _verify(self, record: Record) -> None:
+        """Read the archived files again: only then is it *verified*."""
+        try:
+            for folder, files in self._archived.pop(record.key, []):
+                await self._s.clock.in_thread(check, files, folder)
+        except OSError as error:
+            self._records.end(record, S.LOST, f"the archived raw files do not agree: {error}")
+            return
+        self._s.put("acquisition.verified", record.seq, key=record.key, partial=record.partial)
+        self._records.move(record, S.VERIFIED)
+
+
+def fid_block(record: Record, block: int, fetched: Fetched) -> tuple[dict[str, Any], bytes]:
+    """Data and blob of a ``fid.block``: the FID in the byte order of this computer's files, little-endian."""
+    fid, times = fetched.fid, fetched.times
+    values = np.ascontiguousarray(fid.data, dtype=fid.data.dtype.newbyteorder("<"))
+    blob = values.tobytes()
+    started_ns, acquired_ns = record.times.get(block, [record.fired_ns, record.fired_ns])
+    return {
+        "key": record.key,
+        "block": block,
+        "name": record.name,
+        "nucleus": fid.nucleus,
+        "dtype": values.dtype.str,
+        "shape": list(values.shape),
+        "sha256": hashlib.sha256(blob).hexdigest(),
+        "raw_dtype": fid.raw_dtype,
+        "spectral_width_Hz": fid.spectral_width_Hz,
+        "carrier_MHz": fid.carrier_MHz,
+        "reference_MHz": fid.reference_MHz,
+        "scans": fid.scans,
+        "group_delay_points": fid.group_delay_points,
+        "reversed_axis": fid.reversed_axis,
+        "gain": fid.gain,
+        "t_start_mono_ns": started_ns,
+        "t_end_mono_ns": acquired_ns,
+        "times": {
+            "stamps": dict(times.stamps),
+            "zone": times.zone,
+            "start_utc_ns": times.start_utc_ns,
+            "end_utc_ns": times.end_utc_ns,
+            "resolution_ns": times.resolution_ns,
+        },
+        "parameters": dict(fetched.parameters),
+        "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in fetched.files],
+        "partial": record.partial or fetched.partial,
+    }, blob

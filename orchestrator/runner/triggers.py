@@ -1,0 +1,60 @@
+"""The trigger engine: edges and samples in, reasons to acquire out. Pure: no clock, no I/O.
+
+One engine serves one planned step, continuations after a pause included: ``elapsed_s`` and ``charge_C`` count on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from orchestrator.model.experiment import TriggerKind
+from orchestrator.plan.orders import TriggerOrder
+from orchestrator.runner.trigger_kinds import Armed, AtEnd, Sample, arm
+
+__all__ = ["Fire", "Sample", "TriggerEngine"]
+
+
+class Fire(NamedTuple):
+    """Acquire now: what, why (as written), and since when."""
+
+    acquisition: str
+    reason: str
+    mono_ns: int
+    kind: TriggerKind
+
+
+class TriggerEngine:
+    """All triggers of one planned step."""
+
+    def __init__(self, orders: Iterable[TriggerOrder]) -> None:
+        self._armed = [arm(order) for order in orders]
+
+    def start(self, mono_ns: int) -> list[Fire]:
+        """The step has started."""
+        return [_fire(armed, mono_ns) for armed in self._armed if armed.on_start()]
+
+    def feed(self, sample: Sample) -> list[Fire]:
+        """One sample of the step."""
+        return [_fire(armed, sample.mono_ns) for armed in self._armed if armed.feed(sample)]
+
+    def end(self, mono_ns: int) -> list[Fire]:
+        """The step has ended, for good."""
+        return [_fire(armed, mono_ns) for armed in self._armed if armed.on_end()]
+
+    def released(self, acquisition: str, mono_ns: int, elapsed_s: float, *, ok: bool) -> list[Fire]:
+        """An acquisition is over (its last scan, or its end without one): what follows back to back."""
+        ours = [armed for armed in self._armed if armed.order.acquisition == acquisition]
+        return [_fire(armed, mono_ns) for armed in ours if armed.released(elapsed_s, ok=ok)]
+
+    def next_likely(self, sample: Sample | None, step_left_s: float | None) -> str | None:
+        """The acquisition that will be wanted next while this step runs (None: none is foreseen)."""
+        waits = [(step_left_s, armed.order.acquisition) for armed in self._armed if isinstance(armed, AtEnd) and step_left_s is not None]
+        if sample is not None:
+            waits += [(wait_s, armed.order.acquisition) for armed in self._armed if (wait_s := armed.wait_s(sample)) is not None]
+            waits = [(wait_s, name) for wait_s, name in waits if step_left_s is None or wait_s is None or wait_s <= step_left_s]
+        return min(waits, key=lambda one: one[0] or 0.0)[1] if waits else None
+
+
+def _fire(armed: Armed, mono_ns: int) -> Fire:
+    return Fire(armed.order.acquisition, armed.order.text or armed.order.kind.value, mono_ns, armed.order.kind)

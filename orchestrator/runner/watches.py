@@ -1,0 +1,78 @@
+"""What a run watches besides its cell: the journal, the guard, the booked time, the clocks."""
+
+from __future__ import annotations
+
+import contextlib
+
+from drivers.errors import InstrumentError
+from orchestrator.model.experiment import BookingEnd
+from orchestrator.runner.reactions import Reactions
+from orchestrator.runner.states import RunState
+from orchestrator.runner.station import AFTER_STEP, ENDED_EARLY, SAFETY, STOP, UNSAFE, Ending, Surroundings
+from orchestrator.runner.wire import within
+
+CALL_WITHIN_S = 30.0
+CLOCK_EVERY_S = 600.0
+
+
+class Watches:
+    """Each method is one task for the whole run."""
+
+    def __init__(self, surroundings: Surroundings, run: Reactions) -> None:
+        self._s = surroundings
+        self._run = run
+
+    async def journal(self) -> None:
+        """A journal that cannot be written: a cell that nobody can record is not driven."""
+        error = await self._s.journal.wait_failed()
+        self._run.make_safe.begin("the journal failed")
+        self._run.end(Ending(RunState.FAILED, f"the journal cannot be written: {error}", UNSAFE, SAFETY))
+        text = f"{error}; the cell goes to open circuit and the run ends"
+        self._run.alarms.sound("journal", "critical", "The journal cannot be written", text, advice="look at the disk of the run")
+
+    async def guard(self) -> None:
+        """A guard that is gone: the cell's policy for a lost host holds, since nobody would act for it any more."""
+        why = await self._s.guard.lost()
+        run, finishes = self._run, self._s.plan.host_lost == "finish step on device"
+        ending = Ending(RunState.FAILED, f"the guard was lost: {why}", UNSAFE, AFTER_STEP if finishes else SAFETY)
+        if finishes:
+            run.steps.stop_after_step()
+        else:
+            run.make_safe.begin("the guard was lost")
+        run.end(ending)
+        cause = self._s.put("guard.lost", why=why)
+        text = f"{why}; " + ("the running step goes on to its end, no other starts" if finishes else "the cell goes to open circuit")
+        run.alarms.sound("guard", "critical", "No guard watches", text, cause=cause)
+
+    async def booking(self) -> None:
+        """The booked magnet time ends: the console is handed back, the cell does what was declared."""
+        plan, clock, run = self._s.plan, self._s.clock, self._run
+        if plan.booking_end_utc_ns is None:
+            return
+        await clock.sleep((plan.booking_end_utc_ns - clock.utc_ns()) / 1e9)
+        what = (plan.booking_end or BookingEnd()).cell
+        ending = Ending(RunState.FINISHED, "the booking has ended", ENDED_EARLY, STOP)
+        if what == "open circuit":
+            run.stop(ending)
+            return
+        run.acquisitions.refuse("the booking has ended")
+        if what == "finish half-cycle then open circuit":
+            run.stop(ending, after_step=True)
+        text = "no acquisition starts any more; " + ("the cell goes on" if what == "continue" else "open circuit after this step")
+        run.alarms.sound("booking", "warn", "The booking has ended", text)
+        await run.acquisitions.records.until(lambda: run.acquisitions.running is None)
+        await within(self._s.station.console.capabilities.make_safe_s + CALL_WITHIN_S, self._s.station.console.make_safe())
+
+    async def clocks(self) -> None:
+        """The computer's UTC against its monotonic clock, and each instrument's clock against ours."""
+        station = self._s.station
+        pairs = ((station.potentiostat, station.potentiostat_settings), (station.console, station.console_settings))
+        while True:
+            self._s.put("clock.sample", instrument="", half_width_ns=0)
+            for instrument, settings in pairs:
+                with contextlib.suppress(InstrumentError, TimeoutError):
+                    sample = await within(CALL_WITHIN_S, instrument.read_clock())
+                    if sample is not None:
+                        known = {"device_ns": sample.device_ns, "half_width_ns": sample.half_width_ns}
+                        self._s.put("clock.sample", mono_ns=sample.mono_ns, instrument=settings.instrument, **known)
+            await self._s.clock.sleep(CLOCK_EVERY_S)

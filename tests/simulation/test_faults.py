@@ -1,0 +1,318 @@
+"""What the run does about instruments that fail, on the simulated pair, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from drivers.sim.faults import Fault
+
+Live = Callable[..., Any]
+
+SHORT_NIGHT = """
+version: 1
+experiment: short-night
+cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
+limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.12, host_lost: open circuit within 60 s}
+acquisitions:
+  fast: {template: 7Li_metal, recycle_s: 0.75, scans: 32, dummies: 4}
+  wide: {template: 7Li_wide, recycle_s: 4, scans: 8, dummies: 1}
+protocol:
+  - {step: Rest for 1 minute, nmr: {fast: at start}}
+  - {step: Plate working at 1 mA/cm2 for 5 minutes, nmr: {fast: [at start, every 2 minutes, at end]}}
+  - {step: Rest for 1 minute, nmr: {wide: at start}}
+"""
+
+
+def ends(night: Any) -> tuple[str, str, int]:
+    assert night.outcome is not None
+    ended = night.of("run.ended")
+    assert len(ended) == 1
+    assert ended[0] is night.journal.events[-1]
+    assert ended[0].data["exit_code"] == night.outcome.exit_code
+    return night.outcome.state, night.outcome.outcome, night.outcome.exit_code
+
+
+def cells(night: Any) -> list[tuple[str, bool]]:
+    return [(event.data["cell"], event.data["confirmed"]) for event in night.of("cell.state")]
+
+
+def every_record_has_an_end(night: Any) -> None:
+    asked = {event.data["key"] for event in night.of("acquisition.requested") if not event.data.get("added")}
+    ended = [event.data["key"] for kind in ("verified", "missed", "rejected", "lost") for event in night.of(f"acquisition.{kind}")]
+    assert sorted(ended) == sorted(asked)
+
+
+# -------------------------------------------------------------------------------------------------------- potentiostat
+
+
+def test_without_faults_it_is_complete(live: Live) -> None:
+    night = live(SHORT_NIGHT)
+    assert ends(night) == ("finished", "as planned", 0)
+    assert night.outcome.complete
+    assert cells(night) == [("off", True), ("on", False), ("off", True)]
+    assert len(night.of("acquisition.verified")) == 6
+    every_record_has_an_end(night)
+
+
+def test_the_intent_is_durable_before_current_and_first_sample_comes_after(live: Live) -> None:
+    night = live(SHORT_NIGHT)
+    intent = night.of("cell.state", cell="on")[0]
+    assert intent.data["intent"][0] == "s0000-c00-rest"
+    assert intent.seq < night.of("step.started")[0].seq
+
+
+@pytest.mark.parametrize("fault", ["silent", "dies_mid_step"])
+def test_an_instrument_that_is_gone_under_current_leaves_the_cell_unknown(live: Live, fault: str) -> None:
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(30)
+        night.potentiostat.inject(fault)
+
+    night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("failed", "ended early", 4)
+    assert cells(night)[-1] == ("unknown", False)
+    assert [event.data["level"] for event in night.of("alarm.raised", id="cell-unknown")] == ["critical"]
+    lost = night.of("link.lost")[0]
+    assert night.of("cell.state")[-1].mono_ns - lost.mono_ns < 30e9
+    every_record_has_an_end(night)
+
+
+def test_an_instrument_that_is_gone_at_rest_does_not_end_the_step_by_force(live: Live) -> None:
+    async def break_it(night: Any) -> None:
+        await night.clock.sleep(10)
+        night.potentiostat.inject("silent")
+        raised = await night.until("alarm.raised", id="potentiostat-link")
+        assert night.seconds(raised) < 12
+        await night.command("abort")
+
+    night = live(SHORT_NIGHT, break_it)
+    assert ends(night)[0] == "failed"
+
+
+def test_a_device_error_ends_the_run_at_open_circuit(live: Live) -> None:
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        night.potentiostat.inject("device_error")
+
+    night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("failed", "ended early", 3)
+    assert cells(night)[-1] == ("off", True)
+    assert night.of("step.ended")[-1].data["reason"] == "device_error"
+    assert not [e for e in night.of("acquisition.requested") if e.mono_ns > night.of("step.ended")[-1].mono_ns]
+
+
+def test_a_start_that_was_not_confirmed_is_asked_about_before_anything_else(live: Live) -> None:
+    night = live(SHORT_NIGHT, options={"potentiostat": {"faults": ["start_error_but_runs"]}})
+    assert ends(night) == ("finished", "as planned", 0)
+    assert any("was not confirmed" in event.data["text"] for event in night.of("note"))
+    assert len({event.data["key"] for event in night.of("step.started")}) == len(night.of("step.started"))
+
+
+def test_a_start_that_did_not_happen_is_tried_once_more_then_given_up(live: Live) -> None:
+    night = live(SHORT_NIGHT, options={"potentiostat": {"faults": ["start_error"]}})
+    assert ends(night) == ("failed", "ended early", 3)
+    assert cells(night)[-1] == ("off", True)
+    assert not night.of("step.started")
+
+
+def test_a_start_that_is_accepted_and_does_not_show(live: Live) -> None:
+    night = live(SHORT_NIGHT, options={"potentiostat": {"faults": ["echoes_no_start"]}})
+    assert ends(night) == ("failed", "ended early", 3)
+    assert "did not show itself" in night.outcome.reason
+
+
+def test_a_program_that_is_refused_was_not_started(live: Live) -> None:
+    night = live(SHORT_NIGHT, options={"potentiostat": {"faults": ["rejects"]}})
+    assert ends(night) == ("failed", "ended early", 3)
+    assert "nothing was started" in night.outcome.reason
+    assert not night.of("cell.state", cell="on")
+
+
+def test_one_sample_that_is_no_number_ends_nothing(live: Live) -> None:
+    night = live(SHORT_NIGHT, options={"potentiostat": {"faults": ["garbage"]}})
+    assert ends(night) == ("finished", "as planned", 0)
+
+
+def test_a_violation_that_the_instrument_does_not_see_opens_the_circuit_on_that_very_sample(live: Live) -> None:
+    seen: list[Any] = []
+
+    async def break_it(night: Any) -> None:
+        night.potentiostat.inject("ignores_limits")
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(60)
+        night.twin.inject(Fault("voltage_spike", night.twin_s(), value=-1.0))
+        seen.append(await night.until("alarm.raised", id="limit"))
+
+    night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("failed", "ended early", 4)
+    assert seen[0].data["level"] == "critical"
+    assert cells(night)[-1] == ("off", True)
+    assert night.of("cell.state")[-1].mono_ns - seen[0].mono_ns < 1e6
+    assert not night.twin.measure((night.clock.mono_ns() - night.twin.t0_mono_ns) / 1e9).output_on
+
+
+def test_a_limit_that_the_instrument_sees_first_ends_the_run_all_the_same(live: Live) -> None:
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(60)
+        night.twin.inject(Fault("voltage_spike", night.twin_s(), value=-1.0))
+
+    night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("failed", "ended early", 4)
+    assert cells(night)[-1] == ("off", True)
+
+
+def test_open_circuit_that_cannot_be_read_back_is_never_called_off(live: Live) -> None:
+    night = live(SHORT_NIGHT, options={"potentiostat": {"faults": ["unconfirmed"]}})
+    assert ends(night) == ("failed", "as planned", 4)
+    assert cells(night)[-1] == ("unknown", False)
+    assert night.of("alarm.raised", id="cell-unknown", level="critical")
+
+
+# ------------------------------------------------------------------------------------------------------------- console
+
+
+@pytest.mark.parametrize("fault", ["fails", "never_filed", "garbage", "start_error", "echoes_no_start"])
+def test_a_failing_console_never_holds_up_the_electrochemistry(live: Live, fault: str) -> None:
+    healthy = live(SHORT_NIGHT)
+    night = live(SHORT_NIGHT, options={"console": {"faults": [fault]}})
+    assert [(e.data["key"], e.mono_ns) for e in night.of("step.started")[:3]] == [
+        (e.data["key"], e.mono_ns) for e in healthy.of("step.started")[:3]
+    ]
+    assert ends(night) == ("finished", "as planned", 3)
+    assert not night.outcome.complete
+    assert cells(night)[-1] == ("off", True)
+    every_record_has_an_end(night)
+    assert all(event.data["why"] for kind in ("missed", "rejected", "lost") for event in night.of(f"acquisition.{kind}"))
+
+
+def test_a_scan_that_started_unseen_is_kept(live: Live) -> None:
+    night = live(SHORT_NIGHT, options={"console": {"faults": ["start_error_but_runs"]}})
+    assert ends(night) == ("finished", "as planned", 0)
+
+
+def test_a_silent_console_is_lost_and_its_waiting_records_are_missed(live: Live) -> None:
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        night.console.inject("silent")
+
+    night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("finished", "as planned", 3)
+    assert night.of("link.lost", instrument="console")
+    assert any("console lost" in event.data["why"] for event in night.of("acquisition.missed"))
+    every_record_has_an_end(night)
+
+
+def test_a_console_that_somebody_else_uses_refuses(live: Live) -> None:
+    night = live(SHORT_NIGHT, options={"console": {"faults": ["foreign"]}})
+    assert ends(night) == ("finished", "as planned", 3)
+    assert night.of("acquisition.rejected")
+    assert night.of("alarm.raised", id="console-foreign")
+
+
+def test_samples_and_safety_go_on_while_disk_and_console_hang(live: Live) -> None:
+    """Neither the journal's commits nor the console ever answer again; a limit is still acted on at once."""
+
+    async def hang(night: Any) -> None:
+        night.potentiostat.inject("ignores_limits")
+        await night.until("step.started", mode="galvanostatic")
+        night.journal.stuck = True
+
+        async def never(*_: Any, **__: Any) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        for name in ("prepare", "start", "fetch", "halt", "make_safe", "read_state", "release"):
+            setattr(night.console, name, never)
+        await night.clock.sleep(120)
+        samples = len(night.of("ec.block"))
+        await night.clock.sleep(30)
+        assert len(night.of("ec.block")) >= samples + 14
+        night.twin.inject(Fault("voltage_spike", night.twin_s(), value=-1.0))
+
+    night = live(SHORT_NIGHT, hang)
+    limit = night.of("alarm.raised", id="limit")[0]
+    off = next(event for event in night.of("cell.state", cell="off") if event.seq > limit.seq)
+    assert off.mono_ns - limit.mono_ns < 1e6
+
+
+# ------------------------------------------------------------------------------------------------------ journal and guard
+
+
+def test_no_guard_no_first_current(live: Live) -> None:
+    night = live(SHORT_NIGHT, before=lambda night: setattr(night.guard, "alive", False))
+    assert ends(night) == ("failed", "ended early", 4)
+    assert "no guard" in night.outcome.reason
+    assert not night.of("cell.state", cell="on")
+    assert not night.of("step.started", mode="galvanostatic")
+
+
+def test_a_guard_that_is_lost_opens_the_circuit(live: Live) -> None:
+    async def take_away(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(30)
+        night.guard.go()
+
+    night = live(SHORT_NIGHT, take_away)
+    assert ends(night) == ("failed", "ended early", 4)
+    lost = night.of("guard.lost")[0]
+    off = night.of("cell.state", cell="off")[-1]
+    assert off.mono_ns - lost.mono_ns < 1e6
+    assert night.of("alarm.raised", id="guard", level="critical")
+
+
+def test_a_guard_that_is_lost_lets_the_device_finish_where_that_is_the_policy(live: Live) -> None:
+    async def take_away(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(30)
+        night.guard.go()
+
+    night = live(SHORT_NIGHT.replace("open circuit within 60 s", "finish step on device"), take_away)
+    assert ends(night) == ("failed", "ended early", 4)
+    plated = night.of("step.started", mode="galvanostatic")[0].data["key"]
+    assert night.of("step.ended", key=plated)[0].data["reason"] == "time"
+    assert [event.data["index"] for event in night.of("step.started")][-1] <= 2
+
+
+def test_the_guard_hears_each_second_what_the_cell_does(live: Live) -> None:
+    night = live(SHORT_NIGHT)
+    cells_told = [beat.cell for beat in night.guard.beats]
+    assert {"on", "off"} <= set(cells_told)
+    assert max(beat.last_sample_age_s or 0.0 for beat in night.guard.beats) < 3.0
+    assert len(night.guard.beats) >= (night.seconds(night.journal.events[-1])) - 2
+    assert {beat.order for beat in night.guard.beats} == {"open circuit"}
+
+
+def test_a_journal_that_fails_is_the_end(live: Live) -> None:
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(30)
+        night.journal.broken.set_result(OSError("no space left"))
+
+    night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("failed", "ended early", 4)
+    assert "no space left" in night.outcome.reason
+    assert cells(night)[-1] == ("off", True)
+
+
+def test_a_full_journal_is_the_end(live: Live) -> None:
+    async def fill(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        night.journal.half_full = night.journal.full = True
+
+    night = live(SHORT_NIGHT, fill)
+    assert ends(night) == ("failed", "ended early", 4)
+    assert "full" in night.outcome.reason
+
+
+def test_a_half_full_journal_only_stops_acquisitions(live: Live) -> None:
+    async def fill(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        night.journal.half_full = True
+
+    night = live(SHORT_NIGHT, fill)
+    assert ends(night)[:2] == ("finished", "as planned")
+    assert {event.data["why"] for event in night.of("acquisition.missed")} == {"journal half full"}

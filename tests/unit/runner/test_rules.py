@@ -1,0 +1,112 @@
+"""Rules over samples: hard short, polarisation, arming, counting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from drivers.base import EndConditions, ImpedanceSpectrum, Limits, Mode
+from orchestrator.model.experiment import Predicate, Rule, SampleRate
+from orchestrator.plan.orders import PlannedStep
+from orchestrator.runner.rules import RuleEngine, executable
+from orchestrator.runner.triggers import Sample
+
+LIMITS = Limits(voltage_upper_V=1, voltage_lower_V=-1, current_A=1, charge_C=100, time_s=1e6)
+I_A, LEAD, CELL = 0.4e-3, 5.0, 100.0
+SHORT = Rule(name="hard short", all_of=(Predicate(observable="short_ratio", test="below", value=0.2),), for_count=3, not_after_edge_s=5)
+
+
+def step(amps: float) -> PlannedStep:
+    return PlannedStep(
+        index=0,
+        key="s",
+        text="s",
+        verb="plate",
+        mode=Mode.GALVANOSTATIC,
+        current_A=amps,
+        ends=EndConditions(time_s=1e5),
+        limits=LIMITS,
+        sample=SampleRate(then_Hz=1),
+        expected_s=1,
+        worst_s=1,
+    )
+
+
+def sample(t: float, volts: float, amps: float) -> Sample:
+    return Sample(round(t * 1e9), t, amps * t, volts, amps, 0.0, None)
+
+
+def run(engine: RuleEngine, amps: float, volts: list[float], begin: float = 0.0) -> list[float]:
+    engine.begin(step(amps), first=True)
+    return [begin + t for t, v in enumerate(volts) for _ in engine.feed(sample(begin + t, v, amps))]
+
+
+def test_resistance_is_learnt_in_the_first_minute_less_the_leads() -> None:
+    engine = RuleEngine([SHORT], LEAD)
+    run(engine, -I_A, [-I_A * (CELL + LEAD)] * 61)
+    assert engine.seen.R_cell_ohm == pytest.approx(CELL)
+
+
+def test_a_hard_short_behind_the_leads_is_seen_after_three_samples_and_once() -> None:
+    engine = RuleEngine([SHORT], LEAD)
+    healthy, shorted = [-I_A * (CELL + LEAD)] * 100, [-I_A * (LEAD + 10)] * 50
+    assert run(engine, -I_A, healthy + shorted) == [102.0]
+
+
+def test_a_healthy_cell_is_no_short_at_any_current_or_reversal() -> None:
+    engine = RuleEngine([SHORT], LEAD)
+    for amps in (-I_A, I_A, -I_A / 10, I_A * 3):
+        assert run(engine, amps, [amps * (CELL + LEAD)] * 200) == []
+
+
+def test_nothing_is_a_short_before_the_resistance_is_known_or_without_current() -> None:
+    engine = RuleEngine([SHORT], LEAD)
+    assert run(engine, -I_A, [0.0] * 50) == []
+    assert run(engine, 0.0, [0.0] * 200) == []
+
+
+def test_an_impedance_spectrum_is_better_than_the_first_minute() -> None:
+    engine = RuleEngine([SHORT], LEAD)
+    spectrum = ImpedanceSpectrum("s", 0, np.array([1e5, 0.1]), np.array([20 + 0j, 125 - 1j]))
+    engine.measured_impedance(spectrum)
+    run(engine, -I_A, [-0.3] * 100)
+    assert engine.seen.R_cell_ohm == pytest.approx(120.0)
+
+
+def test_polarisation_refers_to_the_steps_start() -> None:
+    rule = Rule(name="voids", all_of=(Predicate(observable="polarisation_ratio", test="above", value=3),), for_count=2)
+    ramp = [0.05 * (1 + 0.11 * t) for t in range(40)]
+    assert run(RuleEngine([rule], 0.0), I_A, ramp) == [20.0]
+
+
+def test_absolute_values() -> None:
+    rule = Rule(name="high", all_of=(Predicate(observable="voltage", absolute=True, test="above", value=0.4),))
+    assert run(RuleEngine([rule], 0.0), -I_A, [-0.3, -0.41, -0.5]) == [1.0]
+
+
+def test_any_and_all() -> None:
+    high = Predicate(observable="voltage", test="above", value=0.4)
+    low_current = Predicate(observable="current", absolute=True, test="below", value=1e-3)
+    both = Rule(name="both", all_of=(high, low_current))
+    either = Rule(name="either", any_of=(high, Predicate(observable="voltage", test="below", value=-0.4)))
+    assert run(RuleEngine([both], 0.0), I_A, [0.3, 0.5]) == [1.0]
+    assert run(RuleEngine([both], 0.0), 2e-3, [0.3, 0.5]) == []
+    assert run(RuleEngine([either], 0.0), I_A, [0.3, -0.5]) == [1.0]
+
+
+def test_it_fires_again_only_after_it_was_untrue() -> None:
+    rule = Rule(name="high", all_of=(Predicate(observable="voltage", test="above", value=0.4),))
+    assert run(RuleEngine([rule], 0.0), I_A, [0.5, 0.5, 0.3, 0.5, 0.5]) == [0.0, 3.0]
+
+
+def test_armed_by_the_new_sign_or_after_a_while() -> None:
+    armed = Rule(name="r", all_of=(Predicate(observable="voltage", test="below", value=0.4),), armed_after_s=5.0, armed_on_new_sign=True)
+    assert run(RuleEngine([armed], 0.0), I_A, [-0.1, -0.1, 0.1, 0.1]) == [2.0]
+    assert run(RuleEngine([armed], 0.0), I_A, [-0.1] * 8) == [5.0]
+
+
+def test_rules_over_spectra_and_disabled_ones_are_left_alone() -> None:
+    area = Rule(name="plating", all_of=(Predicate(observable="area", test="above", value=1),))
+    assert not executable(area)
+    assert not executable(SHORT.model_copy(update={"enabled": False}))
+    assert run(RuleEngine([area], 0.0), I_A, [0.1] * 100) == []
