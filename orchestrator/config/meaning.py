@@ -63,14 +63,19 @@ def triggers(draft: Draft) -> Iterator[NmrTrigger]:
 
 
 def electrodes_known(draft: Draft, problems: Problems) -> None:
-    """A full cell's working lead is on its positive or its negative electrode."""
+    """A full cell's working lead is on its positive or its negative electrode; C-rates are of an electrode it has."""
     cell = draft.cell
-    if cell is None or cell.type != "full":
+    if cell is None:
         return
-    try:
-        working_side(cell)
-    except Unresolved as error:
-        problems.add(problems.word(cell.where, "working"), error.message, error.hint or "name both: positive: LFP, negative: graphite")
+    words = electrode_words(cell)
+    if cell.C_rate_of is not None and cell.C_rate_of.lower() not in {word.lower() for word in words}:
+        where = problems.word(problems.word(cell.where, "C_rate_of"), cell.C_rate_of)
+        problems.add(where, f"this cell has no electrode `{cell.C_rate_of}`", suggestion(cell.C_rate_of, words))
+    if cell.type == "full":
+        try:
+            working_side(cell)
+        except Unresolved as error:
+            problems.add(problems.word(cell.where, "working"), error.message, error.hint or "name both: positive: LFP, negative: graphite")
 
 
 def angle_known(draft: Draft, problems: Problems) -> None:

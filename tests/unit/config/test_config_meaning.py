@@ -72,6 +72,7 @@ MISTAKES = [
     (HALF, "every 1 hour", "at x 0.5", 6, "at x 0.5", "x of what, counted from where?", "x_now"),
     (HALF, "counter: Na, area_cm2: 0.8, electrode_normal_to_B0_deg: 0", "counter: Na", 2, "Na", "`Na` is a metal", "242 and 272 ppm"),
     (FULL, "working: positive", "working: LPF", 2, "working", "the working electrode `LPF` is neither", ""),
+    (FULL, "C_rate_of: negative", "C_rate_of: anode", 2, "anode", "this cell has no electrode `anode`", ""),
     (FULL, "3.8 V or 8 hours", "3.9 V or 8 hours", 10, "3.9 V", "3.9 V lies outside the limits, 2.4 to 3.85 V", LIMITS),
     (FULL, "Hold at 3.8 V", "Hold at 4.2 V", 11, "4.2 V", "4.2 V lies outside the limits", LIMITS),
     (FULL, "2.5 V or 14", "abs(E) 4 V or 14", 13, "abs(E) 4 V", "4 V lies outside the limits", LIMITS),
