@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,8 @@ from orchestrator.model.experiment import (
     Record,
     Rule,
     SafetyLimits,
+    Step,
+    items,
 )
 
 BOOKING = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?)\s*(?P<zone>Z|UTC|[+-]\d\d:?\d\d|[A-Za-z]+/[A-Za-z_/+-]+)")
@@ -56,6 +58,18 @@ class Draft:
     at_end: AtEnd = AtEnd()  # noqa: RUF009  (frozen)
     missed: MissedPolicy = MissedPolicy()  # noqa: RUF009
     missed_by_name: Mapping[str, MissedPolicy] = field(default_factory=dict)
+
+
+def steps(draft: Draft) -> Iterator[Step]:
+    """Every step once."""
+    yield from (item for item in items(draft.protocol) if isinstance(item, Step))
+
+
+def triggers(draft: Draft) -> Iterator[NmrTrigger]:
+    """Every trigger once."""
+    yield from draft.nmr
+    for step in steps(draft):
+        yield from (*step.nmr, *step.then)
 
 
 def draft_of(root: Node, problems: Problems, cell_folders: Sequence[Path]) -> Draft:

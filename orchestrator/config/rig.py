@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from orchestrator.config.checked import checked
 from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node
-from orchestrator.config.written import WrittenRig
+from orchestrator.config.written_rig import WrittenRig
 from orchestrator.model.experiment import Rig
 
 

@@ -9,7 +9,8 @@ from orchestrator.config.diagnostics import Problems
 from orchestrator.config.rule_words import Seen
 from orchestrator.config.tree import Node
 from orchestrator.config.words import Measure
-from orchestrator.config.written import WrittenAtEnd, WrittenPredicate, WrittenRule, WrittenWhen
+from orchestrator.config.written import WrittenAtEnd
+from orchestrator.config.written_rules import WrittenPredicate, WrittenRule, WrittenWhen
 from orchestrator.model.experiment import Action, AtEnd, Predicate, Rule
 from orchestrator.model.observables import OBSERVABLES, base_name
 

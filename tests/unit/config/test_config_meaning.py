@@ -100,6 +100,7 @@ MISTAKES = [
     (FULL, "at_end:", "  - {name: plating, enabled: false}\nat_end:", 16, "{", "a rule `plating` stands in line 15 already", ""),
     (FULL, " when: area(240..290 ppm) > 3,", "", 15, "{", "rule `plating` looks at nothing", "when:"),
     (FULL, ", do: [end step, quant every 10 minutes]", "", 15, "{", "rule `plating` does nothing", "do:"),
+    (FULL, "area(240..290 ppm) > 3,", "short_ratio < 0.2, for: 3 spectra,", 15, "spectr", "rule `plating` looks at E and I", "3 samples"),
     (FULL, "> 3,", "> blank + 5 sd,", 15, "{", "rule `plating` needs a blank, but none is taken", "prepare"),
     (FULL, "7Li_metal, scans: 8", "7Li_metal, subtract: blank", 6, "watch", "`watch` subtracts a blank, but none is taken", "prepare"),
     (FULL, "acquisitions:", "missed_acquisition: {wacth: stop}\nacquisitions:", 5, "wacth", "no acquisition is named `wacth`", "`watch`"),
