@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,14 @@ from drivers.base import (
     Started,
 )
 from drivers.errors import BadReply, DeviceFault, InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
-from drivers.openvnmrj import wire
+from drivers.openvnmrj import files, wire
 from drivers.openvnmrj.backchannel import BackChannel
 from drivers.openvnmrj.folders import Folders
-from drivers.openvnmrj.parameters import Setup, deviations, readable, setup_of
+from drivers.openvnmrj.parameters import check_frequency, deviations, field_1H_MHz, identity_of, readable, setup_of, stranger
 
 REPLY_S = 5.0
+PATIENT_REPLY_S = 15.0
+"""A foreground that still files the last acquisition answers late: 8 s a block were measured."""
 POLL_S = 0.5
 FIRST_POLL_S = 0.1
 SLOW_POLL_S = 2.0
@@ -66,8 +68,12 @@ class Scan:
     nonce: str
     expected_s: float
     deadline_ns: int
+    not_before_ns: int = 0
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    halted: bool = False
     aborted: bool = False
     said: wire.Said | None = None
+    said_ns: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -98,11 +104,12 @@ class OpenVnmrJ:
         self._events: asyncio.Queue[ConsoleEvent | None] = asyncio.Queue(MOST_EVENTS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = False
-        self._setup: Setup | None = None
         self._order: AcquisitionOrder | None = None
-        self._expected_s = 0.0
+        self._found: dict[str, Any] = {}
+        self._1H_MHz: float | None = float(options["H1_MHz"]) if "H1_MHz" in options else None
         self._scan: Scan | None = None
         self._started: set[tuple[str, int]] = set()
+        self._disowned: set[tuple[str, int]] = set()
 
     # -------------------------------------------------------------------------------------------------- the contract
 
@@ -132,18 +139,21 @@ class OpenVnmrJ:
         setup = setup_of(order, self._unlock)
         wire.safe_name(order.key)
         await self._require_idle()
+        self._order = None
         await self._clock.in_thread(self._folders.make_root)
         await self._send(wire.compose(*wire.DISARM, *setup.load, *wire.set_parameters(setup.first)))
         if setup.carrier_ppm is not None:
             setup = setup.at_carrier(await self._numbers(("sfrq", "reffrq")))
         await self._send(wire.compose(*wire.set_parameters(setup.values), f"text({wire.quote(order.key)})"))
-        found: dict[str, Any] = await self._numbers(wire.NUMBERS[:6]) | await self._numbers(wire.NUMBERS[6:])
-        found["tn"] = (await self._ask(lambda back, nonce: wire.ask_text(back, nonce, "tn"))).payload
+        numbers = await self._numbers(wire.NUMBERS[:6]) | await self._numbers(wire.NUMBERS[6:])
+        found = readable(numbers | {"tn": (await self._ask_text("tn")).payload})
         if found["tn"] != setup.first["tn"]:
             raise Rejected(f"the console stays at {found['tn']}", instrument=self._name, sent=str(setup.first["tn"]))
-        self._setup, self._order = setup, order
-        self._expected_s = (found["nt"] + max(0.0, found["ss"])) * (found["at"] + found["d1"])
-        return ReadBack(readable(found), deviations(setup, order, found))
+        check_frequency(setup, order, found, self._1H_MHz)
+        self._1H_MHz = self._1H_MHz or field_1H_MHz(order.nucleus, found["sfrq"])
+        differing = deviations(setup, order, found)
+        self._order, self._found = order, found
+        return ReadBack(found, differing)
 
     async def start(self, key: str, block: int = 0) -> None:
         """Arm and go. Raises Rejected when certainly nothing was started."""
@@ -157,7 +167,7 @@ class OpenVnmrJ:
             raise Rejected(
                 f"data of {key} block {block} are there already", instrument=self._name, advice="fetch them, or take another key"
             )
-        self._scan = scan = self._new_scan(key, block, order.deadline_s)
+        self._scan = scan = self._new_scan(key, block, order.deadline_s, self._found)
         self._started.add((key, block))
         back = self._require_back()
         command = wire.acquire(back, scan.nonce, self._folders.remote(key, block))
@@ -173,12 +183,15 @@ class OpenVnmrJ:
         return self._stream()
 
     async def fetch(self, key: str, block: int = 0) -> Fetched:
-        """Read the files of a block. Raises Rejected when there are none."""
+        """Read the files of a block. Raises Rejected when there are none of ours."""
+        if (key, block) in self._disowned:
+            raise Rejected(f"the files of {key} block {block} are somebody else's", instrument=self._name)
         return await self._clock.in_thread(self._folders.fetch, key, block)
 
     async def halt(self, key: str) -> None:
         """Stop and keep: the console runs ``wexp``, and the block ends as always."""
         scan = self._mine(key)
+        scan.halted = True
         scan.deadline_ns = min(scan.deadline_ns, self._clock.mono_ns() + int(SAVE_GRACE_S * 1e9))
         await self._send(wire.compose("halt"))
 
@@ -263,14 +276,14 @@ class OpenVnmrJ:
             finally:
                 await stream.close()
 
-    async def _ask(self, command: Callable[[wire.BackAddress, str], bytes]) -> wire.Said:
-        """A command whose answer comes back as one line. Raises NotReachable after five real seconds."""
+    async def _ask(self, command: Callable[[wire.BackAddress, str], bytes], within_s: float = PATIENT_REPLY_S) -> wire.Said:
+        """A command whose answer comes back as one line. Raises NotReachable when none comes (real seconds)."""
         nonce = self._nonce("ask")
         answer: asyncio.Future[wire.Said] = asyncio.get_running_loop().create_future()
         self._back_channel.hear(nonce, lambda said: None if answer.done() else answer.set_result(said))
         try:
             await self._send(command(self._require_back(), nonce))
-            async with asyncio.timeout(REPLY_S):
+            async with asyncio.timeout(within_s):
                 said = await answer
         except TimeoutError as silence:
             await self._say_lost("the console's foreground does not answer")
@@ -284,8 +297,11 @@ class OpenVnmrJ:
         await self._restored()
         return said
 
-    async def _ask_activity(self) -> wire.Activity:
-        said = await self._ask(wire.ask_state)
+    async def _ask_text(self, name: str) -> wire.Said:
+        return await self._ask(lambda back, nonce: wire.ask_text(back, nonce, name))
+
+    async def _ask_activity(self, within_s: float = REPLY_S) -> wire.Activity:
+        said = await self._ask(wire.ask_state, within_s)
         try:
             return wire.parse_state(said.payload)
         except ValueError as fault:
@@ -311,19 +327,25 @@ class OpenVnmrJ:
     async def _require_idle(self) -> None:
         if self._scan is not None:
             raise Rejected(f"{self._scan.key} is still running", instrument=self._name, did="nothing was changed")
-        activity = await self._ask_activity()
+        activity = await self._ask_activity(PATIENT_REPLY_S)
         if activity.active > 0:
             advice = "wait for it, or ask its owner to stop it"
             raise Rejected(f"a foreign acquisition: {_foreign(activity)}", instrument=self._name, did="nothing was changed", advice=advice)
 
     # ------------------------------------------------------------------------------------------------------ one scan
 
-    def _new_scan(self, key: str, block: int, deadline_s: float) -> Scan:
-        deadline_ns = self._clock.mono_ns() + int((self._expected_s + deadline_s) * 1e9)
-        scan = Scan(key, block, self._nonce(key, block), self._expected_s, deadline_ns)
+    def _new_scan(self, key: str, block: int, deadline_s: float, found: Mapping[str, Any] | None = None) -> Scan:
+        now_ns = self._clock.mono_ns()
+        scan = Scan(key, block, self._nonce(key, block), 0.0, now_ns + int(deadline_s * 1e9))
+        if found:
+            scan_s = found["at"] + found["d1"]
+            scan.expected_s, scan.identity = (found["nt"] + max(0, found["ss"])) * scan_s, identity_of(found)
+            scan.not_before_ns = now_ns + int(0.9 * found["nt"] * scan_s * 1e9)
+            scan.deadline_ns += int(scan.expected_s * 1e9)
 
         def hear(said: wire.Said) -> None:
-            scan.said = scan.said or said
+            if scan.said is None:
+                scan.said, scan.said_ns = said, self._clock.mono_ns()
             scan.news.set()
 
         self._back_channel.hear(scan.nonce, hear)
@@ -331,8 +353,7 @@ class OpenVnmrJ:
 
     async def _adopt(self) -> None:
         """A scan that an earlier process of ours started says so in ``wexp``."""
-        said = await self._ask(lambda back, nonce: wire.ask_text(back, nonce, "wexp"))
-        armed = wire.parse_wexp(said.payload)
+        armed = wire.parse_wexp((await self._ask_text("wexp")).payload)
         if armed is None:
             return
         self._scan = scan = self._new_scan(armed.key, armed.block, ADOPTED_DEADLINE_S)
@@ -392,18 +413,22 @@ class OpenVnmrJ:
 
     async def _until_over(self, scan: Scan) -> None:
         """The line from ``wexp`` or ``werr``; where it is lost, an idle console and complete files."""
-        await self._news(scan, scan.expected_s)
+        if scan.said is None:
+            await self._news(scan, scan.expected_s)
         idle_since_ns: int | None = None
         while scan.said is None:
             now_ns = self._clock.mono_ns()
             idle_since_ns = (idle_since_ns or now_ns) if await self._active() == 0 else None
-            if await self._clock.in_thread(self._folders.is_filed, scan.key, scan.block):
+            if await self._filed(scan):
                 break
             if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > STOP_GRACE_S * 1e9):
-                raise DeviceFault("aborted" if scan.aborted else "the console is idle and has saved nothing")
+                raise DeviceFault("aborted" if scan.aborted else "the console is idle and has saved no complete files")
             await self._mind_the_deadline(scan, now_ns)
             await self._news(scan, SLOW_POLL_S)
         await self._judge(scan)
+
+    async def _filed(self, scan: Scan) -> files.Parameters | None:
+        return await self._clock.in_thread(self._folders.filed, scan.key, scan.block)
 
     async def _mind_the_deadline(self, scan: Scan, now_ns: int) -> None:
         """Too late: halt (which keeps what there is), then give up."""
@@ -415,20 +440,34 @@ class OpenVnmrJ:
                 await self._send(wire.compose("halt"))
 
     async def _judge(self, scan: Scan) -> None:
+        """What the line means: broken off, fired by somebody else's acquisition, or over."""
         said = scan.said
         if said is not None and said.word == "ERR":
             code = int(said.payload) if said.payload.isdigit() else -1
             what = wire.ACQUISITION_STATUS.get(code, "unknown")
             raise DeviceFault("aborted" if scan.aborted else f"the console reports {code}: {what}")
-        scans = int(said.payload) if said and said.payload.isdigit() else None
-        await self._events.put(Acquired(scan.key, scan.block, self._clock.mono_ns(), scans))
+        if said is not None and not scan.halted and scan.said_ns < scan.not_before_ns:
+            with contextlib.suppress(InstrumentError):
+                # Disarmed first; ours is stopped only where it is the one that is active.
+                await self._send(wire.compose(*wire.DISARM, *(["aa"] if await self._active() == 1 else [])))
+            self._disowned.add((scan.key, scan.block))
+            raise DeviceFault("wexp fired before our scans can be over: somebody else's acquisition lies under our name")
 
     async def _until_filed(self, scan: Scan) -> None:
+        """Acquired as soon as it is known how many scans; returns when the files are complete, and ours."""
         give_up_ns = self._clock.mono_ns() + int(SAVE_GRACE_S * 1e9)
-        while not await self._clock.in_thread(self._folders.is_filed, scan.key, scan.block):
+        parameters = await self._filed(scan)
+        scans = None if parameters is None else int(files.first(parameters, "ct", 0))
+        if parameters is None or not stranger(scan.identity, parameters):
+            await self._events.put(Acquired(scan.key, scan.block, self._clock.mono_ns(), scans))
+        while parameters is None:
             if self._clock.mono_ns() > give_up_ns:
                 raise BadReply(f"no complete files in {self._folders.local_fid(scan.key, scan.block)}")
             await self._clock.sleep(POLL_S)
+            parameters = await self._filed(scan)
+        if differing := stranger(scan.identity, parameters):
+            self._disowned.add((scan.key, scan.block))
+            raise DeviceFault(f"the files hold another acquisition: {differing}")
 
     def _mine(self, key: str) -> Scan:
         if self._scan is None or self._scan.key != key:

@@ -47,17 +47,18 @@ class Folders:
         """Anything under that name."""
         return self.local_fid(key, block).exists()
 
-    def is_filed(self, key: str, block: int) -> bool:
-        """Both files complete: the size that the header says, and a time of completion."""
+    def filed(self, key: str, block: int) -> files.Parameters | None:
+        """The parameters, once both files are complete: the size that the header says, and a time of completion."""
         folder = self.local_fid(key, block)
         try:
             with (folder / "fid").open("rb") as file:
                 header = files.parse_header(file.read(files.FILE_HEADER.size))
             if (folder / "fid").stat().st_size != header.size:
-                return False
-            return "time_complete" in files.time_stamps(_procpar(folder))
+                return None
+            parameters = files.parse_procpar((folder / "procpar").read_text("latin-1"))
         except (OSError, ValueError):
-            return False
+            return None
+        return parameters if "time_complete" in files.time_stamps(parameters) else None
 
     def fetch(self, key: str, block: int) -> Fetched:
         """FID, times, parameters and raw files. Raises Rejected (nothing there), BadReply (not what the format allows)."""
@@ -77,10 +78,6 @@ class Folders:
         )
         partial = fid.scans != int(files.first(parameters, "nt", fid.scans))
         return Fetched(key, block, fid, times, parameters, raw, partial)
-
-
-def _procpar(folder: Path) -> files.Parameters:
-    return files.parse_procpar((folder / "procpar").read_text("latin-1"))
 
 
 def _fid(stored: files.StoredFid, parameters: files.Parameters) -> Fid:

@@ -15,6 +15,21 @@ MOST_NUMBERS = 524288
 """``np`` of a DD2."""
 
 TEMPLATE_NAMES = {"spectral_width_Hz": "sw", "sw": "sw", "carrier_offset_Hz": "tof", "tof": "tof", "gain_dB": "gain", "gain": "gain"}
+RATIO_TO_1H = {
+    "1H": 1.0,
+    "2H": 0.15350609,
+    "6Li": 0.14716086,
+    "7Li": 0.38863797,
+    "11B": 0.32083974,
+    "13C": 0.25145020,
+    "19F": 0.94094011,
+    "23Na": 0.26451900,
+    "27Al": 0.26056859,
+    "31P": 0.40480742,
+}
+"""Frequency ratios (IUPAC)."""
+SAME_FIELD = 5e-3
+
 LOCKED_NAMES = {"pulse_us": "pw", "pw": "pw", "power_dB": "tpwr", "tpwr": "tpwr"}
 
 
@@ -28,11 +43,13 @@ class Setup:
     locked: Mapping[str, float]
     carrier_ppm: float | None = None
 
+    carrier_MHz: float | None = None
+
     def at_carrier(self, found: Mapping[str, float]) -> Setup:
         """``tof`` from what the console says at ``tof=0``: its transmitter, and its frequency of 0 ppm."""
         assert self.carrier_ppm is not None
-        tof_Hz = (found["reffrq"] * (1 + self.carrier_ppm * 1e-6) - found["sfrq"]) * 1e6
-        return replace(self, values={**self.values, "tof": round(tof_Hz, 3)})
+        carrier_MHz = found["reffrq"] * (1 + self.carrier_ppm * 1e-6)
+        return replace(self, values={**self.values, "tof": round((carrier_MHz - found["sfrq"]) * 1e6, 3)}, carrier_MHz=carrier_MHz)
 
 
 def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any]) -> Setup:
@@ -99,3 +116,33 @@ def deviations(setup: Setup, order: AcquisitionOrder, found: Mapping[str, Any]) 
     if scans is not None:
         raise Rejected(f"{order.key}: {scans[0]} scans asked, the console says {scans[1]}")
     return differing
+
+
+def field_1H_MHz(nucleus: str, carrier_MHz: float) -> float | None:
+    """The magnet's proton frequency that a carrier speaks of; None for a nucleus not in the table."""
+    ratio = RATIO_TO_1H.get(nucleus)
+    return None if ratio is None else carrier_MHz / ratio
+
+
+def check_frequency(setup: Setup, order: AcquisitionOrder, found: Mapping[str, Any], known_1H_MHz: float | None) -> None:
+    """Raises Rejected where the transmitter did not follow the nucleus or the carrier."""
+    here_1H_MHz = field_1H_MHz(order.nucleus, float(found["sfrq"]))
+    if known_1H_MHz and here_1H_MHz and abs(here_1H_MHz / known_1H_MHz - 1) > SAME_FIELD:
+        expected = known_1H_MHz * RATIO_TO_1H[order.nucleus]
+        raise Rejected(
+            f"{order.nucleus} would be measured at {found['sfrq']:.4f} MHz, not near {expected:.4f} MHz", advice="check the routing"
+        )
+    if setup.carrier_MHz is not None and abs(found["sfrq"] / setup.carrier_MHz - 1) > 1e-6:
+        raise Rejected(f"the transmitter stays at {found['sfrq']:.6f} MHz; {setup.carrier_MHz:.6f} MHz was asked")
+
+
+def identity_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the files of this acquisition must say again."""
+    return {name: found[name] for name in ("nt", "np", "tn")}
+
+
+def stranger(expected: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    """How files differ from what was asked; empty when they are ours."""
+    found = {name: parameters.get(name) for name in expected}
+    differing = [name for name, value in expected.items() if found[name] != value]
+    return "; ".join(f"{name} is {found[name]}, not {expected[name]}" for name in differing)

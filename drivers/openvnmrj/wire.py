@@ -144,7 +144,7 @@ def set_parameters(values: Mapping[str, float | str]) -> list[str]:
 
 
 def _at_the_end(back: BackAddress, nonce: str, path: str) -> tuple[str, str]:
-    done = f"svf({quote(safe_path(path))}) {back.write(nonce, 'DONE', '%d', 'ct')}"
+    done = f"svf({quote(safe_path(path))}) {back.write(nonce, 'DONE')}"
     failed = back.write(nonce, "ERR", "%d", "acqstatus[1]")
     return f"wexp={quote(done)}", f"werr={quote(failed)}"
 

@@ -147,13 +147,15 @@ def _ends(step: PlannedStep) -> Iterator[str]:
     elif ends.charge_C is not None:
         yield mAh(ends.charge_C)
     if ends.voltage_upper_V is not None and ends.voltage_lower_V == -ends.voltage_upper_V:
-        yield f"|E| {ends.voltage_upper_V:g} V"
+        yield f"|E| above {ends.voltage_upper_V:g} V"
     else:
         yield from (
-            f"E {sign} {value:g} V" for sign, value in (("≤", ends.voltage_lower_V), ("≥", ends.voltage_upper_V)) if value is not None
+            f"E {sign} {value:g} V"
+            for sign, value in (("below", ends.voltage_lower_V), ("above", ends.voltage_upper_V))
+            if value is not None
         )
     if ends.current_below_A is not None:
-        yield f"|I| {ends.current_below_A * 1e3:.3g} mA"
+        yield f"|I| below {ends.current_below_A * 1e3:.3g} mA"
     if step.mode is not Mode.IMPEDANCE and step.action != "prompt":
         yield spoken(ends.time_s)
     if step.stop_when:

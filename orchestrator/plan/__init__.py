@@ -65,7 +65,7 @@ def make_plan(
         known = Instruments.of(setup, capabilities or {})
         plan, expanded = _build(experiment, rig, name, known.console.overhead_s if overhead_s is None else overhead_s, problems)
     except Unresolved as error:
-        raise PlanError([*problems, Problem(Where(file=experiment.file), error.message, error.hint)]) from None
+        raise PlanError([*problems, Problem(Where(), error.message, error.hint)]) from None
     plan = plan.model_copy(update={"booking_end_utc_ns": end_ns})
     problems += findings.find(findings.Facts(experiment, rig, setup, known, plan, expanded, start_utc_ns, free_bytes))
     drawn = [problem.in_source(experiment.source, experiment.file) for problem in problems]

@@ -22,7 +22,7 @@ def planned(step: Step, around: Surroundings) -> Iterator[PlannedStep]:
         yield _alone(step, around)
         return
     seconds = impedance_s(IMPEDANCE)
-    inside = step.verb is Verb.REST and seconds <= (time_s(step) or 0.0) - around.list_s(_named(step, TriggerKind.AT_START))
+    inside = step.verb is Verb.REST and seconds < (time_s(step) or 0.0) - around.list_s(_named(step, TriggerKind.AT_START))
     alone = _alone(step, around, seconds if inside else 0.0)
     spectrum = impedance_step(around, IMPEDANCE, f"EIS {step.eis} of: {step.text}", alone.cycle, inside=inside)
     yield from (spectrum, alone) if step.eis == "at start" else (alone, spectrum)

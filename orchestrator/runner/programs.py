@@ -151,6 +151,8 @@ class Programs:
         voltage_V = (await self._read_state()).voltage_V
         if voltage_V is None:
             voltage_V = await self._look(account)
+        else:
+            self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
         why = why_not_raise(voltage_V, 0.0, interval_s, limits)
         if why is not None:
             raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)

@@ -51,8 +51,8 @@ class Facts:
         yield from zip(self.expanded.steps, self.expanded.wheres, strict=True)
 
     def at(self, key: str) -> Where:
-        """Where a top-level key of the file stands."""
-        return self.experiment.places.get(key, Where(file=self.experiment.file))
+        """Where a top-level key of the file stands; nowhere, if what is wrong was not written there."""
+        return self.experiment.places.get(key, Where())
 
     @property
     def around_s(self) -> float:

@@ -67,6 +67,7 @@ class Console:
     saves: bool = True
     fails_with: int = 0
     waits_s: float = 0.2
+    stuck_at_MHz: float | None = None
     status: int = 0
     scanning: asyncio.Task[None] | None = None
 
@@ -111,7 +112,7 @@ class Console:
     def value(self, name: str) -> str:
         base = 116.6 if self.parameters["tn"] == "Li7" else 79.4
         special = {"$a": self.active, "$e": 2 if self.active else 0, "$u": self.owner if self.active else "", "at": 0.004, "reffrq": base}
-        special |= {"sfrq": base + self.parameters["tof"] * 1e-6, "acqstatus[1]": self.status}
+        special |= {"sfrq": self.stuck_at_MHz or base + self.parameters["tof"] * 1e-6, "acqstatus[1]": self.status}
         value = special.get(name, self.parameters.get(name, 0.0))
         return value if isinstance(value, str) else f"{value:.12g}"
 

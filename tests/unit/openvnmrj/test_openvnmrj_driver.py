@@ -258,6 +258,59 @@ def test_a_hard_error_of_the_console(play: Play) -> None:
     play(scenario)
 
 
+def test_somebody_elses_acquisition_never_passes_for_ours(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        await bench.acquire()
+        await bench.clock.sleep(1.0)
+        await bench.console.finish(4)
+        await bench.clock.sleep(5.0)
+        assert bench.kinds() == ["Started", "Failed"]
+        assert "somebody else" in bench.events[-1].why
+        assert bench.console.parameters["wexp"] == ""
+
+    play(scenario)
+
+
+def test_files_of_another_acquisition_under_our_name(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        await bench.acquire()
+        bench.console.parameters["nt"] = 5.0
+        await bench.clock.sleep(10.0)
+        assert bench.kinds() == ["Started", "Failed"]
+        assert bench.events[-1].why == "the files hold another acquisition: nt is 5.0, not 4"
+        with pytest.raises(Rejected, match="somebody else"):
+            await bench.driver.fetch("key-1")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("nucleus", "options"), [("23Na", {}), ("7Li", {"H1_MHz": 400.13})])
+def test_a_frequency_that_does_not_follow_the_nucleus(play: Play, order: AcquisitionOrder, nucleus: str, options: dict[str, Any]) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        if not options:
+            await bench.driver.prepare(order)
+        bench.console.stuck_at_MHz = 116.6
+        with pytest.raises(Rejected, match=r"would be measured at 116\.6"):
+            await bench.driver.prepare(replace(order, nucleus=nucleus))
+        with pytest.raises(Rejected, match="not prepared"):
+            await bench.driver.start("key-1")
+
+    play(scenario, **options)
+
+
+def test_a_transmitter_that_does_not_move(play: Play, order: AcquisitionOrder) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        bench.console.stuck_at_MHz = 116.6
+        with pytest.raises(Rejected, match=r"stays at 116\.6"):
+            await bench.driver.prepare(order)
+
+    play(scenario)
+
+
 def test_a_lost_line_is_made_up_by_the_files(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         await bench.driver.connect()
@@ -265,7 +318,7 @@ def test_a_lost_line_is_made_up_by_the_files(play: Play) -> None:
         await bench.acquire()
         await bench.clock.sleep(15.0)
         assert bench.kinds() == WHOLE
-        assert next(event for event in bench.events if isinstance(event, Acquired)).scans_done is None
+        assert next(event for event in bench.events if isinstance(event, Acquired)).scans_done == 4
 
     play(scenario)
 
@@ -289,7 +342,7 @@ def test_neither_told_nor_saved(play: Play) -> None:
         await bench.acquire()
         await bench.clock.sleep(60.0)
         assert bench.kinds() == ["Started", "Failed"]
-        assert "saved nothing" in bench.events[-1].why
+        assert "no complete files" in bench.events[-1].why
         assert bench.console.parameters["wexp"] == ""
 
     play(scenario)
@@ -299,7 +352,7 @@ def test_a_scan_that_takes_too_long_is_halted_and_kept(play: Play, order: Acquis
     async def scenario(bench: Any) -> None:
         await bench.driver.connect()
         await bench.driver.prepare(replace(order, deadline_s=5.0))
-        bench.console.parameters["nt"] = 1e6
+        bench.console.parameters["d1"] = 1e3
         await bench.driver.start("key-1")
         await bench.clock.sleep(40.0)
         assert "halt" in bench.console.heard

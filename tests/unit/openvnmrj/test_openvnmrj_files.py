@@ -98,18 +98,18 @@ def test_paths_of_two_computers() -> None:
 
 def test_filed_means_complete(tmp_path: Path, make_fid: MakeFid, make_procpar: Callable[..., str]) -> None:
     folders, folder = Folders(str(tmp_path), {}), tmp_path / "a_b0.fid"
-    assert not folders.is_filed("a", 0)
+    assert not folders.filed("a", 0)
     folder.mkdir()
     whole = make_fid([1, 2, 3, 4])
     (folder / "fid").write_bytes(whole[:-1])
     (folder / "procpar").write_text(procpar := make_procpar(time_complete="20231118T032657", nt=4))
-    assert not folders.is_filed("a", 0)
+    assert not folders.filed("a", 0)
     (folder / "fid").write_bytes(whole)
-    assert folders.is_filed("a", 0)
+    assert folders.filed("a", 0)
     (folder / "procpar").write_text(procpar[:-20])
-    assert not folders.is_filed("a", 0)
+    assert not folders.filed("a", 0)
     (folder / "procpar").write_text(make_procpar(time_complete="", nt=4))
-    assert not folders.is_filed("a", 0)
+    assert not folders.filed("a", 0)
 
 
 def test_fetch_says_what_is_missing(tmp_path: Path, make_fid: MakeFid) -> None:
@@ -164,7 +164,7 @@ def test_recorded_data_as_the_driver_gives_them(real_data: Path, tmp_path: Path)
         link = tmp_path / f"{source.stem}_b0.fid"
         link.symlink_to(source, target_is_directory=True)
         folders = Folders(str(tmp_path), {})
-        assert folders.is_filed(source.stem, 0)
+        assert folders.filed(source.stem, 0)
         fetched = folders.fetch(source.stem, 0)
         nucleus, scans = ("19F", 32) if source.name.startswith("19F") else ("1H", 16)
         assert (fetched.fid.nucleus, fetched.fid.scans, fetched.partial) == (nucleus, scans, False)

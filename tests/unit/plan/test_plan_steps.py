@@ -205,3 +205,12 @@ def test_a_blank_is_what_subtracts_it(plan: Make) -> None:
     made = plan("Rest for 1 hour", extra="  metal: {template: 7Li_metal, scans: 8, dummies: 2, subtract: blank}\nprepare: [blank]")
     assert made.prepare[0].acquisitions == ("metal",)
     assert made.expected_spectra == {"metal": 1}
+
+
+def test_so_far_begins_at_the_last_turn(plan: Make) -> None:
+    first, back, again = (
+        f"{verb} working at C/5 until {mAh} mAh" for verb, mAh in (("Sodiate", 0.6), ("Desodiate", 0.6), ("Sodiate", 0.4))
+    )
+    made = plan(first, back, again, "Rest for 1 hour", "Sodiate working at C/20 until 110 % of the sodiation so far", cell="half")
+    assert only(made).expected_charge_C / 3.6 == pytest.approx(0.04)
+    assert only(made).ends.charge_C == pytest.approx(0.04 * 3.6)

@@ -77,7 +77,16 @@ def test_the_upper_limit_counts_before_the_lower_is_armed() -> None:
 
 @pytest.mark.parametrize(
     ("volts", "age_s", "may"),
-    [(0.1, 0.5, True), (0.1, 2.9, True), (0.1, 3.1, False), (None, 0.0, False), (math.nan, 0.0, False), (math.inf, 0.0, False), (0.7, 0.0, False), (-0.7, 0.0, False)],
+    [
+        (0.1, 0.5, True),
+        (0.1, 2.9, True),
+        (0.1, 3.1, False),
+        (None, 0.0, False),
+        (math.nan, 0.0, False),
+        (math.inf, 0.0, False),
+        (0.7, 0.0, False),
+        (-0.7, 0.0, False),
+    ],
 )
 def test_current_is_never_raised_on_an_old_or_bad_voltage(volts: float | None, age_s: float, may: bool) -> None:
     assert (why_not_raise(volts, age_s, 1.0, LIMITS) is None) is may

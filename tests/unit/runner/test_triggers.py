@@ -204,7 +204,9 @@ def test_nothing_fires_within_the_guard_time(kind: TriggerKind, lines: float, gu
 
 
 @given(KINDS, st.floats(1.0, 50.0), st.floats(0.0, 0.2), STEPS)
-def test_nothing_fires_while_its_condition_does_not_hold(kind: TriggerKind, lines: float, limit_V: float, steps: list[tuple[float, float]]) -> None:
+def test_nothing_fires_while_its_condition_does_not_hold(
+    kind: TriggerKind, lines: float, limit_V: float, steps: list[tuple[float, float]]
+) -> None:
     engine = TriggerEngine([order(kind, every=unit(kind, lines), condition=Condition(of="voltage", side="below", value=limit_V))])
     for one in walk(steps):
         if engine.feed(one):
@@ -212,7 +214,9 @@ def test_nothing_fires_while_its_condition_does_not_hold(kind: TriggerKind, line
 
 
 @given(st.sampled_from([K.EVERY_TIME, K.EVERY_CHARGE, K.EVERY_X]), st.floats(1.0, 50.0), STEPS)
-def test_at_dense_samples_the_number_of_fires_is_that_of_the_lines(kind: TriggerKind, lines: float, steps: list[tuple[float, float]]) -> None:
+def test_at_dense_samples_the_number_of_fires_is_that_of_the_lines(
+    kind: TriggerKind, lines: float, steps: list[tuple[float, float]]
+) -> None:
     end_s = sum(dt for dt, _ in steps)
     dense = [sample(end_s * k / 2000, charge=1e-3 * end_s * k / 2000) for k in range(2001)]
     engine = TriggerEngine([order(kind, every=unit(kind, lines))])
