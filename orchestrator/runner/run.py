@@ -89,7 +89,6 @@ class Run:
         self._tasks: list[asyncio.Task[None]] = []
         self._ring: asyncio.TaskGroup | None = None
         self._ended = False
-        self._letting_go = False
         self._reactions = Reactions(surroundings, self._spawn)
         self._watches = Watches(surroundings, self._reactions)
         self._commands = Commands(surroundings, self._reactions, commands, interrupts)
@@ -167,8 +166,6 @@ class Run:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 whatever it is, the cell comes first
-            if self._letting_go:
-                return  # the stream of a released instrument ends
             self._reactions.make_safe.begin(f"{name} failed")
             code = INSTRUMENT if isinstance(error, (InstrumentError, ConnectionError)) else BUG
             self._reactions.end(Ending(RunState.FAILED, f"{name} failed: {type(error).__name__}: {error}", code, SAFETY))
@@ -241,9 +238,16 @@ class Run:
         await self._unless(LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self._rf_off()
-            self._letting_go = True
+            await self._end_tasks()
             await release(self._s)
         return safe
+
+    async def _end_tasks(self) -> None:
+        """Nobody listens any more: that a released instrument's stream ends is no event of the run."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        self._commands.close()
 
     async def _safe(self, make_safe: MakeSafe, ending: Ending) -> SafeState:
         """Make safe and wait for the result, unless somebody leaves the cell to the guard."""
