@@ -175,7 +175,7 @@ class Commands:
         elif self._pressed == 2:
             run.abort(Ending(RunState.ABORTED, f"{why} twice", INTERRUPTED, ABORT))
         elif word == "SIGTERM":
-            run.end(Ending(RunState.FINISHED, why, INTERRUPTED, STOP))
+            run.end(Ending(RunState.FINISHED, why, INTERRUPTED, ABORT))
         else:
             run.stop(Ending(RunState.FINISHED, why, INTERRUPTED, STOP))
         self._s.put("note", text=f"{why}: {('stop', 'abort', 'left to the guard')[min(self._pressed, 3) - 1]}", who="rig")
