@@ -44,7 +44,7 @@ def look_script(model: Model) -> str:
 
 
 def number(value: float) -> str:
-    """Integer and prefix: exact where a decimal fraction allows, else the nearest with an error below 3 in 10^7."""
+    """Integer and prefix: exact where a decimal fraction allows, else the nearest: below 3 in 10^7 from 10 nA up."""
     exact = Fraction(Decimal(repr(float(value))))
     terms = [(exact / Fraction(10) ** power, prefix) for prefix, power in TERMS]
     for scaled, prefix in terms:

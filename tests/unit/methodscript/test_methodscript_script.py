@@ -72,7 +72,7 @@ def test_numbers_are_integers_with_a_prefix(value: float, text: str) -> None:
     assert script.written(value) == value
 
 
-@given(st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-12))
+@given(st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-8))
 def test_rounding_of_set_points_is_below_three_in_ten_million(value: float) -> None:
     assert abs(Fraction(script.written(value)) - Fraction(value)) <= Fraction(abs(value)) * 3 / 10**7
 
