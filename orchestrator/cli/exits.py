@@ -28,11 +28,13 @@ def _code(error: Exception) -> int:
     from orchestrator.control.client import NoRunHere
     from orchestrator.guard.start import GuardDidNotStart
     from orchestrator.model.problems import ProblemsError
+    from orchestrator.rig.emulators import EmulatorsDidNotStart
+    from orchestrator.rig.faults import BadFault
     from orchestrator.rig.folders import NoSuchRun
     from orchestrator.rig.gather import CannotRun
 
-    if isinstance(error, (ProblemsError, CannotRun, NoSuchRun, NoRunHere, FileNotFoundError)):
+    if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, FileNotFoundError)):
         return CONFIGURATION
-    if isinstance(error, InstrumentError):
+    if isinstance(error, (InstrumentError, EmulatorsDidNotStart)):
         return INSTRUMENT
     return SAFETY if isinstance(error, GuardDidNotStart) else BUG

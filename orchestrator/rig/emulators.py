@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from drivers import registry
 from drivers.base import Context, Emulator, EmulatorAddress, Network, Settings, WireRecorder
 from drivers.clock import Clock
+from orchestrator.rig.faults import Shares, inject_all
+from orchestrator.rig.truth import TruthLog
 
 PREFIX = "emulator:"
 LINGER_s = 90.0
@@ -26,16 +29,24 @@ LINGER_s = 90.0
 
 @dataclass(frozen=True, slots=True)
 class EmulateRequest:
-    """Which emulators, on which twin. ``options``: emulator name → its own options (``data``, ``faults``, …)."""
+    """Which emulators, on which twin. ``options``: emulator name → its own options (``data``, ``faults``, …).
+
+    ``faults``: emulator name → fault → its parameters. ``truth``: the file that keeps what really happened to the cell.
+    """
 
     names: tuple[str, ...]
     twin: str
     speed: float = 1.0
     seed: int = 0
-    faults: tuple[str, ...] = ()
+    faults: Shares = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     folder: str = ""
     linger_s: float | None = None
+    truth: str = ""
+
+
+class EmulatorsDidNotStart(Exception):
+    """The emulators' process ended before it gave its addresses; it has said why."""
 
 
 class Quiet:
@@ -58,24 +69,33 @@ def make_twin(path: str, *, seed: int, t0_mono_ns: int) -> Any:
 def make_emulators(
     request: EmulateRequest, clock: Clock, network: Network, twin: Any, wire: WireRecorder | None = None
 ) -> dict[str, Emulator]:
-    """The emulators by name, not yet started. A fault goes to each emulator that knows it; unknown ones are refused."""
+    """The emulators by name, not yet started. Raises BadFault for a parameter that a fault does not have."""
     made: dict[str, Emulator] = {}
     for name in request.names:
         options = {"folder": request.folder, **request.options.get(name, {})}
         settings = Settings(instrument=name, driver=name, address="", options=options)
         made[name] = registry.make_emulator(settings, Context(clock, network, wire or Quiet(), twin))
-    _inject(made, request.faults)
+        inject_all(made[name].inject, request.faults.get(name, {}))
     return made
 
 
-def _inject(emulators: Mapping[str, Emulator], faults: Sequence[str]) -> None:
-    for fault in faults:
-        knowing = [emulator for emulator in emulators.values() if fault in emulator.fault_names]
-        if not knowing:
-            known = sorted({name for emulator in emulators.values() for name in emulator.fault_names})
-            raise ValueError(f"no emulator here knows the fault `{fault}`; there are: {', '.join(known)}")
-        for emulator in knowing:
-            emulator.inject(fault)
+def known_faults(names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Emulator name → the names of its faults. Raises InstrumentError for an emulator that is not there."""
+    return {name: registry.fault_names("emulators", name) for name in names}
+
+
+@contextlib.contextmanager
+def told_truth(twin: Any, path: str) -> Iterator[None]:
+    """Keep ``truth.jsonl`` of a twin, where a path is given."""
+    if not path:
+        yield
+        return
+    truth = TruthLog(Path(path))
+    truth.listen(twin)
+    try:
+        yield
+    finally:
+        truth.close()
 
 
 async def emulate(request: EmulateRequest) -> int:
@@ -83,13 +103,14 @@ async def emulate(request: EmulateRequest) -> int:
     clock = Clock(request.speed)
     twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
     emulators = make_emulators(request, clock, registry.real_network(), twin)
-    try:
-        for name, emulator in emulators.items():
-            print(json.dumps(_line(name, await emulator.start())), flush=True)  # noqa: T201
-        await (_until_abandoned(request.linger_s) if request.linger_s is not None else asyncio.Event().wait())
-    finally:
-        for emulator in emulators.values():
-            await emulator.stop()
+    with told_truth(twin, request.truth):
+        try:
+            for name, emulator in emulators.items():
+                print(json.dumps(_line(name, await emulator.start())), flush=True)  # noqa: T201
+            await (_until_abandoned(request.linger_s) if request.linger_s is not None else asyncio.Event().wait())
+        finally:
+            for emulator in emulators.values():
+                await emulator.stop()
     return 0
 
 
@@ -113,7 +134,7 @@ class EmulatorProcess:
 
     @classmethod
     async def start(cls, request: EmulateRequest, *, within_s: float = 30.0) -> EmulatorProcess:
-        """Start ``operando emulate`` in its own session and wait for every address. Raises OSError, TimeoutError."""
+        """Start ``operando emulate`` in its own session and wait for every address. Raises EmulatorsDidNotStart, TimeoutError."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -131,7 +152,8 @@ class EmulatorProcess:
             while len(addresses) < len(request.names):
                 line = await process.stdout.readline()
                 if not line:
-                    raise OSError(f"the emulators did not start: {', '.join(request.names)} (see the lines above)")
+                    text = f"the emulators did not start: {', '.join(request.names)} (they say why above)"
+                    raise EmulatorsDidNotStart(f"{text}; nothing was started")
                 found = json.loads(line)
                 addresses[found["name"]] = found
         return cls(process, addresses)

@@ -23,10 +23,11 @@ from orchestrator.guard.start import start_guard
 from orchestrator.guard.watch import silence_limit_s
 from orchestrator.recorder.journal import Journal
 from orchestrator.rig.companions import Companions
-from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin
+from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
+from orchestrator.rig.truth import TRUTH
 from orchestrator.runner.run import run_plan
 from orchestrator.runner.station import Outcome, Station
 
@@ -142,6 +143,7 @@ async def _instruments(gathered: Gathered, clock: Clock, folder: Path) -> AsyncI
         request = _emulate_request(gathered, folder)
         if gathered.simulated and (gathered.request.virtual or _in_memory(gathered)):
             twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
+            stack.enter_context(told_truth(twin, request.truth))
         if request.names and gathered.request.virtual:
             emulators = make_emulators(request, clock, network, twin)
             addresses = {name: (await emulator.start()).address for name, emulator in emulators.items()}
@@ -164,7 +166,9 @@ def _emulate_request(gathered: Gathered, folder: Path) -> EmulateRequest:
     options = gathered.emulator_options()
     twin = str(gathered.twin_path or "")
     own = folder / "emulated"
-    return EmulateRequest(tuple(options), twin, request.speed or 1.0, request.seed, request.faults, options, str(own), LINGER_s)
+    return EmulateRequest(
+        tuple(options), twin, request.speed or 1.0, request.seed, gathered.fault_shares(), options, str(own), LINGER_s, str(own / TRUTH)
+    )
 
 
 def _station(

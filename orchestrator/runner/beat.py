@@ -9,12 +9,14 @@ from typing import Protocol
 from orchestrator.control.heartbeat import Heartbeat, StandingOrder
 from orchestrator.platform import process_start
 from orchestrator.runner.account import Account
-from orchestrator.runner.blocks import LONGEST_NS
 from orchestrator.runner.safety import silent_after_s
 from orchestrator.runner.sampling import Sampling
 from orchestrator.runner.station import Surroundings
 
 BEAT_S = 1.0
+FORGOTTEN_NS = 1_500_000_000
+"""A sample that has waited so long for company goes to the journal alone."""
+
 HONEST_INTERVAL_S = 2.0
 """Samples further apart than this are not late before their interval is over."""
 
@@ -53,7 +55,7 @@ class Beat:
         finishes = self._s.plan.host_lost == "finish step on device" and finish_s is not None
         order: StandingOrder = "let the device finish" if finishes else "open circuit"
         self._s.guard.beat(Heartbeat(pid, started, sampling.cell, order, age_s, finish_s if finishes else None))
-        sampling.flush(clock.mono_ns() - LONGEST_NS)
+        sampling.flush(clock.mono_ns() - FORGOTTEN_NS)
         if self._s.journal.full:
             self._alarmed.overflowing()
         if sampling.account is not None and age_s is not None:

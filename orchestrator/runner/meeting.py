@@ -37,7 +37,12 @@ async def _meet(surroundings: Surroundings, role: str, instrument: Potentiostat 
     capabilities = {
         name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(instrument.capabilities).items()
     }
-    about = {"id": settings.instrument, "driver": settings.driver, "address": settings.written or settings.address, "capabilities": capabilities}
+    about = {
+        "id": settings.instrument,
+        "driver": settings.driver,
+        "address": settings.written or settings.address,
+        "capabilities": capabilities,
+    }
     surroundings.journal.put("instrument", {"role": role, **about, **asdict(identity)})
 
 

@@ -214,14 +214,4 @@ def plan_of(experiment: Path | str, folder: Path) -> Plan:
         path.write_text(experiment, encoding="utf-8")
     assert isinstance(path, Path)
     rig = load_rig(REPOSITORY / "configs" / "rigs" / "memory.yaml")
-    plan = make_plan(load_experiment(path), rig, station=None, booking_end_utc_ns=None, start_utc_ns=None)
-    acquisitions = {name: one.model_copy(update={"template": _in_seconds(one.template)}) for name, one in plan.acquisitions.items()}
-    return plan.model_copy(update={"acquisitions": acquisitions})
-
-
-def _in_seconds(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The rig's templates say ``pulse_us``; the simulated console reads ``pulse_s``."""
-    changed = dict(template)
-    if "pulse_us" in changed:
-        changed["pulse_s"] = changed.pop("pulse_us") * 1e-6
-    return changed
+    return make_plan(load_experiment(path), rig, station=None, booking_end_utc_ns=None, start_utc_ns=None)

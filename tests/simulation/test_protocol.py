@@ -184,11 +184,8 @@ def test_between_an_edge_and_the_consoles_start_there_is_no_wait(live: Live) -> 
 
 
 def test_a_list_at_open_circuit_ends_when_it_is_stored(live: Live) -> None:
-    night = live(
-        protocol(
-            f"{{step: {PLATE} for 1 minute}}", "{name: look, at: open circuit, nmr: [fast, wide, fast]}", f"{{step: {PLATE} for 1 minute}}"
-        )
-    )
+    plate = f"{{step: {PLATE} for 1 minute}}"
+    night = live(protocol(plate, "{name: look, at: open circuit, nmr: [fast, wide, fast]}", plate))
     assert [event.data["name"] for event in night.of("acquisition.requested")] == ["fast", "wide", "fast"]
     last = night.of("acquisition.stored")[-1]
     ended = night.of("step.ended")[1]
@@ -283,14 +280,13 @@ rules:
 """
 
 
-def shorted(*actions: str, more: str = "") -> str:
-    rule = SHORT_RULE.replace("DO", ", ".join(actions))
-    return protocol(
-        f"{{step: {PLATE} for 4 minutes, STOP}}",
+def shorted(*actions: str) -> str:
+    steps = (
+        f"{{step: {PLATE} for 4 minutes}}",
         "{step: Strip working at 1 mA/cm2 for 3 minutes}",
         "{step: Rest for 1 minute, name: after}",
-        more=more,
-    ).replace(", STOP", ", stop_when: hard short" if "stop_when" in actions else "") + rule.replace("stop_when", "warn")
+    )
+    return protocol(*steps) + SHORT_RULE.replace("DO", ", ".join(actions))
 
 
 def inject_short(night: Any) -> None:
