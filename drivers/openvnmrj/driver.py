@@ -90,13 +90,13 @@ class OpenVnmrJ:
     def __init__(self, settings: Settings, context: Context) -> None:
         options = settings.options
         self._name, self._wanted = settings.instrument, settings.identity
-        self._clock, self._network, self._wire = context.clock, context.network, context.wire
+        self._clock, self._network = context.clock, context.network
         self._vnmruser = Path(settings.address).expanduser()
         self._options = dict(options)
         root = str(options.get("data_root") or self._vnmruser / "data" / "operando")
         self._folders = Folders(root, {theirs: str(self._vnmruser / ours) for theirs, ours in options.get("path_map", {}).items()})
         self._unlock = dict(options.get("unlock") or {})
-        self._back_channel = BackChannel(self._network, self._wire, self._name)
+        self._back_channel = BackChannel(self._network, self._name)
         self._back: wire.BackAddress | None = None
         self._secret = b"" if self._clock.virtual else os.urandom(16)
         self._asked = 0
@@ -271,7 +271,6 @@ class OpenVnmrJ:
         async with self._lane:
             stream = await self._network.connect(talk.host, talk.port)
             try:
-                self._wire.sent(command)
                 await stream.write(command)
             finally:
                 await stream.close()
