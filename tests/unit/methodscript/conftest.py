@@ -27,6 +27,7 @@ from drivers.base import (
 from drivers.clock import Clock
 from drivers.methodscript import wire
 from drivers.methodscript.driver import MethodScript
+from drivers.registry import recorded_network
 from drivers.transport.memory import MemoryNetwork
 from drivers.transport.virtual import run_virtual
 
@@ -187,7 +188,10 @@ def play() -> Callable[..., None]:
             network, tap = MemoryNetwork(chunking), Wiretap()
             stream, address = await network.serve_serial("potentiostat")
             settings = Settings("pstat", "methodscript", address, identity=identity, options=options)
-            bench = Bench(clock, network, MethodScript(settings, Context(clock, network, tap)), Instrument(stream), tap)
+            driver = MethodScript(settings, Context(clock, recorded_network(network, tap), tap))
+            bench = Bench(clock, network, driver, Instrument(stream), tap)
+                clock, network, MethodScript(settings, Context(clock, recorded_network(network, tap), tap)), Instrument(stream), tap
+            )
             collecting = asyncio.create_task(bench.collect())
             await scenario(bench)
             await bench.driver.release()
