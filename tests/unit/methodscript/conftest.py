@@ -190,8 +190,6 @@ def play() -> Callable[..., None]:
             settings = Settings("pstat", "methodscript", address, identity=identity, options=options)
             driver = MethodScript(settings, Context(clock, recorded_network(network, tap), tap))
             bench = Bench(clock, network, driver, Instrument(stream), tap)
-                clock, network, MethodScript(settings, Context(clock, recorded_network(network, tap), tap)), Instrument(stream), tap
-            )
             collecting = asyncio.create_task(bench.collect())
             await scenario(bench)
             await bench.driver.release()
