@@ -53,6 +53,8 @@ SLOW_POLL_S = 2.0
 START_GRACE_S = 60.0
 SAVE_GRACE_S = 30.0
 STOP_GRACE_S = 10.0
+LEAST_REAL_S = 5.0
+"""No grace is shorter for the computers, however fast the experiment's time runs."""
 ADOPTED_DEADLINE_S = 7 * 86400.0
 MOST_EVENTS = 1000
 
@@ -192,7 +194,7 @@ class OpenVnmrJ:
         """Stop and keep: the console runs ``wexp``, and the block ends as always."""
         scan = self._mine(key)
         scan.halted = True
-        scan.deadline_ns = min(scan.deadline_ns, self._clock.mono_ns() + int(SAVE_GRACE_S * 1e9))
+        scan.deadline_ns = min(scan.deadline_ns, self._clock.mono_ns() + self._grace_ns(SAVE_GRACE_S))
         await self._send(wire.compose("halt"))
 
     async def abort(self, key: str) -> None:
@@ -387,7 +389,7 @@ class OpenVnmrJ:
             self._scan = None
 
     async def _until_started(self, scan: Scan) -> None:
-        give_up_ns = self._clock.mono_ns() + int(START_GRACE_S * 1e9)
+        give_up_ns = self._clock.mono_ns() + self._grace_ns(START_GRACE_S)
         pause_s = FIRST_POLL_S
         while scan.said is None and await self._active() != 1:  # 2 and more: submitted, waiting its turn
             if scan.aborted or self._clock.mono_ns() > give_up_ns:
@@ -396,6 +398,10 @@ class OpenVnmrJ:
             pause_s = min(2 * pause_s, POLL_S)
         if not (scan.said and scan.said.word == "ERR"):
             await self._events.put(Started(scan.key, scan.block, self._clock.mono_ns()))
+
+    def _grace_ns(self, seconds: float) -> int:
+        """So many seconds of the experiment, and never fewer than LEAST_REAL_S for the computers."""
+        return int(max(seconds, LEAST_REAL_S * self._clock.speed) * 1e9)
 
     async def _active(self) -> int | None:
         """As ``expactive`` says; None: nobody answers."""
@@ -421,7 +427,7 @@ class OpenVnmrJ:
             idle_since_ns = (idle_since_ns or now_ns) if await self._active() == 0 else None
             if await self._filed(scan):
                 break
-            if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > STOP_GRACE_S * 1e9):
+            if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > self._grace_ns(STOP_GRACE_S)):
                 raise DeviceFault("aborted" if scan.aborted else "the console is idle and has saved no complete files")
             await self._mind_the_deadline(scan, now_ns)
             await self._news(scan, SLOW_POLL_S)
@@ -433,7 +439,7 @@ class OpenVnmrJ:
     async def _mind_the_deadline(self, scan: Scan, now_ns: int) -> None:
         """Too late: halt (which keeps what there is), then give up."""
         late_s = (now_ns - scan.deadline_ns) / 1e9
-        if late_s > SAVE_GRACE_S:
+        if late_s > self._grace_ns(SAVE_GRACE_S) / 1e9:
             raise DeviceFault("not over in time, and halt did not help")
         if late_s > 0:
             with contextlib.suppress(InstrumentError):
@@ -455,7 +461,7 @@ class OpenVnmrJ:
 
     async def _until_filed(self, scan: Scan) -> None:
         """Acquired as soon as it is known how many scans; returns when the files are complete, and ours."""
-        give_up_ns = self._clock.mono_ns() + int(SAVE_GRACE_S * 1e9)
+        give_up_ns = self._clock.mono_ns() + self._grace_ns(SAVE_GRACE_S)
         parameters = await self._filed(scan)
         scans = None if parameters is None else int(files.first(parameters, "ct", 0))
         if parameters is None or not stranger(scan.identity, parameters):
@@ -475,7 +481,7 @@ class OpenVnmrJ:
         return self._scan
 
     async def _until_idle(self) -> wire.Activity:
-        until_ns = self._clock.mono_ns() + int(STOP_GRACE_S * 1e9)
+        until_ns = self._clock.mono_ns() + self._grace_ns(STOP_GRACE_S)
         while (activity := await self._ask_activity()).active > 0 or self._scan is not None:
             if self._clock.mono_ns() > until_ns:
                 break
