@@ -24,7 +24,7 @@ from drivers.base import (
     ReadBack,
     Started,
 )
-from drivers.errors import InstrumentError, Rejected
+from drivers.errors import Exhausted, InstrumentError, Rejected
 from orchestrator.runner.records import Record, Records, Wishes
 from orchestrator.runner.states import AcquisitionState
 from orchestrator.runner.station import Alarms, Surroundings
@@ -241,6 +241,7 @@ class Acquisitions:
                 prepared = await self._prepare(record.name, record.key)
         except (InstrumentError, TimeoutError) as error:
             self._fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
+            self._look_if_exhausted(error)
             return False
         self._prepared = None
         read_back = prepared.read_back
@@ -258,11 +259,21 @@ class Acquisitions:
         except Rejected as error:
             self._fail(record, str(error), S.REJECTED if record.state is S.ARMED else S.LOST)
             return False
+        except Exhausted as error:
+            self._fail(record, str(error), S.MISSED if record.state is S.ARMED else S.LOST)
+            self._look_if_exhausted(error)
+            return False
         except (InstrumentError, TimeoutError) as error:
             if not await self._runs_all_the_same(record):
                 self._fail(record, f"not started: {error}", S.MISSED if record.state is S.ARMED else S.LOST)
                 return False
         return await self._see_through(record, block)
+
+    def _look_if_exhausted(self, error: Exception) -> None:
+        """A recording that has nothing more to give is not asked again."""
+        if isinstance(error, Exhausted):
+            self.refuse(f"the recording is at its end: {error.message}")
+            self._alarms.sound("console-exhausted", "warn", "The recording is at its end", error.message, advice="no further spectra come")
 
     async def _runs_all_the_same(self, record: Record) -> bool:
         """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""

@@ -10,7 +10,7 @@ from drivers.errors import InstrumentError
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.sampling import CellWord
 from orchestrator.runner.states import RunState
-from orchestrator.runner.station import INSTRUMENT, SAFETY, Ending, RunFailed, Surroundings
+from orchestrator.runner.station import BUG, INSTRUMENT, SAFETY, Ending, RunFailed, Surroundings
 from orchestrator.runner.wire import within
 
 CONNECT_WITHIN_S = 60.0
@@ -28,6 +28,9 @@ async def connected(surroundings: Surroundings, run: Reactions) -> bool:
         run.end(Ending(RunState.FAILED, f"nothing was started: {error}", INSTRUMENT, SAFETY))
         run.alarms.sound("connect", "alarm", "The run did not begin", str(error))
         await release(surroundings)
+        return False
+    except Exception as error:  # noqa: BLE001 a driver's bug is told like everything else that keeps a run from beginning
+        run.end(Ending(RunState.FAILED, f"nothing was started: {type(error).__name__}: {error}", BUG, SAFETY))
         return False
     return True
 

@@ -20,12 +20,17 @@ CALL_WITHIN_S = 30.0
 STATE_WITHIN_S = 10.0
 STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
+LATE_S = 60.0
+"""So long (real seconds) after its time limit a step may still be silent about its end."""
+
 DEVICE_ENDS = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.ABORT})
 
 
 @dataclass(frozen=True, slots=True)
 class EndAsked:
-    """The host wants the running step to end."""
+    """The host wants a step to end."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Programs:
         if account.asked is not None or account.cut or account.ended is not None:
             return False
         account.asked, account.asked_why = reason, why
-        self.tell(EndAsked())
+        self.tell(EndAsked(account.key))
         return True
 
     def cut(self, why: str) -> None:
@@ -222,14 +227,23 @@ class Programs:
         return [account for account in program if account.owed() is not None]
 
     async def _next(self, account: Account) -> Message:
-        """The next message; a step that was started must show itself."""
-        limit_s = CALL_WITHIN_S if account.started_ns is None and account.ended is None else None
+        """The next message; a step that was started must show itself, and end in its time."""
+        shown = account.started_ns is not None
+        clock = self._s.clock
+        left_s = max(0.0, account.ends.time_s - account.elapsed_s(clock.mono_ns())) / clock.speed + LATE_S
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(left_s if shown else CALL_WITHIN_S):
                 return await self._inbox.get()
         except TimeoutError:
-            await self._reconcile(account, f"{account.key} was accepted but did not show itself within {CALL_WITHIN_S:g} s")
-            return StepStarted(account.key, self._s.clock.mono_ns())
+            await self._late(account, "should have ended long ago" if shown else f"did not show itself within {CALL_WITHIN_S:g} s")
+            return StepStarted(account.key, clock.mono_ns())
+
+    async def _late(self, account: Account, what: str) -> None:
+        """Nothing is heard of a step that was accepted: ask the instrument, then give up or go on with what it says."""
+        shown = account.started_ns is not None
+        await self._reconcile(account, f"{account.key} {what}")
+        if shown and account.started_ns is not None:
+            raise RunFailed(f"{account.key} {what} and still runs", INSTRUMENT)
 
     def _ended(self, program: deque[Account], event: StepEnded) -> bool:
         """Take a step that has ended off the program; True unless it was cut. Raises RunFailed for an end that nobody wanted."""
@@ -244,7 +258,7 @@ class Programs:
         return True
 
     async def _react(self, account: Account, message: Message) -> None:
-        if isinstance(message, EndAsked) or (isinstance(message, StepStarted) and account.asked is not None):
+        if isinstance(message, (EndAsked, StepStarted)) and message.key == account.key and account.asked is not None:
             await self._end_on_device(account)
         elif isinstance(message, LinkLost):
             text = f"{message.why}; the step goes on on the instrument, its limits hold there"

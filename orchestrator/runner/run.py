@@ -89,7 +89,6 @@ class Run:
         self._tasks: list[asyncio.Task[None]] = []
         self._ring: asyncio.TaskGroup | None = None
         self._ended = False
-        self._letting_go = False
         self._reactions = Reactions(surroundings, self._spawn)
         self._watches = Watches(surroundings, self._reactions)
         self._commands = Commands(surroundings, self._reactions, commands, interrupts)
@@ -103,7 +102,7 @@ class Run:
                 try:
                     return await self._until_closed()
                 except asyncio.CancelledError:
-                    reactions.make_safe.begin("the run was cancelled")
+                    self._begin_cancelled()
                     raise
                 finally:
                     for task in self._tasks:
@@ -112,6 +111,11 @@ class Run:
             if not self._ended:
                 await self._record_cancelled()
             raise
+
+    def _begin_cancelled(self) -> None:
+        """Somebody outside has cancelled the run (a fence, our own end): the cell comes first."""
+        if self._tasks and not self._ended:
+            self._reactions.make_safe.begin("the run was cancelled")
 
     async def _until_closed(self) -> Outcome:
         if not await connected(self._s, self._reactions):
@@ -129,9 +133,12 @@ class Run:
         return outcome
 
     async def _record_cancelled(self) -> None:
-        safe = await self._reactions.make_safe("the run was cancelled")
-        ending = Ending(RunState.FAILED, "the run was cancelled", INTERRUPTED, LEAVE)
-        self._put_ended(self._closed(ending, safe))
+        safe = SafeState(Confirmation.CONFIRMED, "nothing was started")
+        if self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reactions.make_safe("the run was cancelled")
+            safe = self._reactions.make_safe.result or SafeState(Confirmation.UNCONFIRMED, "cancelled")
+        self._put_ended(self._closed(Ending(RunState.FAILED, "the run was cancelled", INTERRUPTED, LEAVE), safe))
 
     # ------------------------------------------------------------------------------------------------------ the two rings
 
@@ -167,8 +174,6 @@ class Run:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 whatever it is, the cell comes first
-            if self._letting_go:
-                return  # the stream of a released instrument ends
             self._reactions.make_safe.begin(f"{name} failed")
             code = INSTRUMENT if isinstance(error, (InstrumentError, ConnectionError)) else BUG
             self._reactions.end(Ending(RunState.FAILED, f"{name} failed: {type(error).__name__}: {error}", code, SAFETY))
@@ -177,17 +182,21 @@ class Run:
 
     async def _conduct(self) -> None:
         """The protocol, until it is over or something ends it; afterwards there is an ending."""
+        await self._do(STOP, self._protocol())
+        if self._reactions.ending is None:
+            self._reactions.end(Ending(RunState.FINISHED, "every step was done", COMPLETE, AFTER_STEP, as_planned=True))
+
+    async def _do(self, urgency: int, work: Coroutine[Any, Any, None]) -> None:
+        """Do a part of the run unless something as urgent ends it; what goes wrong in it ends the run."""
         run = self._reactions
         try:
-            await self._unless(STOP, self._protocol())
+            await self._unless(urgency, work)
         except RunFailed as error:
             run.end(Ending(RunState.FAILED, str(error), error.exit_code, SAFETY))
         except JournalError as error:
             run.end(Ending(RunState.FAILED, f"the journal cannot be written: {error}", UNSAFE, SAFETY))
         except Exception as error:  # noqa: BLE001 our own bug must not leave a cell under current
             run.end(Ending(RunState.FAILED, f"a fault of this program: {type(error).__name__}: {error}", BUG, SAFETY))
-        if run.ending is None:
-            run.end(Ending(RunState.FINISHED, "every step was done", COMPLETE, AFTER_STEP, as_planned=True))
 
     async def _protocol(self) -> None:
         run, plan = self._reactions, self._s.plan
@@ -232,18 +241,31 @@ class Run:
             run.become(RunState.ABORTING if run.ending.state is RunState.ABORTED else RunState.FINISHING, run.ending.reason)
         safe = await self._safe(run.make_safe, run.ending)
         if safe.confirmed and run.ending.as_planned:
-            await self._unless(ABORT, self._at_end())
+            await self._do(ABORT, self._at_end())
         if run.ending.urgency >= ABORT:
             safe = await self._safe(run.make_safe, run.ending)
-            with contextlib.suppress(InstrumentError, TimeoutError):
-                await run.acquisitions.halt()
+            await self._attempt("halting the console", run.acquisitions.halt())
         run.acquisitions.refuse(f"the run has ended: {run.ending.reason}")
-        await self._unless(LEAVE, self._store_the_rest())
+        await self._do(LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
-            await self._rf_off()
-            self._letting_go = True
-            await release(self._s)
+            await self._attempt("switching RF off", self._rf_off())
+            await self._end_tasks()
+            await self._attempt("letting go of the instruments", release(self._s))
         return safe
+
+    async def _attempt(self, what: str, work: Awaitable[None]) -> None:
+        """Something on the way out; whatever goes wrong with it, the rest is still done."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 a driver's bug must not keep the run from its end
+            self._s.put("note", text=f"{what} failed: {type(error).__name__}: {error}", who="rig")
+
+    async def _end_tasks(self) -> None:
+        """Nobody listens any more: that a released instrument's stream ends is no event of the run."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        self._commands.close()
 
     async def _safe(self, make_safe: MakeSafe, ending: Ending) -> SafeState:
         """Make safe and wait for the result, unless somebody leaves the cell to the guard."""

@@ -70,6 +70,7 @@ class Console:
     stuck_at_MHz: float | None = None
     status: int = 0
     scanning: asyncio.Task[None] | None = None
+    on_state: Callable[[], None] = lambda: None
 
     async def serve(self) -> None:
         self.parameters |= {"gain": 30.0, "tof": 0.0, "pw": 5.0, "tpwr": 58.0, "tn": "H1", "wexp": "", "werr": "", "ss": 0.0, "ct": 0.0}
@@ -94,6 +95,8 @@ class Console:
         if "aa" in bare and self.scanning:
             self.scanning.cancel()
             await self.break_off(16)
+        if command.startswith("expactive"):
+            self.on_state()
         if self.answers and not command.startswith("wexp="):
             await self.write(command)
 

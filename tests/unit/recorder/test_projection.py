@@ -84,6 +84,7 @@ def test_samples_stand_as_they_were_measured(run: Run, night: Any) -> None:
         "charge_step": "mA h",
         "charge_net": "mA h",
         "charge_throughput": "mA h",
+        "x": "1",
         "time_utc": "nanoseconds since 1970-01-01 00:00:00",
     }
     assert set(ec["step"]) == {0}
@@ -298,6 +299,7 @@ def test_what_was_asked_for_stands_verbatim(run: Run) -> None:
         assert entry["start_time"][()] == b"2026-09-21T14:13:20.000000Z"
         assert entry["sample/name"][()] == b"cell-17"
         assert entry["instrument/vnmrs"].attrs["model"] == "twin"
+        assert entry["instrument/potentiostat/model"][()] == b"none twin"
         assert entry["clock/half_width_ns"][()].tolist() == [68]
 
 
