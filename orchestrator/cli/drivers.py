@@ -17,7 +17,7 @@ def drivers_command(*, as_json: bool) -> int:
         for name in registry.names(kind):
             quality = _quality(registry.folder(kind, name))
             if as_json:
-                print(json.dumps({"kind": kind[:-1], "name": name, **quality}))
+                print(json.dumps(quality | {"kind": kind[:-1], "name": name}))
             else:
                 print(f"{kind[:-1]:<13} {name:<14} {_in_words(kind, quality)}")
     return exits.COMPLETE

@@ -25,6 +25,7 @@ from drivers.openvnmrj.vnmrfiles import (
     write_fid,
     write_procpar,
 )
+from drivers.transport.virtual import run_virtual
 
 GOLDEN = "tests/golden/openvnmrj_emulator"
 
@@ -158,3 +159,13 @@ def test_a_line_end_inside_a_string_stays_one_as_the_original_writes_it() -> Non
     p.assign("wexp", ["write('net','h','1','DONE\n')"])
     assert "'DONE\n')\"\n0 \n" in p.text()
     assert read_procpar(p.text())["wexp"].values == ["write('net','h','1','DONE\n')"]
+
+
+def test_a_relative_folder_does_not_nest_data_in_itself(desk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def main(clock: Any) -> None:
+        async with desk(clock, vnmruser="emulated/vnmrsys", shown_as="/home/vnmr1/vnmrsys") as d:
+            assert d.console.experiment.target("/home/vnmr1/vnmrsys/data/a_b0") == tmp_path / "emulated/vnmrsys/data/a_b0.fid"
+
+    run_virtual(main)
