@@ -6,11 +6,13 @@ import struct
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import nmrglue
 import numpy as np
 import pytest
 
+from drivers.base import Settings
 from drivers.openvnmrj.console.parameters import ParameterSet, standard
 from drivers.openvnmrj.magical import MagicalError
 from drivers.openvnmrj.vnmrfiles import (
@@ -165,7 +167,10 @@ def test_a_relative_folder_does_not_nest_data_in_itself(desk: Any, tmp_path: Pat
     monkeypatch.chdir(tmp_path)
 
     async def main(clock: Any) -> None:
-        async with desk(clock, vnmruser="emulated/vnmrsys", shown_as="/home/vnmr1/vnmrsys") as d:
-            assert d.console.experiment.target("/home/vnmr1/vnmrsys/data/a_b0") == tmp_path / "emulated/vnmrsys/data/a_b0.fid"
+        async with desk(clock) as d:
+            settings = Settings("console", "openvnmrj", "", options={"folder": "emulated", "shown_as": "/home/vnmr1/vnmrsys"})
+            other = type(d.console)(settings, d.context)
+            target = other.experiment.target("/home/vnmr1/vnmrsys/data/a_b0")
+            assert target == tmp_path / "emulated" / "vnmrsys" / "data" / "a_b0.fid"
 
     run_virtual(main)
