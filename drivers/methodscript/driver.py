@@ -68,7 +68,7 @@ class MethodScript:
         self._mains_Hz = int(options.get("mains_Hz", 50))
         self._silence_floor_s = float(options.get("silence_floor_s", SILENCE_FLOOR_S))
         serial = {name: options[name] for name in ("baud", "xonxoff", "rtscts") if name in options}
-        self._link = Link(lambda: context.network.serial(settings.address, **serial), context.wire, self)
+        self._link = Link(lambda: context.network.serial(settings.address, **serial), self)
         self._talk = Talk(self._link, self._name, self._clock.speed)
         self._outbox = Outbox()
         self._identity: Identity | None = None

@@ -34,9 +34,9 @@ class Foreground:
         self._name = name
         self._vnmruser = vnmruser
         self._options = options
-        self._clock, self._network, self._wire = context.clock, context.network, context.wire
+        self._clock, self._network = context.clock, context.network
         self._on_link = on_link
-        self._back_channel = BackChannel(context.network, context.wire, name)
+        self._back_channel = BackChannel(context.network, name)
         self._back: wire.BackAddress | None = None
         self._secret = b"" if context.clock.virtual else os.urandom(16)
         self._asked = 0
@@ -89,7 +89,6 @@ class Foreground:
         async with self._lane:
             stream = await self._network.connect(talk.host, talk.port)
             try:
-                self._wire.sent(command)
                 await stream.write(command)
             except (OSError, NotReachable) as fault:
                 raise OutcomeUnknown("the console broke the connection", instrument=self._name, sent=command) from fault
