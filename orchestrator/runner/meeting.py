@@ -60,8 +60,8 @@ async def _look_first(surroundings: Surroundings, run: Reactions) -> None:
         run.alarms.sound("console-foreign", "warn", "The console is busy", text, advice="ours start when it is free")
 
 
-async def release(surroundings: Surroundings) -> None:
+async def release(surroundings: Surroundings, within_s: float = CALL_WITHIN_S) -> None:
     """Let go of both instruments; the cell stays as it is."""
     for instrument in (surroundings.station.potentiostat, surroundings.station.console):
         with contextlib.suppress(InstrumentError, TimeoutError):
-            await within(CALL_WITHIN_S, instrument.release())
+            await within(within_s, instrument.release())

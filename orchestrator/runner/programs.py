@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -57,6 +58,7 @@ class Programs:
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self.break_off = False
         """No further step of the running program may start."""
+        self._overdue_s = math.inf
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
 
@@ -216,18 +218,22 @@ class Programs:
                 await self._after_cut(program[0], message.why)
                 break
             else:
-                await self._react(program[0], message)
+                await self._react(program, message)
         self._sampling.expect([])
         self._sampling.finish_by_ns = None
         return [account for account in program if account.owed() is not None]
 
     async def _next(self, account: Account) -> Message:
-        """The next message; a step that was started must show itself."""
-        limit_s = CALL_WITHIN_S if account.started_ns is None and account.ended is None else None
+        """The next message; a step that was started must show itself, and one that nobody sees must be over some time."""
+        appears_s = CALL_WITHIN_S if account.started_ns is None and account.ended is None else math.inf
+        unseen_s, self._overdue_s = self._overdue_s - asyncio.get_running_loop().time(), math.inf
+        limit_s = min(appears_s, unseen_s)
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(None if limit_s == math.inf else limit_s):
                 return await self._inbox.get()
         except TimeoutError:
+            if unseen_s < appears_s:
+                raise RunFailed(f"{account.key} should long be over, and no sample of it came", INSTRUMENT) from None
             await self._reconcile(account, f"{account.key} was accepted but did not show itself within {CALL_WITHIN_S:g} s")
             return StepStarted(account.key, self._s.clock.mono_ns())
 
@@ -243,7 +249,8 @@ class Programs:
         program.popleft()
         return True
 
-    async def _react(self, account: Account, message: Message) -> None:
+    async def _react(self, program: deque[Account], message: Message) -> None:
+        account = program[0]
         if isinstance(message, EndAsked) or (isinstance(message, StepStarted) and account.asked is not None):
             await self._end_on_device(account)
         elif isinstance(message, LinkLost):
@@ -253,7 +260,7 @@ class Programs:
             self._alarms.clear("potentiostat-link")
             await self._reconcile(account, "the link was lost")
         elif isinstance(message, Silent):
-            await self._bear_silence(account, message.age_s)
+            self._bear_silence(program, message.age_s)
 
     async def _end_on_device(self, account: Account) -> None:
         if account.started_ns is None:
@@ -263,14 +270,26 @@ class Programs:
         except (InstrumentError, TimeoutError) as error:
             raise RunFailed(f"{account.key} could not be ended: {error}", INSTRUMENT) from error
 
-    async def _bear_silence(self, account: Account, age_s: float) -> None:
-        """A cell under current that nobody sees goes to open circuit, unless the device is to finish its step."""
-        text = f"no sample of {account.key} for {age_s:.1f} s"
+    def _bear_silence(self, program: deque[Account], age_s: float) -> None:
+        """A cell that nobody sees goes to open circuit before current flows, unless the device is to finish its steps."""
+        now_ns, text = self._s.clock.mono_ns(), f"no sample of {program[0].key} for {age_s:.1f} s"
         finishes = self._s.plan.host_lost == "finish step on device" and self._potentiostat.capabilities.autonomous
-        if not account.has_current or finishes:
-            self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
-            return
-        raise RunFailed(text, INSTRUMENT)
+        if any(account.has_current for account in program) and not finishes:
+            raise RunFailed(str(self._silence(text)), INSTRUMENT)
+        left_s = sum(account.ends.time_s - account.elapsed_s(now_ns) for account in program)
+        self._overdue_s = asyncio.get_running_loop().time() + max(0.0, left_s) / self._s.clock.speed + CALL_WITHIN_S
+        self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
+
+    def _silence(self, text: str) -> InstrumentError:
+        settings, newest = self._s.station.potentiostat_settings, self._sampling.newest
+        last = f"nothing since {newest.voltage_V:.4g} V, {newest.current_A:.4g} A" if newest else "nothing at all"
+        return InstrumentError(
+            text,
+            instrument=settings.instrument,
+            received=last,
+            did="open circuit was ordered and the run ends",
+            advice=f"check the instrument's power and its cable to {settings.written or settings.address}",
+        )
 
     async def _reconcile(self, account: Account, why: str) -> None:
         """See whether our step is still there."""

@@ -70,6 +70,11 @@ class Reactions:
             self.ending = ending
             self.changed.set()
 
+    @property
+    def making_safe(self) -> bool:
+        """True while the cell is being brought to open circuit."""
+        return self.make_safe.under_way
+
     def _cell_is_off(self) -> None:
         self.sampling.cell = "off"
 

@@ -24,7 +24,7 @@ from orchestrator.runner.account import Account
 from orchestrator.runner.beat import Beat
 from orchestrator.runner.commands import CommandQueue, Commands
 from orchestrator.runner.make_safe import MakeSafe
-from orchestrator.runner.meeting import connected, release
+from orchestrator.runner.meeting import CALL_WITHIN_S, connected, release
 from orchestrator.runner.preparation import complaint
 from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
@@ -57,6 +57,7 @@ __all__ = ["Outcome", "Station", "run_plan"]
 CONNECT_WITHIN_S = 60.0
 CLOSE_WITHIN_S = 600.0
 HALT_WITHIN_S = 30.0
+LEAVE_WITHIN_S = 2.0
 DURABLE_WITHIN_S = 60.0
 CLOCK_EVERY_S = 600.0
 
@@ -108,9 +109,9 @@ class Run:
                 finally:
                     for task in self._tasks:
                         task.cancel()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             if not self._ended:
-                await self._record_cancelled()
+                await self._record_cancelled(str(next(iter(cancelled.args), "")))
             raise
 
     async def _until_closed(self) -> Outcome:
@@ -128,9 +129,12 @@ class Run:
             await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
         return outcome
 
-    async def _record_cancelled(self) -> None:
-        safe = await self._reactions.make_safe("the run was cancelled")
-        ending = Ending(RunState.FAILED, "the run was cancelled", INTERRUPTED, LEAVE)
+    async def _record_cancelled(self, why: str) -> None:
+        """``why``: said by who cancelled; only a guard does."""
+        safe = await self._reactions.make_safe(why or "the run was cancelled")
+        self._letting_go = True
+        await release(self._s, within_s=LEAVE_WITHIN_S)
+        ending = Ending(RunState.FAILED, why or "the run was cancelled", UNSAFE if why else INTERRUPTED, SAFETY)
         self._put_ended(self._closed(ending, safe))
 
     # ------------------------------------------------------------------------------------------------------ the two rings
@@ -230,19 +234,21 @@ class Run:
         assert run.ending is not None
         if run.ending.state is not RunState.FAILED:
             run.become(RunState.ABORTING if run.ending.state is RunState.ABORTED else RunState.FINISHING, run.ending.reason)
-        safe = await self._safe(run.make_safe, run.ending)
-        if safe.confirmed and run.ending.as_planned:
+        began = run.ending
+        safe = await self._safe(run.make_safe, began)
+        if safe.confirmed and began.as_planned:
             await self._unless(ABORT, self._at_end())
         if run.ending.urgency >= ABORT:
-            safe = await self._safe(run.make_safe, run.ending)
+            if run.ending is not began:
+                safe = await self._safe(run.make_safe, run.ending)
             with contextlib.suppress(InstrumentError, TimeoutError):
                 await run.acquisitions.halt()
         run.acquisitions.refuse(f"the run has ended: {run.ending.reason}")
         await self._unless(LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self._rf_off()
-            self._letting_go = True
-            await release(self._s)
+        self._letting_go = True
+        await release(self._s, within_s=CALL_WITHIN_S if run.ending.urgency < LEAVE else LEAVE_WITHIN_S)
         return safe
 
     async def _safe(self, make_safe: MakeSafe, ending: Ending) -> SafeState:
@@ -306,7 +312,14 @@ class Run:
             reason = f"{reason}; {sum(record.state != 'verified' for record in run.acquisitions.records.all)} acquisitions are not verified"
         if run.state is not state:
             run.become(state, reason)
-        return Outcome(state.value, "as planned" if ending.as_planned else "ended early", reason, complete, code)
+        return Outcome(
+            state.value,
+            "as planned" if ending.as_planned else "ended early",
+            reason,
+            complete,
+            code,
+            "off" if safe.confirmed else "unknown",
+        )
 
     def _put_ended(self, outcome: Outcome) -> int:
         self._ended = True
