@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from drivers.base import ByteStream, WireRecorder
+from drivers.base import ByteStream
 from drivers.errors import InstrumentError, NotReachable
 from drivers.methodscript.wire import LineSplitter
 
@@ -29,9 +29,8 @@ class LinkOwner(Protocol):
 class Link:
     """One owner task (``run``) reads; anybody may ``write``."""
 
-    def __init__(self, opener: Callable[[], Awaitable[ByteStream]], wire: WireRecorder, owner: LinkOwner) -> None:
+    def __init__(self, opener: Callable[[], Awaitable[ByteStream]], owner: LinkOwner) -> None:
         self._opener = opener
-        self._wire = wire
         self._owner = owner
         self._stream: ByteStream | None = None
         self._lines = LineSplitter()
@@ -57,7 +56,6 @@ class Link:
         assert stream
         try:
             while data := await stream.read():
-                self._wire.received(data)
                 for text in self._lines.feed(data):
                     self._owner.on_line(text)
         except (OSError, InstrumentError) as fault:
@@ -79,7 +77,6 @@ class Link:
         if self._stream is None:
             raise NotReachable("the port is closed", sent=data, did="nothing was sent")
         try:
-            self._wire.sent(data)
             await self._stream.write(data)
         except OSError as fault:
             raise NotReachable(f"the port does not take bytes: {fault}", sent=data) from fault

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from drivers.base import ByteStream, Listener, Network, WireRecorder
+from drivers.base import ByteStream, Listener, Network
 from drivers.errors import InstrumentError
 from drivers.openvnmrj import wire
 
@@ -21,9 +21,8 @@ Hearer = Callable[[wire.Said], None]
 class BackChannel:
     """Only the console's computer is heard, only lines of ours, and only with a nonce that somebody waits for."""
 
-    def __init__(self, network: Network, recorder: WireRecorder, instrument: str) -> None:
+    def __init__(self, network: Network, instrument: str) -> None:
         self._network = network
-        self._wire = recorder
         self._instrument = instrument
         self._listener: Listener | None = None
         self._hearers: dict[str, Hearer] = {}
@@ -68,7 +67,6 @@ class BackChannel:
         try:
             refusal = self._refusal(stream)
             data = b"" if refusal else await _read_line(stream)
-            self._wire.received(data)
             if refusal or not data:
                 self._fault(refusal or "a connection that said nothing")
             else:

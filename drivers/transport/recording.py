@@ -21,6 +21,9 @@ from drivers.clock import Clock, Stamp
 
 QUEUED_BYTES = 4 << 20
 PIECE_BYTES = 100  # what a queued piece costs besides its bytes
+VIRTUAL_BATCH = 64
+LINGER_S = 0.05
+READABLE = bytes(range(0x20, 0x7F)) + b"\n\r\t"
 
 _Piece = tuple[Stamp, str, int | None, bytes]
 
@@ -34,7 +37,10 @@ class LinkedRecorder(Protocol):
 
 
 class WireLog:
-    """Appends to a file from a thread of its own; in virtual time at once. What finds no room is counted, never waited for."""
+    """Appends to a file from a thread of its own (in virtual time from the caller's, a batch at a time).
+
+    What finds no room is counted, never waited for.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +52,7 @@ class WireLog:
         self._dropped = 0
         self._closed = False
         self._changed = threading.Condition()
+        self._ending = threading.Event()
         self._thread = None if clock.virtual else threading.Thread(target=self._work, name=f"wire {path.stem}", daemon=True)
         if self._thread:
             self._thread.start()
@@ -78,7 +85,7 @@ class WireLog:
             self._pieces.append(piece)
             self._queued_bytes += len(data) + PIECE_BYTES
             self._changed.notify()
-        if self._thread is None:
+        if self._thread is None and len(self._pieces) >= VIRTUAL_BATCH:
             self._write_queued()
 
     def close(self) -> None:
@@ -86,6 +93,7 @@ class WireLog:
         with self._changed:
             self._closed = True
             self._changed.notify()
+        self._ending.set()
         if self._thread:
             self._thread.join()
         self._write_queued()
@@ -98,6 +106,7 @@ class WireLog:
                 self._changed.wait_for(lambda: self._pieces or self._closed)
                 if not self._pieces:
                     return
+            self._ending.wait(LINGER_S)  # whoever waits for these very bytes has the interpreter to himself first
             self._write_queued()
 
     def _write_queued(self) -> None:
@@ -108,12 +117,12 @@ class WireLog:
         lines = [_line(piece) for piece in pieces]
         if missing:
             stamp = self._clock.stamp()
-            lines.append(json.dumps({"mono_ns": stamp.mono_ns, "utc_ns": stamp.utc_ns, "dropped": missing}))
+            lines.append(json.dumps({"mono_ns": stamp.mono_ns, "utc_ns": stamp.utc_ns, "dropped": missing}) + "\n")
         self._write(lines, missing)
 
     def _write(self, lines: list[str], missing: int) -> None:
         try:
-            self._file.write("".join(line + "\n" for line in lines))
+            self._file.write("".join(lines))
             self._file.flush()
         except OSError:  # a full disk stops the log, never the run
             with self._changed:
@@ -137,12 +146,9 @@ class _Link:
 
 def _line(piece: _Piece) -> str:
     stamp, direction, link, data = piece
-    entry: dict[str, Any] = {"mono_ns": stamp.mono_ns, "utc_ns": stamp.utc_ns, "dir": direction}
-    if link is not None:
-        entry["link"] = link
-    text = data.decode("ascii", errors="replace")
-    readable = text.isascii() and all(character.isprintable() or character in "\n\r\t" for character in text)
-    return json.dumps(entry | ({"text": text} if readable else {"hex": data.hex()}))
+    of_link = "" if link is None else f'"link": {link}, '
+    piece_text = f'"hex": "{data.hex()}"' if data.translate(None, READABLE) else f'"text": {json.dumps(data.decode("ascii"))}'
+    return f'{{"mono_ns": {stamp.mono_ns}, "utc_ns": {stamp.utc_ns}, "dir": "{direction}", {of_link}{piece_text}}}\n'
 
 
 class RecordedStream:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from orchestrator.runner.account import Account
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.safety import STALE_INTERVALS, why_not_raise
 from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.sentences import first_line, told
 from orchestrator.runner.station import INSTRUMENT, UNSAFE, Alarms, RunFailed, Surroundings
 from orchestrator.runner.wire import within
 
@@ -21,12 +21,21 @@ CALL_WITHIN_S = 30.0
 STATE_WITHIN_S = 10.0
 STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
+LATE_S = 60.0
+"""So long (real seconds) after its time limit a step may still be silent about its end."""
+
+TO_OPEN_CIRCUIT = "the cell is brought to open circuit and the run ends"
+LOOK_AT_CELL = "look at the cell, its leads and the limits before anything is started"
+RESTART = "look at the instrument's display and its power; switch it off and on, then start again"
+NOTHING_STARTED = "nothing was started; the run ends"
 DEVICE_ENDS = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.ABORT})
 
 
 @dataclass(frozen=True, slots=True)
 class EndAsked:
-    """The host wants the running step to end."""
+    """The host wants a step to end."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class Programs:
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self.break_off = False
         """No further step of the running program may start."""
-        self._overdue_s = math.inf
+        self._link_why = ""
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
 
@@ -75,7 +84,7 @@ class Programs:
         if account.asked is not None or account.cut or account.ended is not None:
             return False
         account.asked, account.asked_why = reason, why
-        self.tell(EndAsked())
+        self.tell(EndAsked(account.key))
         return True
 
     def cut(self, why: str) -> None:
@@ -132,7 +141,8 @@ class Programs:
         try:
             await within(CALL_WITHIN_S, self._potentiostat.load(tuple(account.order() for account in accounts)))
         except (InstrumentError, TimeoutError) as error:
-            raise RunFailed(f"the program of {accounts[0].key} was not loaded, nothing was started: {error}", INSTRUMENT) from error
+            text = self._told(error, why=f"the program of {accounts[0].key} was not loaded", sent="the program", did=NOTHING_STARTED)
+            raise RunFailed(text, INSTRUMENT) from error
 
     async def _intend(self, accounts: list[Account]) -> bool:
         """The journal knows, durably, what is about to be started, before it is. False when open circuit overtook it."""
@@ -174,7 +184,8 @@ class Programs:
         try:
             await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
         except Rejected as error:
-            raise RunFailed(f"{account.key} was refused, nothing was started: {error}", INSTRUMENT) from error
+            text = self._told(error, why=f"{account.key} was refused", sent=f"start {account.key}", did=NOTHING_STARTED)
+            raise RunFailed(text, INSTRUMENT) from error
         except (InstrumentError, TimeoutError) as error:
             await self._reconcile_start(account, error)
 
@@ -190,9 +201,10 @@ class Programs:
             try:
                 await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
             except (InstrumentError, TimeoutError) as second:
-                raise RunFailed(f"{account.key} could not be started: {second}", INSTRUMENT) from second
+                raise RunFailed(self._told(second, why=f"{account.key} could not be started"), INSTRUMENT) from second
             return
-        raise RunFailed(f"nobody knows whether {account.key} has started ({state.detail or state.cell}): {error}", UNSAFE) from error
+        why = f"nobody knows whether {account.key} has started ({first_line(state.detail) or state.cell})"
+        raise RunFailed(self._told(error, why=why), UNSAFE) from error
 
     async def _read_state(self) -> ChannelState:
         """What the instrument says of itself; unknown when it does not answer."""
@@ -224,18 +236,23 @@ class Programs:
         return [account for account in program if account.owed() is not None]
 
     async def _next(self, account: Account) -> Message:
-        """The next message; a step that was started must show itself, and one that nobody sees must be over some time."""
-        appears_s = CALL_WITHIN_S if account.started_ns is None and account.ended is None else math.inf
-        unseen_s, self._overdue_s = self._overdue_s - asyncio.get_running_loop().time(), math.inf
-        limit_s = min(appears_s, unseen_s)
+        """The next message; a step that was started must show itself, and end in its time."""
+        shown = account.started_ns is not None
+        clock = self._s.clock
+        left_s = max(0.0, account.ends.time_s - account.elapsed_s(clock.mono_ns())) / clock.speed + LATE_S
         try:
-            async with asyncio.timeout(None if limit_s == math.inf else limit_s):
+            async with asyncio.timeout(left_s if shown else CALL_WITHIN_S):
                 return await self._inbox.get()
         except TimeoutError:
-            if unseen_s < appears_s:
-                raise RunFailed(f"{account.key} should long be over, and no sample of it came", INSTRUMENT) from None
-            await self._reconcile(account, f"{account.key} was accepted but did not show itself within {CALL_WITHIN_S:g} s")
-            return StepStarted(account.key, self._s.clock.mono_ns())
+            await self._late(account, "should have ended long ago" if shown else f"did not show itself within {CALL_WITHIN_S:g} s")
+            return StepStarted(account.key, clock.mono_ns())
+
+    async def _late(self, account: Account, what: str) -> None:
+        """Nothing is heard of a step that was accepted: ask the instrument, then give up or go on with what it says."""
+        shown = account.started_ns is not None
+        await self._reconcile(account, f"{account.key} {what}")
+        if shown and account.started_ns is not None:
+            raise RunFailed(self._told(f"{account.key} {what} and still runs", sent="its program, with its time limit"), INSTRUMENT)
 
     def _ended(self, program: deque[Account], event: StepEnded) -> bool:
         """Take a step that has ended off the program; True unless it was cut. Raises RunFailed for an end that nobody wanted."""
@@ -243,20 +260,25 @@ class Programs:
         if account.cut:
             return False
         if event.reason is Reason.SAFETY:
-            raise RunFailed(f"the instrument ended {event.key} on its own safety limit: {event.detail}", UNSAFE)
+            raise RunFailed(self._ended_itself(event, "on its own safety limit", LOOK_AT_CELL), UNSAFE)
         if event.reason in DEVICE_ENDS:
-            raise RunFailed(f"{event.key} ended on the instrument ({event.reason}): {event.detail}", INSTRUMENT)
+            raise RunFailed(self._ended_itself(event, f"by itself ({event.reason})", RESTART), INSTRUMENT)
         program.popleft()
         return True
 
+    def _ended_itself(self, event: StepEnded, how: str, advice: str) -> str:
+        return self._told(f"it ended {event.key} {how}", sent="the program", received=event.detail or event.reason.value, advice=advice)
+
     async def _react(self, program: deque[Account], message: Message) -> None:
         account = program[0]
-        if isinstance(message, EndAsked) or (isinstance(message, StepStarted) and account.asked is not None):
+        if isinstance(message, (EndAsked, StepStarted)) and message.key == account.key and account.asked is not None:
             await self._end_on_device(account)
         elif isinstance(message, LinkLost):
+            self._link_why = message.why
             text = f"{message.why}; the step goes on on the instrument, its limits hold there"
             self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
         elif isinstance(message, LinkRestored):
+            self._link_why = ""
             self._alarms.clear("potentiostat-link")
             await self._reconcile(account, "the link was lost")
         elif isinstance(message, Silent):
@@ -268,28 +290,23 @@ class Programs:
         try:
             await within(CALL_WITHIN_S, self._potentiostat.end_step())
         except (InstrumentError, TimeoutError) as error:
-            raise RunFailed(f"{account.key} could not be ended: {error}", INSTRUMENT) from error
+            raise RunFailed(self._told(error, why=f"{account.key} could not be ended", sent="end of the step"), INSTRUMENT) from error
 
     def _bear_silence(self, program: deque[Account], age_s: float) -> None:
         """A cell that nobody sees goes to open circuit before current flows, unless the device is to finish its steps."""
-        now_ns, text = self._s.clock.mono_ns(), f"no sample of {program[0].key} for {age_s:.1f} s"
+        text = f"no sample of {program[0].key} for {age_s:.1f} s"
         finishes = self._s.plan.host_lost == "finish step on device" and self._potentiostat.capabilities.autonomous
         if any(account.has_current for account in program) and not finishes:
-            raise RunFailed(str(self._silence(text)), INSTRUMENT)
-        left_s = sum(account.ends.time_s - account.elapsed_s(now_ns) for account in program)
-        self._overdue_s = asyncio.get_running_loop().time() + max(0.0, left_s) / self._s.clock.speed + CALL_WITHIN_S
+            raise RunFailed(self._unseen(text), INSTRUMENT)
         self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
 
-    def _silence(self, text: str) -> InstrumentError:
-        settings, newest = self._s.station.potentiostat_settings, self._sampling.newest
-        last = f"nothing since {newest.voltage_V:.4g} V, {newest.current_A:.4g} A" if newest else "nothing at all"
-        return InstrumentError(
-            text,
-            instrument=settings.instrument,
-            received=last,
-            did="open circuit was ordered and the run ends",
-            advice=f"check the instrument's power and its cable to {settings.written or settings.address}",
-        )
+    def _unseen(self, text: str) -> str:
+        newest = self._sampling.newest
+        last = f"nothing since {newest.voltage_V:.4g} V, {newest.current_A:.4g} A" if newest else "nothing"
+        return self._told(text, sent="the program that runs", received=self._link_why or last)
+
+    def _told(self, what: Exception | str, **known: str) -> str:
+        return told(self._s.station.potentiostat_settings, what, **{"did": TO_OPEN_CIRCUIT, **known})
 
     async def _reconcile(self, account: Account, why: str) -> None:
         """See whether our step is still there."""
@@ -300,9 +317,11 @@ class Programs:
         if not self._inbox.empty():
             return  # the instrument has already said in the stream how it ended
         if state.running is None:
-            raise RunFailed(f"{why}, and what the instrument does is unknown: {state.detail}", UNSAFE)
+            raise RunFailed(self._told(f"{why}, and what the instrument does is unknown", received=state.detail), UNSAFE)
         if account.started_ns is None:
-            raise RunFailed(f"{why}; the instrument runs {state.step_key or 'nothing'}", INSTRUMENT)
+            received = f"its start was accepted; now it runs {state.step_key or 'nothing'}"
+            text = self._told(f"{account.key} never began: {why}", sent=f"start {account.key}", received=received, advice=RESTART)
+            raise RunFailed(text, INSTRUMENT)
         self._sampling.write_off(f"{why}; the instrument now runs {state.step_key or 'nothing'}")
 
     async def _after_cut(self, account: Account, why: str) -> None:
@@ -310,7 +329,7 @@ class Programs:
         reached = await self._make_safe(why)
         await self._until_ended(account)
         if not reached.confirmed:
-            raise RunFailed(f"{why}, but open circuit was not confirmed: {reached.detail}", UNSAFE)
+            raise RunFailed(f"{why}, but open circuit was not confirmed", UNSAFE)
 
     async def _until_ended(self, account: Account) -> None:
         """The cut part's end comes through the stream; where it does not, it is written off."""

@@ -17,6 +17,7 @@ from orchestrator.runner.records import Record, members
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation
 from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.sentences import told
 from orchestrator.runner.states import RUN, RunState, advance
 from orchestrator.runner.station import (
     ABORT,
@@ -56,6 +57,7 @@ class Reactions:
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
         self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
         self._missing: str | None = None
+        self._missing_why = ""
         self._missing_known = asyncio.Event()
         self._overflowed = False
 
@@ -83,9 +85,16 @@ class Reactions:
     def violated(self, violation: Violation) -> None:
         """Open circuit first; everything else about it comes after."""
         self.make_safe.begin(f"limit passed: {violation}")
-        self.end(Ending(RunState.FAILED, f"limit passed: {violation}", UNSAFE, SAFETY))
-        text = f"{violation}; the cell goes to open circuit and the run ends"
-        self.alarms.sound("limit", "critical", "A safety limit was passed", text, advice="look at the cell before anything is started")
+        sent = "the running step, with this limit" if self.sampling.account is not None else "nothing"
+        text = told(
+            self._s.station.potentiostat_settings,
+            f"limit passed: {violation}",
+            sent=sent,
+            did="the cell is brought to open circuit and the run ends",
+            advice="look at the cell and its leads before anything is started",
+        )
+        self.end(Ending(RunState.FAILED, text, UNSAFE, SAFETY))
+        self.alarms.sound("limit", "critical", "A safety limit was passed", text)
 
     def edge(self, edge: Edge) -> None:
         """A step started or ended, or the link changed."""
@@ -93,8 +102,12 @@ class Reactions:
         self.acquisitions.reconsider()
 
     def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
-        """Triggers ask for acquisitions."""
-        self.acquisitions.request(fires, step_key, cause)
+        """Triggers ask for acquisitions. Whatever goes wrong on the console's side, sampling goes on."""
+        try:
+            self.acquisitions.request(fires, step_key, cause)
+        except Exception as error:  # noqa: BLE001 the outer ring's faults must not end the inner one
+            text = f"{', '.join(fire.acquisition for fire in fires)} could not be asked for: {type(error).__name__}: {error}"
+            self.alarms.sound("acquisitions", "alarm", "An acquisition could not be asked for", text)
 
     def reached(self, reason: Reason) -> None:
         """An end condition is met that the instrument does not see to."""
@@ -133,6 +146,7 @@ class Reactions:
             x=sample.x,
             voltage_V=sample.voltage_V,
             current_A=sample.current_A,
+            first={"mono_ns": firing.first.mono_ns, "x": firing.first.x, "voltage_V": firing.first.voltage_V},
         )
         for action in rule.do:
             self._act(action, firing, cause)
@@ -213,7 +227,9 @@ class Reactions:
         if ok and acquisition == self._missing:
             self._missing = None
             self._missing_known.clear()
-            self.steps.resume()
+            self.alarms.clear("missed")
+            if self.steps.paused == self._missing_why:
+                self.steps.resume()
         if fires := self.sampling.released(acquisition, ok=ok):
             self.fired(fires, self._step_key(), None)
 
@@ -229,7 +245,7 @@ class Reactions:
         if policy.do == "stop":
             self.stop(Ending(RunState.FINISHED, why, ENDED_EARLY, STOP))
             return
-        self._missing = record.asked_as
+        self._missing, self._missing_why = record.asked_as, why
         self._missing_known.set()
         self.alarms.sound("missed", "alarm", "The cell waits for NMR at open circuit", why, advice="it goes on by itself when NMR does")
         self.steps.pause(why, at_once=True)
@@ -241,8 +257,6 @@ class Reactions:
             await self._s.clock.sleep(RETRY_MISSED_S)
             if self._missing is not None and self.acquisitions.idle:
                 self.acquire(self._missing, "after missed acquisitions")
-            elif self._missing is None:
-                self.alarms.clear("missed")
 
     def next_likely(self) -> str | None:
         """What the running step will want next, or else the step after it."""

@@ -70,6 +70,7 @@ class WatchingGuard:
     def __init__(self) -> None:
         self.beats: list[Heartbeat] = []
         self.alive = True
+        self.handed_over = False
         self._gone = asyncio.Event()
 
     def beat(self, heartbeat: Heartbeat) -> None:
@@ -81,6 +82,9 @@ class WatchingGuard:
 
     async def stand_down(self) -> None:
         self.alive = False
+
+    async def hand_over(self) -> None:
+        self.handed_over = True
 
     def go(self) -> None:
         self.alive = False
@@ -108,6 +112,7 @@ class Night:
     commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]] = field(default_factory=asyncio.Queue)
     interrupts: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     outcome: Outcome | None = None
+    running: asyncio.Task[Outcome] | None = None
     numbers: int = 0
     answers: list[Answer] = field(default_factory=list)
 
@@ -192,7 +197,10 @@ def live(tmp_path: Path) -> Callable[..., Night]:
             if before is not None:
                 before(night)
             meanwhile = asyncio.create_task(during(night)) if during else None
-            await night.run()
+            night.running = asyncio.create_task(night.run())
+            await asyncio.wait({night.running})
+            if not night.running.cancelled():
+                night.running.result()
             if meanwhile is not None:
                 if not meanwhile.done():
                     meanwhile.cancel()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from drivers import registry
 from drivers.base import (
     ByteStream,
     Context,
@@ -187,7 +188,8 @@ def play() -> Callable[..., None]:
             network, tap = MemoryNetwork(chunking), Wiretap()
             stream, address = await network.serve_serial("potentiostat")
             settings = Settings("pstat", "methodscript", address, identity=identity, options=options)
-            bench = Bench(clock, network, MethodScript(settings, Context(clock, network, tap)), Instrument(stream), tap)
+            driver = MethodScript(settings, Context(clock, registry.recorded_network(network, tap), tap))
+            bench = Bench(clock, network, driver, Instrument(stream), tap)
             collecting = asyncio.create_task(bench.collect())
             await scenario(bench)
             await bench.driver.release()

@@ -309,6 +309,31 @@ def test_make_safe_while_idle(play: Play) -> None:
     play(scenario)
 
 
+def test_a_loaded_program_does_not_survive_make_safe(play: Play, make_order: Make) -> None:
+    async def instrument(bench: Any) -> None:
+        await bench.instrument.greet()
+        await bench.instrument.script("l")
+        await bench.instrument.say("l")
+        while await bench.instrument.hear() != "Z":
+            pass
+        await bench.instrument.say("Z!0006")
+        await bench.instrument.switched_off()
+        await bench.instrument.looked_at()
+
+    async def host(bench: Any) -> None:
+        await bench.driver.connect()
+        await bench.driver.load((make_order(),))
+        await bench.driver.make_safe()
+        with pytest.raises(Rejected, match="not the first step"):
+            await bench.driver.start("a")
+
+    async def scenario(bench: Any) -> None:
+        await bench.together(host(bench), instrument(bench))
+        assert b"\nr\n" not in bench.tap.out
+
+    play(scenario)
+
+
 def test_a_cell_that_stays_on_is_never_called_off(play: Play) -> None:
     async def instrument(bench: Any) -> None:
         await bench.instrument.greet()
@@ -529,6 +554,22 @@ def test_the_port_vanishes_and_comes_back(play: Play, make_order: Make) -> None:
         await bench.clock.sleep(0.01)
         assert bench.steps() == [("started", "a"), ("lost", ""), ("restored", "")]
         assert float(bench.blocks()[-1].voltage_V[-1]) == 3.5
+
+    play(scenario)
+
+
+def test_the_end_of_a_lost_line_is_no_end_of_the_script(play: Play, make_order: Make) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.running(make_order("a"), make_order("b"))
+        await bench.instrument.say("TSTEP_BEGIN 0 2 G 1000 a", "M000A", "*", "TSTEP_END 0 2")
+        await bench.clock.sleep(0.01)
+        await bench.instrument.stream.close()
+        bench.instrument.stream, _ = await bench.network.serve_serial("potentiostat")
+        await bench.clock.sleep(0.5)
+        await bench.instrument.say("")  # the rest of a line that was under way
+        await bench.instrument.say("TSTEP_BEGIN 1 2 G 1000 b", "M000A")
+        await bench.clock.sleep(0.01)
+        assert bench.steps() == [("started", "a"), ("v_upper", "a"), ("lost", ""), ("restored", ""), ("started", "b")]
 
     play(scenario)
 

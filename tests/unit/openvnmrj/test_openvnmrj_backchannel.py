@@ -15,15 +15,9 @@ NONCE = "0123456789abcdef"
 LINE = f"OPNMR {NONCE} DONE\n".encode()
 
 
-class Tap:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
-
-
 @pytest.fixture
 async def channel() -> AsyncIterator[tuple[BackChannel, int, asyncio.Queue[wire.Said]]]:
-    back, heard = BackChannel(RealNetwork(), Tap(), "console"), asyncio.Queue()
+    back, heard = BackChannel(RealNetwork(), "console"), asyncio.Queue()
     port = await back.open("127.0.0.1", 0, "127.0.0.1")
     back.hear(NONCE, heard.put_nowait)
     running = asyncio.create_task(back.run())
