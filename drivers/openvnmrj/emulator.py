@@ -84,9 +84,9 @@ class OpenVnmrJEmulator:
 
     def _user_folder(self, options: Mapping[str, Any]) -> Path:
         if named := str(options.get("vnmruser", "")):
-            return Path(named)
+            return Path(named).absolute()
         if folder := str(options.get("folder", "")):
-            return Path(folder) / "vnmrsys"
+            return Path(folder).absolute() / "vnmrsys"
         self._temporary = tempfile.mkdtemp(prefix="vnmrsys-")
         return Path(self._temporary)
 

@@ -22,6 +22,8 @@ SLOW_POLL_S = 2.0
 START_GRACE_S = 60.0
 SAVE_GRACE_S = 30.0
 STOP_GRACE_S = 10.0
+LEAST_REAL_S = 3.0
+"""However fast the experiment's time runs, files are saved in the computer's."""
 
 
 @dataclass(slots=True)
@@ -124,6 +126,10 @@ class Follower:
         if self._clock.mono_ns() > (scan.deadline_ns if active is None else patience_ns):
             raise DeviceFault(f"not started within {START_GRACE_S:.0f} s" if active is not None else "nobody answers, and no files")
 
+    def _grace_ns(self, seconds: float) -> int:
+        """So many seconds of the experiment, and never fewer than LEAST_REAL_S of the computer's."""
+        return int(max(seconds, LEAST_REAL_S * self._clock.speed) * 1e9)
+
     async def _active(self) -> int | None:
         """As ``expactive`` says; None: nobody answers."""
         try:
@@ -150,7 +156,7 @@ class Follower:
             idle_since_ns = (idle_since_ns or now_ns) if await self._active() == 0 else None
             if await self._filed(scan):
                 break
-            if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > STOP_GRACE_S * 1e9):
+            if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > self._grace_ns(STOP_GRACE_S)):
                 raise DeviceFault("aborted" if scan.aborted else "the console is idle and has saved no complete files")
             await self._mind_the_deadline(scan, now_ns)
             await self._news(scan, SLOW_POLL_S)
@@ -189,7 +195,7 @@ class Follower:
 
     async def _until_filed(self, scan: Scan) -> None:
         """Acquired, with the number of scans where it is known; returns when the files are complete, and ours."""
-        patience_ns = self._clock.mono_ns() + int(SAVE_GRACE_S * 1e9)
+        patience_ns = self._clock.mono_ns() + self._grace_ns(SAVE_GRACE_S)
         parameters = await self._filed(scan)
         if parameters is None or not stranger(scan.identity, parameters):
             scans = None if parameters is None else int(files.first(parameters, "ct", 0))

@@ -17,8 +17,8 @@ BEAT_S = 1.0
 FORGOTTEN_NS = 1_500_000_000
 """A sample that has waited so long for company goes to the journal alone."""
 
-HONEST_INTERVAL_S = 2.0
-"""Samples further apart than this are not late before their interval is over."""
+SPARSE_S = 2.0
+"""Where samples are further apart than this, triggers of time are looked at in between."""
 
 
 class Alarmed(Protocol):
@@ -26,6 +26,9 @@ class Alarmed(Protocol):
 
     def silent(self, age_s: float) -> None:
         """No sample for too long while a step runs."""
+
+    def heard(self) -> None:
+        """Samples come again."""
 
     def overflowing(self) -> None:
         """The journal is full."""
@@ -65,23 +68,20 @@ class Beat:
         if self._s.journal.full:
             self._alarmed.overflowing()
         if sampling.account is not None and age_s is not None:
-            self._look_for_silence(age_s, sampling.account)
-            if sampling.account.interval_s > HONEST_INTERVAL_S:
+            self._look_for_silence(age_s)
+            if sampling.account.interval_s > SPARSE_S:
                 sampling.tick()
 
     def _overdue_s(self, account: Account | None) -> float | None:
-        """Real seconds since the newest sample, less an interval that is honestly long; None while none is expected."""
-        if account is None:
-            return None
-        age_s, interval_s = self._sampling.voltage_age_s(), account.interval_s / self._s.clock.speed
-        return max(0.0, age_s - interval_s) if interval_s > HONEST_INTERVAL_S else age_s
+        """Real seconds by which the next sample is overdue; None while none is expected."""
+        return None if account is None else max(0.0, self._sampling.voltage_age_s() - account.interval_s / self._s.clock.speed)
 
-    def _look_for_silence(self, age_s: float, account: Account) -> None:
-        """Say once that samples have ceased."""
-        make_safe_s = self._s.station.potentiostat.capabilities.make_safe_s
-        limit_s = silent_after_s(account.interval_s / self._s.clock.speed, self._s.plan.host_lost_within_s, make_safe_s)
-        if age_s <= limit_s:
-            self._silence_of = None
+    def _look_for_silence(self, age_s: float) -> None:
+        """Say once that samples have ceased, and once that they come again."""
+        if age_s <= silent_after_s(self._s.plan.host_lost_within_s, self._s.station.potentiostat.capabilities.make_safe_s):
+            if self._silence_of is not None:
+                self._silence_of = None
+                self._alarmed.heard()
         elif self._silence_of != self._sampling.heard_s:
             self._silence_of = self._sampling.heard_s
             self._alarmed.silent(age_s)

@@ -117,6 +117,10 @@ class Reactions:
         """No sample for too long while a step runs."""
         self.programs.tell(Silent(age_s))
 
+    def heard(self) -> None:
+        """Samples come again."""
+        self.alarms.clear("silent")
+
     def overflowing(self) -> None:
         """The journal is full: a cell that nobody can record is not driven."""
         if not self._overflowed:
@@ -224,6 +228,9 @@ class Reactions:
 
     def released(self, acquisition: str, *, ok: bool) -> None:
         """An acquisition is over: back-to-back triggers go on; a cell that waited for it goes on too."""
+        if ok:
+            self.alarms.clear("nmr-silent")
+            self.alarms.clear("console-foreign")
         if ok and acquisition == self._missing:
             self._missing = None
             self._missing_known.clear()

@@ -95,6 +95,34 @@ def test_an_instrument_that_is_gone_at_rest_does_not_end_the_step_by_force(live:
     assert 60 <= night.seconds(night.of("cell.state", cell="unknown")[0]) < 250
 
 
+def test_samples_that_pause_for_a_moment_are_alarmed_and_the_alarm_is_cleared(live: Live) -> None:
+    """At rest, where silence is no danger: the stream stands still for 20 s, then brings what it held back."""
+    gate = asyncio.Event()
+    gate.set()
+
+    def hold_back(night: Any) -> None:
+        stream = night.potentiostat.events()
+
+        async def gated() -> Any:
+            async for event in stream:
+                await gate.wait()
+                yield event
+
+        night.potentiostat.events = gated
+
+    async def pause(night: Any) -> None:
+        await night.clock.sleep(10)
+        gate.clear()
+        await night.clock.sleep(20)
+        gate.set()
+
+    night = live(SHORT_NIGHT, pause, before=hold_back)
+    assert ends(night) == ("finished", "as planned", 0)
+    raised, cleared = night.of("alarm.raised", id="silent")[0], night.of("alarm.cleared", id="silent")[0]
+    assert 17 <= night.seconds(raised) <= 21
+    assert 29 <= night.seconds(cleared) <= 32
+
+
 def test_a_device_error_ends_the_run_at_open_circuit(live: Live) -> None:
     async def break_it(night: Any) -> None:
         await night.until("step.started", mode="galvanostatic")
@@ -211,6 +239,7 @@ def test_a_silent_console_is_lost_and_its_waiting_records_are_missed(live: Live)
 
 def test_a_console_that_somebody_else_uses_refuses(live: Live) -> None:
     night = live(SHORT_NIGHT, options={"console": {"faults": ["foreign"]}})
+    assert not night.of("alarm.cleared", id="console-foreign")
     assert ends(night) == ("finished", "as planned", 3)
     assert night.of("acquisition.rejected")
     assert night.of("alarm.raised", id="console-foreign")

@@ -130,11 +130,13 @@ def test_a_program_from_load_to_end(play: Play, make_order: Make) -> None:
 
 def test_time_stamps_follow_the_smallest_delay(play: Play, make_order: Make) -> None:
     delays_s = (0.030, 0.005, 0.200, 0.011)
+    begin_delay_s = 0.020
 
     async def scenario(bench: Any) -> None:
         await bench.running(make_order())
-        await bench.instrument.say(BEGIN, "M000A")
         begun_ns = bench.clock.mono_ns()
+        await bench.clock.sleep(begin_delay_s)
+        await bench.instrument.say(BEGIN, "M000A")
         for second, delay_s in enumerate(delays_s, start=1):
             await bench.clock.sleep_until(begun_ns + round((second + delay_s) * 1e9))
             await bench.instrument.sample(float(second), 3.7)
@@ -143,7 +145,7 @@ def test_time_stamps_follow_the_smallest_delay(play: Play, make_order: Make) -> 
         mono_ns = np.concatenate([block.mono_ns for block in bench.blocks()])
         assert device_ns.tolist() == [1_000_000_000, 2_000_000_000, 3_000_000_000, 4_000_000_000]
         late_ns = mono_ns - device_ns - begun_ns
-        assert late_ns.tolist() == pytest.approx([30e6, 5e6, 5e6, 5e6], abs=1e4)
+        assert late_ns.tolist() == pytest.approx([20e6, 5e6, 5e6, 5e6], abs=1e4)
         clock = await bench.driver.read_clock()
         assert clock.device_ns == 4_000_000_000
         assert clock.mono_ns == mono_ns[-1]
