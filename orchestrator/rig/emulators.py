@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -75,7 +76,7 @@ def make_emulators(
         options = {"folder": request.folder, **request.options.get(name, {})}
         settings = Settings(instrument=name, driver=name, address="", options=options)
         made[name] = registry.make_emulator(settings, Context(clock, network, wire or Quiet(), twin))
-        inject_all(made[name].inject, request.faults.get(name, {}))
+        inject_all(made[name].inject, request.faults.get(name, {}), twin)
     return made
 
 
@@ -121,47 +122,67 @@ def _line(name: str, address: EmulatorAddress) -> dict[str, Any]:
 
 async def _until_abandoned(linger_s: float) -> None:
     """Wait for the end of stdin, which the rig holds open as long as it lives, then a while more."""
-    await asyncio.to_thread(sys.stdin.buffer.read)
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def read() -> None:
+        sys.stdin.buffer.read()
+        with contextlib.suppress(RuntimeError):  # the loop has ended first
+            loop.call_soon_threadsafe(ended.set)
+
+    # a daemon: the executor's threads are waited for at exit, and this one may read for ever
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    await ended.wait()
     await asyncio.sleep(linger_s)
 
 
 class EmulatorProcess:
     """The emulators' process as the rig sees it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, addresses: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], addresses: Mapping[str, Mapping[str, Any]]) -> None:
         self._process = process
         self.addresses = addresses
 
     @classmethod
     async def start(cls, request: EmulateRequest, *, within_s: float = 30.0) -> EmulatorProcess:
-        """Start ``operando emulate`` in its own session and wait for every address. Raises EmulatorsDidNotStart, TimeoutError."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "orchestrator",
-            "emulate",
-            "--request",
-            json.dumps(asdict(request)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        addresses: dict[str, Mapping[str, Any]] = {}
-        async with asyncio.timeout(within_s):
-            while len(addresses) < len(request.names):
-                line = await process.stdout.readline()
-                if not line:
-                    text = f"the emulators did not start: {', '.join(request.names)} (they say why above)"
-                    raise EmulatorsDidNotStart(f"{text}; nothing was started")
-                found = json.loads(line)
-                addresses[found["name"]] = found
-        return cls(process, addresses)
+        """Start ``operando emulate`` in its own session and wait for every address. Raises EmulatorsDidNotStart."""
+        process = _spawn(request)
+        try:
+            async with asyncio.timeout(within_s):
+                return cls(process, await asyncio.to_thread(_addresses, process, request.names))
+        except TimeoutError:
+            process.kill()
+            raise EmulatorsDidNotStart(f"the emulators gave no address within {within_s:g} s; nothing was started") from None
 
     async def stop(self) -> None:
-        """End the emulators; closing their stdin first frees the thread that reads it."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        if self._process.returncode is None:
-            self._process.terminate()
-        await self._process.wait()
+        """End the emulators."""
+        self.abandon()
+        self._process.terminate()
+        await asyncio.to_thread(self._process.wait)
+
+    def abandon(self) -> None:
+        """Let them live on for their time to linger: a guard needs the instrument."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _spawn(request: EmulateRequest) -> subprocess.Popen[bytes]:
+    """Not asyncio's: its transport kills the child when the loop closes, and a guard may still need this one."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "emulate", "--request", json.dumps(asdict(request))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _addresses(process: subprocess.Popen[bytes], names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    assert process.stdout is not None
+    addresses: dict[str, Mapping[str, Any]] = {}
+    for _ in names:
+        line = process.stdout.readline()
+        if not line:
+            raise EmulatorsDidNotStart(f"the emulators did not start: {', '.join(names)} (they say why above); nothing was started")
+        found = json.loads(line)
+        addresses[found["name"]] = found
+    return addresses

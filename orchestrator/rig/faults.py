@@ -2,7 +2,8 @@
 
 ``[INSTRUMENT.]NAME[:parameter=value,…]``: ``silent``, ``methodscript.silent:after_s=20``, ``port_vanishes:power_lost=true``.
 INSTRUMENT is the emulator's name, or ``potentiostat`` or ``console`` for the pair that is simulated in memory. Without it,
-every instrument that knows the fault gets it.
+every instrument that knows the fault gets it. Every fault of an emulator takes ``after_s`` (seconds of the experiment since
+the emulators started) and ``under_current_s`` (since current first flowed in the cell).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+UNDER_CURRENT = "under_current_s"
 
 Shares = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Instrument → fault → its parameters."""
@@ -77,10 +80,28 @@ def _nobody(fault: Fault, known: Mapping[str, Iterable[str]]) -> str:
     return f"no simulated instrument here knows the fault `{fault.name}`; {hint}"
 
 
-def inject_all(inject: Callable[..., None], faults: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give an instrument its share. Raises BadFault for a parameter that the fault does not have."""
+def inject_all(inject: Callable[..., None], faults: Mapping[str, Mapping[str, Any]], twin: Any) -> None:
+    """Give an instrument its share, now or when current flows. Raises BadFault for a parameter that the fault does not have."""
     for name, parameters in faults.items():
+        given = dict(parameters)
+        wait_s = given.pop(UNDER_CURRENT, None)
+        if wait_s is not None:
+            twin.listeners.append(_UnderCurrent(inject, name, {**given, "after_s": wait_s}))
+            continue
         try:
-            inject(name, **parameters)
+            inject(name, **given)
         except ValueError as error:
             raise BadFault(str(error)) from None
+
+
+class _UnderCurrent:
+    """Listens to a twin and switches one fault on when the cell is first driven by a current that is not zero."""
+
+    def __init__(self, inject: Callable[..., None], name: str, parameters: Mapping[str, Any]) -> None:
+        self._switch_on: Callable[[], None] | None = lambda: inject(name, **parameters)
+
+    def __call__(self, _t_s: float, what: str, data: Mapping[str, Any]) -> None:
+        """The twin was told something."""
+        if self._switch_on is not None and what == "drive" and data["drive"] != "off" and data["value"]:
+            switch_on, self._switch_on = self._switch_on, None
+            switch_on()

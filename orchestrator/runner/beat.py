@@ -33,6 +33,10 @@ class Alarmed(Protocol):
     def overflowing(self) -> None:
         """The journal is full."""
 
+    @property
+    def making_safe(self) -> bool:
+        """True while the cell is being brought to open circuit."""
+
 
 class Beat:
     """The part of the sampling task that goes on when no sample comes. Counts real seconds, as the guard does."""
@@ -57,7 +61,9 @@ class Beat:
         finish_s = None if sampling.finish_by_ns is None else max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
         finishes = self._s.plan.host_lost == "finish step on device" and finish_s is not None
         order: StandingOrder = "let the device finish" if finishes else "open circuit"
-        self._s.guard.beat(Heartbeat(pid, started, sampling.cell, order, age_s, finish_s if finishes else None))
+        guarded_s = age_s if sampling.current_ahead else None
+        finish_s = finish_s if finishes else None
+        self._s.guard.beat(Heartbeat(pid, started, sampling.cell, order, guarded_s, finish_s, self._alarmed.making_safe))
         sampling.flush(clock.mono_ns() - FORGOTTEN_NS)
         if self._s.journal.full:
             self._alarmed.overflowing()

@@ -17,6 +17,7 @@ from orchestrator.runner.records import Record, members
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation
 from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.sentences import told
 from orchestrator.runner.states import RUN, RunState, advance
 from orchestrator.runner.station import (
     ABORT,
@@ -71,6 +72,11 @@ class Reactions:
             self.ending = ending
             self.changed.set()
 
+    @property
+    def making_safe(self) -> bool:
+        """True while the cell is being brought to open circuit."""
+        return self.make_safe.under_way
+
     def _cell_is_off(self) -> None:
         self.sampling.cell = "off"
 
@@ -79,9 +85,16 @@ class Reactions:
     def violated(self, violation: Violation) -> None:
         """Open circuit first; everything else about it comes after."""
         self.make_safe.begin(f"limit passed: {violation}")
-        self.end(Ending(RunState.FAILED, f"limit passed: {violation}", UNSAFE, SAFETY))
-        text = f"{violation}; the cell goes to open circuit and the run ends"
-        self.alarms.sound("limit", "critical", "A safety limit was passed", text, advice="look at the cell before anything is started")
+        sent = "the running step, with this limit" if self.sampling.account is not None else "nothing"
+        text = told(
+            self._s.station.potentiostat_settings,
+            f"limit passed: {violation}",
+            sent=sent,
+            did="the cell is brought to open circuit and the run ends",
+            advice="look at the cell and its leads before anything is started",
+        )
+        self.end(Ending(RunState.FAILED, text, UNSAFE, SAFETY))
+        self.alarms.sound("limit", "critical", "A safety limit was passed", text)
 
     def edge(self, edge: Edge) -> None:
         """A step started or ended, or the link changed."""

@@ -89,6 +89,11 @@ class Sampling:
         """These steps are about to start, in this order."""
         self._expected = {account.key: account for account in accounts}
 
+    @property
+    def current_ahead(self) -> bool:
+        """True while a step that drives current runs, or will follow on the instrument without anybody asking."""
+        return any(account.has_current and account.ended is None for account in self._expected.values())
+
     def stand(self, engine: TriggerEngine) -> None:
         """Triggers of the whole run, whatever step it is in."""
         self._standing.append((engine, self._s.clock.mono_ns()))

@@ -70,6 +70,7 @@ class WatchingGuard:
     def __init__(self) -> None:
         self.beats: list[Heartbeat] = []
         self.alive = True
+        self.handed_over = False
         self._gone = asyncio.Event()
 
     def beat(self, heartbeat: Heartbeat) -> None:
@@ -81,6 +82,9 @@ class WatchingGuard:
 
     async def stand_down(self) -> None:
         self.alive = False
+
+    async def hand_over(self) -> None:
+        self.handed_over = True
 
     def go(self) -> None:
         self.alive = False
