@@ -42,7 +42,7 @@ def _head_of_file() -> Iterator[str]:
         "",
         GENERATED,
         "",
-        f"Format `{layout.FORMAT}`, version {layout.FORMAT_VERSION}. HDF5 files that every library since 1.10 reads; no compression filter.",
+        f"Format `{layout.FORMAT}`, version {layout.FORMAT_VERSION}. Every HDF5 library since 1.10 reads it; no compression filter.",
         "",
         "The file follows NeXus: `NXroot`, `NXentry`, `NXdata` with `@signal` and `@axes`. The axes are HDF5 dimension scales as well.",
         "`*` in a path stands for the name of a sensor, acquisition, observable or instrument. `n` is the number of rows; the first axis",
@@ -133,10 +133,14 @@ def _metavar(parameter: Any) -> str:
 
 def _parameter(parameter: Any) -> str:
     is_option = parameter.param_type_name == "option"
-    value = "" if not is_option or parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
+    value = "" if not is_option or parameter.is_flag else f" {parameter.metavar or _kind(parameter.default)}"
     name = f"{parameter.opts[-1]}{value}" if is_option else _metavar(parameter).strip("[]")
     default = "" if parameter.default is None or parameter.default is False or parameter.required else f"`{parameter.default}`"
     return f"| `{name.replace('|', chr(92) + '|')}` | {default} | {parameter.help or ''} |"
+
+
+def _kind(default: object) -> str:
+    return "NUMBER" if isinstance(default, int | float) else "TEXT"
 
 
 def pages() -> dict[Path, str]:

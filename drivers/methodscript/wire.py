@@ -90,6 +90,9 @@ def meaning(code: int) -> str:
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 
+_VALUE = re.compile(r"[0-9A-F]{7}[afpnum kMGTPEi]")
+
+
 def _scaled(raw: int, power: int) -> float:
     """``raw`` × 10^power, rounded once."""
     return raw / 10**-power if power < 0 else float(raw * 10**power)
@@ -100,15 +103,10 @@ def decode_value(field: str) -> float:
     field = field.ljust(VALUE_WIDTH)
     if field == NAN:
         return math.nan
-    digits, prefix = field[:7], field[7:]
-    if not re.fullmatch(r"[0-9A-F]{7}", digits) or len(prefix) != 1:
+    if not _VALUE.fullmatch(field):
         raise ValueError(f"not a MethodSCRIPT value: {field!r}")
-    raw = int(digits, 16) - OFFSET
-    if prefix == "i":
-        return float(raw)
-    if prefix not in PREFIX_POWER:
-        raise ValueError(f"not a MethodSCRIPT prefix: {field!r}")
-    return _scaled(raw, PREFIX_POWER[prefix])
+    raw, prefix = int(field[:7], 16) - OFFSET, field[7]
+    return float(raw) if prefix == "i" else _scaled(raw, PREFIX_POWER[prefix])
 
 
 def resolution_of(field: str) -> float:
@@ -249,10 +247,13 @@ _GLUED_ECHO = re.compile(r"([er])(M[0-9A-F]{4})")
 _BRACKET = re.compile(r"L|\+|-|C\d{4}")
 _ECHO = re.compile(r"[elrhHYZRS]")
 _REPLY = re.compile(r"(CC|CM|[tivGFL])(.+)")
+_KIND = re.compile(r"[a-z]{2}")
 _META = re.compile(r"([124])([0-9A-F]+)")
 
 
 def _meta(fields: list[str]) -> dict[int, int]:
+    if not fields:
+        return {}
     found = [_META.fullmatch(field) for field in fields]
     return {int(match[1]): int(match[2], 16) for match in found if match}
 
@@ -261,7 +262,7 @@ def parse_variable(text: str) -> Variable:
     """One variable of a package. Raises ValueError."""
     head, *meta = text.split(",")
     kind, field = head[:2], head[2:]
-    if not re.fullmatch(r"[a-z]{2}", kind) or not field:
+    if not (_KIND.fullmatch(kind) and field):
         raise ValueError(f"not a MethodSCRIPT variable: {text!r}")
     values = _meta(meta)
     return Variable(kind, decode_value(field), values.get(1, 0), values.get(2), values.get(4), resolution_of(field))
@@ -328,8 +329,11 @@ class LineSplitter:
         return [_printable(line) for line in whole]
 
 
+_CONTROL = bytes([*range(0x20), 0x7F])
+
+
 def _printable(line: bytes | bytearray) -> str:
-    return "".join(chr(byte) for byte in line if byte >= 0x20 and byte != 0x7F)
+    return line.translate(None, _CONTROL).decode("latin-1")
 
 
 # ------------------------------------------------------------------------------------------------------------- replies
