@@ -42,6 +42,7 @@ SILENT_INTERVALS = 5
 SILENCE_FLOOR_S = 2.0
 UNKNOWN_INTERVAL_S = 10.0
 SLOWEST_POINT_S = 600.0
+CLOCK_ROUNDS_S = 1e-6
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class MethodScript:
         self._aborting = self._lost = False
         self._fresh = True
         self._silence: asyncio.TimerHandle | None = None
+        self._silent_at_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self.capabilities = capabilities_of(self._model, None)
 
@@ -277,12 +279,15 @@ class MethodScript:
 
     def _arm(self) -> None:
         """Wait for the next line: while a script runs, or while the link is lost (then to ask again)."""
-        self._disarm()
-        if not self._link.opened.is_set() or self._phase is Phase.LISTENING:
+        waits = self._phase in BUSY or (self._lost and self._phase is not Phase.LISTENING)
+        if not waits or not self._link.opened.is_set():
+            self._disarm()
             return
-        if self._phase in BUSY or self._lost:
-            wait_s = self._patience_s() if self._phase in BUSY else LISTEN_FLOOR_S
-            self._silence = asyncio.get_running_loop().call_later(wait_s, self._on_silence)
+        loop = asyncio.get_running_loop()
+        self._silent_at_s = loop.time() + (self._patience_s() if self._phase in BUSY else LISTEN_FLOOR_S)
+        if self._silence is None or self._silence.when() > self._silent_at_s:
+            self._disarm()
+            self._silence = loop.call_at(self._silent_at_s, self._on_silence)
 
     def _disarm(self) -> None:
         if self._silence is not None:
@@ -291,6 +296,10 @@ class MethodScript:
 
     def _on_silence(self) -> None:
         self._silence = None
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._silent_at_s - CLOCK_ROUNDS_S:  # lines came meanwhile: one timer for all of them, not one each
+            self._silence = loop.call_at(self._silent_at_s, self._on_silence)
+            return
         self._say_lost(f"nothing heard for {self._patience_s():.1f} s")
         self._spawn(self._probe())
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from orchestrator.model.columns import pack
+from orchestrator.model.columns import pack_rows
 from orchestrator.runner.station import Surroundings
 
 LONGEST_NS = 1_000_000_000
@@ -44,9 +42,7 @@ class Blocks:
         if not rows or (older_than_ns is not None and rows[0][0] > older_than_ns):
             return
         self._rows = []
-        columns = {
-            name: np.array(values, DTYPES.get(name, "<f8")) for name, values in zip(self._names, zip(*rows, strict=True), strict=True)
-        }
-        description, blob = pack(columns)
+        description = [[name, DTYPES.get(name, "<f8")] for name in self._names]
+        blob = pack_rows(description, rows)
         self.put_rows += len(rows)
         self._put("ec.block", {**self._step, "n": len(rows), "columns": description}, blob=blob, at=self._at(int(rows[-1][0])))
