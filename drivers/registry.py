@@ -37,6 +37,11 @@ def factory(kind: str, name: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", _find(kind, name).load())
 
 
+def fault_names(kind: str, name: str) -> frozenset[str]:
+    """The faults that a registered emulator or simulated instrument can be given; none where it has none."""
+    return frozenset(getattr(factory(kind, name), "fault_names", ()))
+
+
 def folder(kind: str, name: str) -> Path:
     """The folder that holds a registered driver: its README and ``quality.yaml`` stand there."""
     module = importlib.import_module(_find(kind, name).module)

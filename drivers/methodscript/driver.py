@@ -13,15 +13,12 @@ from enum import Enum, auto
 from typing import Any
 
 from drivers.base import (
-    Capabilities,
     CellState,
     ChannelState,
     ClockSample,
     Confirmation,
     Context,
     Identity,
-    LinkLost,
-    LinkRestored,
     Mode,
     PotentiostatEvent,
     Reason,
@@ -32,8 +29,10 @@ from drivers.base import (
 from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.methodscript import script, wire
 from drivers.methodscript.link import Link
+from drivers.methodscript.models import MODELS, capabilities_of
 from drivers.methodscript.outbox import Outbox
 from drivers.methodscript.running import RunningScript, Said
+from drivers.methodscript.silence import Silence
 from drivers.methodscript.talk import DEAF_S, REPLY_S, SHORT_REPLY_S, Talk, of_script
 
 LISTEN_S = 1.5
@@ -42,7 +41,6 @@ SILENT_INTERVALS = 5
 SILENCE_FLOOR_S = 2.0
 UNKNOWN_INTERVAL_S = 10.0
 SLOWEST_POINT_S = 600.0
-CLOCK_ROUNDS_S = 1e-6
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +64,7 @@ class MethodScript:
         options = settings.options
         self._name, self._wanted = settings.instrument, settings.identity
         self._clock = context.clock
-        self._model = script.MODELS[str(options.get("model", "es4_hr"))]
+        self._model = MODELS[str(options.get("model", "es4_hr"))]
         self._mains_Hz = int(options.get("mains_Hz", 50))
         self._silence_floor_s = float(options.get("silence_floor_s", SILENCE_FLOOR_S))
         serial = {name: options[name] for name in ("baud", "xonxoff", "rtscts") if name in options}
@@ -81,10 +79,9 @@ class MethodScript:
         self._unconfirmed: str | None = None
         self._start_answer: asyncio.Future[wire.Line] | None = None
         self._idle = asyncio.Event()
-        self._aborting = self._lost = False
+        self._aborting = False
         self._fresh = True
-        self._silence: asyncio.TimerHandle | None = None
-        self._silent_at_s = 0.0
+        self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._spawn(self._probe()))
         self._tasks: set[asyncio.Task[None]] = set()
         self.capabilities = capabilities_of(self._model, None)
 
@@ -104,12 +101,12 @@ class MethodScript:
         except InstrumentError:
             await self.release()
             raise
-        self._arm()
+        self._silence.arm()
         return self._identity or Identity("PalmSens", "MethodSCRIPT", firmware="not asked: a script runs")
 
     async def read_state(self) -> ChannelState:
         """From the stream while a script runs; by a look at open circuit while idle."""
-        if self._lost or not self._link.opened.is_set():
+        if self._silence.lost or not self._link.opened.is_set():
             return ChannelState(CellState.UNKNOWN, None, detail="the link is lost")
         if self._phase in BUSY:
             return self._running_state()
@@ -170,20 +167,20 @@ class MethodScript:
             async with self._talk.open():
                 voltage_V = await self._switch_off_and_look()
         except InstrumentError as fault:
-            self._arm()
+            self._silence.arm()
             return SafeState(Confirmation.UNCONFIRMED, str(fault))
-        self._restored("made safe")
+        self._silence.say_restored("made safe")
         self._finished(Reason.ABORT, "made safe")
         return SafeState(Confirmation.CONFIRMED, f"open circuit, {voltage_V:.6g} V")
 
     async def release(self) -> None:
         """Let go; a running script goes on to its own limits."""
-        self._disarm()
+        self._silence.disarm()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._disarm()
+        self._silence.disarm()
         await self._link.close()
         self._outbox.close()
 
@@ -208,7 +205,7 @@ class MethodScript:
             if fresh and isinstance(line, wire.Garbage | wire.Empty):
                 continue  # the end of a line whose beginning nobody heard
             self._route(text, line)
-        self._arm()
+        self._silence.arm()
 
     def _route(self, text: str, line: wire.Line) -> None:
         if isinstance(line, wire.Garbage):
@@ -233,7 +230,7 @@ class MethodScript:
 
     def _on_script_line(self, line: wire.Line) -> None:
         if of_script(line):
-            self._restored("the script's lines come again")
+            self._silence.say_restored("the script's lines come again")
         said = self._running.hear(line, self._clock.mono_ns())
         if said is Said.FINISHED:
             ended = (Reason.ABORT, "made safe") if self._aborting else (Reason.DEVICE_ERROR, "the script ended without saying why")
@@ -249,59 +246,30 @@ class MethodScript:
 
     def on_lost(self, why: str) -> None:
         """The port is gone."""
-        self._disarm()
-        self._say_lost(why)
+        self._silence.disarm()
+        self._silence.say_lost(why)
 
     def on_reopened(self) -> None:
         """The port is back: a running script will be heard by itself, an idle instrument is asked."""
         self._fresh = True
-        self._arm()
-
-    def _say_lost(self, why: str) -> None:
-        if not self._lost:
-            self._lost = True
-            self._outbox.put(LinkLost(self._clock.mono_ns(), why))
-
-    def _restored(self, detail: str) -> None:
-        if self._lost:
-            self._lost = False
-            self._outbox.put(LinkRestored(self._clock.mono_ns(), detail))
+        self._silence.arm()
 
     # ----------------------------------------------------------------------------------------------------------- silence
 
-    def _patience_s(self) -> float:
-        """Real seconds without a line before the link counts as lost."""
+    def _patience_s(self) -> float | None:
+        """While a script runs: five intervals and a floor; while the link is lost: a moment, then it is asked again."""
+        if not self._link.opened.is_set() or self._phase is Phase.LISTENING:
+            return None
+        if self._phase in BUSY:
+            return SILENT_INTERVALS * self._interval_s() / self._clock.speed + self._silence_floor_s
+        return LISTEN_FLOOR_S if self._silence.lost else None
+
+    def _interval_s(self) -> float:
+        """How often a line is due."""
         step = self._running.step
-        interval_s = UNKNOWN_INTERVAL_S if step is None and self._running.adopted else 0.0
-        if step is not None and self._phase is Phase.RUNNING:
-            interval_s = SLOWEST_POINT_S if step.mode is Mode.IMPEDANCE else step.interval_s
-        return SILENT_INTERVALS * interval_s / self._clock.speed + self._silence_floor_s
-
-    def _arm(self) -> None:
-        """Wait for the next line: while a script runs, or while the link is lost (then to ask again)."""
-        waits = self._phase in BUSY or (self._lost and self._phase is not Phase.LISTENING)
-        if not waits or not self._link.opened.is_set():
-            self._disarm()
-            return
-        loop = asyncio.get_running_loop()
-        self._silent_at_s = loop.time() + (self._patience_s() if self._phase in BUSY else LISTEN_FLOOR_S)
-        if self._silence is None or self._silence.when() > self._silent_at_s:
-            self._disarm()
-            self._silence = loop.call_at(self._silent_at_s, self._on_silence)
-
-    def _disarm(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
-
-    def _on_silence(self) -> None:
-        self._silence = None
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._silent_at_s - CLOCK_ROUNDS_S:  # lines came meanwhile: one timer for all of them, not one each
-            self._silence = loop.call_at(self._silent_at_s, self._on_silence)
-            return
-        self._say_lost(f"nothing heard for {self._patience_s():.1f} s")
-        self._spawn(self._probe())
+        if step is None:
+            return UNKNOWN_INTERVAL_S if self._running.adopted else 0.0
+        return SLOWEST_POINT_S if step.mode is Mode.IMPEDANCE else step.interval_s
 
     async def _probe(self) -> None:
         """Ask ``t``: firmware means idle, an error that a script runs (inferred: which error is not known), silence that nobody knows."""
@@ -314,10 +282,10 @@ class MethodScript:
                 await self._heard_idle()
         except NotReachable as silence:
             _log.info("%s: asked who is there: %s", self._name, silence.message)
-        self._arm()
+        self._silence.arm()
 
     async def _heard_idle(self) -> None:
-        self._restored("the instrument is idle")
+        self._silence.say_restored("the instrument is idle")
         if self._phase in BUSY:
             self._phase = Phase.IDLE
             await self._switch_off_and_end(Reason.LOST, "idle: the script ended, or the instrument restarted, unheard")
@@ -329,13 +297,13 @@ class MethodScript:
             firmware = await self._talk.firmware(lambda: self._phase is Phase.RUNNING)
             if firmware is None:
                 return self._adopt()
-            if firmware.device not in script.MODELS:
+            if firmware.device not in MODELS:
                 raise WrongInstrument(f"device code {firmware.device} is not one this driver knows", instrument=self._name)
             serial, version, bits = [await self._talk.query(command) for command in ("i", "v", "CM")]
         if self._wanted and self._wanted != serial:
             advice = "check the address, or the identity in the rig file"
             raise WrongInstrument(f"serial number {serial}, not {self._wanted}", instrument=self._name, advice=advice)
-        self._phase, self._model = Phase.IDLE, script.MODELS[firmware.device]
+        self._phase, self._model = Phase.IDLE, MODELS[firmware.device]
         self.capabilities = capabilities_of(self._model, wire.parse_bits(bits) if bits else None)
         self._identity = Identity("PalmSens", self._model.name, serial, f"{firmware.version}, MethodSCRIPT {version}")
         return None
@@ -369,7 +337,7 @@ class MethodScript:
         self._start_answer = asyncio.get_running_loop().create_future()
         self._phase, self._aborting, self._unconfirmed = Phase.STARTING, False, key
         self._idle.clear()
-        self._arm()
+        self._silence.arm()
         try:
             async with asyncio.timeout(REPLY_S):
                 await self._talk.send("r\n")
@@ -382,7 +350,7 @@ class MethodScript:
 
     async def _switch_off_and_end(self, reason: Reason, detail: str) -> None:
         """A runtime error skips ``on_finished:`` and may leave the cell on: switch it off at once, then say what happened."""
-        self._disarm()
+        self._silence.disarm()
         try:
             await asyncio.sleep(DEAF_S)
             async with self._talk.open():
@@ -429,22 +397,4 @@ class MethodScript:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
             _log.error("%s: the driver broke", self._name, exc_info=fault)
-            self._say_lost(f"the driver broke: {fault!r}")
-
-
-def capabilities_of(model: script.Model, bits: frozenset[int] | None) -> Capabilities:
-    """What a model can do; ``bits`` of CM where the firmware says them."""
-    galvanostat = model.galvanostat and (bits is None or {wire.CP, wire.SET_I} <= bits)
-    return Capabilities(
-        CC=galvanostat,
-        CV=bits is None or wire.CA in bits,
-        EIS=bits is not None and (wire.EIS in bits or wire.GEIS in bits),
-        max_steps=script.MAX_STEPS,
-        on_device_limits=frozenset({"time", "voltage", "charge", "current"}),
-        autonomous=True,
-        make_safe_s=5.0,
-        max_current_A=model.current_A,
-        voltage_range_V=model.voltage_V,
-        min_sample_interval_s=script.MIN_INTERVAL_S,
-        step_gap_s=0.1,  # inferred: settling of range and mode between two steps, cell off
-    )
+            self._silence.say_lost(f"the driver broke: {fault!r}")

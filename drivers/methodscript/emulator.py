@@ -344,6 +344,7 @@ class MethodScriptEmulator:
         self.faults.inject(fault, parameters)
 
     def _switched(self, fault: str) -> None:
+        self.twin.tell(self._twin_s(), "fault", instrument=self.settings.instrument, fault=fault)
         if fault == "clock_skew":
             self.device.adjust(self.clock.mono_ns(), round(self.faults[fault]["ppm"] * 1000))
             self._resume_if_running()

@@ -106,6 +106,8 @@ class RunningScript:
         interval_s, order = int(where[5]) / 1000, self._orders.get(where[6])
         time_s = min(order.ends.time_s, order.limits.time_s) if order else None
         self.step = Step(where[6], int(where[2]), int(where[3]), _MODES[where[4]], interval_s, time_s)
+        if where[1] == "STEP_BEGIN":
+            self.step.timer.start(heard_ns)
         self._outbox.put(StepStarted(self.step.key, heard_ns))
         held, self._held = self._held, []
         for package, when_ns in held:

@@ -11,20 +11,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 from drivers.base import EndConditions, Limits, Mode, Reason, StepOrder
-from drivers.errors import Rejected
+from drivers.methodscript.models import Model, check
 
 LONGEST_LINE = 127
 LARGEST_INTEGER = 1 << 31
 SAY_WHERE_EVERY_S = 5.0
 BANDWIDTH_HZ_S = 5.850535
 VOLTAGE_MARGIN_V = 0.1
-MAX_STEPS = 20
-MIN_INTERVAL_S = 0.02
 TERMS = (("", 0), ("m", -3), ("u", -6), ("n", -9), ("p", -12), ("f", -15), ("k", 3), ("M", 6), ("G", 9))
 
 TIME, V_UPPER, V_LOWER, CHARGE, CURRENT = 1, 2, 3, 4, 5
@@ -33,27 +30,6 @@ SAFETY = 10
 
 REASONS = {TIME: Reason.TIME, V_UPPER: Reason.V_UPPER, V_LOWER: Reason.V_LOWER, CHARGE: Reason.CHARGE, CURRENT: Reason.CURRENT}
 MODE_LETTER = {Mode.REST: "R", Mode.GALVANOSTATIC: "G", Mode.POTENTIOSTATIC: "P", Mode.IMPEDANCE: "I"}
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What one kind of instrument can do."""
-
-    name: str
-    voltage_V: tuple[float, float]
-    current_A: float
-    galvanostat: bool = True
-
-
-MODELS = {
-    "es4_lr": Model("EmStat4 LR", (-3.0, 3.0), 0.03),
-    "es4_hr": Model("EmStat4 HR", (-6.0, 6.0), 0.2),
-    "mes4lr": Model("MultiEmStat4 LR", (-3.0, 3.0), 0.03),  # inferred: each channel is an EmStat4 LR
-    "mes4hr": Model("MultiEmStat4 HR", (-6.0, 6.0), 0.2),  # inferred: each channel is an EmStat4 HR
-    "nexus1": Model("Nexus", (-10.0, 10.0), 1.0),
-    "espico": Model("EmStat Pico", (-1.7, 2.0), 0.003, galvanostat=False),
-    "senswb": Model("Sensit Wearable", (-1.7, 2.0), 0.003, galvanostat=False),  # inferred: the limits of the Pico inside
-}
 
 RESCUE = "cell_off\n"
 
@@ -68,7 +44,7 @@ def look_script(model: Model) -> str:
 
 
 def number(value: float) -> str:
-    """Integer and prefix: exact where a decimal fraction allows, else the nearest with an error below 3 in 10^7."""
+    """Integer and prefix: exact where a decimal fraction allows, else the nearest: below 3 in 10^7 from 10 nA up."""
     exact = Fraction(Decimal(repr(float(value))))
     terms = [(exact / Fraction(10) ** power, prefix) for prefix, power in TERMS]
     for scaled, prefix in terms:
@@ -83,89 +59,6 @@ def written(value: float) -> float:
     match = re.fullmatch(r"(-?\d+)([a-zA-Z]?)", number(value))
     assert match
     return float(int(match[1]) * Fraction(10) ** dict(TERMS)[match[2]])
-
-
-def safe_name(text: str) -> str:
-    """The only way a name gets into a script. Raises Rejected."""
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,80}", text):
-        raise Rejected(f"{text!r} cannot stand in a script", advice="letters, digits, dot, colon, hyphen, underscore; at most 80")
-    return text
-
-
-# -------------------------------------------------------------------------------------------------------------- checks
-
-
-def check(program: tuple[StepOrder, ...], model: Model) -> None:
-    """Raises Rejected for what the instrument cannot do: nothing has been sent then."""
-    if not 1 <= len(program) <= MAX_STEPS:
-        raise Rejected(f"a program has 1 to {MAX_STEPS} steps, not {len(program)}")
-    if len({order.key for order in program}) != len(program):
-        raise Rejected("two steps of a program have the same key")
-    for order in program:
-        _check_step(order, model)
-
-
-def _check_step(order: StepOrder, model: Model) -> None:
-    safe_name(order.key)
-    if order.mode is Mode.GALVANOSTATIC and not model.galvanostat:
-        raise Rejected(f"step {order.key}: {model.name} is a potentiostat only", advice="use an EmStat4 or a Nexus for constant current")
-    _check_times(order)
-    _check_voltages(order, model)
-    _check_counts(order)
-    if order.mode is Mode.GALVANOSTATIC:
-        _check_current(order, order.current_A, model)
-    if order.mode is Mode.POTENTIOSTATIC and order.voltage_V is None:
-        raise Rejected(f"step {order.key}: no voltage")
-    if order.mode is Mode.IMPEDANCE:
-        _check_impedance(order, model)
-    if order.mode is not Mode.REST and not 0 < order.limits.current_A <= model.current_A:
-        raise Rejected(f"step {order.key}: the current limit {order.limits.current_A} A is outside {model.name} (0..{model.current_A} A)")
-
-
-def _check_times(order: StepOrder) -> None:
-    if not order.sample_interval_s >= MIN_INTERVAL_S:
-        raise Rejected(f"step {order.key}: a sample every {order.sample_interval_s} s is faster than {MIN_INTERVAL_S} s")
-    shortest_s = min(order.limits.time_s, order.ends.time_s)
-    if math.isnan(order.ends.time_s) or not order.sample_interval_s <= shortest_s < math.inf:
-        raise Rejected(f"step {order.key}: needs a time limit of at least one sample interval")
-
-
-def _check_voltages(order: StepOrder, model: Model) -> None:
-    ends, limits = order.ends, order.limits
-    named = {
-        "set-point": order.voltage_V,
-        "upper cut-off": ends.voltage_upper_V,
-        "lower cut-off": ends.voltage_lower_V,
-        "upper limit": limits.voltage_upper_V,
-        "lower limit": limits.voltage_lower_V,
-    }
-    low, high = model.voltage_V
-    for name, value in named.items():
-        if value is not None and not low <= value <= high:
-            raise Rejected(f"step {order.key}: {name} {value} V is outside {model.name} ({low}..{high} V)")
-
-
-def _check_counts(order: StepOrder) -> None:
-    named = {"charge": order.ends.charge_C, "charge limit": order.limits.charge_C, "taper current": order.ends.current_below_A}
-    for name, value in named.items():
-        if value is not None and not 0 < value < math.inf:
-            raise Rejected(f"step {order.key}: {name} {value} is not a positive number")
-
-
-def _check_current(order: StepOrder, current_A: float | None, model: Model) -> None:
-    if not model.galvanostat:
-        raise Rejected(f"step {order.key}: {model.name} has no galvanostat")
-    if current_A is None or not 0 < abs(current_A) <= min(model.current_A, order.limits.current_A):
-        most = min(model.current_A, order.limits.current_A)
-        raise Rejected(f"step {order.key}: {current_A} A is not between 0 and {most} A (instrument and limit)")
-
-
-def _check_impedance(order: StepOrder, model: Model) -> None:
-    wanted = order.impedance
-    if wanted is None or (wanted.amplitude_A is None) == (wanted.amplitude_V is None) or wanted.points < 2:
-        raise Rejected(f"step {order.key}: impedance needs two points or more and one amplitude, in A or in V")
-    if wanted.amplitude_A is not None:
-        _check_current(order, wanted.amplitude_A + abs(order.current_A or 0.0), model)
 
 
 # ------------------------------------------------------------------------------------------------------------- writing

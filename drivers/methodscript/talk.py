@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from drivers.errors import BadReply, DeviceFault, InstrumentError, NotReachable, WrongInstrument
 from drivers.methodscript import script, wire
 from drivers.methodscript.link import Link
+from drivers.methodscript.models import Model
 
 REPLY_S = 2.0
 SHORT_REPLY_S = 1.0
@@ -151,7 +152,7 @@ class Talk:
             await asyncio.sleep(DEAF_S)
         raise fault
 
-    async def look(self, model: script.Model) -> float:
+    async def look(self, model: Model) -> float:
         """The voltage at open circuit. Raises DeviceFault when the instrument says that the cell is on."""
         await self.send(f"e\n{script.look_script(model)}\n")
         _, line = await self.hear(lambda line: line == wire.Echo("e") or refuses(line, "e"))

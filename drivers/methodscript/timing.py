@@ -21,6 +21,10 @@ class StepTimer:
     last_device_ns: int | None = None
     quantum_ns: int = 0
 
+    def start(self, heard_ns: int) -> None:
+        """The timer starts right after the line heard at ``heard_ns`` was sent: its zero, delayed like any sample."""
+        self.delays_ns.append(heard_ns)
+
     def place(self, device_ns: int, heard_ns: int, quantum_ns: int = 0) -> int:
         """The host's time of a sample stamped ``device_ns`` and heard at ``heard_ns``; never before the sample before it."""
         self.delays_ns.append(heard_ns - device_ns)

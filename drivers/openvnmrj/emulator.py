@@ -1,9 +1,10 @@
 """The console's side of OpenVnmrJ: command socket, MAGICAL, acquisitions, files, back channel.
 
 Built to the document (OpenVnmrJ's sources and recorded data sets), not yet met a console. Options: ``vnmruser`` (the
-user's folder; default: a temporary one, or ``<folder>/vnmrsys``), ``shown_as`` (that folder's name on the console), ``data`` (a folder of recorded ``.fid`` directories to
-replay), ``overhead_s`` (2.3; 8 on a DD2), ``connect_timeout_s`` (127) of ``write('net')``, ``zone`` (IANA, "UTC"),
-``clock_off_s``, ``user``, ``pid``, ``port``, ``faults`` (names, or name → parameters).
+user's folder; default: a temporary one, or ``<folder>/vnmrsys``), ``shown_as`` (that folder's name on the console),
+``data`` (a folder of recorded ``.fid`` directories to replay), ``overhead_s`` (2.3; 8 on a DD2), ``connect_timeout_s``
+(127) of ``write('net')``, ``zone`` (IANA, "UTC"), ``clock_off_s``, ``user``, ``pid``, ``port``, ``infostat_port`` (where a
+status stream is sent), ``faults`` (names, or name → parameters).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from drivers.openvnmrj.console.commands import Commands
 from drivers.openvnmrj.console.experiment import Experiment
 from drivers.openvnmrj.console.faults import DEAD_PID, DEFAULTS, NAMES
 from drivers.openvnmrj.console.foreground import Command, Foreground
+from drivers.openvnmrj.console.infostat import Infostat
 from drivers.openvnmrj.console.parameters import ParameterSet
 from drivers.openvnmrj.console.scanner import Scanner
 from drivers.openvnmrj.replay import Recording
@@ -73,15 +75,18 @@ class OpenVnmrJEmulator:
         self.commands = Commands(self)
         self.foreground = Foreground(self, self.clock.sleep)
         self.background = Foreground(self, self.clock.sleep)
+        self.parts: list[Scanner | Foreground | Infostat] = [self.scanner, self.foreground, self.background]
+        if port := int(options.get("infostat_port", 0)):
+            self.parts.append(Infostat(self.clock, self.network, self.scanner, port))
         self._listener: Listener | None = None
         self._door: asyncio.Task[None] | None = None
         self.faults.inject_all(options.get("faults", ()))
 
     def _user_folder(self, options: Mapping[str, Any]) -> Path:
         if named := str(options.get("vnmruser", "")):
-            return Path(named)
+            return Path(named).absolute()
         if folder := str(options.get("folder", "")):
-            return Path(folder) / "vnmrsys"
+            return Path(folder).absolute() / "vnmrsys"
         self._temporary = tempfile.mkdtemp(prefix="vnmrsys-")
         return Path(self._temporary)
 
@@ -107,7 +112,7 @@ class OpenVnmrJEmulator:
             await self.clock.in_thread(self.write_talk)
         await self.flush()
         self._door = asyncio.create_task(self._accept(self._listener))
-        for part in (self.scanner, self.foreground, self.background):
+        for part in self.parts:
             part.start()
         return EmulatorAddress(self.settings.instrument, "openvnmrj", str(self.vnmruser), self._listener.host, self.port)
 
@@ -118,7 +123,7 @@ class OpenVnmrJEmulator:
             self._door.cancel()
             with suppress(asyncio.CancelledError):
                 await self._door
-        for part in (self.scanner, self.foreground, self.background):
+        for part in self.parts:
             await part.stop()
         if self._listener is not None:
             await self._listener.close()
@@ -208,6 +213,8 @@ class OpenVnmrJEmulator:
         self._apply(fault, on=False)
 
     def _switched(self, fault: str) -> None:
+        twin = self.scanner.twin
+        twin.tell((self.clock.mono_ns() - twin.t0_mono_ns) / 1e9, "fault", instrument=self.settings.instrument, fault=fault)
         self._apply(fault, on=True)
 
     def _apply(self, fault: str, *, on: bool) -> None:

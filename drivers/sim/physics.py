@@ -75,6 +75,9 @@ class Physics(Protocol):
     def acquire(self, scan: Scan) -> NDArray[np.complex128]:
         """complex128 (points,): the summed FID in ADC counts (not rounded), physical sense of rotation (positive = above carrier)."""
 
+    def tell(self, t_s: float, what: str, **data: Any) -> None:
+        """Say what happened to an instrument (a fault switched on) to whoever keeps the truth; changes nothing."""
+
     def charge_C(self) -> float:
         """Net charge passed so far, oxidation at working positive: the truth that tests compare with."""
 

@@ -8,7 +8,7 @@ nothing. Instants may also lie a little in the past (a sample read late, a scan 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +99,8 @@ class Twin:
         )
         self.instruments: dict[str, Any] = {}
         """Memory of the simulated pair, by instrument; not part of a snapshot."""
+        self.listeners: list[Callable[[float, str, Mapping[str, Any]], None]] = []
+        """Told ``(t_s, what, data)`` of every ``drive`` (``drive`` off, current or voltage; ``value``) and of every ``fault``."""
         self._latest_s = 0.0
 
     # ------------------------------------------------------------------------------------------------- electrochemistry
@@ -120,6 +122,12 @@ class Twin:
             raise ValueError(f"cannot drive {value} at {t_s} s")
         self._history.drive(t_s, drive, value)
         self._latest_s = max(self._latest_s, t_s)
+        self.tell(t_s, "drive", drive=drive, value=value)
+
+    def tell(self, t_s: float, what: str, **data: Any) -> None:
+        """Say what happened to whoever listens; changes nothing."""
+        for listener in self.listeners:
+            listener(t_s, what, data)
 
     def measure(self, t_s: float) -> Measured:
         """Read the leads at ``t_s``, noise included."""

@@ -158,6 +158,11 @@ class RecordedStream:
         self._stream = stream
         self._wire = wire
 
+    @property
+    def peer_host(self) -> str | None:
+        """Address of the computer at the other end, where the medium has one."""
+        return getattr(self._stream, "peer_host", None)
+
     async def read(self, limit: int = 65536) -> bytes:
         """Whatever has arrived, at least one byte; ``b""`` at the end of the stream."""
         data = await self._stream.read(limit)

@@ -84,4 +84,5 @@ def estimate_ph0_deg(spectrum: Complexes) -> float | None:
 
 def rephased(spectrum: Complexes, ph0_deg: float) -> Complexes:
     """complex128 like ``spectrum``, turned back by ``ph0_deg``: lines of that phase become positive absorption."""
-    return spectrum * np.exp(-1j * np.deg2rad(ph0_deg))
+    turned: Complexes = spectrum * np.exp(-1j * np.deg2rad(ph0_deg))
+    return turned

@@ -29,7 +29,10 @@ Speed = Annotated[str, typer.Option(metavar="X|max", help="Simulated rigs only: 
 Seed = Annotated[int, typer.Option(help="Seed of everything simulated.")]
 Epoch = Annotated[Optional[str], typer.Option(metavar="UTC", help="What the time is when the run begins (simulated rigs).")]  # noqa: UP045
 Data = Annotated[Optional[Path], typer.Option(metavar="FOLDER", help="Recorded data for an emulated console to replay.")]  # noqa: UP045
-Fault = Annotated[Optional[list[str]], typer.Option("--fault", metavar="NAME", help="Switch a fault of an emulator on; may be repeated.")]  # noqa: UP045
+Fault = Annotated[
+    list[str] | None,
+    typer.Option("--fault", metavar="[EMULATOR.]NAME[:after_s=20]", help="Switch a fault of an emulator on; may be repeated."),
+]
 RigProcess = Annotated[str, typer.Option(hidden=True, help="pid:start of the rig; end with it.")]
 Rig = Annotated[Optional[str], typer.Option("--rig", metavar="NAME", help="Which rig, where several run.")]  # noqa: UP045
 
@@ -87,12 +90,13 @@ def emulate(
     seed: Seed = 0,
     fault: Fault = None,
     data: Data = None,
+    truth: Annotated[Path | None, typer.Option(metavar="FILE", help="Write what really happens to the cell, a JSON object a line.")] = None,
     request: Annotated[Optional[str], typer.Option(hidden=True)] = None,  # noqa: UP045
 ) -> int:
     """Start emulated instruments on one simulated cell; prints their addresses as JSON, a line each."""
     from orchestrator.cli.emulate import emulate_command
 
-    return emulate_command(tuple(names or ()), twin, speed, seed, tuple(fault or ()), data, request)
+    return emulate_command(tuple(names or ()), twin, speed, seed, tuple(fault or ()), data, truth, request)
 
 
 @app.command()

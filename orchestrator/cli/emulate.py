@@ -13,15 +13,24 @@ from orchestrator.cli import exits
 
 
 def emulate_command(
-    names: tuple[str, ...], twin: Path | None, speed: float, seed: int, faults: tuple[str, ...], data: Path | None, request: str | None
+    names: tuple[str, ...],
+    twin: Path | None,
+    speed: float,
+    seed: int,
+    faults: tuple[str, ...],
+    data: Path | None,
+    truth: Path | None,
+    request: str | None,
 ) -> int:
     """Run until SIGTERM or Ctrl-C."""
-    from orchestrator.rig.emulators import EmulateRequest, emulate
+    from orchestrator.rig.emulators import EmulateRequest, emulate, known_faults
+    from orchestrator.rig.faults import share_out
 
     if request is not None:
         wanted = EmulateRequest(**json.loads(request))
     else:
-        wanted = EmulateRequest(names, str(twin or _default_twin()), speed, seed, faults, _options(names, data))
+        shares = share_out(faults, known_faults(names))
+        wanted = EmulateRequest(names, str(twin or _default_twin()), speed, seed, shares, _options(names, data), truth=str(truth or ""))
     if not wanted.names:
         print("name at least one emulator: methodscript, openvnmrj")
         return exits.CONFIGURATION

@@ -84,15 +84,22 @@ def _tell_json(ended: Ended) -> None:
 
 def _tell(ended: Ended) -> None:
     """What became of the run, and what to open."""
-    outcome, file = ended.outcome, ended.folder / "run.h5"
+    outcome, folder = ended.outcome, _from_here(ended.folder)
+    file = folder / "run.h5"
     print(f"\n{outcome.state}, {outcome.outcome}: {outcome.reason}")
-    print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: operando recover {ended.folder}")
+    print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: operando recover {folder}")
     if not ended.closeout.get("ok"):
-        print(f"  close-out did not pass: operando verify {ended.folder}")
+        print(f"  close-out did not pass: operando verify {folder}")
     print("Open it:")
     print("  any HDF5 viewer (H5Web in VS Code or JupyterLab) opens it as a plot: spectra against ppm and time")
-    print(f"  python -c \"import h5py; f = h5py.File('{file}'); print(f['entry/electrochemistry/voltage'][:])\"")
-    print(f"  operando verify {ended.folder}    checks every hash")
+    print(f"  python -c \"import h5py; f = h5py.File('{file.as_posix()}'); print(f['entry/electrochemistry/voltage'][:])\"")
+    print(f"  operando verify {folder}    checks every hash")
+
+
+def _from_here(path: Path) -> Path:
+    """Short where it lies below the folder that we are in."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _size(file: Path) -> str:

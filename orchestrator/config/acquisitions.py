@@ -65,10 +65,10 @@ def _named(name: str, key: Node, node: Node, problems: Problems) -> Acquisition 
 
 
 def _fields(node: Node, problems: Problems) -> dict[str, Any] | None:
-    if node.get("manual"):
+    if node.given("manual"):
         manual = checked(node, WrittenManual, problems)
         return _with_arrays(manual.model_dump(exclude_none=True)) if manual else None
-    if node.get("of"):
+    if node.given("of"):
         return _interleave(node, problems)
     written = checked(node, WrittenAcquisition, problems)
     return _with_arrays(written.model_dump(exclude_none=True)) if written else None
@@ -82,7 +82,7 @@ def _with_arrays(fields: dict[str, Any]) -> dict[str, Any]:
 def _interleave(node: Node, problems: Problems) -> dict[str, Any] | None:
     written = checked(node, WrittenInterleave, problems)
     members = _members(node.value["of"], problems)
-    every = sentence(node.value["retune"], "retune", problems) if node.get("retune") else None
+    every = sentence(node.value["retune"], "retune", problems) if node.given("retune") else None
     if written is None or members is None:
         return None
     return {"members": members, "retune_between": written.retune_between, "retune_every": every}

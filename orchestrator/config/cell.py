@@ -48,8 +48,8 @@ def record_of(node: Node, problems: Problems) -> Cell | None:
     if written is None:
         return None
     fields = written.model_dump(exclude={"version", "positive", "negative", "x_now"})
-    electrodes = {role: electrode_of(node.get(role), problems) for role in ("positive", "negative")}
-    return Cell(**fields, **electrodes, **x_now_of(node.get("x_now"), problems), where=node.where())
+    electrodes = {role: electrode_of(node.given(role), problems) for role in ("positive", "negative")}
+    return Cell(**fields, **electrodes, **x_now_of(node.given("x_now"), problems), where=node.where())
 
 
 def electrode_of(node: Node | None, problems: Problems) -> Electrode | None:

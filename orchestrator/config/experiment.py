@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,8 @@ from orchestrator.model.experiment import (
     Record,
     Rule,
     SafetyLimits,
+    Step,
+    items,
 )
 
 BOOKING = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?)\s*(?P<zone>Z|UTC|[+-]\d\d:?\d\d|[A-Za-z]+/[A-Za-z_/+-]+)")
@@ -58,30 +60,42 @@ class Draft:
     missed_by_name: Mapping[str, MissedPolicy] = field(default_factory=dict)
 
 
+def steps(draft: Draft) -> Iterator[Step]:
+    """Every step once."""
+    yield from (item for item in items(draft.protocol) if isinstance(item, Step))
+
+
+def triggers(draft: Draft) -> Iterator[NmrTrigger]:
+    """Every trigger once."""
+    yield from draft.nmr
+    for step in steps(draft):
+        yield from (*step.nmr, *step.then)
+
+
 def draft_of(root: Node, problems: Problems, cell_folders: Sequence[Path]) -> Draft:
     """Read every section that is there."""
     draft = Draft(root)
-    if (node := root.get("cell")) and node.value is not None:
+    if node := root.get("cell"):
         before = len(problems)
         draft.cell = cell_of(node, problems, cell_folders)
         draft.cell_sound = len(problems) == before
-    if (node := root.get("limits")) and node.is_table:
+    if (node := root.given("limits")) and node.is_table:
         draft.limits = limits_of(node, problems)
-    draft.prepare = actions_of(root.get("prepare"), "prepare", problems)
-    if node := root.get("acquisitions"):
+    draft.prepare = actions_of(root.given("prepare"), "prepare", problems)
+    if node := root.given("acquisitions"):
         draft.acquisitions = acquisitions_of(node, problems)
-    if (node := root.get("protocol")) and node.is_list:
+    if (node := root.given("protocol")) and node.is_list:
         draft.protocol = items_of(node.rows(), problems)
-    draft.nmr = triggers_of(root.get("nmr"), problems)
-    draft.rules = rules_of(root.get("rules"), problems)
-    draft.at_end = at_end_of(root.get("at_end"), problems)
+    draft.nmr = triggers_of(root.given("nmr"), problems)
+    draft.rules = rules_of(root.given("rules"), problems)
+    draft.at_end = at_end_of(root.given("at_end"), problems)
     _missed(draft, problems)
     return draft
 
 
 def _missed(draft: Draft, problems: Problems) -> None:
-    node = draft.node.get("missed_acquisition")
-    if node is None or node.value is None:
+    node = draft.node.given("missed_acquisition")
+    if node is None:
         return
     everywhere, draft.missed_by_name = missed_of(node, problems)
     draft.missed = everywhere or draft.missed
@@ -100,11 +114,11 @@ def head_of(root: Node, problems: Problems) -> dict[str, Any]:
         fields["record"] = Record(**written.record.model_dump())
     if written.when_booking_ends:
         fields["when_booking_ends"] = BookingEnd(**written.when_booking_ends.model_dump())
-    if node := root.get("booking_ends"):
+    if node := root.given("booking_ends"):
         check_booking(node, problems)
     if written.after_short:
         fields["after_short"] = written.after_short.model_dump(exclude_none=True)
-    if written.budget and (node := root.get("budget")):
+    if written.budget and (node := root.given("budget")):
         cycles = sentence(node.value["mol_per_area_from"], "cycles", problems)
         fields["budget"] = written.budget.model_dump() | {"metal_ppm": tuple(written.budget.metal_ppm), "cycles": cycles}
     return fields

@@ -40,7 +40,7 @@ def _experiment(root: Node | None, problems: Problems, path: Path, home: Path | 
     folders = [path.parent / "cells", path.parent.parent / "cells", *([home / "cells"] if home else [])]
     head = head_of(root, problems)
     draft = draft_of(root, problems, folders)
-    check_file(root.get("rig"), "rig", problems)
+    check_file(root.given("rig"), "rig", problems)
     check_meaning(draft, problems)
     problems.raise_if_any()
     return experiment_of(draft, head)

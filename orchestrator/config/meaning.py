@@ -6,24 +6,19 @@ Each check looks at one thing and adds its problems; a section that could not be
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
+from orchestrator.config import names
 from orchestrator.config.diagnostics import Problems, suggestion
-from orchestrator.config.experiment import Draft
-from orchestrator.config.rules import rule_names
-from orchestrator.config.sentences import first_words
+from orchestrator.config.experiment import Draft, steps, triggers
 from orchestrator.model.experiment import (
-    Action,
-    AtOpenCircuit,
     Cell,
     End,
-    NmrTrigger,
     SafetyLimits,
     Step,
     TriggerKind,
     Verb,
     Where,
-    items,
 )
 from orchestrator.model.units import Quantity
 from orchestrator.plan.resolve import Unresolved, charge_C, current_A, electrode_words, process_so_far, working_side
@@ -36,7 +31,6 @@ SODIUM = re.compile(r"\b(na|sodium)\b|sodium", re.IGNORECASE)
 ANGLE_HINT = "the same lithium foil appears between 242 and 272 ppm, depending on its angle to B0"
 END_HINT = "add `until …` or `for …`; at a limit the whole run would end"
 OUTSIDE_HINT = "the run would end there, not the step"
-BLANK_HINT = "add `blank` to prepare: it is taken before the first current"
 
 Check = Callable[[Draft, Problems], None]
 
@@ -47,30 +41,23 @@ def check_meaning(draft: Draft, problems: Problems) -> None:
         check(draft, problems)
 
 
-def steps(draft: Draft) -> Iterator[Step]:
-    """Every step once."""
-    yield from (item for item in items(draft.protocol) if isinstance(item, Step))
-
-
-def triggers(draft: Draft) -> Iterator[NmrTrigger]:
-    """Every trigger once."""
-    yield from draft.nmr
-    for step in steps(draft):
-        yield from (*step.nmr, *step.then)
-
-
 # ---------------------------------------------------------------------------------------------------------------- cell
 
 
 def electrodes_known(draft: Draft, problems: Problems) -> None:
-    """A full cell's working lead is on its positive or its negative electrode."""
+    """A full cell's working lead is on its positive or its negative electrode; C-rates are of an electrode it has."""
     cell = draft.cell
-    if cell is None or cell.type != "full":
+    if cell is None:
         return
-    try:
-        working_side(cell)
-    except Unresolved as error:
-        problems.add(problems.word(cell.where, "working"), error.message, error.hint or "name both: positive: LFP, negative: graphite")
+    words = electrode_words(cell)
+    if cell.C_rate_of is not None and cell.C_rate_of.lower() not in {word.lower() for word in words}:
+        where = problems.word(problems.word(cell.where, "C_rate_of"), cell.C_rate_of)
+        problems.add(where, f"this cell has no electrode `{cell.C_rate_of}`", suggestion(cell.C_rate_of, words))
+    if cell.type == "full":
+        try:
+            working_side(cell)
+        except Unresolved as error:
+            problems.add(problems.word(cell.where, "working"), error.message, error.hint or "name both: positive: LFP, negative: graphite")
 
 
 def angle_known(draft: Draft, problems: Problems) -> None:
@@ -234,102 +221,6 @@ def _inside(limits: SafetyLimits, voltage_V: float) -> bool:
     return limits.voltage_lower_V <= voltage_V <= limits.voltage_upper_V
 
 
-# ---------------------------------------------------------------------------------------------------------------- names
-
-
-def acquisitions_known(draft: Draft, problems: Problems) -> None:
-    """Every acquisition that is named is defined."""
-    for name, where, words in _named_acquisitions(draft):
-        if name not in draft.acquisitions:
-            hint = suggestion(name, [*draft.acquisitions, *words]) or f"known: {', '.join(draft.acquisitions) or 'none'}"
-            problems.add(problems.word(where, name), f"no acquisition is named `{name}`", hint)
-
-
-def _named_acquisitions(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str]]]:
-    """Name, place, and other words that could have been meant there."""
-    for trigger in triggers(draft):
-        yield trigger.acquisition, trigger.where, ()
-    for item in items(draft.protocol):
-        if isinstance(item, AtOpenCircuit):
-            yield from ((name, item.where, ()) for name in item.acquisitions)
-    for start, found in (("prepare", draft.prepare), ("action", [action for rule in draft.rules for action in rule.do])):
-        yield from ((str(one.arguments["acquisition"]), one.where, first_words(start)) for one in found if "acquisition" in one.arguments)
-    for acquisition in filter(None, draft.acquisitions.values()):
-        yield from ((name, acquisition.where, ()) for name in acquisition.members)
-    for rule in draft.rules:
-        named = [rule.acquisition or "", *([rule.extra["track"]["acquisition"]] if rule.extra.get("track") else [])]
-        yield from ((name, rule.where, ()) for name in named if name)
-    yield from _named_at_end(draft)
-
-
-def _named_at_end(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str]]]:
-    node = draft.node.get("at_end")
-    rows = node.get("nmr") if node else None
-    for row in rows.rows() if rows else ():
-        if row.text in draft.at_end.nmr and not row.text.lower().startswith("reference "):
-            yield row.text, row.where(), first_words("at_end_nmr")
-
-
-def actions(draft: Draft) -> Iterator[Action]:
-    """Every action of ``prepare`` and ``do``."""
-    yield from draft.prepare
-    for rule in draft.rules:
-        yield from rule.do
-
-
-def members_plain(draft: Draft, problems: Problems) -> None:
-    """An interleave takes turns between measurements, not between interleaves, nor with a person."""
-    for acquisition in draft.acquisitions.values():
-        for name in acquisition.members if acquisition else ():
-            member = draft.acquisitions.get(name)
-            if acquisition and member and (member.members or member.manual):
-                what = "an interleave itself" if member.members else "measured by a person"
-                problems.add(problems.word(acquisition.where, name), f"`{name}` is {what}", "interleave measurements that have a template")
-
-
-def names_known(draft: Draft, problems: Problems) -> None:
-    """Rules that steps stop for, and steps that rules skip to."""
-    rules = rule_names(draft.node.get("rules"))
-    named = {item.name for item in items(draft.protocol) if isinstance(item, Step | AtOpenCircuit) and item.name}
-    for step in steps(draft):
-        if step.stop_when is not None and step.stop_when not in rules:
-            hint = suggestion(step.stop_when, rules) or "stop_when names a rule of this file"
-            problems.add(problems.word(step.where, step.stop_when), f"no rule is named `{step.stop_when}`", hint)
-    for action in actions(draft):
-        if action.verb == "skip to step" and action.arguments["step"] not in named:
-            name = str(action.arguments["step"])
-            problems.add(
-                problems.word(action.where, name), f"no step is named `{name}`", suggestion(name, named) or "give the step a `name:`"
-            )
-
-
-def rules_do_something(draft: Draft, problems: Problems) -> None:
-    """Each rule once, with something to look for and something to do."""
-    seen: dict[str, Where] = {}
-    for rule in draft.rules:
-        if rule.name in seen:
-            problems.add(rule.where, f"a rule `{rule.name}` stands in line {seen[rule.name].line} already")
-        seen.setdefault(rule.name, rule.where)
-        looks = bool(rule.all_of or rule.any_of)
-        if rule.enabled and not looks and not rule.extra:
-            problems.add(rule.where, f"rule `{rule.name}` looks at nothing", "add `when: abs(E) > 0.4 V`, or `enabled: false`")
-        if rule.enabled and looks and not rule.do:
-            problems.add(rule.where, f"rule `{rule.name}` does nothing", "add `do: [warn]`")
-
-
-def blanks_taken(draft: Draft, problems: Problems) -> None:
-    """What is compared with a blank, or has one subtracted, needs a blank."""
-    if any(action.verb == "blank" for action in draft.prepare):
-        return
-    for acquisition in draft.acquisitions.values():
-        if acquisition and acquisition.subtract:
-            problems.add(acquisition.where, f"`{acquisition.name}` subtracts a blank, but none is taken", BLANK_HINT)
-    for rule in draft.rules:
-        wanted = any(predicate.reference and predicate.reference.get("of") == "blank" for predicate in (*rule.all_of, *rule.any_of))
-        if wanted or rule.extra.get("after") == "subtract blank":
-            problems.add(rule.where, f"rule `{rule.name}` needs a blank, but none is taken", BLANK_HINT)
-
-
 CHECKS: tuple[Check, ...] = (
     electrodes_known,
     angle_known,
@@ -339,9 +230,9 @@ CHECKS: tuple[Check, ...] = (
     quantities_known,
     x_known,
     inside_limits,
-    acquisitions_known,
-    members_plain,
-    names_known,
-    rules_do_something,
-    blanks_taken,
+    names.acquisitions_known,
+    names.members_plain,
+    names.names_known,
+    names.rules_do_something,
+    names.blanks_taken,
 )

@@ -90,7 +90,7 @@ def _quantity_step(node: Node, problems: Problems) -> Step | None:
     if key in CURRENTS and not fields["current"].value:
         problems.add(node.value[key].where(), "a step without current is a rest", "write {rest_min: 10}")
         return None
-    ends = fields.pop("ends", ()) + ends_of(node.get("until"))
+    ends = fields.pop("ends", ()) + ends_of(node.given("until"))
     if any(end.kind == "current" for end in ends) and fields["verb"] is not Verb.POTENTIOSTATIC:
         problems.add(node.value["until"].where(), f"a step that {'rests' if key in RESTS else 'sets its current'} cannot end on a current")
         return None
@@ -136,11 +136,11 @@ def _end(key: str, node: Node) -> End:
 
 def _extras(node: Node, problems: Problems) -> dict[str, Any]:
     """What may be said of any step, as fields of Step."""
-    plain = {key: node.value[key].value for key in ("name", "eis", "stop_when", "if_no_short") if node.get(key)}
-    fields: dict[str, Any] = plain | {key: triggers_of(node.get(key), problems) for key in ("nmr", "then")}
-    if wait := node.get("wait_for_nmr"):
+    plain = {key: node.value[key].value for key in ("name", "eis", "stop_when", "if_no_short") if node.given(key)}
+    fields: dict[str, Any] = plain | {key: triggers_of(node.given(key), problems) for key in ("nmr", "then")}
+    if wait := node.given("wait_for_nmr"):
         fields["wait_for_nmr"] = sentence(wait, "wait_for_nmr", problems)
-    if rate := node.get("sample_Hz"):
+    if rate := node.given("sample_Hz"):
         fields["sample"] = sample_rate_of(rate, problems)
     return fields
 
@@ -169,9 +169,9 @@ def _frequency(node: Node, problems: Problems) -> float | None:
 def _repeat(node: Node, problems: Problems) -> Repeat | None:
     """``{repeat: n, until: …, steps: […]}``."""
     written = checked(node, WrittenRepeat, problems)
-    rows = node.get("steps")
+    rows = node.given("steps")
     steps = items_of(rows.rows(), problems) if rows and rows.is_list else ()
-    until = sentence(node.value["until"], "repeat_until", problems) if node.get("until") else None
+    until = sentence(node.value["until"], "repeat_until", problems) if node.given("until") else None
     return None if written is None else Repeat(times=written.repeat, until=until, steps=steps, where=node.keys["repeat"].where())
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from orchestrator.config.checked import checked
 from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node
-from orchestrator.config.written import WrittenRig
+from orchestrator.config.written_rig import WrittenRig
 from orchestrator.model.experiment import Rig
 
 
@@ -19,16 +19,16 @@ def rig_of(root: Node, problems: Problems) -> Rig | None:
         return None
     _check_stations(root, problems)
     _check_templates(root, problems)
-    _check_zone(root.get("zone"), problems)
-    check_file(root.get("twin"), "twin", problems)
+    _check_zone(root.given("zone"), problems)
+    check_file(root.given("twin"), "twin", problems)
     return Rig.model_validate(written.model_dump() | {"source": root.source.text, "file": root.source.file})
 
 
 def _check_stations(root: Node, problems: Problems) -> None:
     instruments = root.value["instruments"].keys
     for station in root.value["stations"].value.values():
-        named = [station.get(role) for role in ("potentiostat", "console", "tuner")]
-        named += station.value["sensors"].rows() if station.get("sensors") else []
+        named = [station.given(role) for role in ("potentiostat", "console", "tuner")]
+        named += station.value["sensors"].rows() if station.given("sensors") else []
         for node in named:
             name = node.text.partition(":")[0] if node and node.value is not None else ""
             if node and name and name not in instruments:
@@ -36,9 +36,9 @@ def _check_stations(root: Node, problems: Problems) -> None:
 
 
 def _check_templates(root: Node, problems: Problems) -> None:
-    templates = root.get("templates")
+    templates = root.given("templates")
     for name, template in templates.items() if templates else ():
-        if bool(template.get("dataset")) == bool(template.get("series")):
+        if bool(template.given("dataset")) == bool(template.given("series")):
             hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
 

@@ -9,7 +9,8 @@ from orchestrator.config.diagnostics import Problems
 from orchestrator.config.rule_words import Seen
 from orchestrator.config.tree import Node
 from orchestrator.config.words import Measure
-from orchestrator.config.written import WrittenAtEnd, WrittenPredicate, WrittenRule, WrittenWhen
+from orchestrator.config.written import WrittenAtEnd
+from orchestrator.config.written_rules import WrittenPredicate, WrittenRule, WrittenWhen
 from orchestrator.model.experiment import Action, AtEnd, Predicate, Rule
 from orchestrator.model.observables import OBSERVABLES, base_name
 
@@ -38,7 +39,7 @@ def rules_of(node: Node | None, problems: Problems) -> tuple[Rule, ...]:
 
 def rule_names(node: Node | None) -> set[str]:
     """The names of all rules, right or wrong."""
-    named = (row.get("name") for row in (node.rows() if node else []))
+    named = (row.given("name") for row in (node.rows() if node else []))
     return {name.text for name in named if name}
 
 
@@ -49,19 +50,19 @@ def rule_of(node: Node, problems: Problems) -> Rule | None:
         _read_sentences(node, problems)
         return None
     counts = _counts(node, problems)
-    when = node.get("when")
+    when = node.given("when")
     all_of = _compared(when, problems) if when else ()
     if when and when.is_table:
         counts |= _counts(when, problems)
-    all_of += _all_rows(node.get("and"), problems, all_of[-1] if all_of else None) + _all_rows(node.get("all"), problems)
+    all_of += _all_rows(node.given("and"), problems, all_of[-1] if all_of else None) + _all_rows(node.given("all"), problems)
     return Rule(
         name=written.name,
         enabled=written.enabled,
         because=written.because,
         acquisition=written.acquisition,
         all_of=all_of,
-        any_of=_all_rows(node.get("any"), problems),
-        do=actions_of(node.get("do"), "action", problems),
+        any_of=_all_rows(node.given("any"), problems),
+        do=actions_of(node.given("do"), "action", problems),
         extra=_extra(node, problems),
         text=when.text if when else "",
         where=node.where(),
@@ -72,10 +73,10 @@ def rule_of(node: Node, problems: Problems) -> Rule | None:
 def _read_sentences(node: Node, problems: Problems) -> None:
     """The sentences of a rule whose keys are wrong: their mistakes belong to the same list."""
     for key, start in (("when", "when"), ("armed_after", "armed_after"), ("for", "for_count")):
-        child = node.get(key)
+        child = node.given(key)
         if child and isinstance(child.value, str):
             sentence(child, start, problems)
-    actions_of(node.get("do"), "action", problems)
+    actions_of(node.given("do"), "action", problems)
 
 
 def _all_rows(node: Node | None, problems: Problems, previous: Predicate | None = None) -> tuple[Predicate, ...]:
@@ -102,9 +103,9 @@ def _predicate(node: Node, seen: Seen, test: str, problems: Problems) -> tuple[P
         if given.text not in {"above", "below"}:
             problems.add(given.where(), "a slope is `above` or `below` a value", "write slope: above, value: 0")
             return ()
-        test, given = f"slope {given.text}", node.get("value")
+        test, given = f"slope {given.text}", node.given("value")
     value = _value(given, seen, problems, slope=test.startswith("slope")) if given else None
-    reference = _reference(node.get("reference"))
+    reference = _reference(node.given("reference"))
     if (value is None) == (reference is None) and given is not None:
         problems.add(
             node.where(), "a comparison has a value or a reference", "write above: 3, or reference: {of: blank, n_sd: 5} with above: 0"
@@ -137,20 +138,20 @@ def _reference(node: Node | None) -> dict[str, Any] | None:
 
 def _counts(node: Node, problems: Problems) -> dict[str, Any]:
     """How often and when a rule counts, as fields of Rule."""
-    fields: dict[str, Any] = {key: node.value[key].value for key in ("times", "confidence_SE", "not_after_edge_s") if node.get(key)}
-    if counted := node.get("for"):
+    fields: dict[str, Any] = {key: node.value[key].value for key in ("times", "confidence_SE", "not_after_edge_s") if node.given(key)}
+    if counted := node.given("for"):
         fields |= sentence(counted, "for_count", problems) or {}
-    if confidence := node.get("confidence"):
+    if confidence := node.given("confidence"):
         fields["confidence_SE"] = sentence(confidence, "confidence", problems)
-    if armed := node.get("armed_after"):
+    if armed := node.given("armed_after"):
         fields |= {"armed_after": armed.text} | (sentence(armed, "armed_after", problems) or {})
     return fields
 
 
 def _extra(node: Node, problems: Problems) -> dict[str, Any]:
     """Tracking a line, and what replaces the amplifier check."""
-    extra = {key: node.value[key].plain() for key in EXTRA if node.get(key)}
-    if track := node.get("track"):
+    extra = {key: node.value[key].plain() for key in EXTRA if node.given(key)}
+    if track := node.given("track"):
         extra["track"] = sentence(track, "track", problems)
     return extra
 
@@ -160,8 +161,8 @@ def at_end_of(node: Node | None, problems: Problems) -> AtEnd:
     written = checked(node, WrittenAtEnd, problems) if node else None
     if node is None or written is None:
         return AtEnd()
-    cell = sentence(node.value["cell"], "at_end_cell", problems) if node.get("cell") else "open circuit"
-    acquired = actions_of(node.get("nmr"), "at_end_nmr", problems)
+    cell = sentence(node.value["cell"], "at_end_cell", problems) if node.given("cell") else "open circuit"
+    acquired = actions_of(node.given("nmr"), "at_end_nmr", problems)
     return AtEnd(
         cell=cell or "open circuit", nmr=tuple(action.text for action in acquired), label=written.label, attach=tuple(written.attach)
     )

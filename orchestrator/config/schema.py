@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from orchestrator.config import written
+from orchestrator.config import written, written_rules
 from orchestrator.config.shapes import ACTION, TRIGGER, WHEN
+from orchestrator.config.written_rig import WrittenRig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PREFIX = "Written"
@@ -27,7 +28,7 @@ ITEMS = (
     written.WrittenPrompt,
     written.WrittenEis,
 )
-OTHERS = (written.WrittenCell, written.WrittenRule, written.WrittenWhen, written.WrittenPredicate)
+OTHERS = (written.WrittenCell, written_rules.WrittenRule, written_rules.WrittenWhen, written_rules.WrittenPredicate)
 
 SHARED = {"Trigger": TRIGGER, "WhenSentence": WHEN, "Action": ACTION}
 
@@ -42,20 +43,20 @@ def experiment_schema() -> Schema:
     defs["ProtocolItem"] = {"anyOf": [sentence, *(_ref(model) for model in ITEMS)]}
     defs["Repeat"]["properties"]["steps"]["items"] = item
     rule = defs["Rule"]["properties"]
-    rule["when"] = {"anyOf": [{"$ref": "#/$defs/WhenSentence"}, _ref(written.WrittenWhen)]}
+    rule["when"] = {"anyOf": [{"$ref": "#/$defs/WhenSentence"}, _ref(written_rules.WrittenWhen)]}
     for key in ("all", "any"):
-        rule[key]["items"] = {"anyOf": [{"$ref": "#/$defs/WhenSentence"}, _ref(written.WrittenPredicate)]}
+        rule[key]["items"] = {"anyOf": [{"$ref": "#/$defs/WhenSentence"}, _ref(written_rules.WrittenPredicate)]}
     properties = defs["Experiment"]["properties"]
     properties["cell"] = {"anyOf": [{"type": "string"}, _ref(written.WrittenCell)]}
     properties["acquisitions"]["additionalProperties"] = {"anyOf": [_ref(model) for model in ACQUISITIONS]}
     properties["protocol"]["items"] = item
-    properties["rules"]["items"] = _ref(written.WrittenRule)
+    properties["rules"]["items"] = _ref(written_rules.WrittenRule)
     return _root("Experiment", defs)
 
 
 def rig_schema() -> Schema:
     """What may stand in ``configs/rigs/*.yaml``."""
-    return _root("Rig", _definitions(written.WrittenRig))
+    return _root("Rig", _definitions(WrittenRig))
 
 
 def cell_schema() -> Schema:

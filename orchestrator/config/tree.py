@@ -91,6 +91,11 @@ class Node:
         """The value of a key; None where there is no such key, or this is no table."""
         return self.value.get(key) if self.is_table else None
 
+    def given(self, key: str) -> Node | None:
+        """The value of a key; None also where nothing stands behind it."""
+        child = self.get(key)
+        return None if child is None or child.value is None else child
+
     def items(self) -> Iterator[tuple[str, Node]]:
         """Keys and values in file order; nothing where this is no table."""
         yield from self.value.items() if self.is_table else ()

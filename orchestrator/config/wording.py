@@ -47,7 +47,7 @@ def _awkward(exact: Decimal, unit: str) -> int:
 
 
 def _c_rate(value: float) -> str:
-    inverse = round(1 / value) if value else 0
+    inverse = round(1 / value) if abs(value) > 1e-6 else 0
     return f"C/{inverse}" if inverse > 1 and float(1 / Decimal(inverse)) == value else f"{number(value)} C"
 
 

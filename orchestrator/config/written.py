@@ -19,14 +19,12 @@ from orchestrator.config.shapes import (
     Name,
     NotNegative,
     NumberOrText,
-    OneOrMoreActions,
     Pair,
     Positive,
     PrepareSentence,
     StepSentence,
     Triggers,
     WaitSentence,
-    WhenSentence,
     either,
     sentence,
 )
@@ -241,70 +239,6 @@ class WrittenEis(Written):
     name: str | None = None
 
 
-# -------------------------------------------------------------------------------------------------------------- rules
-
-
-class WrittenOver(Written):
-    """Over which spectra a reference is taken."""
-
-    x: Pair
-
-
-class WrittenReference(Written):
-    """What a rule compares with."""
-
-    of: Literal["blank", "mean", "step_start", "same_half_cycle"]
-    cycles: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
-    factor: float | None = None
-    n_sd: Positive | None = None
-    over: WrittenOver | None = None
-
-
-class WrittenPredicate(Written):
-    """One comparison as a table."""
-
-    observable: str
-    above: NumberOrText | None = None
-    below: NumberOrText | None = None
-    slope: Annotated[Any, either({"enum": ["above", "below"]}, STRING)] = None
-    value: NumberOrText | None = None
-    reference: WrittenReference | None = None
-
-
-class WrittenWhen(WrittenPredicate):
-    """A comparison, and how often and when it counts."""
-
-    for_: str | None = Field(None, alias="for")
-    times: Annotated[int, Field(ge=1)] | None = None
-    confidence_SE: Positive | None = None
-    not_after_edge_s: NotNegative | None = None
-    armed_after: str | None = None
-
-
-class WrittenRule(Written):
-    """What the program does by itself when something is seen."""
-
-    name: str
-    enabled: bool = True
-    because: str = ""
-    acquisition: str | None = None
-    when: Annotated[Any, either(STRING, {"$ref": "#/$defs/WrittenWhen"})] = None
-    and_: WhenSentence | None = Field(None, alias="and")
-    all: Annotated[list[Any], Field(min_length=1)] | None = None
-    any: Annotated[list[Any], Field(min_length=1)] | None = None
-    for_: Annotated[str, sentence(r"^\s*\d+ (samples?|spectra|spectrum)\s*$", "3 samples", "3 spectra")] | None = Field(None, alias="for")
-    times: Annotated[int, Field(ge=1)] | None = None
-    confidence: Annotated[str, sentence(r"^.*SE\s*$", "2 SE")] | None = None
-    confidence_SE: Positive | None = None
-    not_after_edge_s: NotNegative | None = None
-    armed_after: Annotated[str, sentence(r"^\S.*$", "E has the new sign or 5 s", "10 s")] | None = None
-    do: OneOrMoreActions = None
-    track: Annotated[str, sentence(r"^.*ppm in .*$", "strongest line 40..1100 ppm in metal")] | None = None
-    after: Literal["subtract blank"] | None = None
-    record: list[Literal["shift", "width", "area", "phase"]] | None = None
-    amplifier_check: Literal["noise level and reflected power only", "noise level", "reflected power only", "off"] | None = None
-
-
 # --------------------------------------------------------------------------------------------------------- experiment
 
 
@@ -368,59 +302,3 @@ class WrittenExperiment(Written):
     at_end: WrittenAtEnd | None = None
     budget: WrittenBudget | None = None
     after_short: WrittenAfterShort | None = None
-
-
-# ---------------------------------------------------------------------------------------------------------------- rig
-
-
-class WrittenInstrument(Written):
-    """One instrument: its driver, where it is, and who should answer."""
-
-    driver: Name = Field(description="the name of a driver: `operando drivers` lists them")
-    address: str = Field(description="pyserial URL, VISA resource, host:port or folder")
-    identity: str = ""
-    unlock: dict[str, Any] = Field(default_factory=dict)
-    options: dict[str, Any] = Field(default_factory=dict)
-
-
-class WrittenNucleus(Written):
-    """What this station must do to measure a nucleus."""
-
-    tuner_preset: str = ""
-    manual: bool = False
-
-
-class WrittenStation(Written):
-    """One channel, one console, tuner and sensors."""
-
-    potentiostat: str
-    console: str
-    tuner: str | None = None
-    sensors: list[str] = Field(default_factory=list)
-    nuclei: dict[str, WrittenNucleus] = Field(default_factory=dict)
-
-
-class WrittenTemplate(Written):
-    """The site's own acquisition template; pulse and power belong to it."""
-
-    nucleus: Annotated[str, Field(pattern=r"^\d{1,3}[A-Z][a-z]?$")]
-    dataset: str | None = None
-    series: str | None = None
-    parameters: dict[str, Any] = Field(default_factory=dict)
-
-
-class WrittenRig(Written):
-    """The instruments of one rig and its stations."""
-
-    version: Literal[1] = 1
-    name: Name = Field(description="the rig's name")
-    zone: str = "UTC"
-    data_root: str | None = None
-    mirror_to: str | None = None
-    broker: str | None = None
-    instruments: dict[Name, WrittenInstrument] = Field(min_length=1, description="the instruments by name")
-    stations: dict[Name, WrittenStation] = Field(min_length=1, description="which channel and console belong together")
-    templates: dict[Name, WrittenTemplate] = Field(default_factory=dict)
-    references: dict[Name, dict[str, Any]] = Field(default_factory=dict)
-    fence: dict[str, Any] | None = None
-    twin: str | None = Field(None, description="physics of the simulated cell, relative to this file")

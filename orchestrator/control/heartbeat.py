@@ -20,6 +20,7 @@ class Heartbeat:
 
     ``last_sample_age_s``: real seconds since the newest sample (None: none expected, no step runs). ``finish_within_s``:
     with ``let the device finish``, real seconds from now after which the cell must be at open circuit.
+    ``making_safe``: the rig itself is just bringing the cell to open circuit.
     """
 
     pid: int
@@ -28,6 +29,7 @@ class Heartbeat:
     order: StandingOrder
     last_sample_age_s: float | None = None
     finish_within_s: float | None = None
+    making_safe: bool = False
 
 
 class GuardLink(Protocol):
@@ -45,6 +47,9 @@ class GuardLink(Protocol):
 
     async def stand_down(self) -> None:
         """The cell is safe and the run over: the guard may end without acting."""
+
+    async def hand_over(self) -> None:
+        """The run is over and has let go of the instrument, but nobody knows the cell to be safe: the guard acts."""
 
 
 class SocketGuardLink:
@@ -84,9 +89,16 @@ class SocketGuardLink:
 
     async def stand_down(self) -> None:
         """Tell the guard that its watch is over, and close."""
+        self._part({"stand_down": True}, "stood down")
+
+    async def hand_over(self) -> None:
+        """Tell the guard that the cell is its own now, and close."""
+        self._part({"hand_over": True}, "handed over")
+
+    def _part(self, word: dict[str, Any], why: str) -> None:
         if self._why is None:
-            self._writer.write(encode({"stand_down": True}))
-        self._why = self._why or "stood down"
+            self._writer.write(encode(word))
+        self._why = self._why or why
         self._writer.close()
 
 

@@ -6,31 +6,40 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from drivers.base import SafeState
+from drivers.base import Confirmation, SafeState
 from drivers.clock import Clock
+from drivers.errors import InstrumentError
 from orchestrator.control.heartbeat import Heartbeat
 from orchestrator.guard.act import GuardLog
-from orchestrator.guard.watch import Watch
+from orchestrator.guard.watch import Due, Watch
 
 LOOK_s = 1.0
+ATTEMPTS = 60
 
 
 class InlineGuard:
     """A ``GuardLink`` that is its own guard.
 
-    ``fence`` cancels every task of the host; ``reach`` opens the instrument anew and makes it safe.
+    ``fence`` (told why) cancels every task of the host; ``reach`` opens the instrument anew and makes it safe.
     """
 
     def __init__(
-        self, clock: Clock, limit_s: float, fence: Callable[[], object], reach: Callable[[], Awaitable[SafeState]], folder: Path
+        self,
+        clock: Clock,
+        limit_s: float,
+        fence: Callable[[str], object],
+        reach: Callable[[], Awaitable[SafeState]],
+        folder: Path,
+        acting_s: float = 0.0,
     ) -> None:
         self._clock = clock
         self._fence = fence
         self._reach = reach
         self._log = GuardLog(folder)
-        self._watch = Watch(limit_s, self._now_s())
+        self._watch = Watch(limit_s, self._now_s(), acting_s)
         self._gone = asyncio.Event()
         self.acted: SafeState | None = None
+        self.why = ""
 
     @property
     def alive(self) -> bool:
@@ -50,23 +59,43 @@ class InlineGuard:
         """The run is over and the cell safe."""
         self._watch.stand_down()
 
+    async def hand_over(self) -> None:
+        """The run is over, but nobody knows the cell to be safe."""
+        self._watch.hand_over()
+
     async def run(self) -> None:
         """Watch until stood down, or act once."""
         try:
             while not self._watch.stood_down:
                 if due := self._watch.due(self._now_s()):
-                    await self._act(due.why, due.at_s)
+                    await self._act(due)
                     return
                 await self._clock.sleep(LOOK_s)
         finally:
             self._gone.set()
 
-    async def _act(self, why: str, at_s: float) -> None:
-        self._log.write("guard.acting", why=why)
-        self._fence()
-        await self._clock.sleep(at_s - self._now_s())
-        self.acted = await self._reach()
-        self._log.write("guard.acted", why=why, confirmed=self.acted.confirmed, detail=self.acted.detail)
+    async def _act(self, due: Due) -> None:
+        self._log.write("guard.acting", why=due.why)
+        self.why = due.why
+        if due.fence:
+            self._fence(due.why)
+        await self._clock.sleep(due.at_s - self._now_s())
+        self.acted = await self._until_safe()
+        self._log.write("guard.acted", why=due.why, confirmed=self.acted.confirmed, detail=self.acted.detail)
+
+    async def _until_safe(self) -> SafeState:
+        """Try until the safe state is confirmed."""
+        reached = SafeState(Confirmation.UNCONFIRMED, "not tried")
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                reached = await self._reach()
+            except (InstrumentError, TimeoutError) as error:
+                reached = SafeState(Confirmation.UNCONFIRMED, str(error) or type(error).__name__)
+            if reached.confirmed:
+                break
+            self._log.write("guard.failed", attempt=attempt, error=reached.detail, cell="unknown")
+            await self._clock.sleep(1.0)
+        return reached
 
     def _now_s(self) -> float:
         return self._clock.mono_ns() / 1e9

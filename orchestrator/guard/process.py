@@ -39,6 +39,7 @@ class Watched:
     options: Mapping[str, Any] = field(default_factory=dict)
     speed: float = 1.0
     in_rig_process: bool = False
+    acting_s: float = 0.0
 
     @property
     def settings(self) -> Settings:
@@ -52,7 +53,7 @@ class Guard:
     def __init__(self, watched: Watched) -> None:
         self.watched = watched
         self.log = GuardLog(Path(watched.folder))
-        self.watch = Watch(watched.limit_s, time.monotonic())
+        self.watch = Watch(watched.limit_s, time.monotonic(), watched.acting_s)
         self._connected = asyncio.Event()
         self._lines: set[asyncio.StreamWriter] = set()
 
@@ -87,6 +88,8 @@ class Guard:
     def _hear(self, message: dict[str, Any]) -> None:
         if message.get("stand_down"):
             self.watch.stand_down()
+        elif message.get("hand_over"):
+            self.watch.hand_over()
         else:
             self.watch.beat(heartbeat_from(message), time.monotonic())
 
@@ -104,8 +107,11 @@ class Guard:
     async def _act(self, due: Due) -> int:
         """Fence first; then, at once or when the device had its time, make the cell safe."""
         beat = self.watch.newest
+        if beat is None and due.fence:
+            self.log.write("guard.stood_down", detail=f"{due.why}, before its first heartbeat: nothing was started, nothing was touched")
+            return 0
         self.log.write("guard.acting", why=due.why, cell=beat.cell if beat else "unknown", order=beat.order if beat else "open circuit")
-        if beat is not None:
+        if beat is not None and due.fence:
             try:
                 self.log.write("guard.fenced", detail=await fence(beat.pid, beat.started))
             except TimeoutError:

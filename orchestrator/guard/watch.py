@@ -18,20 +18,31 @@ def silence_limit_s(host_lost_s: float, make_safe_s: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The guard must act: why, and when (``at_s``) the cell must be safe if the device may finish first."""
+    """The guard must act: why, and when (``at_s``) the cell must be safe if the device may finish first.
+
+    ``fence``: the rig may still hold the instrument and must be ended first.
+    """
 
     why: str
     at_s: float
+    fence: bool = True
+
+
+def acting_limit_s(host_lost_s: float, make_safe_s: float, limit_s: float) -> float:
+    """How old samples may be while the rig itself makes the cell safe: what leaves the guard its own time to do so."""
+    return max(limit_s, host_lost_s - make_safe_s)
 
 
 class Watch:
-    """Heartbeats in, a verdict out."""
+    """Heartbeats in, a verdict out. ``acting_s``: the limit for stale samples while the rig makes the cell safe."""
 
-    def __init__(self, limit_s: float, now_s: float) -> None:
+    def __init__(self, limit_s: float, now_s: float, acting_s: float = 0.0) -> None:
         self.limit_s = limit_s
+        self.acting_s = max(limit_s, acting_s)
         self.newest: Heartbeat | None = None
         self._heard_s = now_s
         self._ended: str | None = None
+        self._handed_over = False
         self.stood_down = False
 
     def beat(self, heartbeat: Heartbeat, now_s: float) -> None:
@@ -43,6 +54,10 @@ class Watch:
         """The line is closed."""
         self._ended = self._ended or why
 
+    def hand_over(self) -> None:
+        """The rig has let go of the instrument and leaves the cell to the guard."""
+        self._handed_over = True
+
     def stand_down(self) -> None:
         """The run is over and the cell safe."""
         self.stood_down = True
@@ -51,6 +66,8 @@ class Watch:
         """None while all is well; otherwise why and by when to act."""
         if self.stood_down:
             return None
+        if self._handed_over:
+            return Due("the rig left the cell to its guard", now_s, fence=False)
         why = self._ended or self._silent(now_s) or self._stale(now_s)
         return Due(why, now_s + self._grace_s()) if why else None
 
@@ -62,7 +79,8 @@ class Watch:
         if self.newest is None or self.newest.last_sample_age_s is None:
             return None
         age_s = self.newest.last_sample_age_s + now_s - self._heard_s
-        return f"no sample for {age_s:.1f} s" if age_s > self.limit_s else None
+        limit_s = self.acting_s if self.newest.making_safe else self.limit_s + self._grace_s()
+        return f"no sample for {age_s:.1f} s" if age_s > limit_s else None
 
     def _grace_s(self) -> float:
         beat = self.newest

@@ -26,12 +26,14 @@ NOT_YET: dict[str, str] = {
     "do: retune": "tuners",
     "do: change acquisition": "live analysis",
     "do: hold": "rules that hold",
-    "observable: current": "rules on spectra",
+    "observable: voltage_we": "three electrodes",
+    "observable: voltage_ce": "three electrodes",
     "observable: area": "live analysis",
     "observable: shift": "live analysis",
     "observable: width": "live analysis",
     "observable: phase": "live analysis",
     "observable: phase_difference_deg": "live analysis",
+    "reference: step_start": "rules that compare E with its start, sign and all",
     "reference: mean": "live analysis",
     "reference: blank": "live analysis",
     "reference: same_half_cycle": "live analysis",
@@ -46,6 +48,7 @@ NOT_YET: dict[str, str] = {
     "retune_between": "tuners",
     "retune": "tuners",
     "if_no_short": "acquisitions by hand",
+    "E of one electrode": "three electrodes",
     "set": "actuators",
     "prompt": "prompts",
     "budget": "live analysis",
@@ -90,6 +93,13 @@ def _protocol(experiment: Experiment) -> Used:
             yield item.where, "eis"
         if isinstance(item, Step | AtOpenCircuit) and item.if_no_short:
             yield item.where, "if_no_short"
+        if isinstance(item, Step):
+            yield from _one_electrode(item)
+
+
+def _one_electrode(step: Step) -> Used:
+    named = [(step.set_where, step.voltage_name), *((end.where, end.voltage_name) for end in step.ends)]
+    yield from ((where, "E of one electrode") for where, name in named if name != "cell")
 
 
 def _rules(experiment: Experiment) -> Used:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Column = NDArray[Any]
-CODES = {"<i8": "q", "<f8": "d", "<u2": "H"}
-"""How ``struct`` writes a value of each dtype that samples have."""
 
 
 def pack(columns: Mapping[str, Column]) -> tuple[list[list[str]], bytes]:
@@ -22,15 +18,6 @@ def pack(columns: Mapping[str, Column]) -> tuple[list[list[str]], bytes]:
     if len(lengths) > 1 or any(len(shape) != 1 for shape in lengths):
         raise ValueError(f"columns must be 1-D and of equal length, not {lengths}")
     return [[name, array.dtype.str] for name, array in arrays.items()], b"".join(array.tobytes() for array in arrays.values())
-
-
-def pack_rows(description: Sequence[Sequence[str]], rows: Sequence[Sequence[float]]) -> bytes:
-    """The bytes of at least one row as columns of that description; ValueError where a row has another length."""
-    codes = "".join(f"{len(rows)}{CODES[dtype]}" for _, dtype in description)
-    try:
-        return struct.pack("<" + codes, *chain.from_iterable(zip(*rows, strict=True)))
-    except struct.error as error:
-        raise ValueError(f"rows do not fit {description}: {error}") from error
 
 
 def unpack(description: Sequence[Sequence[str]], blob: bytes, n: int) -> dict[str, Column]:

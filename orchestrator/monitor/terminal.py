@@ -80,7 +80,7 @@ def _steps(view: View) -> Table:
         running = line.ended_mono_ns is None
         end_ns = view.now_mono_ns if line.ended_mono_ns is None else line.ended_mono_ns
         table.add_row(
-            str(line.index + 1),
+            step_name(line),
             line.text,
             str(line.cycle or ""),
             duration_text((end_ns - line.started_mono_ns) / 1e9),
@@ -89,6 +89,11 @@ def _steps(view: View) -> Table:
             style="bold green" if running else "",
         )
     return table
+
+
+def step_name(line: StepLine) -> str:
+    """The step's number as people count, or ``prep`` before the protocol."""
+    return str(line.index + 1) if line.index >= 0 else "prep"
 
 
 def _voltage(view: View, width: int) -> Text:
@@ -159,9 +164,9 @@ def _instant(line: StepLine, key: str) -> int:
 
 
 def _plain_step(number: int, line: StepLine) -> Iterator[tuple[str, str]]:
-    yield f"start{number}", f"step {line.index + 1}: {line.text}"
+    yield f"start{number}", f"step {step_name(line)}: {line.text}"
     if line.ended_mono_ns is not None:
-        yield f"end{number}", f"step {line.index + 1} ended by {line.reason}, {line.spectra} spectra"
+        yield f"end{number}", f"step {step_name(line)} ended by {line.reason}, {line.spectra} spectra"
 
 
 def console() -> Console:

@@ -23,7 +23,7 @@ def acquisition_of(action: Action) -> str | None:
 
 
 def prepared(actions: tuple[Action, ...], around: Surroundings) -> tuple[tuple[PlannedStep, ...], list[Problem]]:
-    """The steps before the first current, and what is wrong with them."""
+    """The steps before the first current, and what is wrong with them; they count up to -1, the protocol begins at 0."""
     problems: list[Problem] = []
     built: list[PlannedStep] = []
     for action in actions:
@@ -32,7 +32,7 @@ def prepared(actions: tuple[Action, ...], around: Surroundings) -> tuple[tuple[P
         except Unresolved as error:
             problems.append(Problem(action.where, error.message, error.hint))
     return tuple(
-        step.model_copy(update={"index": k, "key": f"p{k:02d}-{slug(step.name or step.verb)}", "decides": True})
+        step.model_copy(update={"index": k - len(built), "key": f"p{k:02d}-{slug(step.name or step.verb)}", "decides": True})
         for k, step in enumerate(built)
     ), problems
 

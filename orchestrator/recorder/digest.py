@@ -21,14 +21,19 @@ BLOCK_BYTES = 16 << 20
 
 def digest(path: Path) -> str:
     """The digest of a run file, 64 hexadecimal digits."""
-    total = hashlib.sha256()
     with h5py.File(path, "r") as file:
-        for name, node in _nodes("", file):
-            total.update(f"{name}\n".encode())
-            for attribute in sorted(set(node.attrs) - VOLATILE - STRUCTURAL):
-                total.update(f"@{attribute} {_described(node.attrs[attribute])}\n".encode())
-            if isinstance(node, h5py.Dataset) and "derived" not in node.attrs:
-                _take_dataset(total, node)
+        return digest_of(file)
+
+
+def digest_of(file: h5py.File) -> str:
+    """The digest of an open run file."""
+    total = hashlib.sha256()
+    for name, node in _nodes("", file):
+        total.update(f"{name}\n".encode())
+        for attribute in sorted(set(node.attrs) - VOLATILE - STRUCTURAL):
+            total.update(f"@{attribute} {_described(node.attrs[attribute])}\n".encode())
+        if isinstance(node, h5py.Dataset) and "derived" not in node.attrs:
+            _take_dataset(total, node)
     return total.hexdigest()
 
 

@@ -20,13 +20,18 @@ STAMP_BYTES = 32
 def create_file(path: Path) -> None:
     """A valid run file without a single row, closed again."""
     with h5py.File(path, "w", libver=layout.LIBVER) as file:
-        _describe(file, layout.ROOT_ATTRIBUTES)
-        _describe(file, {"HDF5_Version": h5py.version.hdf5_version, "h5py_version": h5py.version.version})
-        entry = file.create_group("entry")
-        _describe(entry, layout.ENTRY_ATTRIBUTES)
-        appender = Appender(file)
-        for group in layout.STATIC:
-            appender.make(Make(group.path, group))
+        lay_out(file)
+
+
+def lay_out(file: h5py.File) -> None:
+    """Everything of the table that does not wait for a name."""
+    _describe(file, layout.ROOT_ATTRIBUTES)
+    _describe(file, {"HDF5_Version": h5py.version.hdf5_version, "h5py_version": h5py.version.version})
+    entry = file.create_group("entry")
+    _describe(entry, layout.ENTRY_ATTRIBUTES)
+    appender = Appender(file)
+    for group in layout.STATIC:
+        appender.make(Make(group.path, group))
 
 
 def stamp(file: h5py.File, published_utc: str, journal_seq: int) -> None:

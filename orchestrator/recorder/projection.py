@@ -142,6 +142,9 @@ class Projection:
         path = f"instrument/{group_name('potentiostat' if data['role'] == 'potentiostat' else data['id'])}"
         if path != "instrument/potentiostat":
             yield Make(path, INSTRUMENT)
+        else:
+            yield Text(f"{path}/measurement", "voltage")
+            yield Text(f"{path}/model", f"{data['vendor']} {data['model']}".strip())
         yield Attributes(path, {name: _plain(value) for name, value in data.items()})
 
     # ---------------------------------------------------------------------------------------------- tables of one source

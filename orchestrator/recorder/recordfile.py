@@ -40,6 +40,7 @@ class RecordFile:
         self._connect()
         if fresh:
             sync_folder(self.path.parent)
+            sync_folder(self.path.parent.parent)  # the run folder itself is new as well
         self.durable_seq, self._crc = self._newest()
 
     def write(self, rows: Sequence[Row]) -> None:

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from typing import Any
 from drivers import registry
 from drivers.base import Context, Emulator, EmulatorAddress, Network, Settings, WireRecorder
 from drivers.clock import Clock
+from orchestrator.rig.faults import Shares, inject_all
+from orchestrator.rig.truth import TruthLog
 
 PREFIX = "emulator:"
 LINGER_s = 90.0
@@ -26,16 +30,24 @@ LINGER_s = 90.0
 
 @dataclass(frozen=True, slots=True)
 class EmulateRequest:
-    """Which emulators, on which twin. ``options``: emulator name → its own options (``data``, ``faults``, …)."""
+    """Which emulators, on which twin. ``options``: emulator name → its own options (``data``, ``faults``, …).
+
+    ``faults``: emulator name → fault → its parameters. ``truth``: the file that keeps what really happened to the cell.
+    """
 
     names: tuple[str, ...]
     twin: str
     speed: float = 1.0
     seed: int = 0
-    faults: tuple[str, ...] = ()
+    faults: Shares = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     folder: str = ""
     linger_s: float | None = None
+    truth: str = ""
+
+
+class EmulatorsDidNotStart(Exception):
+    """The emulators' process ended before it gave its addresses; it has said why."""
 
 
 class Quiet:
@@ -58,24 +70,33 @@ def make_twin(path: str, *, seed: int, t0_mono_ns: int) -> Any:
 def make_emulators(
     request: EmulateRequest, clock: Clock, network: Network, twin: Any, wire: WireRecorder | None = None
 ) -> dict[str, Emulator]:
-    """The emulators by name, not yet started. A fault goes to each emulator that knows it; unknown ones are refused."""
+    """The emulators by name, not yet started. Raises BadFault for a parameter that a fault does not have."""
     made: dict[str, Emulator] = {}
     for name in request.names:
         options = {"folder": request.folder, **request.options.get(name, {})}
         settings = Settings(instrument=name, driver=name, address="", options=options)
         made[name] = registry.make_emulator(settings, Context(clock, network, wire or Quiet(), twin))
-    _inject(made, request.faults)
+        inject_all(made[name].inject, request.faults.get(name, {}), twin)
     return made
 
 
-def _inject(emulators: Mapping[str, Emulator], faults: Sequence[str]) -> None:
-    for fault in faults:
-        knowing = [emulator for emulator in emulators.values() if fault in emulator.fault_names]
-        if not knowing:
-            known = sorted({name for emulator in emulators.values() for name in emulator.fault_names})
-            raise ValueError(f"no emulator here knows the fault `{fault}`; there are: {', '.join(known)}")
-        for emulator in knowing:
-            emulator.inject(fault)
+def known_faults(names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Emulator name → the names of its faults. Raises InstrumentError for an emulator that is not there."""
+    return {name: registry.fault_names("emulators", name) for name in names}
+
+
+@contextlib.contextmanager
+def told_truth(twin: Any, path: str) -> Iterator[None]:
+    """Keep ``truth.jsonl`` of a twin, where a path is given."""
+    if not path:
+        yield
+        return
+    truth = TruthLog(Path(path))
+    truth.listen(twin)
+    try:
+        yield
+    finally:
+        truth.close()
 
 
 async def emulate(request: EmulateRequest) -> int:
@@ -83,13 +104,14 @@ async def emulate(request: EmulateRequest) -> int:
     clock = Clock(request.speed)
     twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
     emulators = make_emulators(request, clock, registry.real_network(), twin)
-    try:
-        for name, emulator in emulators.items():
-            print(json.dumps(_line(name, await emulator.start())), flush=True)  # noqa: T201
-        await (_until_abandoned(request.linger_s) if request.linger_s is not None else asyncio.Event().wait())
-    finally:
-        for emulator in emulators.values():
-            await emulator.stop()
+    with told_truth(twin, request.truth):
+        try:
+            for name, emulator in emulators.items():
+                print(json.dumps(_line(name, await emulator.start())), flush=True)  # noqa: T201
+            await (_until_abandoned(request.linger_s) if request.linger_s is not None else asyncio.Event().wait())
+        finally:
+            for emulator in emulators.values():
+                await emulator.stop()
     return 0
 
 
@@ -100,46 +122,67 @@ def _line(name: str, address: EmulatorAddress) -> dict[str, Any]:
 
 async def _until_abandoned(linger_s: float) -> None:
     """Wait for the end of stdin, which the rig holds open as long as it lives, then a while more."""
-    await asyncio.to_thread(sys.stdin.buffer.read)
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def read() -> None:
+        sys.stdin.buffer.read()
+        with contextlib.suppress(RuntimeError):  # the loop has ended first
+            loop.call_soon_threadsafe(ended.set)
+
+    # a daemon: the executor's threads are waited for at exit, and this one may read for ever
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    await ended.wait()
     await asyncio.sleep(linger_s)
 
 
 class EmulatorProcess:
     """The emulators' process as the rig sees it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, addresses: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], addresses: Mapping[str, Mapping[str, Any]]) -> None:
         self._process = process
         self.addresses = addresses
 
     @classmethod
     async def start(cls, request: EmulateRequest, *, within_s: float = 30.0) -> EmulatorProcess:
-        """Start ``operando emulate`` in its own session and wait for every address. Raises OSError, TimeoutError."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "orchestrator",
-            "emulate",
-            "--request",
-            json.dumps(asdict(request)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        addresses: dict[str, Mapping[str, Any]] = {}
-        async with asyncio.timeout(within_s):
-            while len(addresses) < len(request.names):
-                line = await process.stdout.readline()
-                if not line:
-                    raise OSError(f"the emulators did not start: {', '.join(request.names)} (see the lines above)")
-                found = json.loads(line)
-                addresses[found["name"]] = found
-        return cls(process, addresses)
+        """Start ``operando emulate`` in its own session and wait for every address. Raises EmulatorsDidNotStart."""
+        process = _spawn(request)
+        try:
+            async with asyncio.timeout(within_s):
+                return cls(process, await asyncio.to_thread(_addresses, process, request.names))
+        except TimeoutError:
+            process.kill()
+            raise EmulatorsDidNotStart(f"the emulators gave no address within {within_s:g} s; nothing was started") from None
 
     async def stop(self) -> None:
-        """End the emulators; closing their stdin first frees the thread that reads it."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        if self._process.returncode is None:
-            self._process.terminate()
-        await self._process.wait()
+        """End the emulators."""
+        self.abandon()
+        self._process.terminate()
+        await asyncio.to_thread(self._process.wait)
+
+    def abandon(self) -> None:
+        """Let them live on for their time to linger: a guard needs the instrument."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _spawn(request: EmulateRequest) -> subprocess.Popen[bytes]:
+    """Not asyncio's: its transport kills the child when the loop closes, and a guard may still need this one."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "emulate", "--request", json.dumps(asdict(request))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _addresses(process: subprocess.Popen[bytes], names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    assert process.stdout is not None
+    addresses: dict[str, Mapping[str, Any]] = {}
+    for _ in names:
+        line = process.stdout.readline()
+        if not line:
+            raise EmulatorsDidNotStart(f"the emulators did not start: {', '.join(names)} (they say why above); nothing was started")
+        found = json.loads(line)
+        addresses[found["name"]] = found
+    return addresses

@@ -29,11 +29,11 @@ def safe_file_name(text: str) -> str:
 
 
 def new_run_folder(out: Path, name: str, utc_ns: int) -> Path:
-    """Make ``<UTC yyyymmddThhmmssZ>_<name>`` in ``out``; a taken name gets -2, -3 and so on."""
+    """Make ``<UTC yyyymmddThhmmssZ>_<name>`` in ``out``; a taken name gets -2, -3 and so on. Absolute: other processes read it."""
     stem = f"{datetime.fromtimestamp(utc_ns // 1_000_000_000, UTC):%Y%m%dT%H%M%SZ}_{safe_file_name(name)}"
     out.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
-        folder = out / (stem if number == 1 else f"{stem}-{number}")
+        folder = out.absolute() / (stem if number == 1 else f"{stem}-{number}")
         try:
             folder.mkdir()
         except FileExistsError:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from drivers import registry
 from drivers.base import Settings
 from drivers.clock import Clock
 from orchestrator.config import load_experiment, load_rig
 from orchestrator.model.experiment import Experiment, Instrument, Rig
 from orchestrator.plan import make_plan
 from orchestrator.plan.orders import Plan
-from orchestrator.rig.emulators import PREFIX
+from orchestrator.rig.emulators import PREFIX, known_faults
+from orchestrator.rig.faults import share_out
 from orchestrator.rig.request import RunRequest
 
 LIBRARIES = ("operando-nmr", "numpy", "scipy", "h5py", "pydantic", "pyserial", "nmrglue", "ruamel.yaml", "lark")
@@ -65,7 +67,21 @@ class Gathered:
         channel = str(getattr(self.rig.stations[self.plan.station], role)).partition(":")[2]
         address = addresses.get(instrument.address.removeprefix(PREFIX), instrument.address)
         options = {key: value for key, value in instrument.options.items() if key != "emulator"}
-        return Settings(name, instrument.driver, address, channel, instrument.identity, {**options, "unlock": dict(instrument.unlock)}, instrument.address)
+        if instrument.address == IN_MEMORY and (faults := self.fault_shares().get(role)):
+            options["faults"] = faults
+        options["unlock"] = dict(instrument.unlock)
+        return Settings(name, instrument.driver, address, channel, instrument.identity, options, instrument.address)
+
+    def fault_shares(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Emulator (or role, for the pair in memory) → the faults asked for. Raises BadFault."""
+        known: dict[str, frozenset[str]] = {}
+        for role in ("potentiostat", "console"):
+            instrument = self.instrument(role)
+            if instrument.address.startswith(PREFIX):
+                known |= known_faults([instrument.address.removeprefix(PREFIX)])
+            elif instrument.address == IN_MEMORY:
+                known[role] = registry.fault_names(f"{role}s", instrument.driver)
+        return share_out(self.request.faults, known)
 
     def emulator_options(self) -> dict[str, dict[str, Any]]:
         """Emulator name → its options from the rig file, and the folder to replay from ``--data``."""
@@ -107,6 +123,7 @@ def _rig_path(request: RunRequest, experiment: Experiment) -> Path:
 
 
 def _refuse_impossible(gathered: Gathered) -> None:
+    gathered.fault_shares()
     if gathered.simulated and gathered.twin_path is None:
         raise CannotRun(f"rig `{gathered.rig.name}` has simulated instruments but names no `twin:` file")
     real = [role for role in ("potentiostat", "console") if not _simulated(gathered.instrument(role))]

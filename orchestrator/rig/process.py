@@ -20,13 +20,14 @@ from orchestrator.control.server import ControlServer
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.guard.process import Watched
 from orchestrator.guard.start import start_guard
-from orchestrator.guard.watch import silence_limit_s
+from orchestrator.guard.watch import acting_limit_s, silence_limit_s
 from orchestrator.recorder.journal import Journal
 from orchestrator.rig.companions import Companions
-from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin
+from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
+from orchestrator.rig.truth import TRUTH
 from orchestrator.runner.run import run_plan
 from orchestrator.runner.station import Outcome, Station
 
@@ -98,10 +99,21 @@ async def _with_instruments(gathered: Gathered, clock: Clock, folder: Path, jour
             await stack.enter_async_context(_control(gathered, folder, commands))
             stack.enter_context(_signals(interrupts))
             stack.push_async_callback(_cancelled, asyncio.create_task(_mind(companions, journal), name="companions"))
-        outcome = await run_plan(
-            gathered.plan, instruments.station, journal, clock, guard, folder=folder, commands=commands, interrupts=interrupts
-        )
-        await guard.stand_down()
+        instruments.in_use = True
+        try:
+            outcome = await run_plan(
+                gathered.plan, instruments.station, journal, clock, guard, folder=folder, commands=commands, interrupts=interrupts
+            )
+        except asyncio.CancelledError:
+            if not (isinstance(guard, InlineGuard) and guard.why):
+                raise
+            host.uncancel()
+            outcome = Outcome("failed", "ended early", f"the guard ended the run: {guard.why}", complete=False, exit_code=4, cell="unknown")
+        if outcome.cell == "off":
+            instruments.in_use = False
+            await guard.stand_down()
+        else:
+            await guard.hand_over()
         return outcome
 
 
@@ -125,23 +137,28 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 
 @dataclass(slots=True)
 class Instruments:
-    """The station's drivers, and what the guard needs to open the potentiostat anew."""
+    """The station's drivers, and what the guard needs to open the potentiostat anew.
+
+    ``in_use``: the cell may be under current, so that emulators outlive us for the guard's sake.
+    """
 
     station: Station
     network: Network
     addresses: Mapping[str, str]
     twin: Any = None
+    in_use: bool = False
 
 
 @contextlib.asynccontextmanager
 async def _instruments(gathered: Gathered, clock: Clock, folder: Path) -> AsyncIterator[Instruments]:
     async with contextlib.AsyncExitStack() as stack:
         addresses: Mapping[str, str] = {}
-        twin = None
+        twin = process = None
         network = registry.memory_network() if gathered.request.virtual else registry.real_network()
         request = _emulate_request(gathered, folder)
         if gathered.simulated and (gathered.request.virtual or _in_memory(gathered)):
             twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
+            stack.enter_context(told_truth(twin, request.truth))
         if request.names and gathered.request.virtual:
             emulators = make_emulators(request, clock, network, twin)
             addresses = {name: (await emulator.start()).address for name, emulator in emulators.items()}
@@ -149,10 +166,20 @@ async def _instruments(gathered: Gathered, clock: Clock, folder: Path) -> AsyncI
                 stack.push_async_callback(emulator.stop)
         elif request.names:
             process = await EmulatorProcess.start(request)
-            stack.push_async_callback(process.stop)
             addresses = {name: str(found["address"]) for name, found in process.addresses.items()}
         station = _station(gathered, clock, folder, network, addresses, twin, stack)
-        yield Instruments(station, network, addresses, twin)
+        instruments = Instruments(station, network, addresses, twin)
+        if process is not None:
+            stack.push_async_callback(_part, process, instruments)
+        yield instruments
+
+
+async def _part(process: EmulatorProcess, instruments: Instruments) -> None:
+    """End the emulators, or leave them to the guard for the time they linger."""
+    if instruments.in_use:
+        process.abandon()
+    else:
+        await process.stop()
 
 
 def _in_memory(gathered: Gathered) -> bool:
@@ -164,7 +191,9 @@ def _emulate_request(gathered: Gathered, folder: Path) -> EmulateRequest:
     options = gathered.emulator_options()
     twin = str(gathered.twin_path or "")
     own = folder / "emulated"
-    return EmulateRequest(tuple(options), twin, request.speed or 1.0, request.seed, request.faults, options, str(own), LINGER_s)
+    return EmulateRequest(
+        tuple(options), twin, request.speed or 1.0, request.seed, gathered.fault_shares(), options, str(own), LINGER_s, str(own / TRUTH)
+    )
 
 
 def _station(
@@ -194,14 +223,21 @@ async def _guard(
     gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, host: asyncio.Task[Any]
 ) -> AsyncIterator[GuardLink]:
     make_safe_s = instruments.station.potentiostat.capabilities.make_safe_s
-    limit_s = silence_limit_s(gathered.plan.host_lost_within_s, make_safe_s)
+    host_lost_s = gathered.plan.host_lost_within_s
+    limit_s = silence_limit_s(host_lost_s, make_safe_s)
+    acting_s = acting_limit_s(host_lost_s, make_safe_s, limit_s)
     if gathered.request.virtual:
-        inline = InlineGuard(clock, limit_s, host.cancel, lambda: _reach(gathered, clock, instruments), folder)
+
+        def fence(why: str) -> None:
+            host.cancel(f"ended by its guard: {why}")
+
+        inline = InlineGuard(clock, limit_s, fence, lambda: _reach(gathered, clock, instruments), folder, acting_s)
         watching = asyncio.create_task(inline.run(), name="guard")
         try:
             yield inline
         finally:
-            await inline.stand_down()
+            if not instruments.in_use:
+                await inline.stand_down()
             await watching
         return
     settings = instruments.station.potentiostat_settings
@@ -217,6 +253,7 @@ async def _guard(
         options=dict(settings.options),
         speed=clock.speed,
         in_rig_process=settings.address == IN_MEMORY,
+        acting_s=acting_s,
     )
     yield await start_guard(watched)
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from drivers.base import (
     Acquired,
-    AcquisitionOrder,
     ConsoleActivity,
     ConsoleEvent,
     Failed,
@@ -21,10 +19,10 @@ from drivers.base import (
     LinkLost,
     LinkRestored,
     Progress,
-    ReadBack,
     Started,
 )
-from drivers.errors import InstrumentError, Rejected
+from drivers.errors import Exhausted, InstrumentError, Rejected
+from orchestrator.runner.readiness import DEADLINE_FACTOR, DEADLINE_S, Readiness
 from orchestrator.runner.records import Record, Records, Wishes
 from orchestrator.runner.states import AcquisitionState
 from orchestrator.runner.station import Alarms, Surroundings
@@ -32,25 +30,14 @@ from orchestrator.runner.storing import Storing
 from orchestrator.runner.triggers import Fire
 from orchestrator.runner.wire import within
 
-PREPARE_WITHIN_S = 120.0
 START_WITHIN_S = 30.0
 STATE_WITHIN_S = 15.0
 GRACE_S = 60.0
 """After ``halt``, and after a link came back to an idle console: so long the files of a block may still take."""
 PATIENCE_S = 60.0
 """Added to an acquisition's own time: how long it waits for a lost console before it is missed."""
-DEADLINE_FACTOR, DEADLINE_S = 1.5, 60.0
 
 S = AcquisitionState
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What the console stands ready for."""
-
-    name: str
-    key: str
-    read_back: ReadBack
 
 
 class Acquisitions:
@@ -61,13 +48,11 @@ class Acquisitions:
         self._console = surroundings.station.console
         self._wishes = wishes
         self._alarms = alarms
-        self.records = Records(surroundings, wishes, self._reserved)
+        self._ready = Readiness(surroundings)
+        self.records = Records(surroundings, wishes, self._ready.take_key)
         self.storing = Storing(surroundings, self.records, alarms)
         self.refusal: str | None = None
         self.running: Record | None = None
-        self._prepared: Prepared | None = None
-        self._reservation: tuple[str, str] | None = None
-        self._unpreparable: str | None = None
         self._wake = asyncio.Event()
         self._heard: asyncio.Queue[ConsoleEvent] = asyncio.Queue()
         self._lost_why: str | None = None
@@ -98,7 +83,7 @@ class Acquisitions:
 
     def reconsider(self) -> None:
         """Something has changed that may make another acquisition the likely next one."""
-        self._unpreparable = None
+        self._ready.forgive()
         self._wake.set()
 
     @property
@@ -111,13 +96,6 @@ class Acquisitions:
         if self.running is not None and self.running.state in {S.ARMED, S.ACQUIRING}:
             self.running.partial = True
             await within(START_WITHIN_S, self._console.halt(self.running.key))
-
-    def _reserved(self, name: str) -> str | None:
-        """The key under which the console has prepared this acquisition, or is just doing so; given away once."""
-        if self._reservation is None or self._reservation[0] != name:
-            return None
-        key, self._reservation = self._reservation[1], None
-        return key
 
     # ---------------------------------------------------------------------------------------------------- the listener
 
@@ -134,7 +112,7 @@ class Acquisitions:
 
     def _lose(self, event: LinkLost) -> None:
         self._lost_why = event.why
-        self._prepared = self._reservation = None
+        self._ready.forget()
         instrument = self._s.station.console_settings.instrument
         self._s.put("link.lost", mono_ns=event.mono_ns, instrument=instrument, why=event.why)
         advice = "a running scan goes on; the cell is not affected"
@@ -194,33 +172,7 @@ class Acquisitions:
     async def _prepare_ahead(self) -> bool:
         """Prepare what is likely to be wanted next; False when there is nothing to prepare."""
         name = None if self.why_not() or self._lost_why else self._wishes.next_likely()
-        if name is None or name == self._unpreparable or (self._prepared is not None and self._prepared.name == name):
-            return False
-        self._reservation = (name, self.records.new_key(name))
-        try:
-            await self._prepare(*self._reservation)
-        except (InstrumentError, TimeoutError) as error:
-            self._unpreparable, self._reservation = name, None
-            self._s.put("note", text=f"{name} could not be prepared ahead: {error}", who="rig")
-        return True
-
-    async def _prepare(self, name: str, key: str) -> Prepared:
-        planned = self._s.plan.acquisitions[name]
-        order = AcquisitionOrder(
-            key=key,
-            name=name,
-            nucleus=planned.nucleus,
-            template=planned.template,
-            scans=planned.scans,
-            dummies=planned.dummies,
-            recycle_s=planned.recycle_s,
-            blocks=planned.blocks,
-            deadline_s=planned.duration_s * DEADLINE_FACTOR + DEADLINE_S,
-        )
-        self._prepared = None
-        read_back = await within(PREPARE_WITHIN_S, self._console.prepare(order))
-        self._prepared = Prepared(name, key, read_back)
-        return self._prepared
+        return name is not None and await self._ready.ahead(name, self.records)
 
     async def _acquire(self, record: Record) -> None:
         self.running = record
@@ -235,15 +187,12 @@ class Acquisitions:
 
     async def _arm(self, record: Record) -> bool:
         """The console stands ready for this record."""
-        prepared = self._prepared
         try:
-            if prepared is None or prepared.key != record.key:
-                prepared = await self._prepare(record.name, record.key)
+            read_back = await self._ready.for_record(record)
         except (InstrumentError, TimeoutError) as error:
             self._fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
+            self._look_if_exhausted(error)
             return False
-        self._prepared = None
-        read_back = prepared.read_back
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
         self.records.move(record, S.ARMED)
         self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations)
@@ -258,11 +207,21 @@ class Acquisitions:
         except Rejected as error:
             self._fail(record, str(error), S.REJECTED if record.state is S.ARMED else S.LOST)
             return False
+        except Exhausted as error:
+            self._fail(record, str(error), S.MISSED if record.state is S.ARMED else S.LOST)
+            self._look_if_exhausted(error)
+            return False
         except (InstrumentError, TimeoutError) as error:
             if not await self._runs_all_the_same(record):
                 self._fail(record, f"not started: {error}", S.MISSED if record.state is S.ARMED else S.LOST)
                 return False
         return await self._see_through(record, block)
+
+    def _look_if_exhausted(self, error: Exception) -> None:
+        """A recording that has nothing more to give is not asked again."""
+        if isinstance(error, Exhausted):
+            self.refuse(f"the recording is at its end: {error.message}")
+            self._alarms.sound("console-exhausted", "warn", "The recording is at its end", error.message, advice="no further spectra come")
 
     async def _runs_all_the_same(self, record: Record) -> bool:
         """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""

@@ -9,14 +9,16 @@ from typing import Protocol
 from orchestrator.control.heartbeat import Heartbeat, StandingOrder
 from orchestrator.platform import process_start
 from orchestrator.runner.account import Account
-from orchestrator.runner.blocks import LONGEST_NS
 from orchestrator.runner.safety import silent_after_s
 from orchestrator.runner.sampling import Sampling
 from orchestrator.runner.station import Surroundings
 
 BEAT_S = 1.0
-HONEST_INTERVAL_S = 2.0
-"""Samples further apart than this are not late before their interval is over."""
+FORGOTTEN_NS = 1_500_000_000
+"""A sample that has waited so long for company goes to the journal alone."""
+
+SPARSE_S = 2.0
+"""Where samples are further apart than this, triggers of time are looked at in between."""
 
 
 class Alarmed(Protocol):
@@ -25,8 +27,15 @@ class Alarmed(Protocol):
     def silent(self, age_s: float) -> None:
         """No sample for too long while a step runs."""
 
+    def heard(self) -> None:
+        """Samples come again."""
+
     def overflowing(self) -> None:
         """The journal is full."""
+
+    @property
+    def making_safe(self) -> bool:
+        """True while the cell is being brought to open circuit."""
 
 
 class Beat:
@@ -52,28 +61,27 @@ class Beat:
         finish_s = None if sampling.finish_by_ns is None else max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
         finishes = self._s.plan.host_lost == "finish step on device" and finish_s is not None
         order: StandingOrder = "let the device finish" if finishes else "open circuit"
-        self._s.guard.beat(Heartbeat(pid, started, sampling.cell, order, age_s, finish_s if finishes else None))
-        sampling.flush(clock.mono_ns() - LONGEST_NS)
+        guarded_s = age_s if sampling.current_due else None
+        finish_s = finish_s if finishes else None
+        self._s.guard.beat(Heartbeat(pid, started, sampling.cell, order, guarded_s, finish_s, self._alarmed.making_safe))
+        sampling.flush(clock.mono_ns() - FORGOTTEN_NS)
         if self._s.journal.full:
             self._alarmed.overflowing()
         if sampling.account is not None and age_s is not None:
-            self._look_for_silence(age_s, sampling.account)
-            if sampling.account.interval_s > HONEST_INTERVAL_S:
+            self._look_for_silence(age_s)
+            if sampling.account.interval_s > SPARSE_S:
                 sampling.tick()
 
     def _overdue_s(self, account: Account | None) -> float | None:
-        """Real seconds since the newest sample, less an interval that is honestly long; None while none is expected."""
-        if account is None:
-            return None
-        age_s, interval_s = self._sampling.voltage_age_s(), account.interval_s / self._s.clock.speed
-        return max(0.0, age_s - interval_s) if interval_s > HONEST_INTERVAL_S else age_s
+        """Real seconds by which the next sample is overdue; None while none is expected."""
+        return None if account is None else max(0.0, self._sampling.voltage_age_s() - account.interval_s / self._s.clock.speed)
 
-    def _look_for_silence(self, age_s: float, account: Account) -> None:
-        """Say once that samples have ceased."""
-        make_safe_s = self._s.station.potentiostat.capabilities.make_safe_s
-        limit_s = silent_after_s(account.interval_s / self._s.clock.speed, self._s.plan.host_lost_within_s, make_safe_s)
-        if age_s <= limit_s:
-            self._silence_of = None
+    def _look_for_silence(self, age_s: float) -> None:
+        """Say once that samples have ceased, and once that they come again."""
+        if age_s <= silent_after_s(self._s.plan.host_lost_within_s, self._s.station.potentiostat.capabilities.make_safe_s):
+            if self._silence_of is not None:
+                self._silence_of = None
+                self._alarmed.heard()
         elif self._silence_of != self._sampling.heard_s:
             self._silence_of = self._sampling.heard_s
             self._alarmed.silent(age_s)

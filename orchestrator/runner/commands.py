@@ -45,10 +45,18 @@ class Commands:
         """Take commands until cancelled."""
         while True:
             command, future = await self._queue.get()
-            answer = self._given.get(command.id) or await self._answer(command)
-            self._given[command.id] = answer
-            if not future.done():
-                future.set_result(answer)
+            try:
+                answer = self._given.get(command.id) or await self._answer(command)
+                self._given[command.id] = answer
+                _give(future, answer)
+            finally:
+                _give(future, Answer(command.id, ok=False, text="the run ended before the command was recorded"))
+
+    def close(self) -> None:
+        """Answer what came too late."""
+        while not self._queue.empty():
+            command, future = self._queue.get_nowait()
+            _give(future, Answer(command.id, ok=False, text="the run has ended"))
 
     async def _answer(self, command: Command) -> Answer:
         if command.verb == "status":
@@ -167,7 +175,12 @@ class Commands:
         elif self._pressed == 2:
             run.abort(Ending(RunState.ABORTED, f"{why} twice", INTERRUPTED, ABORT))
         elif word == "SIGTERM":
-            run.end(Ending(RunState.FINISHED, why, INTERRUPTED, STOP))
+            run.end(Ending(RunState.FINISHED, why, INTERRUPTED, ABORT))
         else:
             run.stop(Ending(RunState.FINISHED, why, INTERRUPTED, STOP))
         self._s.put("note", text=f"{why}: {('stop', 'abort', 'left to the guard')[min(self._pressed, 3) - 1]}", who="rig")
+
+
+def _give(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from drivers.base import Confirmation, SafeState
+from orchestrator.runner.sentences import first_line
 from orchestrator.runner.station import Alarms, Surroundings
 
 TRIES = 3
@@ -40,6 +41,11 @@ class MakeSafe:
         """True while the cell is being made safe."""
         return self._task is not None and not self._task.done()
 
+    def leave(self) -> None:
+        """Try no more: somebody else has the instrument now."""
+        if self._task is not None:
+            self._task.cancel()
+
     def begin(self, why: str) -> asyncio.Task[SafeState]:
         """Start making safe, unless it is under way."""
         if self._task is None or self._task.done():
@@ -71,7 +77,7 @@ class MakeSafe:
     def _record(self, why: str, reached: SafeState) -> None:
         if reached.confirmed:
             self._forget()
-        detail = f"{why}: {reached.detail}" if reached.detail else why
+        detail = f"{first_line(why)}: {reached.detail}" if reached.detail else first_line(why)
         cause = self._s.put("cell.state", cell="off" if reached.confirmed else "unknown", confirmed=reached.confirmed, detail=detail)
         if reached.confirmed:
             self._alarms.clear("cell-unknown")

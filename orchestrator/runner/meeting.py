@@ -9,12 +9,14 @@ from drivers.base import CellState, Console, ConsoleActivity, Potentiostat, Sett
 from drivers.errors import InstrumentError
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.sampling import CellWord
+from orchestrator.runner.sentences import told
 from orchestrator.runner.states import RunState
-from orchestrator.runner.station import INSTRUMENT, SAFETY, Ending, RunFailed, Surroundings
+from orchestrator.runner.station import BUG, INSTRUMENT, SAFETY, Ending, RunFailed, Surroundings
 from orchestrator.runner.wire import within
 
 CONNECT_WITHIN_S = 60.0
 CALL_WITHIN_S = 30.0
+NOTHING_TOUCHED = "nothing was started, the cell was not touched"
 
 
 async def connected(surroundings: Surroundings, run: Reactions) -> bool:
@@ -24,39 +26,66 @@ async def connected(surroundings: Surroundings, run: Reactions) -> bool:
         await _meet(surroundings, "potentiostat", station.potentiostat, station.potentiostat_settings)
         await _meet(surroundings, "console", station.console, station.console_settings)
         await _look_first(surroundings, run)
-    except (InstrumentError, TimeoutError, RunFailed) as error:
-        run.end(Ending(RunState.FAILED, f"nothing was started: {error}", INSTRUMENT, SAFETY))
-        run.alarms.sound("connect", "alarm", "The run did not begin", str(error))
-        await release(surroundings)
-        return False
-    return True
+    except RunFailed as error:
+        run.end(Ending(RunState.FAILED, str(error), error.exit_code, SAFETY))
+    except Exception as error:  # noqa: BLE001 a driver's bug is told like everything else that keeps a run from beginning
+        run.end(Ending(RunState.FAILED, f"nothing was started: {type(error).__name__}: {error}", BUG, SAFETY))
+    else:
+        return True
+    assert run.ending is not None
+    run.alarms.sound("connect", "alarm", "The run did not begin", run.ending.reason)
+    await release(surroundings)
+    return False
 
 
 async def _meet(surroundings: Surroundings, role: str, instrument: Potentiostat | Console, settings: Settings) -> None:
-    identity = await within(CONNECT_WITHIN_S, instrument.connect())
+    try:
+        identity = await within(CONNECT_WITHIN_S, instrument.connect())
+    except (InstrumentError, TimeoutError) as error:
+        raise _failed(settings, error, f"the {role} cannot be reached", "a first question") from error
     capabilities = {
         name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(instrument.capabilities).items()
     }
-    about = {"id": settings.instrument, "driver": settings.driver, "address": settings.written or settings.address, "capabilities": capabilities}
+    about = {
+        "id": settings.instrument,
+        "driver": settings.driver,
+        "address": settings.written or settings.address,
+        "capabilities": capabilities,
+    }
     surroundings.journal.put("instrument", {"role": role, **about, **asdict(identity)})
+
+
+def _failed(settings: Settings, error: Exception, why: str, sent: str) -> RunFailed:
+    return RunFailed(told(settings, error, why=why, sent=sent, did=NOTHING_TOUCHED), INSTRUMENT)
 
 
 async def _look_first(surroundings: Surroundings, run: Reactions) -> None:
     """What the instruments were doing before we came."""
-    state = await within(CONNECT_WITHIN_S, surroundings.station.potentiostat.read_state())
+    station = surroundings.station
+    try:
+        state = await within(CALL_WITHIN_S, station.potentiostat.read_state())
+    except (InstrumentError, TimeoutError) as error:
+        raise _failed(station.potentiostat_settings, error, "it does not say what it does", "its state") from error
     if state.running:
-        raise RunFailed(f"the potentiostat already runs {state.step_key or 'a program of somebody else'}; it was left alone", INSTRUMENT)
+        runs = state.step_key or "a program of somebody else"
+        advice = "stop it on the instrument, or wait for its end"
+        raise RunFailed(
+            told(station.potentiostat_settings, f"it already runs {runs}", sent="its state", did=NOTHING_TOUCHED, advice=advice), INSTRUMENT
+        )
     cell: CellWord = "off" if state.cell is CellState.OFF else "on" if state.cell is CellState.ON else "unknown"
     run.sampling.cell = cell
     surroundings.put("cell.state", cell=cell, confirmed=state.cell is not CellState.UNKNOWN, detail=f"as found: {state.detail or cell}")
-    console = await within(CONNECT_WITHIN_S, surroundings.station.console.read_state())
+    try:
+        console = await within(CALL_WITHIN_S, station.console.read_state())
+    except (InstrumentError, TimeoutError) as error:
+        raise _failed(station.console_settings, error, "it does not say what it does", "its state") from error
     if console.activity is ConsoleActivity.FOREIGN:
         text = f"the console runs an acquisition that is not ours: {console.detail}"
         run.alarms.sound("console-foreign", "warn", "The console is busy", text, advice="ours start when it is free")
 
 
-async def release(surroundings: Surroundings) -> None:
+async def release(surroundings: Surroundings, within_s: float = CALL_WITHIN_S) -> None:
     """Let go of both instruments; the cell stays as it is."""
     for instrument in (surroundings.station.potentiostat, surroundings.station.console):
         with contextlib.suppress(InstrumentError, TimeoutError):
-            await within(CALL_WITHIN_S, instrument.release())
+            await within(within_s, instrument.release())

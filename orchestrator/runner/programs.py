@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,10 @@ from dataclasses import dataclass, replace
 from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
 from drivers.errors import InstrumentError, Rejected
 from orchestrator.runner.account import Account
-from orchestrator.runner.make_safe import MakeSafe
-from orchestrator.runner.safety import STALE_INTERVALS, why_not_raise
+from orchestrator.runner.make_safe import MARGIN_S, MakeSafe
+from orchestrator.runner.safety import STALE_INTERVALS, silent_after_s, why_not_raise
 from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.sentences import first_line, told
 from orchestrator.runner.station import INSTRUMENT, UNSAFE, Alarms, RunFailed, Surroundings
 from orchestrator.runner.wire import within
 
@@ -20,12 +22,21 @@ CALL_WITHIN_S = 30.0
 STATE_WITHIN_S = 10.0
 STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
+LATE_S = 60.0
+"""So long (real seconds) after its time limit a step may still be silent about its end."""
+
+TO_OPEN_CIRCUIT = "the cell is brought to open circuit and the run ends"
+LOOK_AT_CELL = "look at the cell, its leads and the limits before anything is started"
+RESTART = "look at the instrument's display and its power; switch it off and on, then start again"
+NOTHING_STARTED = "nothing was started; the run ends"
 DEVICE_ENDS = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.ABORT})
 
 
 @dataclass(frozen=True, slots=True)
 class EndAsked:
-    """The host wants the running step to end."""
+    """The host wants a step to end."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,8 @@ class Programs:
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self.break_off = False
         """No further step of the running program may start."""
+        self._link_why = ""
+        self._blind_until_s = math.inf
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
 
@@ -73,7 +86,7 @@ class Programs:
         if account.asked is not None or account.cut or account.ended is not None:
             return False
         account.asked, account.asked_why = reason, why
-        self.tell(EndAsked())
+        self.tell(EndAsked(account.key))
         return True
 
     def cut(self, why: str) -> None:
@@ -99,7 +112,7 @@ class Programs:
         owed = [account for account in accounts if account.owed() is not None]
         while not self._inbox.empty():
             self._inbox.get_nowait()
-        self.break_off = False
+        self.break_off, self._blind_until_s = False, math.inf
         if owed and await self._launch(owed):
             return await self._follow(deque(owed))
         return owed
@@ -130,7 +143,8 @@ class Programs:
         try:
             await within(CALL_WITHIN_S, self._potentiostat.load(tuple(account.order() for account in accounts)))
         except (InstrumentError, TimeoutError) as error:
-            raise RunFailed(f"the program of {accounts[0].key} was not loaded, nothing was started: {error}", INSTRUMENT) from error
+            text = self._told(error, why=f"the program of {accounts[0].key} was not loaded", sent="the program", did=NOTHING_STARTED)
+            raise RunFailed(text, INSTRUMENT) from error
 
     async def _intend(self, accounts: list[Account]) -> bool:
         """The journal knows, durably, what is about to be started, before it is. False when open circuit overtook it."""
@@ -172,7 +186,8 @@ class Programs:
         try:
             await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
         except Rejected as error:
-            raise RunFailed(f"{account.key} was refused, nothing was started: {error}", INSTRUMENT) from error
+            text = self._told(error, why=f"{account.key} was refused", sent=f"start {account.key}", did=NOTHING_STARTED)
+            raise RunFailed(text, INSTRUMENT) from error
         except (InstrumentError, TimeoutError) as error:
             await self._reconcile_start(account, error)
 
@@ -188,9 +203,10 @@ class Programs:
             try:
                 await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
             except (InstrumentError, TimeoutError) as second:
-                raise RunFailed(f"{account.key} could not be started: {second}", INSTRUMENT) from second
+                raise RunFailed(self._told(second, why=f"{account.key} could not be started"), INSTRUMENT) from second
             return
-        raise RunFailed(f"nobody knows whether {account.key} has started ({state.detail or state.cell}): {error}", UNSAFE) from error
+        why = f"nobody knows whether {account.key} has started ({first_line(state.detail) or state.cell})"
+        raise RunFailed(self._told(error, why=why), UNSAFE) from error
 
     async def _read_state(self) -> ChannelState:
         """What the instrument says of itself; unknown when it does not answer."""
@@ -206,7 +222,7 @@ class Programs:
 
     async def _follow(self, program: deque[Account]) -> list[Account]:
         while program:
-            message = await self._next(program[0])
+            message = await self._next(program)
             if isinstance(message, StepEnded):
                 if message.key == program[0].key and self._ended(program, message) and message.last_of_program:
                     break
@@ -216,20 +232,36 @@ class Programs:
                 await self._after_cut(program[0], message.why)
                 break
             else:
-                await self._react(program[0], message)
+                await self._react(program, message)
         self._sampling.expect([])
         self._sampling.finish_by_ns = None
         return [account for account in program if account.owed() is not None]
 
-    async def _next(self, account: Account) -> Message:
-        """The next message; a step that was started must show itself."""
-        limit_s = CALL_WITHIN_S if account.started_ns is None and account.ended is None else None
+    async def _next(self, program: deque[Account]) -> Message:
+        """The next message; a step that was started must show itself, and end in its time."""
+        account, clock, loop = program[0], self._s.clock, asyncio.get_running_loop()
+        shown = account.started_ns is not None
+        left_s = max(0.0, account.ends.time_s - account.elapsed_s(clock.mono_ns())) / clock.speed + LATE_S
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout_at(min(self._blind_until_s, loop.time() + (left_s if shown else CALL_WITHIN_S))):
                 return await self._inbox.get()
         except TimeoutError:
-            await self._reconcile(account, f"{account.key} was accepted but did not show itself within {CALL_WITHIN_S:g} s")
-            return StepStarted(account.key, self._s.clock.mono_ns())
+            if loop.time() >= self._blind_until_s:
+                return self._look_again()
+            await self._late(account, "should have ended long ago" if shown else f"did not show itself within {CALL_WITHIN_S:g} s")
+            return StepStarted(account.key, clock.mono_ns())
+
+    def _look_again(self) -> Message:
+        """Current is about to follow a rest that nobody has seen for a while."""
+        self._blind_until_s = math.inf
+        return Silent(self._sampling.voltage_age_s())
+
+    async def _late(self, account: Account, what: str) -> None:
+        """Nothing is heard of a step that was accepted: ask the instrument, then give up or go on with what it says."""
+        shown = account.started_ns is not None
+        await self._reconcile(account, f"{account.key} {what}")
+        if shown and account.started_ns is not None:
+            raise RunFailed(self._told(f"{account.key} {what} and still runs", sent="its program, with its time limit"), INSTRUMENT)
 
     def _ended(self, program: deque[Account], event: StepEnded) -> bool:
         """Take a step that has ended off the program; True unless it was cut. Raises RunFailed for an end that nobody wanted."""
@@ -237,23 +269,29 @@ class Programs:
         if account.cut:
             return False
         if event.reason is Reason.SAFETY:
-            raise RunFailed(f"the instrument ended {event.key} on its own safety limit: {event.detail}", UNSAFE)
+            raise RunFailed(self._ended_itself(event, "on its own safety limit", LOOK_AT_CELL), UNSAFE)
         if event.reason in DEVICE_ENDS:
-            raise RunFailed(f"{event.key} ended on the instrument ({event.reason}): {event.detail}", INSTRUMENT)
+            raise RunFailed(self._ended_itself(event, f"by itself ({event.reason})", RESTART), INSTRUMENT)
         program.popleft()
         return True
 
-    async def _react(self, account: Account, message: Message) -> None:
-        if isinstance(message, EndAsked) or (isinstance(message, StepStarted) and account.asked is not None):
+    def _ended_itself(self, event: StepEnded, how: str, advice: str) -> str:
+        return self._told(f"it ended {event.key} {how}", sent="the program", received=event.detail or event.reason.value, advice=advice)
+
+    async def _react(self, program: deque[Account], message: Message) -> None:
+        account = program[0]
+        if isinstance(message, (EndAsked, StepStarted)) and message.key == account.key and account.asked is not None:
             await self._end_on_device(account)
         elif isinstance(message, LinkLost):
+            self._link_why = message.why
             text = f"{message.why}; the step goes on on the instrument, its limits hold there"
             self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
         elif isinstance(message, LinkRestored):
+            self._link_why = ""
             self._alarms.clear("potentiostat-link")
             await self._reconcile(account, "the link was lost")
         elif isinstance(message, Silent):
-            await self._bear_silence(account, message.age_s)
+            self._bear_silence(program, message.age_s)
 
     async def _end_on_device(self, account: Account) -> None:
         if account.started_ns is None:
@@ -261,16 +299,37 @@ class Programs:
         try:
             await within(CALL_WITHIN_S, self._potentiostat.end_step())
         except (InstrumentError, TimeoutError) as error:
-            raise RunFailed(f"{account.key} could not be ended: {error}", INSTRUMENT) from error
+            raise RunFailed(self._told(error, why=f"{account.key} could not be ended", sent="end of the step"), INSTRUMENT) from error
 
-    async def _bear_silence(self, account: Account, age_s: float) -> None:
-        """A cell under current that nobody sees goes to open circuit, unless the device is to finish its step."""
-        text = f"no sample of {account.key} for {age_s:.1f} s"
-        finishes = self._s.plan.host_lost == "finish step on device" and self._potentiostat.capabilities.autonomous
-        if not account.has_current or finishes:
-            self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
+    def _bear_silence(self, program: deque[Account], age_s: float) -> None:
+        """A cell that nobody sees goes to open circuit before current flows, unless the device is to finish its steps."""
+        capabilities, loop = self._potentiostat.capabilities, asyncio.get_running_loop()
+        if age_s <= silent_after_s(self._s.plan.host_lost_within_s, capabilities.make_safe_s):
             return
-        raise RunFailed(text, INSTRUMENT)
+        text = f"no sample of {program[0].key} for {age_s:.1f} s"
+        finishes = self._s.plan.host_lost == "finish step on device" and capabilities.autonomous
+        blind_s = self._current_follows_in_s(program) - capabilities.make_safe_s - MARGIN_S
+        if blind_s <= 0.0 and not finishes:
+            raise RunFailed(self._unseen(text), INSTRUMENT)
+        self._blind_until_s = math.inf if finishes else loop.time() + blind_s
+        self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
+
+    def _current_follows_in_s(self, program: deque[Account]) -> float:
+        """Real seconds until a step of this program drives current: 0 when one does, infinite when none will."""
+        seconds, now_ns = 0.0, self._s.clock.mono_ns()
+        for account in program:
+            if account.has_current:
+                return seconds
+            seconds += max(0.0, account.ends.time_s - account.elapsed_s(now_ns)) / self._s.clock.speed
+        return math.inf
+
+    def _unseen(self, text: str) -> str:
+        newest = self._sampling.newest
+        last = f"nothing since {newest.voltage_V:.4g} V, {newest.current_A:.4g} A" if newest else "nothing"
+        return self._told(text, sent="the program that runs", received=self._link_why or last)
+
+    def _told(self, what: Exception | str, **known: str) -> str:
+        return told(self._s.station.potentiostat_settings, what, **{"did": TO_OPEN_CIRCUIT, **known})
 
     async def _reconcile(self, account: Account, why: str) -> None:
         """See whether our step is still there."""
@@ -281,9 +340,11 @@ class Programs:
         if not self._inbox.empty():
             return  # the instrument has already said in the stream how it ended
         if state.running is None:
-            raise RunFailed(f"{why}, and what the instrument does is unknown: {state.detail}", UNSAFE)
+            raise RunFailed(self._told(f"{why}, and what the instrument does is unknown", received=state.detail), UNSAFE)
         if account.started_ns is None:
-            raise RunFailed(f"{why}; the instrument runs {state.step_key or 'nothing'}", INSTRUMENT)
+            received = f"its start was accepted; now it runs {state.step_key or 'nothing'}"
+            text = self._told(f"{account.key} never began: {why}", sent=f"start {account.key}", received=received, advice=RESTART)
+            raise RunFailed(text, INSTRUMENT)
         self._sampling.write_off(f"{why}; the instrument now runs {state.step_key or 'nothing'}")
 
     async def _after_cut(self, account: Account, why: str) -> None:
@@ -291,7 +352,7 @@ class Programs:
         reached = await self._make_safe(why)
         await self._until_ended(account)
         if not reached.confirmed:
-            raise RunFailed(f"{why}, but open circuit was not confirmed: {reached.detail}", UNSAFE)
+            raise RunFailed(f"{why}, but open circuit was not confirmed", UNSAFE)
 
     async def _until_ended(self, account: Account) -> None:
         """The cut part's end comes through the stream; where it does not, it is written off."""

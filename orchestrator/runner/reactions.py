@@ -17,6 +17,7 @@ from orchestrator.runner.records import Record, members
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation
 from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.sentences import told
 from orchestrator.runner.states import RUN, RunState, advance
 from orchestrator.runner.station import (
     ABORT,
@@ -56,6 +57,7 @@ class Reactions:
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
         self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
         self._missing: str | None = None
+        self._missing_why = ""
         self._missing_known = asyncio.Event()
         self._overflowed = False
 
@@ -70,17 +72,30 @@ class Reactions:
             self.ending = ending
             self.changed.set()
 
+    @property
+    def making_safe(self) -> bool:
+        """True while the cell is being brought to open circuit."""
+        return self.make_safe.under_way
+
     def _cell_is_off(self) -> None:
         self.sampling.cell = "off"
+        self.sampling.expect([])
 
     # --------------------------------------------------------------------------------------- the sampling task's listener
 
     def violated(self, violation: Violation) -> None:
         """Open circuit first; everything else about it comes after."""
         self.make_safe.begin(f"limit passed: {violation}")
-        self.end(Ending(RunState.FAILED, f"limit passed: {violation}", UNSAFE, SAFETY))
-        text = f"{violation}; the cell goes to open circuit and the run ends"
-        self.alarms.sound("limit", "critical", "A safety limit was passed", text, advice="look at the cell before anything is started")
+        sent = "the running step, with this limit" if self.sampling.account is not None else "nothing"
+        text = told(
+            self._s.station.potentiostat_settings,
+            f"limit passed: {violation}",
+            sent=sent,
+            did="the cell is brought to open circuit and the run ends",
+            advice="look at the cell and its leads before anything is started",
+        )
+        self.end(Ending(RunState.FAILED, text, UNSAFE, SAFETY))
+        self.alarms.sound("limit", "critical", "A safety limit was passed", text)
 
     def edge(self, edge: Edge) -> None:
         """A step started or ended, or the link changed."""
@@ -88,8 +103,12 @@ class Reactions:
         self.acquisitions.reconsider()
 
     def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
-        """Triggers ask for acquisitions."""
-        self.acquisitions.request(fires, step_key, cause)
+        """Triggers ask for acquisitions. Whatever goes wrong on the console's side, sampling goes on."""
+        try:
+            self.acquisitions.request(fires, step_key, cause)
+        except Exception as error:  # noqa: BLE001 the outer ring's faults must not end the inner one
+            text = f"{', '.join(fire.acquisition for fire in fires)} could not be asked for: {type(error).__name__}: {error}"
+            self.alarms.sound("acquisitions", "alarm", "An acquisition could not be asked for", text)
 
     def reached(self, reason: Reason) -> None:
         """An end condition is met that the instrument does not see to."""
@@ -98,6 +117,10 @@ class Reactions:
     def silent(self, age_s: float) -> None:
         """No sample for too long while a step runs."""
         self.programs.tell(Silent(age_s))
+
+    def heard(self) -> None:
+        """Samples come again."""
+        self.alarms.clear("silent")
 
     def overflowing(self) -> None:
         """The journal is full: a cell that nobody can record is not driven."""
@@ -128,6 +151,7 @@ class Reactions:
             x=sample.x,
             voltage_V=sample.voltage_V,
             current_A=sample.current_A,
+            first={"mono_ns": firing.first.mono_ns, "x": firing.first.x, "voltage_V": firing.first.voltage_V},
         )
         for action in rule.do:
             self._act(action, firing, cause)
@@ -205,10 +229,15 @@ class Reactions:
 
     def released(self, acquisition: str, *, ok: bool) -> None:
         """An acquisition is over: back-to-back triggers go on; a cell that waited for it goes on too."""
+        if ok:
+            self.alarms.clear("nmr-silent")
+            self.alarms.clear("console-foreign")
         if ok and acquisition == self._missing:
             self._missing = None
             self._missing_known.clear()
-            self.steps.resume()
+            self.alarms.clear("missed")
+            if self.steps.paused == self._missing_why:
+                self.steps.resume()
         if fires := self.sampling.released(acquisition, ok=ok):
             self.fired(fires, self._step_key(), None)
 
@@ -224,7 +253,7 @@ class Reactions:
         if policy.do == "stop":
             self.stop(Ending(RunState.FINISHED, why, ENDED_EARLY, STOP))
             return
-        self._missing = record.asked_as
+        self._missing, self._missing_why = record.asked_as, why
         self._missing_known.set()
         self.alarms.sound("missed", "alarm", "The cell waits for NMR at open circuit", why, advice="it goes on by itself when NMR does")
         self.steps.pause(why, at_once=True)
@@ -236,8 +265,6 @@ class Reactions:
             await self._s.clock.sleep(RETRY_MISSED_S)
             if self._missing is not None and self.acquisitions.idle:
                 self.acquire(self._missing, "after missed acquisitions")
-            elif self._missing is None:
-                self.alarms.clear("missed")
 
     def next_likely(self) -> str | None:
         """What the running step will want next, or else the step after it."""

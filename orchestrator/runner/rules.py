@@ -52,11 +52,12 @@ OBSERVABLES: dict[str, Callable[[Seen, Sample], float | None]] = {
 
 
 class Firing(NamedTuple):
-    """A rule that has seen what it waits for, and the values that it saw."""
+    """A rule that has seen what it waits for, the values that it saw, and the first of the samples that count."""
 
     rule: Rule
     values: dict[str, float]
     mono_ns: int
+    first: Sample
 
 
 def executable(rule: Rule) -> bool:
@@ -73,9 +74,10 @@ class _Standing:
         self.count = 0
         self.fired = False
         self.armed = False
+        self.first: Sample | None = None
 
-    def feed(self, sample: Sample, seen: Seen) -> dict[str, float] | None:
-        """The values, when it fires on this sample."""
+    def feed(self, sample: Sample, seen: Seen) -> Firing | None:
+        """What it has seen, when it fires on this sample."""
         rule = self.rule
         if sample.elapsed_s < rule.not_after_edge_s or not self._arms(sample, seen):
             return None
@@ -83,11 +85,12 @@ class _Standing:
         true = all(_true(one, sample, seen, values) for one in rule.all_of)
         true = true and (not rule.any_of or any(_true(one, sample, seen, values) for one in rule.any_of))
         self.count = self.count + 1 if true else 0
+        self.first = sample if self.count == 1 or self.first is None else self.first
         self.fired = self.fired and true
         if self.fired or self.count < rule.for_count * rule.times:
             return None
         self.fired = True
-        return values
+        return Firing(rule, values, sample.mono_ns, self.first)
 
     def _arms(self, sample: Sample, seen: Seen) -> bool:
         """Arms at whichever comes first: E has the sign of the new current, or so long after the step's start."""
@@ -134,8 +137,8 @@ class RuleEngine:
         if self.seen.start_V is None and math.isfinite(sample.voltage_V):
             self.seen.start_V = sample.voltage_V
         self._learn_resistance(sample)
-        fired = [(standing.rule, standing.feed(sample, self.seen)) for standing in self._standing]
-        return [Firing(rule, values, sample.mono_ns) for rule, values in fired if values is not None]
+        fired = [standing.feed(sample, self.seen) for standing in self._standing]
+        return [firing for firing in fired if firing is not None]
 
     def _learn_resistance(self, sample: Sample) -> None:
         """The first minute of the first step under current; an impedance spectrum is better and stays."""

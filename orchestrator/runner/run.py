@@ -24,10 +24,11 @@ from orchestrator.runner.account import Account
 from orchestrator.runner.beat import Beat
 from orchestrator.runner.commands import CommandQueue, Commands
 from orchestrator.runner.make_safe import MakeSafe
-from orchestrator.runner.meeting import connected, release
+from orchestrator.runner.meeting import CALL_WITHIN_S, connected, release
 from orchestrator.runner.preparation import complaint
 from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
+from orchestrator.runner.sentences import first_line
 from orchestrator.runner.states import RunState
 from orchestrator.runner.station import (
     ABORT,
@@ -57,6 +58,9 @@ __all__ = ["Outcome", "Station", "run_plan"]
 CONNECT_WITHIN_S = 60.0
 CLOSE_WITHIN_S = 600.0
 HALT_WITHIN_S = 30.0
+LEAVE_WITHIN_S = 2.0
+HEARTBEAT, SAMPLING, GUARD_WATCH = "heartbeat", "sampling", "guard watch"
+NEED_POTENTIOSTAT = frozenset({SAMPLING, GUARD_WATCH})
 DURABLE_WITHIN_S = 60.0
 CLOCK_EVERY_S = 600.0
 
@@ -89,7 +93,6 @@ class Run:
         self._tasks: list[asyncio.Task[None]] = []
         self._ring: asyncio.TaskGroup | None = None
         self._ended = False
-        self._letting_go = False
         self._reactions = Reactions(surroundings, self._spawn)
         self._watches = Watches(surroundings, self._reactions)
         self._commands = Commands(surroundings, self._reactions, commands, interrupts)
@@ -103,15 +106,20 @@ class Run:
                 try:
                     return await self._until_closed()
                 except asyncio.CancelledError:
-                    reactions.make_safe.begin("the run was cancelled")
+                    self._begin_cancelled()
                     raise
                 finally:
                     for task in self._tasks:
                         task.cancel()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             if not self._ended:
-                await self._record_cancelled()
+                await self._record_cancelled(str(next(iter(cancelled.args), "")))
             raise
+
+    def _begin_cancelled(self) -> None:
+        """Somebody outside has cancelled the run (a fence, our own end): the cell comes first."""
+        if self._tasks and not self._ended:
+            self._reactions.make_safe.begin("the run was cancelled")
 
     async def _until_closed(self) -> Outcome:
         if not await connected(self._s, self._reactions):
@@ -128,10 +136,26 @@ class Run:
             await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
         return outcome
 
-    async def _record_cancelled(self) -> None:
-        safe = await self._reactions.make_safe("the run was cancelled")
-        ending = Ending(RunState.FAILED, "the run was cancelled", INTERRUPTED, LEAVE)
+    async def _record_cancelled(self, why: str) -> None:
+        """``why``: said by who cancelled; only a guard does."""
+        safe = SafeState(Confirmation.CONFIRMED, "nothing was started")
+        if self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reactions.make_safe(why or "the run was cancelled")
+            safe = self._reactions.make_safe.result or SafeState(Confirmation.UNCONFIRMED, "cancelled")
+        await self._leave_to_guard()
+        ending = Ending(RunState.FAILED, why or "the run was cancelled", UNSAFE if why else INTERRUPTED, SAFETY if why else LEAVE)
         self._put_ended(self._closed(ending, safe))
+
+    async def _leave_to_guard(self) -> None:
+        """Let go of the potentiostat and say so: the guard goes on trying while this run stores what it has."""
+        for task in self._tasks:
+            if task.get_name() in NEED_POTENTIOSTAT:
+                task.cancel()
+        self._reactions.make_safe.leave()
+        with contextlib.suppress(InstrumentError, TimeoutError):
+            await within(LEAVE_WITHIN_S, self._s.station.potentiostat.release())
+        await self._s.guard.hand_over()
 
     # ------------------------------------------------------------------------------------------------------ the two rings
 
@@ -144,10 +168,10 @@ class Run:
     def _start_rings(self) -> None:
         run = self._reactions
         for name, inner in (
-            ("sampling", run.sampling.read),
-            ("heartbeat", Beat(self._s, run.sampling, run).run),
+            (SAMPLING, run.sampling.read),
+            (HEARTBEAT, Beat(self._s, run.sampling, run).run),
             ("journal watch", self._watches.journal),
-            ("guard watch", self._watches.guard),
+            (GUARD_WATCH, self._watches.guard),
         ):
             self._spawn(self._inner(name, inner), name)
         for name, outer in (
@@ -167,8 +191,6 @@ class Run:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 whatever it is, the cell comes first
-            if self._letting_go:
-                return  # the stream of a released instrument ends
             self._reactions.make_safe.begin(f"{name} failed")
             code = INSTRUMENT if isinstance(error, (InstrumentError, ConnectionError)) else BUG
             self._reactions.end(Ending(RunState.FAILED, f"{name} failed: {type(error).__name__}: {error}", code, SAFETY))
@@ -177,17 +199,21 @@ class Run:
 
     async def _conduct(self) -> None:
         """The protocol, until it is over or something ends it; afterwards there is an ending."""
+        await self._do(STOP, self._protocol())
+        if self._reactions.ending is None:
+            self._reactions.end(Ending(RunState.FINISHED, "every step was done", COMPLETE, AFTER_STEP, as_planned=True))
+
+    async def _do(self, urgency: int, work: Coroutine[Any, Any, None]) -> None:
+        """Do a part of the run unless something as urgent ends it; what goes wrong in it ends the run."""
         run = self._reactions
         try:
-            await self._unless(STOP, self._protocol())
+            await self._unless(urgency, work)
         except RunFailed as error:
             run.end(Ending(RunState.FAILED, str(error), error.exit_code, SAFETY))
         except JournalError as error:
             run.end(Ending(RunState.FAILED, f"the journal cannot be written: {error}", UNSAFE, SAFETY))
         except Exception as error:  # noqa: BLE001 our own bug must not leave a cell under current
             run.end(Ending(RunState.FAILED, f"a fault of this program: {type(error).__name__}: {error}", BUG, SAFETY))
-        if run.ending is None:
-            run.end(Ending(RunState.FINISHED, "every step was done", COMPLETE, AFTER_STEP, as_planned=True))
 
     async def _protocol(self) -> None:
         run, plan = self._reactions, self._s.plan
@@ -230,20 +256,39 @@ class Run:
         assert run.ending is not None
         if run.ending.state is not RunState.FAILED:
             run.become(RunState.ABORTING if run.ending.state is RunState.ABORTED else RunState.FINISHING, run.ending.reason)
-        safe = await self._safe(run.make_safe, run.ending)
-        if safe.confirmed and run.ending.as_planned:
-            await self._unless(ABORT, self._at_end())
+        began = run.ending
+        safe = await self._safe(run.make_safe, began)
+        if safe.confirmed and began.as_planned:
+            await self._do(ABORT, self._at_end())
         if run.ending.urgency >= ABORT:
-            safe = await self._safe(run.make_safe, run.ending)
-            with contextlib.suppress(InstrumentError, TimeoutError):
-                await run.acquisitions.halt()
+            if run.ending is not began:
+                safe = await self._safe(run.make_safe, run.ending)
+            await self._attempt("halting the console", run.acquisitions.halt())
+        if not safe.confirmed:
+            await self._leave_to_guard()
         run.acquisitions.refuse(f"the run has ended: {run.ending.reason}")
-        await self._unless(LEAVE, self._store_the_rest())
+        await self._do(LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
-            await self._rf_off()
-            self._letting_go = True
-            await release(self._s)
+            await self._attempt("switching RF off", self._rf_off())
+        await self._end_tasks()
+        limit_s = CALL_WITHIN_S if run.ending.urgency < LEAVE else LEAVE_WITHIN_S
+        await self._attempt("letting go of the instruments", release(self._s, limit_s))
         return safe
+
+    async def _attempt(self, what: str, work: Awaitable[None]) -> None:
+        """Something on the way out; whatever goes wrong with it, the rest is still done."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 a driver's bug must not keep the run from its end
+            self._s.put("note", text=f"{what} failed: {type(error).__name__}: {error}", who="rig")
+
+    async def _end_tasks(self) -> None:
+        """Nobody listens any more: that a released instrument's stream ends is no event of the run. Only the heart beats on."""
+        over = [task for task in self._tasks if task.get_name() != HEARTBEAT]
+        for task in over:
+            task.cancel()
+        await asyncio.wait(over)
+        self._commands.close()
 
     async def _safe(self, make_safe: MakeSafe, ending: Ending) -> SafeState:
         """Make safe and wait for the result, unless somebody leaves the cell to the guard."""
@@ -300,13 +345,14 @@ class Run:
         state, code, reason = ending.state, ending.exit_code, ending.reason
         if not safe.confirmed:
             state, code = RunState.FAILED, INTERRUPTED if ending.urgency >= LEAVE else UNSAFE
-            reason = f"{reason}; cell state unknown: {safe.detail}"
+            reason = f"{reason}\n  cell: its state is UNKNOWN ({first_line(safe.detail)})"
         elif code == COMPLETE and not complete:
             code = INSTRUMENT
             reason = f"{reason}; {sum(record.state != 'verified' for record in run.acquisitions.records.all)} acquisitions are not verified"
         if run.state is not state:
             run.become(state, reason)
-        return Outcome(state.value, "as planned" if ending.as_planned else "ended early", reason, complete, code)
+        outcome, cell = "as planned" if ending.as_planned else "ended early", "off" if safe.confirmed else "unknown"
+        return Outcome(state.value, outcome, reason, complete, code, cell)
 
     def _put_ended(self, outcome: Outcome) -> int:
         self._ended = True

@@ -88,10 +88,9 @@ def why_not_raise(voltage_V: float | None, age_s: float, interval_s: float, limi
     return None
 
 
-def silent_after_s(interval_s: float, host_lost_within_s: float, make_safe_s: float) -> float:
-    """Without samples for so long (real seconds) the rig itself acts: before its guard would."""
-    patience = min(8.0, max(2.0, (host_lost_within_s - make_safe_s) / 4.0))
-    return max(patience, STALE_INTERVALS * interval_s)
+def silent_after_s(host_lost_within_s: float, make_safe_s: float) -> float:
+    """When a sample is overdue by so much (real seconds) the rig itself acts: before its guard would."""
+    return min(8.0, max(1.5, (host_lost_within_s - make_safe_s) / 4.0))
 
 
 def ocv_complaint(

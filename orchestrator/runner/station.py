@@ -97,13 +97,17 @@ AFTER_STEP, STOP, ABORT, SAFETY, LEAVE = range(1, 6)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run. ``outcome``: as planned | ended early. ``complete``: every acquisition ended verified."""
+    """What became of a run. ``outcome``: as planned | ended early. ``complete``: every acquisition ended verified.
+
+    ``cell``: off, or unknown: then the guard is not stood down.
+    """
 
     state: str
     outcome: str
     reason: str
     complete: bool
     exit_code: int
+    cell: str = "off"
 
 
 class RunFailed(Exception):

@@ -82,6 +82,7 @@ class Steps:
         self._resumed = asyncio.Event()
         self._stopping = False
         self._go_to: int | None = None
+        self._steps: Sequence[PlannedStep] = ()
         self.no_more_current = False
         self.now: PlannedStep | None = None
         self.following: PlannedStep | None = None
@@ -117,7 +118,7 @@ class Steps:
 
     def skip_to(self, name: str) -> bool:
         """End the running step and go on with the step of that name; False when none is called so."""
-        index = next((step.index for step in self._s.plan.steps if step.name == name), None)
+        index = next((k for k, step in enumerate(self._steps) if step.name == name), None)
         if index is None:
             return False
         self._go_to = index
@@ -129,7 +130,7 @@ class Steps:
 
     async def walk(self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None) -> None:
         """All steps, in order; ``check`` sees each that has ended. Raises Stopped, RunFailed."""
-        at = 0
+        at, self._steps = 0, steps
         while at < len(steps):
             self.now = steps[at]
             stretch = [self.now] if check is not None else self._stretch(steps, at)
@@ -164,7 +165,10 @@ class Steps:
             return []
         if first.action in {"set", "prompt"}:
             raise RunFailed(f"not available yet: {first.action} ({first.text})", INSTRUMENT)
-        accounts = [Account.of(step, ends=self._ends(step)) for step in stretch if not (self.no_more_current and _drives(step))]
+        allowed = [step for step in stretch if not (self.no_more_current and step.mode is not Mode.REST)]
+        if len(allowed) < len(stretch):
+            self._s.put("note", text="no current flows any more in this run: steps with current are left out", who="rig")
+        accounts = [Account.of(step, ends=self._ends(step)) for step in allowed]
         await self._until_over(accounts)
         for account in accounts:
             self._note(account)
@@ -305,7 +309,3 @@ class Steps:
 
 def _stored(record: Record) -> bool:
     return record.state is S.STORED or record.over
-
-
-def _drives(step: PlannedStep) -> bool:
-    return step.mode is not Mode.REST

@@ -320,7 +320,7 @@ class TakesAnyNucleus(Console):
 
 class StartsTwice(Console):
     async def start(self, key: str, block: int = 0) -> None:
-        self._inner._started.discard((key, block))
+        self._inner._memory.started.discard((key, block))
         with suppress(Rejected):
             await self._inner.start(key, block)
 
@@ -356,7 +356,7 @@ class FirstBlockOnly(Console):
 
 class InventsData(Console):
     async def fetch(self, key: str, block: int = 0) -> Fetched:
-        known = next(iter(self._inner._records))
+        known = next(iter(self._inner._memory.records))
         return await self._inner.fetch(*known)
 
 

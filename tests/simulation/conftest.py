@@ -70,6 +70,7 @@ class WatchingGuard:
     def __init__(self) -> None:
         self.beats: list[Heartbeat] = []
         self.alive = True
+        self.handed_over = False
         self._gone = asyncio.Event()
 
     def beat(self, heartbeat: Heartbeat) -> None:
@@ -81,6 +82,9 @@ class WatchingGuard:
 
     async def stand_down(self) -> None:
         self.alive = False
+
+    async def hand_over(self) -> None:
+        self.handed_over = True
 
     def go(self) -> None:
         self.alive = False
@@ -108,6 +112,7 @@ class Night:
     commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]] = field(default_factory=asyncio.Queue)
     interrupts: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     outcome: Outcome | None = None
+    running: asyncio.Task[Outcome] | None = None
     numbers: int = 0
     answers: list[Answer] = field(default_factory=list)
 
@@ -192,7 +197,10 @@ def live(tmp_path: Path) -> Callable[..., Night]:
             if before is not None:
                 before(night)
             meanwhile = asyncio.create_task(during(night)) if during else None
-            await night.run()
+            night.running = asyncio.create_task(night.run())
+            await asyncio.wait({night.running})
+            if not night.running.cancelled():
+                night.running.result()
             if meanwhile is not None:
                 if not meanwhile.done():
                     meanwhile.cancel()
@@ -214,14 +222,4 @@ def plan_of(experiment: Path | str, folder: Path) -> Plan:
         path.write_text(experiment, encoding="utf-8")
     assert isinstance(path, Path)
     rig = load_rig(REPOSITORY / "configs" / "rigs" / "memory.yaml")
-    plan = make_plan(load_experiment(path), rig, station=None, booking_end_utc_ns=None, start_utc_ns=None)
-    acquisitions = {name: one.model_copy(update={"template": _in_seconds(one.template)}) for name, one in plan.acquisitions.items()}
-    return plan.model_copy(update={"acquisitions": acquisitions})
-
-
-def _in_seconds(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The rig's templates say ``pulse_us``; the simulated console reads ``pulse_s``."""
-    changed = dict(template)
-    if "pulse_us" in changed:
-        changed["pulse_s"] = changed.pop("pulse_us") * 1e-6
-    return changed
+    return make_plan(load_experiment(path), rig, station=None, booking_end_utc_ns=None, start_utc_ns=None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from drivers.base import CellState, ChannelState
 from drivers.sim.faults import Fault
 
 Live = Callable[..., Any]
@@ -87,10 +89,38 @@ def test_an_instrument_that_is_gone_at_rest_does_not_end_the_step_by_force(live:
         night.potentiostat.inject("silent")
         raised = await night.until("alarm.raised", id="potentiostat-link")
         assert night.seconds(raised) < 12
-        await night.command("abort")
 
     night = live(SHORT_NIGHT, break_it)
-    assert ends(night)[0] == "failed"
+    assert ends(night) == ("failed", "ended early", 4)
+    assert 50 < night.seconds(night.of("cell.state", cell="unknown")[0]) < 60, "before the instrument starts current unseen"
+
+
+def test_samples_that_pause_for_a_moment_are_alarmed_and_the_alarm_is_cleared(live: Live) -> None:
+    """At rest, where silence is no danger: the stream stands still for 20 s, then brings what it held back."""
+    gate = asyncio.Event()
+    gate.set()
+
+    def hold_back(night: Any) -> None:
+        stream = night.potentiostat.events()
+
+        async def gated() -> Any:
+            async for event in stream:
+                await gate.wait()
+                yield event
+
+        night.potentiostat.events = gated
+
+    async def pause(night: Any) -> None:
+        await night.clock.sleep(10)
+        gate.clear()
+        await night.clock.sleep(20)
+        gate.set()
+
+    night = live(SHORT_NIGHT, pause, before=hold_back)
+    assert ends(night) == ("finished", "as planned", 0)
+    raised, cleared = night.of("alarm.raised", id="silent")[0], night.of("alarm.cleared", id="silent")[0]
+    assert 17 <= night.seconds(raised) <= 21
+    assert 29 <= night.seconds(cleared) <= 32
 
 
 def test_a_device_error_ends_the_run_at_open_circuit(live: Live) -> None:
@@ -209,6 +239,7 @@ def test_a_silent_console_is_lost_and_its_waiting_records_are_missed(live: Live)
 
 def test_a_console_that_somebody_else_uses_refuses(live: Live) -> None:
     night = live(SHORT_NIGHT, options={"console": {"faults": ["foreign"]}})
+    assert not night.of("alarm.cleared", id="console-foreign")
     assert ends(night) == ("finished", "as planned", 3)
     assert night.of("acquisition.rejected")
     assert night.of("alarm.raised", id="console-foreign")
@@ -316,3 +347,114 @@ def test_a_half_full_journal_only_stops_acquisitions(live: Live) -> None:
     night = live(SHORT_NIGHT, fill)
     assert ends(night)[:2] == ("finished", "as planned")
     assert {event.data["why"] for event in night.of("acquisition.missed")} == {"journal half full"}
+
+
+# ---------------------------------------------------------------------------------------------------------- the two rings
+
+
+def test_a_run_that_is_cancelled_is_made_safe_and_says_so(live: Live) -> None:
+    async def cancel(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(30)
+        night.running.cancel()
+
+    night = live(SHORT_NIGHT, cancel)
+    assert night.running.cancelled()
+    ended = night.of("run.ended")
+    assert [event.data["state"] for event in ended] == ["failed"]
+    assert ended[0] is night.journal.events[-1]
+    assert cells(night)[-1] == ("off", True)
+    every_record_has_an_end(night)
+
+
+def test_a_bug_in_the_inner_ring_opens_the_circuit_and_is_called_a_bug(live: Live) -> None:
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(30)
+        night.guard.beat = None
+
+    night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("failed", "ended early", 1)
+    assert "heartbeat failed" in night.outcome.reason
+    assert cells(night)[-1] == ("off", True)
+
+
+def test_a_stream_that_ends_is_a_failed_instrument(live: Live) -> None:
+    async def events_that_end(night: Any) -> Any:
+        async for event in night.stream:
+            yield event
+            if night.of("step.started", mode="galvanostatic"):
+                return
+
+    def shorten(night: Any) -> None:
+        night.stream = night.potentiostat.events()
+        night.potentiostat.events = lambda: events_that_end(night)
+
+    night = live(SHORT_NIGHT, before=shorten)
+    assert ends(night) == ("failed", "ended early", 3)
+    assert "stream has ended" in night.outcome.reason
+    assert cells(night)[-1] == ("off", True)
+
+
+def test_a_bug_in_the_outer_ring_is_survived_and_alarmed(live: Live) -> None:
+    async def bug(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    night = live(SHORT_NIGHT, before=lambda night: setattr(night.console, "prepare", bug))
+    assert ends(night) == ("finished", "as planned", 3)
+    assert any("ZeroDivisionError" in event.data["text"] for event in night.of("note"))
+    assert night.of("alarm.raised", id="task-console")
+    assert cells(night)[-1] == ("off", True)
+    every_record_has_an_end(night)
+
+
+def test_an_instrument_that_somebody_else_uses_is_left_alone(live: Live) -> None:
+    made_safe: list[bool] = []
+
+    def occupy(night: Any) -> None:
+        async def busy() -> ChannelState:
+            return ChannelState(CellState.ON, running=True, step_key="theirs")
+
+        async def make_safe() -> None:
+            made_safe.append(True)
+
+        night.potentiostat.read_state, night.potentiostat.make_safe = busy, make_safe
+
+    night = live(SHORT_NIGHT, before=occupy)
+    assert ends(night) == ("failed", "ended early", 3)
+    assert "theirs" in night.outcome.reason
+    assert not made_safe
+
+
+# --------------------------------------------------------------------------------------- limits that only the host sees to
+
+
+def test_the_host_ends_the_step_where_the_instrument_cannot(live: Live) -> None:
+    """An instrument that knows only time: charge is the host's, and the next step of the program is not ended with it."""
+
+    def blunt(night: Any) -> None:
+        night.potentiostat.capabilities = replace(night.potentiostat.capabilities, on_device_limits=frozenset({"time"}))
+        load = night.potentiostat.load
+
+        async def without_charge(program: Any) -> None:
+            await load(tuple(replace(order, ends=replace(order.ends, charge_C=None)) for order in program))
+
+        night.potentiostat.load = without_charge
+
+    text = SHORT_NIGHT.replace("for 5 minutes", "until 0.05 mAh/cm2 or 20 minutes")
+    night = live(text, before=blunt)
+    assert ends(night) == ("finished", "as planned", 0)
+    plate = night.of("step.started", mode="galvanostatic")[0].data["key"]
+    ended = night.of("step.ended", key=plate)[0]
+    assert ended.data["reason"] == "charge"
+    assert abs(ended.data["charge_C"]) == pytest.approx(0.02 * 3.6, abs=0.5e-3)
+    assert night.of("step.ended")[2].data["duration_s"] == pytest.approx(60, abs=0.1)
+
+
+def test_an_end_that_instrument_and_host_see_at_once_ends_one_step_only(live: Live) -> None:
+    def blunt(night: Any) -> None:
+        night.potentiostat.capabilities = replace(night.potentiostat.capabilities, on_device_limits=frozenset())
+
+    night = live(SHORT_NIGHT, before=blunt)
+    assert ends(night) == ("finished", "as planned", 0)
+    assert [round(event.data["duration_s"]) for event in night.of("step.ended")][:3] == [60, 300, 60]

@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ class Commands:
         names = (name for name in dir(self) if name.startswith("do_"))
         self.table |= {name.removeprefix("do_"): getattr(self, name) for name in names}
         self.table |= {"ga": self.do_go, "systemtime": self.do_unixtime, "rtp": self.do_rt, "delete": self.do_rm}
+
+    def _here(self, name: Value) -> Path:
+        return self.console.experiment.here(str(name))
 
     async def _nothing(self, arguments: list[Value]) -> list[Value]:  # noqa: ARG002
         return []
@@ -126,7 +130,7 @@ class Commands:
         """Make folders."""
         for argument in arguments:
             try:
-                await self.console.clock.in_thread(lambda path=Path(str(argument)): path.mkdir(parents=True, exist_ok=True))
+                await self.console.clock.in_thread(partial(self._here(argument).mkdir, parents=True, exist_ok=True))
             except OSError as error:
                 raise MagicalError(f"mkdir: {error}") from None
         return []
@@ -134,7 +138,7 @@ class Commands:
     async def do_rm(self, arguments: list[Value]) -> list[Value]:
         """Remove files; folders only with '-r' first."""
         recursive = any(str(argument).startswith("-") and "r" in str(argument) for argument in arguments)
-        for path in [Path(str(argument)) for argument in arguments if not str(argument).startswith("-")]:
+        for path in [self._here(argument) for argument in arguments if not str(argument).startswith("-")]:
             if path.is_dir() and recursive:
                 await self.console.clock.in_thread(lambda path=path: shutil.rmtree(path))
             elif path.is_file():
@@ -149,7 +153,8 @@ class Commands:
         if what in {"command", "maclib"}:
             known = what == "command" and name in self.table
             return [float(known or await self.console.macro(name) is not None)]
-        there, folder = await self.console.clock.in_thread(lambda path=Path(name): (path.exists(), path.is_dir()))
+        path = self._here(name)
+        there, folder = await self.console.clock.in_thread(lambda: (path.exists(), path.is_dir()))
         return [float(folder if what == "directory" else there), 4.0 if folder else float(there)]
 
     async def do_flush(self, arguments: list[Value]) -> list[Value]:  # noqa: ARG002
@@ -259,7 +264,7 @@ class Commands:
 
     def _to_file(self, name: str, text: str, mode: str) -> None:
         try:
-            with Path(name).open(mode, encoding="latin-1", errors="replace") as file:
+            with self._here(name).open(mode, encoding="latin-1", errors="replace") as file:
                 file.write(text)
         except OSError as error:
             raise MagicalError(f"write: cannot open {name}: {error.strerror}") from None

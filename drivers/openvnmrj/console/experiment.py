@@ -12,7 +12,7 @@ SAVED = ("fid", "text", "procpar", "log")
 
 
 class Experiment:
-    """``exp1`` in the user's folder: ``acqfil/{fid,procpar,log}``, ``text``, ``curpar``."""
+    """``exp1`` in the user's folder: ``acqfil/{fid,procpar,log}``, ``text``, ``curpar``; ``shown_as``: the folder's name on the console."""
 
     def __init__(self, vnmruser: Path, shown_as: str = "") -> None:
         self.vnmruser = vnmruser
@@ -55,10 +55,15 @@ class Experiment:
 
     def target(self, name: str) -> Path:
         """Where svf puts a name: ``.fid`` appended, relative names in the user's data folder (inferred)."""
-        path = Path(name if name.endswith(".fid") else name + ".fid")
+        path = self.here(name if name.endswith(".fid") else name + ".fid")
+        return path if path.is_absolute() else self.vnmruser / "data" / path
+
+    def here(self, name: str) -> Path:
+        """A path as the console names it, on this computer."""
+        path = Path(name)
         if self.shown_as and path.is_relative_to(self.shown_as):
             return self.vnmruser / path.relative_to(self.shown_as)
-        return path if path.is_absolute() else self.vnmruser / "data" / path
+        return path
 
     def save(self, name: str, stamps: dict[str, str] | None, *, force: bool, log: bool, half: bool) -> Path:
         """``svf``; ``stamps`` go into procpar (None: it is copied byte for byte); ``half``: the disk is full."""
@@ -100,7 +105,7 @@ class Experiment:
 
     def retrieve(self, name: str) -> dict[str, Parameter]:
         """``rt``: data, text and log of a saved data set back into the experiment; returns its parameters."""
-        source = next((path for path in (Path(name), self.target(name)) if (path / "procpar").exists()), None)
+        source = next((path for path in (self.here(name), self.target(name)) if (path / "procpar").exists()), None)
         if source is None:
             raise MagicalError(f"rt: cannot open {name}")
         for kept, target in (("fid", self.acqfil), ("procpar", self.acqfil), ("log", self.acqfil), ("text", self.folder)):

@@ -32,7 +32,7 @@ protocol:
 rules:
   - {name: short, when: short_ratio < 0.2, for: 3 samples, armed_after: E has the new sign or 5 s, do: [open circuit, tag, alarm, mark]}
   - {name: voids, when: abs(E) > 3 * E_at_start, do: [record, flag a, info, warn, fast every 1 min, pause nmr, end step, skip to step look]}
-  - {name: high, all: [E > 0.9 V, E > 1.1 * E at start], do: [critical, stop, abort]}
+  - {name: high, all: [E > 0.9 V, abs(I) > 1 uA], do: [critical, stop, abort]}
   - {name: off, enabled: false, when: area(metal) > 3, do: [retune]}
 missed_acquisition: wait at open circuit after 2 missed
 when_booking_ends: {cell: continue}
@@ -74,6 +74,10 @@ LATER = {
     "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4}\nafter_short: {cell: do not move}\n": {
         *("budget", "after_short"),
     },
+    "protocol: [Rest for 1 h or until E_we 1 V, Hold at E_ce 0.1 V until 1 h]\nrules:\n"
+    "  - {name: a, any: [E_we > 1 V, E_ce > 1 V], do: [warn]}\n": {
+        *("E of one electrode", "observable: voltage_we", "observable: voltage_ce"),
+    },
     "protocol: [Rest for 1 s]\nat_end: {cell: open circuit after plate, nmr: [reference r], label: a, attach: [b]}\n": {
         *("at_end: reference", "at_end: open circuit after", "at_end: label", "at_end: attach"),
     },
@@ -82,10 +86,10 @@ LATER = {
     "  - {name: b, when: shift(x) > 3 ppm, do: [warn]}\n  - {name: c, when: width(x) > 3 ppm, do: [warn]}\n"
     "  - {name: d, when: phase(x) > 3 deg, do: [warn]}\n  - {name: e, when: abs(phase(x) - phase(y)) > 3 deg, do: [warn]}\n"
     "  - {name: f, when: slope(x) < 0.7 of the same half-cycle in cycle 2, confidence: 2 SE, do: [warn]}\n"
-    "  - {name: g, when: area(x) > mean + 3 sd, do: [warn]}\n  - {name: h, when: abs(I) > 1 mA, do: [warn]}\n"
+    "  - {name: g, when: area(x) > mean + 3 sd, do: [warn]}\n  - {name: h, when: E > 1.1 * E at start, do: [warn]}\n"
     "  - {name: i, track: strongest line 1..2 ppm in fast}\n  - {name: j, acquisition: fast, amplifier_check: noise level}\n": {
         *("prepare: blank", "do: eis", "do: retune", "do: change acquisition", "do: hold", "observable: area", "observable: shift"),
-        *("observable: width", "observable: phase", "observable: phase_difference_deg", "observable: current", "slope", "confidence"),
+        *("observable: width", "observable: phase", "observable: phase_difference_deg", "reference: step_start", "slope", "confidence"),
         *("reference: blank", "reference: mean", "reference: same_half_cycle", "track", "amplifier_check"),
     },
 }

@@ -98,10 +98,10 @@ def test_the_two_simulated_rigs_differ_only_in_their_wires(repository: Path) -> 
     assert {one.address for one in memory.instruments.values()} == {"memory"}
 
 
-def test_templates_and_references_of_the_example_files_are_in_the_simulated_rig(repository: Path) -> None:
-    rig = load_rig(repository / "configs" / "rigs" / "sim.yaml")
+def test_templates_and_references_of_the_example_files_are_in_their_rig(repository: Path) -> None:
     for path in sorted((repository / "configs" / "experiments").glob("*.yaml")):
         experiment = load_experiment(path)
+        rig = load_rig(rig_file(experiment) or repository / "configs" / "rigs" / "sim.yaml")
         assert {one.template for one in experiment.acquisitions.values() if one.template} <= set(rig.templates)
         named = [str(one.arguments["name"]) for one in experiment.prepare if one.verb == "reference"]
         assert set(named) <= set(rig.references)

@@ -23,7 +23,7 @@ def test_it_fences_then_reaches_and_reads_back(tmp_path: Path) -> None:
             order.append(f"reach at {clock.mono_ns() / 1e9:g}")
             return SafeState(Confirmation.CONFIRMED, "open circuit")
 
-        guard = InlineGuard(clock, 3.0, lambda: order.append("fence"), reach, tmp_path)
+        guard = InlineGuard(clock, 3.0, lambda _: order.append("fence"), reach, tmp_path)
         watching = asyncio.create_task(guard.run())
         for _ in range(5):
             guard.beat(BEAT)
@@ -45,7 +45,7 @@ def test_stood_down_it_never_acts(tmp_path: Path) -> None:
         async def reach() -> SafeState:
             raise AssertionError("must not act")
 
-        guard = InlineGuard(clock, 3.0, lambda: None, reach, tmp_path)
+        guard = InlineGuard(clock, 3.0, lambda _: None, reach, tmp_path)
         watching = asyncio.create_task(guard.run())
         guard.beat(BEAT)
         await guard.stand_down()

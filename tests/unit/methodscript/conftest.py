@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from drivers import registry
 from drivers.base import (
     ByteStream,
     Context,
@@ -28,6 +27,7 @@ from drivers.base import (
 from drivers.clock import Clock
 from drivers.methodscript import wire
 from drivers.methodscript.driver import MethodScript
+from drivers.registry import recorded_network
 from drivers.transport.memory import MemoryNetwork
 from drivers.transport.virtual import run_virtual
 
@@ -188,7 +188,7 @@ def play() -> Callable[..., None]:
             network, tap = MemoryNetwork(chunking), Wiretap()
             stream, address = await network.serve_serial("potentiostat")
             settings = Settings("pstat", "methodscript", address, identity=identity, options=options)
-            driver = MethodScript(settings, Context(clock, registry.recorded_network(network, tap), tap))
+            driver = MethodScript(settings, Context(clock, recorded_network(network, tap), tap))
             bench = Bench(clock, network, driver, Instrument(stream), tap)
             collecting = asyncio.create_task(bench.collect())
             await scenario(bench)

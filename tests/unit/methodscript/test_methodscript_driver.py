@@ -130,11 +130,13 @@ def test_a_program_from_load_to_end(play: Play, make_order: Make) -> None:
 
 def test_time_stamps_follow_the_smallest_delay(play: Play, make_order: Make) -> None:
     delays_s = (0.030, 0.005, 0.200, 0.011)
+    begin_delay_s = 0.020
 
     async def scenario(bench: Any) -> None:
         await bench.running(make_order())
-        await bench.instrument.say(BEGIN, "M000A")
         begun_ns = bench.clock.mono_ns()
+        await bench.clock.sleep(begin_delay_s)
+        await bench.instrument.say(BEGIN, "M000A")
         for second, delay_s in enumerate(delays_s, start=1):
             await bench.clock.sleep_until(begun_ns + round((second + delay_s) * 1e9))
             await bench.instrument.sample(float(second), 3.7)
@@ -143,7 +145,7 @@ def test_time_stamps_follow_the_smallest_delay(play: Play, make_order: Make) -> 
         mono_ns = np.concatenate([block.mono_ns for block in bench.blocks()])
         assert device_ns.tolist() == [1_000_000_000, 2_000_000_000, 3_000_000_000, 4_000_000_000]
         late_ns = mono_ns - device_ns - begun_ns
-        assert late_ns.tolist() == pytest.approx([30e6, 5e6, 5e6, 5e6], abs=1e4)
+        assert late_ns.tolist() == pytest.approx([20e6, 5e6, 5e6, 5e6], abs=1e4)
         clock = await bench.driver.read_clock()
         assert clock.device_ns == 4_000_000_000
         assert clock.mono_ns == mono_ns[-1]
@@ -305,6 +307,31 @@ def test_make_safe_while_idle(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         assert (await bench.together(host(bench), instrument(bench))).confirmed
         assert bench.events == []
+
+    play(scenario)
+
+
+def test_a_loaded_program_does_not_survive_make_safe(play: Play, make_order: Make) -> None:
+    async def instrument(bench: Any) -> None:
+        await bench.instrument.greet()
+        await bench.instrument.script("l")
+        await bench.instrument.say("l")
+        while await bench.instrument.hear() != "Z":
+            pass
+        await bench.instrument.say("Z!0006")
+        await bench.instrument.switched_off()
+        await bench.instrument.looked_at()
+
+    async def host(bench: Any) -> None:
+        await bench.driver.connect()
+        await bench.driver.load((make_order(),))
+        await bench.driver.make_safe()
+        with pytest.raises(Rejected, match="not the first step"):
+            await bench.driver.start("a")
+
+    async def scenario(bench: Any) -> None:
+        await bench.together(host(bench), instrument(bench))
+        assert b"\nr\n" not in bench.tap.out
 
     play(scenario)
 
@@ -529,6 +556,22 @@ def test_the_port_vanishes_and_comes_back(play: Play, make_order: Make) -> None:
         await bench.clock.sleep(0.01)
         assert bench.steps() == [("started", "a"), ("lost", ""), ("restored", "")]
         assert float(bench.blocks()[-1].voltage_V[-1]) == 3.5
+
+    play(scenario)
+
+
+def test_the_end_of_a_lost_line_is_no_end_of_the_script(play: Play, make_order: Make) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.running(make_order("a"), make_order("b"))
+        await bench.instrument.say("TSTEP_BEGIN 0 2 G 1000 a", "M000A", "*", "TSTEP_END 0 2")
+        await bench.clock.sleep(0.01)
+        await bench.instrument.stream.close()
+        bench.instrument.stream, _ = await bench.network.serve_serial("potentiostat")
+        await bench.clock.sleep(0.5)
+        await bench.instrument.say("")  # the rest of a line that was under way
+        await bench.instrument.say("TSTEP_BEGIN 1 2 G 1000 b", "M000A")
+        await bench.clock.sleep(0.01)
+        assert bench.steps() == [("started", "a"), ("v_upper", "a"), ("lost", ""), ("restored", ""), ("started", "b")]
 
     play(scenario)
 

@@ -26,6 +26,7 @@ class ResistorTwin:
         self.voltage_V: float | None = None
         self.output_on = False
         self.calls: list[tuple[str, float, float]] = []
+        self.told: list[tuple[str, dict[str, Any]]] = []
 
     def _advance(self, t_s: float) -> None:
         assert t_s >= self.t_s, "time goes backwards"
@@ -65,6 +66,9 @@ class ResistorTwin:
 
     def acquire(self, scan: Any) -> np.ndarray:
         raise NotImplementedError
+
+    def tell(self, t_s: float, what: str, **data: Any) -> None:
+        self.told.append((what, data))
 
     def charge_C(self) -> float:
         return self.charge

@@ -115,12 +115,12 @@ def test_canonical_constant_current_ends_on_its_lower_voltage(bench: Any, reposi
     run_virtual(main)
 
 
-def test_canonical_constant_current_ends_on_charge(bench: Any, repository: Path) -> None:
+def test_constant_current_ends_on_charge(bench: Any, repository: Path) -> None:
     async def main(clock: Any) -> None:
         async with bench(clock) as b:
-            stream = await b.host.run(script(repository, "cc"))
+            stream = await b.host.run(script(repository, "cc").replace("q <= -18", "q <= -180m"))
             assert stream[-1] == "TSTEP_END 4"
-            assert sum(line.startswith("P") for line in stream) in {36000, 35999}
+            assert sum(line.startswith("P") for line in stream) in {360, 361}
 
     run_virtual(main)
 
@@ -265,6 +265,72 @@ def test_a_pico_refuses_the_galvanostat_at_run(bench: Any) -> None:
     async def main(clock: Any) -> None:
         async with bench(clock, model="espico", empty_line_after_error=True) as b:
             assert await b.host.run("set_pgstat_mode 6") == ["!0021: Line 1"]
+
+    run_virtual(main)
+
+
+def test_a_zero_ends_in_a_space_on_the_wire(bench: Any) -> None:
+    async def main(clock: Any) -> None:
+        async with bench(clock) as b:
+            script = "var a\nvar n\nstore_var n 0i ja\npck_start\npck_add a\npck_add n\npck_end"
+            assert await b.host.run(script) == ["Pja8000000 ;ja8000000i"]
+            assert await b.host.run(script.replace("\npck_add n", "")) == ["Pja8000000 "]
+
+    run_virtual(main)
+
+
+def test_arithmetic_on_both_kinds_of_numbers(bench: Any) -> None:
+    script = """\
+var a
+var n
+store_var a 1500m ja
+store_var n 7i ja
+add_var n 3i
+div_var n 4i
+send_string f"{n}"
+mul_var n a
+send_string f"{n}"
+pow_var a 2
+send_string f"{a}"
+float_to_int a
+bit_lsl_var a 2i
+bit_or_var a 0b1
+send_string f"{a}"
+mod_var a 5i
+send_string f"{a}"
+log_var n 3
+send_string f"{n}\""""
+
+    async def main(clock: Any) -> None:
+        async with bench(clock) as b:
+            assert await b.host.run(script) == ["T2", "T3", "T2.25", "T9", "T4", "T1"]
+
+    run_virtual(main)
+
+
+def test_waiting_pacing_and_digital_lines(bench: Any) -> None:
+    script = """\
+var t
+var g
+timer_start
+set_int 200m
+wait 50m
+await_int
+timer_get t
+send_string f"{t}"
+await_int
+timer_get t
+send_string f"{t}"
+set_gpio_cfg 0b11 1
+set_gpio 0b101
+set_gpio_pullup 0b1000 1
+get_gpio g
+send_string f"{g}\""""
+
+    async def main(clock: Any) -> None:
+        async with bench(clock) as b:
+            assert await b.host.run(script) == ["T0.2", "T0.4", "T9"]
+            assert b.emulator.front_end.gpio_level == 1
 
     run_virtual(main)
 

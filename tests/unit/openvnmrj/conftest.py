@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from drivers import registry
 from drivers.base import AcquisitionOrder, ConsoleEvent, Context, Settings
 from drivers.clock import Clock
 from drivers.openvnmrj import wire
 from drivers.openvnmrj.driver import OpenVnmrJ
+from drivers.registry import recorded_network
 from drivers.transport.memory import MemoryNetwork
 from drivers.transport.virtual import run_virtual
 
@@ -46,7 +46,7 @@ class Tap:
     into: list[bytes] = field(default_factory=list)
 
     def sent(self, data: bytes) -> None:
-        self.out += [data] if data else []  # an empty piece: a connection was opened
+        self.out += [data] if data else []
 
     def received(self, data: bytes) -> None:
         self.into += [data] if data else []
@@ -71,6 +71,7 @@ class Console:
     stuck_at_MHz: float | None = None
     status: int = 0
     scanning: asyncio.Task[None] | None = None
+    on_state: Callable[[], None] = lambda: None
 
     async def serve(self) -> None:
         self.parameters |= {"gain": 30.0, "tof": 0.0, "pw": 5.0, "tpwr": 58.0, "tn": "H1", "wexp": "", "werr": "", "ss": 0.0, "ct": 0.0}
@@ -95,6 +96,8 @@ class Console:
         if "aa" in bare and self.scanning:
             self.scanning.cancel()
             await self.break_off(16)
+        if command.startswith("expactive"):
+            self.on_state()
         if self.answers and not command.startswith("wexp="):
             await self.write(command)
 
@@ -179,7 +182,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
     def run(scenario: Scenario, *, identity: str = "", listening: bool = True, **options: Any) -> None:
         async def main(clock: Clock) -> None:
             network, tap = MemoryNetwork(), Tap()
-            context = Context(clock, registry.recorded_network(network, tap), tap)
+            context = Context(clock, recorded_network(network, tap), tap)
             settings = Settings("console", "openvnmrj", str(tmp_path), identity=identity, options=options)
             console = Console(clock, network, tmp_path)
             bench = Bench(clock, network, console, OpenVnmrJ(settings, context), lambda: OpenVnmrJ(settings, context), tap)

@@ -211,6 +211,24 @@ def test_what_is_there_is_never_overwritten(play: Play, tmp_path: Path) -> None:
     play(scenario)
 
 
+def test_a_start_that_was_not_delivered_can_be_tried_again(play: Play, order: AcquisitionOrder, tmp_path: Path) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        await bench.driver.prepare(order)
+        talk, heard = (tmp_path / ".talk").read_text(), len(bench.console.heard)
+        bench.console.on_state = (tmp_path / ".talk").unlink
+        with pytest.raises(Rejected, match="not delivered"):
+            await bench.driver.start("key-1")
+        (tmp_path / ".talk").write_text(talk)
+        assert len(bench.console.heard) == heard + 1
+        bench.console.on_state = lambda: None
+        await bench.driver.start("key-1")
+        await bench.clock.sleep(10.0)
+        assert bench.kinds() == WHOLE
+
+    play(scenario)
+
+
 def test_halt_keeps(play: Play, order: AcquisitionOrder) -> None:
     async def scenario(bench: Any) -> None:
         await bench.driver.connect()
@@ -463,14 +481,14 @@ def test_strangers_are_not_heard(play: Play, line: bytes) -> None:
     async def scenario(bench: Any) -> None:
         await bench.driver.connect()
         await bench.acquire()
-        back = bench.driver._require_back()
+        back = bench.driver._foreground.back
         stream = await bench.network.connect(back.host, back.port)
         if line:
             await stream.write(line)
         await stream.close()
         await bench.clock.sleep(1.0)
         assert bench.kinds() == ["Started"]
-        assert bench.driver._back_channel.faults == 1
+        assert bench.driver._foreground.faults == 1
         await bench.clock.sleep(10.0)
         assert bench.kinds() == WHOLE
 
@@ -480,13 +498,13 @@ def test_strangers_are_not_heard(play: Play, line: bytes) -> None:
 def test_a_silent_stranger_does_not_hold_up_the_console(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         await bench.driver.connect()
-        back = bench.driver._require_back()
+        back = bench.driver._foreground.back
         silent = [await bench.network.connect(back.host, back.port) for _ in range(3)]
         asked_ns = bench.clock.mono_ns()
         assert (await bench.driver.read_state()).activity is ConsoleActivity.IDLE
         assert bench.clock.mono_ns() - asked_ns < 1e9
         await bench.clock.sleep(6.0)
-        assert bench.driver._back_channel.faults == len(silent)
+        assert bench.driver._foreground.faults == len(silent)
 
     play(scenario)
 

@@ -27,10 +27,15 @@ class OneLine:
         self.shift_ppm = 100.0
         self.scans: list[Scan] = []
 
+    def tell(self, t_s: float, what: str, **data: object) -> None: ...
+
     def larmor_MHz(self, nucleus: str) -> float:
         if nucleus not in {"7Li", "23Na"}:
             raise ValueError(nucleus)
         return {"7Li": 116.642, "23Na": 79.39}[nucleus]
+
+    def tell(self, t_s: float, what: str, **data: object) -> None:
+        """Nobody listens."""
 
     def acquire(self, scan: Scan) -> np.ndarray:
         larmor = self.larmor_MHz(scan.nucleus)

@@ -250,6 +250,66 @@ def test_clearing_wexp_disarms_a_running_acquisition(desk: Any) -> None:
     run_virtual(main)
 
 
+def test_small_commands(desk: Any, tmp_path: Path) -> None:
+    async def main(clock: Any) -> None:
+        async with desk(clock) as d:
+            net = f"write('net','h','{d.port}',"
+            await d.send(f"format(3.14159,6,2):$f {net}'%s',$f)")
+            assert await d.hear() == "  3.14"
+            await d.send(f"substr('abcdef',2,3):$s length($s):$n strstr('abc','c'):$p {net}'%s|%d|%d',$s,$n,$p)")
+            assert await d.hear() == "bcd|3|3"
+            await d.send(f"setvalue('sw',12345) getvalue('sw'):$v {net}'%g %g',$v,at)")
+            assert await d.hear() == "12345 0.08192"
+            await d.send(f"create('mine','string') mine='x' serverport:$port {net}'%s %d',mine,$port)")
+            assert await d.hear() == f"x {d.console.port}"
+            await d.send(f"write('line3','pw is %g',pw):$m exists('svf','command'):$e exists('nope','maclib'):$x {net}'%s %d %d',$m,$e,$x)")
+            assert await d.hear() == "pw is 8 1 0"
+            await d.send("nt=4 au")
+            await clock.sleep(4)
+            await d.send(f"sa sleep(1) {net}'%d %d',acqstatus[1],ct)")
+            assert await d.hear() == "18 0"
+            await d.send("text('kept here') nt=8 d1=0.1 au")
+            await clock.sleep(60)
+            await d.send(f"svf('{tmp_path}/kept') text('other') nt=100 tn='Na23' rt('{tmp_path}/kept') text:$t {net}'%d %s %s',nt,tn,$t)")
+            assert await d.hear() == "8 Li7 kept here\n"
+
+    run_virtual(main)
+
+
+def test_the_console_may_know_its_folder_by_another_name(desk: Any) -> None:
+    async def main(clock: Any) -> None:
+        async with desk(clock, shown_as="/home/vnmr1/vnmrsys") as d:
+            await d.send("mkdir('/home/vnmr1/vnmrsys/data/run') write('reset','/home/vnmr1/vnmrsys/data/run/note') nt=1 go")
+            await clock.sleep(30)
+            await d.send("svf('/home/vnmr1/vnmrsys/data/run/one')")
+            await d.send(f"exists('/home/vnmr1/vnmrsys/data/run/one.fid','directory'):$e write('net','h','{d.port}','%d',$e)")
+            assert await d.hear() == "1"
+            assert sorted(path.name for path in (d.vnmruser / "data/run").iterdir()) == ["note", "one.fid"]
+
+    run_virtual(main)
+
+
+def test_the_status_stream_tells_what_changes(desk: Any) -> None:
+    async def main(clock: Any) -> None:
+        network = MemoryNetwork()
+        listener = await network.listen(port=50_000)
+        async with desk(clock, network, infostat_port=50_000) as d:
+            stream = await listener.accept()
+            await d.send("nt=4 d1=1 au")
+            await clock.sleep(10)
+            lines = (await stream.read()).decode().splitlines()
+            assert lines[:3] == ["infostat init", "status Idle", "queue 0"]
+            states = [line.removeprefix("status ") for line in lines if line.startswith("status")]
+            assert states == ["Idle", "PreAcq", "Acquiring", "Idle"]
+            assert "user vnmr1" in lines
+            assert "ct 3" in lines
+            assert "timeleft 0:00:05" in lines
+            await stream.close()
+        await listener.close()
+
+    run_virtual(main)
+
+
 # --------------------------------------------------------------------------------------------------------------- faults
 
 

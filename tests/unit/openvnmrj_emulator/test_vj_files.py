@@ -6,11 +6,13 @@ import struct
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import nmrglue
 import numpy as np
 import pytest
 
+from drivers.base import Settings
 from drivers.openvnmrj.console.parameters import ParameterSet, standard
 from drivers.openvnmrj.magical import MagicalError
 from drivers.openvnmrj.vnmrfiles import (
@@ -25,6 +27,7 @@ from drivers.openvnmrj.vnmrfiles import (
     write_fid,
     write_procpar,
 )
+from drivers.transport.virtual import run_virtual
 
 GOLDEN = "tests/golden/openvnmrj_emulator"
 
@@ -158,3 +161,16 @@ def test_a_line_end_inside_a_string_stays_one_as_the_original_writes_it() -> Non
     p.assign("wexp", ["write('net','h','1','DONE\n')"])
     assert "'DONE\n')\"\n0 \n" in p.text()
     assert read_procpar(p.text())["wexp"].values == ["write('net','h','1','DONE\n')"]
+
+
+def test_a_relative_folder_does_not_nest_data_in_itself(desk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def main(clock: Any) -> None:
+        async with desk(clock) as d:
+            settings = Settings("console", "openvnmrj", "", options={"folder": "emulated", "shown_as": "/home/vnmr1/vnmrsys"})
+            other = type(d.console)(settings, d.context)
+            target = other.experiment.target("/home/vnmr1/vnmrsys/data/a_b0")
+            assert target == tmp_path / "emulated" / "vnmrsys" / "data" / "a_b0.fid"
+
+    run_virtual(main)

@@ -16,6 +16,8 @@ import pytest
 from drivers.clock import Clock, Stamp
 from orchestrator.recorder import journal as journal_module
 from orchestrator.recorder.journal import Journal, JournalFailed, JournalInUse, NetworkFolder, NotAJournal, Reader
+from orchestrator.recorder.recordfile import RecordFile
+from orchestrator.recorder.records import Row
 
 
 @pytest.fixture
@@ -220,17 +222,24 @@ async def test_a_newer_journal_is_refused(path: Path) -> None:
         reader.since(0)
 
 
-async def test_settings_that_durability_hangs_on(path: Path) -> None:
-    journal = Journal.create(path, Clock())
-    connection = sqlite3.connect(path)
-    ask = lambda name: connection.execute(f"PRAGMA {name}").fetchone()[0]  # noqa: E731
-    assert (ask("journal_mode"), ask("user_version"), ask("application_id")) == ("wal", 1, 0x6F704E4D)
-    columns = [(row[1], row[2]) for row in connection.execute("PRAGMA table_info(record)")]
-    assert [name for name, _ in columns] == ["seq", "mono_ns", "utc_ns", "kind", "v", "source", "cause", "data", "blob", "crc"]
-    connection.close()
-    mine = journal._file._connection
-    assert mine is not None
-    await journal.close()
+def test_settings_that_durability_hangs_on(path: Path) -> None:
+    """Of the file, and of each writing connection: the second one after a failure too."""
+    file = RecordFile(path)
+    file.open()
+
+    def ask(name: str) -> object:
+        assert file._connection is not None
+        return file._connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    for _ in range(2):
+        assert (ask("journal_mode"), ask("user_version"), ask("application_id")) == ("wal", 1, 0x6F704E4D)
+        assert (ask("synchronous"), ask("wal_autocheckpoint")) == (2, 0)
+        file._suspect = True
+        file.write([Row(file.durable_seq + 1, 0, 0, "note", 1, "rig", None, "{}", None)])
+    assert file._connection is not None
+    columns = [row[1] for row in file._connection.execute("PRAGMA table_info(record)")]
+    assert columns == ["seq", "mono_ns", "utc_ns", "kind", "v", "source", "cause", "data", "blob", "crc"]
+    file.close()
 
 
 @pytest.mark.parametrize("column", ["mono_ns", "utc_ns", "kind", "source", "cause", "data", "blob", "v"])

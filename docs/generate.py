@@ -1,0 +1,153 @@
+"""Writes docs/reference/run-h5.md from the layout table and docs/reference/commands.md from the commands: python docs/generate.py."""  # noqa: INP001
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from orchestrator.cli.app import app
+from orchestrator.recorder import layout
+from orchestrator.recorder.layout import Dataset, Group
+
+REFERENCE = Path(__file__).parent / "reference"
+GENERATED = "<!-- Written by `python docs/generate.py`. Do not edit by hand. -->"
+
+EXIT_CODES = """\
+| code | meaning |
+|---|---|
+| 0 | complete, as planned. A step ended by its `stop_when` or by a rule's `end step` is as planned |
+| 1 | a fault of this program; for `verify`: something does not hold |
+| 2 | configuration: a file is wrong, a name is not known, no run is going on |
+| 3 | an instrument |
+| 4 | safety: a limit, or the state of the cell is not known |
+| 5 | ended early: by a person, a booking or a rule's `stop` |
+| 130 | interrupted with Ctrl-C |
+"""
+
+
+# ------------------------------------------------------------------------------------------------------------- run.h5
+
+
+def run_h5() -> str:
+    """The reference of the file."""
+    return "\n".join([*_head_of_file(), *(line for group in layout.GROUPS for line in _group(group))]).rstrip() + "\n"
+
+
+def _head_of_file() -> Iterator[str]:
+    yield from (
+        "# run.h5",
+        "",
+        GENERATED,
+        "",
+        f"Format `{layout.FORMAT}`, version {layout.FORMAT_VERSION}. Every HDF5 library since 1.10 reads it; no compression filter.",
+        "",
+        "The file follows NeXus: `NXroot`, `NXentry`, `NXdata` with `@signal` and `@axes`. The axes are HDF5 dimension scales as well.",
+        "`*` in a path stands for the name of a sensor, acquisition, observable or instrument. `n` is the number of rows; the first axis",
+        "of a dataset grows. A dataset marked *optional* is made when its first value is known. A dataset marked *derived* is left out of",
+        "the digest: floating-point transforms may differ in the last bit between processors.",
+        "",
+        "Attributes of the file:",
+        "",
+        "| where | attribute | value |",
+        "|---|---|---|",
+    )
+    yield from (f"| `/` | `{name}` | {value} |" for name, value in layout.ROOT_ATTRIBUTES.items())
+    yield from (f"| `/entry` | `{name}` | {value} |" for name, value in layout.ENTRY_ATTRIBUTES.items())
+    yield "| `/entry` | `published_utc` | when this file was published |"
+    yield "| `/entry` | `journal_seq` | up to which record of the journal it reaches |"
+    yield ""
+    yield f"Left out of the digest: {', '.join(f'`@{name}`' for name in sorted(layout.VOLATILE))}, {_code(sorted(layout.VOLATILE_PATHS))}."
+
+
+def _group(group: Group) -> Iterator[str]:
+    yield from ("", f"## /entry/{group.path}", "", f"`{group.NX_class}`{_plotted(group)}")
+    yield from (f"  \n`@{name}`: {value}" for name, value in group.attributes.items())
+    if group.datasets:
+        yield from ("", "| dataset | type | shape | unit | meaning |", "|---|---|---|---|---|")
+        yield from map(_dataset, group.datasets)
+
+
+def _plotted(group: Group) -> str:
+    return f", plots `{group.signal}` against {_code(group.axes)}" if group.signal else ""
+
+
+def _dataset(dataset: Dataset) -> str:
+    if dataset.link:
+        return f"| `{dataset.name}` | {_dtype(dataset.dtype)} | as linked | | the same dataset as `/entry/{dataset.link}` |"
+    meaning = [_said(dataset.long_name), *dataset.attributes.values()] if "legend" in dataset.attributes else [_said(dataset.long_name)]
+    marks = [mark for mark, on in (("optional", dataset.optional), ("derived", dataset.derived)) if on]
+    text = "; ".join(part for part in (*meaning, *(f"*{mark}*" for mark in marks)) if part)
+    unit = dataset.attributes.get("units", dataset.units)
+    return f"| `{dataset.name}` | {_dtype(dataset.dtype)} | ({', '.join(_sizes(dataset))}) | {_said(unit)} | {text} |"
+
+
+def _sizes(dataset: Dataset) -> Iterator[str]:
+    return ("n" if name == "time" else name for name in dataset.dims)
+
+
+def _dtype(dtype: str) -> str:
+    size = layout.text_size(dtype)
+    return f"text, {size} bytes" if size else "as stored" if dtype == "*" else str(layout.numpy_dtype(dtype).name)
+
+
+def _said(text: str) -> str:
+    return "as given" if text == "*" else text
+
+
+def _code(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+# ----------------------------------------------------------------------------------------------------------- commands
+
+
+def commands() -> str:
+    """The reference of the commands."""
+    group: Any = typer.main.get_command(app)
+    shown = [(name, command) for name, command in group.commands.items() if not command.hidden]
+    head = ["# Commands", "", GENERATED, "", "`operando COMMAND --help` says the same.", "", "Exit codes:", "", EXIT_CODES]
+    return "\n".join([*head, *(line for name, command in shown for line in _command(name, command))]).rstrip() + "\n"
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    parameters = [one for one in command.params if not getattr(one, "hidden", False) and one.name != "help"]
+    arguments = [_metavar(one) for one in parameters if one.param_type_name == "argument"]
+    yield from ("", f"## operando {name}", "", "```", " ".join(["operando", name, *arguments, *_options(parameters)]), "```", "")
+    yield str(command.help).strip()
+    if parameters:
+        yield from ("", "| | default | |", "|---|---|---|")
+        yield from map(_parameter, parameters)
+
+
+def _options(parameters: list[Any]) -> list[str]:
+    return ["[OPTIONS]"] if any(one.param_type_name == "option" for one in parameters) else []
+
+
+def _metavar(parameter: Any) -> str:
+    shown = str(parameter.metavar or parameter.name.upper())
+    return shown if parameter.required else f"[{shown}]"
+
+
+def _parameter(parameter: Any) -> str:
+    is_option = parameter.param_type_name == "option"
+    value = "" if not is_option or parameter.is_flag else f" {parameter.metavar or _kind(parameter.default)}"
+    name = f"{parameter.opts[-1]}{value}" if is_option else _metavar(parameter).strip("[]")
+    default = "" if parameter.default is None or parameter.default is False or parameter.required else f"`{parameter.default}`"
+    return f"| `{name.replace('|', chr(92) + '|')}` | {default} | {parameter.help or ''} |"
+
+
+def _kind(default: object) -> str:
+    return "NUMBER" if isinstance(default, int | float) else "TEXT"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page by its path."""
+    return {REFERENCE / "run-h5.md": run_h5(), REFERENCE / "commands.md": commands()}
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")

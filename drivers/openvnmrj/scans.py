@@ -1,0 +1,210 @@
+"""One scan on its way: from ``au`` to the files, by the console's line or without it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from drivers.base import Acquired, ConsoleEvent, Failed, Filed, Started
+from drivers.clock import Clock
+from drivers.errors import BadReply, DeviceFault, InstrumentError
+from drivers.openvnmrj import files, wire
+from drivers.openvnmrj.folders import Folders
+from drivers.openvnmrj.foreground import Foreground
+from drivers.openvnmrj.parameters import identity_of, stranger
+
+FIRST_POLL_S = 0.1
+POLL_S = 0.5
+SLOW_POLL_S = 2.0
+START_GRACE_S = 60.0
+SAVE_GRACE_S = 30.0
+STOP_GRACE_S = 10.0
+LEAST_REAL_S = 3.0
+"""However fast the experiment's time runs, files are saved in the computer's."""
+
+
+@dataclass(slots=True)
+class Scan:
+    """What is known of one block. ``not_before_ns``: physics allows no earlier end; ``identity``: what its files must say."""
+
+    key: str
+    block: int
+    nonce: str
+    deadline_ns: int
+    expected_s: float = 0.0
+    not_before_ns: int = 0
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    halted: bool = False
+    aborted: bool = False
+    disowned: bool = False
+    said: wire.Said | None = None
+    said_ns: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def failed(self) -> bool:
+        """``werr`` ran, not ``wexp``."""
+        return self.said is not None and self.said.word == "ERR"
+
+
+class Follower:
+    """Follows scans; ``put`` takes their events, ``over`` learns that one has ended (before its last event)."""
+
+    def __init__(
+        self,
+        foreground: Foreground,
+        folders: Folders,
+        clock: Clock,
+        put: Callable[[ConsoleEvent], Awaitable[None]],
+        over: Callable[[Scan], None],
+    ) -> None:
+        self._foreground = foreground
+        self._folders = folders
+        self._clock = clock
+        self._put = put
+        self._over = over
+
+    def scan(self, key: str, block: int, deadline_s: float, found: Mapping[str, Any] | None = None) -> Scan:
+        """A scan to follow; lines about it are heard from now on. ``found``: the parameters read back."""
+        now_ns = self._clock.mono_ns()
+        scan = Scan(key, block, self._foreground.nonce(key, block), now_ns + int(deadline_s * 1e9))
+        if found:
+            one_s = found["at"] + found["d1"]
+            scan.expected_s, scan.identity = (found["nt"] + max(0, found["ss"])) * one_s, identity_of(found)
+            scan.not_before_ns = now_ns + int(0.9 * found["nt"] * one_s * 1e9)
+            scan.deadline_ns += int(scan.expected_s * 1e9)
+
+        def hear(said: wire.Said) -> None:
+            if scan.said is None:
+                scan.said, scan.said_ns = said, self._clock.mono_ns()
+            scan.news.set()
+
+        self._foreground.hear(scan.nonce, hear)
+        return scan
+
+    async def follow(self, scan: Scan) -> None:
+        """Started, Acquired, Filed; or Failed and why."""
+        try:
+            await self._until_started(scan)
+            await self._until_over(scan)
+            await self._until_filed(scan)
+        except InstrumentError as fault:
+            await self._end(scan, Failed(scan.key, scan.block, self._clock.mono_ns(), fault.message))
+        else:
+            path = self._folders.remote(scan.key, scan.block) + ".fid"  # as the console names it
+            await self._end(scan, Filed(scan.key, scan.block, self._clock.mono_ns(), path))
+
+    async def _end(self, scan: Scan, event: ConsoleEvent) -> None:
+        """An armed ``wexp`` is a trap for whoever comes next: cleared first, said afterwards."""
+        with contextlib.suppress(InstrumentError):
+            await self._foreground.send(wire.compose(*wire.DISARM))
+        self._foreground.forget(scan.nonce)
+        self._over(scan)
+        await self._put(event)
+
+    # ----------------------------------------------------------------------------------------------------------- started
+
+    async def _until_started(self, scan: Scan) -> None:
+        patience_ns, pause_s = self._clock.mono_ns() + int(START_GRACE_S * 1e9), FIRST_POLL_S
+        while scan.said is None:
+            active = await self._active()
+            if active == 1 or (active is None and await self._filed(scan)):
+                break
+            self._check_start(scan, active, patience_ns)
+            await self._news(scan, pause_s)
+            pause_s = min(2 * pause_s, POLL_S)
+        if not scan.failed:
+            await self._put(Started(scan.key, scan.block, self._clock.mono_ns()))
+
+    def _check_start(self, scan: Scan, active: int | None, patience_ns: int) -> None:
+        """``active`` 2 and more: submitted, waiting its turn; None: nobody answers, and the scan may well run."""
+        if scan.aborted and active == 0:
+            raise DeviceFault("aborted")
+        if self._clock.mono_ns() > (scan.deadline_ns if active is None else patience_ns):
+            raise DeviceFault(f"not started within {START_GRACE_S:.0f} s" if active is not None else "nobody answers, and no files")
+
+    def _grace_ns(self, seconds: float) -> int:
+        """So many seconds of the experiment, and never fewer than LEAST_REAL_S of the computer's."""
+        return int(max(seconds, LEAST_REAL_S * self._clock.speed) * 1e9)
+
+    async def _active(self) -> int | None:
+        """As ``expactive`` says; None: nobody answers."""
+        try:
+            return (await self._foreground.activity()).active
+        except InstrumentError:
+            return None
+
+    async def _news(self, scan: Scan, within_s: float) -> None:
+        """Wait for a line about this scan, or so many seconds of the experiment."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, within_s) / self._clock.speed):
+                await scan.news.wait()
+        scan.news.clear()
+
+    # -------------------------------------------------------------------------------------------------------------- over
+
+    async def _until_over(self, scan: Scan) -> None:
+        """The line from ``wexp`` or ``werr``; where it is lost, an idle console and complete files."""
+        if scan.said is None:
+            await self._news(scan, scan.expected_s)
+        idle_since_ns: int | None = None
+        while scan.said is None:
+            now_ns = self._clock.mono_ns()
+            idle_since_ns = (idle_since_ns or now_ns) if await self._active() == 0 else None
+            if await self._filed(scan):
+                break
+            if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > self._grace_ns(STOP_GRACE_S)):
+                raise DeviceFault("aborted" if scan.aborted else "the console is idle and has saved no complete files")
+            await self._mind_the_deadline(scan, now_ns)
+            await self._news(scan, SLOW_POLL_S)
+        await self._judge(scan)
+
+    async def _mind_the_deadline(self, scan: Scan, now_ns: int) -> None:
+        """Too late: halt (which keeps what there is), then give up."""
+        late_s = (now_ns - scan.deadline_ns) / 1e9
+        if late_s > SAVE_GRACE_S:
+            raise DeviceFault("not over in time, and halt did not help")
+        if late_s > 0:
+            with contextlib.suppress(InstrumentError):
+                await self._foreground.send(wire.compose("halt"))
+            scan.halted = True
+
+    async def _judge(self, scan: Scan) -> None:
+        """What the line means: broken off, fired by somebody else's acquisition, or over."""
+        if scan.said is not None and scan.failed:
+            code = int(scan.said.payload) if scan.said.payload.isdigit() else -1
+            what = wire.ACQUISITION_STATUS.get(code, "unknown")
+            raise DeviceFault("aborted" if scan.aborted else f"the console reports {code}: {what}")
+        if scan.said is not None and not scan.halted and scan.said_ns < scan.not_before_ns:
+            await self._withdraw(scan)
+            raise DeviceFault("wexp fired before our scans can be over: somebody else's acquisition lies under our name")
+
+    async def _withdraw(self, scan: Scan) -> None:
+        """Disarm, then stop ours where it is the one that is active."""
+        scan.disowned = True
+        with contextlib.suppress(InstrumentError):
+            await self._foreground.send(wire.compose(*wire.DISARM, *(["aa"] if await self._active() == 1 else [])))
+
+    # ------------------------------------------------------------------------------------------------------------- filed
+
+    async def _filed(self, scan: Scan) -> files.Parameters | None:
+        return await self._clock.in_thread(self._folders.filed, scan.key, scan.block)
+
+    async def _until_filed(self, scan: Scan) -> None:
+        """Acquired, with the number of scans where it is known; returns when the files are complete, and ours."""
+        patience_ns = self._clock.mono_ns() + self._grace_ns(SAVE_GRACE_S)
+        parameters = await self._filed(scan)
+        if parameters is None or not stranger(scan.identity, parameters):
+            scans = None if parameters is None else int(files.first(parameters, "ct", 0))
+            await self._put(Acquired(scan.key, scan.block, self._clock.mono_ns(), scans))
+        while parameters is None:
+            if self._clock.mono_ns() > patience_ns:
+                raise BadReply(f"no complete files in {self._folders.local_fid(scan.key, scan.block)}")
+            await self._clock.sleep(POLL_S)
+            parameters = await self._filed(scan)
+        if differing := stranger(scan.identity, parameters):
+            scan.disowned = True
+            raise DeviceFault(f"the files hold another acquisition: {differing}")

@@ -1,0 +1,65 @@
+"""What people write in a rig file, key by key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from orchestrator.config.shapes import (
+    Name,
+)
+from orchestrator.config.written import Written
+
+
+class WrittenInstrument(Written):
+    """One instrument: its driver, where it is, and who should answer."""
+
+    driver: Name = Field(description="the name of a driver: `operando drivers` lists them")
+    address: str = Field(description="pyserial URL, VISA resource, host:port or folder")
+    identity: str = ""
+    unlock: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class WrittenNucleus(Written):
+    """What this station must do to measure a nucleus."""
+
+    tuner_preset: str = ""
+    manual: bool = False
+
+
+class WrittenStation(Written):
+    """One channel, one console, tuner and sensors."""
+
+    potentiostat: str
+    console: str
+    tuner: str | None = None
+    sensors: list[str] = Field(default_factory=list)
+    nuclei: dict[str, WrittenNucleus] = Field(default_factory=dict)
+
+
+class WrittenTemplate(Written):
+    """The site's own acquisition template; pulse and power belong to it."""
+
+    nucleus: Annotated[str, Field(pattern=r"^\d{1,3}[A-Z][a-z]?$")]
+    dataset: str | None = None
+    series: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class WrittenRig(Written):
+    """The instruments of one rig and its stations."""
+
+    version: Literal[1] = 1
+    name: Name = Field(description="the rig's name")
+    zone: str = "UTC"
+    data_root: str | None = None
+    mirror_to: str | None = None
+    broker: str | None = None
+    instruments: dict[Name, WrittenInstrument] = Field(min_length=1, description="the instruments by name")
+    stations: dict[Name, WrittenStation] = Field(min_length=1, description="which channel and console belong together")
+    templates: dict[Name, WrittenTemplate] = Field(default_factory=dict)
+    references: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    fence: dict[str, Any] | None = None
+    twin: str | None = Field(None, description="physics of the simulated cell, relative to this file")

@@ -1,0 +1,92 @@
+"""What the console stands ready for: an acquisition is prepared while the console is idle, before anybody asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.base import AcquisitionOrder, ReadBack
+from drivers.errors import InstrumentError
+from orchestrator.plan.orders import PlannedAcquisition
+from orchestrator.runner.records import Record, Records
+from orchestrator.runner.station import Surroundings
+from orchestrator.runner.wire import within
+
+PREPARE_WITHIN_S = 120.0
+DEADLINE_FACTOR, DEADLINE_S = 1.5, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was prepared, and what the console read back."""
+
+    name: str
+    key: str
+    read_back: ReadBack
+
+
+def order_of(planned: PlannedAcquisition, key: str) -> AcquisitionOrder:
+    """The console's order for a planned acquisition."""
+    return AcquisitionOrder(
+        key=key,
+        name=planned.name,
+        nucleus=planned.nucleus,
+        template=planned.template,
+        scans=planned.scans,
+        dummies=planned.dummies,
+        recycle_s=planned.recycle_s,
+        blocks=planned.blocks,
+        deadline_s=planned.duration_s * DEADLINE_FACTOR + DEADLINE_S,
+    )
+
+
+class Readiness:
+    """Prepares, at most one acquisition at a time; only the console's owner task calls what waits."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._s = surroundings
+        self._prepared: Prepared | None = None
+        self._reservation: tuple[str, str] | None = None
+        self._unpreparable: str | None = None
+
+    def take_key(self, name: str) -> str | None:
+        """The key under which this acquisition is prepared, or is just being; given away once."""
+        if self._reservation is None or self._reservation[0] != name:
+            return None
+        key, self._reservation = self._reservation[1], None
+        return key
+
+    def forget(self) -> None:
+        """The console stands ready for nothing any more."""
+        self._prepared = self._reservation = None
+
+    def forgive(self) -> None:
+        """What could not be prepared may be tried again."""
+        self._unpreparable = None
+
+    async def ahead(self, name: str, records: Records) -> bool:
+        """Prepare what is likely to be wanted next; False when it is ready already, or has just failed."""
+        if name == self._unpreparable or (self._prepared is not None and self._prepared.name == name):
+            return False
+        key = records.new_key(name)
+        self._reservation = (name, key)
+        try:
+            await self._prepare(self._s.plan.acquisitions[name], key)
+        except (InstrumentError, TimeoutError) as error:
+            self._unpreparable, self._reservation = name, None
+            self._s.put("note", text=f"{name} could not be prepared ahead: {error}", who="rig")
+        return True
+
+    async def for_record(self, record: Record) -> ReadBack:
+        """The read-back of this record's preparation, done now unless it was done ahead. Raises InstrumentError, TimeoutError."""
+        prepared = self._prepared
+        if prepared is None or prepared.key != record.key:
+            self._reservation = None
+            prepared = await self._prepare(record.planned, record.key)
+        self._prepared = None
+        return prepared.read_back
+
+    async def _prepare(self, planned: PlannedAcquisition, key: str) -> Prepared:
+        self._prepared = None
+        read_back = await within(PREPARE_WITHIN_S, self._s.station.console.prepare(order_of(planned, key)))
+        self._prepared = Prepared(planned.name, key, read_back)
+        return self._prepared

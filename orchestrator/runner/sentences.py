@@ -1,0 +1,30 @@
+"""What an instrument did not do, as a person needs it: which one, what was sent, what came back, what was done, what to do."""
+
+from __future__ import annotations
+
+from drivers.base import Settings
+from drivers.errors import InstrumentError, NotReachable
+
+
+def told(
+    settings: Settings, what: Exception | str, *, did: str, why: str = "", sent: str = "", received: str = "", advice: str = ""
+) -> str:
+    """The whole sentence. What the error itself knows comes before what is given here; ``why`` comes before its message."""
+    known = what if isinstance(what, InstrumentError) else InstrumentError(str(what) or type(what).__name__)
+    silent = isinstance(what, (NotReachable, TimeoutError))
+    where = settings.written or settings.address
+    return str(
+        InstrumentError(
+            f"{why}: {known.message}" if why else known.message,
+            instrument=known.instrument or settings.instrument,
+            sent=known.sent or sent,
+            received=known.received or received or ("nothing" if silent else known.message),
+            did="; ".join(dict.fromkeys(text for text in (known.did, did) if text)),
+            advice=known.advice or advice or f"check its power and its cable, and that the rig's address is right: {where}",
+        )
+    )
+
+
+def first_line(text: str) -> str:
+    """A sentence without what was sent, came back, was done and can be done."""
+    return text.partition("\n")[0]

@@ -1,0 +1,25 @@
+"""What `operando drivers` says of each driver."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator.cli.app import run
+
+
+def test_nobody_reads_that_a_driver_has_met_an_instrument_when_it_has_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["drivers"]) == 0
+    lines = {tuple(line.split()[:2]): line for line in capsys.readouterr().out.splitlines()}
+    assert "not yet met an instrument; " in lines["potentiostat", "methodscript"]
+    assert "not yet met a console; " in lines["console", "openvnmrj"]
+    assert lines["console", "sim"].endswith("simulation")
+    assert lines["emulator", "openvnmrj"].endswith("simulation")
+
+
+def test_as_json_with_its_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["drivers", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (methodscript,) = (row for row in rows if (row["kind"], row["name"]) == ("potentiostat", "methodscript"))
+    assert {"rule": "tried on hardware", "state": "not yet"} in methodscript["rules"]

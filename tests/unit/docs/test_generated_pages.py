@@ -1,0 +1,36 @@
+"""The generated pages of the reference are what their sources say today."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.app import app
+from orchestrator.recorder import layout
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    made = runpy.run_path(str(Path(__file__).parents[3] / "docs" / "generate.py"))["pages"]()
+    return {path.name: text for path, text in made.items()}
+
+
+@pytest.mark.parametrize("name", ["run-h5.md", "commands.md"])
+def test_the_page_is_current(pages: dict[str, str], name: str) -> None:
+    written = (Path(__file__).parents[3] / "docs" / "reference" / name).read_text("utf-8")
+    assert written == pages[name], "run: python docs/generate.py"
+
+
+def test_every_group_and_dataset_is_there(pages: dict[str, str]) -> None:
+    for group in layout.GROUPS:
+        assert f"\n## /entry/{group.path}\n" in pages["run-h5.md"]
+        for dataset in group.datasets:
+            assert f"| `{dataset.name}` |" in pages["run-h5.md"]
+
+
+def test_every_command_for_people_is_there(pages: dict[str, str]) -> None:
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__  # type: ignore[union-attr]
+        assert (f"\n## operando {name}\n" in pages["commands.md"]) is not command.hidden

@@ -1,0 +1,84 @@
+"""The stream that never makes the wire wait, and the clock of a step."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.base import LinkLost, SampleBlock, StepStarted
+from drivers.methodscript.outbox import Outbox, Sample
+from drivers.methodscript.timing import LEAST_HALF_WIDTH_NS, WINDOW, StepTimer
+
+S = 1_000_000_000
+
+
+def sample(key: str, mono_ns: int) -> Sample:
+    return Sample(key, mono_ns, 3.7, 1e-3, mono_ns, 1000, 0, 0.0)
+
+
+async def drained(outbox: Outbox) -> list[object]:
+    outbox.close()
+    return [event async for event in outbox.stream()]
+
+
+async def test_waiting_samples_become_blocks_of_at_most_a_second_and_one_step() -> None:
+    outbox = Outbox()
+    for n in range(25):
+        outbox.sample(sample("a", n * S // 10))
+    outbox.sample(sample("b", 25 * S // 10))
+    blocks = [event for event in await drained(outbox) if isinstance(event, SampleBlock)]
+    assert [len(block) for block in blocks] == [10, 10, 5, 1]
+    assert [block.step_key for block in blocks] == ["a", "a", "a", "b"]
+    assert all(int(block.mono_ns[-1] - block.mono_ns[0]) < S for block in blocks)
+
+
+async def test_events_keep_their_place_between_samples() -> None:
+    outbox = Outbox()
+    outbox.sample(sample("a", 1))
+    outbox.put(StepStarted("b", 2))
+    outbox.sample(sample("b", 3))
+    assert [type(event).__name__ for event in await drained(outbox)] == ["SampleBlock", "StepStarted", "SampleBlock"]
+
+
+async def test_what_nobody_takes_is_dropped_and_said() -> None:
+    outbox, stream_of = Outbox(most_samples=3), []
+    for n in range(5):
+        outbox.sample(sample("a", n))
+    stream = outbox.stream()
+    first = await anext(stream)
+    outbox.sample(sample("a", 9))
+    outbox.close()
+    stream_of = [event async for event in stream]
+    assert isinstance(first, SampleBlock)
+    assert len(first) == 3
+    assert [type(event) for event in stream_of] == [LinkLost, SampleBlock]
+    assert isinstance(stream_of[0], LinkLost)
+    assert "2 dropped" in stream_of[0].why
+
+
+async def test_the_stream_waits_for_what_comes() -> None:
+    outbox = Outbox()
+    taking = asyncio.create_task(anext(outbox.stream()))
+    await asyncio.sleep(0)
+    outbox.put(StepStarted("a", 1))
+    assert await taking == StepStarted("a", 1)
+
+
+@given(st.lists(st.integers(0, 50_000_000), min_size=2, max_size=200))
+def test_placed_times_grow_and_are_never_after_they_were_heard(delays_ns: list[int]) -> None:
+    timer, last = StepTimer(), -1
+    for n, delay_ns in enumerate(delays_ns, start=1):
+        heard_ns = 7 * S + n * S + delay_ns
+        mono_ns = timer.place(n * S, heard_ns)
+        assert last < mono_ns <= heard_ns
+        assert mono_ns - n * S - 7 * S >= min(delays_ns[max(0, n - WINDOW) : n])
+        last = mono_ns
+    assert timer.half_width_ns >= LEAST_HALF_WIDTH_NS
+
+
+def test_resolution_of_a_late_stamp_is_part_of_the_uncertainty() -> None:
+    timer = StepTimer()
+    timer.place(36_000 * S, 36_001 * S, quantum_ns=10_000_000)
+    assert timer.half_width_ns == 10_000_000

@@ -1,0 +1,98 @@
+"""What a step is owed after a pause, and which ends the host sees to."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers.base import EndConditions, Limits, Mode, Reason
+from orchestrator.model.experiment import SampleRate
+from orchestrator.plan.orders import PlannedStep
+from orchestrator.runner.account import Account
+
+LIMITS = Limits(voltage_upper_V=0.6, voltage_lower_V=-0.6, current_A=1e-3, charge_C=1.0, time_s=2000)
+ENDS = EndConditions(time_s=1000, voltage_lower_V=-0.4, charge_C=0.3)
+
+
+def account(ends: EndConditions = ENDS, **more: object) -> Account:
+    planned = PlannedStep(
+        index=3,
+        key="s3",
+        text="Plate",
+        verb="plate",
+        mode=Mode.GALVANOSTATIC,
+        current_A=-1e-3,
+        ends=ends,
+        limits=LIMITS,
+        sample=SampleRate(then_Hz=1, first_Hz=10, first_s=60),
+        expected_s=300,
+        worst_s=1000,
+        **more,  # type: ignore[arg-type]
+    )
+    return Account.of(planned)
+
+
+def test_the_first_part_is_the_whole_step() -> None:
+    order = account().order()
+    assert (order.key, order.ends, order.limits) == ("s3", ENDS, LIMITS)
+    assert order.sample_interval_s == pytest.approx(0.1)
+
+
+def test_a_further_part_owes_the_rest_of_time_and_charge_and_keeps_its_voltages() -> None:
+    one = account()
+    one.started_ns, one.charge_C, one.active_s = None, -0.1, 100.0
+    one.next_part()
+    order = one.order()
+    assert order.key == "s3.1"
+    assert order.ends == EndConditions(time_s=900, voltage_lower_V=-0.4, charge_C=pytest.approx(0.2))
+    assert order.limits.charge_C == pytest.approx(0.9)
+    assert order.limits.time_s == pytest.approx(1900)
+
+
+@pytest.mark.parametrize(("charge_C", "active_s"), [(-0.3, 100.0), (-0.1, 1000.0)])
+def test_nothing_is_owed_when_time_or_charge_is_used_up(charge_C: float, active_s: float) -> None:
+    one = account()
+    one.charge_C, one.active_s = charge_C, active_s
+    assert one.owed() is None
+
+
+def test_a_step_that_is_over_owes_nothing() -> None:
+    one = account()
+    one.over = True
+    assert one.owed() is None
+
+
+@pytest.mark.parametrize(
+    ("ends", "seen", "reason"),
+    [
+        (EndConditions(time_s=10), (0.0, 0.0, 10.0), Reason.TIME),
+        (EndConditions(time_s=10, charge_C=0.1), (0.0, 0.0, 1.0), Reason.CHARGE),
+        (EndConditions(time_s=10, voltage_upper_V=0.5), (0.5, 0.0, 1.0), Reason.V_UPPER),
+        (EndConditions(time_s=10, voltage_lower_V=-0.5), (-0.5, 0.0, 1.0), Reason.V_LOWER),
+        (EndConditions(time_s=10, current_below_A=1e-4), (0.0, 0.9e-4, 1.0), Reason.CURRENT),
+    ],
+)
+def test_the_host_sees_to_what_the_instrument_does_not(ends: EndConditions, seen: tuple[float, float, float], reason: Reason) -> None:
+    one = account(ends)
+    one.charge_C = -0.1
+    assert one.reached(*seen) is None
+    one.missing = frozenset({"time", "voltage", "charge", "current"})
+    assert one.reached(*seen) is reason
+
+
+def test_nothing_is_reached_before_its_time() -> None:
+    one = account(EndConditions(time_s=10, voltage_upper_V=0.5, voltage_lower_V=-0.5, charge_C=0.2, current_below_A=1e-4))
+    one.missing, one.charge_C = frozenset({"time", "voltage", "charge", "current"}), 0.1
+    assert one.reached(0.1, 2e-4, 5.0) is None
+
+
+def test_what_is_left_is_the_nearest_end() -> None:
+    one = account()
+    assert one.left_s(0) == pytest.approx(300)
+    one.charge_C = -0.25
+    assert one.left_s(0) == pytest.approx(50)
+
+
+def test_a_wait_of_the_same_line_has_its_own_key_and_no_triggers() -> None:
+    wait = Account.of(account().planned, suffix=".w1", ends=EndConditions(time_s=5))
+    assert wait.key == "s3.w1"
+    assert wait.order().ends.time_s == 5
