@@ -133,7 +133,8 @@ class Commands:
     def status(self) -> dict[str, Any]:
         """What there is to know this moment, as plain data."""
         run, sampling = self._run, self._run.sampling
-        newest, step, running = sampling.newest, run.steps.now, run.acquisitions.running
+        newest, running = sampling.newest, run.acquisitions.running
+        step = sampling.account.planned if sampling.account else run.steps.now
         return {
             "state": run.state.value,
             "cell": sampling.cell,

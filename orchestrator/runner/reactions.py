@@ -155,8 +155,8 @@ class Reactions:
         )
         for action in rule.do:
             self._act(action, firing, cause)
-        now = self.steps.now
-        if now is not None and now.stop_when == rule.name:
+        running = self.sampling.account
+        if running is not None and running.planned.stop_when == rule.name:
             self.programs.end_step(Reason.SKIP, f"stop_when {rule.name}")
 
     def _open_circuit(self, why: str, *, for_good: bool) -> None:

@@ -334,6 +334,17 @@ def test_stop_when_ends_the_step_as_planned(live: Live) -> None:
     assert ends(night) == ("finished", "as planned", 0)
 
 
+def test_stop_when_belongs_to_its_step_wherever_that_stands_in_a_program(live: Live) -> None:
+    rules = "rules:\n  - {name: turned, when: abs(E) > 0.001 V, for: 3 samples, not_after_edge_s: 30, do: [warn]}\n"
+    rest = "{step: Rest for 30 seconds}"
+    night = live(protocol(rest, f"{{step: {PLATE} for 4 minutes, stop_when: turned}}", rest) + rules)
+    ended = night.of("step.ended")[1]
+    assert ended.data["reason"] == "skip"
+    assert "turned" in ended.data["detail"]
+    assert 30 <= ended.data["duration_s"] < 60
+    assert ends(night) == ("finished", "as planned", 0)
+
+
 @pytest.mark.parametrize(("action", "ended"), [("stop", ("finished", "ended early", 5)), ("abort", ("aborted", "ended early", 5))])
 def test_a_rule_may_end_the_run(live: Live, action: str, ended: tuple[str, str, int]) -> None:
     night = live(shorted(action), before=inject_short)
