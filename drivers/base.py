@@ -488,12 +488,13 @@ class Filed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The console gave up, with its reason."""
+    """The console gave up, with its reason. ``exhausted``: a recording has nothing more of this nucleus."""
 
     key: str
     block: int
     mono_ns: int
     why: str
+    exhausted: bool = False
 
 
 ConsoleEvent = Started | Progress | Acquired | Filed | Failed | LinkLost | LinkRestored
