@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 COMPLETE, BUG, CONFIGURATION, INSTRUMENT, SAFETY, ENDED_EARLY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 
 def told(error: Exception) -> int:
     """Print the error as a sentence and return its exit code; re-raises what is our own bug."""
-    import click
+    import typer
 
-    if isinstance(error, click.ClickException):
+    # Typer brings its own copy of click, and click itself need not be installed: the class is found where it is used.
+    click_exception: Any = typer.BadParameter.__mro__[2]
+    if isinstance(error, click_exception):
         error.show()
         return CONFIGURATION
-    if isinstance(error, click.Abort):
+    if isinstance(error, typer.Abort):
         return INTERRUPTED
     code = _code(error)
     if code == BUG:

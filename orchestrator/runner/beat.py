@@ -61,7 +61,7 @@ class Beat:
         finish_s = None if sampling.finish_by_ns is None else max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
         finishes = self._s.plan.host_lost == "finish step on device" and finish_s is not None
         order: StandingOrder = "let the device finish" if finishes else "open circuit"
-        guarded_s = age_s if sampling.current_ahead else None
+        guarded_s = age_s if sampling.current_due else None
         finish_s = finish_s if finishes else None
         self._s.guard.beat(Heartbeat(pid, started, sampling.cell, order, guarded_s, finish_s, self._alarmed.making_safe))
         sampling.flush(clock.mono_ns() - FORGOTTEN_NS)

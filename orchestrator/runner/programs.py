@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +11,8 @@ from dataclasses import dataclass, replace
 from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
 from drivers.errors import InstrumentError, Rejected
 from orchestrator.runner.account import Account
-from orchestrator.runner.make_safe import MakeSafe
-from orchestrator.runner.safety import STALE_INTERVALS, why_not_raise
+from orchestrator.runner.make_safe import MARGIN_S, MakeSafe
+from orchestrator.runner.safety import STALE_INTERVALS, silent_after_s, why_not_raise
 from orchestrator.runner.sampling import Edge, Sampling
 from orchestrator.runner.sentences import first_line, told
 from orchestrator.runner.station import INSTRUMENT, UNSAFE, Alarms, RunFailed, Surroundings
@@ -68,6 +69,7 @@ class Programs:
         self.break_off = False
         """No further step of the running program may start."""
         self._link_why = ""
+        self._blind_until_s = math.inf
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
 
@@ -110,7 +112,7 @@ class Programs:
         owed = [account for account in accounts if account.owed() is not None]
         while not self._inbox.empty():
             self._inbox.get_nowait()
-        self.break_off = False
+        self.break_off, self._blind_until_s = False, math.inf
         if owed and await self._launch(owed):
             return await self._follow(deque(owed))
         return owed
@@ -220,7 +222,7 @@ class Programs:
 
     async def _follow(self, program: deque[Account]) -> list[Account]:
         while program:
-            message = await self._next(program[0])
+            message = await self._next(program)
             if isinstance(message, StepEnded):
                 if message.key == program[0].key and self._ended(program, message) and message.last_of_program:
                     break
@@ -235,17 +237,24 @@ class Programs:
         self._sampling.finish_by_ns = None
         return [account for account in program if account.owed() is not None]
 
-    async def _next(self, account: Account) -> Message:
+    async def _next(self, program: deque[Account]) -> Message:
         """The next message; a step that was started must show itself, and end in its time."""
+        account, clock, loop = program[0], self._s.clock, asyncio.get_running_loop()
         shown = account.started_ns is not None
-        clock = self._s.clock
         left_s = max(0.0, account.ends.time_s - account.elapsed_s(clock.mono_ns())) / clock.speed + LATE_S
         try:
-            async with asyncio.timeout(left_s if shown else CALL_WITHIN_S):
+            async with asyncio.timeout_at(min(self._blind_until_s, loop.time() + (left_s if shown else CALL_WITHIN_S))):
                 return await self._inbox.get()
         except TimeoutError:
+            if loop.time() >= self._blind_until_s:
+                return self._look_again()
             await self._late(account, "should have ended long ago" if shown else f"did not show itself within {CALL_WITHIN_S:g} s")
             return StepStarted(account.key, clock.mono_ns())
+
+    def _look_again(self) -> Message:
+        """Current is about to follow a rest that nobody has seen for a while."""
+        self._blind_until_s = math.inf
+        return Silent(self._sampling.voltage_age_s())
 
     async def _late(self, account: Account, what: str) -> None:
         """Nothing is heard of a step that was accepted: ask the instrument, then give up or go on with what it says."""
@@ -294,11 +303,25 @@ class Programs:
 
     def _bear_silence(self, program: deque[Account], age_s: float) -> None:
         """A cell that nobody sees goes to open circuit before current flows, unless the device is to finish its steps."""
+        capabilities, loop = self._potentiostat.capabilities, asyncio.get_running_loop()
+        if age_s <= silent_after_s(self._s.plan.host_lost_within_s, capabilities.make_safe_s):
+            return
         text = f"no sample of {program[0].key} for {age_s:.1f} s"
-        finishes = self._s.plan.host_lost == "finish step on device" and self._potentiostat.capabilities.autonomous
-        if any(account.has_current for account in program) and not finishes:
+        finishes = self._s.plan.host_lost == "finish step on device" and capabilities.autonomous
+        blind_s = self._current_follows_in_s(program) - capabilities.make_safe_s - MARGIN_S
+        if blind_s <= 0.0 and not finishes:
             raise RunFailed(self._unseen(text), INSTRUMENT)
+        self._blind_until_s = math.inf if finishes else loop.time() + blind_s
         self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
+
+    def _current_follows_in_s(self, program: deque[Account]) -> float:
+        """Real seconds until a step of this program drives current: 0 when one does, infinite when none will."""
+        seconds, now_ns = 0.0, self._s.clock.mono_ns()
+        for account in program:
+            if account.has_current:
+                return seconds
+            seconds += max(0.0, account.ends.time_s - account.elapsed_s(now_ns)) / self._s.clock.speed
+        return math.inf
 
     def _unseen(self, text: str) -> str:
         newest = self._sampling.newest

@@ -79,6 +79,7 @@ class Reactions:
 
     def _cell_is_off(self) -> None:
         self.sampling.cell = "off"
+        self.sampling.expect([])
 
     # --------------------------------------------------------------------------------------- the sampling task's listener
 

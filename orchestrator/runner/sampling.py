@@ -90,9 +90,13 @@ class Sampling:
         self._expected = {account.key: account for account in accounts}
 
     @property
-    def current_ahead(self) -> bool:
-        """True while a step that drives current runs, or will follow on the instrument without anybody asking."""
-        return any(account.has_current and account.ended is None for account in self._expected.values())
+    def current_due(self) -> bool:
+        """True while current flows by what was ordered: in a step that drives it, or after a rest that should be over."""
+        account = self.account
+        if account is None or account.has_current:
+            return account is not None and self.cell != "off"
+        over = account.elapsed_s(self._s.clock.mono_ns()) > account.ends.time_s
+        return over and any(other.has_current and other.ended is None for other in self._expected.values())
 
     def stand(self, engine: TriggerEngine) -> None:
         """Triggers of the whole run, whatever step it is in."""

@@ -92,7 +92,7 @@ def test_an_instrument_that_is_gone_at_rest_does_not_end_the_step_by_force(live:
 
     night = live(SHORT_NIGHT, break_it)
     assert ends(night) == ("failed", "ended early", 4)
-    assert 60 <= night.seconds(night.of("cell.state", cell="unknown")[0]) < 250
+    assert 50 < night.seconds(night.of("cell.state", cell="unknown")[0]) < 60, "before the instrument starts current unseen"
 
 
 def test_samples_that_pause_for_a_moment_are_alarmed_and_the_alarm_is_cleared(live: Live) -> None:

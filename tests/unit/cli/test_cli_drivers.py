@@ -12,7 +12,7 @@ from orchestrator.cli.app import run
 def test_nobody_reads_that_a_driver_has_met_an_instrument_when_it_has_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drivers"]) == 0
     lines = {tuple(line.split()[:2]): line for line in capsys.readouterr().out.splitlines()}
-    assert "not yet met an instrument; 14 of " in lines["potentiostat", "methodscript"]
+    assert "not yet met an instrument; " in lines["potentiostat", "methodscript"]
     assert "not yet met a console; " in lines["console", "openvnmrj"]
     assert lines["console", "sim"].endswith("simulation")
     assert lines["emulator", "openvnmrj"].endswith("simulation")
