@@ -9,7 +9,6 @@ from drivers.base import LinkLost, LinkRestored
 from drivers.clock import Clock
 from drivers.methodscript.outbox import Outbox
 
-
 CLOCK_ROUNDS_S = 1e-6
 
 
