@@ -134,7 +134,8 @@ class Network(Protocol):
 class Settings:
     """One instrument of a rig file: address, channel, expected identity, and whatever else the rig says of it.
 
-    ``written``: the address as the rig file has it, where an emulator's true one stands in ``address``.
+    ``written``: the address as the rig file has it, where an emulator's true one stands in ``address``. ``simulated``: an
+    emulator, or the simulation itself, is behind the address; ``recorded``: it plays data back that were recorded before.
     """
 
     instrument: str
@@ -144,6 +145,8 @@ class Settings:
     identity: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     written: str = ""
+    simulated: bool = False
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,12 +491,13 @@ class Filed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The console gave up, with its reason."""
+    """The console gave up, with its reason. ``exhausted``: a recording has nothing more of this nucleus."""
 
     key: str
     block: int
     mono_ns: int
     why: str
+    exhausted: bool = False
 
 
 ConsoleEvent = Started | Progress | Acquired | Filed | Failed | LinkLost | LinkRestored

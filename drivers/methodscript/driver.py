@@ -41,6 +41,7 @@ SILENT_INTERVALS = 5
 SILENCE_FLOOR_S = 2.0
 UNKNOWN_INTERVAL_S = 10.0
 SLOWEST_POINT_S = 600.0
+MOST_GARBAGE, SHOWN_CHARACTERS = 3, 80
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class MethodScript:
         self._start_answer: asyncio.Future[wire.Line] | None = None
         self._idle = asyncio.Event()
         self._aborting = False
+        self._garbage = 0
         self._fresh = True
         self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._spawn(self._probe()))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -209,7 +211,9 @@ class MethodScript:
 
     def _route(self, text: str, line: wire.Line) -> None:
         if isinstance(line, wire.Garbage):
-            _log.warning("%s: not MethodSCRIPT: %r", self._name, text)
+            self._on_garbage(text)
+        elif isinstance(line, wire.Package):
+            self._garbage = 0
         if self._phase is Phase.LISTENING and of_script(line):
             self._adopt()
         if self._phase is Phase.STARTING:
@@ -217,6 +221,13 @@ class MethodScript:
         if self._phase is Phase.RUNNING:
             self._on_script_line(line)
         self._talk.put(text, line)
+
+    def _on_garbage(self, text: str) -> None:
+        """One bad line is noise; several in a row are a line that nobody understands."""
+        _log.warning("%s: not MethodSCRIPT: %r", self._name, text)
+        self._garbage += 1
+        if self._garbage == MOST_GARBAGE:
+            self._silence.say_lost(f"what comes back is not MethodSCRIPT: {text[:SHOWN_CHARACTERS]!r}")
 
     def _on_start_answer(self, line: wire.Line) -> None:
         if isinstance(line, wire.Refused) and line.command == "r":
@@ -229,7 +240,7 @@ class MethodScript:
             self._start_answer.set_result(line)
 
     def _on_script_line(self, line: wire.Line) -> None:
-        if of_script(line):
+        if of_script(line) and self._garbage < MOST_GARBAGE:
             self._silence.say_restored("the script's lines come again")
         said = self._running.hear(line, self._clock.mono_ns())
         if said is Said.FINISHED:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,7 @@ MOST_EVENTS = 10_000
 LONGEST_BLOCK_NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One sample on its way into a block; ``charge_C`` as the instrument counted it."""
 
     step_key: str
@@ -39,16 +39,16 @@ class _Pending:
         return first.step_key == sample.step_key and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
 
     def block(self) -> SampleBlock:
-        rows = self.samples
+        keys, mono_ns, voltage_V, current_A, device_ns, half_widths_ns, status, charge_C = zip(*self.samples, strict=True)
         return SampleBlock(
-            step_key=rows[0].step_key,
-            mono_ns=np.array([row.mono_ns for row in rows], np.int64),
-            voltage_V=np.array([row.voltage_V for row in rows], np.float64),
-            current_A=np.array([row.current_A for row in rows], np.float64),
-            device_ns=np.array([row.device_ns for row in rows], np.int64),
-            half_width_ns=max(row.half_width_ns for row in rows),
-            status=np.array([row.status for row in rows], np.uint16),
-            aux={"charge_C": np.array([row.charge_C for row in rows], np.float64)},
+            step_key=keys[0],
+            mono_ns=np.array(mono_ns, np.int64),
+            voltage_V=np.array(voltage_V, np.float64),
+            current_A=np.array(current_A, np.float64),
+            device_ns=np.array(device_ns, np.int64),
+            half_width_ns=max(half_widths_ns),
+            status=np.array(status, np.uint16),
+            aux={"charge_C": np.array(charge_C, np.float64)},
         )
 
 

@@ -1,4 +1,4 @@
-"""Is the instrument still heard? One timer, armed anew by every line; loss and return of the link, each said once."""
+"""Is the instrument still heard? One timer for all lines, not one each; loss and return of the link, each said once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from drivers.base import LinkLost, LinkRestored
 from drivers.clock import Clock
 from drivers.methodscript.outbox import Outbox
+
+CLOCK_ROUNDS_S = 1e-6
 
 
 class Silence:
@@ -19,14 +21,20 @@ class Silence:
         self._patience_s = patience_s
         self._on_silence = on_silence
         self._timer: asyncio.TimerHandle | None = None
+        self._waits_s = self._until_s = 0.0
         self.lost = False
 
     def arm(self) -> None:
         """Count from now."""
-        self.disarm()
         patience_s = self._patience_s()
-        if patience_s is not None:
-            self._timer = asyncio.get_running_loop().call_later(patience_s, self._too_long, patience_s)
+        if patience_s is None:
+            self.disarm()
+            return
+        loop = asyncio.get_running_loop()
+        self._waits_s, self._until_s = patience_s, loop.time() + patience_s
+        if self._timer is None or self._timer.when() > self._until_s:
+            self.disarm()
+            self._timer = loop.call_at(self._until_s, self._look)
 
     def disarm(self) -> None:
         """Wait for nothing."""
@@ -34,9 +42,13 @@ class Silence:
             self._timer.cancel()
             self._timer = None
 
-    def _too_long(self, patience_s: float) -> None:
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._until_s - CLOCK_ROUNDS_S:  # lines came meanwhile
+            self._timer = loop.call_at(self._until_s, self._look)
+            return
         self._timer = None
-        self.say_lost(f"nothing heard for {patience_s:.1f} s")
+        self.say_lost(f"nothing heard for {self._waits_s:.1f} s")
         self._on_silence()
 
     def say_lost(self, why: str) -> None:

@@ -38,6 +38,7 @@ class Talk:
         self._link = link
         self._instrument = instrument
         self._speed = speed
+        self._sent = ""
         self._lines: asyncio.Queue[tuple[str, wire.Line]] | None = None
         self._lock = asyncio.Lock()
 
@@ -58,6 +59,7 @@ class Talk:
 
     async def send(self, text: str) -> None:
         """Raises NotReachable."""
+        self._sent = text.strip().partition("\n")[0]
         await self._link.write(text.encode("ascii"))
 
     async def hear(self, wanted: Wanted, within_s: float = REPLY_S) -> tuple[str, wire.Line]:
@@ -70,7 +72,10 @@ class Talk:
                     if wanted(line):
                         return text, line
         except TimeoutError as silence:
-            raise NotReachable("no answer", instrument=self._instrument, advice="check cable and power") from silence
+            nothing = f"nothing within {within_s:g} s"
+            raise NotReachable(
+                "no answer", instrument=self._instrument, sent=self._sent, received=nothing, advice="check cable and power"
+            ) from silence
 
     async def firmware(self, a_script_runs: Callable[[], bool]) -> wire.Firmware | None:
         """Who answers; None when a script runs. A first ``t`` may fall onto half a command of a host that died."""
@@ -90,7 +95,13 @@ class Talk:
             if line == wire.Refused("t", wire.NOT_NOW, ""):
                 return None
         if not refused:
-            raise NotReachable("no MethodSCRIPT instrument answers", instrument=self._instrument, sent="t")
+            raise NotReachable(
+                "no MethodSCRIPT instrument answers",
+                instrument=self._instrument,
+                sent="t",
+                received=f"nothing, {TRIES} times",
+                advice="check its power, its cable and the address in the rig file; close other programs that use the port",
+            )
         return None
 
     async def _firmware(self, text: str) -> wire.Firmware:
@@ -137,7 +148,13 @@ class Talk:
 
     async def rescue(self) -> None:
         """``cell_off`` as a script of its own. Raises InstrumentError when it was not accepted."""
-        fault: InstrumentError = NotReachable("cell_off was not answered", instrument=self._instrument)
+        fault: InstrumentError = NotReachable(
+            "cell_off was not answered",
+            instrument=self._instrument,
+            sent="cell_off, as a script of its own",
+            received=f"nothing, {TRIES} times",
+            advice="go to the instrument and switch its output off",
+        )
         for _ in range(TRIES):
             await self.send(f"\ne\n{script.RESCUE}\n")
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -44,5 +43,5 @@ class StepTimer:
     @property
     def half_width_ns(self) -> int:
         """Uncertainty: the typical extra delay, the timer's resolution, and at least 1 ms (inferred: the constant delay of USB)."""
-        usual = int(statistics.median(self.delays_ns)) - self.offset_ns if self.delays_ns else 0
-        return max(LEAST_HALF_WIDTH_NS, self.quantum_ns, usual)
+        usual_ns = sorted(self.delays_ns)[len(self.delays_ns) // 2] - self.offset_ns if self.delays_ns else 0
+        return max(LEAST_HALF_WIDTH_NS, self.quantum_ns, usual_ns)

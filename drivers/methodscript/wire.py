@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 OFFSET = 0x8000000
 FULL_SCALE = 1 << 27
@@ -17,6 +18,7 @@ NAN = "     nan"
 PREFIX_POWER = {"a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "m": -3, " ": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 VALUE_WIDTH = 8
 LONGEST_LINE = 4096
+CONTROL = bytes((*range(0x20), 0x7F))
 
 TECHNIQUES = {
     0x0000: "LSV",
@@ -90,29 +92,26 @@ def meaning(code: int) -> str:
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 
-_VALUE = re.compile(r"[0-9A-F]{7}[afpnum kMGTPEi]")
-
-
-def _scaled(raw: int, power: int) -> float:
-    """``raw`` × 10^power, rounded once."""
-    return raw / 10**-power if power < 0 else float(raw * 10**power)
+_VALUE = re.compile(r"([0-9A-F]{7})([afpnum kMGTPEi])")
+_RESOLUTION = {prefix: 10.0**power for prefix, power in PREFIX_POWER.items()}
+_TIMES = {"i": 1} | {prefix: 10**power for prefix, power in PREFIX_POWER.items() if power >= 0}
+_OVER = {prefix: 10**-power for prefix, power in PREFIX_POWER.items() if power < 0}
 
 
 def decode_value(field: str) -> float:
     """The number of an 8-character value field; a trailing blank that a serial layer ate is put back. Raises ValueError."""
-    field = field.ljust(VALUE_WIDTH)
-    if field == NAN:
-        return math.nan
-    if not _VALUE.fullmatch(field):
+    match = _VALUE.fullmatch(field.ljust(VALUE_WIDTH))
+    if match is None:
+        if field.ljust(VALUE_WIDTH) == NAN:
+            return math.nan
         raise ValueError(f"not a MethodSCRIPT value: {field!r}")
-    raw, prefix = int(field[:7], 16) - OFFSET, field[7]
-    return float(raw) if prefix == "i" else _scaled(raw, PREFIX_POWER[prefix])
+    raw, prefix = int(match[1], 16) - OFFSET, match[2]
+    return raw / _OVER[prefix] if prefix in _OVER else float(raw * _TIMES[prefix])  # one rounding either way
 
 
 def resolution_of(field: str) -> float:
     """One count of a value field, in its unit (0 for nan)."""
-    prefix = field.ljust(VALUE_WIDTH)[7]
-    return 10.0 ** PREFIX_POWER[prefix] if prefix in PREFIX_POWER else 0.0
+    return _RESOLUTION.get(field.ljust(VALUE_WIDTH)[7], 0.0)
 
 
 def encode_value(value: float) -> str:
@@ -138,8 +137,7 @@ def encode_integer(value: int) -> str:
 # ------------------------------------------------------------------------------------------------------ kinds of line
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """One value of a package; ``status`` bits and ``range_index`` where the meta fields say them."""
 
     kind: str
@@ -158,7 +156,11 @@ class Package:
 
     def first(self, *kinds: str) -> Variable | None:
         """The first variable of the first kind that is there."""
-        return next((variable for kind in kinds for variable in self.variables if variable.kind == kind), None)
+        for kind in kinds:
+            for variable in self.variables:
+                if variable.kind == kind:
+                    return variable
+        return None
 
     @property
     def status(self) -> int:
@@ -248,24 +250,22 @@ _BRACKET = re.compile(r"L|\+|-|C\d{4}")
 _ECHO = re.compile(r"[elrhHYZRS]")
 _REPLY = re.compile(r"(CC|CM|[tivGFL])(.+)")
 _KIND = re.compile(r"[a-z]{2}")
-_META = re.compile(r"([124])([0-9A-F]+)")
+_META = re.compile(r"[124][0-9A-F]+")
+_NO_META: dict[str, int] = {}
 
 
-def _meta(fields: list[str]) -> dict[int, int]:
-    if not fields:
-        return {}
-    found = [_META.fullmatch(field) for field in fields]
-    return {int(match[1]): int(match[2], 16) for match in found if match}
+def _meta(fields: list[str]) -> dict[str, int]:
+    return {field[0]: int(field[1:], 16) for field in fields if _META.fullmatch(field)}
 
 
 def parse_variable(text: str) -> Variable:
     """One variable of a package. Raises ValueError."""
     head, *meta = text.split(",")
     kind, field = head[:2], head[2:]
-    if not (_KIND.fullmatch(kind) and field):
+    if not field or not _KIND.fullmatch(kind):
         raise ValueError(f"not a MethodSCRIPT variable: {text!r}")
-    values = _meta(meta)
-    return Variable(kind, decode_value(field), values.get(1, 0), values.get(2), values.get(4), resolution_of(field))
+    values = _meta(meta) if meta else _NO_META
+    return Variable(kind, decode_value(field), values.get("1", 0), values.get("2"), values.get("4"), resolution_of(field))
 
 
 def parse_package(text: str) -> Package:
@@ -294,8 +294,6 @@ def _parse_rare(text: str) -> Line:
 
 def parse_line(text: str) -> tuple[Line, ...]:
     """What one line says; two things where documents glue the echo to the loop's start (``eM0007``)."""
-    if glued := _GLUED_ECHO.fullmatch(text.rstrip(" ")):
-        return Echo(glued[1]), LoopStart(int(glued[2][1:], 16))
     if text.startswith("P"):
         try:
             return (parse_package(text),)
@@ -303,6 +301,8 @@ def parse_line(text: str) -> tuple[Line, ...]:
             return (Garbage(text),)
     if text.startswith("T"):
         return (Text(text[1:]),)
+    if glued := _GLUED_ECHO.fullmatch(text.rstrip(" ")):
+        return Echo(glued[1]), LoopStart(int(glued[2][1:], 16))
     stripped = text.strip(" ")
     return (_parse_rare(stripped) if stripped else Empty(),)
 
@@ -329,11 +329,8 @@ class LineSplitter:
         return [_printable(line) for line in whole]
 
 
-_CONTROL = bytes([*range(0x20), 0x7F])
-
-
 def _printable(line: bytes | bytearray) -> str:
-    return line.translate(None, _CONTROL).decode("latin-1")
+    return line.translate(None, CONTROL).decode("latin-1")
 
 
 # ------------------------------------------------------------------------------------------------------------- replies

@@ -57,7 +57,7 @@ class OpenVnmrJ:
         self._name, self._wanted = settings.instrument, settings.identity
         self._clock = context.clock
         root = str(options.get("data_root") or vnmruser / "data" / "operando")
-        self._folders = Folders(root, {theirs: str(vnmruser / ours) for theirs, ours in options.get("path_map", {}).items()})
+        self._folders = Folders(root, {theirs: str(vnmruser / ours) for theirs, ours in options.get("path_map", {}).items()}, vnmruser)
         self._foreground = Foreground(self._name, vnmruser, options, context, self._on_link)
         self._events: asyncio.Queue[ConsoleEvent | None] = asyncio.Queue(MOST_EVENTS)
         self._follower = Follower(self._foreground, self._folders, self._clock, self._events.put, self._on_over)

@@ -59,7 +59,9 @@ class OpenVnmrJEmulator:
         self.vnmruser = self._user_folder(options)
         self.experiment = Experiment(self.vnmruser, str(options.get("shown_as", "")))
         self.faults = Faults(DEFAULTS, self.clock, self._switched)
-        self.parameters = ParameterSet(context.twin.larmor_MHz)
+        data = str(options.get("data") or "")
+        recording = Recording(Path(data)) if data else None
+        self.parameters = ParameterSet(context.twin.larmor_MHz if recording is None else recording.larmor_MHz)
         self.scanner = Scanner(
             self.clock,
             context.twin,
@@ -70,8 +72,7 @@ class OpenVnmrJEmulator:
             process=self._process,
             options=options,
         )
-        if data := str(options.get("data", "")):
-            self.scanner.recording = Recording(Path(data))
+        self.scanner.recording = recording
         self.commands = Commands(self)
         self.foreground = Foreground(self, self.clock.sleep)
         self.background = Foreground(self, self.clock.sleep)

@@ -17,10 +17,14 @@ ZONE = "local, no zone"
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """``data_root``: where the console saves, as it names it; ``mapping``: its prefixes → ours (longest first)."""
+    """``data_root``: where the console saves, as it names it; ``mapping``: its prefixes → ours (longest first).
+
+    ``vnmruser``: the operator's folder as this computer sees it.
+    """
 
     data_root: str
     mapping: Mapping[str, str]
+    vnmruser: Path = Path()
 
     def remote(self, key: str, block: int) -> str:
         """The argument of ``svf``."""
@@ -47,6 +51,17 @@ class Folders:
         """Anything under that name."""
         return self.local_fid(key, block).exists()
 
+    def last_words(self, experiment: int) -> str:
+        """The last line of an experiment's acquisition log, without its time; empty where there is none.
+
+        inferred: the log that ``svf`` copies lies in ``exp<N>/acqfil/log`` while the data are still in the experiment.
+        """
+        try:
+            lines = files.parse_log((self.vnmruser / f"exp{experiment}" / "acqfil" / "log").read_text("latin-1"))
+        except OSError:
+            return ""
+        return lines[-1][1] if lines else ""
+
     def filed(self, key: str, block: int) -> files.Parameters | None:
         """The parameters, once both files are complete: the size that the header says, and a time of completion."""
         folder = self.local_fid(key, block)
@@ -59,6 +74,22 @@ class Folders:
         except (OSError, ValueError):
             return None
         return parameters if "time_complete" in files.time_stamps(parameters) else None
+
+    def incomplete(self, key: str, block: int) -> str:
+        """What is wrong with the files of a block that do not become complete."""
+        folder = self.local_fid(key, block)
+        try:
+            size = (folder / "fid").stat().st_size
+            with (folder / "fid").open("rb") as file:
+                header = files.parse_header(file.read(files.FILE_HEADER.size))
+            if size != header.size:
+                return f"{folder.name}/fid has {size} bytes, its header says {header.size}"
+            stamps = files.time_stamps(files.parse_procpar((folder / "procpar").read_text("latin-1")))
+        except OSError as fault:
+            return f"{folder.name}: {fault.strerror}: {Path(str(fault.filename)).name}"
+        except ValueError as fault:
+            return f"{folder.name} cannot be read: {fault}"
+        return f"{folder.name}/procpar says {', '.join(stamps) or 'no time'}, and no time_complete"
 
     def fetch(self, key: str, block: int) -> Fetched:
         """FID, times, parameters and raw files. Raises Rejected (nothing there), BadReply (not what the format allows)."""

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from drivers.errors import NotReachable
+from drivers.openvnmrj.console.parameters import NUCLEI
 from drivers.openvnmrj.vnmrfiles import read_procpar, texts
 
 OVERLAID = (
@@ -38,7 +40,7 @@ class Recorded:
 
 
 def read_recorded(folder: Path) -> Recorded:
-    """Read the parameters of one ``.fid`` directory."""
+    """Read the parameters of one ``.fid`` directory. Raises OSError, ValueError, KeyError."""
     p: dict[str, Any] = texts(read_procpar((folder / "procpar").read_text(encoding="latin-1")))
     started, ended = str(p.get("time_run", "")), str(p.get("time_complete", ""))
     scanning_s = float(p["nt"]) * (float(p.get("d1", 0)) + float(p["at"]))
@@ -48,14 +50,36 @@ def read_recorded(folder: Path) -> Recorded:
 
 
 class Recording:
-    """All recorded acquisitions of a folder, and how many of each nucleus have been served."""
+    """All recorded acquisitions of a folder, and how many of each nucleus have been served.
+
+    ``damaged``: directories whose parameters cannot be read, and why; they are left out. Raises NotReachable when none is left.
+    """
 
     def __init__(self, folder: Path) -> None:
-        found = [read_recorded(path.parent) for path in sorted(folder.glob("**/*.fid/procpar"))]
+        self.damaged: dict[str, str] = {}
+        found = [recorded for path in sorted(folder.glob("**/*.fid")) if path.is_dir() and (recorded := self._read(path)) is not None]
         if not found:
-            raise ValueError(f"no .fid directories in {folder}")
+            unreadable = "".join(f"; {name} cannot be read: {why}" for name, why in self.damaged.items())
+            advice = "--data names a folder that holds .fid directories, each with fid and procpar"
+            raise NotReachable(f"no recorded .fid directories in {folder}{unreadable}", advice=advice)
         self.recorded = sorted(found, key=lambda one: (one.started, one.folder.name))
         self.served: dict[str, int] = {}
+
+    def _read(self, folder: Path) -> Recorded | None:
+        try:
+            return read_recorded(folder)
+        except (OSError, ValueError, KeyError) as fault:
+            missing = f"procpar has no {fault}" if isinstance(fault, KeyError) else fault
+            self.damaged[folder.name] = getattr(fault, "strerror", None) or f"{missing}"
+            return None
+
+    def larmor_MHz(self, nucleus: str) -> float:
+        """Frequency of a nucleus by our name in the magnet of the recording. Raises ValueError for one not in the table."""
+        percent = {ours: percent for ours, percent in NUCLEI.values()}
+        known = [one for one in self.recorded if one.nucleus in NUCLEI]
+        if nucleus not in percent or not known:
+            raise ValueError(nucleus)
+        return float(known[0].parameters["sfrq"]) * percent[nucleus] / NUCLEI[known[0].nucleus][1]
 
     def of(self, nucleus: str) -> list[Recorded]:
         """All of one nucleus (VnmrJ's name), in time order."""
@@ -74,6 +98,8 @@ class Recording:
         """The next one; raises Exhausted."""
         found = self.peek(nucleus)
         if found is None:
-            raise Exhausted(f"recording exhausted: {len(self.of(nucleus))} of {nucleus} served")
+            n = len(self.of(nucleus))
+            left_out = "".join(f"; left out: {name}, {why}" for name, why in self.damaged.items())
+            raise Exhausted(f"recording exhausted: {n} of {n} {nucleus} served{left_out}")
         self.served[nucleus] = self.served.get(nucleus, 0) + 1
         return found

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.base import Acquired, ConsoleEvent, Failed, Filed, Started
 from drivers.clock import Clock
-from drivers.errors import BadReply, DeviceFault, InstrumentError
+from drivers.errors import BadReply, DeviceFault, Exhausted, InstrumentError
 from drivers.openvnmrj import files, wire
 from drivers.openvnmrj.folders import Folders
 from drivers.openvnmrj.foreground import Foreground
@@ -24,6 +25,10 @@ SAVE_GRACE_S = 30.0
 STOP_GRACE_S = 10.0
 LEAST_REAL_S = 3.0
 """However fast the experiment's time runs, files are saved in the computer's."""
+EXHAUSTED = "recording exhausted"
+"""What the emulator writes into its log when it replays a recording that has no more of a nucleus."""
+ORDINARY = re.compile(r"Experiment started|BS \d+ completed|Acquisition complete")
+"""Lines of every acquisition's log; any other says what went wrong (inferred: seen in recorded data sets, none of which failed)."""
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class Follower:
         self._clock = clock
         self._put = put
         self._over = over
+        self._experiment = 1
 
     def scan(self, key: str, block: int, deadline_s: float, found: Mapping[str, Any] | None = None) -> Scan:
         """A scan to follow; lines about it are heard from now on. ``found``: the parameters read back."""
@@ -92,7 +98,7 @@ class Follower:
             await self._until_over(scan)
             await self._until_filed(scan)
         except InstrumentError as fault:
-            await self._end(scan, Failed(scan.key, scan.block, self._clock.mono_ns(), fault.message))
+            await self._end(scan, Failed(scan.key, scan.block, self._clock.mono_ns(), fault.message, isinstance(fault, Exhausted)))
         else:
             path = self._folders.remote(scan.key, scan.block) + ".fid"  # as the console names it
             await self._end(scan, Filed(scan.key, scan.block, self._clock.mono_ns(), path))
@@ -133,9 +139,11 @@ class Follower:
     async def _active(self) -> int | None:
         """As ``expactive`` says; None: nobody answers."""
         try:
-            return (await self._foreground.activity()).active
+            activity = await self._foreground.activity()
         except InstrumentError:
             return None
+        self._experiment = activity.experiment or self._experiment
+        return activity.active
 
     async def _news(self, scan: Scan, within_s: float) -> None:
         """Wait for a line about this scan, or so many seconds of the experiment."""
@@ -157,7 +165,7 @@ class Follower:
             if await self._filed(scan):
                 break
             if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > self._grace_ns(STOP_GRACE_S)):
-                raise DeviceFault("aborted" if scan.aborted else "the console is idle and has saved no complete files")
+                raise DeviceFault("aborted") if scan.aborted else await self._fault("the console is idle and has saved no complete files")
             await self._mind_the_deadline(scan, now_ns)
             await self._news(scan, SLOW_POLL_S)
         await self._judge(scan)
@@ -177,10 +185,17 @@ class Follower:
         if scan.said is not None and scan.failed:
             code = int(scan.said.payload) if scan.said.payload.isdigit() else -1
             what = wire.ACQUISITION_STATUS.get(code, "unknown")
-            raise DeviceFault("aborted" if scan.aborted else f"the console reports {code}: {what}")
+            raise DeviceFault("aborted") if scan.aborted else await self._fault(f"the console reports {code}: {what}")
         if scan.said is not None and not scan.halted and scan.said_ns < scan.not_before_ns:
             await self._withdraw(scan)
             raise DeviceFault("wexp fired before our scans can be over: somebody else's acquisition lies under our name")
+
+    async def _fault(self, message: str) -> InstrumentError:
+        """What is known of a failure: the console's own last words first, where they say more than that it acquired."""
+        words = await self._clock.in_thread(self._folders.last_words, self._experiment)
+        if not words or ORDINARY.fullmatch(words):
+            return DeviceFault(message)
+        return Exhausted(words) if words.startswith(EXHAUSTED) else DeviceFault(f"{words}; {message}")
 
     async def _withdraw(self, scan: Scan) -> None:
         """Disarm, then stop ours where it is the one that is active."""
@@ -202,7 +217,8 @@ class Follower:
             await self._put(Acquired(scan.key, scan.block, self._clock.mono_ns(), scans))
         while parameters is None:
             if self._clock.mono_ns() > patience_ns:
-                raise BadReply(f"no complete files in {self._folders.local_fid(scan.key, scan.block)}")
+                wrong = await self._clock.in_thread(self._folders.incomplete, scan.key, scan.block)
+                raise BadReply(f"no complete files: {wrong}")
             await self._clock.sleep(POLL_S)
             parameters = await self._filed(scan)
         if differing := stranger(scan.identity, parameters):

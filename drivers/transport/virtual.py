@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import math
 import selectors
 from asyncio.events import TimerHandle
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context
@@ -28,21 +28,12 @@ REAL_WAIT_S = 0.002
 """How long the loop sleeps between two looks at gates that forbid a jump (a thread's wake-up ends it at once)."""
 
 
+MOST_CANCELLED = 100
+"""So many cancelled timers may lie about before they are swept out."""
+
+
 class Deadlock(RuntimeError):
     """Every task waits for another: nothing is ready, no timer is set, nobody works outside the loop."""
-
-
-class _Timer(TimerHandle):
-    """A timer at a whole nanosecond; equal instants keep the order in which they were made."""
-
-    def __init__(self, when_ns: int, number: int, *arguments: Any) -> None:
-        super().__init__(when_ns / 1e9, *arguments)
-        self.when_ns = when_ns
-        self.number = number
-
-    def __lt__(self, other: object) -> bool:
-        assert isinstance(other, _Timer)
-        return (self.when_ns, self.number) < (other.when_ns, other.number)
 
 
 class _NumberedTask(asyncio.Task[Any]):
@@ -61,46 +52,43 @@ class _NumberedTask(asyncio.Task[Any]):
         return self._number
 
 
-class _JumpingSelector(selectors.DefaultSelector):
-    """Looks at the real world where there is one, without waiting, then lets the loop jump.
+class _Selector(selectors.DefaultSelector):
+    """Counts what it watches: with nothing but the loop's own wake-up pipe there is no world to look at."""
 
-    Whoever writes to the loop's own wake-up pipe has put his callback among those that are ready before: it needs no look.
-    """
+    watched = 0
 
-    loop: VirtualLoop
+    def register(self, *args: Any, **options: Any) -> selectors.SelectorKey:
+        key = super().register(*args, **options)
+        self.watched += 1
+        return key
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        alone = len(self.get_map()) == 1
-        if timeout == 0 and alone:
-            return []
-        ready = [] if alone and self.loop.may_jump() else super().select(0)
-        if ready or timeout == 0 or self.loop.called():
-            return ready
-        if not self.loop.may_jump():
-            return super().select(REAL_WAIT_S)
-        if timeout is not None:
-            self.loop.jump()
-            return []
-        if not alone:  # something real may still come
-            return super().select(None)
-        raise self.loop.deadlock()
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self.watched -= 1
+        return key
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop. ``start_ns``: where its time begins (a restored run goes on from its snapshot)."""
+    """The loop. ``start_ns``: where its time begins (a restored run goes on from its snapshot).
+
+    Its turn is its own (``_run_once``): timers are tuples of whole nanoseconds, and a night has half a million turns.
+    """
+
+    _ready: deque[asyncio.Handle]
+    _stopping: bool
+    _timer_cancelled_count: int
 
     def __init__(self, start_ns: int = 0) -> None:
-        selector = _JumpingSelector()
-        selector.loop = self
+        self._selector = _Selector()
         self._start_ns = start_ns
         self._now_ns = 0
         self._gates: list[Callable[[], bool]] = []
+        self._timers: list[tuple[int, int, TimerHandle]] = []
         self._timer_numbers = itertools.count()
         self._task_numbers = itertools.count(1)
         self.holds = 0
-        super().__init__(selector)
+        super().__init__(self._selector)
         self.set_task_factory(self._make_task)
-        self._set_now(0)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made; exact to the nanosecond for the first fifty days."""
@@ -118,19 +106,53 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Nobody holds time and every gate is open."""
         return self.holds == 0 and all(gate() for gate in self._gates)
 
-    def called(self) -> bool:
-        """Somebody, perhaps in another thread, has asked for a callback meanwhile."""
-        return bool(self._ready)  # type: ignore[attr-defined]
+    def _run_once(self) -> None:
+        """What is due and what is ready, each once; where there is nothing, time goes on."""
+        ready, timers = self._ready, self._timers
+        if not ready or self._selector.watched > 1:
+            self._go_on()
+        while timers and timers[0][0] <= self._now_ns:
+            ready.append(self._popped())
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:  # noqa: SLF001
+                handle._run()  # noqa: SLF001
 
-    def jump(self) -> None:
-        """Go to the next timer."""
-        timer = self._scheduled[0]  # type: ignore[attr-defined]
-        self._set_now(max(self._now_ns, timer.when_ns))
+    def _go_on(self) -> None:
+        """See what the real world brings (whoever writes to the wake-up pipe has made his callback ready before), or jump."""
+        alone, may_jump = self._selector.watched == 1, self.may_jump()
+        if not (alone and may_jump):
+            self._look(0.0)
+        self._forget_cancelled()
+        if self._ready or self._stopping or (self._timers and self._timers[0][0] <= self._now_ns):
+            return
+        if not may_jump:
+            self._look(REAL_WAIT_S)
+        elif self._timers:
+            self._now_ns = self._timers[0][0]
+        elif not alone:
+            self._look(None)
+        else:
+            raise self.deadlock()
 
-    def _set_now(self, now_ns: int) -> None:
-        self._now_ns = now_ns
-        # asyncio fires what is due before time() + resolution: half a nanosecond, or the step of the float where that is more.
-        self._clock_resolution = max(5e-10, math.ulp(self.time()))
+    def _look(self, wait_s: float | None) -> None:
+        self._process_events(self._selector.select(wait_s))  # type: ignore[attr-defined]
+
+    def _popped(self) -> TimerHandle:
+        timer = heapq.heappop(self._timers)[2]
+        timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
+        return timer
+
+    def _forget_cancelled(self) -> None:
+        """Those at the head, which must not attract the clock; all of them where most are."""
+        timers = self._timers
+        if self._timer_cancelled_count > max(MOST_CANCELLED, len(timers) // 2):
+            timers[:] = [timer for timer in timers if not timer[2].cancelled()]
+            heapq.heapify(timers)
+            self._timer_cancelled_count = 0
+        while timers and timers[0][2].cancelled():
+            self._popped()
+            self._timer_cancelled_count -= 1
 
     def deadlock(self) -> Deadlock:
         """The error that says who waits."""
@@ -148,8 +170,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _set_timer(self, when_ns: int, callback: Callable[..., Any], args: Any, context: Context | None) -> TimerHandle:
         self._check_closed()  # type: ignore[attr-defined]
-        timer = _Timer(when_ns, next(self._timer_numbers), callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer = TimerHandle(when_ns / 1e9, callback, args, self, context)
+        heapq.heappush(self._timers, (when_ns, next(self._timer_numbers), timer))
         timer._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001
         return timer
 

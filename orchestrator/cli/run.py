@@ -87,6 +87,7 @@ def _tell(ended: Ended) -> None:
     outcome, folder = ended.outcome, _from_here(ended.folder)
     file = folder / "run.h5"
     print(f"\n{outcome.state}, {outcome.outcome}: {outcome.reason}")
+    print(f"  {_cell(outcome.cell, folder)}")
     print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: operando recover {folder}")
     if not ended.closeout.get("ok"):
         print(f"  close-out did not pass: operando verify {folder}")
@@ -94,6 +95,12 @@ def _tell(ended: Ended) -> None:
     print("  any HDF5 viewer (H5Web in VS Code or JupyterLab) opens it as a plot: spectra against ppm and time")
     print(f"  python -c \"import h5py; f = h5py.File('{file.as_posix()}'); print(f['entry/electrochemistry/voltage'][:])\"")
     print(f"  operando verify {folder}    checks every hash")
+
+
+def _cell(cell: str, folder: Path) -> str:
+    if cell == "off":
+        return "The cell is at open circuit (read back)."
+    return f"THE CELL'S STATE IS UNKNOWN: go and switch its output off. The guard goes on trying and writes {folder / 'guard.jsonl'}"
 
 
 def _from_here(path: Path) -> Path:

@@ -100,9 +100,7 @@ def _counted(rule: Rule, problems: Problems) -> None:
     sources = {OBSERVABLES[base_name(one.observable)].source for one in (*rule.all_of, *rule.any_of)}
     if rule.for_unit == "spectra" and sources == {"electrochemistry"}:
         where = problems.word(rule.where, "spectr")
-        problems.add(
-            where, f"rule `{rule.name}` looks at E and I: they come in samples", f"write for: {rule.for_count} samples"
-        )
+        problems.add(where, f"rule `{rule.name}` looks at E and I: they come in samples", f"write for: {rule.for_count} samples")
 
 
 def blanks_taken(draft: Draft, problems: Problems) -> None:

@@ -24,7 +24,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``rule.fired`` rule, actions, values, step_key. · ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice.
   ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok, text.
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
-  address, vendor, model, serial, firmware, simulated, capabilities.
+  address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
 * ``disk`` free_bytes, needed_bytes. · ``cell.state`` cell (on, off, unknown), confirmed, detail. · ``guard.*`` what the guard said.
 """

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orchestrator.model.events import Event
-from orchestrator.recorder.appends import Append, Change, Rows, column, table_row
+from orchestrator.recorder.appends import Append, Change, Make, Rows, column, table_row, text_parts
 from orchestrator.recorder.electrochemistry import Samples
 from orchestrator.recorder.fids import Stream, Streams, fid_rows, fourier_settings, spectrum_rows
-from orchestrator.recorder.layout import ACQUISITIONS, FID
+from orchestrator.recorder.layout import ACQUISITIONS, FID, PARAMETERS, text_size
 from orchestrator.recorder.runtime import RunTime
 
 __all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]
@@ -56,10 +59,15 @@ class Acquisitions:
         self._streams = Streams(time)
         self._pending: list[Pending] = []
         self._middles: dict[str, float] = {}
+        self._raw_folders: dict[tuple[str, int], str] = {}
+        self._parameter_rows: dict[str, int] = {}
 
     def feed(self, event: Event) -> Iterator[Append]:
         """What one event means for the file."""
         data = event.data
+        if event.kind == "raw.archived":
+            yield from self._archived(data)
+            return
         known = self._records.get(data["key"])
         record = known or Record(data["key"], len(self._records), str(data.get("name", "")))
         if known is None:
@@ -165,9 +173,9 @@ class Acquisitions:
         start_ns, end_ns = self._interval(event, record)
         first, n = stream.size, len(fids)
         stream.size += n
-        yield Rows(
-            stream.path, FID, first, {"fid": fids.astype(stream.dtype, copy=False), **self._beside(event, record, start_ns, end_ns, n)}
-        )
+        rows = fids.astype(stream.dtype, copy=False)
+        yield Rows(stream.path, FID, first, {"fid": rows, **self._beside(event, record, start_ns, end_ns, n), **self._vendor(event, rows)})
+        yield from self._parameters(event, stream)
         yield from spectrum_rows(stream, data, fids, first)
         if not record.rows:
             where = {"data": _cell(ACQUISITIONS, "data", stream.path), "row": first}
@@ -208,6 +216,50 @@ class Acquisitions:
             "flags": ",".join(record.flags),
         }
         return {**{name: column(FID, name, [value] * n) for name, value in values.items()}, "row": np.arange(n, dtype=np.int32)}
+
+    def _archived(self, data: Mapping[str, Any]) -> Iterator[Change]:
+        """Where the vendor's files are now: known before the FIDs are stored, or told of rows that stand already."""
+        key, block, folder = data["key"], data["block"], str(data["folder"])
+        record = self._records.get(key)
+        rows = [(stream, row) for stream, row, of_block in (record.rows if record else ()) if of_block == block]
+        if not rows:
+            self._raw_folders[key, block] = folder
+        for stream, row in rows:
+            yield Change(stream.path, row, {"raw_folder": _cell(FID, "raw_folder", folder)})
+
+    def _vendor(self, event: Event, rows: NDArray[Any]) -> dict[str, Any]:
+        """What the vendor's files say of these FIDs, and hashes."""
+        data = event.data
+        times = data.get("times") or {}
+        values = {
+            "vendor_times": _json(times.get("stamps") or {}),
+            "vendor_zone": str(times.get("zone") or ""),
+            "raw_folder": self._raw_folders.pop((data["key"], data["block"]), ""),
+            "raw_sha256": _json({file["name"]: file["sha256"] for file in data.get("files") or ()}),
+        }
+        sha256 = [hashlib.sha256(row.tobytes()).hexdigest() for row in rows]
+        return {**{name: column(FID, name, [value] * len(rows)) for name, value in values.items()}, "sha256": column(FID, "sha256", sha256)}
+
+    def _parameters(self, event: Event, stream: Stream) -> Iterator[Append]:
+        """The vendor's parameters, complete, beside the FIDs that they belong to."""
+        data = event.data
+        if not data.get("parameters"):
+            return
+        path = f"{stream.path}/parameters"
+        first = self._parameter_rows.get(path, 0)
+        if not first:
+            yield Make(path, PARAMETERS)
+        parts = text_parts(_json(data["parameters"]), text_size(PARAMETERS.dataset("data").dtype) or 1)
+        self._parameter_rows[path] = first + len(parts)
+        values = {"key": data["key"], "block": data["block"]}
+        columns = {name: column(PARAMETERS, name, [value] * len(parts)) for name, value in values.items()}
+        numbers = np.arange(len(parts), dtype=np.int32)
+        columns |= {"line": first + numbers, "part": numbers, "data": column(PARAMETERS, "data", parts)}
+        yield Rows(path, PARAMETERS, first, columns)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _charge_values(start: tuple[float, float] | None, end: tuple[float, float] | None) -> dict[str, Any]:

@@ -100,6 +100,15 @@ def column(group: Group, name: str, values: Iterable[Any]) -> Column:
     return np.array([cut(value, size) for value in values] if size else list(values), dtype=numpy_dtype(dtype))
 
 
+def text_parts(text: str, size: int) -> list[str]:
+    """A text in pieces of at most ``size`` bytes of UTF-8, never half a character; at least one."""
+    parts, raw = [], text.encode("utf-8", "replace")
+    while len(raw) > size:
+        parts.append(raw[:size].decode("utf-8", "ignore"))
+        raw = raw[len(parts[-1].encode()) :]
+    return [*parts, raw.decode()]
+
+
 def table_row(path: str, group: Group, start: int, values: Mapping[str, Any]) -> Rows:
     """One row, from plain values."""
     return Rows(path, group, start, {name: column(group, name, (value,)) for name, value in values.items()})

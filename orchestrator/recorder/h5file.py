@@ -117,7 +117,7 @@ class Appender:
 
     def _extend(self, rows: Rows) -> None:
         group = self._entry[rows.path]
-        growing = [each for each in rows.group.datasets if not each.link and each.dims[0] == "time"]
+        growing = [each for each in rows.group.datasets if not each.link and each.dims[0] == rows.group.grows]
         there = opened(group, growing[0].name).shape[0]
         if there != rows.start:
             raise ValueError(f"{rows.path} has {there} rows, not {rows.start}")
@@ -133,7 +133,7 @@ class Appender:
 
     def _make_optional(self, group: h5py.Group, rows: Rows, dataset: Dataset) -> None:
         made = self._make_dataset(group, Make(rows.path, rows.group), dataset, rows.start)
-        made.dims[0].attach_scale(group["time"])
+        made.dims[0].attach_scale(group[rows.group.grows])
 
     def _write_text(self, order: Text) -> None:
         raw = order.text.encode("utf-8", "replace")

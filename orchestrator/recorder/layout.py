@@ -58,7 +58,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group below ``/entry``. ``*`` in its path stands for the name of a sensor, acquisition, observable or instrument."""
+    """One group below ``/entry``. ``*`` in its path stands for the name of a sensor, acquisition, observable or instrument.
+
+    ``grows``: the axis along which rows are added (another than its parent's: a tree of xarray lets children inherit axes).
+    """
 
     path: str
     NX_class: str
@@ -67,6 +70,7 @@ class Group:
     axes: tuple[str, ...] = ()
     static: bool = True
     chunk_rows: int = 256
+    grows: str = "time"
     attributes: dict[str, str] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Dataset:
@@ -146,6 +150,15 @@ FID_COLUMNS = (
     Dataset("flags", "text:48", attributes={"legend": FLAGS}),
 )
 
+# What stands beside every FID only: what the vendor's own files say of it, and how to prove that it is theirs.
+VENDOR_COLUMNS = (
+    Dataset("vendor_times", "text:640", long_name="The vendor's own time stamps by its own names, verbatim; JSON"),
+    Dataset("vendor_zone", "text:32", long_name="Zone of vendor_times"),
+    Dataset("raw_folder", "text:120", long_name="Folder of the vendor's files in the run folder"),
+    Dataset("raw_sha256", "text:1024", long_name="SHA-256 of the vendor's files by name in raw_folder; JSON"),
+    Dataset("sha256", "text:64", long_name="SHA-256 of the bytes of this row of fid"),
+)
+
 FID = Group(
     "fid/*",
     "NXdata",
@@ -153,10 +166,27 @@ FID = Group(
         Dataset("fid", "*", "counts", "FID as the console stored it, unscaled", ("time", "acquisition_time")),
         Dataset("acquisition_time", "f8", "ms", "Acquisition time / ms", ("acquisition_time",)),
         *FID_COLUMNS,
+        *VENDOR_COLUMNS,
     ),
     signal="fid",
     axes=("time", "acquisition_time"),
     static=False,
+)
+
+PARAMETERS = Group(
+    "fid/*/parameters",
+    "NXcollection",
+    (
+        Dataset("line", "i4", long_name="Number of the row", dims=("line",)),
+        Dataset("key", "text:64", long_name="Key of the acquisition", dims=("line",)),
+        Dataset("block", "i4", long_name="Block of the acquisition", dims=("line",)),
+        Dataset("part", "i4", long_name="0, and 1, 2, ... where data goes on in further rows", dims=("line",)),
+        Dataset("data", "text:2048", long_name="JSON; the parts of one block, joined", dims=("line",)),
+    ),
+    static=False,
+    grows="line",
+    chunk_rows=16,
+    attributes={"title": "All parameters that the vendor's own files name, for every block of FIDs"},
 )
 
 SPECTRA = Group(
@@ -253,6 +283,7 @@ GROUPS = (
     AUX,
     IMPEDANCE,
     FID,
+    PARAMETERS,
     SPECTRA,
     ACQUISITIONS,
     OBSERVABLE,

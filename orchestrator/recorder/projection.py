@@ -80,7 +80,7 @@ class Projection:
                 yield from self._observable(event)
             case "instrument":
                 yield from self._instrument(event)
-            case kind if kind.startswith("acquisition.") or kind == "fid.block":
+            case kind if kind.startswith("acquisition.") or kind in {"fid.block", "raw.archived"}:
                 yield from self._acquisitions.feed(event)
             case _:
                 pass
@@ -117,7 +117,7 @@ class Projection:
         }
         for path, text in texts.items():
             yield Text(path, str(text))
-        yield Attributes("", {name: data.get(name) for name in ("simulated", "seed", "speed", "zone", "station")})
+        yield Attributes("", {name: data.get(name) for name in ("simulated", "fids_recorded", "seed", "speed", "zone", "station")})
 
     def _event_rows(self, event: Event) -> Rows:
         data = {name: value for name, value in event.data.items() if event.kind != "run.started" or name not in VERBATIM}

@@ -70,7 +70,17 @@ class Gathered:
         if instrument.address == IN_MEMORY and (faults := self.fault_shares().get(role)):
             options["faults"] = faults
         options["unlock"] = dict(instrument.unlock)
-        return Settings(name, instrument.driver, address, channel, instrument.identity, options, instrument.address)
+        return Settings(
+            name,
+            instrument.driver,
+            address,
+            channel,
+            instrument.identity,
+            options,
+            instrument.address,
+            simulated=_simulated(instrument),
+            recorded=role == "console" and self.request.data is not None,
+        )
 
     def fault_shares(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Emulator (or role, for the pair in memory) → the faults asked for. Raises BadFault."""
@@ -90,7 +100,7 @@ class Gathered:
             instrument = self.instrument(role)
             if not instrument.address.startswith(PREFIX):
                 continue
-            own = dict(instrument.options.get("emulator", {}))
+            own = {key: value for key, value in instrument.options.get("emulator", {}).items() if key != "data"}
             if role == "console" and self.request.data is not None:
                 own["data"] = str(self.request.data.resolve())
             options[instrument.address.removeprefix(PREFIX)] = own
@@ -126,9 +136,22 @@ def _refuse_impossible(gathered: Gathered) -> None:
     gathered.fault_shares()
     if gathered.simulated and gathered.twin_path is None:
         raise CannotRun(f"rig `{gathered.rig.name}` has simulated instruments but names no `twin:` file")
+    _refuse_missing_data(gathered)
     real = [role for role in ("potentiostat", "console") if not _simulated(gathered.instrument(role))]
     if gathered.request.speed != 1.0 and real:
         raise CannotRun(f"--speed is for simulated rigs; the {' and the '.join(real)} of rig `{gathered.rig.name}` is real")
+
+
+def _refuse_missing_data(gathered: Gathered) -> None:
+    """``--data`` is for an emulated console; ``data: required`` in the rig is for nothing else. Only the emulator opens the folder."""
+    console, data = gathered.instrument("console"), gathered.request.data
+    required = console.options.get("emulator", {}).get("data") == "required"
+    if data is None and required:
+        raise CannotRun(f"rig `{gathered.rig.name}` plays a recording back: name its folder with --data FOLDER")
+    if data is not None and not console.address.startswith(PREFIX):
+        raise CannotRun(f"--data is for an emulated console; that of rig `{gathered.rig.name}` is at {console.address}")
+    if data is not None and not data.is_dir():
+        raise CannotRun(f"--data {data}: there is no such folder")
 
 
 def _utc_ns(text: str | None, zone: str) -> int | None:
@@ -163,6 +186,7 @@ def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]
         "speed": request.speed if request.speed is not None else 0.0,
         "zone": gathered.rig.zone,
         "simulated": gathered.simulated,
+        "fids_recorded": request.data is not None,
         "origin_mono_ns": stamp.mono_ns,
         "station": gathered.plan.station,
     }

@@ -26,6 +26,7 @@ from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
+from orchestrator.rig.log import logged
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.truth import TRUTH
 from orchestrator.runner.run import run_plan
@@ -55,6 +56,11 @@ def run(gathered: Gathered) -> Ended:
 
 async def _run(gathered: Gathered, clock: Clock) -> Ended:
     folder = new_run_folder(gathered.request.out, gathered.experiment.name, Clock().utc_ns())
+    with logged(folder):
+        return await _run_in(folder, gathered, clock)
+
+
+async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
     companions = Companions(folder, gathered.request.display)
     journal = Journal.create(folder / "journal.sqlite", clock)
     outcome = None

@@ -172,7 +172,7 @@ class Acquisitions:
     async def _prepare_ahead(self) -> bool:
         """Prepare what is likely to be wanted next; False when there is nothing to prepare."""
         name = None if self.why_not() or self._lost_why else self._wishes.next_likely()
-        return name is not None and await self._ready.ahead(name, self.records)
+        return name is not None and name not in self.records.exhausted and await self._ready.ahead(name, self.records)
 
     async def _acquire(self, record: Record) -> None:
         self.running = record
@@ -189,9 +189,11 @@ class Acquisitions:
         """The console stands ready for this record."""
         try:
             read_back = await self._ready.for_record(record)
+        except Exhausted as error:
+            self._exhausted(record, error.message)
+            return False
         except (InstrumentError, TimeoutError) as error:
             self._fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
-            self._look_if_exhausted(error)
             return False
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
         self.records.move(record, S.ARMED)
@@ -208,8 +210,7 @@ class Acquisitions:
             self._fail(record, str(error), S.REJECTED if record.state is S.ARMED else S.LOST)
             return False
         except Exhausted as error:
-            self._fail(record, str(error), S.MISSED if record.state is S.ARMED else S.LOST)
-            self._look_if_exhausted(error)
+            self._exhausted(record, error.message)
             return False
         except (InstrumentError, TimeoutError) as error:
             if not await self._runs_all_the_same(record):
@@ -217,11 +218,12 @@ class Acquisitions:
                 return False
         return await self._see_through(record, block)
 
-    def _look_if_exhausted(self, error: Exception) -> None:
-        """A recording that has nothing more to give is not asked again."""
-        if isinstance(error, Exhausted):
-            self.refuse(f"the recording is at its end: {error.message}")
-            self._alarms.sound("console-exhausted", "warn", "The recording is at its end", error.message, advice="no further spectra come")
+    def _exhausted(self, record: Record, why: str) -> None:
+        """A recording has no more of this acquisition: it is not asked for that again, and the rest goes on."""
+        self._end(record, S.MISSED, why, fault=False)
+        self.records.exhaust(record.name, why)
+        text = f"{record.name}: {why}"
+        self._alarms.sound("console-exhausted", "warn", "The recording is at its end", text, advice="what is asked for beyond it is missed")
 
     async def _runs_all_the_same(self, record: Record) -> bool:
         """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""
@@ -260,6 +262,9 @@ class Acquisitions:
             elif isinstance(event, Filed):
                 self._filed(record, block, event)
                 return True
+            elif isinstance(event, Failed) and event.exhausted:
+                self._exhausted(record, event.why)
+                return False
             elif isinstance(event, Failed):
                 self._fail(record, event.why, S.MISSED if record.state is S.ARMED else S.LOST)
                 return False
@@ -305,10 +310,13 @@ class Acquisitions:
 
     def _fail(self, record: Record, why: str, to: AcquisitionState = S.MISSED) -> None:
         """An unhappy end; the missed policy counts it."""
+        self._end(record, to, why, fault=True)
+
+    def _end(self, record: Record, to: AcquisitionState, why: str, *, fault: bool) -> None:
         if record.over:
             return
         if to is S.MISSED and record.state not in {S.REQUESTED, S.ARMED}:
             to = S.LOST
         if self.running is record:
             self.running = None
-        self.records.end(record, to, why)
+        self.records.end(record, to, why, fault=fault)

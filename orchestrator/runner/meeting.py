@@ -52,7 +52,10 @@ async def _meet(surroundings: Surroundings, role: str, instrument: Potentiostat 
         "address": settings.written or settings.address,
         "capabilities": capabilities,
     }
-    surroundings.journal.put("instrument", {"role": role, **about, **asdict(identity)})
+    truth = {"simulated": identity.simulated or settings.simulated}
+    if role == "console":
+        truth["fids_recorded"] = settings.recorded
+    surroundings.journal.put("instrument", {"role": role, **about, **asdict(identity), **truth})
 
 
 def _failed(settings: Settings, error: Exception, why: str, sent: str) -> RunFailed:

@@ -342,8 +342,8 @@ class Programs:
         if state.running is None:
             raise RunFailed(self._told(f"{why}, and what the instrument does is unknown", received=state.detail), UNSAFE)
         if account.started_ns is None:
-            received = f"its start was accepted; now it runs {state.step_key or 'nothing'}"
-            text = self._told(f"{account.key} never began: {why}", sent=f"start {account.key}", received=received, advice=RESTART)
+            received = f"its start was accepted; {why}; now it runs {state.step_key or 'nothing'}"
+            text = self._told(f"{account.key} did not begin", sent=f"start {account.key}", received=received, advice=RESTART)
             raise RunFailed(text, INSTRUMENT)
         self._sampling.write_off(f"{why}; the instrument now runs {state.step_key or 'nothing'}")
 

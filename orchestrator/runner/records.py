@@ -101,6 +101,7 @@ class Records:
         self._numbers = 0
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._failures: dict[str, int] = {}
+        self.exhausted: dict[str, str] = {}
         self.all: list[Record] = []
         self.pending: list[Record] = []
 
@@ -120,17 +121,20 @@ class Records:
             waiting = [record for record in self.pending if record.asked_as == name and not record.listed]
             if waiting and not listed and self._s.plan.busy == "coalesce":
                 self._extend(waiting[0], [fire.reason for fire in of_name], cause)
-            elif refused and all(fire.kind in BACK_TO_BACK for fire in of_name):
+            elif (refused or self._all_exhausted(name)) and all(fire.kind in BACK_TO_BACK for fire in of_name):
                 self._wishes.released(name, ok=False)  # it comes again by itself: no row of misses while NMR is paused
             else:
                 made += self._make(name, of_name, step_key, cause, listed=listed)
         why = refused or ("busy" if len(self.pending) + len(made) > QUEUE_LONGEST else None)
         for record in made:
-            if why:
-                self.end(record, S.MISSED, why, fault=False)
+            if because := why or self.exhausted.get(record.name):
+                self.end(record, S.MISSED, because, fault=False)
             else:
                 self.pending.append(record)
         return made
+
+    def _all_exhausted(self, name: str) -> bool:
+        return all(planned.name in self.exhausted for planned in members(name, self._s.plan.acquisitions))
 
     def _extend(self, record: Record, reasons: list[str], cause: int | None) -> None:
         record.reasons += reasons
@@ -193,6 +197,12 @@ class Records:
         if fault:
             self._failures[record.name] = self._failures.get(record.name, 0) + 1
             self._wishes.failing(record, self._failures[record.name])
+
+    def exhaust(self, name: str, why: str) -> None:
+        """A recording has no more of this acquisition: what waits for it, and what will be asked for, is missed."""
+        self.exhausted[name] = why
+        for record in [record for record in self.pending if record.name == name and record.state is S.REQUESTED]:
+            self.end(record, S.MISSED, why, fault=False)
 
     def drop_pending(self, why: str) -> None:
         """None of those that wait will be measured."""

@@ -76,6 +76,7 @@ class Sampling:
         self._names: tuple[str, ...] = ALWAYS
         self.charge = Charge(plan.x_now, plan.x_per_C or 0.0)
         self.heard_s = -math.inf
+        self._forgiven = False
         self.account: Account | None = None
         self.newest: Sample | None = None
         self.recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
@@ -146,7 +147,7 @@ class Sampling:
             self._take_link(event)
 
     def _take_samples(self, block: SampleBlock) -> None:
-        self.heard_s = asyncio.get_running_loop().time()
+        self.heard_s, self._forgiven = asyncio.get_running_loop().time(), False
         self._names, extra = _further_columns(block)
         volts, amps = block.voltage_V.tolist(), block.current_A.tolist()
         watched = self._watched_voltage(block, volts)
@@ -302,13 +303,19 @@ class Sampling:
         self._s.journal.put("eis", data, blob=blob, at=self._s.at(event.mono_ns))
         self._rules.measured_impedance(event)
 
+    def _forgive(self) -> None:
+        """A link that came back gets time for its first sample; one that comes and goes without a sample gets it once."""
+        if not self._forgiven:
+            self._forgiven = True
+            self.heard_s = asyncio.get_running_loop().time()
+
     def _take_link(self, event: LinkLost | LinkRestored) -> None:
         instrument = self._s.station.potentiostat_settings.instrument
         if isinstance(event, LinkLost):
             self.cell = "unknown" if self.cell == "on" else self.cell
             self._s.put("link.lost", mono_ns=event.mono_ns, instrument=instrument, why=event.why)
         else:
-            self.heard_s = asyncio.get_running_loop().time()
+            self._forgive()
             self._s.put("link.restored", mono_ns=event.mono_ns, instrument=instrument, detail=event.detail)
         self._listener.edge(event)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.base import Settings
-from drivers.errors import InstrumentError, NotReachable
+from drivers.errors import InstrumentError, NotReachable, Rejected
 
 
 def told(
@@ -13,14 +13,18 @@ def told(
     known = what if isinstance(what, InstrumentError) else InstrumentError(str(what) or type(what).__name__)
     silent = isinstance(what, (NotReachable, TimeoutError))
     where = settings.written or settings.address
+    if isinstance(what, Rejected):
+        usual = f"look up the refusal in its manual; every byte both ways stands in wire/{settings.instrument}.jsonl"
+    else:
+        usual = f"check its power and its cable, and that the rig's address is right: {where}"
     return str(
         InstrumentError(
             f"{why}: {known.message}" if why else known.message,
             instrument=known.instrument or settings.instrument,
             sent=known.sent or sent,
             received=known.received or received or ("nothing" if silent else known.message),
-            did="; ".join(dict.fromkeys(text for text in (known.did, did) if text)),
-            advice=known.advice or advice or f"check its power and its cable, and that the rig's address is right: {where}",
+            did=did if known.did in did else f"{known.did}; {did}",
+            advice=known.advice or advice or usual,
         )
     )
 

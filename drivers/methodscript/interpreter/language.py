@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -17,6 +18,7 @@ FACTOR = {prefix: 10.0 ** (3 * index - 18) for index, prefix in enumerate(PREFIX
 _SCALES = tuple(
     (prefix, 10.0 ** (18 - 3 * index) if index < 6 else 1.0 / 10.0 ** (3 * index - 18)) for index, prefix in enumerate(PREFIXES)
 )
+_FULL = [OFFSET / scale for _, scale in _SCALES]
 ZERO = f"{OFFSET:07X} "
 NAN = "     nan"
 LINE_LIMIT = 255
@@ -134,7 +136,8 @@ def encode(number: float, *, integer: bool = False) -> str:
         return ZERO
     if not math.isfinite(number):
         return NAN
-    for prefix, scale in _SCALES:
+    smallest = bisect_left(_FULL, abs(number))
+    for prefix, scale in _SCALES[max(0, smallest - 1) :]:  # rounding decides at the border
         raw = round(number * scale)
         if -OFFSET < raw < OFFSET:
             return f"{raw + OFFSET:07X}{prefix}"

@@ -22,6 +22,7 @@ from drivers.sim.switches import Faults
 
 Process = Callable[[str, str], None]
 """Execute a text (with the name of what asked for it) as VnmrJ's processing."""
+HARD_ERROR = 15
 LAST_LINES = {DONE: "Acquisition complete", ABORTED: "Acquisition aborted", STOPPED: "Acquisition stopped"}
 
 
@@ -174,7 +175,7 @@ class Scanner:
         acquisition.bs = int(found.parameters.get("bs", 0))
 
     async def _never_began(self, acquisition: Acquisition, why: str) -> None:
-        self.parameters.put("acqstatus", 15.0, 0.0)
+        self.parameters.put("acqstatus", float(HARD_ERROR), 0.0)
         self.parameters.put("comment", why)
         await self.clock.in_thread(self.experiment.write_log, log_line(self.local(acquisition.run_ns), why))
         self._run("werr", acquisition)
@@ -202,8 +203,7 @@ class Scanner:
         if code not in {DONE, STOPPED}:
             scans = acquisition.delivered(end_ns)
         if acquisition.recorded and scans > 0:
-            await self.clock.in_thread(self._copy_recorded, acquisition)
-            self.parameters.put("ct", float(scans))
+            code, processing = await self._serve_recorded(acquisition, scans, code, processing)
         else:
             await self._write(acquisition, code, scans, end_ns)
         self.parameters.put("acqstatus", float(code), 0.0)
@@ -212,6 +212,17 @@ class Scanner:
         if processing == "wexp":
             self._run("wnt", acquisition)
         self._run(processing, acquisition)
+
+    async def _serve_recorded(self, acquisition: Acquisition, scans: int, code: int, processing: str) -> tuple[int, str]:
+        """The recorded files become the experiment's; where they cannot be read the acquisition ends as an error."""
+        try:
+            await self.clock.in_thread(self._copy_recorded, acquisition)
+        except OSError as fault:
+            why = f"{Path(acquisition.recorded).name} cannot be served: {fault.strerror}: {Path(str(fault.filename)).name}"
+            await self.clock.in_thread(self.experiment.write_log, log_line(self.local(self.clock.mono_ns()), why))
+            return HARD_ERROR, "werr"
+        self.parameters.put("ct", float(scans))
+        return code, processing
 
     def _copy_recorded(self, acquisition: Acquisition) -> None:
         source = Path(acquisition.recorded)

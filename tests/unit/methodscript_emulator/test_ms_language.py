@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.methodscript.interpreter import language
 from drivers.methodscript.interpreter.language import ScriptError, Variable, encode, field, parse_number
 from drivers.methodscript.interpreter.models import MODELS
 from drivers.methodscript.interpreter.program import compile_script
@@ -29,6 +30,17 @@ def test_the_smallest_prefix_that_holds_the_number_is_taken() -> None:
     assert encode((2**27 - 1) * 1e-6) == "FFFFFFFu"
     assert encode(2**27 * 1e-6) == "8020C4Am"
     assert encode(1e30) == "     nan"
+
+
+@pytest.mark.parametrize("power", range(-21, 30))
+def test_the_smallest_prefix_that_holds_a_number_is_taken(power: int) -> None:
+    for digits in (1.0, 1.3421772, 1.34217275, 1.34217279, 1.3421728, 9.9999999):
+        number = digits * 10.0**power
+        raws = [(prefix, round(number * scale)) for prefix, scale in language._SCALES]
+        expected = next((f"{raw + 2**27:07X}{prefix}" for prefix, raw in raws if raw < 2**27), "     nan")
+        assert encode(number) == expected
+        if expected.strip() not in {"nan", "8000000a"}:
+            assert encode(-number)[-1] == expected[-1]
 
 
 def test_metadata_follows_a_measured_value_and_only_that() -> None:

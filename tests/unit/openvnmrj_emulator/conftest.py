@@ -27,8 +27,6 @@ class OneLine:
         self.shift_ppm = 100.0
         self.scans: list[Scan] = []
 
-    def tell(self, t_s: float, what: str, **data: object) -> None: ...
-
     def larmor_MHz(self, nucleus: str) -> float:
         if nucleus not in {"7Li", "23Na"}:
             raise ValueError(nucleus)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drivers.errors import NotReachable
 from drivers.openvnmrj.console.parameters import standard
 from drivers.openvnmrj.replay import Exhausted, Recording
 from drivers.openvnmrj.vnmrfiles import write_procpar
@@ -44,7 +45,7 @@ def test_order_and_durations(tape: Path) -> None:
     with pytest.raises(Exhausted, match="recording exhausted"):
         recording.take("H1")
     assert recording.peek("Li7") is None
-    with pytest.raises(ValueError, match="directories in"):
+    with pytest.raises(NotReachable, match="directories in"):
         Recording(tape / "a.fid")
 
 
@@ -63,7 +64,7 @@ def test_files_are_served_as_recorded_with_our_text(desk: Any, tape: Path) -> No
             assert await d.acquire("two", "tn='H1'") == "DONE two"
             assert (d.vnmruser / "two.fid/fid").read_bytes() == (tape / "h.fid/fid").read_bytes()
             assert await d.acquire("none", "tn='H1'") == "FAIL none"
-            assert await d.ask("%s", "comment") == "recording exhausted: 1 of H1 served"
+            assert await d.ask("%s", "comment") == "recording exhausted: 1 of 1 H1 served"
             assert "recording exhausted" in (d.vnmruser / "exp1/acqfil/log").read_text()
             assert not (d.vnmruser / "none.fid").exists()
             assert await d.acquire("three", "tn='F19'") == "DONE three"
