@@ -28,8 +28,8 @@ from orchestrator.runner.meeting import CALL_WITHIN_S, connected, release
 from orchestrator.runner.preparation import complaint
 from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
-from orchestrator.runner.sentences import first_line
-from orchestrator.runner.states import RunState
+from orchestrator.runner.sentences import first_line, told
+from orchestrator.runner.states import AcquisitionState, RunState
 from orchestrator.runner.station import (
     ABORT,
     AFTER_STEP,
@@ -348,11 +348,24 @@ class Run:
             reason = f"{reason}\n  cell: its state is UNKNOWN ({first_line(safe.detail)})"
         elif code == COMPLETE and not complete:
             code = INSTRUMENT
-            reason = f"{reason}; {sum(record.state != 'verified' for record in run.acquisitions.records.all)} acquisitions are not verified"
+            reason = f"{reason}; {self._unverified()}"
         if run.state is not state:
             run.become(state, reason)
         outcome, cell = "as planned" if ending.as_planned else "ended early", "off" if safe.confirmed else "unknown"
         return Outcome(state.value, outcome, reason, complete, code, cell)
+
+    def _unverified(self) -> str:
+        """What is missing although every step was done."""
+        records = self._reactions.acquisitions.records.all
+        missing = [record for record in records if record.state != AcquisitionState.VERIFIED]
+        return told(
+            self._s.station.console_settings,
+            f"{len(missing)} of {len(records)} acquisitions are not verified",
+            sent=missing[0].key,
+            received=first_line(missing[0].why),
+            did="the electrochemistry went on; each that is missing has its reason among the events",
+            advice="look at the console, its program and its disk",
+        )
 
     def _put_ended(self, outcome: Outcome) -> int:
         self._ended = True
