@@ -28,8 +28,8 @@ from orchestrator.runner.meeting import CALL_WITHIN_S, connected, release
 from orchestrator.runner.preparation import complaint
 from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
-from orchestrator.runner.sentences import first_line
-from orchestrator.runner.states import RunState
+from orchestrator.runner.sentences import first_line, told
+from orchestrator.runner.states import AcquisitionState, RunState
 from orchestrator.runner.station import (
     ABORT,
     AFTER_STEP,
@@ -63,6 +63,8 @@ HEARTBEAT, SAMPLING, GUARD_WATCH = "heartbeat", "sampling", "guard watch"
 NEED_POTENTIOSTAT = frozenset({SAMPLING, GUARD_WATCH})
 DURABLE_WITHIN_S = 60.0
 CLOCK_EVERY_S = 600.0
+AT_END_S, AT_END_REAL_S = 600.0, 60.0
+"""Added to what the last acquisitions take; however fast the experiment's time runs, disks and wires keep the computer's."""
 
 
 async def run_plan(
@@ -308,9 +310,8 @@ class Run:
         if run.acquisitions.idle or not plan.steps:
             return
         waiting = [record.planned.duration_s for record in run.acquisitions.records.all if not record.scanned]
-        account = rest_like(
-            Account.of(plan.steps[-1]), ".end", "at open circuit until the last acquisitions are stored", 2.0 * sum(waiting) + 600.0
-        )
+        limit_s = 2.0 * sum(waiting) + AT_END_S + AT_END_REAL_S * (self._s.clock.speed - 1.0)
+        account = rest_like(Account.of(plan.steps[-1]), ".end", "at open circuit until the last acquisitions are stored", limit_s)
         await run.steps.wait(account, run.acquisitions.records.until(lambda: run.acquisitions.idle))
 
     async def _store_the_rest(self) -> None:
@@ -348,11 +349,24 @@ class Run:
             reason = f"{reason}\n  cell: its state is UNKNOWN ({first_line(safe.detail)})"
         elif code == COMPLETE and not complete:
             code = INSTRUMENT
-            reason = f"{reason}; {sum(record.state != 'verified' for record in run.acquisitions.records.all)} acquisitions are not verified"
+            reason = f"{reason}; {self._unverified()}"
         if run.state is not state:
             run.become(state, reason)
         outcome, cell = "as planned" if ending.as_planned else "ended early", "off" if safe.confirmed else "unknown"
         return Outcome(state.value, outcome, reason, complete, code, cell)
+
+    def _unverified(self) -> str:
+        """What is missing although every step was done."""
+        records = self._reactions.acquisitions.records.all
+        missing = [record for record in records if record.state != AcquisitionState.VERIFIED]
+        return told(
+            self._s.station.console_settings,
+            f"{len(missing)} of {len(records)} acquisitions are not verified",
+            sent=missing[0].key,
+            received=first_line(missing[0].why),
+            did="the electrochemistry went on; each that is missing has its reason among the events",
+            advice="look at the console, its program and its disk",
+        )
 
     def _put_ended(self, outcome: Outcome) -> int:
         self._ended = True
