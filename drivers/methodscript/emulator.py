@@ -278,7 +278,8 @@ class MethodScriptEmulator:
         if not lines:
             return
         lines = self._spoiled(lines) if self.faults.on else lines
-        marks = [name for name, wanted in (("package", "P"), ("loop end", "*")) if any(line[:1] == wanted for line in lines)]
+        begins = {line[:1] for line in lines}
+        marks = [name for name, wanted in (("package", "P"), ("loop end", "*")) if wanted in begins]
         if not self.machine.running:
             marks.append("script end")
         self._send(("\n".join(lines) + "\n").encode("latin-1"), *marks)

@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 OFFSET = 0x8000000
@@ -92,7 +93,7 @@ def meaning(code: int) -> str:
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 
-_VALUE = re.compile(r"([0-9A-F]{7})([afpnum kMGTPEi])")
+_VALUE = re.compile(r"[0-9A-F]{7}[afpnum kMGTPEi]")
 _RESOLUTION = {prefix: 10.0**power for prefix, power in PREFIX_POWER.items()}
 _TIMES = {"i": 1} | {prefix: 10**power for prefix, power in PREFIX_POWER.items() if power >= 0}
 _OVER = {prefix: 10**-power for prefix, power in PREFIX_POWER.items() if power < 0}
@@ -100,12 +101,12 @@ _OVER = {prefix: 10**-power for prefix, power in PREFIX_POWER.items() if power <
 
 def decode_value(field: str) -> float:
     """The number of an 8-character value field; a trailing blank that a serial layer ate is put back. Raises ValueError."""
-    match = _VALUE.fullmatch(field.ljust(VALUE_WIDTH))
-    if match is None:
-        if field.ljust(VALUE_WIDTH) == NAN:
+    field = field.ljust(VALUE_WIDTH)
+    if not _VALUE.fullmatch(field):
+        if field == NAN:
             return math.nan
         raise ValueError(f"not a MethodSCRIPT value: {field!r}")
-    raw, prefix = int(match[1], 16) - OFFSET, match[2]
+    raw, prefix = int(field[:7], 16) - OFFSET, field[7]
     return raw / _OVER[prefix] if prefix in _OVER else float(raw * _TIMES[prefix])  # one rounding either way
 
 
@@ -251,21 +252,22 @@ _ECHO = re.compile(r"[elrhHYZRS]")
 _REPLY = re.compile(r"(CC|CM|[tivGFL])(.+)")
 _KIND = re.compile(r"[a-z]{2}")
 _META = re.compile(r"[124][0-9A-F]+")
-_NO_META: dict[str, int] = {}
 
 
-def _meta(fields: list[str]) -> dict[str, int]:
-    return {field[0]: int(field[1:], 16) for field in fields if _META.fullmatch(field)}
+@lru_cache(maxsize=1024)
+def _meta(fields: str) -> tuple[int, int | None, int | None]:
+    """Status, range and noise; a night has few different ones."""
+    values = {field[0]: int(field[1:], 16) for field in fields.split(",") if _META.fullmatch(field)}
+    return values.get("1", 0), values.get("2"), values.get("4")
 
 
 def parse_variable(text: str) -> Variable:
     """One variable of a package. Raises ValueError."""
-    head, *meta = text.split(",")
+    head, _, meta = text.partition(",")
     kind, field = head[:2], head[2:]
     if not field or not _KIND.fullmatch(kind):
         raise ValueError(f"not a MethodSCRIPT variable: {text!r}")
-    values = _meta(meta) if meta else _NO_META
-    return Variable(kind, decode_value(field), values.get("1", 0), values.get("2"), values.get("4"), resolution_of(field))
+    return Variable(kind, decode_value(field), *_meta(meta), resolution_of(field))
 
 
 def parse_package(text: str) -> Package:

@@ -75,7 +75,7 @@ class Recording:
 
     def larmor_MHz(self, nucleus: str) -> float:
         """Frequency of a nucleus by our name in the magnet of the recording. Raises ValueError for one not in the table."""
-        percent = {ours: percent for ours, percent in NUCLEI.values()}
+        percent = dict(NUCLEI.values())
         known = [one for one in self.recorded if one.nucleus in NUCLEI]
         if nucleus not in percent or not known:
             raise ValueError(nucleus)

@@ -203,7 +203,10 @@ class Cell:
         short_s = state.soft_short_s
         if short_s is None and self.parameters.soft_short.enabled and plated.deposit_mol >= self._onset_mol:
             short_s = t_s
-        return state._replace(t_s=t_s, working=working, counter=counter, charge_C=state.charge_C + passed_C, soft_short_s=short_s)
+        return State(
+            t_s, state.drive, state.value, working, counter, state.charge_C + passed_C, state.sign, state.nucleated_s,
+            short_s, state.hard_short_s, state.hard_short_ohm,
+        )  # fmt: skip
 
     def _currents_A(self, state: State, t_s: float) -> tuple[float, float]:
         """Current in the leads and across the electrodes; spares the voltage where a sound cell simply takes its current."""

@@ -106,6 +106,8 @@ def _predicate(node: Node, seen: Seen, test: str, problems: Problems) -> tuple[P
         test, given = f"slope {given.text}", node.given("value")
     value = _value(given, seen, problems, slope=test.startswith("slope")) if given else None
     reference = _reference(node.given("reference"))
+    if reference is not None and not value:
+        value = None  # `above: 0` only says which side of the reference
     if (value is None) == (reference is None) and given is not None:
         problems.add(
             node.where(), "a comparison has a value or a reference", "write above: 3, or reference: {of: blank, n_sd: 5} with above: 0"

@@ -14,6 +14,8 @@ from orchestrator.guard.act import GuardLog
 from orchestrator.guard.watch import Due, Watch
 
 LOOK_s = 1.0
+LOOKS = 4
+"""So often at least within its patience; a night at ``--speed max`` has as many looks as samples otherwise."""
 ATTEMPTS = 60
 
 
@@ -37,6 +39,7 @@ class InlineGuard:
         self._reach = reach
         self._log = GuardLog(folder)
         self._watch = Watch(limit_s, self._now_s(), acting_s)
+        self._look_s = max(LOOK_s, limit_s / LOOKS)
         self._gone = asyncio.Event()
         self.acted: SafeState | None = None
         self.why = ""
@@ -70,7 +73,7 @@ class InlineGuard:
                 if due := self._watch.due(self._now_s()):
                     await self._act(due)
                     return
-                await self._clock.sleep(LOOK_s)
+                await self._clock.sleep(self._look_s)
         finally:
             self._gone.set()
 

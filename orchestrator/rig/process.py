@@ -21,6 +21,7 @@ from orchestrator.guard.inline import InlineGuard
 from orchestrator.guard.process import Watched
 from orchestrator.guard.start import start_guard
 from orchestrator.guard.watch import acting_limit_s, silence_limit_s
+from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
@@ -48,6 +49,7 @@ class Ended:
 def run(gathered: Gathered) -> Ended:
     """Run to the end. Raises CannotRun, InstrumentError, GuardDidNotStart: then nothing was started."""
     request = gathered.request
+    calm_collector()
     if request.virtual:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
         return registry.virtual_run(lambda clock: _run(gathered, clock), epoch_utc_ns=epoch_utc_ns)

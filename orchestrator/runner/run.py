@@ -63,6 +63,8 @@ HEARTBEAT, SAMPLING, GUARD_WATCH = "heartbeat", "sampling", "guard watch"
 NEED_POTENTIOSTAT = frozenset({SAMPLING, GUARD_WATCH})
 DURABLE_WITHIN_S = 60.0
 CLOCK_EVERY_S = 600.0
+AT_END_S, AT_END_REAL_S = 600.0, 60.0
+"""Added to what the last acquisitions take; however fast the experiment's time runs, disks and wires keep the computer's."""
 
 
 async def run_plan(
@@ -308,9 +310,8 @@ class Run:
         if run.acquisitions.idle or not plan.steps:
             return
         waiting = [record.planned.duration_s for record in run.acquisitions.records.all if not record.scanned]
-        account = rest_like(
-            Account.of(plan.steps[-1]), ".end", "at open circuit until the last acquisitions are stored", 2.0 * sum(waiting) + 600.0
-        )
+        limit_s = 2.0 * sum(waiting) + AT_END_S + AT_END_REAL_S * (self._s.clock.speed - 1.0)
+        account = rest_like(Account.of(plan.steps[-1]), ".end", "at open circuit until the last acquisitions are stored", limit_s)
         await run.steps.wait(account, run.acquisitions.records.until(lambda: run.acquisitions.idle))
 
     async def _store_the_rest(self) -> None:

@@ -136,10 +136,9 @@ def encode(number: float, *, integer: bool = False) -> str:
         return ZERO
     if not math.isfinite(number):
         return NAN
-    smallest = bisect_left(_FULL, abs(number))
-    for prefix, scale in _SCALES[max(0, smallest - 1) :]:  # rounding decides at the border
+    for prefix, scale in _SCALES[bisect_left(_FULL, abs(number)) :]:
         raw = round(number * scale)
-        if -OFFSET < raw < OFFSET:
+        if -OFFSET < raw < OFFSET:  # at the border rounding decides
             return f"{raw + OFFSET:07X}{prefix}"
     return NAN
 

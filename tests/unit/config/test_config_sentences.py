@@ -335,3 +335,20 @@ def test_predicates_know_where_they_stand() -> None:
     first, second = read("short_ratio < 0.2 and abs(E) < 5 mV", "when")
     assert isinstance(first, Predicate)
     assert (first.where.column, second.where.column, second.text) == (1, 23, "abs(E) < 5 mV")
+
+
+def test_a_reference_in_a_table_takes_its_side_from_above_nought() -> None:
+    from orchestrator.config.load import parse_experiment
+
+    rule = "{name: seen, do: warn, all: [{observable: area(moss), above: 0, reference: {of: blank, n_sd: 5}}]}"
+    text = f"""
+experiment: one
+cell: {{id: C1, type: symmetric, working: upper Li, counter: lower Li, electrode_normal_to_B0_deg: 0}}
+limits: {{abs_E_V: 0.5, abs_I_mA: 1, charge_per_step_mAh: 2, host_lost: open circuit within 60 s}}
+acquisitions: {{fast: {{template: 7Li_metal}}}}
+prepare: [blank]
+protocol: [Rest for 1 hour]
+rules: [{rule}]
+"""
+    (predicate,) = parse_experiment(text).rules[0].all_of
+    assert (predicate.test, predicate.value, predicate.reference) == ("above", None, {"of": "blank", "n_sd": 5})
