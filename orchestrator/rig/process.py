@@ -27,6 +27,7 @@ from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
+from orchestrator.rig.held import rig_held
 from orchestrator.rig.log import logged
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.truth import TRUTH
@@ -47,13 +48,14 @@ class Ended:
 
 
 def run(gathered: Gathered) -> Ended:
-    """Run to the end. Raises CannotRun, InstrumentError, GuardDidNotStart: then nothing was started."""
+    """Run to the end. Raises CannotRun, RigInUse, InstrumentError, GuardDidNotStart: then nothing was started."""
     request = gathered.request
     calm_collector()
     if request.virtual:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
         return registry.virtual_run(lambda clock: _run(gathered, clock), epoch_utc_ns=epoch_utc_ns)
-    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True)))
+    with rig_held(gathered.rig.name):
+        return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True)))
 
 
 async def _run(gathered: Gathered, clock: Clock) -> Ended:
@@ -70,8 +72,6 @@ async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
         first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
         await journal.durable(first)
         companions.start()
-        if not await clock.in_thread(companions.ready):
-            raise CannotRun(f"the observer did not make {folder.name}/run.h5; no current was started")
         outcome = await _with_instruments(gathered, clock, folder, journal, companions)
     finally:
         if outcome is None and not journal.failed:
@@ -101,6 +101,8 @@ async def _with_instruments(gathered: Gathered, clock: Clock, folder: Path, jour
         host = asyncio.current_task()
         assert host is not None
         guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host))
+        if not await clock.in_thread(companions.ready):
+            raise CannotRun(f"the observer did not make {folder.name}/run.h5; no current was started")
         commands: Commands = asyncio.Queue(maxsize=64)
         interrupts: asyncio.Queue[str] = asyncio.Queue()
         if not gathered.request.virtual:

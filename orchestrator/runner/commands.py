@@ -118,8 +118,10 @@ class Commands:
         return True, self._run.acquire(name, f"asked for by {command.who}", command.arguments.get("every_s"))
 
     def _acknowledge(self, command: Command) -> Told:
-        named = command.arguments.get("id")
-        ids = [str(named)] if named else list(self._run.alarms.active)
+        named, alarms = command.arguments.get("id"), self._run.alarms
+        if named and named not in alarms.known:
+            return False, f"no alarm {named!r} was raised; there are: {', '.join(alarms.known) or 'none'}"
+        ids = [str(named)] if named else list(alarms.active)
         for name in ids:
             self._s.put("alarm.acknowledged", id=name, who=command.who)
         return True, f"acknowledged: {', '.join(ids) or 'nothing stood'}"
