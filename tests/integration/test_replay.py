@@ -87,7 +87,15 @@ def _write(target: Path, fid: bytes, started: datetime, **values: Any) -> None:
     over = started + timedelta(seconds=60)
     tree = standard()
     scans = 32.0 if values["tn"] == "F19" else 16.0
-    values |= {"nt": scans, "ct": scans, "bs": 4.0, "d1": 1.5, "at": values["np"] / 2 / values["sw"], "reffrq": values["sfrq"], "gain": 20.0}
+    values |= {
+        "nt": scans,
+        "ct": scans,
+        "bs": 4.0,
+        "d1": 1.5,
+        "at": values["np"] / 2 / values["sw"],
+        "reffrq": values["sfrq"],
+        "gain": 20.0,
+    }
     for name, value in {**values, "time_run": stamp(started), "time_complete": stamp(over), "solvent": 'made "up"'}.items():
         tree[name].values = [value]
     target.mkdir(parents=True)
