@@ -17,6 +17,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 
+NEVER_ns = 1 << 62
+
 LANE_THREADS = 8
 
 
@@ -49,15 +51,18 @@ class Clock:
     """Monotonic and UTC time of a run.
 
     ``speed``: experiment seconds per real second (1 in virtual time). ``epoch_utc_ns``: UTC of the first instant; None =
-    the computer's. At speed 1 UTC is the computer's own; scaled and virtual runs count on from the epoch.
+    the computer's. At speed 1 UTC is the computer's own; scaled and virtual runs count on from the epoch. ``waits``: a
+    scaled clock keeps the pace of real time until ``begin``, so that starting companions costs no hours of the experiment.
     """
 
-    def __init__(self, speed: float = 1.0, epoch_utc_ns: int | None = None, virtual: VirtualTime | None = None) -> None:
+    def __init__(
+        self, speed: float = 1.0, epoch_utc_ns: int | None = None, virtual: VirtualTime | None = None, *, waits: bool = False
+    ) -> None:
         if speed <= 0:
             raise ValueError(f"speed must be positive, not {speed}")
         self.speed = 1.0 if virtual else speed
         self.virtual = virtual
-        self._real_origin_ns = time.monotonic_ns()
+        self._scaled_from_ns = NEVER_ns if waits else time.monotonic_ns()
         self._epoch_utc_ns = epoch_utc_ns if epoch_utc_ns is not None else time.time_ns()
         self._counts_from_epoch = virtual is not None or speed != 1.0 or epoch_utc_ns is not None
         self._origin_ns = self.mono_ns()
@@ -68,9 +73,13 @@ class Clock:
         if self.virtual:
             return self.virtual.now_ns()
         now = time.monotonic_ns()
-        if self.speed == 1.0:
+        if self.speed == 1.0 or now < self._scaled_from_ns:
             return now
-        return self._real_origin_ns + int((now - self._real_origin_ns) * self.speed)
+        return self._scaled_from_ns + int((now - self._scaled_from_ns) * self.speed)
+
+    def begin(self) -> None:
+        """From now on at ``speed``; nothing for a clock that does not wait."""
+        self._scaled_from_ns = min(self._scaled_from_ns, time.monotonic_ns())
 
     def utc_ns(self) -> int:
         """UTC nanoseconds since 1970."""

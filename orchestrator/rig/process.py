@@ -55,7 +55,7 @@ def run(gathered: Gathered) -> Ended:
     if request.virtual:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
         return registry.virtual_run(lambda clock: _run(gathered, clock), epoch_utc_ns=epoch_utc_ns)
-    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns)))
+    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True)))
 
 
 async def _run(gathered: Gathered, clock: Clock) -> Ended:
@@ -132,6 +132,7 @@ async def _with_instruments(gathered: Gathered, clock: Clock, folder: Path, jour
             stack.push_async_callback(_cancelled, asyncio.create_task(_mind(companions, journal), name="companions"))
         instruments.in_use = True
         try:
+            clock.begin()
             outcome = await run_plan(
                 gathered.plan, instruments.station, journal, clock, guard, folder=folder, commands=commands, interrupts=interrupts
             )

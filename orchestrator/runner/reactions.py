@@ -115,7 +115,10 @@ class Reactions:
         self.programs.end_step(reason, "the host saw the end condition")
 
     def silent(self, age_s: float) -> None:
-        """No sample for too long while a step runs."""
+        """No sample for too long while a step runs: where current flows unseen, open circuit first."""
+        account = self.sampling.account
+        if account is not None and account.has_current and not self.programs.device_finishes:
+            self.make_safe.begin(f"no sample of {account.key} for {age_s:.1f} s")
         self.programs.tell(Silent(age_s))
 
     def heard(self) -> None:
