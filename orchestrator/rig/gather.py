@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from drivers import registry
@@ -168,6 +168,15 @@ def _refuse_missing_data(gathered: Gathered) -> None:
         raise CannotRun(f"--data {data}: there is no such folder")
 
 
+def _anywhere(value: Any) -> Any:
+    """The same plain data with every ``where`` naming its file only: no folder of this computer goes into a run."""
+    if isinstance(value, list):
+        return [_anywhere(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: PurePath(one).name if name == "file" and isinstance(one, str) else _anywhere(one) for name, one in value.items()}
+
+
 def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]:
     """Event 1: everything that is needed to understand the run without this computer."""
     request = gathered.request
@@ -178,8 +187,8 @@ def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]
         "name": gathered.experiment.name,
         "run_id": run_id,
         **texts,
-        "cell": gathered.experiment.cell.model_dump(mode="json"),
-        "plan": gathered.plan.model_dump(mode="json"),
+        "cell": _anywhere(gathered.experiment.cell.model_dump(mode="json")),
+        "plan": _anywhere(gathered.plan.model_dump(mode="json")),
         "digests": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
         "versions": {name: _version(name) for name in LIBRARIES},
         "platform": {"python": sys.version.split()[0], "system": python_platform.system(), "machine": python_platform.machine()},
