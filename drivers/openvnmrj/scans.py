@@ -119,6 +119,8 @@ class Follower:
             active = await self._active()
             if active == 1 or (active is None and await self._filed(scan)):
                 break
+            if active is None:  # what was sent waits in the queue of a busy foreground, before our question
+                patience_ns = self._clock.mono_ns() + int(START_GRACE_S * 1e9)
             self._check_start(scan, active, patience_ns)
             await self._news(scan, pause_s)
             pause_s = min(2 * pause_s, POLL_S)
