@@ -35,9 +35,8 @@ def _code(error: Exception) -> int:
     from orchestrator.rig.faults import BadFault
     from orchestrator.rig.folders import NoSuchRun
     from orchestrator.rig.gather import CannotRun
-    from orchestrator.rig.held import RigInUse
 
-    if isinstance(error, (ProblemsError, CannotRun, RigInUse, BadFault, NoSuchRun, NoRunHere, FileNotFoundError)):
+    if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, FileNotFoundError)):
         return CONFIGURATION
     if isinstance(error, (InstrumentError, EmulatorsDidNotStart)):
         return INSTRUMENT

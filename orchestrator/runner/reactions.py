@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from drivers.base import Reason
 from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.make_safe import MakeSafe
+from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
 from orchestrator.runner.records import Record, members
 from orchestrator.runner.rules import Firing, RuleEngine
@@ -37,7 +38,7 @@ RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
 NOT_AVAILABLE = frozenset({"eis", "retune", "change acquisition", "hold"})
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
 
 
 class Reactions:
@@ -57,7 +58,6 @@ class Reactions:
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
         self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
         self._missing: str | None = None
-        self._missing_why = ""
         self._missing_known = asyncio.Event()
         self._overflowed = False
 
@@ -169,7 +169,7 @@ class Reactions:
         if for_good:
             self.programs.abandon(why)
         else:
-            self.steps.pause(why, at_once=True)
+            self.steps.pause(Owner.RULE, why, at_once=True)
 
     def _act(self, action: Action, firing: Firing, cause: int) -> None:
         verb, given, rule = action.verb, action.arguments, firing.rule
@@ -182,7 +182,7 @@ class Reactions:
         elif verb == "acquire":
             self.acquire(str(given["acquisition"]), f"rule `{rule.name}`", given.get("every_s"), cause)
         elif verb == "pause nmr":
-            self.acquisitions.refuse(f"nmr paused by rule `{rule.name}`")
+            self.acquisitions.refuse(Owner.RULE, f"nmr paused by rule `{rule.name}`")
         elif verb == "skip to step":
             self.steps.skip_to(str(given["step"]))
         elif verb == "stop":
@@ -215,8 +215,8 @@ class Reactions:
         self.steps.stop_after_step()
         self.end(replace(ending, urgency=AFTER_STEP))
         if not after_step:
-            self.acquisitions.refuse(ending.reason)
-            self._spawn(self._end_after_scan(ending), "stop")
+            self.acquisitions.refuse(Owner.ENDING, ending.reason)
+            self._spawn(partial(self._end_after_scan, ending), "stop")
 
     async def _end_after_scan(self, ending: Ending) -> None:
         acquisitions = self.acquisitions
@@ -239,8 +239,7 @@ class Reactions:
             self._missing = None
             self._missing_known.clear()
             self.alarms.clear("missed")
-            if self.steps.paused == self._missing_why:
-                self.steps.resume()
+            self.steps.resume(Owner.MISSED)
         if fires := self.sampling.released(acquisition, ok=ok):
             self.fired(fires, self._step_key(), None)
 
@@ -256,10 +255,10 @@ class Reactions:
         if policy.do == "stop":
             self.stop(Ending(RunState.FINISHED, why, ENDED_EARLY, STOP))
             return
-        self._missing, self._missing_why = record.asked_as, why
+        self._missing = record.asked_as
         self._missing_known.set()
         self.alarms.sound("missed", "alarm", "The cell waits for NMR at open circuit", why, advice="it goes on by itself when NMR does")
-        self.steps.pause(why, at_once=True)
+        self.steps.pause(Owner.MISSED, why, at_once=True)
 
     async def retry_missed(self) -> None:
         """While the cell waits at open circuit because of missed acquisitions: try again and again."""
