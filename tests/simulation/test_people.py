@@ -214,7 +214,7 @@ def test_abort(live: Live) -> None:
 
 
 def test_acquire_by_hand(live: Live) -> None:
-    night = live(NIGHT, in_plating(60, ("acquire", {"acquisition": "wide"}), ("acquire", {"acquisition": "nothing"})))
+    night = live(NIGHT, in_plating(60, ("acquire", {"name": "wide"}), ("acquire", {"name": "nothing"})))
     assert [answer.ok for answer in night.answers] == [True, False]
     asked = [event for event in night.of("acquisition.requested", name="wide") if "asked for by tester" in event.data["reasons"]]
     assert len(asked) == 1
@@ -231,10 +231,11 @@ def test_acknowledge(live: Live) -> None:
         await night.until("step.started", mode="galvanostatic")
         night.console.inject("silent")
         await night.until("alarm.raised", id="console-link")
-        await night.command("acknowledge", id="console-link")
+        night.answers = [await night.command("acknowledge", alarm=alarm) for alarm in ("nothing", "console-link")]
 
     night = live(NIGHT, during)
-    assert night.of("alarm.acknowledged", id="console-link", who="tester")
+    assert [event.data["id"] for event in night.of("alarm.acknowledged", who="tester")] == ["console-link"]
+    assert [answer.ok for answer in night.answers] == [False, True]
 
 
 # ------------------------------------------------------------------------------------------------------------ booking
