@@ -74,6 +74,11 @@ class Programs:
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
 
+    @property
+    def device_finishes(self) -> bool:
+        """True where the instrument may end its steps unseen."""
+        return self._s.plan.host_lost == "finish step on device" and self._potentiostat.capabilities.autonomous
+
     def tell(self, message: Message) -> None:
         """An edge that the sampling task has seen, or what the host wants."""
         self._inbox.put_nowait(message)
@@ -309,7 +314,7 @@ class Programs:
         if age_s <= silent_after_s(self._s.plan.host_lost_within_s, capabilities.make_safe_s):
             return
         text = f"no sample of {program[0].key} for {age_s:.1f} s"
-        finishes = self._s.plan.host_lost == "finish step on device" and capabilities.autonomous
+        finishes = self.device_finishes
         blind_s = self._current_follows_in_s(program) - capabilities.make_safe_s - MARGIN_S
         if blind_s <= 0.0 and not finishes:
             raise RunFailed(self._unseen(text), INSTRUMENT)

@@ -263,6 +263,28 @@ def test_abort_discards(play: Play, order: AcquisitionOrder) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize(
+    ("last_line", "why", "exhausted"),
+    [
+        ("BS 2 completed", "the console reports 15: hard error", False),
+        ("Receiver overflow", "Receiver overflow; the console reports 15: hard error", False),
+        ("recording exhausted: 3 of 3 H1 served", "recording exhausted: 3 of 3 H1 served", True),
+    ],
+)
+def test_the_consoles_own_log_says_why_it_failed(play: Play, last_line: str, why: str, exhausted: bool) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        bench.console.fails_with = 15
+        log = bench.console.folder / "exp2" / "acqfil" / "log"
+        log.parent.mkdir(parents=True)
+        log.write_text(f"Sat Nov 18 02:30:54 2023: Experiment started\nSat Nov 18 02:31:10 2023: {last_line}\n")
+        await bench.acquire()
+        await bench.clock.sleep(10.0)
+        assert (bench.events[-1].why, bench.events[-1].exhausted) == (why, exhausted)
+
+    play(scenario)
+
+
 def test_a_hard_error_of_the_console(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         await bench.driver.connect()
@@ -271,6 +293,7 @@ def test_a_hard_error_of_the_console(play: Play) -> None:
         await bench.clock.sleep(10.0)
         assert isinstance(bench.events[-1], Failed)
         assert bench.events[-1].why == "the console reports 15: hard error"
+        assert not bench.events[-1].exhausted
         assert bench.console.parameters["wexp"] == ""
 
     play(scenario)
@@ -516,5 +539,32 @@ def test_nonces_are_never_used_twice(play: Play) -> None:
         await bench.clock.sleep(10.0)
         nonces = [line.split()[1] for line in bench.tap.into]
         assert len(nonces) == len(set(nonces)) > 4
+
+    play(scenario)
+
+
+def test_a_start_found_by_asking_says_how_well_it_is_known(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        bench.console.waits_s = 5.0
+        await bench.acquire()
+        began_ns = bench.clock.mono_ns() + 5_000_000_000
+        await bench.clock.sleep(20.0)
+        started, acquired, _ = bench.events
+        assert 0 < started.half_width_ns <= 600_000_000
+        assert abs(started.mono_ns - began_ns) <= started.half_width_ns + 10_000_000
+        assert acquired.half_width_ns == 0
+
+    play(scenario)
+
+
+def test_an_end_whose_line_was_lost_says_how_well_it_is_known(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        bench.console.says_done = False
+        await bench.acquire()
+        await bench.clock.sleep(15.0)
+        started, acquired, _ = bench.events
+        assert 0 < acquired.half_width_ns <= acquired.mono_ns - started.mono_ns
 
     play(scenario)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -396,13 +397,14 @@ def test_numbers_must_follow(night: Any) -> None:
 
 def test_samples_keep_what_is_strictly_later() -> None:
     samples = Samples.empty()
-    assert samples.at(5) is None
-    samples.extend(np.array([10, 20, 15, 20, 30]), np.array([1.0, 2, 9, 9, 3]), np.array([10.0, 20, 90, 90, 30]))
-    samples.extend(np.array([30, 25, 40]), np.array([9.0, 9, 4]), np.array([9.0, 9, 40]))
+    assert np.isnan(samples.at(5)).all()
+    samples.extend(np.array([10, 20, 15, 20, 30]), np.array([1.0, 2, 9, 9, 3]), np.array([10.0, 20, 90, 90, 30]), np.zeros(5, np.int32))
+    samples.extend(np.array([30, 25, 40]), np.array([9.0, 9, 4]), np.array([9.0, 9, 40]), np.zeros(3, np.int32))
     assert samples.size == 4
-    assert samples.newest_ns == 40
-    assert [samples.at(t) for t in (9, 10, 15, 40, 41)] == [None, (1.0, 10.0), (1.5, 15.0), (4.0, 40.0), None]
-    samples.extend(np.arange(50, 5000), np.zeros(4950), np.zeros(4950))
+    assert (samples.newest_ns, samples.settled_ns) == (40, 30)
+    assert [samples.at(t) for t in (10, 15, 40)] == [(1.0, 10.0), (1.5, 15.0), (4.0, 40.0)]
+    assert np.isnan([samples.at(t) for t in (9, 41)]).all()
+    samples.extend(np.arange(50, 5000), np.zeros(4950), np.zeros(4950), np.zeros(4950, np.int32))
     assert samples.at(4999) == (0.0, 0.0)
     assert samples.at(45) == pytest.approx((2.0, 20.0))
 
@@ -426,6 +428,7 @@ def test_the_empty_file_has_everything_of_annex_e(tmp_path: Path) -> None:
 def test_the_columns_of_annex_e_stand_beside_fid_and_spectrum(run: Run) -> None:
     wanted = (
         "key t_start t_mid t_end t_start_utc t_mid_utc t_end_utc charge_start charge_end voltage_start voltage_end charge_valid "
+        "voltage_valid t_start_half_width t_end_half_width "
         "scans_done scans_asked reasons requested_at latency state flags"
     )
     for columns in (run.fid["li"], run.spectra["li"]):
@@ -436,3 +439,37 @@ def test_the_columns_of_annex_e_stand_beside_fid_and_spectrum(run: Run) -> None:
 def test_text_is_cut_between_characters() -> None:
     assert layout.cut("aµµ", 4) == "aµ".encode()
     assert layout.cut("aµµ", 5) == "aµµ".encode()
+
+
+def test_beside_each_fid_stand_its_hash_its_files_and_its_parameters(tmp_path: Path, night: Any) -> None:
+    events = night().events()
+    blocks = [event for event in events if event.kind == "fid.block"]
+    for n, event in enumerate(blocks):
+        event.data["times"] = {"stamps": {"time_run": f"20231118T0{n}3054"}, "zone": "local, no zone"}
+        event.data["files"] = [{"name": f"{n}.fid/fid", "size": 3, "sha256": "ab" * 32}]
+        event.data["parameters"] = {"number": n}
+    folders = {event.data["key"]: event.data["folder"] for event in events if event.kind == "raw.archived"}
+    with h5py.File(project(tmp_path / "run.h5", events)) as file:
+        group = file["entry/fid/li"]
+        assert [key.decode() for key in group["key"]] == [event.data["key"] for event in blocks]
+        for n, event in enumerate(blocks):
+            assert group["sha256"][n].decode() == hashlib.sha256(group["fid"][n].tobytes()).hexdigest()
+            assert group["raw_folder"][n].decode() == folders[event.data["key"]]
+            assert json.loads(group["raw_sha256"][n]) == {f"{n}.fid/fid": "ab" * 32}
+            assert json.loads(group["vendor_times"][n]) == event.data["times"]["stamps"]
+            assert group["vendor_zone"][n] == b"local, no zone"
+            assert json.loads(group["parameters/data"][n]) == {"number": n}
+            assert group["parameters/key"][n].decode() == event.data["key"]
+
+
+def test_parameters_longer_than_a_row_go_on_in_the_next(tmp_path: Path, night: Any) -> None:
+    events = [event for event in night().events() if event.kind != "raw.archived"]
+    (first, *_) = [event for event in events if event.kind == "fid.block"]
+    first.data["parameters"] = {f"p{n}": "\N{GREEK SMALL LETTER MU}" * 90 for n in range(30)}
+    with h5py.File(project(tmp_path / "run.h5", renumbered([(e.kind, e.data, e.blob, e.mono_ns) for e in events]))) as file:
+        found = file[f"entry/fid/{first.data['name']}/parameters"]
+        own = found["key"][()] == first.data["key"].encode()
+        assert list(found["part"][own]) == [0, 1, 2]
+        assert list(found["line"][()]) == list(range(len(found["key"])))
+        assert json.loads(b"".join(found["data"][own])) == first.data["parameters"]
+        assert file[f"entry/fid/{first.data['name']}/raw_folder"][0] == b""
