@@ -81,7 +81,7 @@ class Commands:
         return True, "no new acquisition starts; the current goes on"
 
     def _pause_cell(self, command: Command) -> Told:
-        if command.arguments.get("now"):
+        if command.arguments.get("now") and self._run.met:
             self._run.steps.pause(Owner.PERSON, f"paused by {command.who}", at_once=True)
             return True, "the cell goes to open circuit now; resume goes on with what the step is owed"
         self._run.steps.pause(Owner.PERSON, f"paused by {command.who}")
