@@ -63,7 +63,9 @@ class Acquisitions:
 
     def request(self, fires: Iterable[Fire], step_key: str, cause: int | None = None, *, listed: bool = False) -> list[Record]:
         """Acquire; never waits. Returns the new records (not those that were merely extended)."""
-        made = self.records.request(fires, step_key, cause, self.why_not(), listed=listed)
+        why = self.why_not()
+        unwanted = why is not None and why == self.refusals.text
+        made = self.records.request(fires, step_key, cause, why, listed=listed, unwanted=unwanted)
         self._wake.set()
         return made
 

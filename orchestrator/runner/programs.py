@@ -69,6 +69,7 @@ class Programs:
         self.break_off = False
         """No further step of the running program may start."""
         self._link_why = ""
+        self._looks = 0
         self._blind_until_s = math.inf
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
@@ -179,10 +180,11 @@ class Programs:
     async def _look(self, account: Account) -> float | None:
         """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""
         seconds = STALE_INTERVALS * account.interval_s
+        self._looks += 1
         planned = account.planned.model_copy(
             update={"mode": Mode.REST, "current_A": None, "voltage_V": None, "text": "look at the open-circuit voltage"}
         )
-        look = Account.of(planned, suffix=f".look{account.part}", ends=EndConditions(time_s=seconds))
+        look = Account.of(planned, suffix=f".look{self._looks}", ends=EndConditions(time_s=seconds))
         await self._launch([look])
         await self._follow(deque([look]))
         return self._sampling.newest.voltage_V if self._sampling.newest is not None else None

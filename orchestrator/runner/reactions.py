@@ -52,6 +52,8 @@ class Reactions:
         self.state = RunState.QUEUED
         self.ending: Ending | None = None
         self.changed = asyncio.Event()
+        self.met = False
+        """Both instruments answer; before that nothing of ours can be under current."""
         self.sampling = Sampling(surroundings, self, RuleEngine(plan.rules, plan.lead_ohm))
         self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
         self.acquisitions = Acquisitions(surroundings, self, self.alarms)
@@ -225,7 +227,8 @@ class Reactions:
 
     def abort(self, ending: Ending) -> None:
         """Open circuit now."""
-        self.make_safe.begin(ending.reason)
+        if self.met:
+            self.make_safe.begin(ending.reason)
         self.end(ending)
 
     # ----------------------------------------------------------------------------------------- wishes of the console's side
