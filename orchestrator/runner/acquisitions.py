@@ -20,6 +20,7 @@ from drivers.base import (
     LinkLost,
     LinkRestored,
     Progress,
+    ReadBack,
     Started,
 )
 from drivers.errors import Exhausted, InstrumentError, NotReachable, Rejected
@@ -55,6 +56,7 @@ class Acquisitions:
         self.storing = Storing(surroundings, self.records, alarms)
         self.refusals = Whys()
         self.running: Record | None = None
+        self._deviating: set[str] = set()
         self._wake = asyncio.Event()
         self._heard: asyncio.Queue[ConsoleEvent] = asyncio.Queue()
         self._lost_why: str | None = None
@@ -202,8 +204,18 @@ class Acquisitions:
             return False
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
         self.records.move(record, S.ARMED)
+        self._warn_of(record.name, read_back)
         self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations)
         return True
+
+    def _warn_of(self, name: str, read_back: ReadBack) -> None:
+        """Said once for each acquisition, not for each of its spectra: it is measured with other parameters than its template says."""
+        if not read_back.deviations or name in self._deviating:
+            return
+        self._deviating.add(name)
+        pairs = "; ".join(f"{one}: asked {asked}, is {found}" for one, (asked, found) in read_back.deviations.items())
+        advice = "take these out of the template, unlock them in the rig file, or set them on the console"
+        self._alarms.sound(f"deviating-{name}", "warn", f"{name} is not measured as its template says", pairs, advice=advice)
 
     async def _block(self, record: Record, block: int) -> bool:
         """Start one block and see it filed."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from drivers.base import Reason
 from orchestrator.control.messages import Answer, Command, complaint
+from orchestrator.runner.charge import or_none
 from orchestrator.runner.owners import RESUMED_BY_PEOPLE, Owner
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.states import RunState
@@ -144,7 +145,7 @@ class Commands:
             "steps": len(self._s.plan.steps),
             "voltage_V": None if newest is None else newest.voltage_V,
             "current_A": None if newest is None else newest.current_A,
-            "x": sampling.charge.x,
+            "x": or_none(sampling.charge.x),
             "charge_net_C": sampling.charge.net_C,
             "acquiring": None if running is None else running.key,
             "waiting": [record.key for record in run.acquisitions.records.pending],

@@ -11,6 +11,7 @@ from drivers.base import Reason
 from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.charge import or_none
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
@@ -153,10 +154,10 @@ class Reactions:
             actions=[action.text or action.verb for action in rule.do],
             values=firing.values,
             step_key=step_key,
-            x=sample.x,
+            x=or_none(sample.x),
             voltage_V=sample.voltage_V,
             current_A=sample.current_A,
-            first={"mono_ns": firing.first.mono_ns, "x": firing.first.x, "voltage_V": firing.first.voltage_V},
+            first={"mono_ns": firing.first.mono_ns, "x": or_none(firing.first.x), "voltage_V": firing.first.voltage_V},
         )
         for action in rule.do:
             self._act(action, firing, cause)

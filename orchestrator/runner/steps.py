@@ -150,6 +150,8 @@ class Steps:
     def _stretch(self, steps: Sequence[PlannedStep], at: int) -> list[PlannedStep]:
         """The longest run of steps that the instrument may do without asking."""
         longest = max(1, self._s.station.potentiostat.capabilities.max_steps)
+        if self._s.plan.host_lost == "finish step on device":
+            longest = 1  # a device left alone would go on to the end of its program
         stretch = [steps[at]]
         if steps[at].action not in {"electrochemical", "impedance"}:
             return stretch
