@@ -14,6 +14,7 @@ from drivers.base import (
     Acquired,
     ConsoleActivity,
     ConsoleEvent,
+    ConsoleState,
     Failed,
     Filed,
     LinkLost,
@@ -21,7 +22,7 @@ from drivers.base import (
     Progress,
     Started,
 )
-from drivers.errors import Exhausted, InstrumentError, Rejected
+from drivers.errors import Exhausted, InstrumentError, NotReachable, Rejected
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.readiness import DEADLINE_FACTOR, DEADLINE_S, Readiness
 from orchestrator.runner.records import Record, Records, Wishes
@@ -214,6 +215,9 @@ class Acquisitions:
         except Exhausted as error:
             self._exhausted(record, error.message)
             return False
+        except NotReachable as error:
+            if not await self._start_late(record, block, error):
+                return False
         except (InstrumentError, TimeoutError) as error:
             if not await self._runs_all_the_same(record):
                 self._fail(record, f"not started: {error}", S.MISSED if record.state is S.ARMED else S.LOST)
@@ -227,12 +231,35 @@ class Acquisitions:
         text = f"{record.name}: {why}"
         self._alarms.sound("console-exhausted", "warn", "The recording is at its end", text, advice="what is asked for beyond it is missed")
 
+    async def _start_late(self, record: Record, block: int, silence: NotReachable) -> bool:
+        """Nobody answered when it was to start: started as soon as somebody does, under the same key, which is once."""
+        left_s = (self._patience_ns(record) - self._s.clock.mono_ns() + record.fired_ns) / 1e9 / self._s.clock.speed
+        try:
+            await within(max(0.0, left_s), self._until_answered())
+            if (await self._state()).key != record.key:
+                await self._ready.for_record(record)
+                await within(START_WITHIN_S, self._console.start(record.key, block))
+        except (InstrumentError, TimeoutError) as error:
+            why = f"console lost: {self._lost_why}" if self._lost_why else f"not started: {error}"
+            self._fail(record, f"{why}; {silence.message} when it was to start", S.MISSED if record.state is S.ARMED else S.LOST)
+            return False
+        return True
+
+    async def _until_answered(self) -> None:
+        while (await self._state()).activity is ConsoleActivity.UNKNOWN:
+            while not isinstance(await self._heard.get(), LinkRestored):
+                continue
+
+    async def _state(self) -> ConsoleState:
+        """What the console says of itself; unknown when it does not answer."""
+        try:
+            return await within(STATE_WITHIN_S, self._console.read_state())
+        except (InstrumentError, TimeoutError) as error:
+            return ConsoleState(ConsoleActivity.UNKNOWN, detail=str(error))
+
     async def _runs_all_the_same(self, record: Record) -> bool:
         """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""
-        try:
-            state = await within(STATE_WITHIN_S, self._console.read_state())
-        except (InstrumentError, TimeoutError):
-            return self._lost_why is not None
+        state = await self._state()
         return state.key == record.key or state.activity is ConsoleActivity.UNKNOWN
 
     async def _see_through(self, record: Record, block: int) -> bool:
@@ -258,9 +285,9 @@ class Acquisitions:
             if isinstance(event, (LinkLost, LinkRestored, Progress)) or event.key != record.key or event.block != block:
                 continue
             if isinstance(event, Started):
-                self._started(record, block, event.mono_ns)
+                self._started(record, block, event)
             elif isinstance(event, Acquired):
-                self._acquired(record, block, event.mono_ns, event.scans_done)
+                self._acquired(record, block, event)
             elif isinstance(event, Filed):
                 self._filed(record, block, event)
                 return True
@@ -273,34 +300,39 @@ class Acquisitions:
 
     async def _reconcile(self, record: Record, block: int) -> None:
         """The console answers again: if it is idle, what ran is over, and its files are asked for."""
-        try:
-            state = await within(STATE_WITHIN_S, self._console.read_state())
-        except (InstrumentError, TimeoutError):
-            return
+        state = await self._state()
         if state.activity is ConsoleActivity.IDLE and self._heard.empty():
             self._heard.put_nowait(Filed(record.key, block, self._s.clock.mono_ns()))
 
     # ---------------------------------------------------------------------------------------------- what has happened
 
-    def _started(self, record: Record, block: int, mono_ns: int) -> None:
-        record.times[block] = [mono_ns, mono_ns]
-        latency_s = (mono_ns - record.fired_ns) / 1e9
-        self._s.put("acquisition.started", record.seq, mono_ns, key=record.key, block=block, latency_s=latency_s)
+    def _started(self, record: Record, block: int, event: Started | None) -> None:
+        """``event`` None: nobody heard it, so its time stays unknown; the journal's stamp is when that became clear."""
+        times = record.times.setdefault(block, [None, None])
+        known = {} if event is None else {"half_width_ns": event.half_width_ns}
+        mono_ns = times[0] = None if event is None else event.mono_ns
+        latency_s = None if mono_ns is None else (mono_ns - record.fired_ns) / 1e9
+        heard = event is not None
+        self._s.put("acquisition.started", record.seq, mono_ns, key=record.key, block=block, latency_s=latency_s, heard=heard, **known)
         if record.state is S.ARMED:
             self.records.move(record, S.ACQUIRING)
 
-    def _acquired(self, record: Record, block: int, mono_ns: int, scans_done: int | None) -> None:
+    def _acquired(self, record: Record, block: int, event: Acquired | None) -> None:
+        """``event`` None: nobody heard it, as above."""
         if block not in record.times:
-            self._started(record, block, mono_ns)
-        record.times[block][1] = mono_ns
+            self._started(record, block, None)
+        scans_done = None if event is None else event.scans_done
+        known = {} if event is None else {"half_width_ns": event.half_width_ns}
+        mono_ns = record.times[block][1] = None if event is None else event.mono_ns
         record.partial = record.partial or (scans_done is not None and scans_done < record.planned.scans)
-        self._s.put("acquisition.acquired", record.seq, mono_ns, key=record.key, block=block, scans_done=scans_done)
+        heard = event is not None
+        self._s.put("acquisition.acquired", record.seq, mono_ns, key=record.key, block=block, scans_done=scans_done, heard=heard, **known)
         if record.state is S.ACQUIRING and (block == record.planned.blocks - 1 or record.partial):
             self.records.move(record, S.ACQUIRED)
 
     def _filed(self, record: Record, block: int, event: Filed) -> None:
-        if record.state in {S.ARMED, S.ACQUIRING} and record.times.get(block, [0, 0])[1] <= record.times.get(block, [0, 0])[0]:
-            self._acquired(record, block, event.mono_ns, None)
+        if record.state in {S.ARMED, S.ACQUIRING} and record.times.get(block, [None, None])[1] is None:
+            self._acquired(record, block, None)
         self._s.put("acquisition.filed", record.seq, event.mono_ns, key=record.key, block=block, path=event.path)
         if record.state is S.ACQUIRED:
             self.records.move(record, S.FILED)
