@@ -123,9 +123,9 @@ def test_what_a_night_survives(run_night: RunNight, fault: str) -> None:
 def test_a_rest_that_nobody_sees_ends_before_current_would_follow(run_night: RunNight) -> None:
     night = run_night("methodscript.silent:after_s=12", changes=[("Rest for 30 seconds, nmr: {fast: at start}}\n  - {step: Plate", PLATE)])
     assert night.summary == (4, "failed", "unknown")
-    told = next(event for event in night.of("cell.state", cell="unknown"))
+    acting = next(line for line in night.guard() if line["kind"] == "guard.acting")
     rest_ends_ns = night.of("step.started")[0].mono_ns + 60_000_000_000
-    assert told.mono_ns < rest_ends_ns + 15_000_000_000
+    assert acting["run_mono_ns"] < rest_ends_ns + 15_000_000_000
     begun = next(event for event in night.events if event.kind == "alarm.raised" and event.data["id"] == "silent")
     assert begun.mono_ns < rest_ends_ns
 
