@@ -8,13 +8,18 @@ experiment: at ``speed`` 60, ``sleep(60)`` waits one real second. Time-outs on w
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 T = TypeVar("T")
+
+NEVER_ns = 1 << 62
+
+LANE_THREADS = 8
 
 
 class VirtualTime(Protocol):
@@ -46,27 +51,35 @@ class Clock:
     """Monotonic and UTC time of a run.
 
     ``speed``: experiment seconds per real second (1 in virtual time). ``epoch_utc_ns``: UTC of the first instant; None =
-    the computer's. At speed 1 UTC is the computer's own; scaled and virtual runs count on from the epoch.
+    the computer's. At speed 1 UTC is the computer's own; scaled and virtual runs count on from the epoch. ``waits``: a
+    scaled clock keeps the pace of real time until ``begin``, so that starting companions costs no hours of the experiment.
     """
 
-    def __init__(self, speed: float = 1.0, epoch_utc_ns: int | None = None, virtual: VirtualTime | None = None) -> None:
+    def __init__(
+        self, speed: float = 1.0, epoch_utc_ns: int | None = None, virtual: VirtualTime | None = None, *, waits: bool = False
+    ) -> None:
         if speed <= 0:
             raise ValueError(f"speed must be positive, not {speed}")
         self.speed = 1.0 if virtual else speed
         self.virtual = virtual
-        self._real_origin_ns = time.monotonic_ns()
+        self._scaled_from_ns = NEVER_ns if waits else time.monotonic_ns()
         self._epoch_utc_ns = epoch_utc_ns if epoch_utc_ns is not None else time.time_ns()
         self._counts_from_epoch = virtual is not None or speed != 1.0 or epoch_utc_ns is not None
         self._origin_ns = self.mono_ns()
+        self._lanes: dict[str, asyncio.Semaphore] = {}
 
     def mono_ns(self) -> int:
         """Nanoseconds of the run's monotonic clock (at speed 1 the computer's own)."""
         if self.virtual:
             return self.virtual.now_ns()
         now = time.monotonic_ns()
-        if self.speed == 1.0:
+        if self.speed == 1.0 or now < self._scaled_from_ns:
             return now
-        return self._real_origin_ns + int((now - self._real_origin_ns) * self.speed)
+        return self._scaled_from_ns + int((now - self._scaled_from_ns) * self.speed)
+
+    def begin(self) -> None:
+        """From now on at ``speed``; nothing for a clock that does not wait."""
+        self._scaled_from_ns = min(self._scaled_from_ns, time.monotonic_ns())
 
     def utc_ns(self) -> int:
         """UTC nanoseconds since 1970."""
@@ -108,8 +121,37 @@ class Clock:
         if self.virtual is not None:
             self.virtual.add_gate(may_jump)
 
-    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        """Run blocking work beside the loop; in virtual time inline, so that the order of events is the same each time."""
+    async def in_thread(self, function: Callable[..., T], *args: Any, lane: str = "") -> T:
+        """Run blocking work beside the loop; in virtual time inline, so that the order of events is the same each time.
+
+        Each ``lane`` (say, one per disk that may hang) has ``LANE_THREADS`` threads of its own: a lane whose calls never
+        return fills up alone, and nobody waits for them when the program ends.
+        """
         if self.virtual is not None:
             return function(*args)
-        return await asyncio.to_thread(function, *args)
+        places = self._lanes.setdefault(lane, asyncio.Semaphore(LANE_THREADS))
+        await places.acquire()
+        return await _beside(function, args, lane, places.release)
+
+
+def _beside(function: Callable[..., T], args: tuple[Any, ...], lane: str, after: Callable[[], None]) -> asyncio.Future[T]:
+    """The result of a call in a thread that no exit waits for; ``after`` when the thread is done, however late."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        after()
+        if not future.done():
+            future.set_result(cast("T", result)) if error is None else future.set_exception(error)
+
+    def work() -> None:
+        result, failure = None, None
+        try:
+            result = function(*args)
+        except BaseException as error:  # noqa: BLE001 raised where it is awaited
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended first
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=work, name=f"beside {lane}".strip(), daemon=True).start()
+    return future

@@ -6,6 +6,7 @@ import re
 import struct
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -107,32 +108,44 @@ def _complex(stored: NDArray[Any]) -> NDArray[np.complexfloating[Any, Any]]:
 
 # ------------------------------------------------------------------------------------------------------------- procpar
 
+_ESCAPED = re.compile(r'\\(["\\])')
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
 
 
 def parse_procpar(text: str) -> Parameters:
     """All parameters: a number, a text, or a list of them for arrays. Raises ValueError."""
-    tokens = _TOKEN.finditer(text)
+    return dict(_parsed(text))
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Parameters:
+    """Whether the files are complete is asked several times before they are fetched."""
+    tokens = _TOKEN.findall(text)
     parameters: Parameters = {}
+    at = 0
     try:
-        for match in tokens:
-            name, header = match[0], [next(tokens)[0] for _ in range(10)]
-            is_text, is_integer = header[1] == "2", header[0] == "7"
-            values = [_value(next(tokens), is_text=is_text, is_integer=is_integer) for _ in range(int(next(tokens)[0]))]
-            for _ in range(int(next(tokens)[0])):
-                next(tokens)
+        while at < len(tokens):
+            name, subtype, kind = tokens[at][1], tokens[at + 1][1], tokens[at + 2][1]
+            first_value = at + 12
+            allowed = first_value + int(tokens[first_value - 1][1])
+            values = [_value(token, is_text=kind == "2", is_integer=subtype == "7") for token in tokens[first_value:allowed]]
+            at = allowed + 1 + int(tokens[allowed][1])
             parameters[name] = values[0] if len(values) == 1 else values
-    except (StopIteration, RuntimeError) as end:
+    except IndexError as end:
         raise ValueError("a procpar that ends inside a parameter") from end
+    if at > len(tokens):
+        raise ValueError("a procpar that ends inside a parameter")
     return parameters
 
 
-def _value(token: re.Match[str], *, is_text: bool, is_integer: bool) -> float | int | str:
+def _value(token: tuple[str, str], *, is_text: bool, is_integer: bool) -> float | int | str:
+    """A token: what stands between quotes, or else what stands without."""
+    quoted, bare = token
     if is_text:
-        if token[1] is None:
-            raise ValueError(f"a procpar whose text {token[0]!r} is not quoted")
-        return re.sub(r'\\(["\\])', r"\1", token[1])
-    value = float(token[0])
+        if bare:
+            raise ValueError(f"a procpar whose text {bare!r} is not quoted")
+        return _ESCAPED.sub(r"\1", quoted) if "\\" in quoted else quoted
+    value = float(bare)
     return int(value) if is_integer and value.is_integer() else value
 
 

@@ -27,8 +27,8 @@ LEAST_REAL_S = 3.0
 """However fast the experiment's time runs, files are saved in the computer's."""
 EXHAUSTED = "recording exhausted"
 """What the emulator writes into its log when it replays a recording that has no more of a nucleus."""
-ORDINARY = re.compile(r"Experiment started|BS \d+ completed|Acquisition complete")
-"""Lines of every acquisition's log; any other says what went wrong (inferred: seen in recorded data sets, none of which failed)."""
+ORDINARY = re.compile(r"Experiment started|BS \d+ completed|Acquisition (?:complete|aborted|stopped|error \d+)")
+"""Lines that say no more than the status does; any other says what went wrong (inferred: no recorded data set shows a failure)."""
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,13 +79,19 @@ def write_procpar(parameters: Iterable[Parameter]) -> str:
     return "".join(_record(parameter) for parameter in parameters)
 
 
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)" *\n?', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def read_procpar(text: str) -> dict[str, Parameter]:
     """Parameters of a procpar by name, in file order; raises ValueError where the three records do not fit."""
-    found: dict[str, Parameter] = {}
+    return {name: Parameter(name, header, list(values), list(allowed)) for name, header, values, allowed in _records(text)}
+
+
+@lru_cache(maxsize=4)
+def _records(text: str) -> list[tuple[str, tuple[str, ...], list[float | str], list[str]]]:
+    """Name, header, values and allowed values of every parameter."""
+    found: dict[str, tuple[str, tuple[str, ...], list[float | str], list[str]]] = {}
     place = 0
     while place < len(text):
         head, place = _line(text, place)
@@ -95,8 +102,8 @@ def read_procpar(text: str) -> dict[str, Parameter]:
             raise ValueError(f"not the first line of a parameter: {head[:60]!r}")
         values, place = _values(text, place, text_values=words[2] == "2")
         allowed, place = _line(text, place)
-        found[words[0]] = Parameter(words[0], tuple(words[1:]), values, [_bare(word) for word in allowed.split()[1:]])
-    return found
+        found[words[0]] = (words[0], tuple(words[1:]), values, [_bare(word) for word in allowed.split()[1:]])
+    return list(found.values())
 
 
 def _line(text: str, place: int) -> tuple[str, int]:
@@ -114,17 +121,15 @@ def _values(text: str, place: int, *, text_values: bool) -> tuple[list[float | s
         line, place = _line(text, place)
         words = line.split()
         return [float(word) for word in words[1 : 1 + int(words[0])]], place
-    count, _, _ = text[place:].partition(" ")
+    count = text[place : text.find(" ", place)]
     place += len(count) + 1
     values: list[float | str] = []
     for _ in range(int(count)):
         match = _STRING.match(text, place)
         if match is None:
             raise ValueError(f"not a quoted string: {text[place : place + 40]!r}")
-        values.append(_ESCAPED.sub(r"\1", match[1]))
+        values.append(_ESCAPED.sub(r"\1", match[1]) if "\\" in match[1] else match[1])
         place = match.end()
-        place += len(text[place:]) - len(text[place:].lstrip(" "))
-        place += text[place : place + 1] == "\n"
     return values, place
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -17,20 +15,15 @@ from orchestrator.cli.paths import configs
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drivers.base import Capabilities, ConsoleCapabilities
-    from orchestrator.model.experiment import Experiment, Rig
     from orchestrator.model.problems import ProblemsError
-    from orchestrator.plan.orders import Plan
+    from orchestrator.rig.planned import Planned
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An experiment that can be run, and its plan."""
+    """What can be run, and when it would start."""
 
-    experiment: Experiment
-    rig: Rig
-    assumed_rig: bool
-    plan: Plan
+    planned: Planned
     start_utc_ns: int
 
 
@@ -52,71 +45,22 @@ def check_command(
     where to print, else the terminal.
     """
     from orchestrator.model.problems import ProblemsError
+    from orchestrator.rig.planned import free_bytes_at, planned
 
     start = time.time_ns() if start_utc_ns is None else start_utc_ns
-    free = shutil.disk_usage(Path.cwd()).free if free_bytes is None else free_bytes
+    free = free_bytes_at(Path.cwd()) if free_bytes is None else free_bytes
+    simulated = configs() / "rigs" / "sim.yaml"
     try:
-        checked = look(Path(file), rig, station=station, booking_end=booking_end, start_utc_ns=start, free_bytes=free)
+        found = planned(Path(file), rig, station=station, booking_end=booking_end, start_utc_ns=start, free_bytes=free, otherwise=simulated)
     except ProblemsError as error:
         _refuse(error, as_json=as_json)
         return CONFIGURATION
+    checked = Checked(found, start)
     if as_json:
         print(json.dumps(_as_json(checked, optimise=optimise)))
     else:
         _print(checked, console, optimise=optimise)
     return COMPLETE
-
-
-def look(
-    file: Path,
-    rig_file: Path | None = None,
-    *,
-    station: str | None = None,
-    booking_end: str | None = None,
-    start_utc_ns: int,
-    free_bytes: int | None = None,
-) -> Checked:
-    """Read both files and plan. Raises ConfigError, PlanError."""
-    from orchestrator.config import load_experiment, load_rig
-    from orchestrator.config import rig_file as named_rig
-    from orchestrator.plan import make_plan
-
-    experiment = load_experiment(file)
-    given = rig_file or named_rig(experiment)
-    rig = load_rig(given or configs() / "rigs" / "sim.yaml")
-    plan = make_plan(
-        experiment,
-        rig,
-        station=station,
-        capabilities=capabilities(rig),
-        start_utc_ns=start_utc_ns,
-        booking_end=booking_end,
-        free_bytes=free_bytes,
-    )
-    return Checked(experiment, rig, given is None, plan, start_utc_ns)
-
-
-def capabilities(rig: Rig) -> dict[str, Capabilities | ConsoleCapabilities]:
-    """What the drivers of a rig say without their instruments, by instrument id.
-
-    A driver that can tell from the rig file alone has a ``declared(settings)``; of the others the defaults are assumed.
-    """
-    from drivers.base import Settings
-    from drivers.registry import factory, names
-
-    used = {station.potentiostat.partition(":")[0]: "potentiostats" for station in rig.stations.values()}
-    used |= {station.console: "consoles" for station in rig.stations.values()}
-    found: dict[str, Capabilities | ConsoleCapabilities] = {}
-    for name, kind in used.items():
-        instrument = rig.instruments.get(name)
-        if instrument is None or instrument.driver not in names(kind):
-            continue
-        with contextlib.suppress(ImportError):
-            declared = getattr(factory(kind, instrument.driver), "declared", None)
-            if declared is not None:
-                settings = Settings(name, instrument.driver, instrument.address, "", instrument.identity, instrument.options)
-                found[name] = declared(settings)
-    return found
 
 
 # ------------------------------------------------------------------------------------------------------------ for people
@@ -129,16 +73,16 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
     from orchestrator.plan.optimise import advice
 
     out = console or Console(highlight=False)
-    plan = checked.plan
+    experiment, rig, plan = checked.planned.experiment, checked.planned.rig, checked.planned.plan
 
     def say(text: str = "", style: str = "") -> None:
         out.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    simulated = " (no --rig given: the simulated one)" if checked.assumed_rig else ""
-    for line in plan_tables.header(checked.experiment, plan, f"rig {checked.rig.name}{simulated}"):
+    simulated = " (no --rig given: the simulated one)" if checked.planned.assumed_rig else ""
+    for line in plan_tables.header(experiment, plan, f"rig {rig.name}{simulated}"):
         say(line)
     say()
-    out.print(plan_tables.steps(checked.experiment, plan))
+    out.print(plan_tables.steps(experiment, plan))
     say()
     out.print(plan_tables.acquisitions(plan))
     say()
@@ -146,6 +90,8 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
         say(line)
     for name in plan.not_available:
         say(f"not available yet: {name}", style="yellow")
+    for name, consequence in checked.planned.rig_not_available:
+        say(f"not available yet: {name} ({consequence})", style="yellow")
     for text in plan.warnings:
         say(f"warning: {text}", style="yellow")
     for text in advice(plan) if optimise else ():
@@ -166,13 +112,13 @@ def _as_json(checked: Checked, *, optimise: bool) -> dict[str, Any]:
     from orchestrator.plan import programs
     from orchestrator.plan.optimise import advice
 
-    plan = checked.plan
+    found, plan = checked.planned, checked.planned.plan
     return {
         "ok": True,
-        "rig": checked.rig.name,
-        "rig_assumed": checked.assumed_rig,
+        "rig": found.rig.name,
+        "rig_assumed": found.assumed_rig,
         "start_utc_ns": checked.start_utc_ns,
-        "not_available": list(plan.not_available),
+        "not_available": [*plan.not_available, *(name for name, _ in found.rig_not_available)],
         "warnings": list(plan.warnings),
         "programs": [list(run) for run in programs(plan)],
         "advice": list(advice(plan)) if optimise else [],

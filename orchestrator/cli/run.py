@@ -33,7 +33,10 @@ def run_command(
 
     display = "none" if as_json else "screen" if sys.stdout.isatty() else "lines"
     request = RunRequest(file, rig, out, station, booking_end, _speed(speed), seed, _epoch_ns(epoch), data, display, faults)
-    ended = run(gather(request))
+    gathered = gather(request)
+    for text in gathered.ignored:
+        print(f"warning: {text}", file=sys.stderr)
+    ended = run(gathered)
     _tell_json(ended) if as_json else _tell(ended)
     return ended.outcome.exit_code
 

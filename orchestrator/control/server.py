@@ -34,7 +34,8 @@ class ControlServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+        if self._is_ours():
+            self._path.unlink(missing_ok=True)
         if self._server is not None:
             self._server.close()
 
@@ -47,6 +48,13 @@ class ControlServer:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
         fresh.replace(self._path)
+
+    def _is_ours(self) -> bool:
+        """Does the file still say where we are, and not where somebody else is?"""
+        try:
+            return bool(json.loads(self._path.read_text("utf-8"))["token"] == self._token)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from drivers.base import Confirmation, SafeState
 from drivers.clock import Clock
-from drivers.errors import InstrumentError
 from orchestrator.control.heartbeat import Heartbeat
-from orchestrator.guard.act import GuardLog
+from orchestrator.guard.act import GuardLog, sentence
 from orchestrator.guard.watch import Due, Watch
 
 LOOK_s = 1.0
@@ -76,12 +75,13 @@ class InlineGuard:
                 await self._clock.sleep(self._look_s)
         finally:
             self._gone.set()
+            self._log.close()
 
     async def _act(self, due: Due) -> None:
-        self._log.write("guard.acting", why=due.why)
         self.why = due.why
         if due.fence:
             self._fence(due.why)
+        self._log.write("guard.acting", why=due.why)
         await self._clock.sleep(due.at_s - self._now_s())
         self.acted = await self._until_safe()
         self._log.write("guard.acted", why=due.why, confirmed=self.acted.confirmed, detail=self.acted.detail)
@@ -92,8 +92,8 @@ class InlineGuard:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 reached = await self._reach()
-            except (InstrumentError, TimeoutError) as error:
-                reached = SafeState(Confirmation.UNCONFIRMED, str(error) or type(error).__name__)
+            except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempts
+                reached = SafeState(Confirmation.UNCONFIRMED, sentence(error))
             if reached.confirmed:
                 break
             self._log.write("guard.failed", attempt=attempt, error=reached.detail, cell="unknown")

@@ -68,19 +68,20 @@ class Watch:
             return None
         if self._handed_over:
             return Due("the rig left the cell to its guard", now_s, fence=False)
-        why = self._ended or self._silent(now_s) or self._stale(now_s)
+        why = self._ended or self._silent(now_s) or self._stale()
         return Due(why, now_s + self._grace_s()) if why else None
 
     def _silent(self, now_s: float) -> str | None:
         silence_s = now_s - self._heard_s
         return f"no heartbeat for {silence_s:.1f} s" if silence_s > self.limit_s else None
 
-    def _stale(self, now_s: float) -> str | None:
-        if self.newest is None or self.newest.last_sample_age_s is None:
+    def _stale(self) -> str | None:
+        """By what the rig itself said last: whether it still says anything is the other question."""
+        beat = self.newest
+        if beat is None or beat.last_sample_age_s is None:
             return None
-        age_s = self.newest.last_sample_age_s + now_s - self._heard_s
-        limit_s = self.acting_s if self.newest.making_safe else self.limit_s + self._grace_s()
-        return f"no sample for {age_s:.1f} s" if age_s > limit_s else None
+        limit_s = self.acting_s if beat.making_safe else self.limit_s + self._grace_s()
+        return f"no sample for {beat.last_sample_age_s:.1f} s" if beat.last_sample_age_s > limit_s else None
 
     def _grace_s(self) -> float:
         beat = self.newest

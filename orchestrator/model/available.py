@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from orchestrator.model.experiment import Action, AtOpenCircuit, Eis, Experiment, Predicate, Prompt, SetPoint, Step, Where, items
+from orchestrator.model.experiment import Action, AtOpenCircuit, Eis, Experiment, Predicate, Prompt, Rig, SetPoint, Step, Where, items
 from orchestrator.model.observables import base_name
 
 Used = Iterator[tuple[Where, str]]
@@ -60,11 +60,31 @@ NOT_YET: dict[str, str] = {
 }
 """Feature → what it waits for."""
 
+RIG_NOT_YET: dict[str, str] = {
+    "fence": "the guard ends the rig's process and does nothing else",
+    "broker": "nobody can watch: MQTT is not in this version",
+    "mirror_to": "no copy is made of the run",
+    "data_root": "runs are made where --out says",
+    "tuner": "nobody tunes but you",
+    "sensors": "they are not read",
+}
+"""Key of a rig file → what happens instead."""
+
+REFUSED = frozenset({"rig: fence"})
+"""What somebody would rely on: no run starts with it."""
+
 
 def not_available(experiment: Experiment) -> tuple[tuple[Where, str], ...]:
     """Where the experiment uses what this version does not execute, and its name; in file order, each place once."""
     found = (use for feature in FEATURES for use in feature(experiment) if use[1] in NOT_YET)
     return tuple(sorted(dict.fromkeys(found), key=lambda use: (use[0].line, use[0].column)))
+
+
+def rig_not_available(rig: Rig, station: str) -> tuple[tuple[str, str], ...]:
+    """Keys of the rig file (of this station) that nobody executes yet, each with what that means."""
+    setup = rig.stations[station]
+    asked = {**{name: getattr(rig, name) for name in RIG_NOT_YET if hasattr(rig, name)}, "tuner": setup.tuner, "sensors": setup.sensors}
+    return tuple((f"rig: {name}", RIG_NOT_YET[name]) for name in RIG_NOT_YET if asked.get(name))
 
 
 def _prepare(experiment: Experiment) -> Used:

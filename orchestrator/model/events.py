@@ -6,7 +6,8 @@ is plain JSON; ``blob`` holds arrays as ``model.columns`` packs them. ``cause`` 
 The table ``KINDS`` says for each kind which keys its ``data`` must have; further keys are allowed and documented here:
 
 * ``run.started`` name, run_id, experiment, rig, cell (verbatim text / dicts), plan (dict), digests, versions, revision,
-  platform, seed, epoch_utc_ns, speed, zone, simulated, origin_mono_ns, station.
+  platform, seed, epoch_utc_ns, speed, zone, simulated, origin_mono_ns, station; rig_name, booking_end and faults as asked for,
+  data (name of the folder that an emulated console plays back, "" = none), revision ("" where there is no checkout).
 * ``run.state`` from, to, why. · ``run.ended`` state, outcome, reason, complete, exit_code.
 * ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, program, device_ns.
 * ``step.ended`` key, reason, detail, duration_s, charge_C, device_ns.

@@ -63,17 +63,28 @@ class Companions:
     def _spawn_observer(self) -> subprocess.Popen[bytes]:
         return spawn("observe", str(self.folder), *self._rig)
 
-    def finish(self, within_s: float = 120.0) -> dict[str, Any]:
-        """Wait for the close-out; returns what the observer found (empty when it did not finish)."""
-        for process in (self._observer, self._screen):
-            if process is None:
-                continue
-            try:
-                process.wait(within_s)
-            except subprocess.TimeoutExpired:
-                process.terminate()
+    def finish(self, within_s: float = 120.0, screen_within_s: float = 3.0) -> dict[str, Any]:
+        """Wait for the close-out; returns what the observer found (empty when it did not finish).
+
+        The screen is not waited for longer than a moment: it may hang on a terminal that takes nothing.
+        """
+        for process, limit_s in ((self._observer, within_s), (self._screen, screen_within_s)):
+            if process is not None:
+                _ended(process, limit_s)
         try:
             found: dict[str, Any] = json.loads((self.folder / "closeout.json").read_text("utf-8"))
         except (FileNotFoundError, ValueError):
             return {}
         return found
+
+
+def _ended(process: subprocess.Popen[bytes], within_s: float) -> None:
+    """Wait for a process, then ask it to end, then end it."""
+    for urge in (process.terminate, process.kill):
+        try:
+            process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            urge()
+        else:
+            return
+    process.wait()

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform as python_platform
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from drivers import registry
 from drivers.base import Settings
 from drivers.clock import Clock
-from orchestrator.config import load_experiment, load_rig
+from orchestrator.model.available import REFUSED
 from orchestrator.model.experiment import Experiment, Instrument, Rig
-from orchestrator.plan import make_plan
 from orchestrator.plan.orders import Plan
 from orchestrator.rig.emulators import PREFIX, known_faults
 from orchestrator.rig.faults import share_out
-from orchestrator.rig.request import RunRequest
+from orchestrator.rig.planned import NoRig, Planned, free_bytes_at, planned
+from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 
 LIBRARIES = ("operando-nmr", "numpy", "scipy", "h5py", "pydantic", "pyserial", "nmrglue", "ruamel.yaml", "lark")
 IN_MEMORY = "memory"
@@ -42,6 +42,8 @@ class Gathered:
     rig: Rig
     rig_path: Path
     plan: Plan
+    ignored: tuple[str, ...] = ()
+    """What the rig file asks for and nobody does, a sentence each."""
 
     @property
     def simulated(self) -> bool:
@@ -113,23 +115,35 @@ def _simulated(instrument: Instrument) -> bool:
 
 def gather(request: RunRequest) -> Gathered:
     """Read experiment and rig, make the plan. Raises ConfigError, PlanError, CannotRun."""
-    experiment = load_experiment(request.experiment)
-    rig_path = _rig_path(request, experiment)
-    rig = load_rig(rig_path)
-    plan = make_plan(experiment, rig, station=request.station, booking_end_utc_ns=_utc_ns(request.booking_end, rig.zone), start_utc_ns=None)
-    if plan.not_available:
-        raise CannotRun("\n".join(f"not available yet: {name}" for name in plan.not_available))
-    gathered = Gathered(request, experiment, rig, rig_path, plan)
+    found = _planned(request)
+    lacking = [f"not available yet: {name}" for name in found.plan.not_available]
+    lacking += [f"not available yet: {name} ({meaning})" for name, meaning in found.rig_not_available if name in REFUSED]
+    if lacking:
+        raise CannotRun("\n".join(lacking))
+    ignored = tuple(f"{name} is ignored: {meaning}" for name, meaning in found.rig_not_available)
+    gathered = Gathered(request, found.experiment, found.rig, found.rig_path.resolve(), found.plan, ignored)
     _refuse_impossible(gathered)
     return gathered
 
 
-def _rig_path(request: RunRequest, experiment: Experiment) -> Path:
-    if request.rig is not None:
-        return request.rig
-    if experiment.rig is None:
-        raise CannotRun("no rig: name one with --rig RIG.yaml (configs/rigs/sim.yaml simulates), or with `rig:` in the experiment")
-    return (request.experiment.parent / experiment.rig).resolve()
+def _planned(request: RunRequest) -> Planned:
+    """The plan as ``check`` makes it, for a start now (in virtual time: at its epoch)."""
+    epoch_ns = request.epoch_utc_ns or (VIRTUAL_EPOCH_UTC_ns if request.virtual else None)
+    make = functools.partial(
+        planned,
+        request.experiment,
+        request.rig,
+        station=request.station,
+        booking_end=request.booking_end,
+        start_utc_ns=epoch_ns or Clock().utc_ns(),
+    )
+    free_bytes = free_bytes_at(request.out)
+    try:
+        found = make(free_bytes=None if request.virtual else free_bytes)
+        # In virtual time one seed gives one file: how full the disk is may refuse a run, but not stand in its plan.
+        return make(free_bytes=free_bytes) if found.plan.size_bytes > free_bytes else found
+    except NoRig as error:
+        raise CannotRun(str(error)) from None
 
 
 def _refuse_impossible(gathered: Gathered) -> None:
@@ -154,16 +168,13 @@ def _refuse_missing_data(gathered: Gathered) -> None:
         raise CannotRun(f"--data {data}: there is no such folder")
 
 
-def _utc_ns(text: str | None, zone: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise CannotRun(f"--booking-end {text!r} is no time; write 2026-11-22T08:00 (in {zone}) or 2026-11-22T07:00Z") from None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=ZoneInfo(zone))
-    return int(instant.timestamp()) * 1_000_000_000
+def _anywhere(value: Any) -> Any:
+    """The same plain data with every ``where`` naming its file only: no folder of this computer goes into a run."""
+    if isinstance(value, list):
+        return [_anywhere(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: PurePath(one).name if name == "file" and isinstance(one, str) else _anywhere(one) for name, one in value.items()}
 
 
 def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]:
@@ -176,8 +187,8 @@ def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]
         "name": gathered.experiment.name,
         "run_id": run_id,
         **texts,
-        "cell": gathered.experiment.cell.model_dump(mode="json"),
-        "plan": gathered.plan.model_dump(mode="json"),
+        "cell": _anywhere(gathered.experiment.cell.model_dump(mode="json")),
+        "plan": _anywhere(gathered.plan.model_dump(mode="json")),
         "digests": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
         "versions": {name: _version(name) for name in LIBRARIES},
         "platform": {"python": sys.version.split()[0], "system": python_platform.system(), "machine": python_platform.machine()},
@@ -185,6 +196,11 @@ def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]
         "epoch_utc_ns": stamp.utc_ns,
         "speed": request.speed if request.speed is not None else 0.0,
         "zone": gathered.rig.zone,
+        "rig_name": gathered.rig.name,
+        "revision": revision(),
+        "booking_end": request.booking_end or "",
+        "faults": list(request.faults),
+        "data": request.data.resolve().name if request.data is not None else "",
         "simulated": gathered.simulated,
         "fids_recorded": request.data is not None,
         "origin_mono_ns": stamp.mono_ns,
@@ -197,3 +213,19 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def revision() -> str:
+    """The git revision of the checkout that this program runs from, ``+`` behind it where files differ; "" where there is none."""
+    top = Path(__file__).resolve().parents[2]
+    if not (top / ".git").exists():
+        return ""
+    try:
+        head, changed = (_git(top, *words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")))
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head + ("+" if changed else "")
+
+
+def _git(top: Path, *words: str) -> str:
+    return subprocess.run(["git", "-C", str(top), *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()

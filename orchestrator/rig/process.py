@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,12 @@ from orchestrator.guard.process import Watched
 from orchestrator.guard.start import start_guard
 from orchestrator.guard.watch import acting_limit_s, silence_limit_s
 from orchestrator.platform import calm_collector
-from orchestrator.recorder.journal import Journal
+from orchestrator.recorder.journal import Journal, JournalError
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
+from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.log import logged
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.truth import TRUTH
@@ -53,31 +55,52 @@ def run(gathered: Gathered) -> Ended:
     if request.virtual:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
         return registry.virtual_run(lambda clock: _run(gathered, clock), epoch_utc_ns=epoch_utc_ns)
-    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns)))
+    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True)))
 
 
 async def _run(gathered: Gathered, clock: Clock) -> Ended:
-    folder = new_run_folder(gathered.request.out, gathered.experiment.name, Clock().utc_ns())
-    with logged(folder):
+    with contextlib.ExitStack() as stack:
+        state = state_folder(gathered.rig.name)
+        if not gathered.request.virtual:
+            stack.enter_context(rig_held(state, gathered.rig.name))
+        folder = _folder(gathered)
+        if not gathered.request.virtual:
+            name_running(state, folder)
+        stack.enter_context(logged(folder))
         return await _run_in(folder, gathered, clock)
+
+
+def _folder(gathered: Gathered) -> Path:
+    out = gathered.request.out
+    try:
+        return new_run_folder(out, gathered.experiment.name, Clock().utc_ns())
+    except OSError as error:
+        raise CannotRun(f"--out {out}: no run folder can be made there ({error.strerror or error}); nothing was started") from error
+
+
+def _journal(folder: Path, clock: Clock) -> Journal:
+    try:
+        return Journal.create(folder / "journal.sqlite", clock)
+    except (JournalError, OSError, sqlite3.Error) as error:
+        raise CannotRun(f"{folder}: no journal can be kept there ({error}); nothing was started") from error
 
 
 async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
     companions = Companions(folder, gathered.request.display)
-    journal = Journal.create(folder / "journal.sqlite", clock)
+    journal = _journal(folder, clock)
     outcome = None
     try:
         first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
         await journal.durable(first)
         companions.start()
-        if not await clock.in_thread(companions.ready):
+        if not await clock.in_thread(companions.ready, lane="companions"):
             raise CannotRun(f"the observer did not make {folder.name}/run.h5; no current was started")
         outcome = await _with_instruments(gathered, clock, folder, journal, companions)
     finally:
         if outcome is None and not journal.failed:
             _put_ended(journal)
         await journal.close()
-        closeout = await clock.in_thread(companions.finish)
+        closeout = await clock.in_thread(companions.finish, lane="companions")
     return Ended(folder, outcome, closeout)
 
 
@@ -109,6 +132,7 @@ async def _with_instruments(gathered: Gathered, clock: Clock, folder: Path, jour
             stack.push_async_callback(_cancelled, asyncio.create_task(_mind(companions, journal), name="companions"))
         instruments.in_use = True
         try:
+            clock.begin()
             outcome = await run_plan(
                 gathered.plan, instruments.station, journal, clock, guard, folder=folder, commands=commands, interrupts=interrupts
             )

@@ -23,6 +23,7 @@ from drivers.base import (
     Started,
 )
 from drivers.errors import Exhausted, InstrumentError, NotReachable, Rejected
+from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.readiness import DEADLINE_FACTOR, DEADLINE_S, Readiness
 from orchestrator.runner.records import Record, Records, Wishes
 from orchestrator.runner.states import AcquisitionState
@@ -52,7 +53,7 @@ class Acquisitions:
         self._ready = Readiness(surroundings)
         self.records = Records(surroundings, wishes, self._ready.take_key)
         self.storing = Storing(surroundings, self.records, alarms)
-        self.refusal: str | None = None
+        self.refusals = Whys()
         self.running: Record | None = None
         self._wake = asyncio.Event()
         self._heard: asyncio.Queue[ConsoleEvent] = asyncio.Queue()
@@ -70,17 +71,18 @@ class Acquisitions:
         """Why no acquisition may start now."""
         if self._s.journal.half_full:
             return "journal half full"
-        return "storing is behind" if self.storing.behind else self.refusal
+        return "storing is behind" if self.storing.behind else self.refusals.text
 
-    def refuse(self, why: str) -> None:
+    def refuse(self, owner: Owner, why: str) -> None:
         """No new acquisition from now on; those that wait are missed."""
-        self.refusal = why
+        self.refusals.add(owner, why)
         self.records.drop_pending(why)
 
-    def accept(self) -> None:
-        """Acquisitions may start again."""
-        self.refusal = None
+    def accept(self, *owners: Owner) -> list[str]:
+        """These owners refuse no more; returns why they did. Acquisitions start again when no other refuses."""
+        ended = self.refusals.remove(*owners)
         self._wake.set()
+        return ended
 
     def reconsider(self) -> None:
         """Something has changed that may make another acquisition the likely next one."""
@@ -257,7 +259,10 @@ class Acquisitions:
 
     async def _runs_all_the_same(self, record: Record) -> bool:
         """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""
-        state = await self._state()
+        try:
+            state = await within(STATE_WITHIN_S, self._console.read_state())
+        except (InstrumentError, TimeoutError):
+            return self._lost_why is not None
         return state.key == record.key or state.activity is ConsoleActivity.UNKNOWN
 
     async def _see_through(self, record: Record, block: int) -> bool:

@@ -56,21 +56,24 @@ class Beat:
             await asyncio.sleep(BEAT_S)
 
     def _tick(self, pid: int, started: float) -> None:
-        sampling, clock = self._sampling, self._s.clock
+        sampling = self._sampling
         age_s = self._overdue_s(sampling.account)
-        finish_s = None if sampling.finish_by_ns is None else max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
-        finishes = self._s.plan.host_lost == "finish step on device" and finish_s is not None
-        order: StandingOrder = "let the device finish" if finishes else "open circuit"
-        guarded_s = age_s if sampling.current_due else None
-        finish_s = finish_s if finishes else None
-        self._s.guard.beat(Heartbeat(pid, started, sampling.cell, order, guarded_s, finish_s, self._alarmed.making_safe))
-        sampling.flush(clock.mono_ns() - FORGOTTEN_NS)
-        if self._s.journal.full:
-            self._alarmed.overflowing()
         if sampling.account is not None and age_s is not None:
             self._look_for_silence(age_s)
             if sampling.account.interval_s > SPARSE_S:
                 sampling.tick()
+        self._s.guard.beat(self._heartbeat(pid, started, age_s))
+        sampling.flush(self._s.clock.mono_ns() - FORGOTTEN_NS)
+        if self._s.journal.full:
+            self._alarmed.overflowing()
+
+    def _heartbeat(self, pid: int, started: float, age_s: float | None) -> Heartbeat:
+        sampling, clock, finish_s = self._sampling, self._s.clock, None
+        if self._s.plan.host_lost == "finish step on device" and sampling.finish_by_ns is not None:
+            finish_s = max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
+        order: StandingOrder = "open circuit" if finish_s is None else "let the device finish"
+        guarded_s = age_s if sampling.current_due else None
+        return Heartbeat(pid, started, sampling.cell, order, guarded_s, finish_s, self._alarmed.making_safe)
 
     def _overdue_s(self, account: Account | None) -> float | None:
         """Real seconds by which the next sample is overdue; None while none is expected."""

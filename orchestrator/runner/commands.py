@@ -8,6 +8,7 @@ from typing import Any
 
 from drivers.base import Reason
 from orchestrator.control.messages import Answer, Command
+from orchestrator.runner.owners import RESUMED_BY_PEOPLE, Owner
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.states import RunState
 from orchestrator.runner.station import ABORT, ENDED_EARLY, INTERRUPTED, LEAVE, STOP, Ending, Surroundings
@@ -77,24 +78,24 @@ class Commands:
         return verb(command)
 
     def _pause_nmr(self, _: Command) -> Told:
-        self._run.acquisitions.refuse("nmr paused")
+        self._run.acquisitions.refuse(Owner.PERSON, "nmr paused")
         return True, "no new acquisition starts; the current goes on"
 
     def _pause_cell(self, command: Command) -> Told:
         if command.arguments.get("now"):
-            self._run.steps.pause(f"paused by {command.who}", at_once=True)
+            self._run.steps.pause(Owner.PERSON, f"paused by {command.who}", at_once=True)
             return True, "the cell goes to open circuit now; resume goes on with what the step is owed"
-        self._run.steps.pause(f"paused by {command.who}")
+        self._run.steps.pause(Owner.PERSON, f"paused by {command.who}")
         return True, "the running step goes on to its end; the next does not start"
 
     def _resume(self, _: Command) -> Told:
-        acquisitions = self._run.acquisitions
-        nmr = acquisitions.refusal is not None
-        acquisitions.accept()
-        cell = self._run.steps.resume()
-        if not nmr and not cell:
-            return False, "nothing was paused"
-        return True, " and ".join(["acquisitions start again"] * nmr + ["the cell goes on with what it is owed"] * cell)
+        acquisitions, steps = self._run.acquisitions, self._run.steps
+        nmr, cell = acquisitions.accept(*RESUMED_BY_PEOPLE), steps.resume(*RESUMED_BY_PEOPLE)
+        ended = [
+            _resumed(nmr, "acquisitions start again", "no acquisition starts yet", acquisitions.refusals.text),
+            _resumed(cell, "the cell goes on with what it is owed", "the cell does not go on yet", steps.paused),
+        ]
+        return bool(nmr or cell), " and ".join(text for text in ended if text) or "nothing was paused"
 
     def _skip(self, command: Command) -> Told:
         if self._run.programs.end_step(Reason.SKIP, f"skipped by {command.who}"):
@@ -180,6 +181,14 @@ class Commands:
         else:
             run.stop(Ending(RunState.FINISHED, why, INTERRUPTED, STOP))
         self._s.put("note", text=f"{why}: {('stop', 'abort', 'left to the guard')[min(self._pressed, 3) - 1]}", who="rig")
+
+
+def _resumed(ended: list[str], goes_on: str, waits: str, left: str | None) -> str:
+    """What became of the pauses of one kind: those that ended, and those that only their owner ends."""
+    over = f" (ended: {'; '.join(ended)})" if ended else ""
+    if left is not None:
+        return f"{waits}{over}: {left}"
+    return f"{goes_on}{over}" if ended else ""
 
 
 def _give(future: asyncio.Future[Answer], answer: Answer) -> None:

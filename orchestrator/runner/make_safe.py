@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from drivers.base import Confirmation, SafeState
+from orchestrator.runner.safety import own_tries_s
 from orchestrator.runner.sentences import first_line
 from orchestrator.runner.station import Alarms, Surroundings
 
@@ -57,22 +58,25 @@ class MakeSafe:
         return await outlast(self.begin(why))
 
     async def _make_safe(self, why: str) -> SafeState:
-        potentiostat = self._s.station.potentiostat
-        limit_s = potentiostat.capabilities.make_safe_s + MARGIN_S
+        make_safe_s, loop = self._s.station.potentiostat.capabilities.make_safe_s, asyncio.get_running_loop()
+        until_s = loop.time() + own_tries_s(self._s.plan.host_lost_within_s, make_safe_s)
         reached = SafeState(Confirmation.UNCONFIRMED, "not tried")
         for _ in range(TRIES):
-            try:
-                async with asyncio.timeout(limit_s):
-                    reached = await potentiostat.make_safe()
-            except TimeoutError:
-                reached = SafeState(Confirmation.UNCONFIRMED, f"no answer within {limit_s:g} s")
-            except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempt
-                reached = SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
-            if reached.confirmed:
+            reached = await self._try(min(make_safe_s + MARGIN_S, until_s - loop.time()))
+            if reached.confirmed or loop.time() >= until_s:
                 break
         self.result = reached
         self._record(why, reached)
         return reached
+
+    async def _try(self, limit_s: float) -> SafeState:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._s.station.potentiostat.make_safe()
+        except TimeoutError:
+            return SafeState(Confirmation.UNCONFIRMED, f"no answer within {limit_s:.1f} s")
+        except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempt
+            return SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
 
     def _record(self, why: str, reached: SafeState) -> None:
         if reached.confirmed:

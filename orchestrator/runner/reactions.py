@@ -12,6 +12,7 @@ from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.make_safe import MakeSafe
+from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
 from orchestrator.runner.records import Record, members
 from orchestrator.runner.rules import Firing, RuleEngine
@@ -57,7 +58,6 @@ class Reactions:
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
         self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
         self._missing: str | None = None
-        self._missing_why = ""
         self._missing_known = asyncio.Event()
         self._overflowed = False
 
@@ -115,7 +115,10 @@ class Reactions:
         self.programs.end_step(reason, "the host saw the end condition")
 
     def silent(self, age_s: float) -> None:
-        """No sample for too long while a step runs."""
+        """No sample for too long while a step runs: where current flows unseen, open circuit first."""
+        account = self.sampling.account
+        if account is not None and account.has_current and not self.programs.device_finishes:
+            self.make_safe.begin(f"no sample of {account.key} for {age_s:.1f} s")
         self.programs.tell(Silent(age_s))
 
     def heard(self) -> None:
@@ -166,7 +169,7 @@ class Reactions:
         if for_good:
             self.programs.abandon(why)
         else:
-            self.steps.pause(why, at_once=True)
+            self.steps.pause(Owner.RULE, why, at_once=True)
 
     def _act(self, action: Action, firing: Firing, cause: int) -> None:
         verb, given, rule = action.verb, action.arguments, firing.rule
@@ -179,7 +182,7 @@ class Reactions:
         elif verb == "acquire":
             self.acquire(str(given["acquisition"]), f"rule `{rule.name}`", given.get("every_s"), cause)
         elif verb == "pause nmr":
-            self.acquisitions.refuse(f"nmr paused by rule `{rule.name}`")
+            self.acquisitions.refuse(Owner.RULE, f"nmr paused by rule `{rule.name}`")
         elif verb == "skip to step":
             self.steps.skip_to(str(given["step"]))
         elif verb == "stop":
@@ -212,7 +215,7 @@ class Reactions:
         self.steps.stop_after_step()
         self.end(replace(ending, urgency=AFTER_STEP))
         if not after_step:
-            self.acquisitions.refuse(ending.reason)
+            self.acquisitions.refuse(Owner.ENDING, ending.reason)
             self._spawn(self._end_after_scan(ending), "stop")
 
     async def _end_after_scan(self, ending: Ending) -> None:
@@ -236,8 +239,7 @@ class Reactions:
             self._missing = None
             self._missing_known.clear()
             self.alarms.clear("missed")
-            if self.steps.paused == self._missing_why:
-                self.steps.resume()
+            self.steps.resume(Owner.MISSED)
         if fires := self.sampling.released(acquisition, ok=ok):
             self.fired(fires, self._step_key(), None)
 
@@ -253,10 +255,10 @@ class Reactions:
         if policy.do == "stop":
             self.stop(Ending(RunState.FINISHED, why, ENDED_EARLY, STOP))
             return
-        self._missing, self._missing_why = record.asked_as, why
+        self._missing = record.asked_as
         self._missing_known.set()
         self.alarms.sound("missed", "alarm", "The cell waits for NMR at open circuit", why, advice="it goes on by itself when NMR does")
-        self.steps.pause(why, at_once=True)
+        self.steps.pause(Owner.MISSED, why, at_once=True)
 
     async def retry_missed(self) -> None:
         """While the cell waits at open circuit because of missed acquisitions: try again and again."""

@@ -25,6 +25,7 @@ from orchestrator.runner.beat import Beat
 from orchestrator.runner.commands import CommandQueue, Commands
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.meeting import CALL_WITHIN_S, connected, release
+from orchestrator.runner.owners import Owner
 from orchestrator.runner.preparation import complaint
 from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
@@ -268,7 +269,7 @@ class Run:
             await self._attempt("halting the console", run.acquisitions.halt())
         if not safe.confirmed:
             await self._leave_to_guard()
-        run.acquisitions.refuse(f"the run has ended: {run.ending.reason}")
+        run.acquisitions.refuse(Owner.ENDING, f"the run has ended: {run.ending.reason}")
         await self._do(LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self._attempt("switching RF off", self._rf_off())

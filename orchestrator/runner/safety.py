@@ -14,6 +14,9 @@ BLIND_SAMPLES = 3
 CURRENT_TOLERANCE, CHARGE_TOLERANCE = 1e-3, 1e-3
 """Relative: so far a reading may pass its limit by noise, and the host's integral differ from the instrument's."""
 
+NOTICED_WITHIN_S, SHORTEST_TRY_S = 1.5, 2.0
+"""Silence is looked for once a second; and no attempt at open circuit is shorter than this."""
+
 STALE_INTERVALS = 3
 """A voltage older than so many sampling intervals says nothing about now."""
 
@@ -91,6 +94,12 @@ def why_not_raise(voltage_V: float | None, age_s: float, interval_s: float, limi
 def silent_after_s(host_lost_within_s: float, make_safe_s: float) -> float:
     """When a sample is overdue by so much (real seconds) the rig itself acts: before its guard would."""
     return min(8.0, max(1.5, (host_lost_within_s - make_safe_s) / 4.0))
+
+
+def own_tries_s(host_lost_within_s: float, make_safe_s: float) -> float:
+    """So long the rig itself may try to make a cell safe before its guard must: what noticing and the guard's own try leave."""
+    noticed_s = silent_after_s(host_lost_within_s, make_safe_s) + NOTICED_WITHIN_S
+    return max(SHORTEST_TRY_S, host_lost_within_s - make_safe_s - noticed_s)
 
 
 def ocv_complaint(

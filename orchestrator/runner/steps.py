@@ -16,6 +16,7 @@ from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.programs import Programs, rest_like
 from orchestrator.runner.records import Record
 from orchestrator.runner.sampling import Sampling
@@ -78,7 +79,7 @@ class Steps:
         self._standing = standing
         self._passed: list[Passed] = []
         self._waits = 0
-        self._paused: str | None = None
+        self._pauses = Whys()
         self._resumed = asyncio.Event()
         self._stopping = False
         self._go_to: int | None = None
@@ -92,23 +93,24 @@ class Steps:
     @property
     def paused(self) -> str | None:
         """Why the next step does not start."""
-        return self._paused
+        return self._pauses.text
 
-    def pause(self, why: str, *, at_once: bool = False) -> None:
+    def pause(self, owner: Owner, why: str, *, at_once: bool = False) -> None:
         """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept."""
-        self._paused = why
+        self._pauses.add(owner, why)
         self._resumed.clear()
         if at_once:
             self._programs.cut(why)
         else:
             self._programs.break_off = True
 
-    def resume(self) -> bool:
-        """Go on with what is owed; False when nothing was paused."""
-        was, self._paused = self._paused is not None, None
-        self._programs.break_off = self._stopping
-        self._resumed.set()
-        return was
+    def resume(self, *owners: Owner) -> list[str]:
+        """End the pauses of these owners and return why they were; the cell goes on when no other's is left."""
+        ended = self._pauses.remove(*owners)
+        if ended and self.paused is None:
+            self._programs.break_off = self._stopping
+            self._resumed.set()
+        return ended
 
     def stop_after_step(self) -> None:
         """No further step starts."""
@@ -186,8 +188,7 @@ class Steps:
 
     async def _gate(self, step: PlannedStep) -> None:
         """Nothing passes while the cell is paused; nothing ever after a stop."""
-        while self._paused is not None and not self._stopping:
-            why = self._paused
+        while (why := self.paused) is not None and not self._stopping:
             self._standing.stands_still(why)
             await self.wait(rest_like(Account.of(step), self._suffix(), f"at open circuit: {why}", PAUSE_LONGEST_S), self._resumed.wait())
         if self._stopping:
@@ -297,7 +298,7 @@ class Steps:
         try:
             await asyncio.sleep(0)
             while not happened.done() and account.ended is None and account.owed() is not None:
-                if account.has_current and self._paused is not None:
+                if account.has_current and self.paused is not None:
                     await self._gate(account.planned)
                 await self._programs.run([account])
                 if self._stopping or self._go_to is not None:

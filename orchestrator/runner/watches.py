@@ -6,6 +6,7 @@ import contextlib
 
 from drivers.errors import InstrumentError
 from orchestrator.model.experiment import BookingEnd
+from orchestrator.runner.owners import Owner
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.states import RunState
 from orchestrator.runner.station import AFTER_STEP, ENDED_EARLY, SAFETY, STOP, UNSAFE, Ending, Surroundings
@@ -55,7 +56,7 @@ class Watches:
         if what == "open circuit":
             run.stop(ending)
             return
-        run.acquisitions.refuse("the booking has ended")
+        run.acquisitions.refuse(Owner.BOOKING, "the booking has ended")
         if what == "finish half-cycle then open circuit":
             run.stop(ending, after_step=True)
         text = "no acquisition starts any more; " + ("the cell goes on" if what == "continue" else "open circuit after this step")

@@ -8,9 +8,9 @@ at. tn and tof change sfrq. Values are rounded to their step and kept inside the
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
+from drivers.openvnmrj.console.standard import standard
 from drivers.openvnmrj.magical import MagicalError
 from drivers.openvnmrj.vnmrfiles import Parameter, read_procpar, write_procpar
 
@@ -22,11 +22,6 @@ NUCLEI = {
 LOCK_NUCLEUS = "H2"
 SW_BASE_Hz = 1e7
 NEW_HEADER = {False: "1 1 1e+18 -1e+18 0 2 1 0 1 64", True: "2 2 256 0 0 2 1 0 1 64"}
-
-
-def standard() -> dict[str, Parameter]:
-    """The parameter set of a new experiment."""
-    return read_procpar((files("drivers.openvnmrj") / "standard.procpar").read_text())
 
 
 class ParameterSet:

@@ -263,6 +263,28 @@ def test_abort_discards(play: Play, order: AcquisitionOrder) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize(
+    ("last_line", "why", "exhausted"),
+    [
+        ("BS 2 completed", "the console reports 15: hard error", False),
+        ("Receiver overflow", "Receiver overflow; the console reports 15: hard error", False),
+        ("recording exhausted: 3 of 3 H1 served", "recording exhausted: 3 of 3 H1 served", True),
+    ],
+)
+def test_the_consoles_own_log_says_why_it_failed(play: Play, last_line: str, why: str, exhausted: bool) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        bench.console.fails_with = 15
+        log = bench.console.folder / "exp2" / "acqfil" / "log"
+        log.parent.mkdir(parents=True)
+        log.write_text(f"Sat Nov 18 02:30:54 2023: Experiment started\nSat Nov 18 02:31:10 2023: {last_line}\n")
+        await bench.acquire()
+        await bench.clock.sleep(10.0)
+        assert (bench.events[-1].why, bench.events[-1].exhausted) == (why, exhausted)
+
+    play(scenario)
+
+
 def test_a_hard_error_of_the_console(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         await bench.driver.connect()
@@ -271,6 +293,7 @@ def test_a_hard_error_of_the_console(play: Play) -> None:
         await bench.clock.sleep(10.0)
         assert isinstance(bench.events[-1], Failed)
         assert bench.events[-1].why == "the console reports 15: hard error"
+        assert not bench.events[-1].exhausted
         assert bench.console.parameters["wexp"] == ""
 
     play(scenario)

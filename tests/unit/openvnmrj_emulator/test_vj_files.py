@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from drivers.base import Settings
-from drivers.openvnmrj.console.parameters import ParameterSet, standard
+from drivers.openvnmrj.console.parameters import ParameterSet
+from drivers.openvnmrj.console.standard import standard
 from drivers.openvnmrj.magical import MagicalError
 from drivers.openvnmrj.vnmrfiles import (
     date,
@@ -105,10 +106,22 @@ def parameters() -> ParameterSet:
     return ParameterSet(larmor)
 
 
-def test_the_standard_set_is_a_full_one() -> None:
+def test_the_standard_set_is_read_by_nmrglue_as_it_was_written(tmp_path: Path) -> None:
     tree = standard()
-    assert len(tree) > 150
-    assert write_procpar(tree.values())
+    assert 60 < len(tree) < 130
+    (tmp_path / "procpar").write_text(write_procpar(tree.values()))
+    read = nmrglue.varian.read_procpar(str(tmp_path / "procpar"))
+    assert list(read) == list(tree)
+    for name, parameter in tree.items():
+        values = read[name]["values"]
+        assert values == parameter.values if parameter.is_text else [float(value) for value in values] == parameter.values
+        assert read[name]["enumerable"] == str(len(parameter.enumeration))
+        assert parameter.limits is not None
+
+
+def test_every_new_set_is_its_own() -> None:
+    standard()["tn"].values[0] = "F19"
+    assert standard()["tn"].values == ["Li7"]
 
 
 def test_np_sw_and_at_follow_the_macros() -> None:

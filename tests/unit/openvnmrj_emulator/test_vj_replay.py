@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import NotReachable
-from drivers.openvnmrj.console.parameters import standard
+from drivers.openvnmrj.console.standard import standard
 from drivers.openvnmrj.replay import Exhausted, Recording
 from drivers.openvnmrj.vnmrfiles import write_procpar
 from drivers.transport.virtual import run_virtual

@@ -16,11 +16,12 @@ import pytest
 from rich.console import Console
 
 from drivers.base import Capabilities
-from orchestrator.cli.check import capabilities, check_command
+from orchestrator.cli.check import check_command
 from orchestrator.cli.paths import configs
 from orchestrator.config import load_rig
 from orchestrator.plan.instants import utc_ns
 from orchestrator.plan.orders import Plan
+from orchestrator.rig.planned import capabilities
 
 START = utc_ns("2026-03-02 18:00", "UTC")
 FILES = (

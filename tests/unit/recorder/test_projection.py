@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -436,3 +437,37 @@ def test_the_columns_of_annex_e_stand_beside_fid_and_spectrum(run: Run) -> None:
 def test_text_is_cut_between_characters() -> None:
     assert layout.cut("aµµ", 4) == "aµ".encode()
     assert layout.cut("aµµ", 5) == "aµµ".encode()
+
+
+def test_beside_each_fid_stand_its_hash_its_files_and_its_parameters(tmp_path: Path, night: Any) -> None:
+    events = night().events()
+    blocks = [event for event in events if event.kind == "fid.block"]
+    for n, event in enumerate(blocks):
+        event.data["times"] = {"stamps": {"time_run": f"20231118T0{n}3054"}, "zone": "local, no zone"}
+        event.data["files"] = [{"name": f"{n}.fid/fid", "size": 3, "sha256": "ab" * 32}]
+        event.data["parameters"] = {"number": n}
+    folders = {event.data["key"]: event.data["folder"] for event in events if event.kind == "raw.archived"}
+    with h5py.File(project(tmp_path / "run.h5", events)) as file:
+        group = file["entry/fid/li"]
+        assert [key.decode() for key in group["key"]] == [event.data["key"] for event in blocks]
+        for n, event in enumerate(blocks):
+            assert group["sha256"][n].decode() == hashlib.sha256(group["fid"][n].tobytes()).hexdigest()
+            assert group["raw_folder"][n].decode() == folders[event.data["key"]]
+            assert json.loads(group["raw_sha256"][n]) == {f"{n}.fid/fid": "ab" * 32}
+            assert json.loads(group["vendor_times"][n]) == event.data["times"]["stamps"]
+            assert group["vendor_zone"][n] == b"local, no zone"
+            assert json.loads(group["parameters/data"][n]) == {"number": n}
+            assert group["parameters/key"][n].decode() == event.data["key"]
+
+
+def test_parameters_longer_than_a_row_go_on_in_the_next(tmp_path: Path, night: Any) -> None:
+    events = [event for event in night().events() if event.kind != "raw.archived"]
+    (first, *_) = [event for event in events if event.kind == "fid.block"]
+    first.data["parameters"] = {f"p{n}": "\N{GREEK SMALL LETTER MU}" * 90 for n in range(30)}
+    with h5py.File(project(tmp_path / "run.h5", renumbered([(e.kind, e.data, e.blob, e.mono_ns) for e in events]))) as file:
+        found = file[f"entry/fid/{first.data['name']}/parameters"]
+        own = found["key"][()] == first.data["key"].encode()
+        assert list(found["part"][own]) == [0, 1, 2]
+        assert list(found["line"][()]) == list(range(len(found["key"])))
+        assert json.loads(b"".join(found["data"][own])) == first.data["parameters"]
+        assert file[f"entry/fid/{first.data['name']}/raw_folder"][0] == b""

@@ -37,6 +37,7 @@ class Cell:
 class Around:
     def __init__(self, cell: Cell) -> None:
         self.station = SimpleNamespace(potentiostat=cell)
+        self.plan = SimpleNamespace(host_lost_within_s=60.0)
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.alarmed: list[str] = []
         self.off = False
@@ -86,6 +87,25 @@ async def test_an_instrument_that_never_answers_has_a_deadline(monkeypatch: pyte
     around = Around(Cell(DONE, takes_s=60.0))
     assert not (await around.make_safe()("because")).confirmed
     assert "no answer" in around.events[0][1]["detail"]
+
+
+async def test_it_leaves_the_guard_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With little time for a lost host the tries end early: the guard must still get its own."""
+    monkeypatch.setattr(module, "own_tries_s", lambda *_: 0.02)
+    around = Around(Cell(DONE, takes_s=60.0))
+    assert not (await around.make_safe()("because")).confirmed
+    assert around.station.potentiostat.calls == 1
+
+
+async def test_left_to_somebody_else_it_tries_no_more() -> None:
+    around = Around(Cell(DONE, takes_s=60.0))
+    safe = around.make_safe()
+    task = safe.begin("because")
+    await asyncio.sleep(0)
+    safe.leave()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert not around.events
 
 
 async def test_no_cancel_reaches_it() -> None:

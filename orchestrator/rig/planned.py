@@ -1,0 +1,96 @@
+"""What ``operando check`` and ``operando run`` both do with the two files: read, plan, refuse. Neither takes what the other refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.config import load_experiment, load_rig, rig_file
+from orchestrator.model.available import rig_not_available
+from orchestrator.plan import make_plan
+
+if TYPE_CHECKING:
+    from drivers.base import Capabilities, ConsoleCapabilities
+    from orchestrator.model.experiment import Experiment, Rig
+    from orchestrator.plan.orders import Plan
+
+
+class NoRig(Exception):
+    """Neither the command nor the experiment names a rig."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An experiment that can be run, and its plan. ``assumed_rig``: nobody named it."""
+
+    experiment: Experiment
+    rig: Rig
+    rig_path: Path
+    assumed_rig: bool
+    plan: Plan
+
+    @property
+    def rig_not_available(self) -> tuple[tuple[str, str], ...]:
+        """Key of the rig file → what this version does about it, for those that it does not execute."""
+        return rig_not_available(self.rig, self.plan.station)
+
+
+def planned(
+    file: Path,
+    rig: Path | None,
+    *,
+    station: str | None = None,
+    booking_end: str | None = None,
+    start_utc_ns: int | None = None,
+    free_bytes: int | None = None,
+    otherwise: Path | None = None,
+) -> Planned:
+    """Read both files and plan. ``otherwise``: the rig where nobody names one. Raises ConfigError, PlanError, NoRig."""
+    experiment = load_experiment(file)
+    named = rig or rig_file(experiment)
+    path = named or otherwise
+    if path is None:
+        raise NoRig("no rig: name one with --rig RIG.yaml (configs/rigs/sim.yaml simulates), or with `rig:` in the experiment")
+    read = load_rig(path)
+    plan = make_plan(
+        experiment,
+        read,
+        station=station,
+        capabilities=capabilities(read),
+        start_utc_ns=start_utc_ns,
+        booking_end=booking_end,
+        free_bytes=free_bytes,
+    )
+    return Planned(experiment, read, path, named is None, plan)
+
+
+def free_bytes_at(folder: Path) -> int:
+    """What is free where ``folder`` is, or will be."""
+    there = next((one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir()), Path.cwd())
+    return shutil.disk_usage(there).free
+
+
+def capabilities(rig: Rig) -> dict[str, Capabilities | ConsoleCapabilities]:
+    """What the drivers of a rig say without their instruments, by instrument id.
+
+    A driver that can tell from the rig file alone has a ``declared(settings)``; of the others the defaults are assumed.
+    """
+    from drivers.base import Settings
+    from drivers.registry import factory, names
+
+    used = {station.potentiostat.partition(":")[0]: "potentiostats" for station in rig.stations.values()}
+    used |= {station.console: "consoles" for station in rig.stations.values()}
+    found: dict[str, Capabilities | ConsoleCapabilities] = {}
+    for name, kind in used.items():
+        instrument = rig.instruments.get(name)
+        if instrument is None or instrument.driver not in names(kind):
+            continue
+        with contextlib.suppress(ImportError):
+            declared = getattr(factory(kind, instrument.driver), "declared", None)
+            if declared is not None:
+                settings = Settings(name, instrument.driver, instrument.address, "", instrument.identity, instrument.options)
+                found[name] = declared(settings)
+    return found

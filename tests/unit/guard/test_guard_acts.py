@@ -1,0 +1,104 @@
+"""What a guard does when its disk, or the driver, fails it: it makes the cell safe all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers import registry
+from drivers.base import Context, Settings
+from drivers.clock import Clock
+from orchestrator.control.heartbeat import Heartbeat, SocketGuardLink, decode, encode
+from orchestrator.guard.act import GuardLog, NoWire, make_safe
+from orchestrator.guard.process import Guard, Watched
+from orchestrator.guard.watch import Due
+from orchestrator.rig.emulators import EmulateRequest, make_emulators, make_twin
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="posix_only: no FIFOs on Windows")
+DEAD = Heartbeat(pid=2**22 + 1, started=1.0, cell="on", order="open circuit", last_sample_age_s=0.0)
+
+
+@asynccontextmanager
+async def emulated(repository: Path, folder: Path) -> AsyncIterator[str]:
+    """The address of an emulated potentiostat on real wires."""
+    clock = Clock()
+    path = str(repository / "configs" / "twins" / "C1.yaml")
+    request = EmulateRequest(("methodscript",), path, folder=str(folder))
+    emulator = make_emulators(request, clock, registry.real_network(), make_twin(path, seed=1, t0_mono_ns=clock.mono_ns()))["methodscript"]
+    try:
+        yield (await emulator.start()).address
+    finally:
+        await emulator.stop()
+
+
+async def acted(repository: Path, folder: Path) -> int:
+    """The exit code of a guard whose rig has gone."""
+    async with emulated(repository, folder / "emulated") as address, asyncio.timeout(30.0):
+        guard = Guard(Watched(str(folder), "t", 2.0, "methodscript", address))
+        guard.watch.beat(DEAD, 0.0)
+        try:
+            return await guard._act(Due("no heartbeat", 0.0))
+        finally:
+            guard.log.close(0.2)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "guard.jsonl").read_text("utf-8").splitlines()]
+
+
+async def test_without_a_wire_log_it_acts_and_says_so(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "wire").write_text("a file where the folder should be")
+    assert await acted(repository, tmp_path) == 0
+    kinds = [line["kind"] for line in lines(tmp_path)]
+    assert kinds == ["guard.fenced", "guard.acting", "guard.note", "guard.safe", "guard.acted"]
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["guard.jsonl", "wire/potentiostat.guard.jsonl"])
+async def test_a_disk_that_hangs_does_not_keep_it(repository: Path, tmp_path: Path, name: str) -> None:
+    """A FIFO that nobody reads: whoever opens it waits for ever."""
+    (tmp_path / "wire").mkdir()
+    os.mkfifo(tmp_path / name)
+    assert await acted(repository, tmp_path) == 0
+
+
+async def failing(tmp_path: Path, error: Callable[[], Exception], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    def broken(*_: object) -> None:
+        raise error()
+
+    monkeypatch.setattr(registry, "make_potentiostat", broken)
+    log = GuardLog(tmp_path)
+    context = Context(Clock(), registry.real_network(), NoWire())
+    assert not await make_safe(Settings("potentiostat", "any", "any"), context, log, attempts=2, wait_s=0.0)
+    assert log.close()
+    return lines(tmp_path)
+
+
+@pytest.mark.parametrize("error", [lambda: KeyError("status"), AssertionError, lambda: RuntimeError("a driver's bug")])
+async def test_a_drivers_bug_does_not_end_the_attempts(
+    tmp_path: Path, error: Callable[[], Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = await failing(tmp_path, error, monkeypatch)
+    assert [line["attempt"] for line in said] == [1, 2]
+    assert all(type(error()).__name__ in line["error"] for line in said)
+
+
+async def test_the_whole_guard_stands_down_and_its_log_is_on_the_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    guard = Guard(Watched(str(tmp_path), "t", 60.0, "methodscript", "nowhere"))
+    running = asyncio.create_task(guard.run())
+    async with asyncio.timeout(10.0):
+        while not (said := capsys.readouterr().out):
+            await asyncio.sleep(0.01)
+        reader, writer = await asyncio.open_connection("127.0.0.1", json.loads(said)["port"])
+        writer.write(encode({"token": "t"}))
+        assert decode(await reader.readline())["watching"]
+        await SocketGuardLink(reader, writer, 1).stand_down()
+        assert await running == 0
+    assert [line["kind"] for line in lines(tmp_path)] == ["guard.started", "guard.stood_down"]

@@ -1,0 +1,169 @@
+"""What no run starts with: the same as `check` refuses, a rig that is taken, a folder that cannot be written, keys that nobody executes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from drivers.clock import Clock
+from orchestrator.cli.app import run as operando
+from orchestrator.control.messages import Answer, Command
+from orchestrator.control.server import ControlServer
+from orchestrator.model.problems import ProblemsError
+from orchestrator.rig import gather as gathering
+from orchestrator.rig.folders import state_folder
+from orchestrator.rig.gather import CannotRun, gather, revision, run_started
+from orchestrator.rig.hold import name_running, rig_held
+from orchestrator.rig.process import run
+from orchestrator.rig.request import RunRequest
+
+GOOD = """version: 1
+experiment: short
+cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
+limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.12, host_lost: open circuit within 60 s}
+acquisitions:
+  fast: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 1}
+protocol:
+  - {step: Rest for 30 seconds, nmr: {fast: at start}}
+  - {step: Plate working at 1 mA/cm2 for 5 minutes, nmr: {fast: [at start, every 1 minute]}}
+"""
+REFUSED = {
+    "booking too short": ("protocol:", "booking_ends: 2020-01-01 08:00\nprotocol:"),
+    "host_lost too short": ("within 60 s", "within 4 s"),
+    "template unknown": ("7Li_metal", "7Li_metl"),
+    "current above its limit": ("1 mA/cm2", "10 mA/cm2"),
+    "sampled too densely": ("for 5 minutes, nmr", "for 5 minutes, sample: {then_Hz: 100000}, nmr"),
+}
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPERANDO_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def sim(repository: Path) -> Path:
+    return repository / "configs" / "rigs" / "sim.yaml"
+
+
+def written(tmp_path: Path, *change: str) -> Path:
+    text = GOOD
+    if change:
+        assert change[0] in text
+        text = text.replace(*change)
+    path = tmp_path / "experiment.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said on the way to exit code 2, less the time that is left."""
+    assert operando(arguments) == 2
+    return re.sub(r"in -?[\d.]+ \w+|[\d.]+ MB", "", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("speed", ["1", "max"])
+def test_run_refuses_what_check_refuses(name: str, speed: str, tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(written(tmp_path, *REFUSED[name]))
+    by_check = told(["check", file, "--rig", str(sim)], capsys)
+    assert "nothing was started" in by_check
+    assert told(["run", file, "--rig", str(sim), "--out", str(tmp_path / "runs"), "--speed", speed], capsys) == by_check
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_booking_given_with_the_command_counts(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [str(written(tmp_path)), "--rig", str(sim), "--booking-end", "2020-01-01T08:00"]
+    by_check = told(["check", *given], capsys)
+    assert "the booking ends" in by_check
+    assert told(["run", *given, "--out", str(tmp_path / "runs")], capsys) == by_check
+
+
+@pytest.mark.parametrize("speed", [1.0, None])
+def test_a_full_disk_refuses(tmp_path: Path, sim: Path, monkeypatch: pytest.MonkeyPatch, speed: float | None) -> None:
+    monkeypatch.setattr(gathering, "free_bytes_at", lambda _: 1000)
+    with pytest.raises(ProblemsError, match=r"the run needs about .* the disk has 0 MB"):
+        gather(RunRequest(written(tmp_path), sim, tmp_path / "runs", speed=speed))
+
+
+def test_a_rig_that_is_taken_names_the_run_that_has_it(tmp_path: Path, sim: Path) -> None:
+    gathered = gather(RunRequest(written(tmp_path), sim, tmp_path / "runs", display="none"))
+    state = state_folder("sim")
+    with rig_held(state, "sim"):
+        with pytest.raises(CannotRun, match="just beginning or ending"), rig_held(state, "sim"):
+            pass
+        name_running(state, tmp_path / "runs" / "the_first")
+        with pytest.raises(CannotRun, match=rf"rig `sim` is taken: .*the_first \(process {os.getpid()}\) is running"):
+            run(gathered)
+    assert not (tmp_path / "runs").exists(), "nothing was opened"
+    with rig_held(state, "sim"):
+        assert sorted(path.name for path in state.iterdir()) == ["lock"]
+
+
+async def test_a_run_takes_away_its_own_control_file_only(tmp_path: Path) -> None:
+    async def answering(command: Command) -> Answer:
+        return Answer(command.id, ok=True, text="")
+
+    async with ControlServer(tmp_path, tmp_path / "first", answering):
+        async with ControlServer(tmp_path, tmp_path / "second", answering):
+            pass
+        assert not (tmp_path / "control.json").exists()
+    first = ControlServer(tmp_path, tmp_path / "first", answering)
+    async with ControlServer(tmp_path, tmp_path / "second", answering):
+        async with first:
+            (tmp_path / "control.json").write_text('{"token": "of the second"}')
+        assert (tmp_path / "control.json").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="posix_only: /dev/null")
+def test_an_out_that_is_no_folder_is_a_sentence(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(written(tmp_path))
+    said = told(["run", file, "--rig", str(sim), "--out", "/dev/null", "--speed", "max"], capsys)
+    assert said.startswith("--out /dev/null: no run folder can be made there")
+    assert said.endswith("nothing was started\n")
+
+
+def with_keys(sim: Path, tmp_path: Path, *keys: str) -> Path:
+    path = tmp_path / "rig.yaml"
+    text = sim.read_text("utf-8").replace("../twins", str(sim.parent.parent / "twins"))
+    path.write_text(text + "".join(f"\n{key}\n" for key in keys), "utf-8")
+    return path
+
+
+def test_a_fence_that_nobody_would_work_is_refused(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = str(with_keys(sim, tmp_path, "fence: {relay: /dev/ttyUSB9}"))
+    file = str(written(tmp_path))
+    assert operando(["check", file, "--rig", rig]) == 0
+    assert "not available yet: rig: fence" in capsys.readouterr().out
+    assert "rig: fence" in told(["run", file, "--rig", rig, "--out", str(tmp_path / "runs"), "--speed", "max"], capsys)
+
+
+def test_other_keys_are_named_in_a_line_each(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = with_keys(sim, tmp_path, "broker: mqtt://lab", "mirror_to: /mnt/copy", "data_root: /data")
+    gathered = gather(RunRequest(written(tmp_path), rig, tmp_path / "runs", speed=None))
+    assert gathered.ignored == (
+        "rig: broker is ignored: nobody can watch: MQTT is not in this version",
+        "rig: mirror_to is ignored: no copy is made of the run",
+        "rig: data_root is ignored: runs are made where --out says",
+    )
+    assert operando(["check", str(written(tmp_path)), "--rig", str(rig)]) == 0
+    assert "not available yet: rig: broker" in capsys.readouterr().out
+
+
+def test_event_one_says_what_was_asked_for_and_no_path(tmp_path: Path, sim: Path, repository: Path) -> None:
+    data = tmp_path / "private" / "recorded"
+    data.mkdir(parents=True)
+    request = RunRequest(
+        written(tmp_path), sim, tmp_path / "runs", booking_end="2999-01-01T08:00", speed=60.0, data=data, faults=("silent:after_s=5",)
+    )
+    first = run_started(gather(request), Clock(60.0), "id")
+    asked = {name: first[name] for name in ("rig_name", "booking_end", "faults", "data")}
+    assert asked == {"rig_name": "sim", "booking_end": "2999-01-01T08:00", "faults": ["silent:after_s=5"], "data": "recorded"}
+    assert str(tmp_path) not in repr({key: value for key, value in first.items() if key not in {"rig", "experiment", "plan"}})
+    head = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    assert first["revision"].removesuffix("+") == (head.stdout.strip() if head.returncode == 0 else "")
+    assert revision() == first["revision"]
