@@ -463,11 +463,12 @@ class ReadBack:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The console runs the acquisition."""
+    """The console runs the acquisition. ``half_width_ns``: uncertainty of ``mono_ns``, where it was found by asking."""
 
     key: str
     block: int
     mono_ns: int
+    half_width_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,12 +483,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """The last scan is over (the data may not be filed yet)."""
+    """The last scan is over (the data may not be filed yet). ``half_width_ns``: uncertainty of ``mono_ns``."""
 
     key: str
     block: int
     mono_ns: int
     scans_done: int | None = None
+    half_width_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,10 @@ ORDINARY = re.compile(r"Experiment started|BS \d+ completed|Acquisition (?:compl
 
 @dataclass(slots=True)
 class Scan:
-    """What is known of one block. ``not_before_ns``: physics allows no earlier end; ``identity``: what its files must say."""
+    """What is known of one block. ``not_before_ns``: physics allows no earlier end; ``identity``: what its files must say.
+
+    ``seen_ns``: the last instant at which what comes next was known not to have happened yet.
+    """
 
     key: str
     block: int
@@ -47,6 +50,7 @@ class Scan:
     disowned: bool = False
     said: wire.Said | None = None
     said_ns: int = 0
+    seen_ns: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -76,7 +80,7 @@ class Follower:
     def scan(self, key: str, block: int, deadline_s: float, found: Mapping[str, Any] | None = None) -> Scan:
         """A scan to follow; lines about it are heard from now on. ``found``: the parameters read back."""
         now_ns = self._clock.mono_ns()
-        scan = Scan(key, block, self._foreground.nonce(key, block), now_ns + int(deadline_s * 1e9))
+        scan = Scan(key, block, self._foreground.nonce(key, block), now_ns + int(deadline_s * 1e9), seen_ns=now_ns)
         if found:
             one_s = found["at"] + found["d1"]
             scan.expected_s, scan.identity = (found["nt"] + max(0, found["ss"])) * one_s, identity_of(found)
@@ -116,16 +120,20 @@ class Follower:
     async def _until_started(self, scan: Scan) -> None:
         patience_ns, pause_s = self._clock.mono_ns() + int(START_GRACE_S * 1e9), FIRST_POLL_S
         while scan.said is None:
+            asked_ns = self._clock.mono_ns()
             active = await self._active()
             if active == 1 or (active is None and await self._filed(scan)):
                 break
             if active is None:  # what was sent waits in the queue of a busy foreground, before our question
                 patience_ns = self._clock.mono_ns() + int(START_GRACE_S * 1e9)
             self._check_start(scan, active, patience_ns)
+            scan.seen_ns = scan.seen_ns if active is None else asked_ns
             await self._news(scan, pause_s)
             pause_s = min(2 * pause_s, POLL_S)
         if not scan.failed:
-            await self._put(Started(scan.key, scan.block, self._clock.mono_ns()))
+            now_ns = self._clock.mono_ns()
+            await self._put(Started(scan.key, scan.block, now_ns, half_width_ns=now_ns - scan.seen_ns))
+            scan.seen_ns = now_ns
 
     def _check_start(self, scan: Scan, active: int | None, patience_ns: int) -> None:
         """``active`` 2 and more: submitted, waiting its turn; None: nobody answers, and the scan may well run."""
@@ -163,7 +171,9 @@ class Follower:
         idle_since_ns: int | None = None
         while scan.said is None:
             now_ns = self._clock.mono_ns()
-            idle_since_ns = (idle_since_ns or now_ns) if await self._active() == 0 else None
+            active = await self._active()
+            scan.seen_ns = now_ns if active else scan.seen_ns
+            idle_since_ns = (idle_since_ns or now_ns) if active == 0 else None
             if await self._filed(scan):
                 break
             if idle_since_ns is not None and (scan.aborted or now_ns - idle_since_ns > self._grace_ns(STOP_GRACE_S)):
@@ -211,12 +221,18 @@ class Follower:
         return await self._clock.in_thread(self._folders.filed, scan.key, scan.block)
 
     async def _until_filed(self, scan: Scan) -> None:
-        """Acquired, with the number of scans where it is known; returns when the files are complete, and ours."""
+        """Acquired, with the number of scans where it is known; returns when the files are complete, and ours.
+
+        The line of ``wexp`` comes when the scans are over and filed: its instant stands with no half width. Where it was lost,
+        the end lies between the last time that the console was seen at work and now.
+        """
         patience_ns = self._clock.mono_ns() + self._grace_ns(SAVE_GRACE_S)
         parameters = await self._filed(scan)
         if parameters is None or not stranger(scan.identity, parameters):
             scans = None if parameters is None else int(files.first(parameters, "ct", 0))
-            await self._put(Acquired(scan.key, scan.block, self._clock.mono_ns(), scans))
+            at_ns = self._clock.mono_ns() if scan.said is None else scan.said_ns
+            half_width_ns = at_ns - scan.seen_ns if scan.said is None else 0
+            await self._put(Acquired(scan.key, scan.block, at_ns, scans, half_width_ns))
         while parameters is None:
             if self._clock.mono_ns() > patience_ns:
                 wrong = await self._clock.in_thread(self._folders.incomplete, scan.key, scan.block)

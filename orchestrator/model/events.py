@@ -16,10 +16,11 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``aux.block`` sensor, unit, n, columns (mono_ns i8, value f8). · ``eis`` step_key, n, columns (frequency_Hz f8, z c16).
 * ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s; a coalesced trigger
   is the same kind with ``added`` true and only the new reasons. · ``.armed`` key, parameters, deviations.
-  ``.started`` key, block, latency_s. ``.acquired`` key, block, scans_done. ``.filed`` key, block, path.
+  ``.started`` key, block, latency_s, heard, half_width_ns. ``.acquired`` key, block, scans_done, heard, half_width_ns (heard
+  false: the console did not say so, and when it happened is not known). ``.filed`` key, block, path.
   ``.stored`` key, block, fid_seq. ``.verified`` key. ``.missed/.rejected/.lost`` key, name, why, and partial.
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
-  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns, times {stamps, zone, start_utc_ns, end_utc_ns,
+  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
 * ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm.
 * ``rule.fired`` rule, actions, values, step_key. · ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice.

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,19 @@ from orchestrator.model.events import Event
 from orchestrator.recorder.appends import Append, Change, Make, Rows, column, table_row, text_parts
 from orchestrator.recorder.electrochemistry import Samples
 from orchestrator.recorder.fids import Stream, Streams, fid_rows, fourier_settings, spectrum_rows
-from orchestrator.recorder.layout import ACQUISITIONS, FID, PARAMETERS, text_size
+from orchestrator.recorder.layout import ACQUISITIONS, FID, PARAMETERS, UNKNOWN_NS, text_size
 from orchestrator.recorder.runtime import RunTime
 
 __all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]
+
+UNKNOWN = (math.nan, math.nan)
+
+
+class Heard(NamedTuple):
+    """When something happened on the console, by the run's monotonic clock, and how well that is known."""
+
+    mono_ns: int
+    half_width_s: float = math.nan
 
 
 @dataclass(slots=True, eq=False)
@@ -35,8 +44,8 @@ class Record:
     scans_asked: int = -1
     requested_at_s: float = math.nan
     latency_s: float = math.nan
-    started_ns: dict[int, int] = field(default_factory=dict)
-    acquired_ns: dict[int, int] = field(default_factory=dict)
+    started: dict[int, Heard] = field(default_factory=dict)
+    acquired: dict[int, Heard] = field(default_factory=dict)
     rows: list[tuple[Stream, int, int]] = field(default_factory=list)
 
 
@@ -46,8 +55,12 @@ class Pending:
 
     path: str
     row: int
-    start_ns: int
-    end_ns: int
+    start_ns: int | None
+    end_ns: int | None
+
+    def settled(self, by_ns: int) -> bool:
+        """Are the samples around both instants known?"""
+        return all(at is None or at <= by_ns for at in (self.start_ns, self.end_ns))
 
 
 class Acquisitions:
@@ -82,16 +95,15 @@ class Acquisitions:
             case _:
                 yield from self._moved(event, record)
 
-    def complete(self, samples: Samples) -> Iterator[Change]:
-        """Charge and voltage of rows whose end the samples have now passed."""
-        newest = samples.newest_ns
-        if newest is None or not self._pending:
+    def complete(self, samples: Samples, *, ended: bool = False) -> Iterator[Change]:
+        """Charge and voltage of rows whose end the samples have now passed; ``ended``: none will come any more."""
+        by_ns = samples.newest_ns if ended else samples.settled_ns
+        if by_ns is None or not self._pending:
             return
-        waiting = [pending for pending in self._pending if pending.end_ns > newest]
-        for pending in self._pending:
-            if pending.end_ns <= newest:
-                yield Change(pending.path, pending.row, _charge_values(samples.at(pending.start_ns), samples.at(pending.end_ns)))
-        self._pending = waiting
+        for pending in (each for each in self._pending if each.settled(by_ns)):
+            start, end = (UNKNOWN if at is None else samples.at(at) for at in (pending.start_ns, pending.end_ns))
+            yield Change(pending.path, pending.row, _charge_values(start, end))
+        self._pending = [pending for pending in self._pending if not pending.settled(by_ns)]
 
     def middle_s(self, key: str) -> float | None:
         """The middle of an acquisition's first FID, in seconds of the run."""
@@ -136,12 +148,11 @@ class Acquisitions:
         data, word = event.data, event.kind.removeprefix("acquisition.")
         record.state = "acquiring" if word == "started" else word
         values: dict[str, Any] = {"state": record.state}
-        if word == "started":
-            record.started_ns[data["block"]] = event.mono_ns
-            if math.isnan(record.latency_s) and data["latency_s"] is not None:
-                record.latency_s = values["latency"] = float(data["latency_s"])
-        elif word == "acquired":
-            record.acquired_ns[data["block"]] = event.mono_ns
+        if word in {"started", "acquired"} and data.get("heard", True):
+            heard = record.started if word == "started" else record.acquired
+            heard[data["block"]] = Heard(event.mono_ns, _half_width_s(data.get("half_width_ns")))
+        if word == "started" and math.isnan(record.latency_s) and data["latency_s"] is not None:
+            record.latency_s = values["latency"] = float(data["latency_s"])
         if data.get("deviations") or data.get("partial"):
             _flag(record, "partial" if data.get("partial") else "deviating")
             values["flags"] = ",".join(record.flags)
@@ -171,6 +182,8 @@ class Acquisitions:
         if data.get("partial"):
             _flag(record, "partial")
         start_ns, end_ns = self._interval(event, record)
+        if start_ns is None or end_ns is None:
+            _flag(record, "times unknown")
         first, n = stream.size, len(fids)
         stream.size += n
         rows = fids.astype(stream.dtype, copy=False)
@@ -184,29 +197,30 @@ class Acquisitions:
         record.rows += [(stream, first + n_row, data["block"]) for n_row in range(n)]
         self._pending += [Pending(stream.path, first + n_row, start_ns, end_ns) for n_row in range(n)]
 
-    def _interval(self, event: Event, record: Record) -> tuple[int, int]:
-        """First scan's start and last scan's end in ns of the run: as the driver found them, else as the events came."""
-        data = event.data
-        start = data.get("t_start_mono_ns") or record.started_ns.get(data["block"], event.mono_ns)
-        end = data.get("t_end_mono_ns") or record.acquired_ns.get(data["block"], event.mono_ns)
-        return self._time.run_ns(start), self._time.run_ns(end)
+    def _interval(self, event: Event, record: Record) -> tuple[int | None, int | None]:
+        """First scan's start and last scan's end in ns of the run: as the runner heard them; None where nobody did."""
+        data, block = event.data, event.data["block"]
+        sides = (("t_start_mono_ns", record.started.get(block)), ("t_end_mono_ns", record.acquired.get(block)))
+        told = [data.get(name, heard and heard.mono_ns) for name, heard in sides]
+        start, end = (None if mono_ns is None else self._time.run_ns(mono_ns) for mono_ns in told)
+        return start, end
 
-    def _beside(self, event: Event, record: Record, start_ns: int, end_ns: int, n: int) -> dict[str, Any]:
-        data = event.data
-        middle_ns = (start_ns + end_ns) // 2
+    def _beside(self, event: Event, record: Record, start_ns: int | None, end_ns: int | None, n: int) -> dict[str, Any]:
+        data, block = event.data, event.data["block"]
+        middle_ns = None if start_ns is None or end_ns is None else (start_ns + end_ns) // 2
         to_utc_ns = event.utc_ns - self._time.run_ns(event.mono_ns)
-        self._middles.setdefault(record.key, middle_ns / 1e9)
+        if middle_ns is not None:
+            self._middles.setdefault(record.key, middle_ns / 1e9)
+        instants = {"t_start": start_ns, "t_mid": middle_ns, "t_end": end_ns}
+        heard = {"t_start": record.started.get(block), "t_end": record.acquired.get(block)}
         values = {
-            "time": middle_ns / 1e9,
+            "time": _seconds(middle_ns),
             "key": record.key,
-            "block": data["block"],
-            "t_start": start_ns / 1e9,
-            "t_mid": middle_ns / 1e9,
-            "t_end": end_ns / 1e9,
-            "t_start_utc": start_ns + to_utc_ns,
-            "t_mid_utc": middle_ns + to_utc_ns,
-            "t_end_utc": end_ns + to_utc_ns,
-            **_charge_values(None, None),
+            "block": block,
+            **{name: _seconds(at) for name, at in instants.items()},
+            **{f"{name}_utc": UNKNOWN_NS if at is None else at + to_utc_ns for name, at in instants.items()},
+            **{f"{name}_half_width": math.nan if at is None else at.half_width_s for name, at in heard.items()},
+            **_charge_values(UNKNOWN, UNKNOWN),
             "scans_done": _count(data["scans"]),
             "scans_asked": record.scans_asked,
             "reasons": ", ".join(record.reasons),
@@ -262,14 +276,22 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _charge_values(start: tuple[float, float] | None, end: tuple[float, float] | None) -> dict[str, Any]:
-    unknown = (math.nan, math.nan)
+def _seconds(time_ns: int | None) -> float:
+    return math.nan if time_ns is None else time_ns / 1e9
+
+
+def _half_width_s(half_width_ns: int | None) -> float:
+    return math.nan if half_width_ns is None else half_width_ns / 1e9
+
+
+def _charge_values(start: tuple[float, float], end: tuple[float, float]) -> dict[str, Any]:
     return {
-        "charge_start": (start or unknown)[0],
-        "charge_end": (end or unknown)[0],
-        "voltage_start": (start or unknown)[1],
-        "voltage_end": (end or unknown)[1],
-        "charge_valid": int(start is not None and end is not None),
+        "charge_start": start[0],
+        "charge_end": end[0],
+        "voltage_start": start[1],
+        "voltage_end": end[1],
+        "charge_valid": int(math.isfinite(start[0]) and math.isfinite(end[0])),
+        "voltage_valid": int(math.isfinite(start[1]) and math.isfinite(end[1])),
     }
 
 

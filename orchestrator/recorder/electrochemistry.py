@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -43,29 +44,39 @@ def stacked(events: Sequence[Event]) -> dict[str, Column]:
     return {name: array[name].reshape(-1) for name, _ in described}
 
 
+FARTHEST_INTERVALS = 3
+"""Between two samples farther apart than so many intervals nothing is known."""
+
+
 @dataclass(slots=True, eq=False)
 class Samples:
-    """Growing columns of everything measured so far: time_ns int64 since the start of the run, charge_mAh, voltage_V float64.
+    """Growing columns: time_ns int64 since the start of the run, charge_mAh, voltage_V float64, step int32 (its ordinal).
 
-    Only strictly later samples are kept, so that what lies between two of them never changes. 24 bytes a sample.
+    Only strictly later samples are kept, so that what lies between two of them never changes. 28 bytes a sample.
     """
 
     _time_ns: Ints
     _charge_mAh: Floats
     _voltage_V: Floats
+    _step: NDArray[np.int32]
     size: int = 0
 
     @classmethod
     def empty(cls) -> Samples:
         """No sample yet."""
-        return cls(np.empty(1024, np.int64), np.empty(1024), np.empty(1024))
+        return cls(np.empty(1024, np.int64), np.empty(1024), np.empty(1024), np.empty(1024, np.int32))
 
     @property
     def newest_ns(self) -> int | None:
         """When the newest was taken; None before the first."""
         return int(self._time_ns[self.size - 1]) if self.size else None
 
-    def extend(self, time_ns: Ints, charge_mAh: Floats, voltage_V: Floats) -> None:
+    @property
+    def settled_ns(self) -> int | None:
+        """Up to here nothing changes any more: a sample's neighbours are known as soon as one follows it."""
+        return int(self._time_ns[self.size - 2]) if self.size > 1 else None
+
+    def extend(self, time_ns: Ints, charge_mAh: Floats, voltage_V: Floats, step: NDArray[np.int32]) -> None:
         """Take further samples."""
         newest = self.newest_ns
         floor = np.iinfo(np.int64).min if newest is None else newest
@@ -73,23 +84,37 @@ class Samples:
         later = time_ns > before
         end = self.size + int(later.sum())
         while end > self._time_ns.size:
-            for name in ("_time_ns", "_charge_mAh", "_voltage_V"):
+            for name in ("_time_ns", "_charge_mAh", "_voltage_V", "_step"):
                 setattr(self, name, np.concatenate([getattr(self, name), np.empty_like(getattr(self, name))]))
-        for target, values in ((self._time_ns, time_ns), (self._charge_mAh, charge_mAh), (self._voltage_V, voltage_V)):
+        taken = ((self._time_ns, time_ns), (self._charge_mAh, charge_mAh), (self._voltage_V, voltage_V), (self._step, step))
+        for target, values in taken:
             target[self.size : end] = values[later]
         self.size = end
 
-    def at(self, time_ns: int) -> tuple[float, float] | None:
-        """(charge in mA h, voltage in V) at an instant, by straight lines; None outside what was measured."""
+    def at(self, time_ns: int) -> tuple[float, float]:
+        """(charge in mA h, voltage in V) at an instant; NaN where it is not known.
+
+        By a straight line between two samples that are no farther apart than FARTHEST_INTERVALS of the wider interval beside
+        them in their own steps. Charge is continuous across the edge between two steps, voltage is not.
+        """
         right = int(np.searchsorted(self._time_ns[: self.size], time_ns))
-        if right == self.size or (right == 0 and self._time_ns[0] != time_ns):
-            return None
-        if self._time_ns[right] == time_ns:
+        if right < self.size and self._time_ns[right] == time_ns:
             return float(self._charge_mAh[right]), float(self._voltage_V[right])
         left = right - 1
-        part = (time_ns - int(self._time_ns[left])) / (int(self._time_ns[right]) - int(self._time_ns[left]))
+        if left < 0 or right == self.size or self._ns_between(left, right) > FARTHEST_INTERVALS * self._interval_ns(left, right):
+            return math.nan, math.nan
+        part = (time_ns - int(self._time_ns[left])) / self._ns_between(left, right)
         charge, voltage = (values[left] + part * (values[right] - values[left]) for values in (self._charge_mAh, self._voltage_V))
-        return float(charge), float(voltage)
+        return float(charge), float(voltage) if self._step[left] == self._step[right] else math.nan
+
+    def _ns_between(self, left: int, right: int) -> int:
+        return int(self._time_ns[right]) - int(self._time_ns[left])
+
+    def _interval_ns(self, left: int, right: int) -> int:
+        """The wider of the intervals before ``left`` and after ``right``, each within its own step; 0 where there is none."""
+        before = self._ns_between(left - 1, left) if left > 0 and self._step[left - 1] == self._step[left] else 0
+        follows = right + 1 < self.size and self._step[right] == self._step[right + 1]
+        return max(before, self._ns_between(right, right + 1) if follows else 0)
 
 
 class Electrochemistry:
@@ -98,6 +123,8 @@ class Electrochemistry:
     def __init__(self) -> None:
         self.samples = Samples.empty()
         self._rows = 0
+        self._step_key: str | None = None
+        self._step = -1
 
     def feed(self, events: Sequence[Event], origin_ns: int) -> list[Rows]:
         """Rows of blocks in their order; ``origin_ns`` of the monotonic clock is the run's second 0."""
@@ -114,10 +141,19 @@ class Electrochemistry:
         columns["time_utc"] = mono_ns + to_utc_ns
         columns["step"] = _each(events, "index", n)
         columns["cycle"] = _each(events, "cycle", n)
-        self.samples.extend(mono_ns - origin_ns, columns["charge_net"], columns["voltage"])
+        self.samples.extend(mono_ns - origin_ns, columns["charge_net"], columns["voltage"], np.repeat(self._steps(events), n))
         rows = Rows("electrochemistry", ELECTROCHEMISTRY, self._rows, columns)
         self._rows += mono_ns.size
         return rows
+
+    def _steps(self, events: Sequence[Event]) -> NDArray[np.int32]:
+        """int32 (blocks,): the ordinal of the step that each block belongs to."""
+        ordinals = []
+        for event in events:
+            if event.data["step_key"] != self._step_key:
+                self._step_key, self._step = event.data["step_key"], self._step + 1
+            ordinals.append(self._step)
+        return np.array(ordinals, np.int32)
 
 
 def _present(measured: dict[str, Column], name: str) -> bool:

@@ -21,6 +21,8 @@ VOLATILE = frozenset({"published_utc", "journal_seq", "HDF5_Version", "h5py_vers
 VOLATILE_PATHS = frozenset({"/entry/control/digests"})
 STRUCTURAL = frozenset({"DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS", "_Netcdf4Dimid", "_Netcdf4Coordinates"})
 
+UNKNOWN_NS = int(np.iinfo(np.int64).min)
+"""In a column of nanoseconds: not known. It is numpy's and pandas' NaT."""
 UTC_ATTRIBUTES = {"units": "nanoseconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian"}
 CHARGE = "mA h"
 C_PER_MAH = 3.6
@@ -35,7 +37,10 @@ ENTRY_ATTRIBUTES = {
 }
 
 STATES = "requested armed acquiring acquired filed stored verified; or at its end missed rejected lost"
-FLAGS = "partial: fewer scans than asked; coalesced: several triggers in one; deviating: the console's parameters differ from the order"
+FLAGS = (
+    "partial: fewer scans than asked; coalesced: several triggers in one; deviating: the console's parameters differ from the order; "
+    "times unknown: nobody heard when it started or ended, so what depends on it is NaN"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Group:
 
 
 def _utc(name: str, long_name: str) -> Dataset:
-    return Dataset(name, "i8", long_name=long_name, attributes=UTC_ATTRIBUTES)
+    return Dataset(name, "i8", long_name=long_name, attributes={**UTC_ATTRIBUTES, "unknown": f"{UNKNOWN_NS}: not known (NaT)"})
 
 
 TIME = Dataset("time", "f8", "s", "Time / s")
@@ -136,11 +141,14 @@ FID_COLUMNS = (
     _utc("t_start_utc", "First scan begins, UTC"),
     _utc("t_mid_utc", "Middle of the acquisition, UTC"),
     _utc("t_end_utc", "Last scan ends, UTC"),
-    Dataset("charge_start", "f8", CHARGE, "Net charge at t_start / mA h"),
-    Dataset("charge_end", "f8", CHARGE, "Net charge at t_end / mA h"),
-    Dataset("voltage_start", "f8", "V", "Cell voltage at t_start / V"),
-    Dataset("voltage_end", "f8", "V", "Cell voltage at t_end / V"),
-    Dataset("charge_valid", "u1", long_name="1: charge and voltage lie between samples before and after; 0: not known (yet)"),
+    Dataset("charge_start", "f8", CHARGE, "Net charge at t_start / mA h; the host's own integral, also across an edge between steps"),
+    Dataset("charge_end", "f8", CHARGE, "Net charge at t_end / mA h; the host's own integral, also across an edge between steps"),
+    Dataset("voltage_start", "f8", "V", "Cell voltage at t_start / V; NaN in the gap around an edge"),
+    Dataset("voltage_end", "f8", "V", "Cell voltage at t_end / V; NaN in the gap around an edge"),
+    Dataset("charge_valid", "u1", long_name="1: both charges lie between samples close before and after; 0: not known (yet)"),
+    Dataset("voltage_valid", "u1", long_name="1: both voltages lie between samples of one step; 0: not known (yet)"),
+    Dataset("t_start_half_width", "f8", "s", "Uncertainty of t_start / s; NaN: not known"),
+    Dataset("t_end_half_width", "f8", "s", "Uncertainty of t_end / s; NaN: not known"),
     Dataset("scans_done", "i4", long_name="Scans in the data"),
     Dataset("scans_asked", "i4", long_name="Scans in the order"),
     Dataset("reasons", "text:160", long_name="Why it was acquired; comma-separated"),

@@ -52,8 +52,11 @@ class Projection:
                 blocks = []
             if event.kind == "ec.block":
                 blocks.append(event)
-            else:
-                appends += self._one(event)
+                continue
+            if event.kind == "run.ended" and blocks:
+                appends += self._electrochemistry.feed(blocks, self._time.origin_mono_ns)
+                blocks = []
+            appends += self._one(event)
         if blocks:
             appends += self._electrochemistry.feed(blocks, self._time.origin_mono_ns)
         appends += self._acquisitions.complete(self._electrochemistry.samples)
@@ -70,6 +73,7 @@ class Projection:
                 self.ended = True
                 yield Text("end_time", iso_utc(event.utc_ns))
                 yield Attributes("", {name: event.data[name] for name in ("state", "outcome", "reason", "complete")})
+                yield from self._acquisitions.complete(self._electrochemistry.samples, ended=True)
             case "aux.block":
                 yield from self._aux(event)
             case "eis":

@@ -288,9 +288,9 @@ class Acquisitions:
             if isinstance(event, (LinkLost, LinkRestored, Progress)) or event.key != record.key or event.block != block:
                 continue
             if isinstance(event, Started):
-                self._started(record, block, event.mono_ns)
+                self._started(record, block, event)
             elif isinstance(event, Acquired):
-                self._acquired(record, block, event.mono_ns, event.scans_done)
+                self._acquired(record, block, event)
             elif isinstance(event, Filed):
                 self._filed(record, block, event)
                 return True
@@ -309,25 +309,33 @@ class Acquisitions:
 
     # ---------------------------------------------------------------------------------------------- what has happened
 
-    def _started(self, record: Record, block: int, mono_ns: int) -> None:
-        record.times[block] = [mono_ns, mono_ns]
-        latency_s = (mono_ns - record.fired_ns) / 1e9
-        self._s.put("acquisition.started", record.seq, mono_ns, key=record.key, block=block, latency_s=latency_s)
+    def _started(self, record: Record, block: int, event: Started | None) -> None:
+        """``event`` None: nobody heard it, so its time stays unknown; the journal's stamp is when that became clear."""
+        times = record.times.setdefault(block, [None, None])
+        known = {} if event is None else {"half_width_ns": event.half_width_ns}
+        mono_ns = times[0] = None if event is None else event.mono_ns
+        latency_s = None if mono_ns is None else (mono_ns - record.fired_ns) / 1e9
+        heard = event is not None
+        self._s.put("acquisition.started", record.seq, mono_ns, key=record.key, block=block, latency_s=latency_s, heard=heard, **known)
         if record.state is S.ARMED:
             self.records.move(record, S.ACQUIRING)
 
-    def _acquired(self, record: Record, block: int, mono_ns: int, scans_done: int | None) -> None:
+    def _acquired(self, record: Record, block: int, event: Acquired | None) -> None:
+        """``event`` None: nobody heard it, as above."""
         if block not in record.times:
-            self._started(record, block, mono_ns)
-        record.times[block][1] = mono_ns
+            self._started(record, block, None)
+        scans_done = None if event is None else event.scans_done
+        known = {} if event is None else {"half_width_ns": event.half_width_ns}
+        mono_ns = record.times[block][1] = None if event is None else event.mono_ns
         record.partial = record.partial or (scans_done is not None and scans_done < record.planned.scans)
-        self._s.put("acquisition.acquired", record.seq, mono_ns, key=record.key, block=block, scans_done=scans_done)
+        heard = event is not None
+        self._s.put("acquisition.acquired", record.seq, mono_ns, key=record.key, block=block, scans_done=scans_done, heard=heard, **known)
         if record.state is S.ACQUIRING and (block == record.planned.blocks - 1 or record.partial):
             self.records.move(record, S.ACQUIRED)
 
     def _filed(self, record: Record, block: int, event: Filed) -> None:
-        if record.state in {S.ARMED, S.ACQUIRING} and record.times.get(block, [0, 0])[1] <= record.times.get(block, [0, 0])[0]:
-            self._acquired(record, block, event.mono_ns, None)
+        if record.state in {S.ARMED, S.ACQUIRING} and record.times.get(block, [None, None])[1] is None:
+            self._acquired(record, block, None)
         self._s.put("acquisition.filed", record.seq, event.mono_ns, key=record.key, block=block, path=event.path)
         if record.state is S.ACQUIRED:
             self.records.move(record, S.FILED)

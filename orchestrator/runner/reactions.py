@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from drivers.base import Reason
 from orchestrator.model.experiment import Action, TriggerKind
@@ -38,7 +38,7 @@ RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
 NOT_AVAILABLE = frozenset({"eis", "retune", "change acquisition", "hold"})
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
 
 
 class Reactions:
@@ -216,7 +216,7 @@ class Reactions:
         self.end(replace(ending, urgency=AFTER_STEP))
         if not after_step:
             self.acquisitions.refuse(Owner.ENDING, ending.reason)
-            self._spawn(self._end_after_scan(ending), "stop")
+            self._spawn(partial(self._end_after_scan, ending), "stop")
 
     async def _end_after_scan(self, ending: Ending) -> None:
         acquisitions = self.acquisitions

@@ -27,7 +27,7 @@ S = AcquisitionState
 class Record:
     """One acquisition. ``asked_as``: the name that the trigger used (an interleave's, or its own).
 
-    ``listed``: part of a list at open circuit, so never merged with another. ``times``: block → (started, acquired).
+    ``listed``: part of a list at open circuit, so never merged with another. ``times``: block → (started, acquired); None: not heard.
     """
 
     key: str
@@ -42,7 +42,7 @@ class Record:
     seq: int = 0
     partial: bool = False
     why: str = ""
-    times: dict[int, list[int]] = field(default_factory=dict)
+    times: dict[int, list[int | None]] = field(default_factory=dict)
     fid_seqs: dict[int, int] = field(default_factory=dict)
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
@@ -96,7 +97,7 @@ class Run:
         self._tasks: list[asyncio.Task[None]] = []
         self._ring: asyncio.TaskGroup | None = None
         self._ended = False
-        self._reactions = Reactions(surroundings, self._spawn)
+        self._reactions = Reactions(surroundings, self._react)
         self._watches = Watches(surroundings, self._reactions)
         self._commands = Commands(surroundings, self._reactions, commands, interrupts)
 
@@ -118,6 +119,28 @@ class Run:
             if not self._ended:
                 await self._record_cancelled(str(next(iter(cancelled.args), "")))
             raise
+        except Exception as error:
+            if self._ended:
+                raise
+            logging.getLogger(__name__).exception("the run broke off")
+            return await self._broken(error)
+
+    async def _broken(self, error: Exception) -> Outcome:
+        """A fault of this program that no ring has caught: the cell first, then the end that is told."""
+        first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        reason = f"a fault of this program: {type(first).__name__}: {first}"
+        safe = SafeState(Confirmation.CONFIRMED, "nothing was started")
+        if self._tasks:
+            safe = await self._reactions.make_safe(reason)
+        if safe.confirmed:
+            await self._attempt("letting go of the instruments", release(self._s, LEAVE_WITHIN_S))
+        else:
+            await self._leave_to_guard()
+            reason = f"{reason}\n  cell: its state is UNKNOWN ({first_line(safe.detail)})"
+        code, cell = (BUG, "off") if safe.confirmed else (UNSAFE, "unknown")
+        outcome = Outcome(RunState.FAILED.value, "ended early", reason, complete=False, exit_code=code, cell=cell)
+        self._put_ended(outcome)
+        return outcome
 
     def _begin_cancelled(self) -> None:
         """Somebody outside has cancelled the run (a fence, our own end): the cell comes first."""
@@ -168,6 +191,16 @@ class Run:
         self._tasks.append(task)
         return task
 
+    def _fail(self, name: str, error: Exception) -> None:
+        """A task without which the cell must not be under current has failed."""
+        self._reactions.make_safe.begin(f"{name} failed")
+        code = INSTRUMENT if isinstance(error, (InstrumentError, ConnectionError)) else BUG
+        self._reactions.end(Ending(RunState.FAILED, f"{name} failed: {type(error).__name__}: {error}", code, SAFETY))
+
+    def _react(self, work: Callable[[], Awaitable[None]], name: str) -> None:
+        """A task that a reaction needs; what fails in it does not end the run past make_safe."""
+        self._spawn(self._inner(name, work), name)
+
     def _start_rings(self) -> None:
         run = self._reactions
         for name, inner in (
@@ -194,9 +227,7 @@ class Run:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 whatever it is, the cell comes first
-            self._reactions.make_safe.begin(f"{name} failed")
-            code = INSTRUMENT if isinstance(error, (InstrumentError, ConnectionError)) else BUG
-            self._reactions.end(Ending(RunState.FAILED, f"{name} failed: {type(error).__name__}: {error}", code, SAFETY))
+            self._fail(name, error)
 
     # ---------------------------------------------------------------------------------------------- preparing and running
 

@@ -127,7 +127,7 @@ def fid_block(record: Record, block: int, fetched: Fetched) -> tuple[dict[str, A
     fid, times = fetched.fid, fetched.times
     values = np.ascontiguousarray(fid.data, dtype=fid.data.dtype.newbyteorder("<"))
     blob = values.tobytes()
-    started_ns, acquired_ns = record.times.get(block, [record.fired_ns, record.fired_ns])
+    started_ns, acquired_ns = record.times.get(block, [None, None])
     return {
         "key": record.key,
         "block": block,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drivers.base import CellState, ChannelState
+from drivers.base import Acquired, CellState, ChannelState, Started
 from drivers.sim.faults import Fault
 
 Live = Callable[..., Any]
@@ -498,3 +498,23 @@ def test_an_end_that_instrument_and_host_see_at_once_ends_one_step_only(live: Li
     night = live(SHORT_NIGHT, before=blunt)
     assert ends(night) == ("finished", "as planned", 0)
     assert [round(event.data["duration_s"]) for event in night.of("step.ended")][:3] == [60, 300, 60]
+
+
+def test_a_start_and_end_that_nobody_heard_stay_unknown(live: Live) -> None:
+    def deafen(night: Any) -> None:
+        stream = night.console.events()
+
+        async def deaf() -> Any:
+            async for event in stream:
+                if not isinstance(event, (Started, Acquired)):
+                    yield event
+
+        night.console.events = deaf
+
+    night = live(SHORT_NIGHT, before=deafen)
+    assert ends(night) == ("finished", "as planned", 0)
+    fids = night.of("fid.block")
+    assert fids
+    assert {(event.data["t_start_mono_ns"], event.data["t_end_mono_ns"]) for event in fids} == {(None, None)}
+    assert {event.data["latency_s"] for event in night.of("acquisition.started")} == {None}
+    assert {event.data["heard"] for event in night.of("acquisition.acquired")} == {False}

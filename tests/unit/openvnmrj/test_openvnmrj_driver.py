@@ -541,3 +541,30 @@ def test_nonces_are_never_used_twice(play: Play) -> None:
         assert len(nonces) == len(set(nonces)) > 4
 
     play(scenario)
+
+
+def test_a_start_found_by_asking_says_how_well_it_is_known(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        bench.console.waits_s = 5.0
+        await bench.acquire()
+        began_ns = bench.clock.mono_ns() + 5_000_000_000
+        await bench.clock.sleep(20.0)
+        started, acquired, _ = bench.events
+        assert 0 < started.half_width_ns <= 600_000_000
+        assert abs(started.mono_ns - began_ns) <= started.half_width_ns + 10_000_000
+        assert acquired.half_width_ns == 0
+
+    play(scenario)
+
+
+def test_an_end_whose_line_was_lost_says_how_well_it_is_known(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        bench.console.says_done = False
+        await bench.acquire()
+        await bench.clock.sleep(15.0)
+        started, acquired, _ = bench.events
+        assert 0 < acquired.half_width_ns <= acquired.mono_ns - started.mono_ns
+
+    play(scenario)

@@ -397,13 +397,14 @@ def test_numbers_must_follow(night: Any) -> None:
 
 def test_samples_keep_what_is_strictly_later() -> None:
     samples = Samples.empty()
-    assert samples.at(5) is None
-    samples.extend(np.array([10, 20, 15, 20, 30]), np.array([1.0, 2, 9, 9, 3]), np.array([10.0, 20, 90, 90, 30]))
-    samples.extend(np.array([30, 25, 40]), np.array([9.0, 9, 4]), np.array([9.0, 9, 40]))
+    assert np.isnan(samples.at(5)).all()
+    samples.extend(np.array([10, 20, 15, 20, 30]), np.array([1.0, 2, 9, 9, 3]), np.array([10.0, 20, 90, 90, 30]), np.zeros(5, np.int32))
+    samples.extend(np.array([30, 25, 40]), np.array([9.0, 9, 4]), np.array([9.0, 9, 40]), np.zeros(3, np.int32))
     assert samples.size == 4
-    assert samples.newest_ns == 40
-    assert [samples.at(t) for t in (9, 10, 15, 40, 41)] == [None, (1.0, 10.0), (1.5, 15.0), (4.0, 40.0), None]
-    samples.extend(np.arange(50, 5000), np.zeros(4950), np.zeros(4950))
+    assert (samples.newest_ns, samples.settled_ns) == (40, 30)
+    assert [samples.at(t) for t in (10, 15, 40)] == [(1.0, 10.0), (1.5, 15.0), (4.0, 40.0)]
+    assert np.isnan([samples.at(t) for t in (9, 41)]).all()
+    samples.extend(np.arange(50, 5000), np.zeros(4950), np.zeros(4950), np.zeros(4950, np.int32))
     assert samples.at(4999) == (0.0, 0.0)
     assert samples.at(45) == pytest.approx((2.0, 20.0))
 
@@ -427,6 +428,7 @@ def test_the_empty_file_has_everything_of_annex_e(tmp_path: Path) -> None:
 def test_the_columns_of_annex_e_stand_beside_fid_and_spectrum(run: Run) -> None:
     wanted = (
         "key t_start t_mid t_end t_start_utc t_mid_utc t_end_utc charge_start charge_end voltage_start voltage_end charge_valid "
+        "voltage_valid t_start_half_width t_end_half_width "
         "scans_done scans_asked reasons requested_at latency state flags"
     )
     for columns in (run.fid["li"], run.spectra["li"]):
