@@ -203,6 +203,46 @@ def test_open_circuit_that_cannot_be_read_back_is_never_called_off(live: Live) -
     assert night.of("alarm.raised", id="cell-unknown", level="critical")
 
 
+@pytest.mark.parametrize(
+    ("limits", "autonomous", "says"),
+    [
+        ({"time", "voltage", "charge", "current"}, True, "which ends it at its own limits"),
+        ({"time", "voltage"}, True, "nobody watches its charge, current"),
+        ({"time", "voltage", "charge", "current"}, False, "nobody knows whether"),
+    ],
+)
+def test_a_lost_instrument_is_not_said_to_do_what_it_cannot(live: Live, limits: set[str], autonomous: bool, says: str) -> None:
+    def describe(night: Any) -> None:
+        night.potentiostat.capabilities = replace(
+            night.potentiostat.capabilities, on_device_limits=frozenset(limits), autonomous=autonomous
+        )
+
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        night.potentiostat.inject("silent")
+
+    night = live(SHORT_NIGHT, break_it, before=describe)
+    assert says in night.of("alarm.raised", id="potentiostat-link")[0].data["text"]
+
+
+def test_an_end_that_is_asked_for_while_the_link_is_away_is_asked_again(live: Live) -> None:
+    async def skip_unheard(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(20)
+        night.potentiostat.inject("silent")
+        await night.until("link.lost")
+        await night.command("skip")
+        await night.clock.sleep(2)
+        night.potentiostat.clear("silent")
+
+    night = live(SHORT_NIGHT, skip_unheard)
+    assert ends(night)[:2] == ("finished", "as planned")
+    plate = night.of("step.started", mode="galvanostatic")[0].data["key"]
+    (ended,) = night.of("step.ended", key=plate)
+    assert ended.data["reason"] == "skip"
+    assert ended.data["duration_s"] < 40
+
+
 # ------------------------------------------------------------------------------------------------------------- console
 
 
