@@ -67,7 +67,7 @@ class Storing:
             return
         record.partial = record.partial or fetched.partial
         seq = self._put_fid(record, block, fetched)
-        await self._s.journal.durable(seq)
+        await self._s.durable(seq)
         self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
         record.fid_seqs[block] = seq
         if folder is not None:
