@@ -122,9 +122,9 @@ class Commands:
         return True, self._run.acquire(name, f"asked for by {command.who}", command.arguments.get("every_s"))
 
     def _acknowledge(self, command: Command) -> Told:
-        alarm, standing = command.arguments["alarm"], self._run.alarms.active
-        if alarm not in standing:
-            return False, f"no alarm {alarm!r} stands; there stand: {', '.join(standing) or 'none'}"
+        alarm, known = command.arguments["alarm"], self._run.alarms.known
+        if alarm not in known:
+            return False, f"no alarm {alarm!r} was raised; there are: {', '.join(known) or 'none'}"
         self._s.put("alarm.acknowledged", id=alarm, who=command.who)
         return True, f"acknowledged: {alarm}"
 
