@@ -102,7 +102,9 @@ async def test_a_killed_observer_leaves_a_file_that_opens(tmp_path: Path, night:
             voltage = file["entry/electrochemistry/voltage"][()]
             assert len(file["entry/electrochemistry/time"]) == len(voltage)
             for group in file["entry/fid"].values():
-                assert len({len(group[name]) for name in group if name != "acquisition_time"}) == 1
+                rows = [name for name in group if isinstance(group[name], h5py.Dataset) and name != "acquisition_time"]
+                assert len({len(group[name]) for name in rows}) == 1
+                assert len({len(column) for column in group["parameters"].values()}) == 1
     for kind, data, blob, at in told[KILLS * 40 :]:
         journal.put(kind, data, blob=blob, at=at)
     await journal.close()
