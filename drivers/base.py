@@ -201,7 +201,11 @@ class SafeState:
 
 @dataclass(frozen=True, slots=True)
 class LinkLost:
-    """The instrument no longer answers; what it does now is unknown."""
+    """The instrument no longer answers; what it does now is unknown.
+
+    Whoever says it keeps asking, at least every 10 s and without being asked to, until it can say LinkRestored; each is
+    said once, in turn.
+    """
 
     mono_ns: int
     why: str
@@ -209,7 +213,7 @@ class LinkLost:
 
 @dataclass(frozen=True, slots=True)
 class LinkRestored:
-    """The instrument answers again."""
+    """The instrument answers again; what it did meanwhile is to be asked (``read_state``)."""
 
     mono_ns: int
     detail: str = ""
@@ -390,7 +394,10 @@ class Potentiostat(Protocol):
         """
 
     def events(self) -> AsyncIterator[PotentiostatEvent]:
-        """One ordered stream for the whole life of the connection; ask for it once."""
+        """One ordered stream for the whole life of the connection; ask for it once.
+
+        A driver that has said LinkLost goes on asking by itself until it says LinkRestored, however long that takes.
+        """
 
     async def end_step(self) -> None:
         """End the running step now, go on with the program: StepEnded(SKIP)."""
@@ -594,7 +601,10 @@ class Console(Protocol):
         """Start what was prepared under ``key``; the same key and block twice is once. An error here: outcome unknown."""
 
     def events(self) -> AsyncIterator[ConsoleEvent]:
-        """One ordered stream for the whole life of the connection; ask for it once."""
+        """One ordered stream for the whole life of the connection; ask for it once.
+
+        A driver that has said LinkLost goes on asking by itself until it says LinkRestored, however long that takes.
+        """
 
     async def fetch(self, key: str, block: int = 0) -> Fetched:
         """The data of a filed block."""

@@ -149,7 +149,7 @@ class MethodScript:
             return
         if not self._program or self._program[0].key != key or self._phase is not Phase.IDLE:
             raise self._refusal(f"{key} is not the first step of the loaded program")
-        self._started.update(order.key for order in self._program)
+        self._started.add(key)
         async with self._talk.open():
             await self._run(key)
 
@@ -243,6 +243,8 @@ class MethodScript:
         if of_script(line) and self._garbage < MOST_GARBAGE:
             self._silence.say_restored("the script's lines come again")
         said = self._running.hear(line, self._clock.mono_ns())
+        if self._running.step is not None:
+            self._started.add(self._running.step.key)
         if said is Said.FINISHED:
             ended = (Reason.ABORT, "made safe") if self._aborting else (Reason.DEVICE_ERROR, "the script ended without saying why")
             self._finished(*ended)
@@ -332,8 +334,6 @@ class MethodScript:
             async with self._talk.open():
                 while self._running.step is None and self._phase is Phase.RUNNING:
                     await self._talk.hear(lambda line: isinstance(line, wire.Text | wire.Empty | wire.RuntimeFault), wait_s)
-        if self._running.step is not None:
-            self._started.add(self._running.step.key)
 
     def _running_state(self) -> ChannelState:
         step = self._running.step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,9 +19,14 @@ def mix(word: int) -> int:
     return word ^ (word >> 31)
 
 
+@lru_cache(maxsize=64)
+def _stream(seed: int, purpose: int) -> int:
+    return mix(mix(seed & MASK) ^ (purpose & MASK))
+
+
 def word(seed: int, instant: int, purpose: int) -> int:
     """64 bits for one instant (any integer, such as ns) and purpose."""
-    return mix(mix(mix(seed & MASK) ^ (purpose & MASK)) ^ (instant & MASK))
+    return mix(_stream(seed, purpose) ^ (instant & MASK))
 
 
 def uniform(seed: int, instant: int, purpose: int) -> float:

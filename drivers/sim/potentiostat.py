@@ -246,10 +246,8 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
         self._flush(step)
         self._finish(step, reason)
 
-    async def make_safe(self) -> SafeState:
+    async def _make_safe(self) -> SafeState:
         """Open circuit, read back."""
-        if self._unheard or "silent" in self._faults:
-            return SafeState(Confirmation.UNCONFIRMED, "the simulated instrument does not answer")
         await self._end_task()
         self._memory.program = ()
         now_ns = self.clock.mono_ns()

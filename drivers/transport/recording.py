@@ -77,6 +77,11 @@ class WireLog:
     def record(self, direction: str, data: bytes, link: int | None = None) -> None:
         """Queue one piece; never blocks."""
         piece = (self._clock.stamp(), direction, link, data)
+        if self._thread is None and not self._closed:  # one thread, and what waits is written at once when it is a batch
+            self._pieces.append(piece)
+            if len(self._pieces) >= VIRTUAL_BATCH:
+                self._write_queued()
+            return
         with self._changed:
             if self._closed or self._queued_bytes > QUEUED_BYTES:
                 self._missing += 1
@@ -85,8 +90,6 @@ class WireLog:
             self._pieces.append(piece)
             self._queued_bytes += len(data) + PIECE_BYTES
             self._changed.notify()
-        if self._thread is None and len(self._pieces) >= VIRTUAL_BATCH:
-            self._write_queued()
 
     def close(self) -> None:
         """Write what is queued and close the file."""

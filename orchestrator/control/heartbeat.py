@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 StandingOrder = Literal["open circuit", "let the device finish"]
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(NamedTuple):
     """The rig lives; this is what it last saw, and what the guard shall do if the next one does not come.
 
     ``last_sample_age_s``: real seconds since the newest sample (None: none expected, no step runs). ``finish_within_s``:
@@ -74,7 +72,7 @@ class SocketGuardLink:
             self._why = "the guard no longer reads"
             self._writer.transport.abort()
             return
-        self._writer.write(encode({"beat": asdict(heartbeat)}))
+        self._writer.write(encode({"beat": heartbeat._asdict()}))
 
     async def lost(self) -> str:
         """Return when the guard's end closes."""

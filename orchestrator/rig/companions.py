@@ -39,12 +39,11 @@ class Companions:
         self._display = display
         self._observer: subprocess.Popen[bytes] | None = None
         self._screen: subprocess.Popen[bytes] | None = None
-        self.restarts = 0
         self._rig = ("--rig-process", f"{os.getpid()}:{process_start(os.getpid())}")
 
     def start(self) -> None:
         """Start both; returns at once."""
-        self._observer = self._spawn_observer()
+        self.start_observer()
         if self._display != "none":
             self._screen = spawn("watch", str(self.folder), *self._rig, *(["--lines"] if self._display == "lines" else []))
 
@@ -53,15 +52,18 @@ class Companions:
         return wait_for_file(self.folder / "run.h5", within_s)
 
     def observer_died(self) -> bool:
-        """True when the observer has ended although the run has not; it is started again."""
-        if self._observer is None or self._observer.poll() is None:
-            return False
-        self.restarts += 1
-        self._observer = self._spawn_observer()
-        return True
+        """True when the observer has ended although the run has not."""
+        return self._observer is not None and self._observer.poll() is not None
 
-    def _spawn_observer(self) -> subprocess.Popen[bytes]:
-        return spawn("observe", str(self.folder), *self._rig)
+    def start_observer(self) -> None:
+        """Start the observer, again if need be."""
+        self._observer = spawn("observe", str(self.folder), *self._rig)
+
+    def dismiss(self) -> None:
+        """Ask both to end early: their run has died."""
+        for process in (self._observer, self._screen):
+            if process is not None:
+                process.terminate()
 
     def finish(self, within_s: float = 120.0, screen_within_s: float = 3.0) -> dict[str, Any]:
         """Wait for the close-out; returns what the observer found (empty when it did not finish).

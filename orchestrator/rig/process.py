@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from drivers import registry
 from drivers.base import Context, Network, Potentiostat, SafeState
@@ -30,13 +31,15 @@ from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.log import logged
+from orchestrator.rig.mortal import Life, MortalInstrument, MortalJournal, MortalNetwork
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.truth import TRUTH
+from orchestrator.rig.upkeep import mind_observer, watch_disk
 from orchestrator.runner.run import run_plan
 from orchestrator.runner.station import Outcome, Station
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
-OBSERVER_LOOK_s = 2.0
+LET_GO_WITHIN_s = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +91,40 @@ def _journal(folder: Path, clock: Clock) -> Journal:
 async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
     companions = Companions(folder, gathered.request.display)
     journal = _journal(folder, clock)
-    outcome = None
+    life = Life()
+    record = MortalJournal(journal, life)
+    outcome = error = None
     try:
         first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
         await journal.durable(first)
         companions.start()
-        if not await clock.in_thread(companions.ready, lane="companions"):
-            raise CannotRun(f"the observer did not make {folder.name}/run.h5; no current was started")
-        outcome = await _with_instruments(gathered, clock, folder, journal, companions)
+        outcome = await _with_instruments(gathered, clock, folder, record, companions, life)
+    except Exception as raised:
+        error = raised
+        raise
     finally:
-        if outcome is None and not journal.failed:
-            _put_ended(journal)
+        if life.over:
+            companions.dismiss()
+        elif outcome is None and not record.ended and not journal.failed:
+            record.put("run.ended", ended_anyhow(record.cell, error))
         await journal.close()
         closeout = await clock.in_thread(companions.finish, lane="companions")
     return Ended(folder, outcome, closeout)
 
 
-def _put_ended(journal: Journal) -> None:
-    """A run that never began still has an end, so that observer and screen close."""
-    reason = "the run could not begin; no current was started"
-    journal.put("run.ended", {"state": "failed", "outcome": "ended early", "reason": reason, "complete": False, "exit_code": 3})
+async def _observed(companions: Companions, clock: Clock) -> None:
+    if not await clock.in_thread(companions.ready, lane="companions"):
+        raise CannotRun(f"the observer did not make {companions.folder.name}/run.h5; no current was started")
+
+
+def ended_anyhow(cell: Mapping[str, Any], error: Exception | None) -> dict[str, Any]:
+    """The end of a run that nobody else has ended, so that observer and screen close. ``cell``: its last ``cell.state``."""
+    reason, code = "the run could not begin; no current was started", 3
+    if cell:
+        broke = "it was cancelled" if error is None else f"{type(error).__name__}: {error}"
+        known = "at open circuit" if cell["cell"] == "off" else "in an UNKNOWN state: its guard has it"
+        reason, code = f"the run broke off: {broke}\n  cell: by the last that was heard {known}", 1 if cell["cell"] == "off" else 4
+    return {"state": "failed", "outcome": "ended early", "reason": reason, "complete": False, "exit_code": code}
 
 
 def _run_id(gathered: Gathered, folder: Path) -> str:
@@ -117,19 +134,23 @@ def _run_id(gathered: Gathered, folder: Path) -> str:
     return hashlib.sha256((text if request.virtual else f"{text}|{folder.resolve()}").encode()).hexdigest()[:32]
 
 
-async def _with_instruments(gathered: Gathered, clock: Clock, folder: Path, journal: Journal, companions: Companions) -> Outcome:
+async def _with_instruments(
+    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life
+) -> Outcome:
     """Emulators (if any), drivers, guard and control socket around the Runner."""
     async with contextlib.AsyncExitStack() as stack:
-        instruments = await stack.enter_async_context(_instruments(gathered, clock, folder))
+        instruments = await stack.enter_async_context(_instruments(gathered, clock, folder, life))
         host = asyncio.current_task()
         assert host is not None
-        guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host))
+        guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life))
+        await _observed(companions, clock)
         commands: Commands = asyncio.Queue(maxsize=64)
         interrupts: asyncio.Queue[str] = asyncio.Queue()
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
             stack.enter_context(_signals(interrupts))
-            stack.push_async_callback(_cancelled, asyncio.create_task(_mind(companions, journal), name="companions"))
+            for name, work in _upkeep(gathered, clock, folder, journal, companions):
+                stack.push_async_callback(_cancelled, asyncio.create_task(work, name=name))
         instruments.in_use = True
         try:
             clock.begin()
@@ -137,10 +158,15 @@ async def _with_instruments(gathered: Gathered, clock: Clock, folder: Path, jour
                 gathered.plan, instruments.station, journal, clock, guard, folder=folder, commands=commands, interrupts=interrupts
             )
         except asyncio.CancelledError:
-            if not (isinstance(guard, InlineGuard) and guard.why):
+            if not life.over:
                 raise
             host.uncancel()
-            outcome = Outcome("failed", "ended early", f"the guard ended the run: {guard.why}", complete=False, exit_code=4, cell="unknown")
+        except Exception:
+            if not life.over:
+                await _left_to_guard(instruments, guard)
+                raise
+        if life.over:
+            return await _after_death(guard)
         if outcome.cell == "off":
             instruments.in_use = False
             await guard.stand_down()
@@ -149,19 +175,41 @@ async def _with_instruments(gathered: Gathered, clock: Clock, folder: Path, jour
         return outcome
 
 
-async def _mind(companions: Companions, journal: Journal) -> None:
-    """Start the observer again when it dies; the run does not notice."""
-    while True:
-        await asyncio.sleep(OBSERVER_LOOK_s)
-        if companions.observer_died():
-            text = "the observer died and was started again; run.h5 is being rebuilt from the journal"
-            journal.put("note", {"text": text, "who": "rig"})
+async def _after_death(guard: GuardLink) -> Outcome:
+    """What can be told of a host whose guard has ended it: nothing but what the guard found."""
+    assert isinstance(guard, InlineGuard)
+    await guard.lost()
+    cell = "off" if guard.acted is not None and guard.acted.confirmed else "unknown"
+    return Outcome("failed", "ended early", f"the guard ended the run: {guard.why}", complete=False, exit_code=4, cell=cell)
+
+
+async def _left_to_guard(instruments: Instruments, guard: GuardLink) -> None:
+    """Our own bug has ended the run: let go of the instrument, so that the guard can have it."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(LET_GO_WITHIN_s):
+            await instruments.station.potentiostat.release()
+    await guard.hand_over()
+
+
+def _upkeep(
+    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions
+) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+    def put(kind: str, data: dict[str, Any]) -> None:
+        if not journal.ended:
+            journal.put(kind, data)
+
+    return [
+        ("companions", mind_observer(companions, put)),
+        ("disk", watch_disk(folder, gathered.plan.size_bytes, clock, put)),
+    ]
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:
+    """End a task of the outer ring; what was wrong with it must not keep us from the end."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task})
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logging.getLogger(__name__).error("%s failed", task.get_name(), exc_info=error)
 
 
 # ------------------------------------------------------------------------------------------------------- instruments
@@ -171,18 +219,20 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 class Instruments:
     """The station's drivers, and what the guard needs to open the potentiostat anew.
 
+    ``potentiostat``: the driver itself, which a dead host no longer has.
     ``in_use``: the cell may be under current, so that emulators outlive us for the guard's sake.
     """
 
     station: Station
     network: Network
     addresses: Mapping[str, str]
+    potentiostat: Potentiostat
     twin: Any = None
     in_use: bool = False
 
 
 @contextlib.asynccontextmanager
-async def _instruments(gathered: Gathered, clock: Clock, folder: Path) -> AsyncIterator[Instruments]:
+async def _instruments(gathered: Gathered, clock: Clock, folder: Path, life: Life) -> AsyncIterator[Instruments]:
     async with contextlib.AsyncExitStack() as stack:
         addresses: Mapping[str, str] = {}
         twin = process = None
@@ -199,8 +249,11 @@ async def _instruments(gathered: Gathered, clock: Clock, folder: Path) -> AsyncI
         elif request.names:
             process = await EmulatorProcess.start(request)
             addresses = {name: str(found["address"]) for name, found in process.addresses.items()}
-        station = _station(gathered, clock, folder, network, addresses, twin, stack)
-        instruments = Instruments(station, network, addresses, twin)
+        hosts = MortalNetwork(network, life) if gathered.request.virtual else network
+        station = _station(gathered, clock, folder, hosts, addresses, twin, stack)
+        instruments = Instruments(station, network, addresses, station.potentiostat, twin)
+        if gathered.request.virtual and _in_memory(gathered):
+            instruments.station = replace(station, potentiostat=cast("Potentiostat", MortalInstrument(station.potentiostat, life)))
         if process is not None:
             stack.push_async_callback(_part, process, instruments)
         yield instruments
@@ -252,7 +305,7 @@ def _station(
 
 @contextlib.asynccontextmanager
 async def _guard(
-    gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, host: asyncio.Task[Any]
+    gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, host: asyncio.Task[Any], life: Life
 ) -> AsyncIterator[GuardLink]:
     make_safe_s = instruments.station.potentiostat.capabilities.make_safe_s
     host_lost_s = gathered.plan.host_lost_within_s
@@ -261,9 +314,10 @@ async def _guard(
     if gathered.request.virtual:
 
         def fence(why: str) -> None:
+            life.end()
             host.cancel(f"ended by its guard: {why}")
 
-        inline = InlineGuard(clock, limit_s, fence, lambda: _reach(gathered, clock, instruments), folder, acting_s)
+        inline = InlineGuard(clock, limit_s, fence, lambda: _reach(gathered, clock, instruments, life), folder, acting_s)
         watching = asyncio.create_task(inline.run(), name="guard")
         try:
             yield inline
@@ -290,10 +344,11 @@ async def _guard(
     yield await start_guard(watched)
 
 
-async def _reach(gathered: Gathered, clock: Clock, instruments: Instruments) -> SafeState:
+async def _reach(gathered: Gathered, clock: Clock, instruments: Instruments, life: Life) -> SafeState:
     """Open the potentiostat anew on the instruments' side and make it safe."""
     settings = gathered.settings("potentiostat", instruments.addresses)
-    wire = instruments.station.potentiostat if settings.address == IN_MEMORY else None
+    await life.buried()
+    wire = instruments.potentiostat if settings.address == IN_MEMORY else None
     potentiostat: Potentiostat = wire or registry.make_potentiostat(
         settings, Context(clock, instruments.network, _Unrecorded(), instruments.twin)
     )

@@ -22,7 +22,6 @@ CALL_WITHIN_S = 30.0
 STATE_WITHIN_S = 10.0
 STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
-VOLTAGE_TRIES = 3
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
 
@@ -70,6 +69,7 @@ class Programs:
         self.break_off = False
         """No further step of the running program may start."""
         self._link_why = ""
+        self._looks = 0
         self._blind_until_s = math.inf
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
@@ -139,16 +139,21 @@ class Programs:
         return True
 
     async def _load_with_current(self, accounts: list[Account]) -> bool:
-        """Loading and the commit take their time, so the voltage is looked at before and after them."""
-        for _ in range(VOLTAGE_TRIES):
-            self._need_guard()
+        """Loading and the commit take their time: a voltage that is old by then is looked at again.
+
+        What an idle instrument is asked may take the place of the loaded program, so that is loaded anew.
+        """
+        self._need_guard()
+        seen_s = await self._see_voltage(accounts[0])
+        await self._load(accounts)
+        if not await self._intend(accounts):
+            return False
+        oldest_s = STALE_INTERVALS * max(accounts[0].interval_s / self._s.clock.speed, 1.0)
+        if asyncio.get_running_loop().time() - seen_s > oldest_s:
             await self._see_voltage(accounts[0])
             await self._load(accounts)
-            if not await self._intend(accounts):
-                return False
-            if await self._still_fresh(accounts[0]):
-                return not (self.break_off or self._make_safe.under_way)
-        raise RunFailed(f"{accounts[0].key} was not started: the voltage was old by the time it could have been", UNSAFE)
+            self._need_guard()
+        return not (self.break_off or self._make_safe.under_way)
 
     def _finish_by(self, account: Account, mono_ns: int) -> None:
         """Until when the device may be left alone: the rest of this very step."""
@@ -176,13 +181,16 @@ class Programs:
         self._need_guard()
         return not (self.break_off or self._make_safe.under_way)
 
-    async def _see_voltage(self, account: Account) -> None:
-        """Never start, raise or resume current on a voltage that is old, or no number, or outside the limits."""
+    async def _see_voltage(self, account: Account) -> float:
+        """Never start, raise or resume current on a voltage that is old, or no number, or outside the limits.
+
+        Returns when it was seen, by the loop's clock.
+        """
         limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
         newest = self._sampling.newest
         why = why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits)
         if why is None:
-            return
+            return self._sampling.heard_s
         voltage_V = (await self._read_state()).voltage_V
         if voltage_V is None:
             voltage_V = await self._look(account)
@@ -191,28 +199,16 @@ class Programs:
         why = why_not_raise(voltage_V, 0.0, interval_s, limits)
         if why is not None:
             raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
-
-    async def _still_fresh(self, account: Account) -> bool:
-        """Is the voltage known this very moment? False where it is old and an idle instrument cannot read it."""
-        limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
-        newest = self._sampling.newest
-        if why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits) is None:
-            return True
-        voltage_V = (await self._read_state()).voltage_V
-        if voltage_V is None:
-            return False
-        if (why := why_not_raise(voltage_V, 0.0, interval_s, limits)) is not None:
-            raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
-        self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
-        return True
+        return asyncio.get_running_loop().time()
 
     async def _look(self, account: Account) -> float | None:
         """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""
         seconds = STALE_INTERVALS * account.interval_s
+        self._looks += 1
         planned = account.planned.model_copy(
             update={"mode": Mode.REST, "current_A": None, "voltage_V": None, "text": "look at the open-circuit voltage"}
         )
-        look = Account.of(planned, suffix=f".look{account.part}", ends=EndConditions(time_s=seconds))
+        look = Account.of(planned, suffix=f".look{self._looks}", ends=EndConditions(time_s=seconds))
         await self._launch([look])
         await self._follow(deque([look]))
         return self._sampling.newest.voltage_V if self._sampling.newest is not None else None

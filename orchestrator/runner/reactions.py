@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from drivers.base import Reason
 from orchestrator.model.experiment import Action, TriggerKind
@@ -39,7 +39,7 @@ RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
 NOT_AVAILABLE = frozenset({"eis", "retune", "change acquisition", "hold"})
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
 
 
 class Reactions:
@@ -53,6 +53,8 @@ class Reactions:
         self.state = RunState.QUEUED
         self.ending: Ending | None = None
         self.changed = asyncio.Event()
+        self.met = False
+        """Both instruments answer; before that nothing of ours can be under current."""
         self.sampling = Sampling(surroundings, self, RuleEngine(plan.rules, plan.lead_ohm))
         self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
         self.acquisitions = Acquisitions(surroundings, self, self.alarms)
@@ -217,7 +219,7 @@ class Reactions:
         self.end(replace(ending, urgency=AFTER_STEP))
         if not after_step:
             self.acquisitions.refuse(Owner.ENDING, ending.reason)
-            self._spawn(self._end_after_scan(ending), "stop")
+            self._spawn(partial(self._end_after_scan, ending), "stop")
 
     async def _end_after_scan(self, ending: Ending) -> None:
         acquisitions = self.acquisitions
@@ -226,7 +228,8 @@ class Reactions:
 
     def abort(self, ending: Ending) -> None:
         """Open circuit now."""
-        self.make_safe.begin(ending.reason)
+        if self.met:
+            self.make_safe.begin(ending.reason)
         self.end(ending)
 
     # ----------------------------------------------------------------------------------------- wishes of the console's side

@@ -6,6 +6,7 @@ one published reply; what the instrument checks at load and what at run is infer
 
 from __future__ import annotations
 
+import operator as operators
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -120,12 +121,12 @@ def _element(name: str, index: Getter) -> Getter:
 
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<=": lambda a, b: a <= b,
-    ">=": lambda a, b: a >= b,
-    "<": lambda a, b: a < b,
-    ">": lambda a, b: a > b,
+    "==": operators.eq,
+    "!=": operators.ne,
+    "<=": operators.le,
+    ">=": operators.ge,
+    "<": operators.lt,
+    ">": operators.gt,
 }
 
 
