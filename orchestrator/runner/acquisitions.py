@@ -273,7 +273,10 @@ class Acquisitions:
 
     async def _runs_all_the_same(self, record: Record) -> bool:
         """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""
-        state = await self._state()
+        try:
+            state = await within(STATE_WITHIN_S, self._console.read_state())
+        except (InstrumentError, TimeoutError):
+            return self._lost_why is not None
         return state.key == record.key or state.activity is ConsoleActivity.UNKNOWN
 
     async def _see_through(self, record: Record, block: int) -> bool:

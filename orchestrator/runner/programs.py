@@ -317,20 +317,22 @@ class Programs:
             await self._end_on_device(account)
         elif isinstance(message, LinkLost):
             self._link_why = message.why
-            text = f"{message.why}; the step goes on on the instrument, its limits hold there"
+            text = f"{message.why}; {self._watched_by(account)}"
             self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
         elif isinstance(message, LinkRestored):
             self._link_why = ""
             self._alarms.clear("potentiostat-link")
             await self._reconcile(account, "the link was lost")
+            if account.asked is not None:
+                await self._end_on_device(account)
         elif isinstance(message, Silent):
             self._bear_silence(program, message.age_s)
 
     async def _end_on_device(self, account: Account) -> None:
-        if account.started_ns is None:
-            return
+        if account.started_ns is None or self._link_why:
+            return  # asked again once it has started, or the link is back
         try:
-            await within(CALL_WITHIN_S, self._potentiostat.end_step())
+            await within(CALL_WITHIN_S, self._potentiostat.end_step(account.key))
         except (InstrumentError, TimeoutError) as error:
             raise RunFailed(self._told(error, why=f"{account.key} could not be ended", sent="end of the step"), INSTRUMENT) from error
 
@@ -345,7 +347,15 @@ class Programs:
         if blind_s <= 0.0 and not finishes:
             raise RunFailed(self._unseen(text), INSTRUMENT)
         self._blind_until_s = math.inf if finishes else loop.time() + blind_s
-        self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
+        self._alarms.sound("silent", "alarm", "No samples", f"{text}; {self._watched_by(program[0])}")
+
+    def _watched_by(self, account: Account) -> str:
+        """Who ends a step that the host does not see: only what is true of this instrument and this step."""
+        if not self._potentiostat.capabilities.autonomous:
+            return f"nobody knows whether {account.key} goes on"
+        if not account.missing:
+            return f"{account.key} goes on on the instrument, which ends it at its own limits"
+        return f"{account.key} goes on on the instrument, and nobody watches its {', '.join(sorted(account.missing))}"
 
     def _current_follows_in_s(self, program: deque[Account]) -> float:
         """Real seconds until a step of this program drives current: 0 when one does, infinite when none will."""

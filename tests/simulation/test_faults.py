@@ -203,6 +203,46 @@ def test_open_circuit_that_cannot_be_read_back_is_never_called_off(live: Live) -
     assert night.of("alarm.raised", id="cell-unknown", level="critical")
 
 
+@pytest.mark.parametrize(
+    ("limits", "autonomous", "says"),
+    [
+        ({"time", "voltage", "charge", "current"}, True, "which ends it at its own limits"),
+        ({"time", "voltage"}, True, "nobody watches its charge, current"),
+        ({"time", "voltage", "charge", "current"}, False, "nobody knows whether"),
+    ],
+)
+def test_a_lost_instrument_is_not_said_to_do_what_it_cannot(live: Live, limits: set[str], autonomous: bool, says: str) -> None:
+    def describe(night: Any) -> None:
+        night.potentiostat.capabilities = replace(
+            night.potentiostat.capabilities, on_device_limits=frozenset(limits), autonomous=autonomous
+        )
+
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        night.potentiostat.inject("silent")
+
+    night = live(SHORT_NIGHT, break_it, before=describe)
+    assert says in night.of("alarm.raised", id="potentiostat-link")[0].data["text"]
+
+
+def test_an_end_that_is_asked_for_while_the_link_is_away_is_asked_again(live: Live) -> None:
+    async def skip_unheard(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(20)
+        night.potentiostat.inject("silent")
+        await night.until("link.lost")
+        await night.command("skip")
+        await night.clock.sleep(2)
+        night.potentiostat.clear("silent")
+
+    night = live(SHORT_NIGHT, skip_unheard)
+    assert ends(night)[:2] == ("finished", "as planned")
+    plate = night.of("step.started", mode="galvanostatic")[0].data["key"]
+    (ended,) = night.of("step.ended", key=plate)
+    assert ended.data["reason"] == "skip"
+    assert ended.data["duration_s"] < 40
+
+
 # ------------------------------------------------------------------------------------------------------------- console
 
 
@@ -317,14 +357,35 @@ def test_the_guard_hears_each_second_what_the_cell_does(live: Live) -> None:
     assert {beat.order for beat in night.guard.beats} == {"open circuit"}
 
 
-def test_a_journal_that_fails_is_the_end(live: Live) -> None:
+def test_a_journal_that_recovers_is_an_alarm_and_no_end(live: Live) -> None:
     async def break_it(night: Any) -> None:
         await night.until("step.started", mode="galvanostatic")
         await night.clock.sleep(30)
-        night.journal.broken.set_result(OSError("no space left"))
+        night.journal.fail(OSError("no space left"))
+        await night.clock.sleep(100)
+        night.answers.append(await night.command("note", text="a full disk"))
+        night.journal.fail(None)
 
     night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("finished", "as planned", 0)
+    assert [event.data["level"] for event in night.of("alarm.raised", id="journal")] == ["alarm"]
+    assert night.of("alarm.cleared", id="journal")
+    assert "not recorded yet: no space left" in night.answers[0].text
+    stored = [(event.data["key"], event.data["block"]) for event in night.of("fid.block")]
+    assert len(stored) == len(set(stored))
+
+
+def test_a_journal_that_fails_when_current_is_to_start_is_the_end(live: Live) -> None:
+    async def break_it(night: Any) -> None:
+        await night.until("step.started")
+        night.journal.fail(OSError("no space left"))
+
+    def alone(plan: Any, _: Any) -> Any:
+        return plan.model_copy(update={"steps": tuple(step.model_copy(update={"decides": True}) for step in plan.steps)})
+
+    night = live(SHORT_NIGHT, break_it, change=alone)
     assert ends(night) == ("failed", "ended early", 4)
+    assert not night.of("step.started", mode="galvanostatic")
     assert "no space left" in night.outcome.reason
     assert cells(night)[-1] == ("off", True)
 

@@ -595,7 +595,7 @@ def test_the_end_of_a_lost_line_is_no_end_of_the_script(play: Play, make_order: 
         await bench.clock.sleep(0.01)
         await bench.instrument.stream.close()
         bench.instrument.stream, _ = await bench.network.serve_serial("potentiostat")
-        await bench.clock.sleep(0.5)
+        await bench.clock.sleep(0.6)
         await bench.instrument.say("")  # the rest of a line that was under way
         await bench.instrument.say("TSTEP_BEGIN 1 2 G 1000 b", "M000A")
         await bench.clock.sleep(0.01)
