@@ -139,20 +139,13 @@ class Programs:
         return True
 
     async def _load_with_current(self, accounts: list[Account]) -> bool:
-        """Loading and the commit take their time: a voltage that is old by then is looked at again.
-
-        What an idle instrument is asked may take the place of the loaded program, so that is loaded anew.
-        """
+        """The intent first, on the disk; then the voltage; the program last, since looking may overwrite a loaded one."""
         self._need_guard()
-        seen_s = await self._see_voltage(accounts[0])
-        await self._load(accounts)
         if not await self._intend(accounts):
             return False
-        oldest_s = STALE_INTERVALS * max(accounts[0].interval_s / self._s.clock.speed, 1.0)
-        if asyncio.get_running_loop().time() - seen_s > oldest_s:
-            await self._see_voltage(accounts[0])
-            await self._load(accounts)
-            self._need_guard()
+        await self._see_voltage(accounts[0])
+        await self._load(accounts)
+        self._need_guard()
         return not (self.break_off or self._make_safe.under_way)
 
     def _finish_by(self, account: Account, mono_ns: int) -> None:
@@ -181,16 +174,13 @@ class Programs:
         self._need_guard()
         return not (self.break_off or self._make_safe.under_way)
 
-    async def _see_voltage(self, account: Account) -> float:
-        """Never start, raise or resume current on a voltage that is old, or no number, or outside the limits.
-
-        Returns when it was seen, by the loop's clock.
-        """
+    async def _see_voltage(self, account: Account) -> None:
+        """Never start, raise or resume current on a voltage that is old, or no number, or outside the limits."""
         limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
         newest = self._sampling.newest
         why = why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits)
         if why is None:
-            return self._sampling.heard_s
+            return
         voltage_V = (await self._read_state()).voltage_V
         if voltage_V is None:
             voltage_V = await self._look(account)
@@ -199,7 +189,6 @@ class Programs:
         why = why_not_raise(voltage_V, 0.0, interval_s, limits)
         if why is not None:
             raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
-        return asyncio.get_running_loop().time()
 
     async def _look(self, account: Account) -> float | None:
         """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""
