@@ -159,7 +159,9 @@ def test_a_program_that_is_refused_was_not_started(live: Live) -> None:
     night = live(SHORT_NIGHT, options={"potentiostat": {"faults": ["rejects"]}})
     assert ends(night) == ("failed", "ended early", 3)
     assert "nothing was started" in night.outcome.reason
-    assert not night.of("cell.state", cell="on")
+    assert not night.of("step.started")
+    assert not [event for event in night.of("cell.state", cell="on") if event.data["confirmed"]], "an intent, never a fact"
+    assert night.of("cell.state")[-1].data["cell"] == "off"
 
 
 def test_one_sample_that_is_no_number_ends_nothing(live: Live) -> None:
