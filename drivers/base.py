@@ -424,7 +424,10 @@ class Potentiostat(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConsoleCapabilities:
-    """What a console can do. ``nuclei``: empty = whatever the templates name."""
+    """What a console can do. ``nuclei``: empty = whatever the templates name.
+
+    ``locked``: template parameters that stay as the console has them, and are only compared with what the template says.
+    """
 
     commands: frozenset[str] = frozenset({"prepare", "start", "halt", "abort", "fetch", "make_safe"})
     progress: bool = False
@@ -432,6 +435,7 @@ class ConsoleCapabilities:
     nuclei: frozenset[str] = frozenset()
     overhead_s: float = 2.0
     make_safe_s: float = 10.0
+    locked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

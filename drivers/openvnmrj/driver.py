@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from drivers.errors import InstrumentError, NotReachable, NotSupported, OutcomeU
 from drivers.openvnmrj import wire
 from drivers.openvnmrj.folders import Folders
 from drivers.openvnmrj.foreground import PATIENT_REPLY_S, Foreground
-from drivers.openvnmrj.parameters import Setup, check_frequency, deviations, field_1H_MHz, readable, setup_of
+from drivers.openvnmrj.parameters import LOCKED_NAMES, Setup, check_frequency, deviations, field_1H_MHz, readable, setup_of
 from drivers.openvnmrj.scans import POLL_S, SAVE_GRACE_S, STOP_GRACE_S, Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
@@ -56,8 +57,14 @@ class OpenVnmrJ:
 
     capabilities = ConsoleCapabilities(overhead_s=8.0, make_safe_s=20.0)  # 8 s a block: measured on a DD2
 
+    @classmethod
+    def declared(cls, settings: Settings) -> ConsoleCapabilities:
+        """What the rig file alone says: pulse and power are the site's own but for what it unlocks."""
+        return replace(cls.capabilities, locked=frozenset(LOCKED_NAMES) - set(settings.options.get("unlock") or {}))
+
     def __init__(self, settings: Settings, context: Context) -> None:
         options, vnmruser = settings.options, Path(settings.address).expanduser()
+        self.capabilities = self.declared(settings)
         self._name, self._wanted = settings.instrument, settings.identity
         self._clock = context.clock
         root = str(options.get("data_root") or vnmruser / "data" / "operando")

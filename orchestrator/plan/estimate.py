@@ -27,8 +27,9 @@ FILES_PER_FID_BYTES = 40_000
 ROW_BYTES = 8 * 8 + 2
 BLOCK_BYTES = 400
 """inferred: a record of the journal around one column block of at most one second."""
-HDF5_COPIES = 2
-"""The published file and the one that is being written (the ring of inodes)."""
+HDF5_COPIES_RUNNING = 7
+"""The published file and those that rest before they are written again (``recorder.publisher``: 30 s at one each 5 s)."""
+HDF5_COPIES_AT_END = 1
 
 
 class Occasion(NamedTuple):
@@ -135,22 +136,27 @@ def sampled(rate: SampleRate, seconds: float) -> float:
     return first_s * (rate.first_Hz or 0.0) + (seconds - first_s) * rate.then_Hz
 
 
-def size_bytes(steps: Iterable[PlannedStep], made: Mapping[str, int], acquisitions: Mapping[str, PlannedAcquisition]) -> int:
-    """Bytes on disk: journal, HDF5 (with the copy being written) and the vendor's files."""
+def size_bytes(
+    steps: Iterable[PlannedStep],
+    made: Mapping[str, int],
+    acquisitions: Mapping[str, PlannedAcquisition],
+    hdf5_copies: int = HDF5_COPIES_RUNNING,
+) -> int:
+    """Bytes on disk: journal, so many copies of the HDF5 file (as many as there are at the end of a run) and the vendor's files."""
     total = 0.0
     for step in steps:
         n = rows(step)
-        total += n * ROW_BYTES * (1 + HDF5_COPIES) + min(n, step.expected_s) * BLOCK_BYTES
+        total += n * ROW_BYTES * (1 + hdf5_copies) + min(n, step.expected_s) * BLOCK_BYTES
     for name, n in made.items():
         one = acquisitions.get(name)
         if one is not None and not is_manual(one):
-            total += n * spectrum_bytes(one)
+            total += n * spectrum_bytes(one, hdf5_copies)
     return round(total)
 
 
-def spectrum_bytes(one: PlannedAcquisition) -> int:
+def spectrum_bytes(one: PlannedAcquisition, hdf5_copies: int) -> int:
     """Bytes of one acquisition: FID in journal, archive and HDF5, spectrum in HDF5, and what stands beside them."""
-    fids = COMPLEX64_BYTES * (2 + HDF5_COPIES) + SPECTRUM_BYTES * ZERO_FILLING * HDF5_COPIES
+    fids = COMPLEX64_BYTES * (2 + hdf5_copies) + SPECTRUM_BYTES * ZERO_FILLING * hdf5_copies
     return one.blocks * (one.points * fids + FILES_PER_FID_BYTES)
 
 

@@ -22,6 +22,7 @@ from orchestrator.recorder.runtime import RunTime
 __all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]
 
 UNKNOWN = (math.nan, math.nan)
+TOO_LONG = '{"...":"too long for this column; whole in events/data, at fid.block of this key and block"}'
 
 
 class Heard(NamedTuple):
@@ -246,10 +247,10 @@ class Acquisitions:
         data = event.data
         times = data.get("times") or {}
         values = {
-            "vendor_times": _json(times.get("stamps") or {}),
+            "vendor_times": _json_cell("vendor_times", times.get("stamps") or {}),
             "vendor_zone": str(times.get("zone") or ""),
             "raw_folder": self._raw_folders.pop((data["key"], data["block"]), ""),
-            "raw_sha256": _json({file["name"]: file["sha256"] for file in data.get("files") or ()}),
+            "raw_sha256": _json_cell("raw_sha256", {file["name"]: file["sha256"] for file in data.get("files") or ()}),
         }
         sha256 = [hashlib.sha256(row.tobytes()).hexdigest() for row in rows]
         return {**{name: column(FID, name, [value] * len(rows)) for name, value in values.items()}, "sha256": column(FID, "sha256", sha256)}
@@ -274,6 +275,12 @@ class Acquisitions:
 
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _json_cell(name: str, value: Mapping[str, Any]) -> str:
+    """JSON that fits its column; where it does not, an object that says where the whole of it is."""
+    text = _json(value)
+    return text if len(text.encode("utf-8", "replace")) <= (text_size(FID.dataset(name).dtype) or 0) else TOO_LONG
 
 
 def _seconds(time_ns: int | None) -> float:

@@ -264,7 +264,7 @@ EVENTS = Group(
         Dataset("cause", "i8", long_name="Number of the event that led to it; -1: none"),
         Dataset("data", "text:512", long_name="JSON"),
     ),
-    attributes={"title": "The journal, less the sample blocks and the texts that stand in control/"},
+    attributes={"title": "The journal, less the sample blocks, the texts in control/ and the parameters in fid/*/parameters"},
 )
 
 CLOCK = Group(

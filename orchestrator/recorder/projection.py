@@ -23,6 +23,8 @@ from orchestrator.recorder.runtime import RunTime, iso_utc
 
 OWN_GROUP = frozenset({"ec.block", "aux.block", "clock.sample"})
 VERBATIM = ("experiment", "rig", "cell", "twin", "plan", "versions", "digests")
+ELSEWHERE = {"run.started": VERBATIM, "fid.block": ("parameters",)}
+"""What of an event stands in ``control/`` or ``fid/*/parameters``, and is not written a second time."""
 INSTRUMENT = next(group for group in GROUPS if group.path == "instrument/*")
 
 
@@ -124,7 +126,8 @@ class Projection:
         yield Attributes("", {name: data.get(name) for name in ("simulated", "fids_recorded", "seed", "speed", "zone", "station")})
 
     def _event_rows(self, event: Event) -> Rows:
-        data = {name: value for name, value in event.data.items() if event.kind != "run.started" or name not in VERBATIM}
+        elsewhere = ELSEWHERE.get(event.kind, ())
+        data = {name: value for name, value in event.data.items() if name not in elsewhere}
         raw = json.dumps(data, separators=(",", ":"), sort_keys=False)
         size = text_size(EVENTS.dataset("data").dtype) or 1
         parts = [raw[at : at + size] for at in range(0, len(raw), size)]

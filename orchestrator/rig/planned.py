@@ -91,6 +91,7 @@ def capabilities(rig: Rig) -> dict[str, Capabilities | ConsoleCapabilities]:
         with contextlib.suppress(ImportError):
             declared = getattr(factory(kind, instrument.driver), "declared", None)
             if declared is not None:
-                settings = Settings(name, instrument.driver, instrument.address, "", instrument.identity, instrument.options)
+                options = {**instrument.options, **({"unlock": dict(instrument.unlock)} if instrument.unlock else {})}
+                settings = Settings(name, instrument.driver, instrument.address, "", instrument.identity, options)
                 found[name] = declared(settings)
     return found

@@ -111,6 +111,15 @@ def disk(facts: Facts) -> Iterator[Problem]:
         yield warning(Where(), message)
 
 
+def locked_parameters(facts: Facts) -> Iterator[Problem]:
+    """What a template asks for and the console does not take: the FID is then measured otherwise."""
+    for one in facts.plan.acquisitions.values():
+        asked = {**one.template, **(one.template.get("parameters") or {})}
+        if names := sorted(facts.instruments.console.locked & asked.keys()):
+            message = f"the template of `{one.name}` asks for {', '.join(names)}, which this rig keeps locked: the console's own is used"
+            yield warning(Where(), message, "take it out of the template, or unlock it in the rig file")
+
+
 def prompts(facts: Facts) -> Iterator[Problem]:
     """A person's time is in no estimate."""
     for step, where in facts.steps():
@@ -118,4 +127,4 @@ def prompts(facts: Facts) -> Iterator[Problem]:
             yield warning(where, "this prompt waits for a person", "its time is not in the plan")
 
 
-CHECKS = (interval_shorter_than_acquisition, console_overloaded, dummies, booking, ends_in_the_night, disk, prompts)
+CHECKS = (interval_shorter_than_acquisition, console_overloaded, dummies, booking, ends_in_the_night, disk, locked_parameters, prompts)

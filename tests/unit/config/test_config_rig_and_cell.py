@@ -81,7 +81,7 @@ def test_the_simulated_rigs(repository: Path, name: str) -> None:
     assert set(rig.references) == {"7Li_LiCl_aq", "23Na_NaCl_aq"}
     for template in rig.templates.values():
         parameters = template.parameters
-        assert set(parameters) == {"points", "spectral_width_Hz", "carrier_ppm", "pulse_us", "tip_deg"}
+        assert set(parameters) == {"points", "spectral_width_Hz", "carrier_ppm", "pulse_us"}
         assert parameters["points"] / parameters["spectral_width_Hz"] < 0.1
     twin = twin_file(rig)
     assert twin is not None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers.base import Capabilities, ConsoleCapabilities
+from orchestrator.config import load_rig
 from orchestrator.model.experiment import Experiment, NucleusSetup, Rig, StationSetup
 from orchestrator.plan import PlanError, make_plan
 from orchestrator.plan.instants import NS, utc_ns
 from orchestrator.plan.orders import Plan
+from orchestrator.rig.planned import capabilities
 
 Make = Callable[..., Plan]
 Write = Callable[..., Experiment]
@@ -290,3 +293,19 @@ def test_all_problems_come_at_once(plan: Make) -> None:
     )
     assert text.count("test.yaml:") == 3
     assert text.endswith("3 problems; nothing was started.")
+
+
+def test_a_template_that_asks_for_what_the_console_keeps_locked(plan: Make) -> None:
+    line = "{step: Rest for 10 minutes, nmr: {fast: at start}}"
+    locked = {"capabilities": {"console": ConsoleCapabilities(locked=frozenset({"points", "power_dB"}))}}
+    (said,) = (text for text in plan(line, given=locked).warnings if "keeps locked" in text and "`fast`" in text)
+    assert "asks for points, which" in said
+    assert not [text for text in plan(line).warnings if "keeps locked" in text]
+
+
+def test_the_simulated_rig_unlocks_what_its_templates_ask_for() -> None:
+    rig = load_rig(Path(__file__).parents[3] / "configs" / "rigs" / "sim.yaml")
+    console = capabilities(rig)["console"]
+    assert isinstance(console, ConsoleCapabilities)
+    assert console.locked
+    assert not any(console.locked & set(template.parameters) for template in rig.templates.values())

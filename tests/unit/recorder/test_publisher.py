@@ -228,3 +228,10 @@ def test_the_newer_publisher_takes_the_place_of_the_older(tmp_path: Path) -> Non
     assert publisher.publish()
     assert rows(tmp_path / "run.h5") == 0
     publisher.close()
+
+
+def test_a_plan_counts_as_many_copies_as_the_ring_holds() -> None:
+    from orchestrator.plan.estimate import HDF5_COPIES_RUNNING
+    from orchestrator.recorder.publisher import CADENCE_s, REST_s
+
+    assert REST_s / CADENCE_s + 1 == HDF5_COPIES_RUNNING

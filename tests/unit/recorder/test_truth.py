@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -100,3 +101,20 @@ def test_instants_that_nobody_heard_of_are_not_known(night: Any) -> None:
     assert (row["voltage_valid"], row["charge_valid"]) == (0, 0)
     assert row["flags"] == b"times unknown"
     assert b"time_run" in row["vendor_times"]
+
+
+def test_json_that_does_not_fit_says_so_and_stays_json(night: Any) -> None:
+    (event,) = (e for e in night(samples=100, fids=1).events() if e.kind == "fid.block")
+    files = [{"name": f"pdata/1/file{n:03d}", "size": 1, "sha256": "0" * 64} for n in range(40)]
+    event.data.update(files=files, times={"stamps": {f"stamp{n}": "µ" * 40 for n in range(20)}, "zone": ""})
+    started = next(iter(night(samples=1, fids=0).events()))
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+        lay_out(file)
+        Appender(file).apply(Projection().feed([started, Event(2, event.mono_ns, event.utc_ns, event.kind, event.data, event.blob)]))
+        fid, events = file["entry/fid/li"], file["entry/events"]
+        for name in ("raw_sha256", "vendor_times"):
+            assert "events/data" in json.loads(fid[name][0])["..."]
+        whole = json.loads(b"".join(events["data"][events["seq"][()] == 2]))
+        assert whole["files"] == files
+        assert "parameters" not in whole
+        assert json.loads(b"".join(fid["parameters/data"][()])) == event.data["parameters"]
