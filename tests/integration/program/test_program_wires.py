@@ -133,7 +133,7 @@ def test_emulate_keeps_the_truth(program: Any) -> None:
     assert process.stdout is not None
     line = json.loads(process.stdout.readline())
     assert line["name"] == "methodscript"
-    program.wait_for(lambda: truth.exists() and "silent" in truth.read_text() or None, "the fault in the truth log")
+    program.wait_for(lambda: (truth.exists() and "silent" in truth.read_text()) or None, "the fault in the truth log")
     process.terminate()
     assert process.wait(20) == 0
     process.stdout.close()
