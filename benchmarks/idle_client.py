@@ -14,6 +14,7 @@ import termios
 import tty
 from pathlib import Path
 
+PAUSE_s = 0.2
 SCRIPT = b"""var p
 var t
 set_pgstat_chan 0
@@ -21,7 +22,7 @@ set_pgstat_mode 3
 set_max_bandwidth 60
 cell_off
 timer_start
-meas_loop_ocp p 100m 2
+meas_loop_ocp p 100m 1
 timer_get t
 pck_start
 pck_add t
@@ -41,7 +42,7 @@ def command_port(talk: Path) -> tuple[str, int]:
 
 
 async def main(device: str, talk: str, times: int) -> None:
-    """``times`` steps of two seconds; one command after each."""
+    """``times`` steps of a second; one command after each."""
     line = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     tty.setraw(line, termios.TCSANOW)
     host, port = command_port(Path(talk))
@@ -58,7 +59,7 @@ async def main(device: str, talk: str, times: int) -> None:
         writer.close()
         while not buffer.endswith(b"\n\n"):
             buffer += await arrived.get()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(PAUSE_s)
     os.close(line)
 
 

@@ -399,13 +399,17 @@ class Potentiostat(Protocol):
         A driver that has said LinkLost goes on asking by itself until it says LinkRestored, however long that takes.
         """
 
-    async def end_step(self) -> None:
-        """End the running step now, go on with the program: StepEnded(SKIP)."""
+    async def end_step(self, key: str | None = None) -> None:
+        """End the running step now, go on with the program: StepEnded(SKIP).
+
+        With ``key`` that step only: nothing happens when another runs by now. While the link is lost: an error, at once.
+        """
 
     async def make_safe(self) -> SafeState:
         """Open circuit, then read it back; a loaded program is forgotten.
 
-        Never raises InstrumentError: what failed stands in ``detail``.
+        Never raises InstrumentError: what failed stands in ``detail``. While the link is lost: unconfirmed within
+        ``make_safe_s``, and still owed: the driver tries again by itself as soon as the link is back.
         """
 
     async def release(self) -> None:
@@ -621,7 +625,7 @@ class Console(Protocol):
         """Let go of the wire; a running scan goes on."""
 
     async def make_safe(self) -> SafeState:
-        """RF off, read back where possible. Never raises InstrumentError."""
+        """RF off, read back where possible. Never raises InstrumentError; owed while the link is lost, as with a potentiostat."""
 
     async def read_clock(self) -> ClockSample | None:
         """The console's clock against ours; None where it has none."""

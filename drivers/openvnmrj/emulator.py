@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
 
 CONNECT_TIMEOUT_s = 127.0
+START = re.compile(rb"\bau\b")
 OTHER_USER = "guest"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,7 +76,7 @@ class OpenVnmrJEmulator:
         )
         self.scanner.recording = recording
         self.commands = Commands(self)
-        self.foreground = Foreground(self, self.clock.sleep)
+        self.foreground = Foreground(self, self.clock.sleep, self._mark)
         self.background = Foreground(self, self.clock.sleep)
         self.parts: list[Scanner | Foreground | Infostat] = [self.scanner, self.foreground, self.background]
         if port := int(options.get("infostat_port", 0)):
@@ -93,7 +95,7 @@ class OpenVnmrJEmulator:
 
     @property
     def stamps(self) -> Stamps:
-        """Marks in real time: submitted, acquired, saved."""
+        """Marks in real time: command read, start read, submitted, acquired, saved."""
         return self.scanner.stamps
 
     @property
@@ -197,6 +199,9 @@ class OpenVnmrJEmulator:
         """Write curpar, which otherwise lags behind."""
         if "curpar_stale" not in self.faults:
             await self.clock.in_thread(self.experiment.write_curpar, self.parameters.text())
+
+    def _mark(self, command: bytes) -> None:
+        self.stamps.mark("start read" if START.search(command) else "command read")
 
     def _process(self, text: str, origin: str) -> None:
         where = self.background if "background_processing" in self.faults else self.foreground

@@ -155,7 +155,15 @@ async def _with_instruments(
         try:
             clock.begin()
             outcome = await run_plan(
-                gathered.plan, instruments.station, journal, clock, guard, folder=folder, commands=commands, interrupts=interrupts
+                gathered.plan,
+                instruments.station,
+                journal,
+                clock,
+                guard,
+                folder=folder,
+                commands=commands,
+                interrupts=interrupts,
+                key_prefix=_key_prefix(gathered, folder),
             )
         except asyncio.CancelledError:
             if not life.over:
@@ -202,6 +210,11 @@ def _upkeep(
         ("companions", mind_observer(companions, put)),
         ("disk", watch_disk(folder, gathered.plan.size_bytes, clock, put)),
     ]
+
+
+def _key_prefix(gathered: Gathered, folder: Path) -> str:
+    """A real console keeps the data sets of all runs in one folder: each run's keys are its own. An emulated one is made for the run."""
+    return "" if gathered.simulated else f"{_run_id(gathered, folder)[:8]}-"
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

@@ -20,6 +20,7 @@ from drivers.base import (
     LinkLost,
     LinkRestored,
     Progress,
+    ReadBack,
     Started,
 )
 from drivers.errors import Exhausted, InstrumentError, NotReachable, Rejected
@@ -55,6 +56,7 @@ class Acquisitions:
         self.storing = Storing(surroundings, self.records, alarms)
         self.refusals = Whys()
         self.running: Record | None = None
+        self._deviating: set[str] = set()
         self._wake = asyncio.Event()
         self._heard: asyncio.Queue[ConsoleEvent] = asyncio.Queue()
         self._lost_why: str | None = None
@@ -63,7 +65,9 @@ class Acquisitions:
 
     def request(self, fires: Iterable[Fire], step_key: str, cause: int | None = None, *, listed: bool = False) -> list[Record]:
         """Acquire; never waits. Returns the new records (not those that were merely extended)."""
-        made = self.records.request(fires, step_key, cause, self.why_not(), listed=listed)
+        why = self.why_not()
+        unwanted = why is not None and why == self.refusals.text
+        made = self.records.request(fires, step_key, cause, why, listed=listed, unwanted=unwanted)
         self._wake.set()
         return made
 
@@ -200,8 +204,18 @@ class Acquisitions:
             return False
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
         self.records.move(record, S.ARMED)
+        self._warn_of(record.name, read_back)
         self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations)
         return True
+
+    def _warn_of(self, name: str, read_back: ReadBack) -> None:
+        """Said once for each acquisition, not for each of its spectra: it is measured with other parameters than its template says."""
+        if not read_back.deviations or name in self._deviating:
+            return
+        self._deviating.add(name)
+        pairs = "; ".join(f"{one}: asked {asked}, is {found}" for one, (asked, found) in read_back.deviations.items())
+        advice = "take these out of the template, unlock them in the rig file, or set them on the console"
+        self._alarms.sound(f"deviating-{name}", "warn", f"{name} is not measured as its template says", pairs, advice=advice)
 
     async def _block(self, record: Record, block: int) -> bool:
         """Start one block and see it filed."""
@@ -259,7 +273,10 @@ class Acquisitions:
 
     async def _runs_all_the_same(self, record: Record) -> bool:
         """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""
-        state = await self._state()
+        try:
+            state = await within(STATE_WITHIN_S, self._console.read_state())
+        except (InstrumentError, TimeoutError):
+            return self._lost_why is not None
         return state.key == record.key or state.activity is ConsoleActivity.UNKNOWN
 
     async def _see_through(self, record: Record, block: int) -> bool:

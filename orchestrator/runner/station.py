@@ -97,7 +97,7 @@ AFTER_STEP, STOP, ABORT, SAFETY, LEAVE = range(1, 6)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run. ``outcome``: as planned | ended early. ``complete``: every acquisition ended verified.
+    """What became of a run. ``outcome``: as planned | ended early. ``complete``: as planned, and every acquisition ended verified.
 
     ``cell``: off, or unknown: then the guard is not stood down.
     """

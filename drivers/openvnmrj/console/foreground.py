@@ -53,11 +53,14 @@ def frame(text: str, name: str = "", arguments: list[Value] | None = None, retur
 
 
 class Foreground:
-    """Executes jobs one after another."""
+    """Executes jobs one after another; ``read`` is shown what a connection has brought, before it is executed."""
 
-    def __init__(self, surroundings: Surroundings, wait: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self, surroundings: Surroundings, wait: Callable[[float], Awaitable[None]], read: Callable[[bytes], object] = lambda _: None
+    ) -> None:
         self.surroundings = surroundings
         self.wait = wait
+        self.read = read
         self.messages: deque[str] = deque(maxlen=MESSAGES)
         self.partial = ""
         self._jobs: deque[dict[str, Any] | ByteStream] = deque()
@@ -122,6 +125,7 @@ class Foreground:
         """One blocking read, then whatever is pending at that instant, in pieces of 1024; then the end."""
         self._reading = stream
         data = await stream.read()
+        self.read(data)
         self._reading = None
         await stream.close()
         for start in range(0, len(data), READ_LIMIT):
