@@ -83,6 +83,7 @@ class MethodScript:
         self._start_answer: asyncio.Future[wire.Line] | None = None
         self._idle = asyncio.Event()
         self._aborting = self._owes_safety = False
+        self._script = self._in_memory = ""
         self._garbage = 0
         self._fresh = True
         self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._spawn(self._probe()), self._on_restored)
@@ -114,6 +115,7 @@ class MethodScript:
             return ChannelState(CellState.UNKNOWN, None, detail="the link is lost")
         if self._phase in BUSY:
             return self._running_state()
+        self._in_memory = ""
         try:
             async with self._talk.open():
                 voltage_V = await self._talk.look(self._model)
@@ -131,17 +133,22 @@ class MethodScript:
             await self._identify()
         if not self.capabilities.CC and any(order.mode is Mode.GALVANOSTATIC for order in program):
             raise self._refusal("no galvanostat (a Pico, or bits 67 and 68 of CM are clear)")
-        text = script.write_program(program, self._model, self._mains_Hz)
-        self._program = ()
+        self._program, self._script = (), script.write_program(program, self._model, self._mains_Hz)
+        async with self._talk.open():
+            await self._write()
+        self._program = program
+
+    async def _write(self) -> None:
+        """The program's script into the instrument's memory, where it stays until another script comes. Raises Rejected."""
+        text, self._in_memory = self._script, ""
         try:
-            async with self._talk.open():
-                refused = await self._talk.load(text)
+            refused = await self._talk.load(text)
         except NotReachable as silence:
             raise self._refusal("the script was sent and nothing came back", f"l, {len(text.splitlines())} lines") from silence
         if refused:
             what = f"script refused, {refused.code:04X} {wire.meaning(refused.code)}, {refused.where}"
             raise self._refusal(what, script.line_named(text, refused.where))
-        self._program = program
+        self._in_memory = text
 
     async def start(self, key: str) -> None:
         """Run the loaded script. Raises OutcomeUnknown when its start was not confirmed."""
@@ -151,8 +158,10 @@ class MethodScript:
             return
         if not self._program or self._program[0].key != key or self._phase is not Phase.IDLE:
             raise self._refusal(f"{key} is not the first step of the loaded program")
-        self._started.add(key)
         async with self._talk.open():
+            if self._in_memory != self._script:
+                await self._write()  # a look at open circuit is a script too, and took its place
+            self._started.add(key)
             await self._run(key)
 
     async def end_step(self, key: str | None = None) -> None:
