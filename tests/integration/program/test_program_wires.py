@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.posix_only
+pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(240)]
 
 Intact = Callable[[Any], None]
 RigWith = Callable[[str], Any]
