@@ -83,6 +83,7 @@ class MethodScript:
         self._start_answer: asyncio.Future[wire.Line] | None = None
         self._idle = asyncio.Event()
         self._aborting = self._owes_safety = False
+        self._perhaps_another = False
         self._script = self._in_memory = ""
         self._garbage = 0
         self._fresh = True
@@ -189,6 +190,7 @@ class MethodScript:
             async with asyncio.timeout(LOST_SHARE * self.capabilities.make_safe_s if self._silence.lost else None):
                 await self._wait_for_port()
                 async with self._talk.open():
+                    await self._still_ours()
                     voltage_V = await self._switch_off_and_look()
         except (InstrumentError, TimeoutError) as fault:
             self._silence.arm()
@@ -287,7 +289,7 @@ class MethodScript:
 
     def on_reopened(self) -> None:
         """The port is back: a running script will be heard by itself, an idle instrument is asked."""
-        self._fresh = True
+        self._fresh = self._perhaps_another = True
         self._silence.arm()
 
     def _on_restored(self) -> None:
@@ -323,10 +325,12 @@ class MethodScript:
                 await self._talk.send("t\n")
                 _, line = await self._talk.hear(lambda line: isinstance(line, wire.Reply | wire.Refused) or of_script(line))
                 await asyncio.sleep(DEAF_S)
+                if isinstance(line, wire.Reply):
+                    await self._still_ours()
             if isinstance(line, wire.Reply):
                 await self._heard_idle()
-        except NotReachable as silence:
-            _log.info("%s: asked who is there: %s", self._name, silence.message)
+        except InstrumentError as fault:
+            _log.info("%s: asked who is there: %s", self._name, fault.message)
         self._silence.arm()
 
     async def _heard_idle(self) -> None:
@@ -352,6 +356,26 @@ class MethodScript:
         self.capabilities = capabilities_of(self._model, wire.parse_bits(bits) if bits else None)
         self._identity = Identity("PalmSens", self._model.name, serial, f"{firmware.version}, MethodSCRIPT {version}")
         return None
+
+    async def _still_ours(self) -> None:
+        """After the port was opened anew: a name like ttyUSB0 may have gone to another instrument. Raises WrongInstrument.
+
+        Inferred: a running script refuses the question; then what it streams says whose it is.
+        """
+        if not self._perhaps_another or self._identity is None:
+            return
+        with contextlib.suppress(NotReachable):
+            serial = await self._talk.query("i")
+            if serial and serial != self._identity.serial:
+                raise WrongInstrument(
+                    f"another instrument answers at this port since it came back: {serial}, not {self._identity.serial}",
+                    instrument=self._name,
+                    sent="i",
+                    received=serial,
+                    did="it was left alone",
+                    advice="put the plugs back; name the port by its id (/dev/serial/by-id/…), which does not change hands",
+                )
+            self._perhaps_another = not serial
 
     def _adopt(self) -> None:
         if self._phase is not Phase.RUNNING:

@@ -58,6 +58,7 @@ class Running:
     terminal: Path
     environment: dict[str, str]
     pids: set[int] = field(default_factory=set)
+    held: list[int] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -98,6 +99,11 @@ class Running:
         found = wait_for(lambda: children(self.process.pid, word), f"a child process with {word!r}", self.said)
         self.pids.add(found)
         return found
+
+    def hold_port(self) -> None:
+        """Keep the number of the emulator's pseudo-terminal from being given to somebody else's when the emulator dies."""
+        port = (self.folder / "emulated" / "methodscript.tty").resolve()
+        self.held.append(os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
 
     def ends(self, within_s: float = PATIENCE_S) -> Ended:
         try:
@@ -278,6 +284,8 @@ class Program:
                 except ProcessLookupError:
                     continue
             running.process.wait()
+            for port in running.held:
+                os.close(port)
 
 
 def wired(repository: Path, folder: Path, potentiostat: str = '{driver: methodscript, address: "emulator:methodscript"}') -> Path:
@@ -318,4 +326,3 @@ def intact() -> Callable[[Running], None]:
             assert kinds.count(kind) == len(running.of(kind))
 
     return look
-

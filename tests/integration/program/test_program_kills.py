@@ -82,6 +82,7 @@ def test_the_guard_is_killed_and_the_cell_does_not_stay_unwatched(program: Any, 
 def test_the_instrument_dies_in_mid_step(program: Any, intact: Intact) -> None:
     run = program.start()
     run.under_current()
+    run.hold_port()
     os.kill(run.child("emulate"), signal.SIGKILL)
     ended = run.ends()
     assert ended.code == 4
