@@ -83,6 +83,8 @@ class MethodScript:
         self._start_answer: asyncio.Future[wire.Line] | None = None
         self._idle = asyncio.Event()
         self._aborting = self._owes_safety = False
+        self._perhaps_another = False
+        self._script = self._in_memory = ""
         self._garbage = 0
         self._fresh = True
         self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._spawn(self._probe()), self._on_restored)
@@ -114,6 +116,7 @@ class MethodScript:
             return ChannelState(CellState.UNKNOWN, None, detail="the link is lost")
         if self._phase in BUSY:
             return self._running_state()
+        self._in_memory = ""
         try:
             async with self._talk.open():
                 voltage_V = await self._talk.look(self._model)
@@ -131,17 +134,22 @@ class MethodScript:
             await self._identify()
         if not self.capabilities.CC and any(order.mode is Mode.GALVANOSTATIC for order in program):
             raise self._refusal("no galvanostat (a Pico, or bits 67 and 68 of CM are clear)")
-        text = script.write_program(program, self._model, self._mains_Hz)
-        self._program = ()
+        self._program, self._script = (), script.write_program(program, self._model, self._mains_Hz)
+        async with self._talk.open():
+            await self._write()
+        self._program = program
+
+    async def _write(self) -> None:
+        """The program's script into the instrument's memory, where it stays until another script comes. Raises Rejected."""
+        text, self._in_memory = self._script, ""
         try:
-            async with self._talk.open():
-                refused = await self._talk.load(text)
+            refused = await self._talk.load(text)
         except NotReachable as silence:
             raise self._refusal("the script was sent and nothing came back", f"l, {len(text.splitlines())} lines") from silence
         if refused:
             what = f"script refused, {refused.code:04X} {wire.meaning(refused.code)}, {refused.where}"
             raise self._refusal(what, script.line_named(text, refused.where))
-        self._program = program
+        self._in_memory = text
 
     async def start(self, key: str) -> None:
         """Run the loaded script. Raises OutcomeUnknown when its start was not confirmed."""
@@ -151,8 +159,10 @@ class MethodScript:
             return
         if not self._program or self._program[0].key != key or self._phase is not Phase.IDLE:
             raise self._refusal(f"{key} is not the first step of the loaded program")
-        self._started.add(key)
         async with self._talk.open():
+            if self._in_memory != self._script:
+                await self._write()  # a look at open circuit is a script too, and took its place
+            self._started.add(key)
             await self._run(key)
 
     async def end_step(self, key: str | None = None) -> None:
@@ -180,6 +190,7 @@ class MethodScript:
             async with asyncio.timeout(LOST_SHARE * self.capabilities.make_safe_s if self._silence.lost else None):
                 await self._wait_for_port()
                 async with self._talk.open():
+                    await self._still_ours()
                     voltage_V = await self._switch_off_and_look()
         except (InstrumentError, TimeoutError) as fault:
             self._silence.arm()
@@ -278,7 +289,7 @@ class MethodScript:
 
     def on_reopened(self) -> None:
         """The port is back: a running script will be heard by itself, an idle instrument is asked."""
-        self._fresh = True
+        self._fresh = self._perhaps_another = True
         self._silence.arm()
 
     def _on_restored(self) -> None:
@@ -314,10 +325,12 @@ class MethodScript:
                 await self._talk.send("t\n")
                 _, line = await self._talk.hear(lambda line: isinstance(line, wire.Reply | wire.Refused) or of_script(line))
                 await asyncio.sleep(DEAF_S)
+                if isinstance(line, wire.Reply):
+                    await self._still_ours()
             if isinstance(line, wire.Reply):
                 await self._heard_idle()
-        except NotReachable as silence:
-            _log.info("%s: asked who is there: %s", self._name, silence.message)
+        except InstrumentError as fault:
+            _log.info("%s: asked who is there: %s", self._name, fault.message)
         self._silence.arm()
 
     async def _heard_idle(self) -> None:
@@ -343,6 +356,26 @@ class MethodScript:
         self.capabilities = capabilities_of(self._model, wire.parse_bits(bits) if bits else None)
         self._identity = Identity("PalmSens", self._model.name, serial, f"{firmware.version}, MethodSCRIPT {version}")
         return None
+
+    async def _still_ours(self) -> None:
+        """After the port was opened anew: a name like ttyUSB0 may have gone to another instrument. Raises WrongInstrument.
+
+        Inferred: a running script refuses the question; then what it streams says whose it is.
+        """
+        if not self._perhaps_another or self._identity is None:
+            return
+        with contextlib.suppress(NotReachable):
+            serial = await self._talk.query("i")
+            if serial and serial != self._identity.serial:
+                raise WrongInstrument(
+                    f"another instrument answers at this port since it came back: {serial}, not {self._identity.serial}",
+                    instrument=self._name,
+                    sent="i",
+                    received=serial,
+                    did="it was left alone",
+                    advice="put the plugs back; name the port by its id (/dev/serial/by-id/…), which does not change hands",
+                )
+            self._perhaps_another = not serial
 
     def _adopt(self) -> None:
         if self._phase is not Phase.RUNNING:

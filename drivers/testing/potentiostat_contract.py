@@ -183,6 +183,18 @@ class PotentiostatContract:
             assert not log.of(StepStarted)
 
     @on_bench
+    async def test_what_was_loaded_starts_although_the_state_was_read_between(self, bench: PotentiostatBench) -> None:
+        """Reading the voltage may itself be a program on the instrument; it must not take the place of the loaded one."""
+        async with bench.connected() as log:
+            order = bench.small_step("looked-at", time_s=5.0)
+            await bench.potentiostat.load((order,))
+            await bench.potentiostat.read_state()
+            await bench.potentiostat.start("looked-at")
+            ended = await log.until(StepEnded)
+            assert (ended.key, ended.reason) == ("looked-at", Reason.TIME)
+            assert [event.key for event in log.of(StepStarted)] == ["looked-at"]
+
+    @on_bench
     async def test_the_same_key_twice_is_once(self, bench: PotentiostatBench) -> None:
         """At once, while it runs, and after it has ended."""
         async with bench.connected() as log:

@@ -80,7 +80,9 @@ class Watch:
         beat = self.newest
         if beat is None or beat.last_sample_age_s is None:
             return None
-        limit_s = self.acting_s if beat.making_safe else self.limit_s + self._grace_s()
+        if self._grace_s() > 0.0:
+            return None
+        limit_s = self.acting_s if beat.making_safe else self.limit_s
         return f"no sample for {beat.last_sample_age_s:.1f} s" if beat.last_sample_age_s > limit_s else None
 
     def _grace_s(self) -> float:

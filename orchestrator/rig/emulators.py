@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,7 @@ def told_truth(twin: Any, path: str) -> Iterator[None]:
 
 async def emulate(request: EmulateRequest) -> int:
     """Run emulators until SIGTERM, or until ``linger_s`` after stdin closed; prints one JSON line each."""
+    request = _with_links(request)
     clock = Clock(request.speed)
     twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
     emulators = make_emulators(request, clock, registry.real_network(), twin)
@@ -113,6 +114,16 @@ async def emulate(request: EmulateRequest) -> int:
             for emulator in emulators.values():
                 await emulator.stop()
     return 0
+
+
+def _with_links(request: EmulateRequest) -> EmulateRequest:
+    """A serial emulator's port under a name of its own: pseudo-terminals are given away again as soon as they are closed."""
+    if not request.folder or sys.platform == "win32":
+        return request
+    folder = Path(request.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {name: {"link": str(folder / f"{name}.tty"), **request.options.get(name, {})} for name in request.names}
+    return replace(request, options=options)
 
 
 def _line(name: str, address: EmulatorAddress) -> dict[str, Any]:

@@ -49,6 +49,8 @@ def planned(
     otherwise: Path | None = None,
 ) -> Planned:
     """Read both files and plan. ``otherwise``: the rig where nobody names one. Raises ConfigError, PlanError, NoRig."""
+    if rig is not None:
+        _refuse_both(file, rig)
     experiment = load_experiment(file)
     named = rig or rig_file(experiment)
     path = named or otherwise
@@ -65,6 +67,18 @@ def planned(
         free_bytes=free_bytes,
     )
     return Planned(experiment, read, path, named is None, plan)
+
+
+def _refuse_both(file: Path, rig: Path) -> None:
+    """Where both files are wrong, say it of both at once. Raises ConfigError."""
+    problems: list[Problem] = []
+    for read, path in ((load_experiment, file), (load_rig, rig)):
+        try:
+            read(path)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
 
 
 def free_bytes_at(folder: Path) -> int:

@@ -72,8 +72,7 @@ class Beat:
         if self._s.plan.host_lost == "finish step on device" and sampling.finish_by_ns is not None:
             finish_s = max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
         order: StandingOrder = "open circuit" if finish_s is None else "let the device finish"
-        guarded_s = age_s if sampling.current_due else None
-        return Heartbeat(pid, started, sampling.cell, order, guarded_s, finish_s, self._alarmed.making_safe)
+        return Heartbeat(pid, started, sampling.cell, order, sampling.unseen_s(age_s), finish_s, self._alarmed.making_safe)
 
     def _overdue_s(self, account: Account | None) -> float | None:
         """Real seconds by which the next sample is overdue; None while none is expected."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
@@ -259,20 +260,26 @@ class Programs:
 
     async def _next(self, program: deque[Account]) -> Message:
         """The next message; a step that was started must show itself, and end in its time."""
-        account, clock, loop = program[0], self._s.clock, asyncio.get_running_loop()
+        account, loop = program[0], asyncio.get_running_loop()
         shown = account.started_ns is not None
-        left_s = max(0.0, account.ends.time_s - account.elapsed_s(clock.mono_ns())) / clock.speed + LATE_S
+        late_s = loop.time() + (max(0.0, self._left_s([account])) + LATE_S if shown else CALL_WITHIN_S)
+        unseen = self.device_finishes and self._blind_until_s < math.inf
         try:
-            async with asyncio.timeout_at(min(self._blind_until_s, loop.time() + (left_s if shown else CALL_WITHIN_S))):
+            async with asyncio.timeout_at(self._blind_until_s if unseen else min(self._blind_until_s, late_s)):
                 return await self._inbox.get()
         except TimeoutError:
             if loop.time() >= self._blind_until_s:
                 return self._look_again()
             await self._late(account, "should have ended long ago" if shown else f"did not show itself within {CALL_WITHIN_S:g} s")
-            return StepStarted(account.key, clock.mono_ns())
+            return StepStarted(account.key, self._s.clock.mono_ns())
+
+    def _left_s(self, accounts: Iterable[Account]) -> float:
+        """Real seconds that these steps, the first of which runs, may still take; negative when they should be over."""
+        now_ns = self._s.clock.mono_ns()
+        return sum(account.ends.time_s - account.elapsed_s(now_ns) for account in accounts) / self._s.clock.speed
 
     def _look_again(self) -> Message:
-        """Current is about to follow a rest that nobody has seen for a while."""
+        """Nobody has seen the cell for a while, and its time without being seen is over."""
         self._blind_until_s = math.inf
         return Silent(self._sampling.voltage_age_s())
 
@@ -331,11 +338,10 @@ class Programs:
         if age_s <= silent_after_s(self._s.plan.host_lost_within_s, capabilities.make_safe_s):
             return
         text = f"no sample of {program[0].key} for {age_s:.1f} s"
-        finishes = self.device_finishes
-        blind_s = self._current_follows_in_s(program) - capabilities.make_safe_s - MARGIN_S
-        if blind_s <= 0.0 and not finishes:
+        blind_s = self._bearable_s(program)
+        if blind_s <= 0.0:
             raise RunFailed(self._unseen(text), INSTRUMENT)
-        self._blind_until_s = math.inf if finishes else loop.time() + blind_s
+        self._blind_until_s = loop.time() + blind_s
         self._alarms.sound("silent", "alarm", "No samples", f"{text}; {self._watched_by(program[0])}")
 
     def _watched_by(self, account: Account) -> str:
@@ -346,14 +352,14 @@ class Programs:
             return f"{account.key} goes on on the instrument, which ends it at its own limits"
         return f"{account.key} goes on on the instrument, and nobody watches its {', '.join(sorted(account.missing))}"
 
-    def _current_follows_in_s(self, program: deque[Account]) -> float:
-        """Real seconds until a step of this program drives current: 0 when one does, infinite when none will."""
-        seconds, now_ns = 0.0, self._s.clock.mono_ns()
-        for account in program:
-            if account.has_current:
-                return seconds
-            seconds += max(0.0, account.ends.time_s - account.elapsed_s(now_ns)) / self._s.clock.speed
-        return math.inf
+    def _bearable_s(self, program: deque[Account]) -> float:
+        """Real seconds for which the cell may go unseen: until current follows, or until the device must have finished."""
+        if self.device_finishes:
+            return self._left_s(program)
+        rests = list(itertools.takewhile(lambda account: not account.has_current, program))
+        if len(rests) == len(program):
+            return math.inf
+        return self._left_s(rests) - self._potentiostat.capabilities.make_safe_s - MARGIN_S
 
     def _unseen(self, text: str) -> str:
         newest = self._sampling.newest

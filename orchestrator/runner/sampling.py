@@ -90,14 +90,19 @@ class Sampling:
         """These steps are about to start, in this order."""
         self._expected = {account.key: account for account in accounts}
 
-    @property
-    def current_due(self) -> bool:
-        """True while current flows by what was ordered: in a step that drives it, or after a rest that should be over."""
-        account = self.account
-        if account is None or account.has_current:
-            return account is not None and self.cell != "off"
-        over = account.elapsed_s(self._s.clock.mono_ns()) > account.ends.time_s
-        return over and any(other.has_current and other.ended is None for other in self._expected.values())
+    def unseen_s(self, age_s: float | None) -> float | None:
+        """Real seconds for which current may have flowed unseen: in a step that drives it, or after a rest that should be over."""
+        account, clock = self.account, self._s.clock
+        if account is None or age_s is None:
+            return None
+        if self._s.plan.host_lost == "finish step on device" and self.finish_by_ns is not None:
+            over_s = (clock.mono_ns() - self.finish_by_ns) / 1e9 / clock.speed
+            return min(age_s, over_s) if over_s > 0.0 else None
+        if account.has_current:
+            return None if self.cell == "off" else age_s
+        over_s = (account.elapsed_s(clock.mono_ns()) - account.ends.time_s) / clock.speed
+        follows = any(other.has_current and other.ended is None for other in self._expected.values())
+        return min(age_s, over_s) if follows and over_s > 0.0 else None
 
     def stand(self, engine: TriggerEngine) -> None:
         """Triggers of the whole run, whatever step it is in."""

@@ -30,7 +30,7 @@ EXPERIMENT = """
 version: 1
 experiment: short
 cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
-limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.12, host_lost: open circuit within 12 s}
+limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.12, host_lost: open circuit within 20 s}
 acquisitions:
   fast: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 1}
   slow: {template: 7Li_metal, recycle_s: 2, scans: 60, dummies: 1}
@@ -58,6 +58,7 @@ class Running:
     terminal: Path
     environment: dict[str, str]
     pids: set[int] = field(default_factory=set)
+    held: list[int] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -98,6 +99,11 @@ class Running:
         found = wait_for(lambda: children(self.process.pid, word), f"a child process with {word!r}", self.said)
         self.pids.add(found)
         return found
+
+    def hold_port(self) -> None:
+        """Keep the number of the emulator's pseudo-terminal from being given to somebody else's when the emulator dies."""
+        port = (self.folder / "emulated" / "methodscript.tty").resolve()
+        self.held.append(os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
 
     def ends(self, within_s: float = PATIENCE_S) -> Ended:
         try:
@@ -185,14 +191,12 @@ def family(out: Path) -> Iterator[int]:
             yield int(entry.name)
 
 
-class Forked:
-    """As much of a Popen as the tests need, for a process that was forked onto a terminal."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-    def wait(self, _: float | None = None) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+ONTO_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 class Program:
@@ -251,15 +255,18 @@ class Program:
         return running
 
     def typed(self) -> tuple[Running, int]:
-        """A run on a terminal of its own, and the keyboard of that terminal (drained: somebody looks at the screen)."""
+        """A run in the foreground of a terminal of its own, and the keyboard of that terminal; somebody looks at its screen."""
         experiment, folder = self.write("runs.yaml", EXPERIMENT.replace("PLATE", "10 minutes")), self.folder / "runs"
         folder.mkdir()
-        pid, master = pty.fork()
-        if pid == 0:
-            command = [*OPERANDO, "run", str(experiment), "--rig", str(self.rig), "--speed", "60", "--out", str(folder)]
-            os.execvpe(command[0], command, self.environment)
-        running = Running(Forked(pid), folder, self.folder / "none.txt", self.environment)  # type: ignore[arg-type]
+        master, terminal = pty.openpty()
+        command = [*OPERANDO, "run", str(experiment), "--rig", str(self.rig), "--speed", "60", "--out", str(folder)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", ONTO_TERMINAL, *command], stdin=terminal, stdout=terminal, stderr=terminal, env=self.environment
+        )
+        os.close(terminal)
+        running = Running(process, folder, self.folder / "none.txt", self.environment)
         self.runs.append(running)
+        running.drain(master)
         return running, master
 
     def operando(self, *arguments: str) -> Ended:
@@ -277,6 +284,8 @@ class Program:
                 except ProcessLookupError:
                     continue
             running.process.wait()
+            for port in running.held:
+                os.close(port)
 
 
 def wired(repository: Path, folder: Path, potentiostat: str = '{driver: methodscript, address: "emulator:methodscript"}') -> Path:
@@ -317,11 +326,3 @@ def intact() -> Callable[[Running], None]:
             assert kinds.count(kind) == len(running.of(kind))
 
     return look
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole programs on real wires with kills: they depend on a calm machine, so `make soak` runs them."""
-    for item in items:
-        if "integration/program" in item.path.as_posix():
-            item.add_marker(pytest.mark.soak)

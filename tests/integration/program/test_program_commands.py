@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.posix_only
+pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(240)]
 
 Intact = Callable[[Any], None]
 
@@ -38,7 +38,8 @@ def test_a_whole_conversation(program: Any, intact: Intact) -> None:
     run.until_off(10.0)
     run.until("run.state", to="paused")
     resumed = run.operando("resume")
-    assert resumed.text.strip() == "acquisitions start again and the cell goes on with what it is owed"
+    assert resumed.text.startswith("acquisitions start again")
+    assert "the cell goes on with what it is owed" in resumed.text
     run.until("step.started", key="s0001-c01-plate.1")
 
     assert run.operando("skip").code == 0
@@ -79,7 +80,7 @@ def test_one_rig_one_run(program: Any, intact: Intact) -> None:
     assert second.code == 2
     assert "rig `wired`" in second.text
     assert f"process {run.process.pid}" in second.text
-    assert "operando stop" in second.text
+    assert "operando status" in second.text
     assert run.operando("status").code == 0, "the first run still answers"
     assert run.driven()
     assert run.operando("abort").code == 0
@@ -88,7 +89,7 @@ def test_one_rig_one_run(program: Any, intact: Intact) -> None:
 
 
 def test_an_alarm_is_acknowledged_by_its_name(program: Any) -> None:
-    run = program.start(faults=["half_line_then_stall:stall_s=150,under_current_s=30"], changes=[("within 12 s", "within 60 s")])
+    run = program.start(faults=["half_line_then_stall:stall_s=150,under_current_s=30"], changes=[("within 20 s", "within 60 s")])
     run.until("alarm.raised", id="potentiostat-link")
     unknown = run.operando("acknowledge", "no-such-alarm")
     assert unknown.code == 2

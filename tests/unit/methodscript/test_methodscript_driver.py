@@ -604,17 +604,43 @@ def test_the_end_of_a_lost_line_is_no_end_of_the_script(play: Play, make_order: 
     play(scenario)
 
 
+async def plugged_in_again(bench: Any, serial: str) -> None:
+    """The port closes and comes back; whoever is behind it now says who it is."""
+    await bench.together(bench.driver.connect(), bench.instrument.greet())
+    await bench.instrument.stream.close()
+    await bench.clock.sleep(0.1)
+    bench.instrument.stream, _ = await bench.network.serve_serial("potentiostat")
+    bench.instrument.lines = wire.LineSplitter()
+    await bench.instrument.expect("t")
+    await bench.instrument.say("tes4_hr1500#Mar 12 2026 14:28:01", "R*")
+    await bench.instrument.expect("i")
+    await bench.instrument.say(f"i{serial}")
+    await bench.clock.sleep(0.5)
+
+
 def test_the_port_comes_back_while_idle(play: Play) -> None:
     async def scenario(bench: Any) -> None:
-        await bench.together(bench.driver.connect(), bench.instrument.greet())
-        await bench.instrument.stream.close()
-        await bench.clock.sleep(0.1)
-        bench.instrument.stream, _ = await bench.network.serve_serial("potentiostat")
-        bench.instrument.lines = wire.LineSplitter()
-        await bench.instrument.expect("t")
-        await bench.instrument.say("tes4_hr1500#Mar 12 2026 14:28:01", "R*")
-        await bench.clock.sleep(0.5)
+        await plugged_in_again(bench, "ES4HR20B0008")
         assert bench.steps() == [("lost", ""), ("restored", "")]
+
+    play(scenario)
+
+
+def test_another_instrument_behind_the_same_port_is_not_ours(play: Play) -> None:
+    """ttyUSB0 has gone to somebody else's instrument: nothing is told it, and it is never read as our cell."""
+
+    async def scenario(bench: Any) -> None:
+        await plugged_in_again(bench, "ES4HR20B9999")
+        assert bench.steps() == [("lost", "")]
+
+        async def answers() -> None:
+            while (heard := await bench.instrument.hear()) != "i":
+                assert heard == "t"
+            await bench.instrument.say("iES4HR20B9999")
+
+        safe = await bench.together(bench.driver.make_safe(), answers())
+        assert not safe.confirmed
+        assert "another instrument answers at this port since it came back: ES4HR20B9999" in safe.detail
 
     play(scenario)
 
