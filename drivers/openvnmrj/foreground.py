@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from drivers.base import Context
+from drivers.base import ByteStream, Context
 from drivers.errors import BadReply, NotReachable, OutcomeUnknown
 from drivers.openvnmrj import wire
 from drivers.openvnmrj.backchannel import BackChannel, Hearer
@@ -19,6 +19,7 @@ from drivers.openvnmrj.backchannel import BackChannel, Hearer
 REPLY_S = 5.0
 PATIENT_REPLY_S = 15.0
 """A foreground that still files the last acquisition answers late: 8 s a block were measured."""
+SILENT = "the console's foreground does not answer"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Foreground:
         self._on_link = on_link
         self._back_channel = BackChannel(context.network, name)
         self._back: wire.BackAddress | None = None
+        self._talk: wire.Talk | None = None
         self._secret = b"" if context.clock.virtual else os.urandom(16)
         self._asked = 0
         self._lane = asyncio.Lock()
@@ -63,7 +65,8 @@ class Foreground:
         except (OSError, ValueError) as fault:
             advice = "type `listenon` in VnmrJ, and check the folder in the rig file"
             raise NotReachable(f"no usable {path}: {fault}", instrument=self._name, advice=advice) from fault
-        return wire.Talk(str(self._options.get("console_host", talk.host)), talk.port, talk.pid)
+        self._talk = wire.Talk(str(self._options.get("console_host", talk.host)), talk.port, talk.pid)
+        return self._talk
 
     async def listen(self, console_host: str) -> None:
         """Open our listener. Raises NotReachable, also where the console could not reach it."""
@@ -87,13 +90,41 @@ class Foreground:
         """One connection, one write. Raises NotReachable (nothing was delivered), OutcomeUnknown (some of it may have been)."""
         talk = await self.talk()
         async with self._lane:
-            stream = await self._network.connect(talk.host, talk.port)
+            await self._deliver(await self._network.connect(talk.host, talk.port), command)
+
+    async def order(self, command: Command) -> wire.Activity | None:
+        """Send a start at once, to where the console listened last; None = gone, else what acquires instead.
+
+        Raises NotReachable (nothing was delivered), OutcomeUnknown, BadReply.
+        """
+        async with self._answer() as (nonce, answer):
+            async with self._lane:
+                await self._deliver(await self._reach(), command(self.back, nonce))
             try:
-                await stream.write(command)
-            except (OSError, NotReachable) as fault:
-                raise OutcomeUnknown("the console broke the connection", instrument=self._name, sent=command) from fault
-            finally:
-                await stream.close()
+                async with asyncio.timeout(PATIENT_REPLY_S):
+                    said = await answer
+            except TimeoutError as silence:
+                await self._on_link(SILENT)
+                raise OutcomeUnknown("no answer to the start", instrument=self._name) from silence
+        await self._on_link(None)
+        return None if said.word == "GONE" else self._read(said, wire.parse_state)
+
+    async def _reach(self) -> ByteStream:
+        """Where that is refused, VnmrJ may have been started anew, and listens elsewhere."""
+        known = self._talk
+        if known is not None:
+            with contextlib.suppress(NotReachable):
+                return await self._network.connect(known.host, known.port)
+        talk = await self.talk()
+        return await self._network.connect(talk.host, talk.port)
+
+    async def _deliver(self, stream: ByteStream, command: bytes) -> None:
+        try:
+            await stream.write(command)
+        except (OSError, NotReachable) as fault:
+            raise OutcomeUnknown("the console broke the connection", instrument=self._name, sent=command) from fault
+        finally:
+            await stream.close()
 
     def nonce(self, *what: object) -> str:
         """Never the same twice; not to be guessed (in virtual time the same in every run)."""
@@ -130,7 +161,7 @@ class Foreground:
                 await self.send(command(self.back, nonce))
                 said = await answer
         except TimeoutError as silence:
-            await self._on_link("the console's foreground does not answer")
+            await self._on_link(SILENT)
             advice = "is VnmrJ busy, or a dialog open? can it reach our listener?"
             raise NotReachable("no answer", instrument=self._name, advice=advice) from silence
         except (NotReachable, OutcomeUnknown) as fault:
@@ -145,7 +176,7 @@ class Foreground:
         except ValueError as fault:
             raise BadReply(str(fault), instrument=self._name, received=said.payload) from fault
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _answer(self) -> AsyncIterator[tuple[str, asyncio.Future[wire.Said]]]:
         nonce = self.nonce("ask")
         answer: asyncio.Future[wire.Said] = asyncio.get_running_loop().create_future()

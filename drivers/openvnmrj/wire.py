@@ -154,9 +154,15 @@ def arm(back: BackAddress, nonce: str, path: str) -> bytes:
     return compose(*_at_the_end(back, nonce, path))
 
 
-def acquire(back: BackAddress, nonce: str, path: str) -> bytes:
-    """Arm, and go."""
-    return compose(*_at_the_end(back, nonce, path), "au")
+def acquire(back: BackAddress, nonce: str, path: str, answer: str) -> bytes:
+    """Where nothing acquires, arm and go; the console says under the nonce ``answer`` which it was: GONE or BUSY.
+
+    One write, and nobody can come between the look and the start. inferred: ``if`` is legal in a line from the socket, as it
+    is at the prompt; the parser is the same.
+    """
+    go = (*_at_the_end(back, nonce, path), "au", back.write(answer, "GONE"))
+    busy = (STATE[1], back.write(answer, "BUSY", "%d %d %s", "$a", "$e", "$u"))
+    return compose(STATE[0], "if $a<1 then", *go, "else", *busy, "endif")
 
 
 DISARM = ("wexp=''", "werr=''")
@@ -194,7 +200,7 @@ class Said:
 
 
 LONGEST_LINE = 1200
-_SAID = re.compile(rb"OPNMR ([0-9a-f]{16}) (STATE|NUMBERS|TEXT|DONE|ERR)(?: ([ -~\n]{0,1000}))?\n?")
+_SAID = re.compile(rb"OPNMR ([0-9a-f]{16}) (STATE|NUMBERS|TEXT|DONE|ERR|GONE|BUSY)(?: ([ -~\n]{0,1000}))?\n?")
 
 
 def parse_said(data: bytes) -> Said:
@@ -215,7 +221,7 @@ class Activity:
 
 
 def parse_state(payload: str) -> Activity:
-    """Payload of STATE. Raises ValueError."""
+    """Payload of STATE and BUSY. Raises ValueError."""
     match = re.fullmatch(r"(-?\d+) (-?\d+) ?(\S*)", payload)
     if match is None:
         raise ValueError(f"not a state: {payload!r}")
