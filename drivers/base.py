@@ -201,7 +201,11 @@ class SafeState:
 
 @dataclass(frozen=True, slots=True)
 class LinkLost:
-    """The instrument no longer answers; what it does now is unknown."""
+    """The instrument no longer answers; what it does now is unknown.
+
+    Whoever says it keeps asking, at least every 10 s and without being asked to, until it can say LinkRestored; each is
+    said once, in turn.
+    """
 
     mono_ns: int
     why: str
@@ -209,7 +213,7 @@ class LinkLost:
 
 @dataclass(frozen=True, slots=True)
 class LinkRestored:
-    """The instrument answers again."""
+    """The instrument answers again; what it did meanwhile is to be asked (``read_state``)."""
 
     mono_ns: int
     detail: str = ""
@@ -390,15 +394,22 @@ class Potentiostat(Protocol):
         """
 
     def events(self) -> AsyncIterator[PotentiostatEvent]:
-        """One ordered stream for the whole life of the connection; ask for it once."""
+        """One ordered stream for the whole life of the connection; ask for it once.
 
-    async def end_step(self) -> None:
-        """End the running step now, go on with the program: StepEnded(SKIP)."""
+        A driver that has said LinkLost goes on asking by itself until it says LinkRestored, however long that takes.
+        """
+
+    async def end_step(self, key: str | None = None) -> None:
+        """End the running step now, go on with the program: StepEnded(SKIP).
+
+        With ``key`` that step only: nothing happens when another runs by now. While the link is lost: an error, at once.
+        """
 
     async def make_safe(self) -> SafeState:
         """Open circuit, then read it back; a loaded program is forgotten.
 
-        Never raises InstrumentError: what failed stands in ``detail``.
+        Never raises InstrumentError: what failed stands in ``detail``. While the link is lost: unconfirmed within
+        ``make_safe_s``, and still owed: the driver tries again by itself as soon as the link is back.
         """
 
     async def release(self) -> None:
@@ -590,7 +601,10 @@ class Console(Protocol):
         """Start what was prepared under ``key``; the same key and block twice is once. An error here: outcome unknown."""
 
     def events(self) -> AsyncIterator[ConsoleEvent]:
-        """One ordered stream for the whole life of the connection; ask for it once."""
+        """One ordered stream for the whole life of the connection; ask for it once.
+
+        A driver that has said LinkLost goes on asking by itself until it says LinkRestored, however long that takes.
+        """
 
     async def fetch(self, key: str, block: int = 0) -> Fetched:
         """The data of a filed block."""
@@ -611,7 +625,7 @@ class Console(Protocol):
         """Let go of the wire; a running scan goes on."""
 
     async def make_safe(self) -> SafeState:
-        """RF off, read back where possible. Never raises InstrumentError."""
+        """RF off, read back where possible. Never raises InstrumentError; owed while the link is lost, as with a potentiostat."""
 
     async def read_clock(self) -> ClockSample | None:
         """The console's clock against ours; None where it has none."""

@@ -40,6 +40,8 @@ LISTEN_FLOOR_S = 0.3
 SILENT_INTERVALS = 5
 SILENCE_FLOOR_S = 2.0
 UNKNOWN_INTERVAL_S = 10.0
+LOST_SHARE = 0.9
+"""Of ``make_safe_s``: so long an instrument that is known to be silent is told to open the circuit, all the same."""
 SLOWEST_POINT_S = 600.0
 MOST_GARBAGE, SHOWN_CHARACTERS = 3, 80
 
@@ -80,10 +82,10 @@ class MethodScript:
         self._unconfirmed: str | None = None
         self._start_answer: asyncio.Future[wire.Line] | None = None
         self._idle = asyncio.Event()
-        self._aborting = False
+        self._aborting = self._owes_safety = False
         self._garbage = 0
         self._fresh = True
-        self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._spawn(self._probe()))
+        self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._spawn(self._probe()), self._on_restored)
         self._tasks: set[asyncio.Task[None]] = set()
         self.capabilities = capabilities_of(self._model, None)
 
@@ -149,28 +151,40 @@ class MethodScript:
             return
         if not self._program or self._program[0].key != key or self._phase is not Phase.IDLE:
             raise self._refusal(f"{key} is not the first step of the loaded program")
-        self._started.update(order.key for order in self._program)
+        self._started.add(key)
         async with self._talk.open():
             await self._run(key)
 
-    async def end_step(self) -> None:
-        """Abort the measurement loop; the script goes on after it."""
+    async def end_step(self, key: str | None = None) -> None:
+        """Abort the measurement loop; the script goes on after it.
+
+        ``Y`` names no step. With ``key`` it is sent only while that step was heard last; if the step ends by itself while ``Y``
+        is on the wire (milliseconds on USB), the next one is ended, and its end says SKIP.
+        """
         step = self._running.step
+        if self._silence.lost or not self._link.opened.is_set():
+            raise NotReachable("the link is lost", instrument=self._name, sent="Y", did="nothing was sent")
+        if key is not None and self._phase in BUSY and (step is None or step.key != key):
+            return
         if self._phase is not Phase.RUNNING or step is None:
+            if key is not None and key in self._started:
+                return
             raise self._refusal("no step runs")
-        step.skip_asked = True
         await self._talk.send("Y\n")
+        step.skip_asked = True
 
     async def make_safe(self) -> SafeState:
         """Abort, switch the cell off, read at open circuit."""
-        self._aborting, self._program = True, ()
+        self._aborting, self._program, self._owes_safety = True, (), True
         try:
-            await self._wait_for_port()
-            async with self._talk.open():
-                voltage_V = await self._switch_off_and_look()
-        except InstrumentError as fault:
+            async with asyncio.timeout(LOST_SHARE * self.capabilities.make_safe_s if self._silence.lost else None):
+                await self._wait_for_port()
+                async with self._talk.open():
+                    voltage_V = await self._switch_off_and_look()
+        except (InstrumentError, TimeoutError) as fault:
             self._silence.arm()
-            return SafeState(Confirmation.UNCONFIRMED, str(fault))
+            return SafeState(Confirmation.UNCONFIRMED, str(fault) or "the link is lost; tried again when it is back")
+        self._owes_safety = False
         self._silence.say_restored("made safe")
         self._finished(Reason.ABORT, "made safe")
         return SafeState(Confirmation.CONFIRMED, f"open circuit, {voltage_V:.6g} V")
@@ -243,6 +257,8 @@ class MethodScript:
         if of_script(line) and self._garbage < MOST_GARBAGE:
             self._silence.say_restored("the script's lines come again")
         said = self._running.hear(line, self._clock.mono_ns())
+        if self._running.step is not None:
+            self._started.add(self._running.step.key)
         if said is Said.FINISHED:
             ended = (Reason.ABORT, "made safe") if self._aborting else (Reason.DEVICE_ERROR, "the script ended without saying why")
             self._finished(*ended)
@@ -264,6 +280,15 @@ class MethodScript:
         """The port is back: a running script will be heard by itself, an idle instrument is asked."""
         self._fresh = True
         self._silence.arm()
+
+    def _on_restored(self) -> None:
+        """The instrument is heard again: what it could not be told is told it now."""
+        if self._owes_safety:
+            self._spawn(self._make_safe_late())
+
+    async def _make_safe_late(self) -> None:
+        reached = await self.make_safe()
+        _log.warning("%s: the link is back, and a safe state was owed: %s, %s", self._name, reached.confirmation, reached.detail)
 
     # ----------------------------------------------------------------------------------------------------------- silence
 
@@ -332,8 +357,6 @@ class MethodScript:
             async with self._talk.open():
                 while self._running.step is None and self._phase is Phase.RUNNING:
                     await self._talk.hear(lambda line: isinstance(line, wire.Text | wire.Empty | wire.RuntimeFault), wait_s)
-        if self._running.step is not None:
-            self._started.add(self._running.step.key)
 
     def _running_state(self) -> ChannelState:
         step = self._running.step
@@ -347,6 +370,7 @@ class MethodScript:
         self._running = RunningScript(self._outbox, self._program)
         self._start_answer = asyncio.get_running_loop().create_future()
         self._phase, self._aborting, self._unconfirmed = Phase.STARTING, False, key
+        self._owes_safety = False
         self._idle.clear()
         self._silence.arm()
         try:
@@ -390,7 +414,7 @@ class MethodScript:
         try:
             await self._talk.rescue()
             return await self._talk.look(self._model)
-        except InstrumentError:
+        except (InstrumentError, asyncio.CancelledError):
             self._phase = before if self._running.step else Phase.IDLE
             raise
 

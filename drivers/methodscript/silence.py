@@ -15,11 +15,19 @@ CLOCK_ROUNDS_S = 1e-6
 class Silence:
     """``patience_s()``: real seconds without a line before ``on_silence`` is called; None = nothing is expected."""
 
-    def __init__(self, clock: Clock, outbox: Outbox, patience_s: Callable[[], float | None], on_silence: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        outbox: Outbox,
+        patience_s: Callable[[], float | None],
+        on_silence: Callable[[], None],
+        on_restored: Callable[[], None],
+    ) -> None:
         self._clock = clock
         self._outbox = outbox
         self._patience_s = patience_s
         self._on_silence = on_silence
+        self._on_restored = on_restored
         self._timer: asyncio.TimerHandle | None = None
         self._waits_s = self._until_s = 0.0
         self.lost = False
@@ -62,3 +70,4 @@ class Silence:
         if self.lost:
             self.lost = False
             self._outbox.put(LinkRestored(self._clock.mono_ns(), detail))
+            self._on_restored()

@@ -7,8 +7,10 @@ document, not yet met a console.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ from drivers.openvnmrj.parameters import Setup, check_frequency, deviations, fie
 from drivers.openvnmrj.scans import POLL_S, SAVE_GRACE_S, STOP_GRACE_S, Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
+ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Real seconds between questions to a console that fell silent; the last one for ever."""
 MOST_EVENTS = 1000
 
 _log = logging.getLogger(__name__)
@@ -64,10 +68,11 @@ class OpenVnmrJ:
         self._unlock = dict(options.get("unlock") or {})
         self._1H_MHz: float | None = float(options["H1_MHz"]) if "H1_MHz" in options else None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lost = False
+        self._lost = asyncio.Event()
         self._order: AcquisitionOrder | None = None
         self._found: dict[str, Any] = {}
         self._scan: Scan | None = None
+        self._unsafe: Scan | None = None
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
 
@@ -89,6 +94,7 @@ class OpenVnmrJ:
         except InstrumentError:
             await self.release()
             raise
+        self._spawn(self._keep_asking())
         return Identity("Agilent", "OpenVnmrJ", serial=talk.host)
 
     async def _adopt(self) -> None:
@@ -219,12 +225,14 @@ class OpenVnmrJ:
 
     async def make_safe(self) -> SafeState:
         """Abort our scan and read back that nothing acquires; a foreign one is left alone and said."""
+        self._unsafe = self._scan
         try:
             if self._scan is not None:
                 await self.abort(self._scan.key)
             activity = await self._until_idle()
         except InstrumentError as fault:
             return SafeState(Confirmation.UNCONFIRMED, str(fault))
+        self._unsafe = None
         if activity.active > 0:
             return SafeState(Confirmation.UNCONFIRMED, f"still acquiring: {_foreign(activity)}")
         return SafeState(Confirmation.CONFIRMED, "no acquisition is active")
@@ -270,10 +278,26 @@ class OpenVnmrJ:
             yield event
 
     async def _on_link(self, why: str | None) -> None:
-        lost = why is not None
-        if lost is not self._lost:
-            self._lost, now_ns = lost, self._clock.mono_ns()
-            await self._events.put(LinkRestored(now_ns, "the console answers") if why is None else LinkLost(now_ns, why))
+        now_ns = self._clock.mono_ns()
+        if why is None and self._lost.is_set():
+            self._lost.clear()
+            await self._events.put(LinkRestored(now_ns, "the console answers"))
+        elif why is not None and not self._lost.is_set():
+            self._lost.set()
+            await self._events.put(LinkLost(now_ns, why))
+
+    async def _keep_asking(self) -> None:
+        """Whoever says LinkLost asks until it can say LinkRestored."""
+        while True:
+            await self._lost.wait()
+            for pause_s in chain(ASK_AGAIN_S, repeat(ASK_AGAIN_S[-1])):
+                await asyncio.sleep(pause_s)
+                if not self._lost.is_set():
+                    break
+                with contextlib.suppress(InstrumentError):
+                    await self._foreground.activity()
+            if self._unsafe is not None and self._unsafe is self._scan:
+                await self.make_safe()
 
     # ----------------------------------------------------------------------------------------------------------- private
 

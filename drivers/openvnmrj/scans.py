@@ -124,6 +124,8 @@ class Follower:
             active = await self._active()
             if active == 1 or (active is None and await self._filed(scan)):
                 break
+            if active is None:  # what was sent waits in the queue of a busy foreground, before our question
+                patience_ns = self._clock.mono_ns() + int(START_GRACE_S * 1e9)
             self._check_start(scan, active, patience_ns)
             scan.seen_ns = scan.seen_ns if active is None else asked_ns
             await self._news(scan, pause_s)

@@ -346,10 +346,8 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
             self._memory.closing = None
             self._fail(now, self.clock.mono_ns(), why)
 
-    async def make_safe(self) -> SafeState:
+    async def _make_safe(self) -> SafeState:
         """No pulse any more."""
-        if self._unheard or "silent" in self._faults:
-            return SafeState(Confirmation.UNCONFIRMED, "the simulated console does not answer")
         if self._memory.closing is None:
             await self._discard("made safe")
         return SafeState(Confirmation.CONFIRMED, "transmitter off")

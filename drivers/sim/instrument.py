@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from drivers.base import Context, Identity, LinkLost, LinkRestored, Settings
+from drivers.base import Confirmation, Context, Identity, LinkLost, LinkRestored, SafeState, Settings
 from drivers.errors import InstrumentError, NotReachable, WrongInstrument
 from drivers.sim.physics import Physics
 
@@ -92,6 +92,8 @@ class SimInstrument(Generic[Event, M]):
         self._memory: M = instruments.setdefault(f"{self.kind} {settings.instrument}:{settings.channel}", fresh())
         self._faults: dict[str, dict[str, Any]] = {}
         self._unheard = False
+        self._owed: asyncio.Task[SafeState] | None = None
+        self._owes_safety = False
         given = settings.options.get("faults", ())
         for name in given:
             self.inject(name, **(dict(given[name] or {}) if isinstance(given, Mapping) else {}))
@@ -107,11 +109,13 @@ class SimInstrument(Generic[Event, M]):
         self._faults[fault] = parameters
 
     def clear(self, fault: str) -> None:
-        """Switch a fault off; an instrument that was silent is heard again."""
+        """Switch a fault off; an instrument that was silent is heard again, and made safe if that is still owed."""
         self._faults.pop(fault, None)
         if fault == "silent" and self._unheard:
             self._unheard = False
             self._stream.put(LinkRestored(self.clock.mono_ns(), "the simulated link is back"))
+        if fault == "silent" and self._owes_safety:
+            self._owed = asyncio.create_task(self.make_safe(), name="owed safe state")
 
     def events(self) -> AsyncIterator[Event | LinkLost | LinkRestored]:
         """One ordered stream for the whole life of the connection."""
@@ -131,9 +135,25 @@ class SimInstrument(Generic[Event, M]):
 
     async def release(self) -> None:
         """Let go: the cell stays as it is; work goes on with the next connection."""
+        if self._owed is not None:
+            await asyncio.wait([self._owed])
         await self._end_task()
 
+    async def make_safe(self) -> SafeState:
+        """Safe, read back; unconfirmed and owed while the line is silent."""
+        try:
+            self._reach("make safe")
+        except NotReachable as error:
+            self._owes_safety = True
+            return SafeState(Confirmation.UNCONFIRMED, f"{error.message}; tried again when it answers")
+        self._owes_safety = False
+        return await self._make_safe()
+
     # ------------------------------------------------------------------------------------------------------------ inside
+
+    async def _make_safe(self) -> SafeState:
+        """What makes this instrument safe, and the read-back."""
+        raise NotImplementedError
 
     def _resume(self) -> None:
         """Carry on what the memory holds unfinished."""
@@ -154,8 +174,10 @@ class SimInstrument(Generic[Event, M]):
         self._stream.put(LinkLost(self.clock.mono_ns(), why))
 
     def _reach(self, sent: str) -> None:
-        """Raise NotReachable while the line is silent."""
-        if self._unheard or "silent" in self._faults:
+        """Raise NotReachable while the line is silent; that it is, is said once."""
+        if "silent" in self._faults and not self._unheard:
+            self._lose_link("the simulated instrument fell silent")
+        if self._unheard:
             raise NotReachable("no answer", instrument=self.settings.instrument, sent=sent, advice="the fault `silent` is on")
 
     def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:

@@ -230,9 +230,11 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
 
     # ----------------------------------------------------------------------------------------------------------- stops
 
-    async def end_step(self) -> None:
-        """End the running step now; the program goes on."""
+    async def end_step(self, key: str | None = None) -> None:
+        """End the running step (with ``key``: only that one) now; the program goes on."""
         self._reach("end step")
+        if key is not None and (self._memory.step is None or self._memory.step.order.key != key):
+            return
         if not await self._end_task() or self._memory.step is None:
             return
         self._interrupt(self._memory.step, Reason.SKIP)
@@ -246,10 +248,8 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
         self._flush(step)
         self._finish(step, reason)
 
-    async def make_safe(self) -> SafeState:
+    async def _make_safe(self) -> SafeState:
         """Open circuit, read back."""
-        if self._unheard or "silent" in self._faults:
-            return SafeState(Confirmation.UNCONFIRMED, "the simulated instrument does not answer")
         await self._end_task()
         self._memory.program = ()
         now_ns = self.clock.mono_ns()

@@ -11,7 +11,7 @@ from drivers.base import AcquisitionOrder
 
 SERIES: Mapping[str, Mapping[str, float]] = {
     "series_1p_7Li_metal": {"carrier_ppm": 137.0, "spectral_width_Hz": 93458.0, "points": 6144, "pulse_us": 8.0, "tip_deg": 90.0},
-    "series_1p_7Li_wide": {"carrier_ppm": 137.0, "spectral_width_Hz": 200e3, "points": 8192, "pulse_us": 4.0, "tip_deg": 45.0},
+    "series_1p_7Li_wide": {"carrier_ppm": 137.0, "spectral_width_Hz": 200e3, "points": 8192, "pulse_us": 2.0, "tip_deg": 22.5},
     "series_1p_23Na_metal": {"carrier_ppm": 1126.0, "spectral_width_Hz": 200e3, "points": 4096, "pulse_us": 5.0, "tip_deg": 90.0},
     "series_1p_23Na_ionic": {"carrier_ppm": 0.0, "spectral_width_Hz": 100e3, "points": 4096, "pulse_us": 5.0, "tip_deg": 90.0},
 }

@@ -84,7 +84,8 @@ class PotentiostatBench:
 
     ``current_A``: small and positive; with it the cell certainly passes ``upper_V`` within 60 s, with its negative ``lower_V``. ``limits``:
     far away from all that. ``another(identity="")``: one more driver of the same instrument, not connected. ``rest_V`` ± 10 mV: the cell
-    at open circuit.
+    at open circuit. ``cut_link``, ``mend_link``: from now on the instrument is not heard and hears nothing, and again; what it runs
+    goes on. None: this bench cannot, and what happens then is not asked.
     """
 
     potentiostat: Potentiostat
@@ -98,6 +99,8 @@ class PotentiostatBench:
     limits: Limits
     sample_interval_s: float = 1.0
     charge_tolerance: float = 0.02
+    cut_link: Callable[[], None] | None = None
+    mend_link: Callable[[], None] | None = None
 
     def small_step(self, key: str = "step-1", *, time_s: float = 10.0, ends: Mapping[str, Any] | None = None, **changes: Any) -> StepOrder:
         """A galvanostatic step of ``current_A`` for ``time_s``; ``ends`` and ``changes`` replace fields."""
@@ -146,7 +149,8 @@ class ConsoleBench:
     """One console with a sample in it.
 
     ``orders``: a small acquisition (at least 4 scans) for each of two nuclei, by nucleus. ``points``, ``spectral_width_Hz``: what their
-    templates hold. ``another(identity="")``: one more driver of the same console, not connected.
+    templates hold. ``another(identity="")``: one more driver of the same console, not connected. ``cut_link``, ``mend_link``: from now
+    on the console does not answer, and again; what it scans goes on. None: this bench cannot, and what happens then is not asked.
     """
 
     console: Console
@@ -155,6 +159,8 @@ class ConsoleBench:
     orders: Mapping[str, AcquisitionOrder]
     points: int
     spectral_width_Hz: float
+    cut_link: Callable[[], None] | None = None
+    mend_link: Callable[[], None] | None = None
 
     def small_acquisition(self, key: str = "acquisition-1", **changes: Any) -> AcquisitionOrder:
         """The first of ``orders`` under another key, with fields replaced."""

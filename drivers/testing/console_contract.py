@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from drivers.base import (
     Failed,
     Fetched,
     Filed,
+    LinkLost,
+    LinkRestored,
     Progress,
     Started,
 )
@@ -26,6 +29,7 @@ from drivers.testing.bench import ConsoleBench, EventLog, near, on_bench
 Log = EventLog[ConsoleEvent]
 S = 1e9
 MANY_SCANS = 2000
+AWAY_S, BACK_WITHIN_S = 45.0, 30.0
 
 
 def check_order(log: Log) -> None:
@@ -146,6 +150,47 @@ class ConsoleContract:
         check_fetched(fetched, order)
         assert fetched.fid.scans == 20
         await again.release()
+
+    # ------------------------------------------------------------------------------------------------- link lost and back
+
+    @on_bench
+    async def test_a_link_that_is_back_says_so_though_nobody_asks(self, bench: ConsoleBench) -> None:
+        """Lost while idle: LinkLost, nothing asked, LinkRestored; each once, and the console works again. Twice over."""
+        if bench.cut_link is None or bench.mend_link is None:
+            return  # this bench cannot cut it
+        async with bench.connected() as log:
+            for n in range(1, 3):
+                bench.cut_link()
+                with suppress(InstrumentError):
+                    await bench.console.prepare(bench.small_acquisition(f"unheard-{n}"))
+                await log.until(LinkLost, n)
+                await bench.clock.sleep(AWAY_S)
+                assert len(log.of(LinkRestored)) == n - 1
+                bench.mend_link()
+                await log.until(LinkRestored, n, within_s=BACK_WITHIN_S)
+                order = bench.small_acquisition(f"heard-{n}")
+                check_fetched(await self.acquire(bench, log, order), order)
+            links = [type(event) for event in log.events if isinstance(event, LinkLost | LinkRestored)]
+            assert links == [LinkLost, LinkRestored] * 2
+            check_order(log)
+
+    @on_bench
+    async def test_make_safe_while_the_link_is_away(self, bench: ConsoleBench) -> None:
+        """Unconfirmed, in the declared time; once the link is back the scan is ended without being asked again."""
+        if bench.cut_link is None or bench.mend_link is None or "make_safe" not in bench.console.capabilities.commands:
+            return  # this bench cannot cut it
+        async with bench.connected() as log:
+            await self._run_for_some_scans(bench, log, bench.small_acquisition("unsafe", scans=MANY_SCANS))
+            bench.cut_link()
+            asked_ns = bench.clock.mono_ns()
+            assert not (await bench.console.make_safe()).confirmed
+            assert (bench.clock.mono_ns() - asked_ns) / S / bench.clock.speed <= bench.console.capabilities.make_safe_s
+            await log.until(LinkLost)
+            await bench.clock.sleep(AWAY_S)
+            bench.mend_link()
+            await log.until(LinkRestored, within_s=BACK_WITHIN_S)
+            await log.until(Failed, within_s=60.0)
+            assert (await bench.console.read_state()).activity is ConsoleActivity.IDLE
 
     # ---------------------------------------------------------------------------------------------- preparing, starting
 

@@ -12,6 +12,8 @@ from drivers.base import (
     Confirmation,
     ImpedanceOrder,
     ImpedanceSpectrum,
+    LinkLost,
+    LinkRestored,
     Mode,
     Potentiostat,
     PotentiostatEvent,
@@ -26,6 +28,7 @@ from drivers.testing.bench import EventLog, PotentiostatBench, near, on_bench
 
 Log = EventLog[PotentiostatEvent]
 S = 1e9
+AWAY_S, BACK_WITHIN_S = 30.0, 20.0
 
 
 def samples(log: Log, key: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -329,6 +332,70 @@ class PotentiostatContract:
             assert (second.key, second.reason, second.last_of_program) == ("second", Reason.SKIP, True)
             check_order(log)
             assert not bench.leads().output_on
+
+    @on_bench
+    async def test_end_step_ends_the_step_it_names_and_no_other(self, bench: PotentiostatBench) -> None:
+        """A step that is over cannot be ended: its successor goes on, and so does what follows the program."""
+        if bench.potentiostat.capabilities.max_steps < 2:
+            return  # one step a program
+        async with bench.connected() as log:
+            await bench.start(bench.small_step("first", time_s=4.0), bench.small_step("second", time_s=20.0))
+            await log.until(StepStarted, 2)
+            await bench.potentiostat.end_step("first")
+            await log.until(SampleBlock, len(log.of(SampleBlock)) + 5)
+            assert [event.reason for event in log.of(StepEnded)] == [Reason.TIME]
+            await bench.potentiostat.end_step("second")
+            second = await log.until(StepEnded, 2, within_s=10.0)
+            assert (second.key, second.reason) == ("second", Reason.SKIP)
+            await bench.potentiostat.end_step("second")
+            check_order(log)
+
+    # ------------------------------------------------------------------------------------------------- link lost and back
+
+    @on_bench
+    async def test_a_link_that_is_back_says_so_though_nobody_asks(self, bench: PotentiostatBench) -> None:
+        """LinkLost, nothing asked, LinkRestored, each once; the step went on, and no sample is dated into the gap twice."""
+        if bench.cut_link is None or bench.mend_link is None:
+            return  # this bench cannot cut it
+        async with bench.connected() as log:
+            await bench.start(bench.small_step(time_s=300.0))
+            await log.until(SampleBlock, 3)
+            bench.cut_link()
+            await log.until(LinkLost)
+            with pytest.raises(InstrumentError):
+                await bench.potentiostat.end_step("step-1")
+            await bench.clock.sleep(AWAY_S)
+            assert bench.leads().output_on
+            assert not log.of(LinkRestored)
+            bench.mend_link()
+            await log.until(LinkRestored, within_s=BACK_WITHIN_S)
+            await log.until(SampleBlock, len(log.of(SampleBlock)) + 3)
+            assert len(log.of(LinkLost)) == len(log.of(LinkRestored)) == 1
+            assert not log.of(StepEnded)
+            check_order(log)
+            await bench.potentiostat.end_step("step-1")
+            assert (await log.until(StepEnded, within_s=10.0)).reason is Reason.SKIP
+
+    @on_bench
+    async def test_make_safe_while_the_link_is_away(self, bench: PotentiostatBench) -> None:
+        """Unconfirmed, in the declared time; at open circuit once the link is back, without being asked again."""
+        if bench.cut_link is None or bench.mend_link is None:
+            return  # this bench cannot cut it
+        async with bench.connected() as log:
+            await bench.start(bench.small_step(time_s=3000.0))
+            await log.until(SampleBlock, 3)
+            bench.cut_link()
+            await log.until(LinkLost)
+            asked_ns = bench.clock.mono_ns()
+            assert not (await bench.potentiostat.make_safe()).confirmed
+            assert (bench.clock.mono_ns() - asked_ns) / S / bench.clock.speed <= bench.potentiostat.capabilities.make_safe_s
+            await bench.clock.sleep(AWAY_S)
+            bench.mend_link()
+            await log.until(LinkRestored, within_s=BACK_WITHIN_S)
+            ended = await log.until(StepEnded, within_s=30.0)
+            assert (ended.reason, ended.last_of_program) == (Reason.ABORT, True)
+            assert not bench.leads().output_on
+            check_order(log)
 
     @on_bench
     async def test_end_step_ends_a_single_step(self, bench: PotentiostatBench) -> None:

@@ -182,7 +182,7 @@ def acknowledge(alarm: Annotated[str, typer.Argument(metavar="ID")], rig: Rig = 
     """Say that you have seen an alarm."""
     from orchestrator.cli.command import command
 
-    return command("acknowledge", {"alarm": alarm}, rig, as_json=as_json)
+    return command("acknowledge", {"id": alarm}, rig, as_json=as_json)
 
 
 @app.command()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +40,20 @@ def run_command(
     for text in gathered.ignored:
         print(f"warning: {text}", file=sys.stderr)
     ended = run(gathered)
-    _tell_json(ended) if as_json else _tell(ended)
+    with _perhaps_nobody_looks():
+        _tell_json(ended) if as_json else _tell(ended)
     return ended.outcome.exit_code
+
+
+@contextlib.contextmanager
+def _perhaps_nobody_looks() -> Iterator[None]:
+    """A terminal that died during the night does not change what became of the run."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _speed(text: str) -> float | None:

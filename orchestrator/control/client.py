@@ -30,4 +30,6 @@ def send(folder: Path, verb: str, arguments: Mapping[str, Any] | None = None, *,
             answer = decode(line.makefile("rb").readline() or b"{}")
     except (OSError, ValueError) as error:
         raise NoRunHere(f"the run of rig `{folder.name}` (process {control['pid']}) does not answer: {error}") from error
+    if "id" not in answer:
+        raise NoRunHere(f"the run of rig `{folder.name}` ended before it answered")
     return Answer(answer["id"], ok=answer["ok"], text=answer["text"], data=answer["data"])

@@ -6,18 +6,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-VERBS = (
-    "status",
-    "pause nmr",
-    "pause cell",
-    "resume",
-    "skip",
-    "stop",
-    "abort",
-    "acquire",
-    "acknowledge",
-    "note",
-)
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a verb: its name, its type, and whether the verb means nothing without it."""
+
+    name: str
+    type: type
+    required: bool = False
+
+
+ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
+    "status": (),
+    "pause nmr": (),
+    "pause cell": (Argument("now", bool),),
+    "resume": (),
+    "skip": (),
+    "stop": (Argument("after_step", bool),),
+    "abort": (),
+    "acquire": (Argument("name", str, required=True), Argument("every_s", float)),
+    "acknowledge": (Argument("alarm", str, required=True),),
+    "note": (Argument("text", str, required=True),),
+}
+"""Every verb and what it takes; the command line sends these names and the runner reads them."""
+
+VERBS = tuple(ARGUMENTS)
+IN_WORDS = {bool: "true or false", str: "a text", float: "a number"}
+
+
+def complaint(verb: str, arguments: Mapping[str, Any]) -> str | None:
+    """What is wrong with a command, in a sentence; None when nothing is."""
+    if verb not in ARGUMENTS:
+        return f"no verb {verb!r}; there are: {', '.join(VERBS)}"
+    known = {argument.name: argument for argument in ARGUMENTS[verb]}
+    for name in arguments:
+        if name not in known:
+            return f"`{verb}` takes no argument {name!r}; it takes: {', '.join(known) or 'none'}"
+    for name, argument in known.items():
+        if name not in arguments:
+            if argument.required:
+                return f"`{verb}` needs {name!r}, {IN_WORDS[argument.type]}"
+        elif not _fits(arguments[name], argument.type):
+            return f"{name!r} of `{verb}` must be {IN_WORDS[argument.type]}, not {arguments[name]!r}"
+    return None
+
+
+def _fits(value: object, wanted: type) -> bool:
+    if wanted is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.control.heartbeat import decode, encode
-from orchestrator.control.messages import VERBS, Answer, Command
+from orchestrator.control.messages import Answer, Command, complaint
 
 Answering = Callable[[Command], Awaitable[Answer]]
 LONGEST_LINE = 65536
@@ -79,6 +79,7 @@ class ControlServer:
     def _command(self, message: dict[str, Any]) -> Command:
         if not secrets.compare_digest(str(message.pop("token", "")), self._token):
             raise ValueError("wrong token")
-        if message.get("verb") not in VERBS:
-            raise ValueError(f"no verb {message.get('verb')!r}; there are: {', '.join(VERBS)}")
-        return Command(**message)
+        command = Command(**message)
+        if (wrong := complaint(str(command.verb), command.arguments)) is not None:
+            raise ValueError(wrong)
+        return command

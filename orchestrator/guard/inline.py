@@ -78,10 +78,11 @@ class InlineGuard:
             self._log.close()
 
     async def _act(self, due: Due) -> None:
+        self._log.write("guard.acting", why=due.why, run_mono_ns=self._clock.mono_ns())
         self.why = due.why
         if due.fence:
             self._fence(due.why)
-        self._log.write("guard.acting", why=due.why)
+            self._log.write("guard.fenced", detail="ended every task of the host")
         await self._clock.sleep(due.at_s - self._now_s())
         self.acted = await self._until_safe()
         self._log.write("guard.acted", why=due.why, confirmed=self.acted.confirmed, detail=self.acted.detail)

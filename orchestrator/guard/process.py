@@ -123,9 +123,9 @@ class Guard:
             self.log.write("guard.stood_down", detail=f"{due.why}, before its first heartbeat: nothing was started, nothing was touched")
             return 0
         cell, order = (beat.cell, beat.order) if beat else ("unknown", "open circuit")
+        self.log.write("guard.acting", why=due.why, cell=cell, order=order)
         if beat is not None and due.fence:
             await self._fence(beat)
-        self.log.write("guard.acting", why=due.why, cell=cell, order=order)
         if self.watched.in_rig_process:
             self.log.write("guard.safe", confirmed=True, detail="simulated inside the rig's process: the cell ended with it")
             return 0

@@ -98,7 +98,6 @@ async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
         first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
         await journal.durable(first)
         companions.start()
-        await _observed(companions, clock)
         outcome = await _with_instruments(gathered, clock, folder, record, companions, life)
     except Exception as raised:
         error = raised
@@ -144,6 +143,7 @@ async def _with_instruments(
         host = asyncio.current_task()
         assert host is not None
         guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life))
+        await _observed(companions, clock)
         commands: Commands = asyncio.Queue(maxsize=64)
         interrupts: asyncio.Queue[str] = asyncio.Queue()
         if not gathered.request.virtual:

@@ -47,6 +47,11 @@ class Account:
         return f"{self.planned.key}.{self.part}" if self.part else self.planned.key
 
     @property
+    def begun(self) -> bool:
+        """True when an instrument may have seen its key."""
+        return self.first_started_ns is not None or self.part > 0
+
+    @property
     def has_current(self) -> bool:
         """True when this step drives current through the cell."""
         return self.planned.mode in MODES_WITH_CURRENT

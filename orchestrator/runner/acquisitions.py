@@ -14,14 +14,16 @@ from drivers.base import (
     Acquired,
     ConsoleActivity,
     ConsoleEvent,
+    ConsoleState,
     Failed,
     Filed,
     LinkLost,
     LinkRestored,
     Progress,
+    ReadBack,
     Started,
 )
-from drivers.errors import Exhausted, InstrumentError, Rejected
+from drivers.errors import Exhausted, InstrumentError, NotReachable, Rejected
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.readiness import DEADLINE_FACTOR, DEADLINE_S, Readiness
 from orchestrator.runner.records import Record, Records, Wishes
@@ -54,6 +56,7 @@ class Acquisitions:
         self.storing = Storing(surroundings, self.records, alarms)
         self.refusals = Whys()
         self.running: Record | None = None
+        self._deviating: set[str] = set()
         self._wake = asyncio.Event()
         self._heard: asyncio.Queue[ConsoleEvent] = asyncio.Queue()
         self._lost_why: str | None = None
@@ -62,7 +65,9 @@ class Acquisitions:
 
     def request(self, fires: Iterable[Fire], step_key: str, cause: int | None = None, *, listed: bool = False) -> list[Record]:
         """Acquire; never waits. Returns the new records (not those that were merely extended)."""
-        made = self.records.request(fires, step_key, cause, self.why_not(), listed=listed)
+        why = self.why_not()
+        unwanted = why is not None and why == self.refusals.text
+        made = self.records.request(fires, step_key, cause, why, listed=listed, unwanted=unwanted)
         self._wake.set()
         return made
 
@@ -199,8 +204,18 @@ class Acquisitions:
             return False
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
         self.records.move(record, S.ARMED)
+        self._warn_of(record.name, read_back)
         self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations)
         return True
+
+    def _warn_of(self, name: str, read_back: ReadBack) -> None:
+        """Said once for each acquisition, not for each of its spectra: it is measured with other parameters than its template says."""
+        if not read_back.deviations or name in self._deviating:
+            return
+        self._deviating.add(name)
+        pairs = "; ".join(f"{one}: asked {asked}, is {found}" for one, (asked, found) in read_back.deviations.items())
+        advice = "take these out of the template, unlock them in the rig file, or set them on the console"
+        self._alarms.sound(f"deviating-{name}", "warn", f"{name} is not measured as its template says", pairs, advice=advice)
 
     async def _block(self, record: Record, block: int) -> bool:
         """Start one block and see it filed."""
@@ -214,6 +229,9 @@ class Acquisitions:
         except Exhausted as error:
             self._exhausted(record, error.message)
             return False
+        except NotReachable as error:
+            if not await self._start_late(record, block, error):
+                return False
         except (InstrumentError, TimeoutError) as error:
             if not await self._runs_all_the_same(record):
                 self._fail(record, f"not started: {error}", S.MISSED if record.state is S.ARMED else S.LOST)
@@ -226,6 +244,32 @@ class Acquisitions:
         self.records.exhaust(record.name, why)
         text = f"{record.name}: {why}"
         self._alarms.sound("console-exhausted", "warn", "The recording is at its end", text, advice="what is asked for beyond it is missed")
+
+    async def _start_late(self, record: Record, block: int, silence: NotReachable) -> bool:
+        """Nobody answered when it was to start: started as soon as somebody does, under the same key, which is once."""
+        left_s = (self._patience_ns(record) - self._s.clock.mono_ns() + record.fired_ns) / 1e9 / self._s.clock.speed
+        try:
+            await within(max(0.0, left_s), self._until_answered())
+            if (await self._state()).key != record.key:
+                await self._ready.for_record(record)
+                await within(START_WITHIN_S, self._console.start(record.key, block))
+        except (InstrumentError, TimeoutError) as error:
+            why = f"console lost: {self._lost_why}" if self._lost_why else f"not started: {error}"
+            self._fail(record, f"{why}; {silence.message} when it was to start", S.MISSED if record.state is S.ARMED else S.LOST)
+            return False
+        return True
+
+    async def _until_answered(self) -> None:
+        while (await self._state()).activity is ConsoleActivity.UNKNOWN:
+            while not isinstance(await self._heard.get(), LinkRestored):
+                continue
+
+    async def _state(self) -> ConsoleState:
+        """What the console says of itself; unknown when it does not answer."""
+        try:
+            return await within(STATE_WITHIN_S, self._console.read_state())
+        except (InstrumentError, TimeoutError) as error:
+            return ConsoleState(ConsoleActivity.UNKNOWN, detail=str(error))
 
     async def _runs_all_the_same(self, record: Record) -> bool:
         """The answer to *start* did not come: ask the console itself before anything else. Unknown counts as running."""
@@ -273,10 +317,7 @@ class Acquisitions:
 
     async def _reconcile(self, record: Record, block: int) -> None:
         """The console answers again: if it is idle, what ran is over, and its files are asked for."""
-        try:
-            state = await within(STATE_WITHIN_S, self._console.read_state())
-        except (InstrumentError, TimeoutError):
-            return
+        state = await self._state()
         if state.activity is ConsoleActivity.IDLE and self._heard.empty():
             self._heard.put_nowait(Filed(record.key, block, self._s.clock.mono_ns()))
 

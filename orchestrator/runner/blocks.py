@@ -6,12 +6,17 @@ from functools import lru_cache
 from itertools import chain
 from struct import Struct
 
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.model.columns import pack
 from orchestrator.runner.station import Surroundings
 
 LONGEST_NS = 1_000_000_000
 CODES = {"mono_ns": "q", "device_ns": "q", "status": "H"}
 DTYPES = {"q": "<i8", "d": "<f8", "H": "<u2"}
 ALWAYS = ("mono_ns", "voltage_V", "current_A", "charge_step_C", "charge_net_C", "charge_throughput_C", "x", "status")
+UNITS = frozenset({"V", "A", "C", "K", "degC", "ohm", "Hz", "s", "bar", "Pa", "W"})
 Row = tuple[float, ...]
 
 
@@ -22,6 +27,12 @@ def layout(names: tuple[str, ...], n: int) -> tuple[list[list[str]], Struct]:
     return [[name, DTYPES[code]] for name, code in zip(names, codes, strict=True)], Struct("<" + "".join(f"{n}{code}" for code in codes))
 
 
+def unit_of(name: str) -> str:
+    """The unit that a channel's name ends in (``charge_C``); empty where it says none."""
+    _, _, unit = name.rpartition("_")
+    return unit if unit in UNITS else ""
+
+
 class Blocks:
     """Collects rows of one step and journals them as ``ec.block``: at each edge, and before a second has passed."""
 
@@ -30,7 +41,10 @@ class Blocks:
         self._at = surroundings.at
         self._rows: list[Row] = []
         self._names: tuple[str, ...] = ALWAYS
+        self._aux: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float64]]]] = {}
         self._step: dict[str, object] = {"step_key": "", "cycle": 0, "index": -1}
+        self.half_width_ns = 0
+        """Of the samples gathered: the largest that their instrument says."""
 
     def begin(self, step_key: str, cycle: int, index: int) -> None:
         """What follows belongs to this step."""
@@ -46,12 +60,33 @@ class Blocks:
         if row[0] - self._rows[0][0] >= LONGEST_NS:
             self.flush()
 
+    def add_aux(self, name: str, mono_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Samples of a further channel of the instrument."""
+        gathered = self._aux.setdefault(name, [])
+        gathered.append((mono_ns, values))
+        if mono_ns.size and mono_ns[-1] - gathered[0][0][0] >= LONGEST_NS:
+            self._flush_aux(name)
+
+    def _flush_aux(self, name: str, older_than_ns: int | None = None) -> None:
+        gathered = [each for each in self._aux.get(name, ()) if each[0].size]
+        if not gathered or (older_than_ns is not None and gathered[0][0][0] > older_than_ns):
+            return
+        del self._aux[name]
+        mono_ns, values = (np.concatenate(parts) for parts in zip(*gathered, strict=True))
+        description, blob = pack({"mono_ns": mono_ns.astype("<i8"), "value": values.astype("<f8")})
+        data = {"sensor": name, "unit": unit_of(name), "n": int(mono_ns.size), "columns": description}
+        self._put("aux.block", data, blob=blob, at=self._at(int(mono_ns[-1])))
+
     def flush(self, older_than_ns: int | None = None) -> None:
         """Journal what has been gathered (only if it has waited since before an instant)."""
+        for name in list(self._aux):
+            self._flush_aux(name, older_than_ns)
         rows = self._rows
         if not rows or (older_than_ns is not None and rows[0][0] > older_than_ns):
             return
         self._rows = []
         description, packer = layout(self._names, len(rows))
         blob = packer.pack(*chain.from_iterable(zip(*rows, strict=True)))
-        self._put("ec.block", {**self._step, "n": len(rows), "columns": description}, blob=blob, at=self._at(int(rows[-1][0])))
+        known = {"half_width_ns": self.half_width_ns} if self.half_width_ns else {}
+        self.half_width_ns = 0
+        self._put("ec.block", {**self._step, "n": len(rows), "columns": description, **known}, blob=blob, at=self._at(int(rows[-1][0])))

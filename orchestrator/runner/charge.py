@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import math
 
+LONGEST_END_INTERVALS = 2
+"""So many intervals after its last sample a step's current is still taken to be that of the sample."""
+
+
+def or_none(value: float) -> float | None:
+    """A number for JSON; None where there is none."""
+    return value if math.isfinite(value) else None
+
 
 class Charge:
     """Counts charge over a whole run: net (oxidation at *working* positive), throughput, and x.
 
-    The first interval of a step has the current of its first sample, its last that of its last sample.
+    The first interval of a step has the current of its first sample, its last that of its last sample, for at most
+    LONGEST_END_INTERVALS; ``complete`` says whether that reached the end. Where x has no meaning it is NaN.
     """
 
-    def __init__(self, x: float, x_per_C: float) -> None:
+    def __init__(self, x: float, x_per_C: float | None) -> None:
         self.net_C = 0.0
         self.throughput_C = 0.0
-        self.x = x
-        self._x_per_C = x_per_C
+        self.x = math.nan if x_per_C is None else x
+        self.complete = True
+        self._x_per_C = x_per_C or 0.0
+        self._interval_s = math.inf
         self._at_ns = 0
         self._last_A: float | None = None
 
-    def begin(self, mono_ns: int) -> None:
-        """A step begins: what passed before does not belong to it."""
-        self._at_ns, self._last_A = mono_ns, None
+    def begin(self, mono_ns: int, interval_s: float = math.inf) -> None:
+        """A step begins, sampled at this interval: what passed before does not belong to it."""
+        self._at_ns, self._last_A, self.complete = mono_ns, None, True
+        self._interval_s = interval_s
 
     def pass_to(self, mono_ns: int, current_A: float) -> float:
         """Count up to a sample; returns the charge since the last one. A current that is no number counts as the last one."""
@@ -38,6 +50,9 @@ class Charge:
         self.x += self._x_per_C * charge_C
         return charge_C
 
-    def end(self, mono_ns: int) -> float:
-        """Count up to the end of the step; returns the charge since its last sample."""
-        return self.pass_to(mono_ns, self._last_A or 0.0)
+    def end(self, mono_ns: int, *, lost: bool = False) -> float:
+        """Count up to the end of the step; returns the charge since its last sample: none where its end was not seen."""
+        longest_s = 0.0 if lost or self._last_A is None else LONGEST_END_INTERVALS * self._interval_s
+        until_ns = min(mono_ns, self._at_ns + longest_s * 1e9)
+        self.complete = until_ns >= mono_ns
+        return 0.0 if self._last_A is None else self.pass_to(int(until_ns), self._last_A)

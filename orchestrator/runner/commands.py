@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from drivers.base import Reason
-from orchestrator.control.messages import Answer, Command
+from orchestrator.control.messages import Answer, Command, complaint
+from orchestrator.runner.charge import or_none
 from orchestrator.runner.owners import RESUMED_BY_PEOPLE, Owner
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.states import RunState
@@ -70,19 +71,18 @@ class Commands:
         return Answer(command.id, ok=ok, text=text, data=self.status())
 
     def _do(self, command: Command) -> Told:
-        verb = self._verbs.get(command.verb)
-        if verb is None:
-            return False, f"no verb {command.verb!r}; there are: {', '.join(self._verbs)}"
+        if (wrong := complaint(command.verb, command.arguments)) is not None:
+            return False, wrong
         if self._run.ending is not None and command.verb not in {"abort", "acknowledge", "note"}:
             return False, f"the run is ending: {self._run.ending.reason}"
-        return verb(command)
+        return self._verbs[command.verb](command)
 
     def _pause_nmr(self, _: Command) -> Told:
         self._run.acquisitions.refuse(Owner.PERSON, "nmr paused")
         return True, "no new acquisition starts; the current goes on"
 
     def _pause_cell(self, command: Command) -> Told:
-        if command.arguments.get("now"):
+        if command.arguments.get("now") and self._run.met:
             self._run.steps.pause(Owner.PERSON, f"paused by {command.who}", at_once=True)
             return True, "the cell goes to open circuit now; resume goes on with what the step is owed"
         self._run.steps.pause(Owner.PERSON, f"paused by {command.who}")
@@ -113,20 +113,20 @@ class Commands:
         return True, "open circuit now; the console is halted"
 
     def _acquire(self, command: Command) -> Told:
-        name = str(command.arguments.get("acquisition", command.arguments.get("name", "")))
+        name = str(command.arguments["name"])
         if name not in self._s.plan.acquisitions:
             return False, f"no acquisition is called {name!r}; there are: {', '.join(self._s.plan.acquisitions)}"
         return True, self._run.acquire(name, f"asked for by {command.who}", command.arguments.get("every_s"))
 
     def _acknowledge(self, command: Command) -> Told:
-        named = command.arguments.get("id")
-        ids = [str(named)] if named else list(self._run.alarms.active)
-        for name in ids:
-            self._s.put("alarm.acknowledged", id=name, who=command.who)
-        return True, f"acknowledged: {', '.join(ids) or 'nothing stood'}"
+        alarm, known = command.arguments["alarm"], self._run.alarms.known
+        if alarm not in known:
+            return False, f"no alarm {alarm!r} was raised; there are: {', '.join(known) or 'none'}"
+        self._s.put("alarm.acknowledged", id=alarm, who=command.who)
+        return True, f"acknowledged: {alarm}"
 
     def _note(self, command: Command) -> Told:
-        self._s.put("note", text=str(command.arguments.get("text", "")), who=command.who)
+        self._s.put("note", text=command.arguments["text"], who=command.who)
         return True, "noted"
 
     # ----------------------------------------------------------------------------------------------------------- status
@@ -145,7 +145,7 @@ class Commands:
             "steps": len(self._s.plan.steps),
             "voltage_V": None if newest is None else newest.voltage_V,
             "current_A": None if newest is None else newest.current_A,
-            "x": sampling.charge.x,
+            "x": or_none(sampling.charge.x),
             "charge_net_C": sampling.charge.net_C,
             "acquiring": None if running is None else running.key,
             "waiting": [record.key for record in run.acquisitions.records.pending],

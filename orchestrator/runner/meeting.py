@@ -11,7 +11,7 @@ from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.sampling import CellWord
 from orchestrator.runner.sentences import told
 from orchestrator.runner.states import RunState
-from orchestrator.runner.station import BUG, INSTRUMENT, SAFETY, Ending, RunFailed, Surroundings
+from orchestrator.runner.station import BUG, INSTRUMENT, SAFETY, UNSAFE, Ending, RunFailed, Surroundings
 from orchestrator.runner.wire import within
 
 CONNECT_WITHIN_S = 60.0
@@ -34,7 +34,6 @@ async def connected(surroundings: Surroundings, run: Reactions) -> bool:
         return True
     assert run.ending is not None
     run.alarms.sound("connect", "alarm", "The run did not begin", run.ending.reason)
-    await release(surroundings)
     return False
 
 
@@ -78,6 +77,8 @@ async def _look_first(surroundings: Surroundings, run: Reactions) -> None:
     cell: CellWord = "off" if state.cell is CellState.OFF else "on" if state.cell is CellState.ON else "unknown"
     run.sampling.cell = cell
     surroundings.put("cell.state", cell=cell, confirmed=state.cell is not CellState.UNKNOWN, detail=f"as found: {state.detail or cell}")
+    if cell == "on":
+        await _make_safe_first(surroundings, run)
     try:
         console = await within(CALL_WITHIN_S, station.console.read_state())
     except (InstrumentError, TimeoutError) as error:
@@ -85,6 +86,25 @@ async def _look_first(surroundings: Surroundings, run: Reactions) -> None:
     if console.activity is ConsoleActivity.FOREIGN:
         text = f"the console runs an acquisition that is not ours: {console.detail}"
         run.alarms.sound("console-foreign", "warn", "The console is busy", text, advice="ours start when it is free")
+
+
+async def _make_safe_first(surroundings: Surroundings, run: Reactions) -> None:
+    """A cell that is on although nothing runs is nobody's: open circuit, read back, before anything else."""
+    why = "the cell was found on although nothing ran"
+    reached = await run.make_safe(why)
+    if not reached.confirmed:
+        did = "open circuit was tried and could not be confirmed; nothing was started"
+        text = told(
+            surroundings.station.potentiostat_settings,
+            why,
+            sent="open circuit",
+            did=did,
+            received=reached.detail,
+            advice="switch its output off",
+        )
+        raise RunFailed(text, UNSAFE)
+    text = f"{why}; it was brought to open circuit"
+    run.alarms.sound("found-on", "warn", "The cell was found on", text, advice="find out who left it so")
 
 
 async def release(surroundings: Surroundings, within_s: float = CALL_WITHIN_S) -> None:

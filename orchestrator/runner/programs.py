@@ -22,6 +22,7 @@ CALL_WITHIN_S = 30.0
 STATE_WITHIN_S = 10.0
 STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
+VOLTAGE_TRIES = 3
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
 
@@ -69,6 +70,7 @@ class Programs:
         self.break_off = False
         """No further step of the running program may start."""
         self._link_why = ""
+        self._looks = 0
         self._blind_until_s = math.inf
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
@@ -128,17 +130,32 @@ class Programs:
         capabilities = self._potentiostat.capabilities
         for account in accounts:
             account.missing = frozenset({"time", "voltage", "charge", "current"}) - capabilities.on_device_limits
-        if with_current:
-            self._need_guard()
-            await self._see_voltage(accounts[0])
-        await self._load(accounts)
-        if with_current and not await self._intend(accounts):
+        if not with_current:
+            await self._load(accounts)
+        elif not await self._load_with_current(accounts):
             return False
         self._sampling.expect(accounts)
-        seconds = sum(account.ends.time_s - account.active_s for account in accounts)
-        self._sampling.finish_by_ns = self._s.clock.mono_ns() + int(seconds * 1e9) if with_current and capabilities.autonomous else None
+        self._finish_by(accounts[0], self._s.clock.mono_ns())
         await self._start(accounts[0])
         return True
+
+    async def _load_with_current(self, accounts: list[Account]) -> bool:
+        """Loading and the commit take their time, so the voltage is looked at before and after them."""
+        for _ in range(VOLTAGE_TRIES):
+            self._need_guard()
+            await self._see_voltage(accounts[0])
+            await self._load(accounts)
+            if not await self._intend(accounts):
+                return False
+            if await self._still_fresh(accounts[0]):
+                return not (self.break_off or self._make_safe.under_way)
+        raise RunFailed(f"{accounts[0].key} was not started: the voltage was old by the time it could have been", UNSAFE)
+
+    def _finish_by(self, account: Account, mono_ns: int) -> None:
+        """Until when the device may be left alone: the rest of this very step."""
+        finishes = account.has_current and self._potentiostat.capabilities.autonomous
+        seconds = account.ends.time_s - account.active_s
+        self._sampling.finish_by_ns = mono_ns + int(seconds * 1e9) if finishes else None
 
     def _need_guard(self) -> None:
         if not self._s.guard.alive:
@@ -176,13 +193,28 @@ class Programs:
         if why is not None:
             raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
 
+    async def _still_fresh(self, account: Account) -> bool:
+        """Is the voltage known this very moment? False where it is old and an idle instrument cannot read it."""
+        limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
+        newest = self._sampling.newest
+        if why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits) is None:
+            return True
+        voltage_V = (await self._read_state()).voltage_V
+        if voltage_V is None:
+            return False
+        if (why := why_not_raise(voltage_V, 0.0, interval_s, limits)) is not None:
+            raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
+        self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
+        return True
+
     async def _look(self, account: Account) -> float | None:
         """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""
         seconds = STALE_INTERVALS * account.interval_s
+        self._looks += 1
         planned = account.planned.model_copy(
             update={"mode": Mode.REST, "current_A": None, "voltage_V": None, "text": "look at the open-circuit voltage"}
         )
-        look = Account.of(planned, suffix=f".look{account.part}", ends=EndConditions(time_s=seconds))
+        look = Account.of(planned, suffix=f".look{self._looks}", ends=EndConditions(time_s=seconds))
         await self._launch([look])
         await self._follow(deque([look]))
         return self._sampling.newest.voltage_V if self._sampling.newest is not None else None
@@ -285,24 +317,28 @@ class Programs:
 
     async def _react(self, program: deque[Account], message: Message) -> None:
         account = program[0]
+        if isinstance(message, StepStarted) and message.key == account.key:
+            self._finish_by(account, message.mono_ns)
         if isinstance(message, (EndAsked, StepStarted)) and message.key == account.key and account.asked is not None:
             await self._end_on_device(account)
         elif isinstance(message, LinkLost):
             self._link_why = message.why
-            text = f"{message.why}; the step goes on on the instrument, its limits hold there"
+            text = f"{message.why}; {self._watched_by(account)}"
             self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
         elif isinstance(message, LinkRestored):
             self._link_why = ""
             self._alarms.clear("potentiostat-link")
             await self._reconcile(account, "the link was lost")
+            if account.asked is not None:
+                await self._end_on_device(account)
         elif isinstance(message, Silent):
             self._bear_silence(program, message.age_s)
 
     async def _end_on_device(self, account: Account) -> None:
-        if account.started_ns is None:
-            return
+        if account.started_ns is None or self._link_why:
+            return  # asked again once it has started, or the link is back
         try:
-            await within(CALL_WITHIN_S, self._potentiostat.end_step())
+            await within(CALL_WITHIN_S, self._potentiostat.end_step(account.key))
         except (InstrumentError, TimeoutError) as error:
             raise RunFailed(self._told(error, why=f"{account.key} could not be ended", sent="end of the step"), INSTRUMENT) from error
 
@@ -317,7 +353,15 @@ class Programs:
         if blind_s <= 0.0 and not finishes:
             raise RunFailed(self._unseen(text), INSTRUMENT)
         self._blind_until_s = math.inf if finishes else loop.time() + blind_s
-        self._alarms.sound("silent", "alarm", "No samples", f"{text}; the instrument's own limits hold")
+        self._alarms.sound("silent", "alarm", "No samples", f"{text}; {self._watched_by(program[0])}")
+
+    def _watched_by(self, account: Account) -> str:
+        """Who ends a step that the host does not see: only what is true of this instrument and this step."""
+        if not self._potentiostat.capabilities.autonomous:
+            return f"nobody knows whether {account.key} goes on"
+        if not account.missing:
+            return f"{account.key} goes on on the instrument, which ends it at its own limits"
+        return f"{account.key} goes on on the instrument, and nobody watches its {', '.join(sorted(account.missing))}"
 
     def _current_follows_in_s(self, program: deque[Account]) -> float:
         """Real seconds until a step of this program drives current: 0 when one does, infinite when none will."""

@@ -11,6 +11,7 @@ from drivers.base import Reason
 from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.charge import or_none
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
@@ -52,6 +53,8 @@ class Reactions:
         self.state = RunState.QUEUED
         self.ending: Ending | None = None
         self.changed = asyncio.Event()
+        self.met = False
+        """Both instruments answer; before that nothing of ours can be under current."""
         self.sampling = Sampling(surroundings, self, RuleEngine(plan.rules, plan.lead_ohm))
         self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
         self.acquisitions = Acquisitions(surroundings, self, self.alarms)
@@ -151,10 +154,10 @@ class Reactions:
             actions=[action.text or action.verb for action in rule.do],
             values=firing.values,
             step_key=step_key,
-            x=sample.x,
+            x=or_none(sample.x),
             voltage_V=sample.voltage_V,
             current_A=sample.current_A,
-            first={"mono_ns": firing.first.mono_ns, "x": firing.first.x, "voltage_V": firing.first.voltage_V},
+            first={"mono_ns": firing.first.mono_ns, "x": or_none(firing.first.x), "voltage_V": firing.first.voltage_V},
         )
         for action in rule.do:
             self._act(action, firing, cause)
@@ -225,7 +228,8 @@ class Reactions:
 
     def abort(self, ending: Ending) -> None:
         """Open circuit now."""
-        self.make_safe.begin(ending.reason)
+        if self.met:
+            self.make_safe.begin(ending.reason)
         self.end(ending)
 
     # ----------------------------------------------------------------------------------------- wishes of the console's side

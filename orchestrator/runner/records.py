@@ -27,7 +27,8 @@ S = AcquisitionState
 class Record:
     """One acquisition. ``asked_as``: the name that the trigger used (an interleave's, or its own).
 
-    ``listed``: part of a list at open circuit, so never merged with another. ``times``: block → (started, acquired); None: not heard.
+    ``listed``: part of a list at open circuit, so never merged with another. ``unwanted``: missed because somebody paused
+    NMR or the booking has ended. ``times``: block → (started, acquired); None: not heard.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Record:
     state: AcquisitionState = S.REQUESTED
     seq: int = 0
     partial: bool = False
+    unwanted: bool = False
     why: str = ""
     times: dict[int, list[int | None]] = field(default_factory=dict)
     fid_seqs: dict[int, int] = field(default_factory=dict)
@@ -113,9 +115,9 @@ class Records:
         return f"{self._s.key_prefix}a{self._numbers:05d}-{UNSAFE.sub('_', name)}"
 
     def request(
-        self, fires: Iterable[Fire], step_key: str, cause: int | None, refused: str | None, *, listed: bool = False
+        self, fires: Iterable[Fire], step_key: str, cause: int | None, refused: str | None, *, listed: bool = False, unwanted: bool = False
     ) -> list[Record]:
-        """Make or extend the records that some fires ask for. ``refused``: why nothing may start now."""
+        """Make or extend the records that some fires ask for. ``refused``: why nothing may start now; ``unwanted``: by a wish."""
         made: list[Record] = []
         for name, of_name in grouped(fires).items():
             waiting = [record for record in self.pending if record.asked_as == name and not record.listed]
@@ -128,6 +130,7 @@ class Records:
         why = refused or ("busy" if len(self.pending) + len(made) > QUEUE_LONGEST else None)
         for record in made:
             if because := why or self.exhausted.get(record.name):
+                record.unwanted = unwanted
                 self.end(record, S.MISSED, because, fault=False)
             else:
                 self.pending.append(record)
@@ -207,12 +210,18 @@ class Records:
     def drop_pending(self, why: str) -> None:
         """None of those that wait will be measured."""
         for record in [record for record in self.pending if record.state is S.REQUESTED]:
+            record.unwanted = True
             self.end(record, S.MISSED, why, fault=False)
 
     @property
     def complete(self) -> bool:
         """True when every record has ended verified."""
         return all(record.state is S.VERIFIED for record in self.all)
+
+    @property
+    def missing(self) -> list[Record]:
+        """Those that somebody still wanted and that have not ended verified."""
+        return [record for record in self.all if record.state is not S.VERIFIED and not record.unwanted]
 
     # -------------------------------------------------------------------------------------------------------- waiting
 

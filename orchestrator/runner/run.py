@@ -31,7 +31,7 @@ from orchestrator.runner.preparation import complaint
 from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.sentences import first_line, told
-from orchestrator.runner.states import AcquisitionState, RunState
+from orchestrator.runner.states import RunState
 from orchestrator.runner.station import (
     ABORT,
     AFTER_STEP,
@@ -144,15 +144,13 @@ class Run:
 
     def _begin_cancelled(self) -> None:
         """Somebody outside has cancelled the run (a fence, our own end): the cell comes first."""
-        if self._tasks and not self._ended:
+        if self._reactions.met and not self._ended:
             self._reactions.make_safe.begin("the run was cancelled")
 
     async def _until_closed(self) -> Outcome:
-        if not await connected(self._s, self._reactions):
-            assert self._reactions.ending is not None
-            outcome = self._closed(self._reactions.ending, SafeState(Confirmation.CONFIRMED, "nothing was started"))
-            self._put_ended(outcome)
-            return outcome
+        self._start_first()
+        if not await self._unless(STOP, self._connect()) or not self._reactions.met:
+            return await self._did_not_begin()
         self._start_rings()
         await self._conduct()
         safe = await self._finish()
@@ -162,10 +160,26 @@ class Run:
             await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
         return outcome
 
+    async def _connect(self) -> None:
+        self._reactions.met = await connected(self._s, self._reactions)
+
+    async def _did_not_begin(self) -> Outcome:
+        """An instrument was not found as it should be, or somebody ended the run before it began."""
+        ending = self._reactions.ending
+        assert ending is not None
+        await self._end_tasks()
+        await release(self._s)
+        if ending.state is not RunState.FAILED:
+            self._reactions.become(RunState.ABORTING if ending.state is RunState.ABORTED else RunState.FINISHING, ending.reason)
+        untouched = SafeState(Confirmation.CONFIRMED, "nothing was started")
+        outcome = self._closed(ending, self._reactions.make_safe.result or untouched)
+        self._put_ended(outcome)
+        return outcome
+
     async def _record_cancelled(self, why: str) -> None:
         """``why``: said by who cancelled; only a guard does."""
         safe = SafeState(Confirmation.CONFIRMED, "nothing was started")
-        if self._tasks:
+        if self._reactions.met:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reactions.make_safe(why or "the run was cancelled")
             safe = self._reactions.make_safe.result or SafeState(Confirmation.UNCONFIRMED, "cancelled")
@@ -201,11 +215,17 @@ class Run:
         """A task that a reaction needs; what fails in it does not end the run past make_safe."""
         self._spawn(self._inner(name, work), name)
 
+    def _start_first(self) -> None:
+        """What must not wait for a slow instrument: the heartbeat, Ctrl-C and commands."""
+        run = self._reactions
+        self._spawn(self._inner(HEARTBEAT, Beat(self._s, run.sampling, run).run), HEARTBEAT)
+        for name, outer in (("commands", self._commands.obey), ("interrupts", self._commands.heed)):
+            self._spawn(supervise(self._s, run.alarms, name, outer), name)
+
     def _start_rings(self) -> None:
         run = self._reactions
         for name, inner in (
             (SAMPLING, run.sampling.read),
-            (HEARTBEAT, Beat(self._s, run.sampling, run).run),
             ("journal watch", self._watches.journal),
             (GUARD_WATCH, self._watches.guard),
         ):
@@ -215,8 +235,6 @@ class Run:
             ("console events", run.acquisitions.listen),
             ("storing", run.acquisitions.storing.run),
             ("missed", run.retry_missed),
-            ("commands", self._commands.obey),
-            ("interrupts", self._commands.heed),
             ("booking", self._watches.booking),
             ("clocks", self._watches.clocks),
         ):
@@ -374,12 +392,12 @@ class Run:
             if not record.over:
                 run.acquisitions.give_up(record, f"the run has ended: {ending.reason}")
         run.sampling.flush()
-        complete = run.acquisitions.records.complete
+        complete = ending.as_planned and safe.confirmed and run.acquisitions.records.complete
         state, code, reason = ending.state, ending.exit_code, ending.reason
         if not safe.confirmed:
             state, code = RunState.FAILED, INTERRUPTED if ending.urgency >= LEAVE else UNSAFE
             reason = f"{reason}\n  cell: its state is UNKNOWN ({first_line(safe.detail)})"
-        elif code == COMPLETE and not complete:
+        elif code == COMPLETE and run.acquisitions.records.missing:
             code = INSTRUMENT
             reason = f"{reason}; {self._unverified()}"
         if run.state is not state:
@@ -389,8 +407,7 @@ class Run:
 
     def _unverified(self) -> str:
         """What is missing although every step was done."""
-        records = self._reactions.acquisitions.records.all
-        missing = [record for record in records if record.state != AcquisitionState.VERIFIED]
+        records, missing = self._reactions.acquisitions.records.all, self._reactions.acquisitions.records.missing
         return told(
             self._s.station.console_settings,
             f"{len(missing)} of {len(records)} acquisitions are not verified",

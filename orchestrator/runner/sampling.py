@@ -74,7 +74,7 @@ class Sampling:
         self._ended_ns: int | None = None
         self._violated = False
         self._names: tuple[str, ...] = ALWAYS
-        self.charge = Charge(plan.x_now, plan.x_per_C or 0.0)
+        self.charge = Charge(plan.x_now, plan.x_per_C)
         self.heard_s = -math.inf
         self._forgiven = False
         self.account: Account | None = None
@@ -150,9 +150,12 @@ class Sampling:
         self.heard_s, self._forgiven = asyncio.get_running_loop().time(), False
         self._names, extra = _further_columns(block)
         volts, amps = block.voltage_V.tolist(), block.current_A.tolist()
+        for name, values in block.aux.items():
+            self._blocks.add_aux(name, block.mono_ns, values)
         watched = self._watched_voltage(block, volts)
         status = [0] * len(block) if block.status is None else block.status.tolist()
         for i, mono_ns in enumerate(block.mono_ns.tolist()):
+            self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
             self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
 
     def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
@@ -218,7 +221,8 @@ class Sampling:
         account.started_ns = event.mono_ns
         first = account.first_started_ns is None
         account.first_started_ns = account.first_started_ns or event.mono_ns
-        self.charge.begin(event.mono_ns)
+        slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
+        self.charge.begin(event.mono_ns, max(account.interval_s, slowest_s))
         self.heard_s = asyncio.get_running_loop().time()
         self._watch.begin(planned.limits)
         self.cell = "off" if planned.mode is Mode.REST else "on"
@@ -248,7 +252,7 @@ class Sampling:
         if account is None or account.key != event.key:
             self._listener.edge(event)
             return
-        account.charge_C += self.charge.end(event.mono_ns)
+        account.charge_C += self.charge.end(event.mono_ns, lost=event.reason is Reason.LOST)
         self._blocks.flush()
         by_host = account.asked is not None and (event.reason is Reason.SKIP or account.over)
         reason = account.asked if by_host and account.asked is not None else event.reason
@@ -261,6 +265,7 @@ class Sampling:
             detail=detail,
             duration_s=account.elapsed_s(event.mono_ns),
             charge_C=account.charge_C,
+            charge_complete=self.charge.complete,
             last_of_program=event.last_of_program,
             device_ns=event.device_ns,
         )

@@ -97,7 +97,7 @@ AFTER_STEP, STOP, ABORT, SAFETY, LEAVE = range(1, 6)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run. ``outcome``: as planned | ended early. ``complete``: every acquisition ended verified.
+    """What became of a run. ``outcome``: as planned | ended early. ``complete``: as planned, and every acquisition ended verified.
 
     ``cell``: off, or unknown: then the guard is not stood down.
     """
@@ -124,16 +124,23 @@ class Alarms:
     def __init__(self, surroundings: Surroundings) -> None:
         self._put = surroundings.put
         self._raised: dict[str, Mapping[str, str]] = {}
+        self._known: dict[str, None] = {}
 
     @property
     def active(self) -> tuple[str, ...]:
         """Ids of the alarms that stand."""
         return tuple(self._raised)
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Ids of the alarms that stand or stood."""
+        return tuple(self._known)
+
     def sound(self, name: str, level: str, title: str, text: str, *, advice: str = "", cause: int | None = None) -> None:
         """Raise an alarm that does not stand yet, or raise its level."""
         if self._raised.get(name, {}).get("level") == level:
             return
+        self._known[name] = None
         self._raised[name] = {"level": level, "title": title}
         self._put("alarm.raised", cause, id=name, level=level, title=title, text=text, advice=advice)
 

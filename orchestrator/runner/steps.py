@@ -7,6 +7,7 @@ NMR only where the experiment says so: ``wait_for_nmr``, ``then``, and lists at 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -79,6 +80,7 @@ class Steps:
         self._standing = standing
         self._passed: list[Passed] = []
         self._waits = 0
+        self._visits: Counter[int] = Counter()
         self._pauses = Whys()
         self._resumed = asyncio.Event()
         self._stopping = False
@@ -148,6 +150,8 @@ class Steps:
     def _stretch(self, steps: Sequence[PlannedStep], at: int) -> list[PlannedStep]:
         """The longest run of steps that the instrument may do without asking."""
         longest = max(1, self._s.station.potentiostat.capabilities.max_steps)
+        if self._s.plan.host_lost == "finish step on device":
+            longest = 1  # a device left alone would go on to the end of its program
         stretch = [steps[at]]
         if steps[at].action not in {"electrochemical", "impedance"}:
             return stretch
@@ -161,8 +165,10 @@ class Steps:
         return stretch
 
     async def _run(self, stretch: list[PlannedStep]) -> list[Account]:
+        stretch = [self._visited(step) for step in stretch]
         first = stretch[0]
         if first.action == "acquisitions":
+            self._visits[first.index] += 1
             await self._list(first, first.acquisitions, first.longest_s)
             return []
         if first.action in {"set", "prompt"}:
@@ -174,8 +180,14 @@ class Steps:
         await self._until_over(accounts)
         for account in accounts:
             self._note(account)
+            self._visits[account.planned.index] += account.begun
         await self._afterwards(accounts[-1] if accounts else None)
         return accounts
+
+    def _visited(self, step: PlannedStep) -> PlannedStep:
+        """The step under a key of its own: an instrument takes each key once, and a protocol may skip back."""
+        visit = self._visits[step.index] + 1
+        return step if visit == 1 else step.model_copy(update={"key": f"{step.key}-v{visit}"})
 
     async def _until_over(self, accounts: list[Account]) -> None:
         """Run a program; after a pause, what is left of it."""

@@ -35,6 +35,7 @@ class Storing:
         self._alarms = alarms
         self._waiting: deque[tuple[Record, int]] = deque()
         self._more = asyncio.Event()
+        self._fid_seqs: dict[tuple[str, int], int] = {}
         self._archived: dict[str, list[tuple[Path, tuple[RawFile, ...]]]] = {}
 
     @property
@@ -59,22 +60,30 @@ class Storing:
             await self._more.wait()
 
     async def _store(self, record: Record, block: int) -> None:
+        """What is in the journal already, and only its commit failed, is not put there again."""
+        if (record.key, block) not in self._fid_seqs and not await self._take(record, block):
+            return
+        seq = self._fid_seqs[record.key, block]
+        await self._s.journal.durable(seq)
+        self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
+        record.fid_seqs[block] = self._fid_seqs.pop((record.key, block))
+        if len(record.fid_seqs) == record.planned.blocks or record.partial:
+            self._records.move(record, S.STORED)
+            await self._verify(record)
+
+    async def _take(self, record: Record, block: int) -> bool:
+        """Files into ``raw/``, the FID into the journal; False where they cannot be had."""
         try:
             fetched = await self._fetch(record, block)
             folder = await self._archive(record, block, fetched)
         except (InstrumentError, TimeoutError, OSError) as error:
             self._records.end(record, S.LOST, f"not fetched: {error}" if not isinstance(error, Damaged) else str(error))
-            return
+            return False
         record.partial = record.partial or fetched.partial
-        seq = self._put_fid(record, block, fetched)
-        await self._s.journal.durable(seq)
-        self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
-        record.fid_seqs[block] = seq
+        self._fid_seqs[record.key, block] = self._put_fid(record, block, fetched)
         if folder is not None:
             self._archived.setdefault(record.key, []).append((folder, fetched.files))
-        if len(record.fid_seqs) == record.planned.blocks or record.partial:
-            self._records.move(record, S.STORED)
-            await self._verify(record)
+        return True
 
     async def _fetch(self, record: Record, block: int) -> Fetched:
         for pause_s in PAUSES_S:

@@ -47,8 +47,9 @@ def sim_potentiostat(bench_run: Run, repository: Path) -> Bench:
         def another(identity: str = "") -> Any:
             return make_potentiostat(Settings("potentiostat", "sim", "sim", identity=identity), context)
 
+        potentiostat = another()
         yield PotentiostatBench(
-            potentiostat=another(),
+            potentiostat=potentiostat,
             clock=clock,
             truth=twin,
             another=another,
@@ -57,6 +58,8 @@ def sim_potentiostat(bench_run: Run, repository: Path) -> Bench:
             lower_V=-0.05,
             rest_V=0.0005,
             limits=WIDE,
+            cut_link=lambda: potentiostat.inject("silent"),
+            mend_link=lambda: potentiostat.clear("silent"),
         )
 
     return Bench(opened, bench_run)
@@ -71,13 +74,16 @@ def sim_console(bench_run: Run, repository: Path, tmp_path: Path) -> Bench:
         def another(identity: str = "") -> Any:
             return make_console(Settings("console", "sim", "sim", identity=identity, options={"scratch": tmp_path}), context)
 
+        console = another()
         yield ConsoleBench(
-            console=another(),
+            console=console,
             clock=clock,
             another=another,
             orders={nucleus: acquisition(nucleus) for nucleus in ("7Li", "23Na")},
             points=TEMPLATE["points"],
             spectral_width_Hz=TEMPLATE["spectral_width_Hz"],
+            cut_link=lambda: console.inject("silent"),
+            mend_link=lambda: console.clear("silent"),
         )
 
     return Bench(opened, bench_run)

@@ -20,6 +20,7 @@ from drivers.base import (
     Filed,
     Identity,
     ImpedanceSpectrum,
+    LinkRestored,
     ReadBack,
     Reason,
     SafeState,
@@ -73,8 +74,8 @@ class Potentiostat(Around):
     def change(self, event: Any) -> list[Any]:
         return [event]
 
-    async def end_step(self) -> None:
-        await self._inner.end_step()
+    async def end_step(self, key: str | None = None) -> None:
+        await self._inner.end_step(key)
 
     async def make_safe(self) -> SafeState:
         return await self._inner.make_safe()
@@ -190,11 +191,21 @@ class Float32(Potentiostat):
 
 
 class Deaf(Potentiostat):
-    async def end_step(self) -> None: ...
+    async def end_step(self, key: str | None = None) -> None: ...
+
+
+class IgnoresKey(Potentiostat):
+    async def end_step(self, key: str | None = None) -> None:
+        await self._inner.end_step()
+
+
+class NeverBack(Potentiostat):
+    def change(self, event: Any) -> list[Any]:
+        return [] if isinstance(event, LinkRestored) else [event]
 
 
 class AbortsOnEndStep(Potentiostat):
-    async def end_step(self) -> None:
+    async def end_step(self, key: str | None = None) -> None:
         await self._inner.make_safe()
 
 
@@ -239,6 +250,9 @@ POTENTIOSTAT_FAULTS = [
     (Deaf, "test_end_step_goes_on_with_the_program"),
     (AbortsOnEndStep, "test_end_step_goes_on_with_the_program"),
     (Deaf, "test_end_step_ends_a_single_step"),
+    (IgnoresKey, "test_end_step_ends_the_step_it_names_and_no_other"),
+    (NeverBack, "test_a_link_that_is_back_says_so_though_nobody_asks"),
+    (LiesAboutSafety, "test_make_safe_while_the_link_is_away"),
     (LiesAboutSafety, "test_make_safe_in_a_step"),
     (NeverConfirms, "test_make_safe_in_a_step"),
     (AlwaysOn, "test_make_safe_in_a_step"),

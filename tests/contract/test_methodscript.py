@@ -58,6 +58,8 @@ class TestMethodScript(PotentiostatContract):
                     lower_V=-0.05,
                     rest_V=0.0005,
                     limits=WIDE,
+                    cut_link=lambda: emulator.inject("silent"),
+                    mend_link=lambda: emulator.clear("silent"),
                 )
             finally:
                 await emulator.stop()

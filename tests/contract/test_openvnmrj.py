@@ -57,6 +57,8 @@ class TestOpenVnmrJ(ConsoleContract):
                     orders={nucleus: acquisition(nucleus) for nucleus in ("7Li", "23Na")},
                     points=TEMPLATE["points"],
                     spectral_width_Hz=TEMPLATE["spectral_width_Hz"],
+                    cut_link=lambda: emulator.inject("silent"),
+                    mend_link=lambda: emulator.clear("silent"),
                 )
             finally:
                 await emulator.stop()

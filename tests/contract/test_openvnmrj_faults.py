@@ -154,6 +154,40 @@ def test_a_console_that_never_tells_again_fails_in_time(play: Play, fault: str) 
     play(scenario)
 
 
+@pytest.mark.parametrize(("seconds", "kinds"), [(40.0, WHOLE), (66.0, WHOLE), (100.0, ["Failed"])])
+def test_a_foreground_that_is_busy_when_au_comes(play: Play, seconds: float, kinds: list[str]) -> None:
+    """Started late, once; or failed, and what the console makes of the old command later is nobody's and is never saved."""
+
+    async def scenario(bench: Bench) -> None:
+        await bench.driver.connect()
+        await bench.driver.prepare(ORDER)
+        foreground = bench.driver._foreground
+        send, sent = foreground.send, []
+
+        async def into_a_busy_foreground(command: bytes) -> None:
+            if command.endswith(b" au\0"):
+                bench.emulator.inject("foreground_busy", seconds=seconds)
+                sent.append(command)
+            await send(command)
+
+        foreground.send = into_a_busy_foreground
+        await bench.driver.start("key-1")
+        await bench.clock.sleep(80.0)
+        await bench.driver.start("key-1")
+        await bench.clock.sleep(60.0)
+        assert bench.kinds() == kinds
+        assert len(sent) == 1
+        assert bench.links() == ["LinkLost", "LinkRestored"]
+        assert (bench.emulator.experiment.vnmruser / "data" / "operando" / "key-1_b0.fid").exists() is (kinds == WHOLE)
+        foreground.send = send
+        await bench.driver.prepare(replace(ORDER, key="key-2"))
+        await bench.driver.start("key-2")
+        await bench.clock.sleep(20.0)
+        assert bench.kinds() == kinds + WHOLE
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("fault", ["svf_fails", "disk_full"])
 def test_nothing_complete_was_saved(play: Play, fault: str) -> None:
     async def scenario(bench: Bench) -> None:
@@ -177,7 +211,7 @@ def test_the_console_reports_an_error(play: Play) -> None:
         await bench.acquire()
         await bench.clock.sleep(20.0)
         assert bench.kinds() == ["Started", "Failed"]
-        assert bench.why() == "the console reports 13: soft error"
+        assert bench.why() == "Acquisition error 13; the console reports 13: soft error"
 
     play(scenario)
 

@@ -203,6 +203,46 @@ def test_open_circuit_that_cannot_be_read_back_is_never_called_off(live: Live) -
     assert night.of("alarm.raised", id="cell-unknown", level="critical")
 
 
+@pytest.mark.parametrize(
+    ("limits", "autonomous", "says"),
+    [
+        ({"time", "voltage", "charge", "current"}, True, "which ends it at its own limits"),
+        ({"time", "voltage"}, True, "nobody watches its charge, current"),
+        ({"time", "voltage", "charge", "current"}, False, "nobody knows whether"),
+    ],
+)
+def test_a_lost_instrument_is_not_said_to_do_what_it_cannot(live: Live, limits: set[str], autonomous: bool, says: str) -> None:
+    def describe(night: Any) -> None:
+        night.potentiostat.capabilities = replace(
+            night.potentiostat.capabilities, on_device_limits=frozenset(limits), autonomous=autonomous
+        )
+
+    async def break_it(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        night.potentiostat.inject("silent")
+
+    night = live(SHORT_NIGHT, break_it, before=describe)
+    assert says in night.of("alarm.raised", id="potentiostat-link")[0].data["text"]
+
+
+def test_an_end_that_is_asked_for_while_the_link_is_away_is_asked_again(live: Live) -> None:
+    async def skip_unheard(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        await night.clock.sleep(20)
+        night.potentiostat.inject("silent")
+        await night.until("link.lost")
+        await night.command("skip")
+        await night.clock.sleep(2)
+        night.potentiostat.clear("silent")
+
+    night = live(SHORT_NIGHT, skip_unheard)
+    assert ends(night)[:2] == ("finished", "as planned")
+    plate = night.of("step.started", mode="galvanostatic")[0].data["key"]
+    (ended,) = night.of("step.ended", key=plate)
+    assert ended.data["reason"] == "skip"
+    assert ended.data["duration_s"] < 40
+
+
 # ------------------------------------------------------------------------------------------------------------- console
 
 
@@ -478,3 +518,86 @@ def test_a_start_and_end_that_nobody_heard_stay_unknown(live: Live) -> None:
     assert {(event.data["t_start_mono_ns"], event.data["t_end_mono_ns"]) for event in fids} == {(None, None)}
     assert {event.data["latency_s"] for event in night.of("acquisition.started")} == {None}
     assert {event.data["heard"] for event in night.of("acquisition.acquired")} == {False}
+
+
+def test_a_commit_that_fails_once_does_not_store_a_fid_twice(live: Live) -> None:
+    def break_it(night: Any) -> None:
+        durable, failed = night.journal.durable, []
+
+        async def once(seq: int) -> None:
+            if not failed and night.journal.events[seq - 1].kind == "fid.block":
+                failed.append(seq)
+                raise OSError("no space left on device")
+            await durable(seq)
+
+        night.journal.durable = once
+
+    night = live(SHORT_NIGHT, before=break_it)
+    stored = [(event.data["key"], event.data["block"]) for event in night.of("fid.block")]
+    assert len(stored) == len(set(stored)) == 6
+    assert len(night.of("raw.archived")) == len(set(stored))
+    assert {event.data["fid_seq"] for event in night.of("acquisition.stored")} == {event.seq for event in night.of("fid.block")}
+
+
+def test_the_voltage_is_looked_at_again_when_the_intent_is_on_the_disk(live: Live) -> None:
+    order: list[str] = []
+
+    def slow(night: Any) -> None:
+        durable, read_state, start = night.journal.durable, night.potentiostat.read_state, night.potentiostat.start
+
+        async def slowly(seq: int) -> None:
+            if night.journal.events[seq - 1].kind == "cell.state":
+                await night.clock.sleep(20.0)
+                order.append("durable")
+            await durable(seq)
+
+        async def read() -> Any:
+            order.append("read")
+            return await read_state()
+
+        async def started(key: str) -> None:
+            order.append("start")
+            await start(key)
+
+        night.journal.durable, night.potentiostat.read_state, night.potentiostat.start = slowly, read, started
+
+    live(SHORT_NIGHT, before=slow)
+    after = order[order.index("durable") :]
+    assert after[: after.index("start")] == ["durable", "read"]
+
+
+def test_a_device_that_is_to_finish_its_step_is_given_one_step_at_a_time(live: Live) -> None:
+    programs: list[int] = []
+
+    def count(night: Any) -> None:
+        load = night.potentiostat.load
+        night.potentiostat.capabilities = replace(night.potentiostat.capabilities, max_steps=20, autonomous=True)
+
+        async def counted(program: Any) -> None:
+            programs.append(len(program))
+            await load(program)
+
+        night.potentiostat.load = counted
+
+    two_plates = SHORT_NIGHT.replace("at end]}}", "at end]}}\n  - {step: Strip working at 1 mA/cm2 for 5 minutes}")
+    night = live(two_plates.replace("open circuit within 60 s", "finish step on device"), before=count)
+    assert set(programs) == {1}
+    steps = [event for event in night.of("step.started") if event.data["mode"] == "galvanostatic"]
+    assert len(steps) == 2
+    until_s = [beat.finish_s for beat in night.guard.beats if beat.finish_s is not None]
+    assert max(until_s) <= 301.0
+
+
+def test_parameters_that_are_not_as_asked_are_said_once_for_each_acquisition(live: Live) -> None:
+    def deviate(night: Any) -> None:
+        prepare = night.console.prepare
+
+        async def deviating(order: Any) -> Any:
+            return replace(await prepare(order), deviations={"pw": (2.0, 8.0)})
+
+        night.console.prepare = deviating
+
+    night = live(SHORT_NIGHT, before=deviate)
+    raised = [event.data for event in night.of("alarm.raised") if event.data["id"].startswith("deviating")]
+    assert [(alarm["id"], alarm["level"]) for alarm in raised] == [("deviating-fast", "warn"), ("deviating-wide", "warn")]
+    assert "asked 2.0, is 8.0" in raised[0]["text"]

@@ -146,7 +146,8 @@ def test_pause_nmr_starts_no_acquisition_and_the_current_goes_on(live: Live) -> 
     assert not [e for e in night.of("acquisition.started") if paused.mono_ns < e.mono_ns < resumed.mono_ns]
     assert [e.data["why"] for e in night.of("acquisition.missed")] == ["nmr paused"]
     assert len(night.of("step.started", index=1)) == 1
-    assert ends(night) == ("finished", "as planned", 3)
+    assert ends(night) == ("finished", "as planned", 0)
+    assert not night.outcome.complete
 
 
 def test_pause_cell_lets_the_step_end_and_the_next_not_start(live: Live) -> None:
@@ -211,10 +212,11 @@ def test_abort(live: Live) -> None:
     night = live(NIGHT, in_plating(60, ("abort", {})))
     assert ends(night) == ("aborted", "ended early", 5)
     assert [event.data["to"] for event in night.of("run.state")][-2:] == ["aborting", "aborted"]
+    assert not night.outcome.complete
 
 
 def test_acquire_by_hand(live: Live) -> None:
-    night = live(NIGHT, in_plating(60, ("acquire", {"acquisition": "wide"}), ("acquire", {"acquisition": "nothing"})))
+    night = live(NIGHT, in_plating(60, ("acquire", {"name": "wide"}), ("acquire", {"name": "nothing"})))
     assert [answer.ok for answer in night.answers] == [True, False]
     asked = [event for event in night.of("acquisition.requested", name="wide") if "asked for by tester" in event.data["reasons"]]
     assert len(asked) == 1
@@ -231,10 +233,11 @@ def test_acknowledge(live: Live) -> None:
         await night.until("step.started", mode="galvanostatic")
         night.console.inject("silent")
         await night.until("alarm.raised", id="console-link")
-        await night.command("acknowledge", id="console-link")
+        night.answers = [await night.command("acknowledge", alarm=alarm) for alarm in ("nothing", "console-link")]
 
     night = live(NIGHT, during)
-    assert night.of("alarm.acknowledged", id="console-link", who="tester")
+    assert [event.data["id"] for event in night.of("alarm.acknowledged", who="tester")] == ["console-link"]
+    assert [answer.ok for answer in night.answers] == [False, True]
 
 
 # ------------------------------------------------------------------------------------------------------------ booking
@@ -243,7 +246,7 @@ def test_acknowledge(live: Live) -> None:
 @pytest.mark.parametrize(
     ("cell", "last_reason", "ended"),
     [
-        ("continue", "time", ("finished", "as planned", 3)),
+        ("continue", "time", ("finished", "as planned", 0)),
         ("finish half-cycle then open circuit", "charge", ("finished", "ended early", 5)),
         ("open circuit", "abort", ("finished", "ended early", 5)),
     ],

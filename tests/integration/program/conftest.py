@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -114,6 +117,19 @@ class Running:
     def until_off(self, within_s: float = PATIENCE_S) -> None:
         wait_for(lambda: not self.driven() or None, "open circuit in the emulated cell", self.said, within_s)
 
+    def until_file(self, name: str) -> None:
+        wait_for(lambda: (self.folder / name).exists() or None, name, self.said)
+
+    def drain(self, master: int) -> None:
+        """Read what waits on a terminal until its last process has gone, in the background."""
+
+        def read() -> None:
+            with contextlib.suppress(OSError):
+                while os.read(master, 65536):
+                    pass
+
+        threading.Thread(target=read, daemon=True).start()
+
     def guard(self) -> list[dict[str, Any]]:
         path = self.folder / "guard.jsonl"
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
@@ -169,6 +185,16 @@ def family(out: Path) -> Iterator[int]:
             yield int(entry.name)
 
 
+class Forked:
+    """As much of a Popen as the tests need, for a process that was forked onto a terminal."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def wait(self, _: float | None = None) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
 class Program:
     """Starts runs and other commands in a folder of their own."""
 
@@ -177,6 +203,12 @@ class Program:
         self.rig = rig
         self.environment = {**os.environ, "OPERANDO_HOME": str(folder / "home"), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
         self.runs: list[Running] = []
+
+    command = OPERANDO
+
+    @staticmethod
+    def wait_for(found: Callable[[], Any], what: str) -> Any:
+        return wait_for(found, what, lambda: "")
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -217,6 +249,18 @@ class Program:
         running = Running(process, folder, said, self.environment)
         self.runs.append(running)
         return running
+
+    def typed(self) -> tuple[Running, int]:
+        """A run on a terminal of its own, and the keyboard of that terminal (drained: somebody looks at the screen)."""
+        experiment, folder = self.write("runs.yaml", EXPERIMENT.replace("PLATE", "10 minutes")), self.folder / "runs"
+        folder.mkdir()
+        pid, master = pty.fork()
+        if pid == 0:
+            command = [*OPERANDO, "run", str(experiment), "--rig", str(self.rig), "--speed", "60", "--out", str(folder)]
+            os.execvpe(command[0], command, self.environment)
+        running = Running(Forked(pid), folder, self.folder / "none.txt", self.environment)  # type: ignore[arg-type]
+        self.runs.append(running)
+        return running, master
 
     def operando(self, *arguments: str) -> Ended:
         done = subprocess.run(

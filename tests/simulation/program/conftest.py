@@ -98,6 +98,14 @@ def intact(night: Night) -> None:
         assert kinds.count(kind) == len(night.of(kind))
 
 
+def dead(night: Night) -> None:
+    """Its guard has ended it, as a kill would: nobody has written an end, and what is in the journal is in run.h5."""
+    assert not night.of("run.ended")
+    assert (night.ended.outcome.state, night.ended.outcome.exit_code) == ("failed", 4)
+    with open_run(night.folder) as file:
+        assert len(file.electrochemistry["time"]) == sum(event.data["n"] for event in night.of("ec.block"))
+
+
 @pytest.fixture
 def run_night(tmp_path: Path, repository: Path) -> Callable[..., Night]:
     """``run_night(fault, …, rig="sim", experiment=SHORT)``: a whole run at --speed max."""
@@ -114,7 +122,7 @@ def run_night(tmp_path: Path, repository: Path) -> Callable[..., Night]:
         ended = run(gather(request))
         with Reader(ended.folder / "journal.sqlite") as reader:
             night = Night(ended, list(reader.events()), read_truth(ended.folder / "emulated" / "truth.jsonl"))
-        intact(night)
+        (dead if any(line["kind"] == "guard.fenced" for line in night.guard()) else intact)(night)
         return night
 
     return go

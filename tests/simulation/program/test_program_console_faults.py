@@ -90,6 +90,20 @@ def test_what_a_night_survives(run_night: RunNight, fault: str) -> None:
     assert len(night.of("acquisition.verified")) == ALL
 
 
+@pytest.mark.parametrize("fault", [f"foreground_busy:seconds=100,{MIDWAY}", f"dead_listener_freeze:{MIDWAY}", "foreground_busy:after_s=91"])
+def test_a_silence_costs_what_falls_into_it_and_no_more(run_night: RunNight, fault: str) -> None:
+    night = run_night(fault)
+    the_cell_never_noticed(night)
+    (lost,), (restored,) = night.of("link.lost", instrument="console"), night.of("link.restored", instrument="console")
+    assert lost.mono_ns < restored.mono_ns < night.of("acquisition.requested")[-1].mono_ns
+    asked_ns = {event.data["key"]: event.mono_ns for event in reversed(night.of("acquisition.requested"))}
+    verified = {event.data["key"] for event in night.of("acquisition.verified")}
+    missed = {event.data["key"]: event.data["why"] for event in night.of("acquisition.missed")}
+    assert verified | set(missed) == set(asked_ns)
+    assert all(asked_ns[key] < restored.mono_ns and "console lost" in why for key, why in missed.items()), missed
+    assert not night.of("acquisition.lost"), "what never started is missed, what started is kept"
+
+
 def test_missed_spectra_can_make_the_cell_wait_at_open_circuit(run_night: RunNight) -> None:
     policy = "busy: coalesce\nmissed_acquisition: wait at open circuit after 1 missed\nprotocol:"
     night = run_night("svf_fails:times=2", changes=[("protocol:", policy)])

@@ -71,7 +71,7 @@ def test_a_virtual_fence_is_a_death(rig: str, begun: Callable[[str], Ended]) -> 
     assert not [event for event in found if event.kind == "run.ended"]
     assert [event for event in found if event.kind == "cell.state"][-1].data["cell"] == "on", "the dead record nothing"
     said = [json.loads(line) for line in (ended.folder / "guard.jsonl").read_text("utf-8").splitlines()]
-    assert [line["kind"] for line in said] == ["guard.acting", "guard.acted"]
+    assert [line["kind"] for line in said] == ["guard.acting", "guard.fenced", "guard.acted"]
     assert "no heartbeat" in said[0]["why"]
     truth = read_truth(ended.folder / "emulated" / "truth.jsonl")
     assert driven_after_s(truth, FAILS_AFTER_S) == pytest.approx(12.0, abs=6.0), "open circuit came with the guard, not before"

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
+
+from orchestrator.recorder.reader import open_run
 
 RunNight = Callable[..., Any]
 
@@ -120,12 +123,29 @@ def test_what_a_night_survives(run_night: RunNight, fault: str) -> None:
     assert not night.of("alarm.raised", level="critical")
 
 
+def test_a_cable_that_is_pushed_back_in_time_costs_samples_only(run_night: RunNight) -> None:
+    """Five seconds out, under current: a gap that shows, both words in the journal, and no word that is not true."""
+    night = run_night(f"port_vanishes:seconds=5,{MIDWAY}")
+    assert night.summary == (0, "finished", "off")
+    (lost,), (restored,) = night.of("link.lost", instrument="potentiostat"), night.of("link.restored", instrument="potentiostat")
+    assert 5.0 <= (restored.mono_ns - lost.mono_ns) / 1e9 <= 6.5
+    (alarm,) = night.of("alarm.raised", id="potentiostat-link")
+    assert "s0001-c01-plate goes on on the instrument, which ends it at its own limits" in alarm.data["text"]
+    assert night.of("alarm.cleared", id="potentiostat-link")
+    assert not night.of("alarm.raised", level="critical")
+    with open_run(night.folder) as file:
+        time_s = np.asarray(file.electrochemistry["time"])
+    gaps_s = np.diff(time_s[(time_s > 35.0) & (time_s < 325.0)])
+    assert gaps_s.max() == pytest.approx(6.0, abs=1.1), "what was not heard is a gap"
+    assert (gaps_s > 2.0).sum() == 1
+
+
 def test_a_rest_that_nobody_sees_ends_before_current_would_follow(run_night: RunNight) -> None:
     night = run_night("methodscript.silent:after_s=12", changes=[("Rest for 30 seconds, nmr: {fast: at start}}\n  - {step: Plate", PLATE)])
     assert night.summary == (4, "failed", "unknown")
-    told = next(event for event in night.of("cell.state", cell="unknown"))
+    acting = next(line for line in night.guard() if line["kind"] == "guard.acting")
     rest_ends_ns = night.of("step.started")[0].mono_ns + 60_000_000_000
-    assert told.mono_ns < rest_ends_ns + 15_000_000_000
+    assert acting["run_mono_ns"] < rest_ends_ns + 15_000_000_000
     begun = next(event for event in night.events if event.kind == "alarm.raised" and event.data["id"] == "silent")
     assert begun.mono_ns < rest_ends_ns
 

@@ -43,6 +43,24 @@ async def test_an_unknown_verb_is_refused_with_the_known_ones(server: ControlSer
     assert server.taken == []  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("verb", "arguments", "said"),
+    [
+        ("acknowledge", {"id": "missed"}, "takes no argument 'id'; it takes: alarm"),
+        ("acknowledge", {}, "needs 'alarm', a text"),
+        ("acquire", {"name": "fast", "every_s": True}, "must be a number, not True"),
+        ("stop", {"after_step": "yes"}, "must be true or false, not 'yes'"),
+    ],
+)
+async def test_wrong_arguments_are_refused_with_a_sentence(
+    server: ControlServer, tmp_path: Path, verb: str, arguments: dict[str, object], said: str
+) -> None:
+    answer = await asyncio.to_thread(send, tmp_path / "rig", verb, arguments)
+    assert not answer.ok
+    assert said in answer.text
+    assert server.taken == []  # type: ignore[attr-defined]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no owner bits")
 async def test_the_token_is_for_its_owner_only(server: ControlServer, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "rig" / "control.json").stat().st_mode) == 0o600

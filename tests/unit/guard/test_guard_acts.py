@@ -57,7 +57,7 @@ async def test_without_a_wire_log_it_acts_and_says_so(repository: Path, tmp_path
     (tmp_path / "wire").write_text("a file where the folder should be")
     assert await acted(repository, tmp_path) == 0
     kinds = [line["kind"] for line in lines(tmp_path)]
-    assert kinds == ["guard.fenced", "guard.acting", "guard.note", "guard.safe", "guard.acted"]
+    assert kinds == ["guard.acting", "guard.fenced", "guard.note", "guard.safe", "guard.acted"]
 
 
 @posix_only

@@ -37,7 +37,7 @@ def test_it_fences_then_reaches_and_reads_back(tmp_path: Path) -> None:
     assert guard.acted.confirmed
     assert not guard.alive
     kinds = [json.loads(line)["kind"] for line in (tmp_path / "guard.jsonl").read_text().splitlines()]
-    assert kinds == ["guard.acting", "guard.acted"]
+    assert kinds == ["guard.acting", "guard.fenced", "guard.acted"]
 
 
 def test_stood_down_it_never_acts(tmp_path: Path) -> None:

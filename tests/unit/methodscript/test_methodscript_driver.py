@@ -247,6 +247,34 @@ def test_the_same_key_twice_is_once(play: Play, make_order: Make) -> None:
     play(scenario)
 
 
+def test_a_step_that_was_loaded_but_never_began_may_start_later(play: Play, make_order: Make) -> None:
+    later = make_order("b")
+
+    async def safe(bench: Any) -> None:
+        while await bench.instrument.hear() != "Z":
+            pass
+        await bench.instrument.say("Z", "*", "")
+        await bench.instrument.switched_off()
+        await bench.instrument.looked_at()
+
+    async def again(bench: Any) -> None:
+        await bench.driver.load((later,))
+        await bench.driver.start("b")
+
+    async def scenario(bench: Any) -> None:
+        await bench.running(make_order("a"), later)
+        await bench.instrument.say("TSTEP_BEGIN 0 2 G 1000 a", "M0006")
+        await bench.together(bench.driver.make_safe(), safe(bench))
+        await bench.together(again(bench), bench.instrument.take_program())
+        await bench.instrument.say("TSTEP_BEGIN 0 1 G 1000 b", "M0006")
+        await asyncio.sleep(0.1)
+        assert ("started", "b") in bench.steps()
+        await bench.driver.start("b")
+        assert bench.tap.out.count(b"\nr\n") == 2
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("answer", [None, "r!000C"])
 def test_a_start_without_answer_is_an_unknown_outcome(play: Play, make_order: Make, answer: str | None) -> None:
     async def instrument(bench: Any) -> None:
@@ -567,7 +595,7 @@ def test_the_end_of_a_lost_line_is_no_end_of_the_script(play: Play, make_order: 
         await bench.clock.sleep(0.01)
         await bench.instrument.stream.close()
         bench.instrument.stream, _ = await bench.network.serve_serial("potentiostat")
-        await bench.clock.sleep(0.5)
+        await bench.clock.sleep(0.6)
         await bench.instrument.say("")  # the rest of a line that was under way
         await bench.instrument.say("TSTEP_BEGIN 1 2 G 1000 b", "M000A")
         await bench.clock.sleep(0.01)

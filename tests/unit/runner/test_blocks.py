@@ -79,3 +79,39 @@ def test_columns_that_come_later_make_a_new_block() -> None:
     blocks.add((*ALWAYS, "device_ns"), row(0.1, 5))
     blocks.flush()
     assert [len(data["columns"]) for data, _, _ in journal.seen] == [8, 9]
+
+
+class AnyJournal(Journal):
+    """Takes further channels too."""
+
+    def put(self, kind: str, data: dict[str, Any], *, blob: bytes, at: Stamp) -> int:
+        self.seen.append(({"kind": kind, **data}, blob, at))
+        return len(self.seen)
+
+
+def test_further_channels_become_events_of_their_own() -> None:
+    journal = AnyJournal()
+    blocks = Blocks(journal)  # type: ignore[arg-type]
+    for k in range(4):
+        blocks.add_aux("charge_C", np.array([k * 500_000_000], np.int64), np.array([float(k)]))
+    blocks.add_aux("pressure", np.array([0], np.int64), np.array([1.5]))
+    blocks.flush()
+    found = [(data, unpack(data["columns"], blob, data["n"])) for data, blob, _ in journal.seen]
+    assert [(data["kind"], data["sensor"], data["unit"], columns["value"].tolist()) for data, columns in found] == [
+        ("aux.block", "charge_C", "C", [0.0, 1.0, 2.0]),
+        ("aux.block", "charge_C", "C", [3.0]),
+        ("aux.block", "pressure", "", [1.5]),
+    ]
+    assert found[0][1]["mono_ns"].tolist() == [0, 500_000_000, 1_000_000_000]
+
+
+def test_the_largest_half_width_stands_with_its_block() -> None:
+    journal = Journal()
+    blocks = Blocks(journal)  # type: ignore[arg-type]
+    for half_width_ns in (0, 70, 20):
+        blocks.half_width_ns = max(blocks.half_width_ns, half_width_ns)
+        blocks.add(ALWAYS, row(0.1))
+    blocks.flush()
+    blocks.add(ALWAYS, row(0.2))
+    blocks.flush()
+    assert [data.get("half_width_ns") for data, _, _ in journal.seen] == [70, None]

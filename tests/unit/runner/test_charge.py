@@ -66,3 +66,30 @@ def test_a_current_that_changes_evenly_is_integrated_exactly(gaps: list[float], 
         t += gap
         charge.pass_to(round(t * 1e9), start_A + slope * t)
     assert charge.net_C == pytest.approx(start_A * t + slope * t * t / 2, abs=1e-11)
+
+
+@pytest.mark.parametrize(("end_s", "counted_C", "complete"), [(2.5, 2.5e-3, True), (4.0, 4e-3, True), (3600.0, 4e-3, False)])
+def test_after_its_last_sample_a_step_counts_two_intervals_at_most(end_s: float, counted_C: float, complete: bool) -> None:
+    charge = Charge(0.0, 0.0)
+    charge.begin(0, interval_s=1.0)
+    charge.pass_to(2 * 10**9, 1e-3)
+    charge.end(round(end_s * 1e9))
+    assert charge.net_C == pytest.approx(counted_C)
+    assert charge.complete is complete
+
+
+def test_a_step_whose_end_nobody_saw_counts_to_its_last_sample() -> None:
+    charge = Charge(0.0, 0.0)
+    charge.begin(0, interval_s=1.0)
+    charge.pass_to(10**9, 1e-3)
+    assert charge.end(2 * 10**9, lost=True) == 0.0
+    assert charge.net_C == pytest.approx(1e-3)
+    assert not charge.complete
+
+
+def test_where_x_means_nothing_it_is_no_number() -> None:
+    charge = Charge(0.0, None)
+    charge.begin(0)
+    charge.pass_to(10**9, 1e-3)
+    assert math.isnan(charge.x)
+    assert charge.net_C == pytest.approx(1e-3)
