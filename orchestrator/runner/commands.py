@@ -8,6 +8,7 @@ from typing import Any
 
 from drivers.base import Reason
 from orchestrator.control.messages import Answer, Command, complaint
+from orchestrator.recorder.records import JournalError
 from orchestrator.runner.charge import or_none
 from orchestrator.runner.owners import RESUMED_BY_PEOPLE, Owner
 from orchestrator.runner.reactions import Reactions
@@ -67,7 +68,10 @@ class Commands:
         data = {"id": command.id, "verb": command.verb, "arguments": dict(command.arguments), "who": command.who}
         cause = self._s.journal.put("command.received", data)
         seq = self._s.put("command.answered", cause, id=command.id, ok=ok, text=text)
-        await self._s.journal.durable(seq)
+        try:
+            await self._s.journal.durable(seq)
+        except JournalError as error:
+            text = f"{text}; not recorded yet: {error}"
         return Answer(command.id, ok=ok, text=text, data=self.status())
 
     def _do(self, command: Command) -> Told:

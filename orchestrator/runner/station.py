@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ from drivers.base import Console, Potentiostat, Settings
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.plan.orders import Plan
+from orchestrator.recorder.records import JournalError
 from orchestrator.runner.states import RunState
 
 COMPLETE, BUG, INSTRUMENT, UNSAFE, ENDED_EARLY, INTERRUPTED = 0, 1, 3, 4, 5, 130
 """Exit codes of Annex D, but 2: configuration errors end before there is a run."""
+
+TRY_AGAIN_S = 1.0
 
 
 class Journal(Protocol):
@@ -44,7 +48,7 @@ class Journal(Protocol):
         """The run goes to its safe state."""
 
     async def wait_failed(self) -> Exception:
-        """Return the error of the first commit that fails."""
+        """Return the error of the next commit that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,14 @@ class Surroundings:
     def put(self, kind: str, cause: int | None = None, mono_ns: int | None = None, **data: Any) -> int:
         """Journal an event with these data; at ``mono_ns``, now by default."""
         return self.journal.put(kind, data, cause=cause, at=None if mono_ns is None else self.at(mono_ns))
+
+    async def durable(self, seq: int) -> None:
+        """Return when a commit covers ``seq``, however often the disk refuses meanwhile: what waits is written again."""
+        while True:
+            try:
+                return await self.journal.durable(seq)
+            except JournalError:
+                await asyncio.sleep(TRY_AGAIN_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ class Watches:
         self._run = run
 
     async def journal(self) -> None:
-        """A journal that cannot be written: a cell that nobody can record is not driven."""
-        error = await self._s.journal.wait_failed()
-        self._run.make_safe.begin("the journal failed")
-        self._run.end(Ending(RunState.FAILED, f"the journal cannot be written: {error}", UNSAFE, SAFETY))
-        text = f"{error}; the cell goes to open circuit and the run ends"
-        self._run.alarms.sound("journal", "critical", "The journal cannot be written", text, advice="look at the disk of the run")
+        """A commit that fails is an alarm: what waits is kept and written again, until the journal is full or a start needs it."""
+        while True:
+            error = await self._s.journal.wait_failed()
+            text = f"{error}; it is tried each second, no current is started meanwhile, and the run ends when too much waits"
+            self._run.alarms.sound("journal", "alarm", "The journal cannot be written", text, advice="look at the disk of the run")
+            await self._s.durable(self._s.put("note", text=f"the journal cannot be written: {error}", who="rig"))
+            self._run.alarms.clear("journal")
 
     async def guard(self) -> None:
         """A guard that is gone: the cell's policy for a lost host holds, since nobody would act for it any more."""

@@ -20,6 +20,7 @@ from orchestrator.control.messages import Answer, Command
 from orchestrator.model.events import Event, complaints
 from orchestrator.plan import make_plan
 from orchestrator.plan.orders import Plan
+from orchestrator.recorder.records import JournalFailed
 from orchestrator.runner.run import Outcome, Station, run_plan
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -34,7 +35,8 @@ class ListJournal:
         self.stuck = False
         self.half_full = False
         self.full = False
-        self.broken: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self.failed: Exception | None = None
+        self._failing = asyncio.Event()
         self.watchers: list[Callable[[Event], None]] = []
 
     def put(
@@ -57,11 +59,20 @@ class ListJournal:
 
     async def durable(self, seq: int) -> None:
         assert 0 < seq <= len(self.events)
+        if self.failed is not None:
+            raise JournalFailed(str(self.failed))
         if self.stuck:
             await asyncio.get_running_loop().create_future()
 
     async def wait_failed(self) -> Exception:
-        return await self.broken
+        await self._failing.wait()
+        assert self.failed is not None
+        return self.failed
+
+    def fail(self, error: Exception | None) -> None:
+        """Commits fail from now on; None: they succeed again."""
+        self.failed = error
+        (self._failing.set if error else self._failing.clear)()
 
 
 class WatchingGuard:

@@ -357,14 +357,35 @@ def test_the_guard_hears_each_second_what_the_cell_does(live: Live) -> None:
     assert {beat.order for beat in night.guard.beats} == {"open circuit"}
 
 
-def test_a_journal_that_fails_is_the_end(live: Live) -> None:
+def test_a_journal_that_recovers_is_an_alarm_and_no_end(live: Live) -> None:
     async def break_it(night: Any) -> None:
         await night.until("step.started", mode="galvanostatic")
         await night.clock.sleep(30)
-        night.journal.broken.set_result(OSError("no space left"))
+        night.journal.fail(OSError("no space left"))
+        await night.clock.sleep(100)
+        night.answers.append(await night.command("note", text="a full disk"))
+        night.journal.fail(None)
 
     night = live(SHORT_NIGHT, break_it)
+    assert ends(night) == ("finished", "as planned", 0)
+    assert [event.data["level"] for event in night.of("alarm.raised", id="journal")] == ["alarm"]
+    assert night.of("alarm.cleared", id="journal")
+    assert "not recorded yet: no space left" in night.answers[0].text
+    stored = [(event.data["key"], event.data["block"]) for event in night.of("fid.block")]
+    assert len(stored) == len(set(stored))
+
+
+def test_a_journal_that_fails_when_current_is_to_start_is_the_end(live: Live) -> None:
+    async def break_it(night: Any) -> None:
+        await night.until("step.started")
+        night.journal.fail(OSError("no space left"))
+
+    def alone(plan: Any, _: Any) -> Any:
+        return plan.model_copy(update={"steps": tuple(step.model_copy(update={"decides": True}) for step in plan.steps)})
+
+    night = live(SHORT_NIGHT, break_it, change=alone)
     assert ends(night) == ("failed", "ended early", 4)
+    assert not night.of("step.started", mode="galvanostatic")
     assert "no space left" in night.outcome.reason
     assert cells(night)[-1] == ("off", True)
 
