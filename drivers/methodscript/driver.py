@@ -78,6 +78,7 @@ class MethodScript:
         self._phase = Phase.IDLE
         self._running = RunningScript(self._outbox)
         self._program: tuple[StepOrder, ...] = ()
+        self._script = ""
         self._started: set[str] = set()
         self._unconfirmed: str | None = None
         self._start_answer: asyncio.Future[wire.Line] | None = None
@@ -117,6 +118,7 @@ class MethodScript:
         try:
             async with self._talk.open():
                 voltage_V = await self._talk.look(self._model)
+                await self._load_again()
         except DeviceFault as fault:
             return ChannelState(CellState.ON, running=False, detail=fault.message)
         except InstrumentError as fault:
@@ -141,7 +143,13 @@ class MethodScript:
         if refused:
             what = f"script refused, {refused.code:04X} {wire.meaning(refused.code)}, {refused.where}"
             raise self._refusal(what, script.line_named(text, refused.where))
-        self._program = program
+        self._program, self._script = program, text
+
+    async def _load_again(self) -> None:
+        """A look is a script too, and ``r`` runs the last one: what waits for its start goes back into memory."""
+        program, self._program = self._program, ()
+        if program and program[0].key not in self._started and await self._talk.load(self._script) is None:
+            self._program = program
 
     async def start(self, key: str) -> None:
         """Run the loaded script. Raises OutcomeUnknown when its start was not confirmed."""
