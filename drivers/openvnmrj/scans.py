@@ -118,14 +118,14 @@ class Follower:
     # ----------------------------------------------------------------------------------------------------------- started
 
     async def _until_started(self, scan: Scan) -> None:
-        patience_ns, pause_s = self._clock.mono_ns() + int(START_GRACE_S * 1e9), FIRST_POLL_S
+        patience_ns, pause_s = self._clock.mono_ns() + self._grace_ns(START_GRACE_S), FIRST_POLL_S
         while scan.said is None:
             asked_ns = self._clock.mono_ns()
             active = await self._active()
             if active == 1 or (active is None and await self._filed(scan)):
                 break
             if active is None:  # what was sent waits in the queue of a busy foreground, before our question
-                patience_ns = self._clock.mono_ns() + int(START_GRACE_S * 1e9)
+                patience_ns = self._clock.mono_ns() + self._grace_ns(START_GRACE_S)
             self._check_start(scan, active, patience_ns)
             scan.seen_ns = scan.seen_ns if active is None else asked_ns
             await self._news(scan, pause_s)

@@ -22,7 +22,6 @@ CALL_WITHIN_S = 30.0
 STATE_WITHIN_S = 10.0
 STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
-VOLTAGE_TRIES = 3
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
 
@@ -140,16 +139,14 @@ class Programs:
         return True
 
     async def _load_with_current(self, accounts: list[Account]) -> bool:
-        """Loading and the commit take their time, so the voltage is looked at before and after them."""
-        for _ in range(VOLTAGE_TRIES):
-            self._need_guard()
-            await self._see_voltage(accounts[0])
-            await self._load(accounts)
-            if not await self._intend(accounts):
-                return False
-            if await self._still_fresh(accounts[0]):
-                return not (self.break_off or self._make_safe.under_way)
-        raise RunFailed(f"{accounts[0].key} was not started: the voltage was old by the time it could have been", UNSAFE)
+        """The intent first, on the disk; then the voltage; the program last, since looking may overwrite a loaded one."""
+        self._need_guard()
+        if not await self._intend(accounts):
+            return False
+        await self._see_voltage(accounts[0])
+        await self._load(accounts)
+        self._need_guard()
+        return not (self.break_off or self._make_safe.under_way)
 
     def _finish_by(self, account: Account, mono_ns: int) -> None:
         """Until when the device may be left alone: the rest of this very step."""
@@ -192,20 +189,6 @@ class Programs:
         why = why_not_raise(voltage_V, 0.0, interval_s, limits)
         if why is not None:
             raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
-
-    async def _still_fresh(self, account: Account) -> bool:
-        """Is the voltage known this very moment? False where it is old and an idle instrument cannot read it."""
-        limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
-        newest = self._sampling.newest
-        if why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits) is None:
-            return True
-        voltage_V = (await self._read_state()).voltage_V
-        if voltage_V is None:
-            return False
-        if (why := why_not_raise(voltage_V, 0.0, interval_s, limits)) is not None:
-            raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
-        self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
-        return True
 
     async def _look(self, account: Account) -> float | None:
         """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""

@@ -64,7 +64,7 @@ class Storing:
         if (record.key, block) not in self._fid_seqs and not await self._take(record, block):
             return
         seq = self._fid_seqs[record.key, block]
-        await self._s.journal.durable(seq)
+        await self._s.durable(seq)
         self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
         record.fid_seqs[block] = self._fid_seqs.pop((record.key, block))
         if len(record.fid_seqs) == record.planned.blocks or record.partial:

@@ -159,7 +159,9 @@ def test_a_program_that_is_refused_was_not_started(live: Live) -> None:
     night = live(SHORT_NIGHT, options={"potentiostat": {"faults": ["rejects"]}})
     assert ends(night) == ("failed", "ended early", 3)
     assert "nothing was started" in night.outcome.reason
-    assert not night.of("cell.state", cell="on")
+    assert not night.of("step.started")
+    assert not [event for event in night.of("cell.state", cell="on") if event.data["confirmed"]], "an intent, never a fact"
+    assert night.of("cell.state")[-1].data["cell"] == "off"
 
 
 def test_one_sample_that_is_no_number_ends_nothing(live: Live) -> None:
@@ -605,7 +607,7 @@ def test_a_device_that_is_to_finish_its_step_is_given_one_step_at_a_time(live: L
     assert set(programs) == {1}
     steps = [event for event in night.of("step.started") if event.data["mode"] == "galvanostatic"]
     assert len(steps) == 2
-    until_s = [beat.finish_s for beat in night.guard.beats if beat.finish_s is not None]
+    until_s = [beat.finish_within_s for beat in night.guard.beats if beat.finish_within_s is not None]
     assert max(until_s) <= 301.0
 
 

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_port_where_nothing_answers(program: Any, rig_with: RigWith, port: str
 def test_a_port_that_somebody_else_has(program: Any, rig_with: RigWith, port: str) -> None:
     import fcntl
 
-    with open(port, "rb", buffering=0) as other:
+    with Path(port).open("rb", buffering=0) as other:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         ended = program.start(rig=rig_with(f"{{driver: methodscript, address: {port}}}"), speed="").ends()
     assert ended.code == 3
@@ -133,7 +134,7 @@ def test_emulate_keeps_the_truth(program: Any) -> None:
     assert process.stdout is not None
     line = json.loads(process.stdout.readline())
     assert line["name"] == "methodscript"
-    program.wait_for(lambda: truth.exists() and "silent" in truth.read_text() or None, "the fault in the truth log")
+    program.wait_for(lambda: (truth.exists() and "silent" in truth.read_text()) or None, "the fault in the truth log")
     process.terminate()
     assert process.wait(20) == 0
     process.stdout.close()
