@@ -161,16 +161,17 @@ class OpenVnmrJ:
         scan = self._follower.scan(key, block, order.deadline_s, self._found)
         path = self._folders.remote(key, block)
         try:
-            busy = await self._foreground.order(lambda back, answer: wire.acquire(back, scan.nonce, path, answer))
+            await self._foreground.send(wire.acquire(self._foreground.back, scan.nonce, path), at_once=True)
         except NotReachable as fault:
             self._foreground.forget(scan.nonce)
             raise self._refusal(f"the start was not delivered: {fault.message}", fault.advice) from fault
         except OutcomeUnknown:
             self._follow(scan)
             raise
-        if busy is not None:
+        await self._follower.reply(scan)
+        if scan.instead is not None:
             self._foreground.forget(scan.nonce)
-            raise self._foreign(busy)
+            raise self._foreign(scan.instead)
         self._follow(scan)
 
     async def _require_idle(self) -> None:
@@ -184,7 +185,7 @@ class OpenVnmrJ:
             raise self._refusal(f"{self._scan.key} is still running", "wait until it is filed")
 
     def _foreign(self, activity: wire.Activity) -> Rejected:
-        return self._refusal(f"a foreign acquisition: {_foreign(activity)}", "wait for it, or ask its owner to stop it")
+        return self._refusal(f"a foreign acquisition: {activity.who}", "wait for it, or ask its owner to stop it")
 
     def _follow(self, scan: Scan) -> None:
         self._scan = scan
@@ -234,7 +235,7 @@ class OpenVnmrJ:
             return SafeState(Confirmation.UNCONFIRMED, str(fault))
         self._unsafe = None
         if activity.active > 0:
-            return SafeState(Confirmation.UNCONFIRMED, f"still acquiring: {_foreign(activity)}")
+            return SafeState(Confirmation.UNCONFIRMED, f"still acquiring: {activity.who}")
         return SafeState(Confirmation.CONFIRMED, "no acquisition is active")
 
     async def _until_idle(self) -> wire.Activity:
@@ -262,7 +263,7 @@ class OpenVnmrJ:
         if self._scan is not None:
             return ConsoleState(ConsoleActivity.ACQUIRING, self._scan.key, self._scan.block)
         if activity.active > 0:
-            return ConsoleState(ConsoleActivity.FOREIGN, detail=_foreign(activity))
+            return ConsoleState(ConsoleActivity.FOREIGN, detail=activity.who)
         return ConsoleState(ConsoleActivity.IDLE)
 
     async def read_clock(self) -> ClockSample | None:
@@ -313,7 +314,3 @@ class OpenVnmrJ:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
             _log.error("%s: the driver broke", self._name, exc_info=fault)
-
-
-def _foreign(activity: wire.Activity) -> str:
-    return f"experiment {activity.experiment} of {activity.user or 'nobody named'}"

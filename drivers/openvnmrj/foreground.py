@@ -19,7 +19,6 @@ from drivers.openvnmrj.backchannel import BackChannel, Hearer
 REPLY_S = 5.0
 PATIENT_REPLY_S = 15.0
 """A foreground that still files the last acquisition answers late: 8 s a block were measured."""
-SILENT = "the console's foreground does not answer"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 T = TypeVar("T")
@@ -86,37 +85,22 @@ class Foreground:
         """Stop listening."""
         await self._back_channel.close()
 
-    async def send(self, command: bytes) -> None:
-        """One connection, one write. Raises NotReachable (nothing was delivered), OutcomeUnknown (some of it may have been)."""
-        talk = await self.talk()
-        async with self._lane:
-            await self._deliver(await self._network.connect(talk.host, talk.port), command)
+    async def send(self, command: bytes, *, at_once: bool = False) -> None:
+        """One connection, one write; ``at_once``: to where the console listened last, without a look at ``.talk``.
 
-    async def order(self, command: Command) -> wire.Activity | None:
-        """Send a start at once, to where the console listened last; None = gone, else what acquires instead.
-
-        Raises NotReachable (nothing was delivered), OutcomeUnknown, BadReply.
+        Raises NotReachable (nothing was delivered), OutcomeUnknown (some of it may have been).
         """
-        async with self._answer() as (nonce, answer):
-            async with self._lane:
-                await self._deliver(await self._reach(), command(self.back, nonce))
+        known = self._talk if at_once else None
+        talk = known or await self.talk()
+        async with self._lane:
             try:
-                async with asyncio.timeout(PATIENT_REPLY_S):
-                    said = await answer
-            except TimeoutError as silence:
-                await self._on_link(SILENT)
-                raise OutcomeUnknown("no answer to the start", instrument=self._name) from silence
-        await self._on_link(None)
-        return None if said.word == "GONE" else self._read(said, wire.parse_state)
-
-    async def _reach(self) -> ByteStream:
-        """Where that is refused, VnmrJ may have been started anew, and listens elsewhere."""
-        known = self._talk
-        if known is not None:
-            with contextlib.suppress(NotReachable):
-                return await self._network.connect(known.host, known.port)
-        talk = await self.talk()
-        return await self._network.connect(talk.host, talk.port)
+                stream = await self._network.connect(talk.host, talk.port)
+            except NotReachable:
+                if known is None:
+                    raise
+                talk = await self.talk()  # VnmrJ may have been started anew
+                stream = await self._network.connect(talk.host, talk.port)
+            await self._deliver(stream, command)
 
     async def _deliver(self, stream: ByteStream, command: bytes) -> None:
         try:
@@ -161,7 +145,7 @@ class Foreground:
                 await self.send(command(self.back, nonce))
                 said = await answer
         except TimeoutError as silence:
-            await self._on_link(SILENT)
+            await self._on_link("the console's foreground does not answer")
             advice = "is VnmrJ busy, or a dialog open? can it reach our listener?"
             raise NotReachable("no answer", instrument=self._name, advice=advice) from silence
         except (NotReachable, OutcomeUnknown) as fault:
