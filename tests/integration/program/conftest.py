@@ -317,3 +317,11 @@ def intact() -> Callable[[Running], None]:
             assert kinds.count(kind) == len(running.of(kind))
 
     return look
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole programs on real wires with kills: they depend on a calm machine, so `make soak` runs them."""
+    for item in items:
+        if "integration/program" in item.path.as_posix():
+            item.add_marker(pytest.mark.soak)
