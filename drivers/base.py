@@ -11,17 +11,27 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from drivers.clock import Clock
 
 API_VERSION = 1
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+if TYPE_CHECKING:  # numpy is a tenth of a second, for whoever only plans
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name not in {"Floats", "Ints"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from numpy import float64, int64
+        from numpy.typing import NDArray
+
+        return NDArray[float64] if name == "Floats" else NDArray[int64]
 
 
 class Reason(StrEnum):

@@ -443,7 +443,7 @@ class MethodScript:
             if await self._talk.abort(SHORT_REPLY_S + 2 * interval_s / self._clock.speed) and self._phase in BUSY:
                 async with asyncio.timeout(SHORT_REPLY_S):
                     await self._idle.wait()
-        self._phase = Phase.IDLE
+        self._phase, self._in_memory = Phase.IDLE, ""
         try:
             await self._talk.rescue()
             return await self._talk.look(self._model)

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
 from drivers.base import LinkLost, PotentiostatEvent, SampleBlock
 
 MOST_SAMPLES = 200_000
@@ -39,6 +37,8 @@ class _Pending:
         return first.step_key == sample.step_key and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
 
     def block(self) -> SampleBlock:
+        import numpy as np
+
         keys, mono_ns, voltage_V, current_A, device_ns, half_widths_ns, status, charge_C = zip(*self.samples, strict=True)
         return SampleBlock(
             step_key=keys[0],

@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-import numpy as np
-
 from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
 from drivers.methodscript import script, wire
 from drivers.methodscript.outbox import Outbox, Sample
@@ -176,6 +174,8 @@ class RunningScript:
         if self.step is None or not self.step.points:
             return
         points, self.step.points = self.step.points, []
+        import numpy as np
+
         frequency_Hz = np.array([point[0] for point in points], np.float64)
         impedance_ohm = np.array([point[1] for point in points], np.complex128)
         self._outbox.put(ImpedanceSpectrum(self.step.key, heard_ns, frequency_Hz, impedance_ohm))

@@ -128,12 +128,13 @@ class OpenVnmrJ:
     # --------------------------------------------------------------------------------------------------------- acquiring
 
     async def prepare(self, order: AcquisitionOrder) -> ReadBack:
-        """Set the parameters and read them back. Raises Rejected while anything acquires."""
+        """Set the parameters and read them back. Raises Rejected while anything acquires, and where such data are there already."""
         setup = setup_of(order, self._unlock)
         wire.safe_name(order.key)
         await self._require_idle()
         self._order = None
-        await self._clock.in_thread(self._folders.make_root)
+        if not await self._clock.in_thread(self._folders.make_room, order.key, order.blocks):
+            raise self._refusal(f"data of {order.key} are there already", "fetch them, or take another key")
         setup = await self._set(setup, order.key)
         found = await self._read_back()
         if found["tn"] != setup.first["tn"]:
@@ -157,33 +158,41 @@ class OpenVnmrJ:
         return readable({**numbers, "tn": await self._foreground.text("tn")})
 
     async def start(self, key: str, block: int = 0) -> None:
-        """Arm and go. Raises Rejected when certainly nothing was started."""
+        """Arm and go, in one write, if the console finds itself idle. Raises Rejected when certainly nothing was started."""
         if (key, block) in self._started:
             return
         order = self._order
         if order is None or order.key != key or not 0 <= block < order.blocks:
             raise self._refusal(f"{key} block {block} is not prepared", "prepare it first")
-        await self._require_idle()
-        if await self._clock.in_thread(self._folders.is_there, key, block):
-            raise self._refusal(f"data of {key} block {block} are there already", "fetch them, or take another key")
+        self._require_none_of_ours()
         scan = self._follower.scan(key, block, order.deadline_s, self._found)
-        command = wire.acquire(self._foreground.back, scan.nonce, self._folders.remote(key, block))
+        path = self._folders.remote(key, block)
         try:
-            await self._foreground.send(command)
+            await self._foreground.send(wire.acquire(self._foreground.back, scan.nonce, path), at_once=True)
         except NotReachable as fault:
             self._foreground.forget(scan.nonce)
             raise self._refusal(f"the start was not delivered: {fault.message}", fault.advice) from fault
         except OutcomeUnknown:
             self._follow(scan)
             raise
+        await self._follower.reply(scan)
+        if scan.instead is not None:
+            self._foreground.forget(scan.nonce)
+            raise self._foreign(scan.instead)
         self._follow(scan)
 
     async def _require_idle(self) -> None:
-        if self._scan is not None:
-            raise self._refusal(f"{self._scan.key} is still running", "wait until it is filed")
+        self._require_none_of_ours()
         activity = await self._foreground.activity(PATIENT_REPLY_S)
         if activity.active > 0:
-            raise self._refusal(f"a foreign acquisition: {_foreign(activity)}", "wait for it, or ask its owner to stop it")
+            raise self._foreign(activity)
+
+    def _require_none_of_ours(self) -> None:
+        if self._scan is not None:
+            raise self._refusal(f"{self._scan.key} is still running", "wait until it is filed")
+
+    def _foreign(self, activity: wire.Activity) -> Rejected:
+        return self._refusal(f"a foreign acquisition: {activity.who}", "wait for it, or ask its owner to stop it")
 
     def _follow(self, scan: Scan) -> None:
         self._scan = scan
@@ -233,7 +242,7 @@ class OpenVnmrJ:
             return SafeState(Confirmation.UNCONFIRMED, str(fault))
         self._unsafe = None
         if activity.active > 0:
-            return SafeState(Confirmation.UNCONFIRMED, f"still acquiring: {_foreign(activity)}")
+            return SafeState(Confirmation.UNCONFIRMED, f"still acquiring: {activity.who}")
         return SafeState(Confirmation.CONFIRMED, "no acquisition is active")
 
     async def _until_idle(self) -> wire.Activity:
@@ -261,7 +270,7 @@ class OpenVnmrJ:
         if self._scan is not None:
             return ConsoleState(ConsoleActivity.ACQUIRING, self._scan.key, self._scan.block)
         if activity.active > 0:
-            return ConsoleState(ConsoleActivity.FOREIGN, detail=_foreign(activity))
+            return ConsoleState(ConsoleActivity.FOREIGN, detail=activity.who)
         return ConsoleState(ConsoleActivity.IDLE)
 
     async def read_clock(self) -> ClockSample | None:
@@ -312,7 +321,3 @@ class OpenVnmrJ:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
             _log.error("%s: the driver broke", self._name, exc_info=fault)
-
-
-def _foreign(activity: wire.Activity) -> str:
-    return f"experiment {activity.experiment} of {activity.user or 'nobody named'}"

@@ -7,10 +7,11 @@ import struct
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FILE_HEADER = struct.Struct(">6l2hl")
 BLOCK_HEADER = struct.Struct(">4hl4f")
@@ -43,18 +44,18 @@ class FidHeader:
         return FILE_HEADER.size + self.blocks * self.bytes_per_block
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        """How numbers are stored; always big-endian."""
+    def dtype(self) -> str:
+        """How numbers are stored, as numpy names it; always big-endian."""
         if self.status & IS_FLOAT:
-            return np.dtype(">f4")
-        return np.dtype(">i4") if self.status & IS_INT32 or self.bytes_per_number == 4 else np.dtype(">i2")
+            return ">f4"
+        return ">i4" if self.status & IS_INT32 or self.bytes_per_number == 4 else ">i2"
 
     def check(self) -> None:
         """Raises ValueError where the sizes contradict each other."""
         traces = self.bytes_per_trace * self.traces
         consistent = (
             min(self.blocks, self.traces, self.points, self.block_headers) > 0
-            and self.bytes_per_number == self.dtype.itemsize
+            and self.bytes_per_number == int(self.dtype[-1])
             and self.bytes_per_trace == self.points * self.bytes_per_number
             and self.bytes_per_block == traces + BLOCK_HEADER.size * self.block_headers
         )
@@ -83,6 +84,8 @@ def parse_header(data: bytes) -> FidHeader:
 
 def parse_fid(data: bytes) -> StoredFid:
     """The whole file, bit for bit: re + 1j*im as stored. Raises ValueError."""
+    import numpy as np
+
     header = parse_header(data)
     if len(data) != header.size:
         raise ValueError(f"a fid of {len(data)} bytes whose header says {header.size}")
@@ -95,11 +98,13 @@ def parse_fid(data: bytes) -> StoredFid:
         rows.append(np.frombuffer(data, header.dtype, count, at + start).reshape(header.traces, header.points))
     stored = np.concatenate(rows)
     complex_rows = _complex(stored)
-    return StoredFid(complex_rows[0] if len(complex_rows) == 1 else complex_rows, np.array(scans, np.int64), header.dtype.str, header)
+    return StoredFid(complex_rows[0] if len(complex_rows) == 1 else complex_rows, np.array(scans, np.int64), header.dtype, header)
 
 
 def _complex(stored: NDArray[Any]) -> NDArray[np.complexfloating[Any, Any]]:
     """(rows, numbers) interleaved re, im → (rows, points), in the smaller type that holds every number exactly."""
+    import numpy as np
+
     exact = stored.dtype.kind == "f" or stored.size == 0 or max(int(stored.max()), -int(stored.min())) < EXACT_IN_FLOAT32
     result = np.empty((stored.shape[0], stored.shape[1] // 2), np.complex64 if exact else np.complex128)
     result.real, result.imag = stored[:, 0::2], stored[:, 1::2]

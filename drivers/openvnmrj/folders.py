@@ -47,9 +47,10 @@ class Folders:
         """``svf`` makes no parents (inferred)."""
         self.local(self.data_root).mkdir(parents=True, exist_ok=True)
 
-    def is_there(self, key: str, block: int) -> bool:
-        """Anything under that name."""
-        return self.local_fid(key, block).exists()
+    def make_room(self, key: str, blocks: int) -> bool:
+        """Make the folder that the blocks are saved in; False where something has one of their names already."""
+        self.make_root()
+        return not any(self.local_fid(key, block).exists() for block in range(blocks))
 
     def last_words(self, experiment: int) -> str:
         """The last line of an experiment's acquisition log, without its time; empty where there is none.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from drivers.base import Context
+from drivers.base import ByteStream, Context
 from drivers.errors import BadReply, NotReachable, OutcomeUnknown
 from drivers.openvnmrj import wire
 from drivers.openvnmrj.backchannel import BackChannel, Hearer
@@ -38,6 +38,7 @@ class Foreground:
         self._on_link = on_link
         self._back_channel = BackChannel(context.network, name)
         self._back: wire.BackAddress | None = None
+        self._talk: wire.Talk | None = None
         self._secret = b"" if context.clock.virtual else os.urandom(16)
         self._asked = 0
         self._lane = asyncio.Lock()
@@ -63,7 +64,8 @@ class Foreground:
         except (OSError, ValueError) as fault:
             advice = "type `listenon` in VnmrJ, and check the folder in the rig file"
             raise NotReachable(f"no usable {path}: {fault}", instrument=self._name, advice=advice) from fault
-        return wire.Talk(str(self._options.get("console_host", talk.host)), talk.port, talk.pid)
+        self._talk = wire.Talk(str(self._options.get("console_host", talk.host)), talk.port, talk.pid)
+        return self._talk
 
     async def listen(self, console_host: str) -> None:
         """Open our listener. Raises NotReachable, also where the console could not reach it."""
@@ -83,17 +85,30 @@ class Foreground:
         """Stop listening."""
         await self._back_channel.close()
 
-    async def send(self, command: bytes) -> None:
-        """One connection, one write. Raises NotReachable (nothing was delivered), OutcomeUnknown (some of it may have been)."""
-        talk = await self.talk()
+    async def send(self, command: bytes, *, at_once: bool = False) -> None:
+        """One connection, one write; ``at_once``: to where the console listened last, without a look at ``.talk``.
+
+        Raises NotReachable (nothing was delivered), OutcomeUnknown (some of it may have been).
+        """
+        known = self._talk if at_once else None
+        talk = known or await self.talk()
         async with self._lane:
-            stream = await self._network.connect(talk.host, talk.port)
             try:
-                await stream.write(command)
-            except (OSError, NotReachable) as fault:
-                raise OutcomeUnknown("the console broke the connection", instrument=self._name, sent=command) from fault
-            finally:
-                await stream.close()
+                stream = await self._network.connect(talk.host, talk.port)
+            except NotReachable:
+                if known is None:
+                    raise
+                talk = await self.talk()  # VnmrJ may have been started anew
+                stream = await self._network.connect(talk.host, talk.port)
+            await self._deliver(stream, command)
+
+    async def _deliver(self, stream: ByteStream, command: bytes) -> None:
+        try:
+            await stream.write(command)
+        except (OSError, NotReachable) as fault:
+            raise OutcomeUnknown("the console broke the connection", instrument=self._name, sent=command) from fault
+        finally:
+            await stream.close()
 
     def nonce(self, *what: object) -> str:
         """Never the same twice; not to be guessed (in virtual time the same in every run)."""
@@ -145,7 +160,7 @@ class Foreground:
         except ValueError as fault:
             raise BadReply(str(fault), instrument=self._name, received=said.payload) from fault
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _answer(self) -> AsyncIterator[tuple[str, asyncio.Future[wire.Said]]]:
         nonce = self.nonce("ask")
         answer: asyncio.Future[wire.Said] = asyncio.get_running_loop().create_future()

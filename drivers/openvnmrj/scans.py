@@ -14,7 +14,7 @@ from drivers.clock import Clock
 from drivers.errors import BadReply, DeviceFault, Exhausted, InstrumentError
 from drivers.openvnmrj import files, wire
 from drivers.openvnmrj.folders import Folders
-from drivers.openvnmrj.foreground import Foreground
+from drivers.openvnmrj.foreground import PATIENT_REPLY_S, Foreground
 from drivers.openvnmrj.parameters import identity_of, stranger
 
 FIRST_POLL_S = 0.1
@@ -35,7 +35,8 @@ ORDINARY = re.compile(r"Experiment started|BS \d+ completed|Acquisition (?:compl
 class Scan:
     """What is known of one block. ``not_before_ns``: physics allows no earlier end; ``identity``: what its files must say.
 
-    ``seen_ns``: the last instant at which what comes next was known not to have happened yet.
+    ``reply``: what became of the start; ``said``: how the scan ended. ``seen_ns``: the last instant at which what comes next was
+    known not to have happened yet.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Scan:
     halted: bool = False
     aborted: bool = False
     disowned: bool = False
+    reply: wire.Said | None = None
     said: wire.Said | None = None
     said_ns: int = 0
     seen_ns: int = 0
@@ -57,6 +59,11 @@ class Scan:
     def failed(self) -> bool:
         """``werr`` ran, not ``wexp``."""
         return self.said is not None and self.said.word == "ERR"
+
+    @property
+    def instead(self) -> wire.Activity | None:
+        """What acquired when it should have started, so that it did not."""
+        return wire.parse_state(self.reply.payload) if self.reply is not None and self.reply.word == "BUSY" else None
 
 
 class Follower:
@@ -88,7 +95,9 @@ class Follower:
             scan.deadline_ns += int(scan.expected_s * 1e9)
 
         def hear(said: wire.Said) -> None:
-            if scan.said is None:
+            if said.word in {"GONE", "BUSY"}:
+                scan.reply = said
+            elif scan.said is None:
                 scan.said, scan.said_ns = said, self._clock.mono_ns()
             scan.news.set()
 
@@ -117,11 +126,21 @@ class Follower:
 
     # ----------------------------------------------------------------------------------------------------------- started
 
+    async def reply(self, scan: Scan) -> None:
+        """Wait until the console says what became of the start; a foreground that is busy with other things says it later."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENT_REPLY_S):
+                while scan.reply is None and scan.said is None:
+                    await scan.news.wait()
+                    scan.news.clear()
+
     async def _until_started(self, scan: Scan) -> None:
         patience_ns, pause_s = self._clock.mono_ns() + self._grace_ns(START_GRACE_S), FIRST_POLL_S
         while scan.said is None:
             asked_ns = self._clock.mono_ns()
             active = await self._active()
+            if scan.instead is not None:
+                raise DeviceFault(f"a foreign acquisition: {scan.instead.who}")
             if active == 1 or (active is None and await self._filed(scan)):
                 break
             if active is None:  # what was sent waits in the queue of a busy foreground, before our question

@@ -155,8 +155,14 @@ def arm(back: BackAddress, nonce: str, path: str) -> bytes:
 
 
 def acquire(back: BackAddress, nonce: str, path: str) -> bytes:
-    """Arm, and go."""
-    return compose(*_at_the_end(back, nonce, path), "au")
+    """Where nothing acquires, arm and go; the console says which it was: GONE or BUSY.
+
+    One write, and nobody can come between the look and the start. inferred: ``if`` is legal in a line from the socket, as it
+    is at the prompt; the parser is the same.
+    """
+    go = (*_at_the_end(back, nonce, path), "au", back.write(nonce, "GONE"))
+    busy = (STATE[1], back.write(nonce, "BUSY", "%d %d %s", "$a", "$e", "$u"))
+    return compose(STATE[0], "if $a<1 then", *go, "else", *busy, "endif")
 
 
 DISARM = ("wexp=''", "werr=''")
@@ -194,7 +200,8 @@ class Said:
 
 
 LONGEST_LINE = 1200
-_SAID = re.compile(rb"OPNMR ([0-9a-f]{16}) (STATE|NUMBERS|TEXT|DONE|ERR)(?: ([ -~\n]{0,1000}))?\n?")
+_SAID = re.compile(rb"OPNMR ([0-9a-f]{16}) (STATE|NUMBERS|TEXT|DONE|ERR|GONE|BUSY)(?: ([ -~\n]{0,1000}))?\n?")
+_STATE = re.compile(r"(-?\d+) (-?\d+) ?(\S*)")
 
 
 def parse_said(data: bytes) -> Said:
@@ -202,7 +209,10 @@ def parse_said(data: bytes) -> Said:
     match = _SAID.fullmatch(data)
     if match is None:
         raise ValueError(f"not a line of ours: {data[:100]!r}")
-    return Said(match[1].decode(), match[2].decode(), (match[3] or b"").decode("ascii").strip())
+    said = Said(match[1].decode(), match[2].decode(), (match[3] or b"").decode("ascii").strip())
+    if said.word == "BUSY":
+        parse_state(said.payload)
+    return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +223,15 @@ class Activity:
     experiment: int
     user: str
 
+    @property
+    def who(self) -> str:
+        """Whose acquisition it is."""
+        return f"experiment {self.experiment} of {self.user or 'nobody named'}"
+
 
 def parse_state(payload: str) -> Activity:
-    """Payload of STATE. Raises ValueError."""
-    match = re.fullmatch(r"(-?\d+) (-?\d+) ?(\S*)", payload)
+    """Payload of STATE and BUSY. Raises ValueError."""
+    match = _STATE.fullmatch(payload)
     if match is None:
         raise ValueError(f"not a state: {payload!r}")
     return Activity(int(match[1]), int(match[2]), match[3])

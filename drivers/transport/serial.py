@@ -1,9 +1,10 @@
-"""Serial ports by pyserial: one thread reads, one opens, writes and closes; nothing blocks the event loop."""
+"""Serial ports by pyserial: the event loop reads where it can watch the port, a thread where not; another opens, writes and closes."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +22,102 @@ from drivers.transport.inbox import Inbox
 READ_POLL_S = 0.2
 WRITE_TIMEOUT_S = 5.0
 INBOX_BYTES = 1 << 20
+PIECE_BYTES = 65536
 WRITES_WAITING = 256
 _SOCKET = "socket://"
 _PORT_ERRORS = (OSError, TypeError, ValueError)  # pyserial stumbles over its own None when a port closes or vanishes under it
+
+
+class _Watching:
+    """Reads when the event loop says that there is something: no thread stands between a byte and who waits for it."""
+
+    def __init__(self, port: serial.Serial, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._loop = asyncio.get_running_loop()
+        self._paused = False
+        assert port.fd is not None
+        self._fd: int = port.fd
+        self._loop.add_reader(self._fd, self._readable)
+
+    @classmethod
+    def can(cls, port: serial.Serial) -> bool:
+        """A descriptor that this loop can watch (not on Windows, not for URLs)."""
+        return os.name == "posix" and isinstance(getattr(port, "fd", None), int)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, PIECE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:  # ready, and nothing there: the port has vanished
+            self.stop()
+            self._inbox.end()
+            return
+        self._inbox.feed(data)
+        if len(self._inbox) >= INBOX_BYTES:
+            self._paused = True
+            self._loop.remove_reader(self._fd)
+
+    def resume(self) -> None:
+        """There is room again."""
+        if self._paused:
+            self._paused = False
+            self._loop.add_reader(self._fd, self._readable)
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._paused = False
+        self._loop.remove_reader(self._fd)
+
+    def join(self) -> None:
+        """Nothing to wait for."""
+
+
+class _Threaded:
+    """Reads in a thread of its own."""
+
+    def __init__(self, port: serial.Serial, inbox: Inbox, name: str) -> None:
+        self._port, self._inbox = port, inbox
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+        self._room = threading.Event()
+        self._room.set()
+        self._thread = threading.Thread(target=self._reads, name=f"read {name}", daemon=True)
+        self._thread.start()
+
+    def _reads(self) -> None:
+        """One byte as soon as there is one, and all that came with it."""
+        with suppress(*_PORT_ERRORS):
+            while not self._stopped:
+                self._room.wait()
+                data = self._port.read(1)
+                if data:
+                    self._tell(self._arrived, data + self._port.read(self._port.in_waiting))
+        self._tell(self._inbox.end)
+
+    def _arrived(self, data: bytes) -> None:
+        self._inbox.feed(data)
+        if len(self._inbox) >= INBOX_BYTES and not self._stopped:
+            self._room.clear()
+
+    def _tell(self, callback: Callable[..., object], *args: Any) -> None:
+        with suppress(RuntimeError):  # the loop has closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(callback, *args)
+
+    def resume(self) -> None:
+        """There is room again."""
+        self._room.set()
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._stopped = True
+        self._room.set()
+
+    def join(self) -> None:
+        """Wait for the thread."""
+        self._thread.join()
 
 
 class SerialStream:
@@ -35,18 +129,15 @@ class SerialStream:
         self._address = address
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox()
-        self._room = threading.Event()
-        self._room.set()
         self._waiting = 0
         self._closed = False
-        self._reader = threading.Thread(target=self._reads, name=f"read {address}", daemon=True)
-        self._reader.start()
+        self._reader = _Watching(port, self._inbox) if _Watching.can(port) else _Threaded(port, self._inbox, address)
 
     async def read(self, limit: int = 65536) -> bytes:
         """Whatever has arrived, at least one byte; ``b""`` when the port has vanished or is closed."""
         data = await self._inbox.read(limit)
-        if len(self._inbox) < INBOX_BYTES:
-            self._room.set()
+        if len(self._inbox) < INBOX_BYTES and not self._closed:
+            self._reader.resume()
         return data
 
     async def write(self, data: bytes) -> None:
@@ -68,7 +159,7 @@ class SerialStream:
         if self._closed:
             return
         self._closed = True
-        self._room.set()
+        self._reader.stop()
         for call in ("cancel_read", "cancel_write"):
             with suppress(AttributeError, *_PORT_ERRORS):
                 getattr(self._port, call)()
@@ -80,25 +171,6 @@ class SerialStream:
         self._reader.join()
         with suppress(*_PORT_ERRORS):
             self._port.close()
-
-    def _reads(self) -> None:
-        """The reading thread: one byte as soon as there is one, and all that came with it."""
-        with suppress(*_PORT_ERRORS):
-            while not self._closed:
-                self._room.wait()
-                data = self._port.read(1)
-                if data:
-                    self._tell(self._arrived, data + self._port.read(self._port.in_waiting))
-        self._tell(self._inbox.end)
-
-    def _arrived(self, data: bytes) -> None:
-        self._inbox.feed(data)
-        if len(self._inbox) >= INBOX_BYTES and not self._closed:
-            self._room.clear()
-
-    def _tell(self, callback: Callable[..., object], *args: Any) -> None:
-        with suppress(RuntimeError):  # the loop has closed: nobody is left to tell
-            self._loop.call_soon_threadsafe(callback, *args)
 
     def _not_written(self, data: bytes, why: str) -> NotReachable:
         return NotReachable(f"serial port {self._address} did not take the bytes ({why})", sent=data, advice="check plug and flow control")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -240,6 +241,8 @@ def observe(run: Annotated[Path, typer.Argument(metavar="FOLDER")], rig_process:
 
 def run(arguments: list[str]) -> int:
     """Parse and run; turns our errors into sentences and exit codes."""
+    if not any(stream.isatty() for stream in (sys.stdout, sys.stderr)):
+        app.rich_markup_mode = None  # nobody looks at colours and boxes, and drawing them takes half of the start
     try:
         result = app(arguments, prog_name="operando", standalone_mode=False)
     except typer.Exit as stopped:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
@@ -99,7 +103,20 @@ def _parser() -> Lark:
         maybe_placeholders=False,
         propagate_positions=True,
         postlex=_WholeWords(),
+        cache=_tables(),
     )
+
+
+def _tables() -> str | bool:
+    """Where the parser's tables are kept beside Python's own byte code, on Python's own terms; False where nothing can be kept."""
+    if sys.dont_write_bytecode:
+        return False
+    tables = Path(importlib.util.cache_from_source(str(Path(__file__).with_name("grammar.py")))).with_suffix(".lalr")
+    try:
+        tables.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return str(tables) if os.access(tables.parent, os.W_OK) else False
 
 
 def parse(text: str, start: str) -> Tree[Any]:

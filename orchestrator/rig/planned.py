@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.config import load_experiment, load_rig, rig_file
+from orchestrator.config import ConfigError, load_experiment, load_rig, rig_file
 from orchestrator.model.available import rig_not_available
 from orchestrator.plan import make_plan
 
@@ -49,9 +49,7 @@ def planned(
     otherwise: Path | None = None,
 ) -> Planned:
     """Read both files and plan. ``otherwise``: the rig where nobody names one. Raises ConfigError, PlanError, NoRig."""
-    if rig is not None:
-        _refuse_both(file, rig)
-    experiment = load_experiment(file)
+    experiment = _experiment(file, rig)
     named = rig or rig_file(experiment)
     path = named or otherwise
     if path is None:
@@ -69,16 +67,18 @@ def planned(
     return Planned(experiment, read, path, named is None, plan)
 
 
-def _refuse_both(file: Path, rig: Path) -> None:
-    """Where both files are wrong, say it of both at once. Raises ConfigError."""
-    problems: list[Problem] = []
-    for read, path in ((load_experiment, file), (load_rig, rig)):
+def _experiment(file: Path, rig: Path | None) -> Experiment:
+    """Read it; where it is wrong, whatever is wrong with the rig is said with it. Raises ConfigError."""
+    try:
+        return load_experiment(file)
+    except ConfigError as wrong:
+        problems = list(wrong.problems)
+    if rig is not None:
         try:
-            read(path)
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
+            load_rig(rig)
+        except ConfigError as wrong:
+            problems += wrong.problems
+    raise ConfigError(problems)
 
 
 def free_bytes_at(folder: Path) -> int:

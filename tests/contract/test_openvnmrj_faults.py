@@ -164,11 +164,11 @@ def test_a_foreground_that_is_busy_when_au_comes(play: Play, seconds: float, kin
         foreground = bench.driver._foreground
         send, sent = foreground.send, []
 
-        async def into_a_busy_foreground(command: bytes) -> None:
-            if command.endswith(b" au\0"):
+        async def into_a_busy_foreground(command: bytes, **how: bool) -> None:
+            if b" au " in command:
                 bench.emulator.inject("foreground_busy", seconds=seconds)
                 sent.append(command)
-            await send(command)
+            await send(command, **how)
 
         foreground.send = into_a_busy_foreground
         await bench.driver.start("key-1")

@@ -32,7 +32,7 @@ BEFORE_THE_RUN = {
 }
 DURING_THE_RUN = [
     Case(f"openvnmrj.silent:{MIDWAY}", 2, "does not answer", "nmr-silent"),
-    Case(f"talk_missing:{MIDWAY}", 2, "no usable", "nmr-silent"),
+    Case("talk_missing:under_current_s=5", 2, "no usable", "nmr-silent"),
     Case("acquisition_error", 6, "the console reports 15: hard error"),
     Case("acquisition_error:times=100", 0, "the console reports 15: hard error", "nmr-silent"),
     Case("wrong_nucleus", 0, "the transmitter stays at", "nmr-silent"),

@@ -399,6 +399,28 @@ def test_a_dead_instrument_cannot_be_made_safe(play: Play, make_order: Make) -> 
     play(scenario)
 
 
+def test_a_look_leaves_the_loaded_program_where_it_was(play: Play, make_order: Callable[..., StepOrder]) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.together(bench.driver.connect(), bench.instrument.greet())
+        scripts: list[list[str]] = []
+
+        async def instrument() -> None:
+            scripts.append(await bench.instrument.script("l"))
+            await bench.instrument.say("l")
+            await bench.instrument.looked_at(3.3)
+            scripts.append(await bench.instrument.take_program())
+
+        async def host() -> None:
+            await bench.driver.load((make_order(),))
+            assert (await bench.driver.read_state()).voltage_V == pytest.approx(3.3)
+            await bench.driver.start("a")
+
+        await bench.together(host(), instrument())
+        assert scripts[0] == scripts[1]
+
+    play(scenario)
+
+
 def test_state_while_idle_is_looked_up(play: Play) -> None:
     async def instrument(bench: Any) -> None:
         await bench.instrument.greet()

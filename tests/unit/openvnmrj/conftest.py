@@ -60,6 +60,7 @@ class Console:
     network: MemoryNetwork
     folder: Path
     heard: list[str] = field(default_factory=list)
+    obeyed: list[str] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
     active: int = 0
     owner: str = "vnmr1"
@@ -85,6 +86,10 @@ class Console:
             await self.obey(self.heard[-1])
 
     async def obey(self, command: str) -> None:
+        if branches := re.fullmatch(r"expactive:\$a if \$a<1 then (.*) else (.*) endif", command, re.DOTALL):
+            self.on_state()
+            command = branches[1] if self.active < 1 else branches[2]
+        self.obeyed.append(command)
         for name, text, value in re.findall(r"(\w+)=(?:'((?:[^'\\]|\\.)*)'|(-?[\d.e+-]+))", command):
             self.parameters[name] = float(value) if value else text.replace("\\'", "'")
         bare = re.sub(r"'(?:[^'\\]|\\.)*'", "''", command).split()
@@ -98,7 +103,7 @@ class Console:
             await self.break_off(16)
         if command.startswith("expactive"):
             self.on_state()
-        if self.answers and not command.startswith("wexp="):
+        if self.answers:
             await self.write(command)
 
     async def write(self, command: str) -> None:

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from drivers.errors import NotReachable
-from drivers.transport import serial, tcp
+from drivers.transport import pty, serial, tcp
 from drivers.transport.serial import SerialStream, open_serial
 
 
@@ -62,17 +62,50 @@ async def test_a_reader_that_falls_behind_stops_the_thread_not_the_memory(monkey
     monkeypatch.setattr(serial, "INBOX_BYTES", 64)
     port = await open_serial("loop://", baud=921600)
     assert isinstance(port, SerialStream)
+    assert isinstance(port._reader, serial._Threaded)
     total = 3000
     for _ in range(total // 100):
         await port.write(b"x" * 100)
     async with asyncio.timeout(5):
         while len(port._inbox) < 64:
             await asyncio.sleep(0.01)
-        assert not port._room.is_set()
+        assert not port._reader._room.is_set()
         got = 0
         while got < total:
             got += len(await port.read(50))
     assert got == total
+    await port.close()
+
+
+@pytest.mark.posix_only
+async def test_a_reader_that_falls_behind_stops_the_watching_not_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serial, "INBOX_BYTES", 64)
+    line, address = await pty.serve_serial()
+    port = await open_serial(address)
+    assert isinstance(port, SerialStream)
+    assert isinstance(port._reader, serial._Watching)
+    for _ in range(30):
+        await line.write(b"x" * 100)
+    async with asyncio.timeout(5):
+        while not port._reader._paused:
+            await asyncio.sleep(0.01)
+        got = 0
+        while got < 3000:
+            got += len(await port.read(50))
+    assert got == 3000
+    await port.close()
+    await line.close()
+
+
+@pytest.mark.posix_only
+async def test_no_thread_reads_a_port_that_the_loop_can_watch() -> None:
+    line, address = await pty.serve_serial()
+    port = await open_serial(address)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read ")]
+    await line.write(b"hello\n")
+    assert await port.read() == b"hello\n"
+    await line.close()
+    assert await port.read() == b""
     await port.close()
 
 
