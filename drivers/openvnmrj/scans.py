@@ -159,7 +159,8 @@ class Follower:
         if scan.aborted and active == 0:
             raise DeviceFault("aborted")
         if self._clock.mono_ns() > (scan.deadline_ns if active is None else patience_ns):
-            raise DeviceFault(f"not started within {START_GRACE_S:.0f} s" if active is not None else "nobody answers, and no files")
+            unknown = "nobody has answered since the start was sent: whether it ran is not known, and there are no files"
+            raise DeviceFault(unknown if active is None else f"not started within {START_GRACE_S:.0f} s")
 
     def _grace_ns(self, seconds: float) -> int:
         """So many seconds of the experiment, and never fewer than LEAST_REAL_S of the computer's."""

@@ -100,7 +100,8 @@ def test_a_silence_costs_what_falls_into_it_and_no_more(run_night: RunNight, fau
     verified = {event.data["key"] for event in night.of("acquisition.verified")}
     missed = {event.data["key"]: event.data["why"] for event in night.of("acquisition.missed")}
     assert verified | set(missed) == set(asked_ns)
-    assert all(asked_ns[key] < restored.mono_ns and "console lost" in why for key, why in missed.items()), missed
+    assert all(asked_ns[key] < restored.mono_ns for key in missed)
+    assert all("console lost" in why or "whether it ran is not known" in why for why in missed.values()), missed
     assert not night.of("acquisition.lost"), "what never started is missed, what started is kept"
 
 

@@ -76,6 +76,16 @@ def test_run_refuses_what_check_refuses(name: str, speed: str, tmp_path: Path, s
     assert not (tmp_path / "runs").exists()
 
 
+def test_mistakes_in_both_files_are_told_at_once(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = tmp_path / "rig.yaml"
+    rig.write_text(sim.read_text("utf-8").replace("driver:", "drvier:", 1), "utf-8")
+    said = told(["check", str(written(tmp_path, "area_cm2: 0.4", "area_cm: 0.4")), "--rig", str(rig)], capsys)
+    assert "experiment.yaml:3:" in said
+    assert "area_cm" in said
+    assert "rig.yaml:" in said
+    assert "drvier" in said
+
+
 def test_a_booking_given_with_the_command_counts(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = [str(written(tmp_path)), "--rig", str(sim), "--booking-end", "2020-01-01T08:00"]
     by_check = told(["check", *given], capsys)
