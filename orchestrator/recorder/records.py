@@ -27,7 +27,7 @@ from orchestrator.platform import network_file_system
 APPLICATION_ID = 0x6F704E4D  # "opNM"
 ROW_OVERHEAD_BYTES = 200
 READ_FOR_S = 0.05
-READ_BYTES = 16 << 20
+READ_BYTES = 4 << 20
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (

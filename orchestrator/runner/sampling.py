@@ -104,6 +104,10 @@ class Sampling:
         follows = any(other.has_current and other.ended is None for other in self._expected.values())
         return min(age_s, over_s) if follows and over_s > 0.0 else None
 
+    def prepared(self) -> None:
+        """The checks before the first current are done: nobody asks for past voltages any more."""
+        self.recent = deque(maxlen=0)
+
     def stand(self, engine: TriggerEngine) -> None:
         """Triggers of the whole run, whatever step it is in."""
         self._standing.append((engine, self._s.clock.mono_ns()))
