@@ -111,7 +111,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         ready, timers, alone = self._ready, self._timers, self._selector.watched == 1
         if not ready or not alone:
             self._go_on()
-        while ready or timers and timers[0][0] <= self._now_ns:
+        while ready or (timers and timers[0][0] <= self._now_ns):
             while timers and timers[0][0] <= self._now_ns:
                 ready.append(self._popped())
             for _ in range(len(ready)):
