@@ -115,7 +115,16 @@ class BackAddress:
 
     def write(self, nonce: str, word: str, template: str = "", *arguments: str) -> str:
         """A statement that sends us one line."""
-        payload = f"OPNMR {nonce} {word} {template}".rstrip() + "\\n"
+        return self._write(f"OPNMR {nonce} {word} {template}".rstrip() + "\\n", *arguments)
+
+    def write_later(self, nonce: str, word: str, template: str = "", *arguments: str) -> str:
+        """The same for a parameter that holds commands. The closed connection ends the line.
+
+        A line break in the parameter would be saved into every ``procpar``, which readers then cannot read.
+        """
+        return self._write(f"OPNMR {nonce} {word} {template}".rstrip(), *arguments)
+
+    def _write(self, payload: str, *arguments: str) -> str:
         return f"write({','.join([quote('net'), quote(self.host), quote(str(self.port)), quote(payload), *arguments])})"
 
 
@@ -144,8 +153,8 @@ def set_parameters(values: Mapping[str, float | str]) -> list[str]:
 
 
 def _at_the_end(back: BackAddress, nonce: str, path: str) -> tuple[str, str]:
-    done = f"svf({quote(safe_path(path))}) {back.write(nonce, 'DONE')}"
-    failed = back.write(nonce, "ERR", "%d", "acqstatus[1]")
+    done = f"svf({quote(safe_path(path))}) {back.write_later(nonce, 'DONE')}"
+    failed = back.write_later(nonce, "ERR", "%d", "acqstatus[1]")
     return f"wexp={quote(done)}", f"werr={quote(failed)}"
 
 

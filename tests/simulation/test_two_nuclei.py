@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import nmrglue
 import pytest
 
 from orchestrator.rig.gather import gather
@@ -49,6 +50,18 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     ended = run(gather(request))
     with h5py.File(ended.folder / "run.h5", "r") as file:
         yield Night(ended, file["entry"])
+
+
+def test_what_the_console_filed_is_read_by_anybody(night: Night) -> None:
+    """The vendor's files, kept byte for byte; nothing that we told the console breaks a line of them."""
+    for name in ("lithium", "sodium"):
+        fids = night.entry[f"fid/{name}/fid"]
+        for row, folder in enumerate(night.texts(f"fid/{name}/raw_folder")):
+            (kept,) = (night.ended.folder / folder).iterdir()
+            parameters, data = nmrglue.varian.read(str(kept))
+            assert parameters["procpar"]["tn"]["values"][0] == {"lithium": "Li7", "sodium": "Na23"}[name]
+            assert (data.real == fids[row].real).all()
+            assert (abs(data.imag) == abs(fids[row].imag)).all(), "its sign is a convention"
 
 
 def test_every_spectrum_of_both_nuclei_is_there(night: Night) -> None:
