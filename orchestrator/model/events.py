@@ -107,4 +107,6 @@ def complaints(kind: str, data: dict[str, Any]) -> tuple[str, ...]:
     required = KINDS.get(kind)
     if required is None:
         return (f"unknown kind {kind!r}",)
+    if required <= data.keys():
+        return ()
     return tuple(f"{kind}: missing {name!r}" for name in sorted(required - data.keys()))

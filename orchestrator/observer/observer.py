@@ -55,7 +55,7 @@ class Observer:
         caught_up = self._take_in()
         if caught_up and self._projection.ended:
             return self._end()
-        if self._publisher.pending and self._monotonic() >= self._due_s:
+        if self._publisher.pending and (self._monotonic() >= self._due_s or self._pressed):
             self._publish()
         return True
 
@@ -72,16 +72,21 @@ class Observer:
             self._own = None
 
     def _take_in(self) -> bool:
-        """Read on, for a second at most; True when the end of the journal was reached."""
+        """Read on, for a second at most or until it must be published; True when the end of the journal was reached."""
         if not self._something_new():
             return True
         until = self._monotonic() + READ_FOR_s
         while batch := self._reader.since(self.seq, BATCH_EVENTS):
             self._publisher.add(self._projection.feed(batch), self.seq)
-            if self._monotonic() >= until:
+            if self._monotonic() >= until or self._pressed:
                 self._seen = ()
                 return False
         return True
+
+    @property
+    def _pressed(self) -> bool:
+        """What is read must go to the disk before more is read (but not in vain, where the disk takes nothing)."""
+        return self._publisher.full and self.trouble is None
 
     def _something_new(self) -> bool:
         """Look at the files' size and age first: cheap, and nearly always the answer is no."""

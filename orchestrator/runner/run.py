@@ -271,6 +271,7 @@ class Run:
         run, plan = self._reactions, self._s.plan
         with contextlib.suppress(Stopped):
             await run.steps.walk(plan.prepare, self._check)
+            run.sampling.prepared()
             run.become(RunState.RUNNING)
             await run.steps.walk(plan.steps)
 
