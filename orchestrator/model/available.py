@@ -133,6 +133,11 @@ def _rules(experiment: Experiment) -> Used:
         yield from ((rule.where, name) for name, value in asked.items() if value)
 
 
+def _interlocks(experiment: Experiment) -> Used:
+    for one in experiment.interlocks:
+        yield from _actions(one.do or ())
+
+
 def _actions(actions: Iterable[Action]) -> Used:
     yield from ((action.where, f"do: {action.verb}") for action in actions)
 
@@ -158,4 +163,4 @@ def _whole(experiment: Experiment) -> Used:
     yield from ((experiment.places.get(key, Where()), name) for name, (value, key) in asked.items() if value)
 
 
-FEATURES: tuple[Callable[[Experiment], Used], ...] = (_prepare, _acquisitions, _protocol, _rules, _whole)
+FEATURES: tuple[Callable[[Experiment], Used], ...] = (_prepare, _acquisitions, _protocol, _rules, _interlocks, _whole)
