@@ -55,8 +55,10 @@ def actions(draft: Draft) -> Iterator[Action]:
 
 def actions_done(draft: Draft) -> Iterator[Action]:
     """Every action of ``do``, of rules and interlocks."""
-    for one in (*draft.rules, *draft.interlocks):
-        yield from one.do or ()
+    for rule in draft.rules:
+        yield from rule.do
+    for setting in draft.interlocks:
+        yield from setting.do or ()
 
 
 def members_plain(draft: Draft, problems: Problems) -> None:

@@ -87,6 +87,9 @@ def _why_off(interlock: Interlock, setting: InterlockSetting, watched: Watched) 
 
 
 def _no_short(watched: Watched) -> str:
+    same = next((rule.name for rule in watched.experiment.rules if rule.enabled and _looks_at_short(rule)), None)
+    if same is not None:
+        return f"the rule `{same}` looks at the same"
     if not watched.currents:
         return "no step drives a constant current"
     if watched.experiment.cell.type == "symmetric":
@@ -95,6 +98,10 @@ def _no_short(watched: Watched) -> str:
         return f"for symmetric cells, unless asked for: this is a {watched.experiment.cell.type} cell"
     near = next((step for step in watched.currents if near_zero(step)), None)
     return f"E is meant to come near 0 V: step {near.index}, {near.text}" if near is not None else ""
+
+
+def _looks_at_short(rule: Rule) -> bool:
+    return any(predicate.observable == "short_ratio" for predicate in (*rule.all_of, *rule.any_of))
 
 
 def near_zero(step: PlannedStep) -> bool:
@@ -164,5 +171,5 @@ def _waits_for(interlock: Interlock, watched: Watched) -> Iterator[str]:
 
 def _evidence(watched: Watched) -> dict[str, tuple[str, ...]]:
     """Acquisition → what may speak against its amplifier, where ``amplifier_check`` says."""
-    checks = ((rule.acquisition, rule.extra.get("amplifier_check")) for rule in watched.experiment.rules if rule.enabled)
+    checks = ((rule.acquisition, str(rule.extra.get("amplifier_check"))) for rule in watched.experiment.rules if rule.enabled)
     return {name: AMPLIFIER_CHECKS[check] for name, check in checks if name and check in AMPLIFIER_CHECKS}

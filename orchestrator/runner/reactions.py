@@ -7,17 +7,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from drivers.base import Reason
+from drivers.base import Reason, SampleBlock
 from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
+from orchestrator.runner.account import Account
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.charge import or_none
+from orchestrator.runner.interlocks.acting import Acting
+from orchestrator.runner.interlocks.interlocks import Interlocks
+from orchestrator.runner.interlocks.readings import Finding
+from orchestrator.runner.interlocks.resistance import Estimate
 from orchestrator.runner.make_safe import MakeSafe
+from orchestrator.runner.observed import Inlet, Observed
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
 from orchestrator.runner.records import Record, members
 from orchestrator.runner.rules import Firing, RuleEngine
-from orchestrator.runner.safety import Violation
+from orchestrator.runner.safety import Violation, silent_after_s
 from orchestrator.runner.sampling import Edge, Sampling
 from orchestrator.runner.sentences import told
 from orchestrator.runner.states import RUN, RunState, advance
@@ -55,9 +61,13 @@ class Reactions:
         self.changed = asyncio.Event()
         self.met = False
         """Both instruments answer; before that nothing of ours can be under current."""
-        self.sampling = Sampling(surroundings, self, RuleEngine(plan.rules, plan.lead_ohm))
+        self.acting = Acting(surroundings, self, self.alarms)
+        self.interlocks = Interlocks(plan, lambda: surroundings.station.potentiostat.capabilities, self.interlocked, self._learnt)
+        self.inlet = Inlet(surroundings)
+        rules = RuleEngine(plan.rules, plan.lead_ohm, self.interlocks.resistance)
+        self.sampling = Sampling(surroundings, self, rules, self)
         self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
-        self.acquisitions = Acquisitions(surroundings, self, self.alarms)
+        self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks)
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
         self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
         self._missing: str | None = None
@@ -98,10 +108,13 @@ class Reactions:
             advice="look at the cell and its leads before anything is started",
         )
         self.end(Ending(RunState.FAILED, text, UNSAFE, SAFETY))
-        self.alarms.sound("limit", "critical", "A safety limit was passed", text)
+        name, values = ("unreadable samples", {}) if violation.blind else ("safety limits", {"value": violation.value, "limit": violation.bound})
+        cause = self.acting.record(name, values, self._step_key(), where=violation.what)
+        self.alarms.sound("limit", "critical", "A safety limit was passed", text, cause=cause, values=values)
 
     def edge(self, edge: Edge) -> None:
         """A step started or ended, or the link changed."""
+        self.interlocks.learn()
         self.programs.tell(edge)
         self.acquisitions.reconsider()
 
@@ -146,7 +159,7 @@ class Reactions:
         verbs = {action.verb for action in rule.do}
         if "open circuit" in verbs:
             ends = "end step" in verbs
-            self._open_circuit(f"rule `{rule.name}`", for_good=ends)
+            self.open_circuit(f"rule `{rule.name}`", for_good=ends)
         cause = self._s.put(
             "rule.fired",
             mono_ns=firing.mono_ns,
@@ -165,9 +178,12 @@ class Reactions:
         if running is not None and running.planned.stop_when == rule.name:
             self.programs.end_step(Reason.SKIP, f"stop_when {rule.name}")
 
-    def _open_circuit(self, why: str, *, for_good: bool) -> None:
-        """``for_good``: the step is over and the protocol goes on; otherwise it stands still until somebody resumes."""
-        if not self._s.plan.after_short_current:
+    def open_circuit(self, why: str, *, for_good: bool, short: bool = True) -> None:
+        """``for_good``: the step is over and the protocol goes on; otherwise it stands still until somebody resumes.
+
+        ``short``: what the experiment says of the time after a short holds from now on.
+        """
+        if short and not self._s.plan.after_short_current:
             self.steps.no_more_current = True
         if for_good:
             self.programs.abandon(why)
@@ -180,20 +196,69 @@ class Reactions:
         if verb in {"info", "warn", "critical", "alarm"}:
             level = str(given.get("level", verb))
             self.alarms.sound(f"rule-{rule.name}", level, f"Rule: {rule.name}", f"{rule.text or rule.name}: {values}", cause=cause)
-        elif verb == "end step" and not any(one.verb == "open circuit" for one in rule.do):
-            self.programs.end_step(Reason.SKIP, f"rule `{rule.name}`")
+        elif verb != "end step" or not any(one.verb == "open circuit" for one in rule.do):
+            self.do(action, f"rule `{rule.name}`", cause)
+
+    def do(self, action: Action, by: str, cause: int) -> None:
+        """One action that touches neither the circuit nor a level."""
+        verb, given = action.verb, action.arguments
+        if verb == "end step":
+            self.programs.end_step(Reason.SKIP, by)
         elif verb == "acquire":
-            self.acquire(str(given["acquisition"]), f"rule `{rule.name}`", given.get("every_s"), cause)
+            self.acquire(str(given["acquisition"]), by, given.get("every_s"), cause)
         elif verb == "pause nmr":
-            self.acquisitions.refuse(Owner.RULE, f"nmr paused by rule `{rule.name}`")
+            self.acquisitions.refuse(Owner.RULE, f"nmr paused by {by}")
         elif verb == "skip to step":
             self.steps.skip_to(str(given["step"]))
         elif verb == "stop":
-            self.stop(Ending(RunState.FINISHED, f"rule `{rule.name}`", ENDED_EARLY, STOP))
+            self.stop(Ending(RunState.FINISHED, by, ENDED_EARLY, STOP))
         elif verb == "abort":
-            self.abort(Ending(RunState.ABORTED, f"rule `{rule.name}`", ENDED_EARLY, ABORT))
+            self.abort(Ending(RunState.ABORTED, by, ENDED_EARLY, ABORT))
         elif verb in NOT_AVAILABLE:
-            self._s.put("note", cause, text=f"not available yet: {verb} (rule `{rule.name}`)", who="rig")
+            self._s.put("note", cause, text=f"not available yet: {verb} ({by})", who="rig")
+
+    # ------------------------------------------------------------------------------------------------------- interlocks
+
+    def samples(self, block: SampleBlock, account: Account | None) -> None:
+        """A block for the interlocks. Samples that are old when they come are as bad as none."""
+        self.interlocks.samples(block, account)
+        if account is None or not account.has_current or not len(block):
+            return
+        clock, mono_ns = self._s.clock, int(block.mono_ns[-1])
+        age_s = ((clock.mono_ns() - mono_ns) / 1e9 - account.interval_s) / clock.speed
+        longest_s = silent_after_s(self._s.plan.host_lost_within_s, self._s.station.potentiostat.capabilities.make_safe_s)
+        if self.interlocks.old(self.sampling.heard_s, age_s, longest_s, account, mono_ns):
+            self.silent(age_s)
+
+    def interlocked(self, finding: Finding) -> None:
+        """An interlock has fired. While the run ends it is only recorded: the cell is on its way to open circuit."""
+        if self.ending is not None and self.ending.urgency >= ABORT:
+            self.acting.record(finding.name, finding.values, self._step_key(), finding.mono_ns, finding.where)
+        else:
+            self.acting.fired(finding, self._step_key())
+
+    def _learnt(self, estimate: Estimate) -> None:
+        """R_cell as an observable, with where it comes from."""
+        self._s.put(
+            "observable",
+            mono_ns=estimate.mono_ns,
+            name="R_cell",
+            value=estimate.R_cell_ohm,
+            error=estimate.error_ohm,
+            unit="ohm",
+            key="",
+            algorithm=estimate.algorithm,
+            step_key=estimate.step_key,
+            n=estimate.n,
+            at=estimate.at,
+            lead_ohm=self.interlocks.resistance.lead_ohm,
+        )
+
+    def on_observable(self, one: Observed, seq: int) -> None:
+        """A finding that has just been journaled as ``seq``. Rules over spectra will hear it here too."""
+        record = next((record for record in reversed(self.acquisitions.records.all) if record.key == one.key), None)
+        acquisition = one.key if record is None else record.name
+        self.interlocks.observed(acquisition, one.key, one.name, one.value, self._s.clock.mono_ns())
 
     # -------------------------------------------------------------------------------------------- what anybody may want
 
