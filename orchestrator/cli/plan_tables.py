@@ -246,15 +246,24 @@ def _limits(plan: Plan) -> str:
 
 
 def interlocks(plan: Plan) -> Table:
-    """One row for each interlock: does it look, at what, and what happens; why not, where it does not."""
+    """One row for each interlock that is not always there: does it look, at what, and what happens; why not, where it does not."""
     table = _table(expand=True)
     table.add_column("interlock", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("looks for, or why it is off", ratio=5)
     table.add_column("then", ratio=2)
-    for one in plan.interlocks:
+    for one in (one for one in plan.interlocks if not _always(one)):
         table.add_row(one.name, _standing(one), one.off or _looks_for(one), NOTHING if one.off else _then(one))
     return table
+
+
+def always(plan: Plan) -> str:
+    """The interlocks that nobody switches off, in one line."""
+    return f"Always     {', '.join(one.name for one in plan.interlocks if _always(one))}"
+
+
+def _always(one: PlannedInterlock) -> bool:
+    return bool(one.table.fixed) and not one.off
 
 
 def _standing(one: PlannedInterlock) -> str:

@@ -117,7 +117,7 @@ TABLE: tuple[Interlock, ...] = (
         2,
         "A lead is open",
         ("voltage", "current"),
-        "the current is below {part} of what was asked for, or |E| above {compliance} of the instrument's own range, "
+        "|I| below {part} of what is asked for, or |E| above {compliance} of the instrument's range, "
         "in {samples} samples in a row, {guard} after an edge",
         "domain.md 2.4, contact loss; the numbers are inferred",
         "alarm",
@@ -135,7 +135,8 @@ TABLE: tuple[Interlock, ...] = (
         2,
         "A reference or sense lead has jumped",
         ("voltage",),
-        "E, or that of one electrode, jumps by {jump} within {within} at an unchanged current, and stays there for {lasts}",
+        "E, E_we or E_ce jumps by {jump} within {within} at an unchanged current, and stays there for {lasts}; "
+        "not within {guard} of an edge",
         "potentiostats.md 5, rule 11; domain.md 2.4: what a moved lead does is over in 2 s",
         "alarm",
         ("open circuit",),
@@ -152,8 +153,8 @@ TABLE: tuple[Interlock, ...] = (
         2,
         "The cell is shorted",
         ("voltage", "current", "R_cell"),
-        "|E - I R_lead| below {part} |I| R_cell in {samples} samples in a row of one sign of current, {guard} after an edge, "
-        "at constant current, where {part} |I| R_cell is at least {floor}",
+        "|E - I R_lead| below {part} |I| R_cell in {samples} samples in a row of one sign, {guard} after an edge, "
+        "at constant current, where that bound is at least {floor}",
         "practice.md 13; the floor is inferred",
         "critical",
         ("open circuit", "tag"),
@@ -165,7 +166,7 @@ TABLE: tuple[Interlock, ...] = (
         2,
         "The potentiostat is overloaded",
         ("current",),
-        "the instrument flags an overload, or a constant current is off by {part} of itself, "
+        "the instrument says overload, or a constant current is off by {part} of itself, "
         "in {samples} samples in a row, {guard} after an edge",
         "potentiostats.md 2.1 (f): three in a row are a fault; the part is inferred",
         "alarm",
@@ -257,8 +258,8 @@ TABLE: tuple[Interlock, ...] = (
         0,
         "No pulse reaches the coil",
         ("noise_sd", "reflected_power", "line_snr"),
-        "two of three in {times} spectra of one acquisition: noise off its reference by a factor {noise}, reflected power by a "
-        "factor {reflected}, a line that was there (SNR {there}) below SNR {gone}; never the line alone",
+        "two of three, in {times} spectra of one acquisition: noise off by a factor {noise}, reflected power by {reflected}, "
+        "a line that was there (SNR {there}) below SNR {gone}; never the line alone",
         "practice.md 30; the numbers are inferred",
         "alarm",
         ("pause nmr",),
