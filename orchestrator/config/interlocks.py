@@ -8,8 +8,8 @@ from orchestrator.config.checked import sentence
 from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.rules import actions_of
 from orchestrator.config.tree import Node
-from orchestrator.config.words import Measure
 from orchestrator.config.wording import quantity_text
+from orchestrator.config.words import Measure
 from orchestrator.model.experiment import InterlockSetting
 from orchestrator.model.interlocks import INTERLOCKS, Interlock, Number, said
 from orchestrator.model.units import Quantity

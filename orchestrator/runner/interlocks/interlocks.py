@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Capabilities, Reading as SensorReading, SampleBlock
+from drivers.base import Capabilities, SampleBlock
+from drivers.base import Reading as SensorReading
 from orchestrator.model.interlocks import PlannedInterlock
 from orchestrator.plan.orders import Plan
 from orchestrator.runner.account import Account
