@@ -59,7 +59,9 @@ def _table(interlock: Interlock, node: Node, problems: Problems) -> dict[str, An
             fields["numbers"] |= {} if value is None else {key: value}
         elif key not in {"on", *OTHER_KEYS}:
             known = ["on", *interlock.numbers, *OTHER_KEYS]
-            problems.add(node.keys[key].where(), f"`{interlock.name}` has no `{key}`", suggestion(key, known) or f"it has {', '.join(known)}")
+            problems.add(
+                node.keys[key].where(), f"`{interlock.name}` has no `{key}`", suggestion(key, known) or f"it has {', '.join(known)}"
+            )
     if node.given("do"):
         fields["do"] = actions_of(node.given("do"), "action", problems)
         _do_allowed(interlock, node.value["do"], problems)

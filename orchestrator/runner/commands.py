@@ -82,11 +82,11 @@ class Commands:
         if (wrong := complaint(command.verb, command.arguments)) is not None:
             return Answer(command.id, ok=False, text=wrong)
         try:
-            new, last_seq = self._run.inlet.take(command.arguments["observables"], command.who)
+            new, last_seq = self._run.rings.inlet.take(command.arguments["observables"], command.who)
         except Refused as error:
             return Answer(command.id, ok=False, text=str(error))
-        for one, seq in new:
-            self._run.on_observable(one, seq)
+        for one in new:
+            self._run.rings.on_observable(one)
         try:
             await self._s.journal.durable(last_seq) if last_seq else None
         except JournalError as error:
@@ -113,7 +113,7 @@ class Commands:
 
     def _resume(self, _: Command) -> Told:
         acquisitions, steps = self._run.acquisitions, self._run.steps
-        self._run.acting.resumed()
+        self._run.rings.acting.resumed()
         nmr, cell = acquisitions.accept(*RESUMED_BY_PEOPLE), steps.resume(*RESUMED_BY_PEOPLE)
         ended = [
             _resumed(nmr, "acquisitions start again", "no acquisition starts yet", acquisitions.refusals.text),

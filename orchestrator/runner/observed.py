@@ -41,7 +41,9 @@ def observed(row: Mapping[str, Any]) -> Observed:
     missing = [name for name in NEEDED if name not in row]
     if missing or not KEYS.issuperset(row):
         unknown = sorted(set(row) - KEYS)
-        raise Refused(f"an observable needs {', '.join(NEEDED)}" + (f"; it has no {unknown[0]!r}" if unknown else f"; {missing[0]!r} is missing"))
+        raise Refused(
+            f"an observable needs {', '.join(NEEDED)}" + (f"; it has no {unknown[0]!r}" if unknown else f"; {missing[0]!r} is missing")
+        )
     name, unit, key, algorithm = (_text(row, one) for one in ("name", "unit", "key", "algorithm"))
     known = declared(name)
     if known is None or known.of_line != ("(" in name) or (known.of_line and not name.endswith(")")):
@@ -86,23 +88,27 @@ class Inlet:
         self._s = surroundings
         self._known: dict[tuple[str, str, str], tuple[float, int]] = {}
 
-    def take(self, rows: Sequence[Mapping[str, Any]], who: str) -> tuple[list[tuple[Observed, int]], int]:
-        """The findings that are new, with their numbers in the journal; and the number that all of them are covered by.
+    def take(self, rows: Sequence[Mapping[str, Any]], who: str) -> tuple[list[Observed], int]:
+        """The findings that are new; and the number in the journal that covers all of the list.
 
         Raises Refused before anything is journaled. 0: there was none.
         """
         found = [observed(row) for row in rows]
-        new: list[tuple[Observed, int]] = []
+        new: list[Observed] = []
         last_seq = 0
         for one in found:
             known = self._known.get((one.name, one.key, one.algorithm))
             if known is None or known[0] != one.value:
                 seq = self._put(one, who)
                 self._remember(one, seq)
-                new.append((one, seq))
+                new.append(one)
                 known = (one.value, seq)
             last_seq = max(last_seq, known[1])
         return new, last_seq
+
+    def known(self, data: Mapping[str, Any], seq: int) -> None:
+        """An ``observable`` event that stands in the journal already: a continued run does not take it twice."""
+        self._known[data["name"], data["key"], data.get("algorithm", "")] = (data["value"], seq)
 
     def _put(self, one: Observed, who: str) -> int:
         data = {name: value for name, value in one._asdict().items() if name != "cause"}

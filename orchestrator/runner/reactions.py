@@ -7,23 +7,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from drivers.base import Reason, SampleBlock
+from drivers.base import Reason
 from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
-from orchestrator.runner.account import Account
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.charge import or_none
-from orchestrator.runner.interlocks.acting import Acting
-from orchestrator.runner.interlocks.interlocks import Interlocks
-from orchestrator.runner.interlocks.readings import Finding
-from orchestrator.runner.interlocks.resistance import Estimate
+from orchestrator.runner.interlocks.rings import Rings
 from orchestrator.runner.make_safe import MakeSafe
-from orchestrator.runner.observed import Inlet, Observed
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
 from orchestrator.runner.records import Record, members
 from orchestrator.runner.rules import Firing, RuleEngine
-from orchestrator.runner.safety import Violation, silent_after_s
+from orchestrator.runner.safety import Violation
 from orchestrator.runner.sampling import Edge, Sampling
 from orchestrator.runner.sentences import told
 from orchestrator.runner.states import RUN, RunState, advance
@@ -61,11 +56,10 @@ class Reactions:
         self.changed = asyncio.Event()
         self.met = False
         """Both instruments answer; before that nothing of ours can be under current."""
-        self.acting = Acting(surroundings, self, self.alarms)
-        self.interlocks = Interlocks(plan, lambda: surroundings.station.potentiostat.capabilities, self.interlocked, self._learnt)
-        self.inlet = Inlet(surroundings)
+        self.rings = Rings(surroundings, self, self.alarms)
+        self.interlocks = self.rings.interlocks
         rules = RuleEngine(plan.rules, plan.lead_ohm, self.interlocks.resistance)
-        self.sampling = Sampling(surroundings, self, rules, self)
+        self.sampling = Sampling(surroundings, self, rules, self.rings)
         self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
         self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks)
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
@@ -108,8 +102,8 @@ class Reactions:
             advice="look at the cell and its leads before anything is started",
         )
         self.end(Ending(RunState.FAILED, text, UNSAFE, SAFETY))
-        name, values = ("unreadable samples", {}) if violation.blind else ("safety limits", {"value": violation.value, "limit": violation.bound})
-        cause = self.acting.record(name, values, self._step_key(), where=violation.what)
+        cause = self.rings.violated(violation)
+        values = {} if violation.blind else {"value": violation.value, "limit": violation.bound}
         self.alarms.sound("limit", "critical", "A safety limit was passed", text, cause=cause, values=values)
 
     def edge(self, edge: Edge) -> None:
@@ -135,6 +129,7 @@ class Reactions:
         account = self.sampling.account
         if account is not None and account.has_current and not self.programs.device_finishes:
             self.make_safe.begin(f"no sample of {account.key} for {age_s:.1f} s")
+            self.rings.silent(age_s)
         self.programs.tell(Silent(age_s))
 
     def heard(self) -> None:
@@ -219,46 +214,19 @@ class Reactions:
 
     # ------------------------------------------------------------------------------------------------------- interlocks
 
-    def samples(self, block: SampleBlock, account: Account | None) -> None:
-        """A block for the interlocks. Samples that are old when they come are as bad as none."""
-        self.interlocks.samples(block, account)
-        if account is None or not account.has_current or not len(block):
-            return
-        clock, mono_ns = self._s.clock, int(block.mono_ns[-1])
-        age_s = ((clock.mono_ns() - mono_ns) / 1e9 - account.interval_s) / clock.speed
-        longest_s = silent_after_s(self._s.plan.host_lost_within_s, self._s.station.potentiostat.capabilities.make_safe_s)
-        if self.interlocks.old(self.sampling.heard_s, age_s, longest_s, account, mono_ns):
-            self.silent(age_s)
+    @property
+    def heard_s(self) -> float:
+        """When (real seconds of the loop) the newest sample came."""
+        return self.sampling.heard_s
 
-    def interlocked(self, finding: Finding) -> None:
-        """An interlock has fired. While the run ends it is only recorded: the cell is on its way to open circuit."""
-        if self.ending is not None and self.ending.urgency >= ABORT:
-            self.acting.record(finding.name, finding.values, self._step_key(), finding.mono_ns, finding.where)
-        else:
-            self.acting.fired(finding, self._step_key())
+    @property
+    def step_key(self) -> str:
+        """The running step, or none."""
+        return "" if self.sampling.account is None else self.sampling.account.key
 
-    def _learnt(self, estimate: Estimate) -> None:
-        """R_cell as an observable, with where it comes from."""
-        self._s.put(
-            "observable",
-            mono_ns=estimate.mono_ns,
-            name="R_cell",
-            value=estimate.R_cell_ohm,
-            error=estimate.error_ohm,
-            unit="ohm",
-            key="",
-            algorithm=estimate.algorithm,
-            step_key=estimate.step_key,
-            n=estimate.n,
-            at=estimate.at,
-            lead_ohm=self.interlocks.resistance.lead_ohm,
-        )
-
-    def on_observable(self, one: Observed, seq: int) -> None:
-        """A finding that has just been journaled as ``seq``. Rules over spectra will hear it here too."""
-        record = next((record for record in reversed(self.acquisitions.records.all) if record.key == one.key), None)
-        acquisition = one.key if record is None else record.name
-        self.interlocks.observed(acquisition, one.key, one.name, one.value, self._s.clock.mono_ns())
+    def acquisition_of(self, key: str) -> str:
+        """The name of the acquisition with this key; the key itself where there is none."""
+        return next((record.name for record in reversed(self.acquisitions.records.all) if record.key == key), key)
 
     # -------------------------------------------------------------------------------------------- what anybody may want
 
@@ -270,13 +238,10 @@ class Reactions:
             order = TriggerOrder(acquisition=name, kind=TriggerKind.EVERY_TIME, every=float(every_s), text=f"{reason}, every {every_s:g} s")
             self.sampling.stand(TriggerEngine([order]))
             return f"{name} every {every_s:g} s from now on"
-        made = self.acquisitions.request([Fire(name, reason, self._s.clock.mono_ns(), TriggerKind.ON_DEMAND)], self._step_key(), cause)
+        made = self.acquisitions.request([Fire(name, reason, self._s.clock.mono_ns(), TriggerKind.ON_DEMAND)], self.step_key, cause)
         if made and made[0].over:
             return f"{name} is missed: {made[0].why}"
         return f"{name} is asked for" + (f" as {made[0].key}" if made else ", together with the one that waits")
-
-    def _step_key(self) -> str:
-        return "" if self.sampling.account is None else self.sampling.account.key
 
     def stop(self, ending: Ending, *, after_step: bool = False) -> None:
         """Finish the running acquisition (or the step), then open circuit and close."""
@@ -310,7 +275,7 @@ class Reactions:
             self.alarms.clear("missed")
             self.steps.resume(Owner.MISSED)
         if fires := self.sampling.released(acquisition, ok=ok):
-            self.fired(fires, self._step_key(), None)
+            self.fired(fires, self.step_key, None)
 
     def failing(self, record: Record, times: int) -> None:
         """The missed policy of the acquisition."""

@@ -93,6 +93,8 @@ class Readiness:
 
     async def _prepare(self, planned: PlannedAcquisition, key: str) -> Prepared:
         self._prepared = None
-        read_back = await within(PREPARE_WITHIN_S, self._s.station.console.prepare(order_of(planned, key, overdue_s(planned, self._s.plan))))
+        read_back = await within(
+            PREPARE_WITHIN_S, self._s.station.console.prepare(order_of(planned, key, overdue_s(planned, self._s.plan)))
+        )
         self._prepared = Prepared(planned.name, key, read_back)
         return self._prepared

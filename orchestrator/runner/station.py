@@ -157,7 +157,15 @@ class Alarms:
         return tuple(self._known)
 
     def sound(
-        self, name: str, level: str, title: str, text: str, *, advice: str = "", cause: int | None = None, values: Mapping[str, float] | None = None
+        self,
+        name: str,
+        level: str,
+        title: str,
+        text: str,
+        *,
+        advice: str = "",
+        cause: int | None = None,
+        values: Mapping[str, float] | None = None,
     ) -> None:
         """Raise an alarm that does not stand yet, or raise its level. ``values``: the numbers that led to it."""
         if self._raised.get(name, {}).get("level") == level:

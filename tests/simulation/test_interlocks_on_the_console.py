@@ -29,16 +29,16 @@ def fired(night: Any) -> list[str]:
 
 def found(key: str, **values: float) -> list[dict[str, Any]]:
     named = {("line_snr(metal)" if name == "line_snr" else name): value for name, value in values.items()}
-    return [
-        {"name": name, "value": value, "error": None, "unit": "", "key": key, "algorithm": "test 1"} for name, value in named.items()
-    ]
+    return [{"name": name, "value": value, "error": None, "unit": "", "key": key, "algorithm": "test 1"} for name, value in named.items()]
 
 
 # ------------------------------------------------------------------------------------------------- overdue and slow
 
 
 def test_an_acquisition_that_never_ends_is_overdue_and_halted(live: Live) -> None:
-    night = live(HEAD + "protocol:\n  - {step: Rest for 10 minutes, nmr: {fast: at start}}\n", options={"console": {"faults": ["never_filed"]}})
+    night = live(
+        HEAD + "protocol:\n  - {step: Rest for 10 minutes, nmr: {fast: at start}}\n", options={"console": {"faults": ["never_filed"]}}
+    )
     assert fired(night) == ["acquisition overdue"]
     values = night.of("rule.fired")[0].data["values"]
     assert values["duration_s"] == pytest.approx(1.5 * values["planned_s"] + 60, abs=1)
@@ -98,7 +98,9 @@ def test_a_receiver_that_overflows_is_told(live: Live) -> None:
 def test_findings_are_journaled_once_and_not_as_commands(live: Live) -> None:
     async def look(night: Any) -> None:
         stored = await night.until("acquisition.stored")
-        rows = [{"name": "area(metal)", "value": 3.5, "error": 0.1, "unit": "", "key": stored.data["key"], "algorithm": "sum 1", "cause": 7}]
+        rows = [
+            {"name": "area(metal)", "value": 3.5, "error": 0.1, "unit": "", "key": stored.data["key"], "algorithm": "sum 1", "cause": 7}
+        ]
         for _ in range(2):
             night.answers.append(await night.command("observed", observables=rows))
         rows[0]["value"] = 3.6

@@ -14,8 +14,8 @@ from orchestrator.runner.station import Alarms, Surroundings
 SHORT = "hard short"
 CONSOLE = frozenset({"tuner stall", "acquisition overdue", "amplifier trip", "receiver overflow"})
 POTENTIOSTAT = frozenset({"open lead", "lost reference", "hard short", "overload", "stale samples", "unreadable samples", "safety limits"})
-OTHERS_ACT = frozenset({"stale samples", "unreadable samples", "safety limits", "hardware fence"})
-"""The run acts on these by itself, at once and for good; here they are only recorded."""
+RUN_ACTS = "stale samples"
+"""On this the run acts by itself, at once and for good; here it is recorded and told."""
 
 
 class Verbs(Protocol):
@@ -42,13 +42,11 @@ class Acting:
         """Do what the table, or the experiment, says."""
         planned = self._planned[finding.name]
         verbs = {action.verb for action in planned.do}
-        by, acts = f"interlock `{finding.name}`", finding.name not in OTHERS_ACT
+        by, acts = f"interlock `{finding.name}`", finding.name != RUN_ACTS
         if acts and "open circuit" in verbs:
             self._run.open_circuit(by, for_good="end step" in verbs, short=finding.name == SHORT)
         cause = self.record(finding.name, finding.values, step_key, finding.mono_ns, finding.where)
-        if not acts:
-            return
-        for action in planned.do:
+        for action in planned.do if acts else ():
             if action.verb not in LEVELS and action.verb != "open circuit" and not (action.verb == "end step" and "open circuit" in verbs):
                 self._run.do(action, by, cause)
         self._sound(finding, planned, cause)

@@ -35,7 +35,8 @@ class Interlocks:
         self._learnt = learnt
         self._armed = {one.name: one for one in plan.interlocks if not one.off}
         self.resistance = Resistance(plan.lead_ohm)
-        self._on_samples: tuple[tuple[str, SampleDetector], ...] | None = None
+        self._detectors: tuple[SampleDetector, ...] = ()
+        self._on_samples: tuple[tuple[str, Callable[[Reading], Values | None]], ...] | None = None
         self._running: tuple[str, int] | None = None
         self._old = OldSamples()
         self._clock = self._made("clock step", lambda one: ClockStep(one.numbers))
@@ -64,11 +65,12 @@ class Interlocks:
             return
         if self._running != (account.key, account.started_ns):
             self._begin(account, account.started_ns)
-        detectors, see = self._on_samples or (), self.resistance.see
+        detectors, resistance = self._on_samples or (), self.resistance
         for reading in _readings(block, account.started_ns):
-            see(reading.mono_ns, reading.edge_s, reading.voltage_V, reading.current_A)
-            for name, detector in detectors:
-                values = detector.see(reading)
+            if resistance.learns:
+                resistance.see(reading.mono_ns, reading.edge_s, reading.voltage_V, reading.current_A)
+            for name, see in detectors:
+                values = see(reading)
                 if values is not None:
                     self._tell(Finding(name, reading.mono_ns, values, account.key))
         if self.resistance.fresh:
@@ -76,11 +78,13 @@ class Interlocks:
 
     def _begin(self, account: Account, started_ns: int) -> None:
         if self._on_samples is None:
-            self._on_samples = tuple(self._make_on_samples())
+            made = self._make_on_samples()
+            self._on_samples = tuple((name, detector.see) for name, detector in made)
+            self._detectors = tuple(detector for _, detector in made)
         self._running = (account.key, started_ns)
         planned = account.planned
         self.resistance.begin(account.key, planned.mode)
-        for _, detector in self._on_samples:
+        for detector in self._detectors:
             detector.begin(Driven(account.key, planned.mode, planned.current_A))
 
     def _make_on_samples(self) -> list[tuple[str, SampleDetector]]:
@@ -99,12 +103,9 @@ class Interlocks:
         while self.resistance.fresh:
             self._learnt(self.resistance.fresh.popleft())
 
-    def old(self, now_s: float, age_s: float, longest_s: float, account: Account, mono_ns: int) -> bool:
-        """Samples of a step under current that are old when they come; True when they have been so for too long."""
-        values = self._old.see(now_s, age_s, longest_s) if "stale samples" in self._armed else None
-        if values is not None:
-            self._tell(Finding("stale samples", mono_ns, values, account.key))
-        return values is not None
+    def old(self, now_s: float, age_s: float, longest_s: float) -> bool:
+        """Samples of a step under current that are old when they come; True, once, when they have been so for too long."""
+        return "stale samples" in self._armed and self._old.see(now_s, age_s, longest_s) is not None
 
     # ----------------------------------------------------------------------------------------------------- beside the cell
 

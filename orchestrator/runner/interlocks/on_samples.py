@@ -34,10 +34,11 @@ class HardShort:
 
     def see(self, reading: Reading) -> Values | None:
         """The numbers, when it fires on this sample."""
-        R_ohm, current_A = self._resistance.R_cell_ohm, reading.current_A
-        if R_ohm is None or reading.edge_s < self._guard_s or not abs(current_A) >= self._least_A:
+        estimate, current_A = self._resistance.estimate, reading.current_A
+        if estimate is None or reading.edge_s < self._guard_s or not abs(current_A) >= self._least_A:
             self._row.clear()
             return None
+        R_ohm = estimate.R_cell_ohm
         bound_V = self._part * abs(current_A) * R_ohm
         if bound_V < self._floor_V:
             self._row.clear()
@@ -47,7 +48,8 @@ class HardShort:
             self._row.clear()
         lead_ohm = self._resistance.lead_ohm
         inner_V = abs(reading.voltage_V - current_A * lead_ohm)
-        if not self._row.full(so=inner_V < bound_V):
+        short = inner_V < bound_V
+        if not (short or self._row.begun) or not self._row.full(so=short):
             return None
         return {
             "voltage_V": reading.voltage_V,
@@ -80,8 +82,8 @@ class OpenLead:
         if self._driven is None or reading.edge_s < self._guard_s:
             return None
         missing = abs(reading.current_A) < self._least_A
-        at_the_end = not self._lower_V < reading.voltage_V < self._upper_V and not math.isnan(reading.voltage_V)
-        if not self._row.full(so=missing or at_the_end):
+        at_the_end = reading.voltage_V <= self._lower_V or reading.voltage_V >= self._upper_V
+        if not (missing or at_the_end or self._row.begun) or not self._row.full(so=missing or at_the_end):
             return None
         asked = {} if self._driven.current_A is None else {"asked_A": self._driven.current_A}
         return {"voltage_V": reading.voltage_V, "current_A": reading.current_A, **asked}
@@ -105,8 +107,8 @@ class Overload:
         """The numbers, when it fires on this sample."""
         if reading.edge_s < self._guard_s or not self._looks:
             return None
-        flagged = bool(reading.status & self._mask)
-        if not self._row.full(so=flagged or self._off(reading.current_A)):
+        bad = bool(reading.status & self._mask) or self._off(reading.current_A)
+        if not (bad or self._row.begun) or not self._row.full(so=bad):
             return None
         asked = {} if self._asked_A is None else {"asked_A": self._asked_A}
         return {"voltage_V": reading.voltage_V, "current_A": reading.current_A, "status": float(reading.status), **asked}
@@ -123,25 +125,32 @@ class LostReference:
     """E, or that of one electrode, jumps between two samples at an unchanged current, and stays where it jumped to."""
 
     def __init__(self, numbers: Mapping[str, float]) -> None:
-        self._eyes = {name: _Jump(numbers) for name in ("voltage_V", "voltage_we_V", "voltage_ce_V")}
+        self._cell, self._we, self._ce = (_Jump(numbers) for _ in range(3))
         self._guard_s = numbers["guard"]
 
     def begin(self, driven: Driven) -> None:
         """Over an edge E may do what it likes."""
-        for eye in self._eyes.values():
+        for eye in (self._cell, self._we, self._ce):
             eye.begin(constant=driven.mode is Mode.GALVANOSTATIC)
 
     def see(self, reading: Reading) -> Values | None:
         """The numbers, when it fires on this sample."""
         found: Values = {}
-        for (name, eye), value_V in zip(self._eyes.items(), (reading.voltage_V, reading.we_V, reading.ce_V), strict=True):
-            if value_V is None or math.isnan(value_V):
-                continue
-            if reading.edge_s < self._guard_s:
-                eye.take(reading.edge_s, value_V, reading.current_A)
-            elif eye.jumped(reading.edge_s, value_V, reading.current_A):
-                found |= {name: value_V, f"{name.removesuffix('_V')}_before_V": eye.base_V, "current_A": reading.current_A}
-        return found or None
+        if not self._cell.quiet(reading.edge_s, reading.voltage_V, reading.current_A):
+            self._look("voltage", self._cell, reading, reading.voltage_V, found)
+        if reading.we_V is not None:
+            self._look("voltage_we", self._we, reading, reading.we_V, found)
+        if reading.ce_V is not None:
+            self._look("voltage_ce", self._ce, reading, reading.ce_V, found)
+        return {**found, "current_A": reading.current_A} if found else None
+
+    def _look(self, name: str, eye: _Jump, reading: Reading, value_V: float, found: Values) -> None:
+        if math.isnan(value_V):
+            return
+        if reading.edge_s < self._guard_s:
+            eye.take(reading.edge_s, value_V, reading.current_A)
+        elif eye.jumped(reading.edge_s, value_V, reading.current_A):
+            found |= {f"{name}_V": value_V, f"{name}_before_V": eye.base_V}
 
 
 class _Jump:
@@ -153,14 +162,21 @@ class _Jump:
         self._since_s: float | None = None
         self._told = False
         self._constant = False
-        self._last: tuple[float, float, float] | None = None
+        self._last_s = self._last_V = self._last_A = math.nan
 
     def begin(self, *, constant: bool) -> None:
-        self._constant, self._since_s, self._last, self._told = constant, None, None, False
+        self._constant, self._since_s, self._last_V, self._told = constant, None, math.nan, False
+
+    def quiet(self, t_s: float, value_V: float, current_A: float) -> bool:
+        """Nearly every sample: near the last one, and nothing is suspected."""
+        if self._since_s is not None or not abs(value_V - self._last_V) <= self._jump_V:
+            return False
+        self._last_s, self._last_V, self._last_A = t_s, value_V, current_A
+        return True
 
     def take(self, t_s: float, value_V: float, current_A: float) -> None:
         """An honest sample."""
-        self._last, self._since_s, self._told = (t_s, value_V, current_A), None, False
+        self._last_s, self._last_V, self._last_A, self._since_s, self._told = t_s, value_V, current_A, None, False
 
     def jumped(self, t_s: float, value_V: float, current_A: float) -> bool:
         """True once, when it has stayed there long enough."""
@@ -177,14 +193,11 @@ class _Jump:
         return True
 
     def _leaps(self, t_s: float, value_V: float, current_A: float) -> bool:
-        if self._last is None:
+        if not abs(value_V - self._last_V) > self._jump_V or t_s - self._last_s > self._within_s:
             return False
-        at_s, last_V, last_A = self._last
-        if abs(value_V - last_V) <= self._jump_V or t_s - at_s > self._within_s:
+        if self._constant and abs(current_A - self._last_A) > UNCHANGED * max(abs(current_A), abs(self._last_A)):
             return False
-        if self._constant and abs(current_A - last_A) > UNCHANGED * max(abs(current_A), abs(last_A)):
-            return False
-        self.base_V, self._since_s = last_V, t_s
+        self.base_V, self._since_s = self._last_V, t_s
         return True
 
 

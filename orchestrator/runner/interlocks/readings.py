@@ -52,6 +52,11 @@ class Row:
         self._count = 0
         self._told = False
 
+    @property
+    def begun(self) -> bool:
+        """True while it was so the last time."""
+        return self._count > 0
+
     def clear(self) -> None:
         """It was not so."""
         self._count, self._told = 0, False

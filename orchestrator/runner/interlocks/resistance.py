@@ -52,6 +52,11 @@ class Resistance:
         """The best that is known; None until something is."""
         return None if self.estimate is None else self.estimate.R_cell_ohm
 
+    @property
+    def learns(self) -> bool:
+        """False once something is known: samples teach nothing more."""
+        return self.estimate is None
+
     def begin(self, step_key: str, mode: Mode) -> None:
         """A step, or a further part of it, begins: a first minute is one piece. Held voltages and spectra say nothing here."""
         self._step_key, self._looks = step_key, mode in {Mode.REST, Mode.GALVANOSTATIC}
@@ -63,7 +68,7 @@ class Resistance:
 
     def see(self, mono_ns: int, edge_s: float, voltage_V: float, current_A: float) -> None:
         """One sample."""
-        if self.estimate is not None or not self._looks or not math.isfinite(voltage_V) or not math.isfinite(current_A):
+        if not self.learns or not self._looks or not math.isfinite(voltage_V) or not math.isfinite(current_A):
             return
         if abs(current_A) < NOTHING_A:
             self._rest_V = voltage_V

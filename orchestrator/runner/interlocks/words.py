@@ -54,13 +54,15 @@ def _number(name: str, value: float) -> str:
 def done(planned: PlannedInterlock) -> str:
     """What is done about it, in the order in which it is done."""
     verbs = {action.verb for action in planned.do}
-    parts = [_done(action, verbs) for action in planned.do if action.verb not in LEVELS]
+    parts = [_done(action, verbs, fixed=bool(planned.table.fixed)) for action in planned.do if action.verb not in LEVELS]
     if planned.table.also:
         parts.append(planned.table.also)
     return "; ".join(part for part in parts if part) or "it is recorded and told; nothing else changes"
 
 
-def _done(action: Action, verbs: set[str]) -> str:
+def _done(action: Action, verbs: set[str], *, fixed: bool) -> str:
+    if action.verb == "open circuit" and fixed:
+        return "the cell is brought to open circuit"
     if action.verb == "open circuit" and "end step" in verbs:
         return "the cell is brought to open circuit, the step is over and the protocol goes on"
     if action.verb == "end step" and "open circuit" in verbs:

@@ -53,7 +53,11 @@ def tuned(seconds: int = 600) -> list[float]:
 
 def test_three_stalls_in_a_row_are_told_once(numbers: Numbers) -> None:
     stall, honest = Stall(numbers("tuner stall")), tuned(20)
-    fired = [k for k, duration_s in enumerate([*honest, 330.0, 420.0, 600.0, 400.0, *honest, 330.0, 330.0, 330.0]) if stall.see("fast", duration_s)]
+    fired = [
+        k
+        for k, duration_s in enumerate([*honest, 330.0, 420.0, 600.0, 400.0, *honest, 330.0, 330.0, 330.0])
+        if stall.see("fast", duration_s)
+    ]
     assert fired == [22, 46]
 
 

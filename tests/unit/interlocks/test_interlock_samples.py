@@ -110,7 +110,9 @@ def test_the_same_hard_carbon_with_the_interlock_asked_for_is_still_honest(fed: 
 @pytest.mark.parametrize("extra", ["", ON])
 def test_graphite_that_crosses_zero_is_honest(fed: FedOf, cells: Any, extra: str) -> None:
     protocol = "[Rest for 1 h, Lithiate working at 0.1 mA until -0.05 V or 24 h]"
-    night = fed(cell="type: half, working: graphite, counter: Li, capacity_mAh: 2", limits="E_V: [-0.1, 3.2]", protocol=protocol, extra=extra)
+    night = fed(
+        cell="type: half, working: graphite, counter: Li, capacity_mAh: 2", limits="E_V: [-0.1, 3.2]", protocol=protocol, extra=extra
+    )
     night.rest(0.09)
     night.feed(night.step(Mode.GALVANOSTATIC), cells.graphite_through_zero())
     assert night.names == []

@@ -50,7 +50,11 @@ def test_a_symmetric_cell_has_its_hard_short(plan: PlanOf) -> None:
 @pytest.mark.parametrize(
     ("name", "how", "why"),
     [
-        ("hard short", {"cell": "half", "lines": ("Sodiate working at C/10 until 0.005 V or 9 h",)}, "unless asked for: this is a half cell"),
+        (
+            "hard short",
+            {"cell": "half", "lines": ("Sodiate working at C/10 until 0.005 V or 9 h",)},
+            "unless asked for: this is a half cell",
+        ),
         (
             "hard short",
             {"cell": "half", "lines": ("Sodiate working at C/10 until 0.005 V or 9 h",), "extra": "interlocks: {hard short: on}"},
@@ -62,7 +66,11 @@ def test_a_symmetric_cell_has_its_hard_short(plan: PlanOf) -> None:
             "near 0 V: step 0",
         ),
         ("hard short", {"lines": ("Rest for 1 h",)}, "no step drives a constant current"),
-        ("hard short", {"extra": "rules: [{name: hard short, enabled: false, because: it is meant to}]"}, "by the rule of this name: it is meant to"),
+        (
+            "hard short",
+            {"extra": "rules: [{name: hard short, enabled: false, because: it is meant to}]"},
+            "by the rule of this name: it is meant to",
+        ),
         ("hard short", {"extra": "rules: [{name: hard short, when: E < 0.1 V, do: [warn]}]"}, "takes its place"),
         ("hard short", {"extra": "rules: [{name: short, when: short_ratio < 0.3, do: [warn]}]"}, "the rule `short` looks at the same"),
         ("hard short", {"extra": "interlocks: {hard short: {on: false, because: a test}}"}, "switched off: a test"),
