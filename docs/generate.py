@@ -164,8 +164,8 @@ def _head_of_interlocks() -> Iterator[str]:
     yield from ("What stands beside them looks at the console, the clocks and the disk, and never touches a cell by itself.", "")
     yield "`operando check` says which are armed for an experiment and why the others are not; an experiment changes them under"
     yield from ("[`interlocks:`](experiment-file.md#interlocks).", "")
-    yield "R_cell is the resistance of the last impedance spectrum (its real part at its lowest frequency), or of the first minute"
-    yield "of current (the mean of |E - E_rest| / |I|), less `lead_ohm`. The run records it as the observable `R_cell`, with where it comes from."
+    yield "R_cell is the resistance of the last impedance spectrum (its real part at its lowest frequency), or of the first minute of"
+    yield "current (the mean of |E - E_rest| / |I|), less `lead_ohm`. It is recorded as the observable `R_cell`, with where it comes from."
 
 
 def _interlock(one: Interlock) -> Iterator[str]:
