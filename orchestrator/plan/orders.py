@@ -21,6 +21,7 @@ from orchestrator.model.experiment import (
     TriggerKind,
     WaitForNmr,
 )
+from orchestrator.model.interlocks import PlannedInterlock
 
 
 class TriggerOrder(Frozen):
@@ -153,6 +154,7 @@ class Plan(Frozen):
     steps: tuple[PlannedStep, ...]
     acquisitions: Mapping[str, PlannedAcquisition]
     rules: tuple[Rule, ...] = ()
+    interlocks: tuple[PlannedInterlock, ...] = ()
     limits: Limits
     host_lost: Literal["open circuit", "finish step on device"]
     host_lost_within_s: float

@@ -237,6 +237,7 @@ class Run:
             ("missed", run.retry_missed),
             ("booking", self._watches.booking),
             ("clocks", self._watches.clocks),
+            ("wall clock", self._watches.wall_clock),
         ):
             self._spawn(supervise(self._s, run.alarms, name, outer), name)
 

@@ -61,14 +61,22 @@ class Listener(Protocol):
         """An end condition is met that the instrument does not see to."""
 
 
+class Watching(Protocol):
+    """Who looks at every block besides: the interlocks. Never waits."""
+
+    def samples(self, block: SampleBlock, account: Account | None) -> None:
+        """A block has been taken, with the step that runs."""
+
+
 class Sampling:
     """Everything that is known of the cell this moment, and the task that keeps it so."""
 
-    def __init__(self, surroundings: Surroundings, listener: Listener, rules: RuleEngine) -> None:
+    def __init__(self, surroundings: Surroundings, listener: Listener, rules: RuleEngine, watching: Watching | None = None) -> None:
         plan = surroundings.plan
         self._s = surroundings
         self._listener = listener
         self._rules = rules
+        self._watching = watching
         self._blocks = Blocks(surroundings)
         self._watch = Watch(plan.limits)
         self._capacity_C = plan.capacity_C
@@ -170,6 +178,8 @@ class Sampling:
         for i, mono_ns in enumerate(times_ns):
             self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
             self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
+        if self._watching is not None:
+            self._watching.samples(block, self.account)
 
     def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
         """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from drivers.base import Console, Potentiostat, Settings
+from drivers.base import Console, Potentiostat, SafeState, Settings
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.plan.orders import Plan
@@ -51,9 +51,16 @@ class Journal(Protocol):
         """Return the error of the next commit that fails."""
 
 
+class Fence(Protocol):
+    """What a run needs of the third ring, which opens the circuit past the potentiostat."""
+
+    async def trip(self) -> SafeState:
+        """Open the circuit, read back. Never raises InstrumentError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One potentiostat channel and one console, not yet connected, and where raw files go."""
+    """One potentiostat channel and one console, not yet connected, where raw files go, and the fence, where there is one."""
 
     name: str
     potentiostat: Potentiostat
@@ -61,6 +68,7 @@ class Station:
     potentiostat_settings: Settings
     console_settings: Settings
     raw_folder: Path
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +156,24 @@ class Alarms:
         """Ids of the alarms that stand or stood."""
         return tuple(self._known)
 
-    def sound(self, name: str, level: str, title: str, text: str, *, advice: str = "", cause: int | None = None) -> None:
-        """Raise an alarm that does not stand yet, or raise its level."""
+    def sound(
+        self,
+        name: str,
+        level: str,
+        title: str,
+        text: str,
+        *,
+        advice: str = "",
+        cause: int | None = None,
+        values: Mapping[str, float] | None = None,
+    ) -> None:
+        """Raise an alarm that does not stand yet, or raise its level. ``values``: the numbers that led to it."""
         if self._raised.get(name, {}).get("level") == level:
             return
         self._known[name] = None
         self._raised[name] = {"level": level, "title": title}
-        self._put("alarm.raised", cause, id=name, level=level, title=title, text=text, advice=advice)
+        known: dict[str, Any] = {} if values is None else {"values": dict(values)}
+        self._put("alarm.raised", cause, id=name, level=level, title=title, text=text, advice=advice, **known)
 
     def clear(self, name: str) -> None:
         """The reason of an alarm is gone."""

@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 from collections import deque
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.base import Fetched, RawFile
 from drivers.errors import InstrumentError
@@ -26,13 +27,21 @@ T = TypeVar("T")
 S = AcquisitionState
 
 
+class FidSeen(Protocol):
+    """Who looks at each FID besides: the interlocks. Never waits."""
+
+    def fid(self, key: str, data: NDArray[np.complexfloating[Any, Any]], raw_dtype: str, limit: float | None, mono_ns: int) -> None:
+        """A FID as the console stored it; ``limit``: of its converter, where the console says it."""
+
+
 class Storing:
     """One task stores what the console has filed, in order."""
 
-    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms) -> None:
+    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen) -> None:
         self._s = surroundings
         self._records = records
         self._alarms = alarms
+        self._seen = seen
         self._waiting: deque[tuple[Record, int]] = deque()
         self._more = asyncio.Event()
         self._fid_seqs: dict[tuple[str, int], int] = {}
@@ -116,6 +125,9 @@ class Storing:
         return folder
 
     def _put_fid(self, record: Record, block: int, fetched: Fetched) -> int:
+        limit = fetched.parameters.get("adc_limit_counts")
+        known = float(limit) if isinstance(limit, int | float) else None
+        self._seen.fid(record.key, fetched.fid.data, fetched.fid.raw_dtype, known, self._s.clock.mono_ns())
         data, blob = fid_block(record, block, fetched)
         return self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)
 
