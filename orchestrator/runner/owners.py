@@ -12,6 +12,7 @@ class Owner(StrEnum):
     RULE = "rule"
     MISSED = "missed policy"
     BOOKING = "booking"
+    DISK = "disk"
     ENDING = "ending"
 
 
