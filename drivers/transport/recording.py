@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
@@ -23,6 +24,7 @@ QUEUED_BYTES = 4 << 20
 PIECE_BYTES = 100  # what a queued piece costs besides its bytes
 VIRTUAL_BATCH = 64
 LINGER_S = 0.05
+CLOSE_WITHIN_S = 5.0
 READABLE = bytes(range(0x20, 0x7F)) + b"\n\r\t"
 
 _Piece = tuple[Stamp, str, int | None, bytes]
@@ -44,6 +46,7 @@ class WireLog:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._file: TextIO = path.open("a", encoding="utf-8", newline="\n")
         self._clock = clock
         self._pieces: deque[_Piece] = deque()
@@ -92,13 +95,16 @@ class WireLog:
             self._changed.notify()
 
     def close(self) -> None:
-        """Write what is queued and close the file."""
+        """Write what is queued and close the file; what a hung disk does not take in time is left to the thread, and told."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._ending.set()
         if self._thread:
-            self._thread.join()
+            self._thread.join(CLOSE_WITHIN_S)
+            if self._thread.is_alive():
+                sys.stderr.write(f"{self._path}: the disk has not taken the last bytes within {CLOSE_WITHIN_S:g} s; they may be missing\n")
+                return
         self._write_queued()
         with suppress(OSError):
             self._file.close()

@@ -105,7 +105,8 @@ def _disk(folder: Path, gathered: Gathered) -> Disk | None:
 
 
 async def _run_in(folder: Path, gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
-    companions = Companions(folder, gathered.request.display)
+    kept_bytes = gathered.plan.ballast_bytes if disk is not None else 0
+    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
     journal = _journal(folder, clock)
     life = Life()
     record = MortalJournal(journal, life)

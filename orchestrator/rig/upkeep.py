@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 LOOK_S = 2.0
@@ -23,6 +23,9 @@ class Observed(Protocol):
     def start_observer(self) -> None:
         """Start it (again)."""
 
+    def told(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """Events that it has told since the last time."""
+
 
 def pause_s(failures: int) -> float:
     """How long to wait before start number ``failures``: 1, 2, 4 … 60 s."""
@@ -35,6 +38,8 @@ async def mind_observer(observed: Observed, put: Put) -> None:
     while True:
         await asyncio.sleep(LOOK_S)
         lived_s += LOOK_S
+        for kind, data in observed.told():
+            put(kind, data)
         if not observed.observer_died():
             if failures and lived_s >= HOLDS_AFTER_S:
                 if failures >= FAILURES_TO_ALARM:

@@ -35,6 +35,11 @@ class Whys:
         return [self._of.pop(owner) for owner in owners if owner in self._of]
 
     @property
+    def wished(self) -> bool:
+        """True when somebody wanted it so; nobody wants a full disk."""
+        return Owner.DISK not in self._of
+
+    @property
     def text(self) -> str | None:
         """All reasons in one line; None when there is none."""
         return "; ".join(self._of.values()) or None

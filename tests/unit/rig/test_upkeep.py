@@ -31,6 +31,9 @@ class Observer:
     def observer_died(self) -> bool:
         return len(self.starts_s) < self.deaths
 
+    def told(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        return ()
+
     def start_observer(self) -> None:
         self.starts_s.append(self._clock.mono_ns() / 1e9)
 
