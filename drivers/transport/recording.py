@@ -53,7 +53,7 @@ class WireLog:
         self._queued_bytes = 0
         self._missing = 0
         self._dropped = 0
-        self._closed = False
+        self._closed = self._left = False
         self._changed = threading.Condition()
         self._ending = threading.Event()
         self._thread = None if clock.virtual else threading.Thread(target=self._work, name=f"wire {path.stem}", daemon=True)
@@ -103,20 +103,26 @@ class WireLog:
         if self._thread:
             self._thread.join(CLOSE_WITHIN_S)
             if self._thread.is_alive():
+                self._left = True
                 sys.stderr.write(f"{self._path}: the disk has not taken the last bytes within {CLOSE_WITHIN_S:g} s; they may be missing\n")
                 return
         self._write_queued()
-        with suppress(OSError):
-            self._file.close()
+        self._shut()
 
     def _work(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._pieces or self._closed)
                 if not self._pieces:
-                    return
+                    break
             self._ending.wait(LINGER_S)  # whoever waits for these very bytes has the interpreter to himself first
             self._write_queued()
+        if self._left:
+            self._shut()
+
+    def _shut(self) -> None:
+        with suppress(OSError):
+            self._file.close()
 
     def _write_queued(self) -> None:
         with self._changed:

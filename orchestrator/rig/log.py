@@ -60,9 +60,13 @@ class _File:
 
 
 class _Listener(logging.handlers.QueueListener):
+    def __init__(self, lines: queue.Queue[logging.LogRecord | None], file: _File) -> None:
+        super().__init__(lines, cast("logging.Handler", file))
+        self._lines = lines
+
     def enqueue_sentinel(self) -> None:
         """Wait for room: only the thread that ends the log does it."""
-        self.queue.put(None)
+        self._lines.put(None)
 
 
 @contextmanager
@@ -71,7 +75,7 @@ def logged(folder: Path) -> Iterator[None]:
     lines: queue.Queue[logging.LogRecord | None] = queue.Queue(LONGEST_QUEUE)
     file = _File(folder / LOG)
     root, handler = logging.getLogger(), _Bounded(lines)
-    listener = _Listener(lines, cast("logging.Handler", file))
+    listener = _Listener(lines, file)
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)

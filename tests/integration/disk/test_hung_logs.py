@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from orchestrator.rig.log import logged
 
 pytestmark = pytest.mark.posix_only
 PIPE_BYTES = 1 << 17
+Said = pytest.CaptureFixture[str]
 
 
 @contextmanager
@@ -28,15 +30,16 @@ def hung(path: Path) -> Iterator[int]:
     """A file that takes no more than a pipe holds, until its reader reads."""
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    threads = set(threading.enumerate())
     try:
         yield reader
     finally:
         os.close(reader)
+        for thread in set(threading.enumerate()) - threads:
+            thread.join(10.0)
 
 
-def test_a_wire_file_is_left_to_a_hung_disk_and_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wire_file_is_left_to_a_hung_disk_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     monkeypatch.setattr(recording, "CLOSE_WITHIN_S", 0.05)
     with hung(tmp_path / "pstat.jsonl"):
         wire = WireLog(tmp_path / "pstat.jsonl", Clock())
@@ -58,9 +61,7 @@ def test_a_wire_file_drops_what_a_hung_disk_does_not_take(tmp_path: Path, monkey
         wire.close()
 
 
-def test_the_log_is_left_to_a_hung_disk_and_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_log_is_left_to_a_hung_disk_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     monkeypatch.setattr(log, "CLOSE_WITHIN_S", 0.05)
     with hung(tmp_path / "log.jsonl"), logged(tmp_path):
         logging.getLogger("driver").warning("x" * PIPE_BYTES)
@@ -68,9 +69,7 @@ def test_the_log_is_left_to_a_hung_disk_and_told(
     assert "log.jsonl: the disk has not taken the last lines" in capsys.readouterr().err
 
 
-def test_a_full_queue_of_a_hung_log_is_not_waited_for_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_full_queue_of_a_hung_log_is_not_waited_for_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
     monkeypatch.setattr(log, "CLOSE_WITHIN_S", 0.05)
     monkeypatch.setattr(log, "LONGEST_QUEUE", 4)
     with hung(tmp_path / "log.jsonl"), logged(tmp_path):

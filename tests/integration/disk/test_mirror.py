@@ -117,7 +117,7 @@ def test_a_place_that_hangs_is_told_and_not_waited_for(run: Path, tmp_path: Path
     pipe = tmp_path / "share" / run.name / ".run.h5.new"
     os.mkfifo(pipe)
     mirror.start()
-    until(lambda: (tmp_path / "share" / run.name / "raw" / "a00001" / "0" / "fid").exists(), "first copy")
+    until((tmp_path / "share" / run.name / "raw" / "a00001" / "0" / "fid").exists, "first copy")
     seconds[0] = SILENT_s + 1.0
     assert "has not answered" in until(lambda: mirror.trouble, "trouble")
     assert not mirror.finish(0.05)
