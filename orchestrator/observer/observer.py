@@ -27,7 +27,8 @@ class Observer:
     """Call ``step`` every half second until it says False; ``close`` when stopping earlier. Never touches an instrument.
 
     ``trouble``: why the last publication failed (disk full); it is tried again. ``keep_free_bytes``: nothing is published
-    while less is free, since the journal goes first. Raises ObserverRuns if the run has one.
+    while less is free, since the journal goes first. ``broken``: HDF5 keeps a file that it could not write, and its bytes on
+    the disk, until the process ends. Raises ObserverRuns if the run has one.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Observer:
     ) -> None:
         self.folder = folder
         self.trouble: str | None = None
+        self.broken = False
         self.finding: Finding | None = None
         self._cadence_s = cadence_s
         self._keep_free_bytes = keep_free_bytes
@@ -70,7 +72,7 @@ class Observer:
         """Publish what is there (no close-out: the run may go on) and let go; also after the end."""
         if self.finding is None:
             self._take_in()
-            if self._publisher.pending:
+            if self._publisher.pending and not self.broken:
                 self._publish()
             self._publisher.close()
         self._reader.close()
@@ -108,7 +110,7 @@ class Observer:
                 placed = self._publisher.publish()
                 self.trouble = self._publisher.refused
         except FAILURES as error:
-            self.trouble = f"{PUBLIC} could not be written: {error}"
+            self.trouble, self.broken = f"{PUBLIC} could not be written: {error}", True
         self._due_s = self._monotonic() + (self._cadence_s if placed else RETRY_s)
 
     def _end(self) -> bool:

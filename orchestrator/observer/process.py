@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 POLL_s = 0.5
 TROUBLE_s = 30.0
 MIRROR_WITHIN_s = 60.0
+BROKEN = 1
 
 
 def follow(
@@ -26,7 +27,7 @@ def follow(
     """Follow one run; 0 when the close-out is written, the rig has died, or somebody asked to stop.
 
     ``rig``: ``pid:start`` of the rig's process. ``mirror_to``: a folder that gets a copy. ``tell``: the descriptor on which
-    the rig listens. 2 when another process keeps this ``run.h5`` already.
+    the rig listens. 2 when another process keeps this ``run.h5`` already; 1 when HDF5 could not write: a new process can.
     """
     from orchestrator.observer.mirror import Mirror
     from orchestrator.observer.observer import Observer
@@ -53,6 +54,8 @@ def follow(
                 drop_ballast(folder)
                 observer.step()  # its last words, perhaps its orderly end
                 break
+            if observer.broken:
+                return BROKEN
     finally:
         observer.close()
         if mirror is not None and not mirror.finish(MIRROR_WITHIN_s):

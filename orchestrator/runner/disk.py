@@ -121,9 +121,9 @@ class DiskWatch:
             return
         self._step = SPENT
         self._run.make_safe.begin("the disk is full")
-        await self._given(self._disk.free_last)
         self._run.end(Ending(RunState.FAILED, f"the disk is full: {text}, and the ballast is spent", UNSAFE, SAFETY))
         self._run.alarms.sound("disk-full", "critical", "The disk is full", f"{text}; the cell goes to open circuit", advice="make room")
+        await self._given(self._disk.free_last)
 
     async def _refill(self, room: Room, needed_bytes: int) -> None:
         """Somebody has made room: take the ballast again, and let acquisitions start."""

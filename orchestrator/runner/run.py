@@ -159,8 +159,8 @@ class Run:
         safe = await self._finish()
         assert self._reactions.ending is not None
         outcome = self._closed(self._reactions.ending, safe)
-        with contextlib.suppress(JournalError, TimeoutError):
-            await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
+        with contextlib.suppress(TimeoutError):
+            await within(DURABLE_WITHIN_S, self._s.durable(self._put_ended(outcome)))
         return outcome
 
     async def _connect(self) -> None:

@@ -22,7 +22,7 @@ from orchestrator.rig.process import run
 from orchestrator.rig.request import RunRequest
 from orchestrator.runner import disk
 
-SIZE = 96 << 20
+SIZE = 48 << 20
 estimate.BALLAST_LEAST_BYTES, estimate.BALLAST_s = 4 << 20, 1.0
 disk.LOOK_S, disk.LOW_LOOK_S, disk.SETTLE_S = 0.3, 0.1, 1.5
 PATIENCE_S = 60.0
@@ -63,16 +63,12 @@ def leave(mount: Path, free_bytes: int) -> None:
             more -= 65536
 
 
-def fill(mount: Path) -> None:
+def fill(mount: Path, needed_bytes: int) -> None:
     until(mount, "acquisition.verified")
-    leave(mount, SIZE // 10 - (1 << 20))
-    until(mount, "alarm.raised", id="disk", level="warn")
-    needed = int(os.environ["NEEDED"])
-    leave(mount, needed)
+    leave(mount, needed_bytes)
     until(mount, "alarm.raised", id="disk", level="alarm")
     leave(mount, 0)
     until(mount, "alarm.raised", id="disk-full", level="alarm")
-    time.sleep(0.5)
     leave(mount, 0)
 
 
@@ -81,12 +77,8 @@ def main() -> int:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(mount)], check=True)
     acknowledging(int(sys.argv[5]))
     gathered = gather(RunRequest(experiment, rig, mount, speed=60.0, display="none"))
-    os.environ["NEEDED"] = str(gathered.plan.size_bytes // 2)
-    threading.Thread(target=fill, args=(mount,), daemon=True).start()
+    threading.Thread(target=fill, args=(mount, gathered.plan.size_bytes // 2), daemon=True).start()
     ended = run(gathered)
-    print(shutil.disk_usage(mount), gathered.plan.size_bytes)
-    print(ended.outcome, ended.closeout.get("lines", [""])[:2])
-    print(sorted(path.name for path in ended.folder.iterdir()))
     shutil.copytree(ended.folder, out)
     return ended.outcome.exit_code
 
