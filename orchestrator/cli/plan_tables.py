@@ -222,7 +222,8 @@ def totals(plan: Plan, start_utc_ns: int) -> Iterator[str]:
     yield f"Spectra    {_spectra(plan)}"
     cycles = max((step.cycle for step in plan.steps), default=0)
     yield f"Charge     {mAh(plan.expected_charge_C)} in both directions together, {cycles} cycle{'' if cycles == 1 else 's'}"
-    yield f"Disk       about {megabytes(plan.size_bytes)} while it runs, {megabytes(plan.size_at_end_bytes)} at the end"
+    kept = f"{megabytes(plan.ballast_bytes)} more are kept for when the disk is full"
+    yield f"Disk       about {megabytes(plan.size_bytes)} while it runs, {megabytes(plan.size_at_end_bytes)} at the end; {kept}"
     yield f"Limits     {_limits(plan)}"
 
 

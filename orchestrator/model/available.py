@@ -66,7 +66,6 @@ NOT_YET: dict[str, str] = {
 RIG_NOT_YET: dict[str, str] = {
     "fence": "the guard ends the rig's process and does nothing else",
     "broker": "nobody can watch: MQTT is not in this version",
-    "mirror_to": "no copy is made of the run",
     "data_root": "runs are made where --out says",
     "tuner": "nobody tunes but you",
     "sensors": "they are not read",

@@ -123,6 +123,7 @@ def _build(
         expected_charge_C=sum(step.expected_charge_C for step in expanded.steps),
         expected_spectra=made,
         size_bytes=estimate.size_bytes(every, made, resolved),
+        ballast_bytes=estimate.ballast_bytes(every),
         size_at_end_bytes=estimate.size_bytes(every, made, resolved, estimate.HDF5_COPIES_AT_END),
         not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment))),
     )

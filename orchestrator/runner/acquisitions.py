@@ -79,7 +79,7 @@ class Acquisitions:
     def request(self, fires: Iterable[Fire], step_key: str, cause: int | None = None, *, listed: bool = False) -> list[Record]:
         """Acquire; never waits. Returns the new records (not those that were merely extended)."""
         why = self.why_not()
-        unwanted = why is not None and why == self.refusals.text
+        unwanted = why is not None and why == self.refusals.text and self.refusals.wished
         made = self.records.request(fires, step_key, cause, why, listed=listed, unwanted=unwanted)
         self._wake.set()
         return made
@@ -93,7 +93,7 @@ class Acquisitions:
     def refuse(self, owner: Owner, why: str) -> None:
         """No new acquisition from now on; those that wait are missed."""
         self.refusals.add(owner, why)
-        self.records.drop_pending(why)
+        self.records.drop_pending(why, unwanted=self.refusals.wished)
 
     def accept(self, *owners: Owner) -> list[str]:
         """These owners refuse no more; returns why they did. Acquisitions start again when no other refuses."""

@@ -13,6 +13,7 @@ from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.plan.orders import Plan
 from orchestrator.recorder.records import JournalError
+from orchestrator.recorder.rundisk import Room
 from orchestrator.runner.states import RunState
 
 COMPLETE, BUG, INSTRUMENT, UNSAFE, ENDED_EARLY, INTERRUPTED = 0, 1, 3, 4, 5, 130
@@ -58,6 +59,30 @@ class Fence(Protocol):
         """Open the circuit, read back. Never raises InstrumentError."""
 
 
+class Disk(Protocol):
+    """What a run needs of ``recorder.rundisk.RunDisk``; every method may block."""
+
+    @property
+    def ballast_bytes(self) -> int:
+        """What is kept for when the disk is full."""
+
+    @property
+    def reserve_bytes(self) -> int:
+        """Below this the disk counts as full."""
+
+    def room(self) -> Room:
+        """What there is now. Raises OSError."""
+
+    def take_ballast(self) -> None:
+        """Keep room for later. Raises OSError."""
+
+    def free_ballast(self) -> bool:
+        """Give it back; False when that was done before."""
+
+    def free_last(self) -> bool:
+        """Give back the room for the last records."""
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
     """One potentiostat channel and one console, not yet connected, where raw files go, and the fence, where there is one."""
@@ -73,7 +98,7 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every part of a run is given. ``key_prefix`` makes acquisition keys differ from run to run."""
+    """What every part of a run is given. ``key_prefix`` makes acquisition keys differ from run to run; ``disk`` None: not watched."""
 
     plan: Plan
     station: Station
@@ -82,6 +107,7 @@ class Surroundings:
     guard: GuardLink
     folder: Path
     key_prefix: str = ""
+    disk: Disk | None = None
 
     def at(self, mono_ns: int) -> Stamp:
         """The stamp of an instant that an instrument reported."""

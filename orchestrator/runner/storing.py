@@ -20,6 +20,8 @@ from orchestrator.runner.station import Alarms, Surroundings
 from orchestrator.runner.wire import within
 
 FETCH_WITHIN_S = 300.0
+ARCHIVE_WITHIN_S = 300.0
+"""A share that hangs while its files are copied is given up, as one that says no."""
 PAUSES_S = (1.0, 10.0, 60.0)
 MOST_WAITING = 256
 
@@ -108,9 +110,9 @@ class Storing:
         if not fetched.files:
             return None
         folder = self._s.station.raw_folder / record.key / (str(block) if record.planned.blocks > 1 else "")
-        for pause_s in (*PAUSES_S, None):
+        for attempt, pause_s in enumerate((*PAUSES_S, None)):
             try:
-                await self._s.clock.in_thread(archive, fetched.files, folder)
+                await within(ARCHIVE_WITHIN_S, self._s.clock.in_thread(archive, fetched.files, folder, attempt, lane="raw"))
                 break
             except OSError as error:
                 if pause_s is None or isinstance(error, Damaged):
@@ -135,7 +137,7 @@ class Storing:
         """Read the archived files again: only then is it *verified*."""
         try:
             for folder, files in self._archived.pop(record.key, []):
-                await self._s.clock.in_thread(check, files, folder)
+                await within(ARCHIVE_WITHIN_S, self._s.clock.in_thread(check, files, folder, lane="raw"))
         except OSError as error:
             self._records.end(record, S.LOST, f"the archived raw files do not agree: {error}")
             return

@@ -123,6 +123,7 @@ class Night:
     fence: Any = None
     commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]] = field(default_factory=asyncio.Queue)
     interrupts: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    disk: Any = None
     outcome: Outcome | None = None
     running: asyncio.Task[Outcome] | None = None
     numbers: int = 0
@@ -132,7 +133,15 @@ class Night:
         settings = [Settings(name, "sim", "memory") for name in ("potentiostat", "console")]
         station = Station(self.plan.station, self.potentiostat, self.console, *settings, self.folder / "raw", fence=self.fence)
         self.outcome = await run_plan(
-            self.plan, station, self.journal, self.clock, self.guard, folder=self.folder, commands=self.commands, interrupts=self.interrupts
+            self.plan,
+            station,
+            self.journal,
+            self.clock,
+            self.guard,
+            folder=self.folder,
+            commands=self.commands,
+            interrupts=self.interrupts,
+            disk=self.disk,
         )
         return self.outcome
 
