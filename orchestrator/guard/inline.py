@@ -57,6 +57,10 @@ class InlineGuard:
         await self._gone.wait()
         return "the guard no longer watches"
 
+    async def watching(self) -> bool:
+        """True until it has acted or been stood down."""
+        return self.alive
+
     async def stand_down(self) -> None:
         """The run is over and the cell safe."""
         self._watch.stand_down()
