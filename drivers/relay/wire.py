@@ -78,7 +78,7 @@ def _custom(options: Mapping[str, Any]) -> Words:
     if given["query"] and not (given["tripped"] and given["armed"]):
         raise BadOptions("with `query`, say what the answers mean: `tripped` and `armed`, in hexadecimal")
     answer_bytes = int(options.get("answer_bytes", max(len(given["tripped"]), len(given["armed"]), 1)))
-    return Words(answer_bytes=answer_bytes, **given)
+    return Words(given["trip"], given["query"], answer_bytes, tripped=given["tripped"], armed=given["armed"])
 
 
 def _hex(name: str, text: Any) -> bytes:

@@ -80,6 +80,8 @@ class SocketGuardLink:
         self.started = started
         self._deaf_after_s = deaf_after_s
         self._beats = 0
+        self.parted = False
+        """True once this end has said that the watch is over."""
         self._reader = reader
         self._writer = writer
         self._why: str | None = None
@@ -143,6 +145,7 @@ class SocketGuardLink:
         self._part({"hand_over": True}, "handed over")
 
     def _part(self, word: dict[str, Any], why: str) -> None:
+        self.parted = True
         if self._why is None:
             self._writer.write(encode(word))
         self._why = self._why or why

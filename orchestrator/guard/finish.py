@@ -11,7 +11,17 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from drivers.base import CellState, ChannelState, LinkLost, LinkRestored, Potentiostat, PotentiostatEvent, SampleBlock, StepEnded, StepStarted
+from drivers.base import (
+    CellState,
+    ChannelState,
+    LinkLost,
+    LinkRestored,
+    Potentiostat,
+    PotentiostatEvent,
+    SampleBlock,
+    StepEnded,
+    StepStarted,
+)
 from drivers.errors import InstrumentError, NotReachable
 from orchestrator.control.heartbeat import Heartbeat
 

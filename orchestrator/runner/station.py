@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from drivers.base import Console, Potentiostat, Settings
+from drivers.base import Console, Fence, Potentiostat, Settings
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.plan.orders import Plan
@@ -53,7 +53,7 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One potentiostat channel and one console, not yet connected, and where raw files go."""
+    """One potentiostat channel and one console, not yet connected, where raw files go, and the hardware fence if there is one."""
 
     name: str
     potentiostat: Potentiostat
@@ -61,6 +61,7 @@ class Station:
     potentiostat_settings: Settings
     console_settings: Settings
     raw_folder: Path
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)
