@@ -26,6 +26,7 @@ ATTEMPTS = 3600
 """An instrument that cannot be reached is tried once a second for an hour: somebody may plug it in again."""
 ATTEMPTS_BEHIND_FENCE = 60
 """With the circuit open by the fence, the potentiostat is still told, but not for an hour."""
+SHORTEST_ATTEMPT_S = 5.0
 DISK_WITHIN_S = 2.0
 """How long the guard waits for a disk before it acts without."""
 FENCE_WITHIN_S = 20.0

@@ -8,7 +8,6 @@ from typing import Any
 from drivers.base import Fence, FenceState, Settings
 from drivers.errors import InstrumentError
 from orchestrator.guard.watched import FENCE
-from orchestrator.model.experiment import Rig
 from orchestrator.rig.emulators import PREFIX
 from orchestrator.rig.gather import CannotRun, Gathered
 
@@ -37,11 +36,3 @@ async def need_armed(fence: Fence) -> None:
     if await fence.read_state() is FenceState.TRIPPED:
         advice = "look at the cell, then close it by hand: this program never does"
         raise CannotRun(f"the rig's hardware fence is tripped; nothing was started\n  you can: {advice}")
-
-
-def without_fence(rig: Rig, station: str) -> tuple[str, ...]:
-    """The instruments of a station whose current nobody could cut if they no longer listen."""
-    if rig.fence is not None:
-        return ()
-    name = str(rig.stations[station].potentiostat).partition(":")[0]
-    return (f"{name} ({rig.instruments[name].driver})",)
