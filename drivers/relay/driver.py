@@ -14,9 +14,10 @@ from drivers.errors import InstrumentError, NotReachable, Rejected
 from drivers.relay.wire import BadOptions, Words, words
 
 ANSWER_WITHIN_S = 1.0
-OPEN_FOR_S = 3.0
+OPEN_FOR_S = 2.0
 OPEN_AGAIN_S = 0.2
 TRIES = 3
+TRY_WITHIN_S = 6.0
 LINES = ("dtr", "rts")
 
 
@@ -66,12 +67,15 @@ class Relay:
 
     async def trip(self) -> SafeState:
         """Open the circuit, and read that it is."""
-        why = ""
+        why, loop = "", asyncio.get_running_loop()
+        until_s = loop.time() + TRY_WITHIN_S
         for _ in range(TRIES):
             try:
                 return await self._trip_once()
             except InstrumentError as error:
                 why = str(error)
+            if loop.time() >= until_s:
+                break
         return SafeState(Confirmation.UNCONFIRMED, f"the relay could not be tripped: {why}")
 
     async def _trip_once(self) -> SafeState:
