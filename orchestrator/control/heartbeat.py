@@ -113,6 +113,7 @@ class SocketGuardLink:
         except ConnectionError as error:
             why = f"the line to the guard broke: {error}"
         self._why = self._why or why
+        self._writer.close()
         return self._why
 
     async def _answer(self) -> bytes:

@@ -199,6 +199,8 @@ class Listening:
             if not self._stays:
                 raise
             self._guard = None
+            if self._memory is not None:
+                self._memory.forget()
 
     async def _watches(self) -> int:
         """One watch after the other: the end of one is told to whoever waits to begin the next."""

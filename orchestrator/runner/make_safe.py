@@ -31,10 +31,11 @@ async def outlast(task: asyncio.Task[SafeState]) -> SafeState:
 class MakeSafe:
     """Brings the cell to open circuit. ``begin`` acts at once and never waits; what came of it is recorded afterwards."""
 
-    def __init__(self, surroundings: Surroundings, alarms: Alarms, forget: Callable[[], None]) -> None:
+    def __init__(self, surroundings: Surroundings, alarms: Alarms, forget: Callable[[], None], fence: Fence | None = None) -> None:
         self._s = surroundings
         self._alarms = alarms
         self._forget = forget
+        self._fence = fence
         self._task: asyncio.Task[SafeState] | None = None
         self.result: SafeState | None = None
 
@@ -66,8 +67,8 @@ class MakeSafe:
             reached = await self._try(min(make_safe_s + MARGIN_S, until_s - loop.time()))
             if reached.confirmed or loop.time() >= until_s:
                 break
-        if not reached.confirmed and self._s.station.fence is not None:
-            reached = await self._trip(self._s.station.fence, reached)
+        if not reached.confirmed and self._fence is not None:
+            reached = await self._trip(self._fence, reached)
         self.result = reached
         self._record(why, reached)
         return reached

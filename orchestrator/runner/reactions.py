@@ -56,7 +56,7 @@ class Reactions:
         self.met = False
         """Both instruments answer; before that nothing of ours can be under current."""
         self.sampling = Sampling(surroundings, self, RuleEngine(plan.rules, plan.lead_ohm))
-        self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
+        self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off, surroundings.station.fence)
         self.acquisitions = Acquisitions(surroundings, self, self.alarms)
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
         self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
