@@ -716,6 +716,36 @@ class Actuator(Sensor, Protocol):
 # ----------------------------------------------------------------------------------------------------------- emulators
 
 
+# --------------------------------------------------------------------------------------------------------------- fence
+
+
+class FenceState(StrEnum):
+    """Does the hardware fence let current through? *armed*: it does, and can be tripped; *tripped*: the circuit is open."""
+
+    ARMED = "armed"
+    TRIPPED = "tripped"
+    UNKNOWN = "unknown"
+
+
+class Fence(Protocol):
+    """Opens the cell's circuit past the potentiostat: a relay, an instrument's emergency input.
+
+    There is no verb that closes it again: a person does that, who has looked at the cell.
+    """
+
+    async def connect(self) -> Identity:
+        """Find out who answers; changes nothing. Raises NotReachable, WrongInstrument."""
+
+    async def read_state(self) -> FenceState:
+        """What it says of itself; unknown where it cannot say."""
+
+    async def trip(self) -> SafeState:
+        """Open the circuit, read back. Confirmed only where it was read. Never raises InstrumentError."""
+
+    async def release(self) -> None:
+        """Let go of the wire; the fence stays as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmulatorAddress:
     """Where an emulator is found; what ``operando emulate`` prints as JSON (those that apply)."""

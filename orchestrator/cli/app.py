@@ -231,6 +231,14 @@ def schema(what: Annotated[str, typer.Argument(metavar="experiment|rig|cell")] =
     return schema_command(what)
 
 
+@app.command()
+def guard(rig: Annotated[str, typer.Argument(metavar="RIG", help="The rig's name, as its file says.")]) -> int:
+    """Watch a rig's runs as a service, one after the other (without it, each run starts a guard of its own)."""
+    from orchestrator.cli.guard import guard_command
+
+    return guard_command(rig)
+
+
 @app.command(hidden=True)
 def observe(
     run: Annotated[Path, typer.Argument(metavar="FOLDER")],

@@ -64,7 +64,6 @@ NOT_YET: dict[str, str] = {
 """Feature → what it waits for."""
 
 RIG_NOT_YET: dict[str, str] = {
-    "fence": "the guard ends the rig's process and does nothing else",
     "broker": "nobody can watch: MQTT is not in this version",
     "data_root": "runs are made where --out says",
     "tuner": "nobody tunes but you",
@@ -72,7 +71,7 @@ RIG_NOT_YET: dict[str, str] = {
 }
 """Key of a rig file → what happens instead."""
 
-REFUSED = frozenset({"rig: fence"})
+REFUSED: frozenset[str] = frozenset()
 """What somebody would rely on: no run starts with it."""
 
 

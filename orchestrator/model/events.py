@@ -84,6 +84,7 @@ KINDS: dict[str, frozenset[str]] = {
     "cell.state": frozenset({"cell", "confirmed", "detail"}),
     "guard.started": frozenset({"pid"}),
     "guard.lost": frozenset({"why"}),
+    "guard.restarted": frozenset({"pid"}),
     "guard.acted": frozenset({"why", "confirmed", "detail"}),
 }
 

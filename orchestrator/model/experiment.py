@@ -487,6 +487,7 @@ class Rig(Frozen):
     templates: Mapping[str, Template] = Field(default_factory=dict)
     references: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     fence: Mapping[str, Any] | None = None
+    notify: tuple[Mapping[str, Any], ...] = ()
     twin: str | None = None
     source: str = ""
     file: str = ""

@@ -76,6 +76,8 @@ class MortalJournal:
         self._life = life
         self.ended = False
         self.cell: dict[str, Any] = {}
+        self.listener: Callable[[str, dict[str, Any]], None] | None = None
+        """Told of every event; must not wait."""
         self._last_seq = 0
 
     def put(
@@ -95,7 +97,14 @@ class MortalJournal:
         self.ended = self.ended or kind == "run.ended"
         if kind == "cell.state":
             self.cell = data
+        if self.listener is not None:
+            self.listener(kind, data)
         return self._last_seq
+
+    def listeners_note(self, text: str) -> None:
+        """A note of whoever listens, while there is a run to note it in."""
+        if not self.ended:
+            self.put("note", {"text": text, "who": "rig"})
 
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``."""

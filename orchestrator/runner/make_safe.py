@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from drivers.base import Confirmation, SafeState
+from drivers.base import Confirmation, Fence, SafeState
 from orchestrator.runner.safety import own_tries_s
 from orchestrator.runner.sentences import first_line
 from orchestrator.runner.station import Alarms, Surroundings
@@ -66,11 +66,39 @@ class MakeSafe:
             reached = await self._try(min(make_safe_s + MARGIN_S, until_s - loop.time()))
             if reached.confirmed or loop.time() >= until_s:
                 break
-        if not reached.confirmed:
-            reached = await self._tripped(reached)
+        if not reached.confirmed and self._s.station.fence is not None:
+            reached = await self._trip(self._s.station.fence, reached)
         self.result = reached
         self._record(why, reached)
         return reached
+
+    async def _trip(self, fence: Fence, reached: SafeState) -> SafeState:
+        """Ring 3: the potentiostat is past telling, so the circuit is opened past it."""
+        try:
+            async with asyncio.timeout(FENCE_WITHIN_S):
+                fenced = await fence.trip()
+        except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempt
+            fenced = SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
+        cause = self._s.put(
+            "rule.fired",
+            rule="hardware fence",
+            interlock=True,
+            actions=["open circuit"],
+            values={"confirmed": float(fenced.confirmed)},
+            step_key="",
+            where=fenced.detail,
+        )
+        told = "the circuit is open" if fenced.confirmed else "nobody could read that the circuit is open"
+        self._alarms.sound(
+            "fence",
+            "critical",
+            "The hardware fence is tripped",
+            f"the potentiostat could not be made safe ({first_line(reached.detail)}); {told}: {fenced.detail}",
+            advice="look at cell and potentiostat; switch its output off, then close the fence by hand",
+            cause=cause,
+        )
+        detail = f"hardware fence: {fenced.detail}; potentiostat: {reached.detail}"
+        return SafeState(fenced.confirmation, detail)
 
     async def _try(self, limit_s: float) -> SafeState:
         try:
@@ -80,28 +108,6 @@ class MakeSafe:
             return SafeState(Confirmation.UNCONFIRMED, f"no answer within {limit_s:.1f} s")
         except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempt
             return SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
-
-    async def _tripped(self, reached: SafeState) -> SafeState:
-        """The third ring, where the potentiostat could not be brought to say that the circuit is open."""
-        fence = self._s.station.fence
-        if fence is None:
-            return reached
-        try:
-            async with asyncio.timeout(FENCE_WITHIN_S):
-                tripped = await fence.trip()
-        except Exception as error:  # noqa: BLE001 whatever it is, the potentiostat's own word stands
-            tripped = SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
-        self._s.put(
-            "rule.fired",
-            rule="hardware fence",
-            interlock=True,
-            actions=["open circuit"],
-            values={"confirmed": float(tripped.confirmed)},
-            step_key="",
-            where=tripped.detail,
-        )
-        detail = f"{reached.detail}; hardware fence: {tripped.detail or tripped.confirmation}"
-        return SafeState(tripped.confirmation, detail)
 
     def _record(self, why: str, reached: SafeState) -> None:
         if reached.confirmed:

@@ -124,6 +124,11 @@ class Sampling:
         """Triggers of the whole run, whatever step it is in."""
         self._standing.append((engine, self._s.clock.mono_ns()))
 
+    @property
+    def lower_armed(self) -> bool:
+        """True when the lower voltage limit counts already."""
+        return self._watch.lower_armed
+
     def voltage_age_s(self) -> float:
         """Real seconds (of the loop) since the last sample; infinite before the first."""
         return asyncio.get_running_loop().time() - self.heard_s

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from drivers.base import Console, Potentiostat, SafeState, Settings
+from drivers.base import Console, Fence, Potentiostat, Settings
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.plan.orders import Plan
@@ -52,13 +52,6 @@ class Journal(Protocol):
         """Return the error of the next commit that fails."""
 
 
-class Fence(Protocol):
-    """What a run needs of the third ring, which opens the circuit past the potentiostat."""
-
-    async def trip(self) -> SafeState:
-        """Open the circuit, read back. Never raises InstrumentError."""
-
-
 class Disk(Protocol):
     """What a run needs of ``recorder.rundisk.RunDisk``; every method may block."""
 
@@ -85,7 +78,7 @@ class Disk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One potentiostat channel and one console, not yet connected, where raw files go, and the fence, where there is one."""
+    """One potentiostat channel and one console, not yet connected, where raw files go, and the hardware fence if there is one."""
 
     name: str
     potentiostat: Potentiostat

@@ -91,6 +91,9 @@ class WatchingGuard:
         await self._gone.wait()
         return "it was taken away"
 
+    async def watching(self) -> bool:
+        return self.alive
+
     async def stand_down(self) -> None:
         self.alive = False
 
