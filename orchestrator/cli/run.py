@@ -102,17 +102,19 @@ def _tell_json(ended: Ended) -> None:
 
 def _tell(ended: Ended) -> None:
     """What became of the run, and what to open."""
+    from orchestrator.cli.paths import typed
+
     outcome, folder = ended.outcome, _from_here(ended.folder)
-    file = folder / "run.h5"
+    file, operando = folder / "run.h5", typed("operando")
     print(f"\n{outcome.state}, {outcome.outcome}: {outcome.reason}")
     print(f"  {_cell(outcome.cell, folder)}")
-    print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: operando recover {folder}")
+    print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: {operando} recover {folder}")
     if not ended.closeout.get("ok"):
-        print(f"  close-out did not pass: operando verify {folder}")
+        print(f"  close-out did not pass: {operando} verify {folder}")
     print("Open it:")
     print("  any HDF5 viewer (H5Web in VS Code or JupyterLab) opens it as a plot: spectra against ppm and time")
-    print(f"  python -c \"import h5py; f = h5py.File('{file.as_posix()}'); print(f['entry/electrochemistry/voltage'][:])\"")
-    print(f"  operando verify {folder}    checks every hash")
+    print(f"  {typed('python')} -c \"import h5py; print(*h5py.File('{file.as_posix()}')['entry'])\"")
+    print(f"  {operando} verify {folder}    checks every hash")
 
 
 def _cell(cell: str, folder: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from drivers.base import Console, Potentiostat, Settings
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
+from orchestrator.model.events import alarm_line
 from orchestrator.plan.orders import Plan
 from orchestrator.recorder.records import JournalError
 from orchestrator.runner.states import RunState
@@ -144,6 +145,11 @@ class Alarms:
         return tuple(self._raised)
 
     @property
+    def lines(self) -> list[str]:
+        """The alarms that stand, a sentence each."""
+        return [alarm_line({"id": name, **alarm}) for name, alarm in self._raised.items()]
+
+    @property
     def known(self) -> tuple[str, ...]:
         """Ids of the alarms that stand or stood."""
         return tuple(self._known)
@@ -153,7 +159,7 @@ class Alarms:
         if self._raised.get(name, {}).get("level") == level:
             return
         self._known[name] = None
-        self._raised[name] = {"level": level, "title": title}
+        self._raised[name] = {"level": level, "title": title, "text": text, "advice": advice}
         self._put("alarm.raised", cause, id=name, level=level, title=title, text=text, advice=advice)
 
     def clear(self, name: str) -> None:
