@@ -198,7 +198,10 @@ def _instant(line: StepLine, key: str) -> int:
 def _plain_step(number: int, line: StepLine) -> Iterator[tuple[str, str]]:
     yield f"start{number}", f"step {step_name(line)}: {line.text}"
     if line.ended_mono_ns is not None:
-        yield f"end{number}", f"step {step_name(line)} ended by {line.reason}, {line.spectra} spectra"
+        yield (
+            f"end{number}",
+            f"step {step_name(line)} ended by {line.reason}, {line.spectra} {'spectrum' if line.spectra == 1 else 'spectra'}",
+        )
 
 
 def console() -> Console:

@@ -175,7 +175,7 @@ async def _with_instruments(
                 raise
         if life.over:
             return await _after_death(guard)
-        if outcome.cell == "off":
+        if outcome.cell != "unknown":
             instruments.in_use = False
             await guard.stand_down()
         else:

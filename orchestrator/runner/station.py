@@ -112,7 +112,7 @@ AFTER_STEP, STOP, ABORT, SAFETY, LEAVE = range(1, 6)
 class Outcome:
     """What became of a run. ``outcome``: as planned | ended early. ``complete``: as planned, and every acquisition ended verified.
 
-    ``cell``: off, or unknown: then the guard is not stood down.
+    ``cell``: off (read back), untouched (nothing was started), or unknown: then the guard is not stood down.
     """
 
     state: str
