@@ -25,6 +25,7 @@ ATTEMPTS = 3600
 """An instrument that cannot be reached is tried once a second for an hour: somebody may plug it in again."""
 DISK_WITHIN_S = 2.0
 """How long the guard waits for a disk before it acts without."""
+HANG_UP_WITHIN_S = 1.0
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Guard:
         self.log = GuardLog(Path(watched.folder))
         self.watch = Watch(watched.limit_s, time.monotonic(), watched.acting_s)
         self._connected = asyncio.Event()
-        self._lines: set[asyncio.StreamWriter] = set()
+        self._lines: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def run(self) -> int:
         """Watch until stood down (0) or acted (0: confirmed, 4: the cell's state is unknown)."""
@@ -79,15 +80,29 @@ class Guard:
             return await self._wait()
         finally:
             server.close()
-            for line in self._lines:
-                line.close()
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Close every line and see its task end: one that the loop cancels at its own end prints a traceback (CPython 3.11)."""
+        for line in self._lines.values():
+            line.close()
+        if self._lines:
+            await asyncio.wait(self._lines, timeout=HANG_UP_WITHIN_S)
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection; only the one that knows the token is the rig."""
-        if decode(await reader.readline() or b"{}").get("token") != self.watched.token:
+        task = asyncio.current_task()
+        assert task is not None
+        self._lines[task] = writer
+        try:
+            await self._listen(reader, writer)
+        finally:
             writer.close()
+            del self._lines[task]
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if decode(await reader.readline() or b"{}").get("token") != self.watched.token:
             return
-        self._lines.add(writer)
         writer.write(encode({"watching": True}))
         self._connected.set()
         try:

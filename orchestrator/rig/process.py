@@ -63,7 +63,7 @@ def run(gathered: Gathered) -> Ended:
 
 async def _run(gathered: Gathered, clock: Clock) -> Ended:
     with contextlib.ExitStack() as stack:
-        state = state_folder(gathered.rig.name)
+        state = state_folder(gathered.rig.name, simulated=gathered.all_simulated)
         if not gathered.request.virtual:
             stack.enter_context(rig_held(state, gathered.rig.name))
         folder = _folder(gathered)
@@ -393,7 +393,7 @@ async def _control(gathered: Gathered, folder: Path, commands: Commands) -> Asyn
             return Answer(command.id, ok=False, text="too many commands are waiting; try again")
         return await answer
 
-    async with ControlServer(state_folder(gathered.rig.name), folder, answering):
+    async with ControlServer(state_folder(gathered.rig.name, simulated=gathered.all_simulated), folder, answering):
         yield
 
 

@@ -94,7 +94,7 @@ class Reactions:
             self._s.station.potentiostat_settings,
             f"limit passed: {violation}",
             sent=sent,
-            did="the cell is brought to open circuit and the run ends",
+            did="open circuit was ordered at once (what came of it: below), and the run ends",
             advice="look at the cell and its leads before anything is started",
         )
         self.end(Ending(RunState.FAILED, text, UNSAFE, SAFETY))
