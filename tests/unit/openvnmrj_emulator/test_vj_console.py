@@ -386,7 +386,7 @@ def test_a_disk_that_takes_nothing_does_not_end_the_foreground(desk: Any) -> Non
             (d.vnmruser / "taken").write_text("a file where svf needs a folder")
             await d.send(f"svf('{d.vnmruser}/taken/x')")
             await clock.sleep(1)
-            assert await d.ask("%d", "nt") == "1"
+            assert await d.ask("%d", "nt") == "16"
 
     run_virtual(main)
 
