@@ -252,7 +252,8 @@ class Reactions:
         policy = record.planned.missed
         if times >= FAILURES_TO_ALARM:
             text = f"{record.name} failed {times} times in a row; last: {record.why}"
-            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, advice="the electrochemistry goes on; look at the console")
+            goes_on = "the electrochemistry goes on; " if policy.do == "continue" else ""
+            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, advice=f"{goes_on}look at the console")
         if policy.do == "continue" or times < policy.after or self._missing is not None or self.ending is not None:
             return
         why = f"{times} of {record.name} missed: {record.why}"
