@@ -34,8 +34,13 @@ def written(node: ast.expr) -> str:
     return str(node.value) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def raised() -> Iterator[tuple[str, str]]:
+@cache
+def raised() -> frozenset[tuple[str, str]]:
     """Id and level of every alarm that the program can raise; level "" = decided elsewhere."""
+    return frozenset(one for one in _raised() if one[0])
+
+
+def _raised() -> Iterator[tuple[str, str]]:
     for node in (node for tree in TREES for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sound":
             yield written(node.args[0]), written(node.args[1])
@@ -58,7 +63,7 @@ def messages() -> list[str]:
 
 def test_the_alarms_are_those_of_the_program() -> None:
     told = {(row[0].strip("`"), "" if row[1].startswith("as ") else row[1]) for row in rows("Alarms")}
-    assert told == {one for one in raised() if one[0]}
+    assert told == raised()
     assert len(told) > 20
 
 
@@ -71,7 +76,7 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
 def test_a_message_is_one_that_the_program_prints(message: str) -> None:
     if found := re.match(r"(\w+) \[([\w-]+)\] (.*)", message):
         level, name, message = found.groups()
-        assert (name, level) in set(raised())
+        assert (name, level) in raised()
     parts = [part.strip(" ;:,()") for whole in message.split("…") for part in re.split(r"\. |: ", whole)]
     parts = [part.removesuffix(".") for part in parts if len(part) >= SHORTEST]
     assert parts
