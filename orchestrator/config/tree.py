@@ -111,6 +111,10 @@ class Node:
         return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
 
 
+LARGEST_BYTES = 256_000
+"""What people write by hand is a hundredth of this; what is larger is another file, and reading it as YAML takes minutes."""
+
+
 def read_tree(path: Path, problems: Problems) -> Node | None:
     """The tree of a YAML file; None (and a problem) where there is none to speak of."""
     text = _text_of(path, problems)
@@ -120,6 +124,9 @@ def read_tree(path: Path, problems: Problems) -> Node | None:
 def _text_of(path: Path, problems: Problems) -> str | None:
     where = Where(file=str(path))
     try:
+        if path.stat().st_size > LARGEST_BYTES and path.is_file():
+            problems.add(where, f"{path.stat().st_size / 1e6:.1f} MB is too large", f"such a file has at most {LARGEST_BYTES // 1000} kB")
+            return None
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         problems.add(where, f"not UTF-8 text (byte {error.start})", "save it as UTF-8")

@@ -121,5 +121,5 @@ def _rebuilt(folder: Path, reader: Reader) -> Finding:
         return Finding(finding.ok and broken is None, (*lines, *finding.lines), finding.digest, finding.streams)
     publisher.publish()
     publisher.close()
-    lines.append("the run has not ended: `operando continue` goes on with it, `operando verify` checks what is there")
+    lines.append("the run has not ended: its process was killed, or it still goes on; this version cannot continue it")
     return Finding(broken is None, tuple(lines))

@@ -24,6 +24,7 @@ from orchestrator.rig.faults import Shares, inject_all
 from orchestrator.rig.truth import TruthLog
 
 PREFIX = "emulator:"
+STDIN = 0
 LINGER_s = 90.0
 """How long the instruments outlive a rig that died, so that its guard can reach them."""
 
@@ -136,7 +137,8 @@ async def _until_abandoned(linger_s: float) -> None:
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def read() -> None:
-        sys.stdin.buffer.read()
+        while os.read(STDIN, 4096):  # not sys.stdin: a thread that holds its lock at the interpreter's end aborts the process
+            pass
         with contextlib.suppress(RuntimeError):  # the loop has ended first
             loop.call_soon_threadsafe(ended.set)
 

@@ -91,7 +91,7 @@ def inject_all(inject: Callable[..., None], faults: Mapping[str, Mapping[str, An
         try:
             inject(name, **given)
         except ValueError as error:
-            raise BadFault(str(error)) from None
+            raise BadFault(str(error) if f"`{name}`" in str(error) else f"fault `{name}`: {error}") from None
 
 
 class _UnderCurrent:

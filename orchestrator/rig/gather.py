@@ -51,6 +51,11 @@ class Gathered:
         return any(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
 
     @property
+    def all_simulated(self) -> bool:
+        """True when no instrument of the station is real."""
+        return all(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
+
+    @property
     def twin_path(self) -> Path | None:
         """The physics file that the rig names, relative to it."""
         return (self.rig_path.parent / self.rig.twin).resolve() if self.rig.twin else None

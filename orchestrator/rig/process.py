@@ -75,7 +75,7 @@ def run(gathered: Gathered, disk: Disk | None = None) -> Ended:
 
 async def _run(gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
     with contextlib.ExitStack() as stack:
-        state = state_folder(gathered.rig.name)
+        state = state_folder(gathered.rig.name, simulated=gathered.all_simulated)
         if not gathered.request.virtual:
             stack.enter_context(rig_held(state, gathered.rig.name))
         folder = _folder(gathered)
@@ -239,7 +239,7 @@ async def _with_instruments(
                 raise
         if life.over:
             return await _after_death(guard)
-        if outcome.cell == "off":
+        if outcome.cell != "unknown":
             instruments.in_use = False
             await guard.stand_down()
         else:
@@ -511,7 +511,7 @@ async def _control(gathered: Gathered, folder: Path, commands: Commands) -> Asyn
             return Answer(command.id, ok=False, text="too many commands are waiting; try again")
         return await answer
 
-    async with ControlServer(state_folder(gathered.rig.name), folder, answering):
+    async with ControlServer(state_folder(gathered.rig.name, simulated=gathered.all_simulated), folder, answering):
         yield
 
 
