@@ -67,7 +67,7 @@ class MortalJournal:
     """A run's journal as the run sees it, and what somebody must know of it who ends the run for it."""
 
     def __init__(self, journal: Journal, life: Life) -> None:
-        self._journal = journal
+        self._journal = self.real = journal
         self._life = life
         self.ended = False
         self.cell: dict[str, Any] = {}

@@ -27,9 +27,11 @@ from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
+from orchestrator.rig.faults import HOST, TWIN, inject_all
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.hold import name_running, rig_held
+from orchestrator.rig.host import Host
 from orchestrator.rig.log import logged
 from orchestrator.rig.mortal import Life, MortalInstrument, MortalJournal, MortalNetwork
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
@@ -140,6 +142,10 @@ async def _with_instruments(
     """Emulators (if any), drivers, guard and control socket around the Runner."""
     async with contextlib.AsyncExitStack() as stack:
         instruments = await stack.enter_async_context(_instruments(gathered, clock, folder, life))
+        if gathered.request.virtual and (faults := gathered.fault_shares()[HOST]):
+            computer = Host(clock, journal.real)
+            inject_all(computer.inject, faults, instruments.twin)
+            stack.push_async_callback(computer.close)
         host = asyncio.current_task()
         assert host is not None
         guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life))
@@ -254,8 +260,9 @@ async def _instruments(gathered: Gathered, clock: Clock, folder: Path, life: Lif
         if gathered.simulated and (gathered.request.virtual or _in_memory(gathered)):
             twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
             stack.enter_context(told_truth(twin, request.truth))
+            inject_all(twin.befall, request.faults.get(TWIN, {}), twin)
         if request.names and gathered.request.virtual:
-            emulators = make_emulators(request, clock, network, twin)
+            emulators = make_emulators(request, clock.beside(), network, twin)
             addresses = {name: (await emulator.start()).address for name, emulator in emulators.items()}
             for emulator in emulators.values():
                 stack.push_async_callback(emulator.stop)
