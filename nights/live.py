@@ -53,8 +53,9 @@ class Beside:
         """Project what is in the journal; the close-out where the run has ended."""
         assert self._observer is not None
         try:
-            while self._observer.step() and self._observer.finding is None and not self._idle():
-                pass
+            while not self._idle():
+                self._observer.step()
+            self._observer.step()  # with nothing new to take in, what has ended is closed
         finally:
             self._observer.close()
         found = self._observer.finding

@@ -121,7 +121,7 @@ class Night:
 
 def night_of(seed: int) -> Night:
     """The night of a seed."""
-    random = Random(f"night {seed}")  # noqa: S311 a schedule, not a secret
+    random = Random(f"night {seed}")
     experiment = _experiment(seed, random)
     names = random.sample(list(FAULTS), random.choice((0, 1, 1, 2, 2, 3, 4, 6)))
     return Night(seed, experiment, tuple(_fault(name, random) for name in names))
@@ -129,7 +129,7 @@ def night_of(seed: int) -> Night:
 
 def killed_night(seed: int) -> Night:
     """The night of a seed with at most two faults, whose host is killed somewhere in it and comes back."""
-    random = Random(f"killed {seed}")  # noqa: S311
+    random = Random(f"killed {seed}")
     experiment = _experiment(seed, random)
     names = random.sample(list(FAULTS), random.choice((0, 0, 1, 2)))
     killed_s = random.uniform(20.0, LASTS_S - 600.0)
@@ -145,26 +145,31 @@ def _experiment(seed: int, random: Random) -> str:
     current_mA_per_cm2 = random.choice((0.25, 0.5, 1.0))
     minutes = random.choice((12, 25))
     charge_mAh = 0.4 * current_mA_per_cm2 * minutes / 60
+    triggers = _triggers(random, charge_mAh)
     return EXPERIMENT.format(
         seed=seed,
         abs_E_V=random.choice((0.3, 0.6)),
         limit_mAh=f"{charge_mAh * random.choice((1.05, 1.5)):.4f}",
         host_lost=random.choice(("open circuit within 60 s", "open circuit within 20 s", "finish step on device")),
-        scans=random.choice((8, 16, 64)),
-        protocol=_protocol(random, current_mA_per_cm2, minutes, charge_mAh),
+        scans=128 if "continuously" in triggers else random.choice((8, 16, 64)),
+        protocol=_protocol(random, triggers, current_mA_per_cm2, minutes, charge_mAh),
         rules=random.choice(("", HARD_SHORT)),
         busy=random.choice(("coalesce", "queue")),
         missed=random.choice(("continue", "continue", "wait at open circuit after 2 missed", "stop")),
     )
 
 
-def _protocol(random: Random, current_mA_per_cm2: float, minutes: int, charge_mAh: float) -> str:
+def _triggers(random: Random, charge_mAh: float) -> str:
+    """When a half-cycle takes spectra: one in two minutes at most."""
+    every = random.choice(("every 5 minutes", "every 2 minutes", f"every {charge_mAh / 4:.4f} mAh", "continuously"))
+    return random.choice((f"[at start, {every}, at end]", f"[{every}]", "at end"))
+
+
+def _protocol(random: Random, triggers: str, current_mA_per_cm2: float, minutes: int, charge_mAh: float) -> str:
     """A rest, then half-cycles of plating and stripping with rests between them; two hours in all."""
     end = random.choice((f"for {minutes} minutes", f"until {charge_mAh:.4f} mAh or {minutes + 5} minutes"))
-    every = random.choice(("every 5 minutes", "every 2 minutes", f"every {charge_mAh / 4:.4f} mAh", "continuously"))
-    triggers = random.choice((f"[at start, {every}, at end]", f"[{every}]", "at end"))
     rest = random.choice((1, 3))
-    held = f"\n      - {{step: Hold at 0.05 V for 3 minutes, nmr: {{fast: at end}}}}" if random.random() < 0.3 else ""
+    held = "\n      - {step: Hold at 0.05 V for 3 minutes, nmr: {fast: at end}}" if random.random() < 0.3 else ""
     turns = round((LASTS_S / 60 - 5) / (2 * (minutes + rest) + (3 if held else 0)))
     pairs = "".join(
         f"""

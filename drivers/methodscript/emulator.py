@@ -278,7 +278,10 @@ class MethodScriptEmulator:
         lines, self.machine.output = self.machine.output, []
         if not lines:
             return
-        lines = self._spoiled(lines) if self.faults.on or self._overtaken else lines
+        if self.faults.on or self._overtaken:
+            lines = self._spoiled(lines)
+        if not lines:
+            return
         begins = {line[:1] for line in lines}
         marks = [name for name, wanted in (("package", "P"), ("loop end", "*")) if wanted in begins]
         if not self.machine.running:

@@ -22,9 +22,7 @@ class Faults:
     whose time is over; before ``start`` nothing goes on, it is only noted.
     """
 
-    def __init__(
-        self, table: Table, clock: Clock, switched: Callable[[str], None], clear_it: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, table: Table, clock: Clock, switched: Callable[[str], None], clear_it: Callable[[str], None] | None = None) -> None:
         self.table = table
         self.clock = clock
         self.switched = switched
