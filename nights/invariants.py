@@ -205,7 +205,7 @@ def charge_stays_within_the_worst_case(lived: Lived) -> Iterator[str]:
 def _half_cycles(lived: Lived) -> Iterator[tuple[Drive, float]]:
     for drive in lived.cell.drives:
         if drive.what == "current" and drive.value:
-            yield drive, min(drive.end_s, lived.second(lived.events[-1].mono_ns) + 86400.0)
+            yield drive, min(drive.end_s, lived.until_s)
 
 
 def voltage_beyond_its_limit_is_ended(lived: Lived) -> Iterator[str]:

@@ -101,6 +101,12 @@ class Lived:
         """The run's ``mono_ns`` at the twin's second zero."""
         return int(self.events[0].data["origin_mono_ns"])
 
+    @property
+    def until_s(self) -> float:
+        """So long the cell was looked at: to the last record, or to the end of the time that the host was away."""
+        night, last_s = self.night, self.second(self.events[-1].mono_ns)
+        return last_s if night.killed_s is None else max(last_s, night.killed_s + night.away_s)
+
     def second(self, mono_ns: int) -> float:
         """The twin's second of an instant of the run."""
         return (mono_ns - self.origin_ns) / 1e9

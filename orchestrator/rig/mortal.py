@@ -70,6 +70,7 @@ class MortalJournal:
         self._journal = self.real = journal
         self._life = life
         self.ended = False
+        self.acknowledged_seq = 0
         self.cell: dict[str, Any] = {}
         self._last_seq = 0
 
@@ -95,6 +96,7 @@ class MortalJournal:
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``."""
         await self._journal.durable(seq)
+        self.acknowledged_seq = max(self.acknowledged_seq, seq)
 
     @property
     def half_full(self) -> bool:
