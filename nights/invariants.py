@@ -258,9 +258,25 @@ def steps_are_told_in_order(lived: Lived) -> Iterator[str]:
         yield f"{running} has no end"
 
 
-def what_a_step_wanted(lived: Lived) -> dict[str, PlannedStep]:
-    """Planned steps by key."""
-    return {step.key: step for step in lived.plan.steps}
+def as_planned_means_every_step(lived: Lived) -> Iterator[str]:
+    """Where the run says that it went as planned, each planned step ran, for its time or to one of its other ends."""
+    if lived.ended.outcome.outcome != "as planned":
+        return
+    ended = {event.data["key"]: event for event in lived.of("step.ended")}
+    parts: dict[str, float] = {}
+    for event in lived.of("step.started"):
+        key = event.data["key"].partition(".")[0]
+        parts[key] = parts.get(key, 0.0) + (ended[event.data["key"]].data["duration_s"] if event.data["key"] in ended else 0.0)
+    for step in lived.plan.steps:
+        if step.key not in parts:
+            yield f"{step.key} never started"
+        elif _only_time_ends(step) and parts[step.key] < step.ends.time_s - CHARGE_EDGE_S:
+            yield f"{step.key} ran for {parts[step.key]:.1f} of {step.ends.time_s:g} s"
+
+
+def _only_time_ends(step: PlannedStep) -> bool:
+    ends = step.ends
+    return (ends.voltage_upper_V, ends.voltage_lower_V, ends.charge_C, ends.current_below_A) == (None,) * 4
 
 
 def it_comes_to_an_end(lived: Lived) -> Iterator[str]:
@@ -283,6 +299,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     voltage_beyond_its_limit_is_ended,
     told_no_better_than_it_is,
     steps_are_told_in_order,
+    as_planned_means_every_step,
     it_comes_to_an_end,
 )
 

@@ -123,22 +123,32 @@ def night_of(seed: int) -> Night:
     """The night of a seed."""
     random = Random(f"night {seed}")
     experiment = _experiment(seed, random)
-    names = random.sample(list(FAULTS), random.choice((0, 1, 1, 2, 2, 3, 4, 6)))
-    return Night(seed, experiment, tuple(_fault(name, random) for name in names))
+    return Night(seed, experiment, _faults(random.choice((0, 1, 1, 2, 2, 3, 4, 6)), random))
 
 
 def killed_night(seed: int) -> Night:
     """The night of a seed with at most two faults, whose host is killed somewhere in it and comes back."""
     random = Random(f"killed {seed}")
     experiment = _experiment(seed, random)
-    names = random.sample(list(FAULTS), random.choice((0, 0, 1, 2)))
-    killed_s = random.uniform(20.0, LASTS_S - 600.0)
-    return Night(seed, experiment, tuple(_fault(name, random) for name in names), killed_s, 3600.0 ** random.random())
+    faults = _faults(random.choice((0, 0, 1, 2)), random)
+    return Night(seed, experiment, faults, min(_instant_s(random), LASTS_S - 600.0), 3600.0 ** random.random())
 
 
-def _fault(name: str, random: Random) -> str:
-    given = (f"after_s={random.uniform(1.0, LASTS_S):.3f}", FAULTS[name](random))
-    return f"{name}:{','.join(filter(None, given))}"
+def _faults(count: int, random: Random) -> tuple[str, ...]:
+    """Different ones; a third of them soon after the one before."""
+    after_s, found = 0.0, []
+    for name in random.sample(list(FAULTS), count):
+        soon = found and random.random() < 1 / 3
+        after_s = after_s + random.uniform(0.0, 30.0) if soon else _instant_s(random)
+        found.append(f"{name}:{','.join(filter(None, (f'after_s={after_s:.3f}', FAULTS[name](random))))}")
+    return tuple(found)
+
+
+def _instant_s(random: Random) -> float:
+    """Any of the night, or within seconds of a whole minute: where steps begin and end."""
+    if random.random() < 0.5:
+        return random.uniform(1.0, LASTS_S)
+    return max(1.0, 60.0 * random.randint(1, round(LASTS_S / 60)) + random.uniform(-2.0, 4.0))
 
 
 def _experiment(seed: int, random: Random) -> str:

@@ -81,7 +81,7 @@ class ControlServer:
             raise ValueError("wrong token")
         command = Command(**message)
         if not (isinstance(command.id, str) and isinstance(command.who, str) and isinstance(command.arguments, dict)):
-            raise ValueError("id and who must be texts, arguments a table")
+            raise ValueError("id and who must be texts, arguments a table")  # noqa: TRY004 - bad bytes, not a bad type
         if (wrong := complaint(str(command.verb), command.arguments)) is not None:
             raise ValueError(wrong)
         return command

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,6 @@ class Afterwards:
 
     survivors: Survivors
     guard: InlineGuard | None
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def acted(self) -> SafeState | None:
@@ -119,7 +118,7 @@ def read_survivors(folder: Path) -> dict[str, Any]:
 
 def _without_faults(request: EmulateRequest) -> EmulateRequest:
     """Those that are on, and those to come, stand in the snapshot."""
-    return EmulateRequest(request.names, request.twin, request.speed, request.seed, {}, request.options, request.folder, truth=request.truth)
+    return replace(request, faults={})
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -1,4 +1,4 @@
-"""Text and bytes that a person, a disk or a program hands us: YAML, journals, control messages. Each is read or refused in its own words."""
+"""Text and bytes that a person, a disk or a program hands us: YAML, journals, messages. Each is read, or refused as it should be."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ def spoilt(draw: st.DrawFn, folder: str) -> str:
     return text
 
 
+def read_or_explained(read: Callable[[], Any]) -> Any:
+    """What was read; None where every mistake was named."""
+    try:
+        return read()
+    except ConfigError as error:
+        problems = error.problems
+    assert problems
+    return None
+
+
 # -------------------------------------------------------------------------------------------------------------- YAML
 
 
@@ -59,21 +69,13 @@ def spoilt(draw: st.DrawFn, folder: str) -> str:
 @example("version: 99999999999999999999999999999999")
 @example("version: 0x" + "f" * 6000)
 def test_any_text_is_an_experiment_or_explained(text: str) -> None:
-    try:
-        found = parse_experiment(text)
-    except ConfigError as error:
-        assert error.problems
-        return
-    assert isinstance(found, Experiment)
+    assert isinstance(read_or_explained(lambda: parse_experiment(text)), Experiment | None)
 
 
 @few
 @given(spoilt("experiments"))
 def test_a_spoilt_experiment(text: str) -> None:
-    try:
-        parse_experiment(text, file=str(CONFIGS / "experiments" / "spoilt.yaml"))
-    except ConfigError as error:
-        assert error.problems
+    read_or_explained(lambda: parse_experiment(text, file=str(CONFIGS / "experiments" / "spoilt.yaml")))
 
 
 @few
@@ -81,10 +83,7 @@ def test_a_spoilt_experiment(text: str) -> None:
 def test_a_spoilt_rig_cell_or_twin(tmp_path: Path, text: str, load: Callable[[Path], Any]) -> None:
     path = tmp_path / "spoilt.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    try:
-        load(path)
-    except ConfigError as error:
-        assert error.problems
+    read_or_explained(lambda: load(path))
 
 
 @quick
@@ -95,10 +94,7 @@ def test_bytes_that_are_no_text(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "bytes.yaml"
     path.write_bytes(data)
     for load in (load_rig, load_cell, load_twin):
-        try:
-            load(path)
-        except ConfigError as error:
-            assert error.problems
+        read_or_explained(lambda load=load: load(path))
 
 
 # ------------------------------------------------------------------------------------------------------------ journals

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from nights.killed import Killed, die_and_live_on, the_cell_comes_to_its_declared_state
 from nights.schedule import Night, killed_night
 from nights.seeds import check
-
 from orchestrator.recorder.digest import digest
 from orchestrator.rig.survivors import SURVIVORS
 from orchestrator.rig.truth import read_truth
@@ -36,7 +36,9 @@ def lived_on(folder: Path, night: Night) -> Killed:
 def test_a_killed_night_is_the_same_again(tmp_path: Path) -> None:
     """Two processes each time, and still one truth: snapshot and restore lose nothing."""
     first, second = (lived_on(tmp_path / name, early()) for name in ("first", "second"))
-    truths = [[(one.t_s, one.what, one.data) for one in read_truth(one.lived.folder / "emulated" / "truth.jsonl")] for one in (first, second)]
+    truths = [
+        [(one.t_s, one.what, one.data) for one in read_truth(one.lived.folder / "emulated" / "truth.jsonl")] for one in (first, second)
+    ]
     assert truths[0] == truths[1]
     assert digest(first.lived.folder / "run.h5") == digest(second.lived.folder / "run.h5")
     state = json.loads((first.lived.folder / "emulated" / SURVIVORS).read_text("utf-8"))
