@@ -136,7 +136,8 @@ def killed_night(seed: int) -> Night:
 
 def _faults(count: int, random: Random) -> tuple[str, ...]:
     """Different ones; a third of them soon after the one before."""
-    after_s, found = 0.0, []
+    found: list[str] = []
+    after_s = 0.0
     for name in random.sample(list(FAULTS), count):
         soon = found and random.random() < 1 / 3
         after_s = after_s + random.uniform(0.0, 30.0) if soon else _instant_s(random)
