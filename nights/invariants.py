@@ -155,16 +155,16 @@ def charge_is_the_cells(lived: Lived) -> Iterator[str]:
         begin_s, end_s = lived.second(start.mono_ns), lived.second(ended.mono_ns)
         true_C, told_C = lived.cell.charge_C(begin_s, end_s), ended.data["charge_C"]
         unseen_s = _unseen_s(times_s, begin_s, end_s)
-        unseen_s += INTERVAL_S * sum(begin_s - INTERVAL_S <= edge_s <= end_s + INTERVAL_S for edge_s in _contact_edges_s(lived))
+        unseen_s += INTERVAL_S * sum(since_s < end_s and until_s > begin_s - INTERVAL_S for since_s, until_s in _hanging_s(lived))
         allowed_C = CHARGE_SHARE * abs(true_C) + abs(start.data["current_A"]) * (CHARGE_EDGE_S + unseen_s)
         if told_C is None or abs(told_C - true_C) > allowed_C:
             yield f"{ended.data['key']}: {told_C} C told, {true_C:.6g} C passed, {unseen_s:.1f} s not seen"
 
 
-def _contact_edges_s(lived: Lived) -> list[float]:
-    """When the leads came off and back: at most one interval of current that no sample shows."""
+def _hanging_s(lived: Lived) -> list[tuple[float, float]]:
+    """From when to when the leads hung free: up to one interval of current in a step that no sample shows."""
     lost = [line for line in lived.cell.faults if line.data["fault"] == "contact_loss"]
-    return [edge_s for line in lost for edge_s in (line.t_s, line.data["end_s"]) if edge_s is not None]
+    return [(line.t_s, math.inf if line.data["end_s"] is None else line.data["end_s"]) for line in lost]
 
 
 def _sample_seconds(lived: Lived) -> np.ndarray:
