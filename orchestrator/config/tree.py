@@ -17,6 +17,8 @@ from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.model.experiment import Where
 
 BOOLEANS = {"true": True, "false": False}
+DEEPEST, MOST_NODES = 50, 100_000
+TOO_DEEP, TOO_MANY = "nested too deeply", "anchors used over and over make this file too large"
 MERGE_HINT = "write the keys out: what a step does must stand in the step"
 
 
@@ -144,6 +146,9 @@ def parse_tree(file: str, text: str, problems: Problems) -> Node | None:
     problems.read(file, text.splitlines())
     try:
         root = YAML(typ="safe", pure=True).compose(text)
+    except RecursionError:
+        problems.add(Where(file=file), TOO_DEEP)
+        return None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         index = min(mark.index, max(len(text) - 1, 0)) if mark else 0
@@ -169,12 +174,18 @@ class _Composer:
         self.source = source
         self.problems = problems
         self._open: set[int] = set()
+        self._made = 0
 
     def node(self, yaml: Any) -> Node:
         """One value and everything in it."""
         node = Node(self.source, yaml.start_mark.index, yaml.end_mark.index, None)
         if id(yaml) in self._open:
             self.problems.add(node.where(), "this anchor contains itself")
+            return node
+        self._made += 1
+        if len(self._open) >= DEEPEST or self._made > MOST_NODES:
+            if self._made <= MOST_NODES + 1:
+                self.problems.add(node.where(), TOO_DEEP if len(self._open) >= DEEPEST else TOO_MANY)
             return node
         self._open.add(id(yaml))
         self._fill(node, yaml)

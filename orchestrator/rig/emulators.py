@@ -20,7 +20,7 @@ from typing import Any
 from drivers import registry
 from drivers.base import Context, Emulator, EmulatorAddress, Network, Settings, WireRecorder
 from drivers.clock import Clock
-from orchestrator.rig.faults import Shares, inject_all
+from orchestrator.rig.faults import TWIN, Shares, inject_all
 from orchestrator.rig.truth import TruthLog
 
 PREFIX = "emulator:"
@@ -107,6 +107,7 @@ async def emulate(request: EmulateRequest) -> int:
     twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
     emulators = make_emulators(request, clock, registry.real_network(), twin)
     with told_truth(twin, request.truth):
+        inject_all(twin.befall, request.faults.get(TWIN, {}), twin)
         try:
             for name, emulator in emulators.items():
                 print(json.dumps(_line(name, await emulator.start())), flush=True)  # noqa: T201

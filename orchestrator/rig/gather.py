@@ -20,7 +20,8 @@ from orchestrator.model.available import REFUSED
 from orchestrator.model.experiment import Experiment, Instrument, Rig
 from orchestrator.plan.orders import Plan
 from orchestrator.rig.emulators import PREFIX, known_faults
-from orchestrator.rig.faults import share_out
+from orchestrator.rig.faults import HOST, TWIN, share_out
+from orchestrator.rig.host import HOST_FAULTS
 from orchestrator.rig.planned import NoRig, Planned, free_bytes_at, planned
 from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 
@@ -115,6 +116,10 @@ class Gathered:
             instrument = self.instrument(role)
             if instrument.address == IN_MEMORY:
                 known[role] = registry.fault_names(f"{role}s", instrument.driver)
+        if self.simulated:
+            known[TWIN] = registry.fault_names("twins", "twin")
+        if self.request.virtual:
+            known[HOST] = HOST_FAULTS
         return share_out(self.request.faults, known)
 
     def emulator_options(self) -> dict[str, dict[str, Any]]:
