@@ -38,6 +38,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,3 +115,9 @@ def complaints(kind: str, data: dict[str, Any]) -> tuple[str, ...]:
     if required <= data.keys():
         return ()
     return tuple(f"{kind}: missing {name!r}" for name in sorted(required - data.keys()))
+
+
+def alarm_line(alarm: Mapping[str, Any]) -> str:
+    """``warn [id] title: what happened; what a person can do``. Of a longer text the first line: the run's end tells the rest."""
+    happened, advice = str(alarm["text"]).partition("\n")[0], alarm.get("advice", "")
+    return f"{alarm['level']} [{alarm['id']}] {alarm['title']}: {happened}" + (f"; {advice}" if advice else "")
