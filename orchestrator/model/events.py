@@ -24,9 +24,12 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
-* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm.
-* ``rule.fired`` rule, actions, values, step_key. · ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice.
-  ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok, text.
+* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm; of R_cell
+  also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as source.
+* ``rule.fired`` rule, actions, values, step_key; of an interlock also interlock (true), limits (its numbers) and where.
+* ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice, and values: the numbers that led to it, where there
+  are some. ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok,
+  text.
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
@@ -35,6 +38,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,4 +112,12 @@ def complaints(kind: str, data: dict[str, Any]) -> tuple[str, ...]:
     required = KINDS.get(kind)
     if required is None:
         return (f"unknown kind {kind!r}",)
+    if required <= data.keys():
+        return ()
     return tuple(f"{kind}: missing {name!r}" for name in sorted(required - data.keys()))
+
+
+def alarm_line(alarm: Mapping[str, Any]) -> str:
+    """``warn [id] title: what happened; what a person can do``. Of a longer text the first line: the run's end tells the rest."""
+    happened, advice = str(alarm["text"]).partition("\n")[0], alarm.get("advice", "")
+    return f"{alarm['level']} [{alarm['id']}] {alarm['title']}: {happened}" + (f"; {advice}" if advice else "")

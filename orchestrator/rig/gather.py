@@ -20,7 +20,8 @@ from orchestrator.model.available import REFUSED
 from orchestrator.model.experiment import Experiment, Instrument, Rig
 from orchestrator.plan.orders import Plan
 from orchestrator.rig.emulators import PREFIX, known_faults
-from orchestrator.rig.faults import share_out
+from orchestrator.rig.faults import HOST, TWIN, share_out
+from orchestrator.rig.host import HOST_FAULTS
 from orchestrator.rig.planned import NoRig, Planned, free_bytes_at, planned
 from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 
@@ -51,9 +52,19 @@ class Gathered:
         return any(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
 
     @property
+    def all_simulated(self) -> bool:
+        """True when no instrument of the station is real."""
+        return all(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
+
+    @property
     def twin_path(self) -> Path | None:
         """The physics file that the rig names, relative to it."""
         return (self.rig_path.parent / self.rig.twin).resolve() if self.rig.twin else None
+
+    @property
+    def mirror_to(self) -> Path | None:
+        """The folder that the rig wants a copy in, relative to its file."""
+        return (self.rig_path.parent / Path(self.rig.mirror_to).expanduser()) if self.rig.mirror_to else None
 
     def instrument(self, role: str) -> Instrument:
         """The station's potentiostat or console in the rig file."""
@@ -105,6 +116,10 @@ class Gathered:
             instrument = self.instrument(role)
             if instrument.address == IN_MEMORY:
                 known[role] = registry.fault_names(f"{role}s", instrument.driver)
+        if self.simulated:
+            known[TWIN] = registry.fault_names("twins", "twin")
+        if self.request.virtual:
+            known[HOST] = HOST_FAULTS
         return share_out(self.request.faults, known)
 
     def emulator_options(self) -> dict[str, dict[str, Any]]:

@@ -8,13 +8,13 @@ import hashlib
 import logging
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from drivers import registry
-from drivers.base import Context, Network, Potentiostat, SafeState
+from drivers.base import Context, Emulator, Network, Potentiostat, SafeState
 from drivers.clock import Clock
 from orchestrator.control.heartbeat import GuardLink, SocketGuardLink
 from orchestrator.control.messages import Answer, Command
@@ -28,21 +28,25 @@ from orchestrator.guard.watch import acting_limit_s, silence_limit_s
 from orchestrator.monitor.notify import Notifier, notifier
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
+from orchestrator.recorder.rundisk import RunDisk, drop_ballast
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
+from orchestrator.rig.faults import HOST, TWIN, inject_all
 from orchestrator.rig.fencing import fence_settings, need_armed, plain
 from orchestrator.rig.folders import home, new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.guarding import KeptGuard
 from orchestrator.rig.hold import name_running, rig_held
+from orchestrator.rig.host import Host
 from orchestrator.rig.log import logged
 from orchestrator.rig.mortal import Life, MortalInstrument, MortalJournal, MortalNetwork
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
+from orchestrator.rig.survivors import Survivors, kill
 from orchestrator.rig.truth import TRUTH
-from orchestrator.rig.upkeep import mind_observer, watch_disk
+from orchestrator.rig.upkeep import mind_observer
 from orchestrator.runner.run import run_plan
 from orchestrator.runner.safety import NOTICED_WITHIN_S
-from orchestrator.runner.station import Outcome, Station
+from orchestrator.runner.station import Disk, Outcome, Station
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 LET_GO_WITHIN_s = 2.0
@@ -59,26 +63,29 @@ class Ended:
     closeout: Mapping[str, Any]
 
 
-def run(gathered: Gathered) -> Ended:
-    """Run to the end. Raises CannotRun, InstrumentError, GuardDidNotStart: then nothing was started."""
+def run(gathered: Gathered, disk: Disk | None = None) -> Ended:
+    """Run to the end. Raises CannotRun, InstrumentError, GuardDidNotStart: then nothing was started.
+
+    ``disk``: instead of the real one under the run's folder; in virtual time none is watched unless one is given.
+    """
     request = gathered.request
     calm_collector()
     if request.virtual:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
-        return registry.virtual_run(lambda clock: _run(gathered, clock), epoch_utc_ns=epoch_utc_ns)
-    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True)))
+        return registry.virtual_run(lambda clock: _run(gathered, clock, disk), epoch_utc_ns=epoch_utc_ns)
+    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True), disk))
 
 
-async def _run(gathered: Gathered, clock: Clock) -> Ended:
+async def _run(gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
     with contextlib.ExitStack() as stack:
-        state = state_folder(gathered.rig.name)
+        state = state_folder(gathered.rig.name, simulated=gathered.all_simulated)
         if not gathered.request.virtual:
             stack.enter_context(rig_held(state, gathered.rig.name))
         folder = _folder(gathered)
         if not gathered.request.virtual:
             name_running(state, folder)
         stack.enter_context(logged(folder))
-        return await _run_in(folder, gathered, clock)
+        return await _run_in(folder, gathered, clock, disk or _disk(folder, gathered))
 
 
 def _folder(gathered: Gathered) -> Path:
@@ -96,8 +103,21 @@ def _journal(folder: Path, clock: Clock) -> Journal:
         raise CannotRun(f"{folder}: no journal can be kept there ({error}); nothing was started") from error
 
 
-async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
-    companions = Companions(folder, gathered.request.display)
+def _disk(folder: Path, gathered: Gathered) -> Disk | None:
+    """The disk under the run's folder, with its ballast; in virtual time nothing that is measured may enter the data."""
+    if gathered.request.virtual:
+        return None
+    disk = RunDisk(folder, gathered.plan.ballast_bytes)
+    try:
+        disk.take_ballast()
+    except OSError as error:
+        raise CannotRun(f"{folder}: no room for the ballast of {disk.ballast_bytes / 1e6:.0f} MB ({error}); nothing was started") from error
+    return disk
+
+
+async def _run_in(folder: Path, gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
+    kept_bytes = gathered.plan.ballast_bytes if disk is not None else 0
+    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
     journal = _journal(folder, clock)
     life = Life()
     record = MortalJournal(journal, life)
@@ -107,7 +127,7 @@ async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
         first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
         await journal.durable(first)
         companions.start()
-        outcome = await _with_instruments(gathered, clock, folder, record, companions, life)
+        outcome = await _with_instruments(gathered, clock, folder, record, companions, life, disk)
     except Exception as raised:
         error = raised
         raise
@@ -116,11 +136,19 @@ async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
             companions.dismiss()
         elif outcome is None and not record.ended and not journal.failed:
             record.put("run.ended", ended_anyhow(record.cell, error))
+        await _drop_ballast(folder, clock)
         await journal.close()
         closeout = await clock.in_thread(companions.finish, lane="companions")
         if people is not None:
             await clock.in_thread(people.close, lane="companions")
     return Ended(folder, outcome, closeout)
+
+
+async def _drop_ballast(folder: Path, clock: Clock) -> None:
+    """What was kept for a full disk is there for the close-out; a disk that hangs may keep it."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(LET_GO_WITHIN_s):
+            await clock.in_thread(drop_ballast, folder, lane="disk")
 
 
 def _people(gathered: Gathered, folder: Path, record: MortalJournal) -> Notifier | None:
@@ -171,24 +199,28 @@ def _run_id(gathered: Gathered, folder: Path) -> str:
 
 
 async def _with_instruments(
-    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life
+    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life, disk: Disk | None
 ) -> Outcome:
     """Emulators (if any), drivers, guard and control socket around the Runner."""
     async with contextlib.AsyncExitStack() as stack:
         instruments = await stack.enter_async_context(_instruments(gathered, clock, folder, life))
+        if gathered.request.virtual and (faults := gathered.fault_shares()[HOST]):
+            computer = Host(clock, journal, lambda seq: kill(folder, survivors_of(instruments), seq))
+            inject_all(computer.inject, faults, instruments.twin)
+            stack.push_async_callback(computer.close)
         host = asyncio.current_task()
         assert host is not None
         if instruments.station.fence is not None:
             await need_armed(instruments.station.fence)
-        guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life, journal))
+        guard = instruments.guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life, journal))
         await _observed(companions, clock)
         commands: Commands = asyncio.Queue(maxsize=64)
         interrupts: asyncio.Queue[str] = asyncio.Queue()
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
             stack.enter_context(_signals(interrupts))
-            for name, work in _upkeep(gathered, clock, folder, journal, companions):
-                stack.push_async_callback(_cancelled, asyncio.create_task(work, name=name))
+            minding = asyncio.create_task(_upkeep(journal, companions), name="companions")
+            stack.push_async_callback(_cancelled, minding)
         instruments.in_use = True
         try:
             clock.begin()
@@ -202,6 +234,7 @@ async def _with_instruments(
                 commands=commands,
                 interrupts=interrupts,
                 key_prefix=_key_prefix(gathered, folder),
+                disk=disk,
             )
         except asyncio.CancelledError:
             if not life.over:
@@ -213,7 +246,7 @@ async def _with_instruments(
                 raise
         if life.over:
             return await _after_death(guard)
-        if outcome.cell == "off":
+        if outcome.cell != "unknown":
             instruments.in_use = False
             await guard.stand_down()
         else:
@@ -237,17 +270,12 @@ async def _left_to_guard(instruments: Instruments, guard: GuardLink) -> None:
     await guard.hand_over()
 
 
-def _upkeep(
-    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions
-) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+async def _upkeep(journal: MortalJournal, companions: Companions) -> None:
     def put(kind: str, data: dict[str, Any]) -> None:
         if not journal.ended:
             journal.put(kind, data)
 
-    return [
-        ("companions", mind_observer(companions, put)),
-        ("disk", watch_disk(folder, gathered.plan.size_bytes, clock, put)),
-    ]
+    await mind_observer(companions, put)
 
 
 def _key_prefix(gathered: Gathered, folder: Path) -> str:
@@ -270,7 +298,7 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 class Instruments:
     """The station's drivers, and what the guard needs to open the potentiostat anew.
 
-    ``potentiostat``: the driver itself, which a dead host no longer has.
+    ``potentiostat``: the driver itself, which a dead host no longer has. ``clock``: the instruments' own.
     ``in_use``: the cell may be under current, so that emulators outlive us for the guard's sake.
     """
 
@@ -280,6 +308,17 @@ class Instruments:
     potentiostat: Potentiostat
     twin: Any = None
     in_use: bool = False
+    clock: Clock | None = None
+    emulators: Mapping[str, Emulator] = field(default_factory=dict)
+    guard: GuardLink | None = None
+
+
+def survivors_of(instruments: Instruments) -> Survivors:
+    """What lives on when this host dies. Only at ``--speed max``."""
+    guard = instruments.guard if isinstance(instruments.guard, InlineGuard) else None
+    clock, network = instruments.clock, cast("registry.MemoryMedia", instruments.network)
+    assert clock is not None
+    return Survivors(clock, network, instruments.twin, instruments.emulators, instruments.addresses, guard)
 
 
 @contextlib.asynccontextmanager
@@ -287,13 +326,15 @@ async def _instruments(gathered: Gathered, clock: Clock, folder: Path, life: Lif
     async with contextlib.AsyncExitStack() as stack:
         addresses: Mapping[str, str] = {}
         twin = process = None
+        theirs, emulators = clock.beside(), {}
         network = registry.memory_network() if gathered.request.virtual else registry.real_network()
-        request = _emulate_request(gathered, folder)
+        request = emulate_request(gathered, folder)
         if gathered.simulated and (gathered.request.virtual or _in_memory(gathered)):
             twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
             stack.enter_context(told_truth(twin, request.truth))
+            inject_all(twin.befall, request.faults.get(TWIN, {}), twin)
         if request.names and gathered.request.virtual:
-            emulators = make_emulators(request, clock, network, twin)
+            emulators = make_emulators(request, theirs, network, twin)
             addresses = {name: (await emulator.start()).address for name, emulator in emulators.items()}
             for emulator in emulators.values():
                 stack.push_async_callback(emulator.stop)
@@ -302,7 +343,7 @@ async def _instruments(gathered: Gathered, clock: Clock, folder: Path, life: Lif
             addresses = {name: str(found["address"]) for name, found in process.addresses.items()}
         hosts = MortalNetwork(network, life) if gathered.request.virtual else network
         station = _station(gathered, clock, folder, hosts, addresses, twin, stack)
-        instruments = Instruments(station, network, addresses, station.potentiostat, twin)
+        instruments = Instruments(station, network, addresses, station.potentiostat, twin, clock=theirs, emulators=emulators)
         if gathered.request.virtual and _in_memory(gathered):
             instruments.station = replace(station, potentiostat=cast("Potentiostat", MortalInstrument(station.potentiostat, life)))
         if process is not None:
@@ -322,7 +363,8 @@ def _in_memory(gathered: Gathered) -> bool:
     return any(gathered.instrument(role).address == IN_MEMORY for role in ("potentiostat", "console"))
 
 
-def _emulate_request(gathered: Gathered, folder: Path) -> EmulateRequest:
+def emulate_request(gathered: Gathered, folder: Path) -> EmulateRequest:
+    """Which emulators a run has, on which twin, with which faults."""
     request = gathered.request
     options = gathered.emulator_options()
     twin = str(gathered.twin_path or "")
@@ -490,7 +532,7 @@ async def _control(gathered: Gathered, folder: Path, commands: Commands) -> Asyn
             return Answer(command.id, ok=False, text="too many commands are waiting; try again")
         return await answer
 
-    async with ControlServer(state_folder(gathered.rig.name), folder, answering):
+    async with ControlServer(state_folder(gathered.rig.name, simulated=gathered.all_simulated), folder, answering):
         yield
 
 

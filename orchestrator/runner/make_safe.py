@@ -31,11 +31,10 @@ async def outlast(task: asyncio.Task[SafeState]) -> SafeState:
 class MakeSafe:
     """Brings the cell to open circuit. ``begin`` acts at once and never waits; what came of it is recorded afterwards."""
 
-    def __init__(self, surroundings: Surroundings, alarms: Alarms, forget: Callable[[], None], fence: Fence | None = None) -> None:
+    def __init__(self, surroundings: Surroundings, alarms: Alarms, forget: Callable[[], None]) -> None:
         self._s = surroundings
         self._alarms = alarms
         self._forget = forget
-        self._fence = fence
         self._task: asyncio.Task[SafeState] | None = None
         self.result: SafeState | None = None
 
@@ -67,8 +66,8 @@ class MakeSafe:
             reached = await self._try(min(make_safe_s + MARGIN_S, until_s - loop.time()))
             if reached.confirmed or loop.time() >= until_s:
                 break
-        if not reached.confirmed and self._fence is not None:
-            reached = await self._trip(self._fence, reached)
+        if not reached.confirmed and self._s.station.fence is not None:
+            reached = await self._trip(self._s.station.fence, reached)
         self.result = reached
         self._record(why, reached)
         return reached
@@ -80,6 +79,15 @@ class MakeSafe:
                 fenced = await fence.trip()
         except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempt
             fenced = SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
+        cause = self._s.put(
+            "rule.fired",
+            rule="hardware fence",
+            interlock=True,
+            actions=["open circuit"],
+            values={"confirmed": float(fenced.confirmed)},
+            step_key="",
+            where=fenced.detail,
+        )
         told = "the circuit is open" if fenced.confirmed else "nobody could read that the circuit is open"
         self._alarms.sound(
             "fence",
@@ -87,6 +95,7 @@ class MakeSafe:
             "The hardware fence is tripped",
             f"the potentiostat could not be made safe ({first_line(reached.detail)}); {told}: {fenced.detail}",
             advice="look at cell and potentiostat; switch its output off, then close the fence by hand",
+            cause=cause,
         )
         detail = f"hardware fence: {fenced.detail}; potentiostat: {reached.detail}"
         return SafeState(fenced.confirmation, detail)
