@@ -99,6 +99,22 @@ def hold_file(path: Path) -> IO[bytes] | None:
     return handle
 
 
+def is_locked(path: Path) -> bool:
+    """Does anybody hold a lock on the file, as every open HDF5 file has one? Always False on Windows, where an open file cannot go."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        with path.open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def network_file_system(path: Path) -> str | None:
     """The name of the network file system that ``path`` (existing or not) would lie on; None on a local disk."""
     if sys.platform == "win32":

@@ -10,7 +10,7 @@ from typing import IO
 from orchestrator.platform import hold_file
 from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, close_out, write_closeout
 from orchestrator.recorder.projection import Projection
-from orchestrator.recorder.publisher import PUBLIC, CADENCE_s, Publisher, publish_empty
+from orchestrator.recorder.publisher import CHAPTER_BYTES, PUBLIC, CADENCE_s, Publisher, publish_empty
 from orchestrator.recorder.records import Reader
 from orchestrator.recorder.recover import LOCK, ObserverRuns
 
@@ -26,7 +26,7 @@ class Observer:
     ``trouble``: why the last publication failed (disk full); it is tried again. Raises ObserverRuns if the run has one.
     """
 
-    def __init__(self, folder: Path, *, cadence_s: float = CADENCE_s, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path, *, cadence_s: float = CADENCE_s, monotonic: Callable[[], float] = time.monotonic, chapter_bytes: int = CHAPTER_BYTES) -> None:
         self.folder = folder
         self.trouble: str | None = None
         self.finding: Finding | None = None
@@ -39,7 +39,7 @@ class Observer:
         publish_empty(folder)
         self._reader = Reader(folder / JOURNAL)
         self._projection = Projection()
-        self._publisher = Publisher(folder, monotonic=monotonic)
+        self._publisher = Publisher(folder, monotonic=monotonic, chapter_bytes=chapter_bytes, resume_to=self._reader.last_seq)
         self._seen: tuple[tuple[int, int], ...] = ()
         self._looked_s = self._due_s = -1e9
 
@@ -65,7 +65,7 @@ class Observer:
             self._take_in()
             if self._publisher.pending:
                 self._publish()
-            self._publisher.close()
+        self._publisher.close()
         self._reader.close()
         if self._own is not None:
             self._own.close()
@@ -77,7 +77,7 @@ class Observer:
             return True
         until = self._monotonic() + READ_FOR_s
         while batch := self._reader.since(self.seq, BATCH_EVENTS):
-            self._publisher.add(self._projection.feed(batch), self.seq)
+            self._publisher.take(self._projection, batch)
             if self._monotonic() >= until:
                 self._seen = ()
                 return False

@@ -15,8 +15,7 @@ import h5py
 import numpy as np
 
 from orchestrator.recorder.layout import STRUCTURAL, VOLATILE, VOLATILE_PATHS
-
-BLOCK_BYTES = 16 << 20
+from orchestrator.recorder.rowio import blocks
 
 
 def digest(path: Path) -> str:
@@ -66,6 +65,5 @@ def _take_dataset(total: Any, dataset: h5py.Dataset) -> None:
     if dataset.ndim == 0 or dataset.size == 0:
         total.update(np.asarray(dataset[()]).tobytes() if dataset.size else b"")
         return
-    rows = max(1, BLOCK_BYTES // max(1, dataset.dtype.itemsize * (dataset.size // dataset.shape[0])))
-    for at in range(0, dataset.shape[0], rows):
-        total.update(np.ascontiguousarray(dataset[at : at + rows]).tobytes())
+    for start, n in blocks(dataset):
+        total.update(np.ascontiguousarray(dataset[start : start + n]).tobytes())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 
 from orchestrator.platform import hold_file
-from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, close_out, compare
+from orchestrator.recorder.chapters import FOLDER, chapter_files, missing
+from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, close_out, compare_open, journal_streams
 from orchestrator.recorder.projection import Projection
 from orchestrator.recorder.publisher import PUBLIC, Publisher
 from orchestrator.recorder.records import JournalError, Reader
@@ -39,14 +41,18 @@ def verify(folder: Path) -> Finding:
 def _check_file(folder: Path, reader: Reader, lines: list[str], wrong: list[str]) -> Finding:
     public = folder / PUBLIC
     try:
-        with h5py.File(public, "r") as file:
+        with h5py.File(public, "r") as file:  # one opening for everything: the next one may meet a newer publication
             seq = int(file["entry"].attrs["journal_seq"])
             written = json.loads(file["entry/control/digests"][()]) if "digests" in file["entry/control"] else {}
-        found = compare(public, (event for event in reader.events() if event.seq <= seq))
+            wrong += [f"{name}: a chapter of {PUBLIC} is missing" for name in missing(file)]
+            chapters = len(chapter_files(file))
+            found = compare_open(file, journal_streams(event for event in reader.events() if event.seq <= seq))
     except (OSError, KeyError, ValueError) as error:
         wrong.append(f"{PUBLIC} cannot be read: {error}; `operando recover` makes it anew from the journal")
         return Finding(False, ())
     (lines if found.ok else wrong).extend(found.lines)
+    if chapters:
+        lines.append(f"{PUBLIC} is in {chapters + 1} chapters: it needs {FOLDER}/ beside it until the close-out makes one file of them")
     if seq < reader.last_seq:
         lines.append(f"{PUBLIC} covers {seq} of {reader.last_seq} records; the rest is in the journal")
     if not written:
@@ -105,9 +111,11 @@ def _rebuilt(folder: Path, reader: Reader) -> Finding:
         (folder / PUBLIC).replace(kept)
         lines.append(f"the former {PUBLIC} is kept as {kept.name}")
     (folder / CLOSEOUT).unlink(missing_ok=True)
-    publisher, projection = Publisher(folder), Projection()
+    publisher, projection = Publisher(folder, chapter_bytes=sys.maxsize, not_before=good), Projection()
     while projection.seq < good and (batch := reader.since(projection.seq)):
-        publisher.add(projection.feed(event for event in batch if event.seq <= good), projection.seq)
+        publisher.take(projection, [event for event in batch if event.seq <= good])
+        if projection.seq < good:
+            publisher.publish()
     lines.append(f"{PUBLIC} was made anew from {projection.seq} records")
     if projection.ended:
         finding = close_out(folder, publisher, projection.seq)
