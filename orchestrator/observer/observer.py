@@ -26,7 +26,14 @@ class Observer:
     ``trouble``: why the last publication failed (disk full); it is tried again. Raises ObserverRuns if the run has one.
     """
 
-    def __init__(self, folder: Path, *, cadence_s: float = CADENCE_s, monotonic: Callable[[], float] = time.monotonic, chapter_bytes: int = CHAPTER_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        cadence_s: float = CADENCE_s,
+        monotonic: Callable[[], float] = time.monotonic,
+        chapter_bytes: int = CHAPTER_BYTES,
+    ) -> None:
         self.folder = folder
         self.trouble: str | None = None
         self.finding: Finding | None = None

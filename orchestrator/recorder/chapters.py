@@ -82,7 +82,8 @@ class Chapters:
 
     def segments(self, path: str, name: str, late: Sequence[int] = ()) -> list[Segment]:
         """Where the rows of a dataset lie, in order; ``late``: rows that the open chapter changed. Rows that no file has are left out."""
-        whole, changed = [], {}
+        whole: list[Segment] = []
+        changed: dict[int, Segment] = {}
         dataset = f"/entry/{path}/{name}"
         for chapter in self.closed:
             start, end = chapter.rows.get(path, (0, 0))
@@ -126,7 +127,9 @@ def close_chapter(file: h5py.File, structure: Structure, before: Chapters, numbe
     if TAIL in file:
         del file["entry"]
         file.move(TAIL, "entry")
-    rows, columns, late = {}, {}, {}
+    rows: dict[str, tuple[int, int]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    late: dict[tuple[str, str], list[int]] = {}
     for path in structure.makes:
         names = [each.name for each in structure.growing(path) if f"entry/{path}/{each.name}" in file]
         if names:

@@ -195,6 +195,16 @@ def write_closeout(folder: Path, finding: Finding) -> None:
     write_whole(folder / CLOSEOUT, finding.as_json())
 
 
+def read_closeout(folder: Path) -> Finding | None:
+    """What the last close-out found; None where there is none."""
+    try:
+        told = json.loads((folder / CLOSEOUT).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    streams = {name: Stream(**stream) for name, stream in told["streams"].items()}
+    return Finding(told["ok"], tuple(told["lines"]), told["digest"], streams)
+
+
 def write_whole(path: Path, text: str) -> None:
     """A text file, synced: the new one whole or the old one."""
     new = path.with_name(f".{path.name}.new")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Publisher:
         self._chapter_bytes = chapter_bytes
         self._chapters = closed.found_in(folder, resume_to) if resume_to else Chapters()
         self._resumed_seq = self._chapters.seq
-        self._not_before = max(not_before, self._chapters.seq, min(resume_to, _public_seq(self.public)))
+        self._not_before = max(not_before, self._chapters.seq, min(resume_to, public_seq(self.public)))
         self._structure = Structure()
         self._log: list[Append] = []
         self._log_start = self._ring_start = 0
@@ -157,7 +158,8 @@ class Publisher:
         return inode
 
     def gather(self) -> Path:
-        """One file with everything added so far, public or about to be: without chapters. Raises OSError."""
+        """One file with everything added so far, public or about to be: without chapters, from now on. Raises OSError."""
+        self._chapter_bytes = sys.maxsize
         if self._current is not None:
             self.publish()
         if self._chapters:
@@ -314,9 +316,16 @@ class Publisher:
 
 
 def remove_chapters(folder: Path) -> bool:
-    """Remove the chapters of a run whose ``run.h5`` is one file; False where a reader holds one of them, and none goes."""
+    """Remove the chapters of a run whose ``run.h5`` is one file; False where it is not, or a reader holds one, and none goes."""
     chapters = folder / closed.FOLDER
-    if any(is_locked(path) for path in chapters.glob("*.h5")):
+    if not chapters.exists():
+        return True
+    try:
+        with h5py.File(folder / PUBLIC, "r") as file:
+            needed = bool(closed.chapter_files(file))
+    except (OSError, KeyError):
+        needed = True
+    if needed or any(is_locked(path) for path in chapters.glob("*.h5")):
         return False
     shutil.rmtree(chapters, ignore_errors=True)
     return True
@@ -342,7 +351,7 @@ def _parted(events: Sequence[Event], seq: int) -> Iterator[Sequence[Event]]:
     yield from (part for part in (events[:at], events[at:]) if part)
 
 
-def _public_seq(public: Path) -> int:
+def public_seq(public: Path) -> int:
     """Up to which record of the journal the public file reaches; 0 where it says nothing."""
     try:
         with h5py.File(public, "r") as file:

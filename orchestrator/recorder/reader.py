@@ -59,7 +59,9 @@ class Run:
             raise NotARun(f"{path}: not a run file, or one of a newer program (format_version {version})")
         if names := missing(self._file):
             self._file.close()
-            raise ChapterMissing(f"{path} goes on in {', '.join(names)}, which is not there: copy {FOLDER}/ with it, or wait for the close-out")
+            raise ChapterMissing(
+                f"{path} goes on in {', '.join(names)}, which is not there: copy {FOLDER}/ with it, or wait for the close-out"
+            )
         self._entry = self._file["entry"]
 
     def __enter__(self) -> Self:

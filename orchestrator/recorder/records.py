@@ -4,7 +4,9 @@ JournalError
 ├── NetworkFolder     the journal would lie on a network file system, where SQLite's locks and syncs cannot be trusted
 ├── JournalInUse      another process writes to it
 ├── NotAJournal       the file is something else, or was written by a newer program
-└── JournalFailed     a commit failed; nothing is lost, everything since the last good sync is kept and tried again
+├── JournalFailed     a commit failed; nothing is lost, everything since the last good sync is kept and tried again
+├── ObserverRuns      another process keeps the run's run.h5 at the moment
+└── Refused           what was asked for could lose something; nothing was changed
 
 Numbers that are not finite are stored as null, everywhere: JSON has no NaN, and "not known" is what null means.
 """
@@ -54,6 +56,14 @@ class NotAJournal(JournalError):
 
 class JournalFailed(JournalError):
     """A commit failed; what was not yet durable is kept and tried again."""
+
+
+class ObserverRuns(JournalError):
+    """Another process keeps this run's ``run.h5`` at the moment."""
+
+
+class Refused(JournalError):
+    """What was asked for could lose something; nothing was changed."""
 
 
 class Row(NamedTuple):
