@@ -118,7 +118,7 @@ class Publisher:
         """Take what the next publication shall hold; ``seq``: the journal's number that it then covers."""
         appends = list(appends)
         self._structure.remember(appends)
-        if seq > self._resumed_seq:
+        if not self._resumed_seq or seq > self._resumed_seq:
             self._log += appends
         self._seq = seq
 
@@ -127,6 +127,8 @@ class Publisher:
 
         Raises OSError when the disk is full; the public file stays as it was, and nothing is lost.
         """
+        if self._seq < self._resumed_seq:
+            return False
         if self._newest is not None and self._newest.path.stat().st_size - self._empty_bytes >= self._chapter_bytes:
             self._close_chapter()
         inode = self._settle()
