@@ -1,0 +1,568 @@
+"""Commands to what they do: one source-measure unit, as far as battery work speaks to it (potentiostats.md 2.4 to 2.6)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from drivers.keithley.smu import buffers as buffering
+from drivers.keithley.smu.buffers import Buffers, Row, number
+from drivers.keithley.smu.language import CONFLICT, ILLEGAL, MISSING, OUT_OF_RANGE, UNDEFINED, Command, Complaint, commands, parse
+from drivers.keithley.smu.models import Model
+from drivers.keithley.smu.output import OFF_STATES, PROTECTIONS_V, Output
+from drivers.keithley.smu.trigger import TriggerModel, event_name
+from drivers.sim.physics import Physics
+
+POWER_ON, OPC, QUERY_ERROR, DEVICE_ERROR, EXECUTION_ERROR, COMMAND_ERROR = 128, 1, 4, 8, 16, 32
+MOST_EVENTS = 1000
+NPLC = (0.01, 10.0)
+ALWAYS_ALLOWED = frozenset({"ABOR", "OUTP", "OUTP:STAT", "*TRG", "*CLS", "SYST:CLE"})
+"""While the trigger model runs; everything else that sets something is refused (inferred)."""
+FORMS = {"VOLT": "Volt", "CURR": "Amp"}
+
+Answer = bytes | str | None
+
+
+class Instrument:
+    """Settings, errors, registers and buffers in front of the output stage. ``execute`` answers one line.
+
+    ``utc_ns``: the instrument's own clock; ``disturb``: changes (V, I) on their way into a reading.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        serial: str,
+        twin: Physics,
+        *,
+        t_s: Callable[[], float],
+        utc_ns: Callable[[], int],
+        sleep: Callable[[float], Awaitable[None]],
+        spawn: Callable[[Any], asyncio.Task[None]],
+        mains_Hz: float = 50.0,
+    ) -> None:
+        self.model, self.serial, self.mains_Hz = model, serial, mains_Hz
+        self._utc_ns, self._sleep = utc_ns, sleep
+        self.disturb: Callable[[float, float], tuple[float, float]] | None = None
+        self.contact = True
+        self.errors: deque[tuple[int, str, int, int]] = deque(maxlen=MOST_EVENTS)
+        self.output = Output(model, twin, t_s, lambda code, text: self._complain(code, text, 2))
+        self.trigger = TriggerModel(self, sleep, spawn)
+        self.esr = POWER_ON
+        self.language = "SCPI"
+        self._defaults()
+
+    def _defaults(self) -> None:
+        self.buffers = Buffers()
+        self.sense = "CURR"
+        self.nplc = {"VOLT": 1.0, "CURR": 1.0, "RES": 1.0}
+        self.ranges: dict[str, float | None] = {"VOLT": None, "CURR": None, "RES": None}
+        self.count = 1
+        self.form = "ASC"
+        self.terminals = "FRON"
+        self.access = "FULL"
+        self.check_contact = False
+        self.line_modes = dict.fromkeys(range(1, 7), "DIG,IN")
+        self.line_states = dict.fromkeys(range(1, 7), 0)
+        self.ese = self.sre = 0
+
+    def power_up(self) -> None:
+        """After a mains dip: defaults, and the bit that tells."""
+        self.trigger.abort()
+        self.trigger.load_empty()
+        self._defaults()
+        self.output.reset()
+        self.output.apply()
+        self.errors.clear()
+        self.esr |= POWER_ON
+
+    # ------------------------------------------------------------------------------------------------------------- lines
+
+    async def execute(self, line: str) -> bytes | None:
+        """Do what a line says; its answers joined by ``;``, or None. After an error the rest of the line is left undone."""
+        answers: list[bytes] = []
+        path: tuple[str, ...] = ()
+        for text in commands(line):
+            try:
+                command, path = parse(text, path)
+                answer = await self._do(command)
+            except Complaint as complaint:
+                self._complain(complaint.code, complaint.text, 1)
+                break
+            if answer is not None:
+                answers.append(answer if isinstance(answer, bytes) else answer.encode())
+        return b";".join(answers) if answers else None
+
+    async def _do(self, command: Command) -> Answer:
+        if not command.query and self.trigger.running and command.path not in ALWAYS_ALLOWED:
+            raise Complaint(*CONFLICT)
+        for family in (self._common, self._source, self._measured, self._traced, self._triggered, self._system):
+            answer = family(command)
+            if answer is not NotImplemented:
+                return cast("Answer", await answer if isinstance(answer, Awaitable) else answer)
+        raise Complaint(*UNDEFINED)
+
+    def _complain(self, code: int, text: str, kind: int) -> None:
+        self.errors.append((code, text, kind, self._utc_ns()))
+        if kind == 1:
+            self.esr |= COMMAND_ERROR if -200 < code <= -100 else EXECUTION_ERROR if -300 < code <= -200 else DEVICE_ERROR
+
+    # ------------------------------------------------------------------------------------------------------ common, system
+
+    def _common(self, c: Command) -> Any:
+        match c.path, c.query:
+            case "*IDN", True:
+                return f"{self.model.identity},{self.serial},{self.model.firmware}"
+            case "*LANG", True:
+                return self.language
+            case "*LANG", False:
+                c.word(0, "SCPI", "TSP", "SCPI2400")
+                return None  # takes effect after the next power-up
+            case "*ESR", True:
+                found, self.esr = self.esr, 0
+                return str(found)
+            case "*STB", True:
+                return str((4 if self.errors else 0) | (32 if self.esr & self.ese else 0))
+            case (("*ESE" | "*SRE"), False):
+                setattr(self, c.path[1:].lower(), c.whole(0))
+                return None
+            case (("*ESE" | "*SRE"), True):
+                return str(getattr(self, c.path[1:].lower()))
+            case "*OPC", True:
+                return "1"
+            case "*OPC", False:
+                self.esr |= OPC
+                return None
+            case "*TST", True:
+                return "0"
+            case "*WAI", False:
+                return None
+            case "*CLS", False:
+                self.errors.clear()
+                self.esr = 0
+                return None
+            case "*RST", False:
+                self.trigger.abort()
+                self.trigger.load_empty()
+                self._defaults()
+                self.output.reset()
+                self.output.apply()
+                return None
+            case "*TRG", False:
+                self.trigger.happen("COMM")
+                return None
+        return NotImplemented
+
+    def _system(self, c: Command) -> Any:
+        match c.path, c.query:
+            case (("SYST:ERR" | "SYST:ERR:NEXT"), True):
+                return self._next_error({1})
+            case (("SYST:EVEN:NEXT" | "SYST:EVENTLOG:NEXT"), True):
+                return self._next_error({1, 2, 4})
+            case "SYST:ERR:CODE", True:
+                return self._next_error({1}).partition(",")[0]
+            case "SYST:ERR:COUN", True:
+                return str(sum(error[2] == 1 for error in self.errors))
+            case "SYST:CLE", False:
+                self.errors.clear()
+                return None
+            case "SYST:TIME", True:
+                return str(self._utc_ns() // 10**9)
+            case "SYST:VERS", True:
+                return "1996.0"
+            case "SYST:ACC", True:
+                return self.access
+            case "SYST:ACC", False:
+                self.access = c.word(0, "FULL", "EXCLusive", "PROTected", "LOCKout")
+                return None
+            case "SYST:CCH", True:
+                return str(int(self.contact))
+            case "SYST:CCH:STAT", False:
+                self.check_contact = c.switch()
+                return None
+            case "SYST:CCH:STAT", True:
+                return str(int(self.check_contact))
+            case "ROUT:TERM", True:
+                return self.terminals
+            case "ROUT:TERM", False:
+                return self._choose_terminals(c.word(0, "FRONt", "REAR"))
+            case "FORM", True:
+                return self.form
+            case (("FORM" | "FORM:DATA"), False):
+                self.form = c.word(0, "ASCii", "REAL", "SREal")
+                return None
+            case "FORM:DATA", True:
+                return self.form
+            case "DIG:LINE:MODE", False:
+                self.line_modes[self._line(c)] = ",".join(argument.upper() for argument in c.arguments)
+                return None
+            case "DIG:LINE:MODE", True:
+                return self.line_modes[self._line(c)]
+            case "DIG:LINE:STAT", False:
+                self.line_states[self._line(c)] = int(c.switch())
+                return None
+            case "DIG:LINE:STAT", True:
+                return str(self.line_states[self._line(c)])
+        return NotImplemented
+
+    def _next_error(self, kinds: set[int]) -> str:
+        for error in list(self.errors):
+            if error[2] in kinds:
+                self.errors.remove(error)
+                return f'{error[0]},"{error[1]};{error[2]};{error[3] // 10**9}"'
+        return '0,"No error;0;0 0"'
+
+    @staticmethod
+    def _line(c: Command) -> int:
+        if not 1 <= c.number <= 6:
+            raise Complaint(*OUT_OF_RANGE)
+        return c.number
+
+    def _choose_terminals(self, terminals: str) -> None:
+        if terminals != self.terminals:
+            self.terminals = terminals
+            self.output.switch(on=False)
+
+    # -------------------------------------------------------------------------------------------------------------- source
+
+    def _source(self, c: Command) -> Any:
+        head, _, rest = c.path.partition(":")
+        if head == "OUTP":
+            return self._outp(c, rest)
+        if head != "SOUR":
+            return NotImplemented
+        if rest == "FUNC":
+            return self._source_function(c)
+        name, _, what = rest.partition(":")
+        if name not in self.output.sources:
+            return NotImplemented
+        return self._ask_source(name, what) if c.query else self._set_source(name, what, c)
+
+    def _source_function(self, c: Command) -> Answer:
+        if c.query:
+            return self.output.function
+        self.output.choose(c.word(0, "VOLTage", "CURRent"))
+        return None
+
+    def _ask_source(self, name: str, what: str) -> Any:
+        source, output = self.output.sources[name], self.output
+        limit = "VLIM" if name == "CURR" else "ILIM"
+        if what == limit:
+            return _plain(source.limit)
+        if what == f"{limit}:TRIP":
+            return str(int(output.function == name and output.limited))
+        match what:
+            case "":
+                return _plain(source.level)
+            case "RANG":
+                return _plain(output.source_range(name))
+            case "RANG:AUTO":
+                return str(int(source.fixed_range is None))
+            case "READ:BACK":
+                return str(int(source.readback))
+            case "HIGH:CAP":
+                return str(int(source.high_capacitance))
+            case "PROT" if name == "VOLT":
+                return "NONE" if output.protection_V is None else f"PROT{output.protection_V:g}"
+            case "PROT:TRIP" if name == "VOLT":
+                return str(int(output.tripped))
+        return NotImplemented
+
+    def _set_source(self, name: str, what: str, c: Command) -> Any:
+        source, output = self.output.sources[name], self.output
+        if what == ("VLIM" if name == "CURR" else "ILIM"):
+            self._check_limit(name, c.value(0))
+            return output.set_limit(name, c.value(0))
+        match what:
+            case "":
+                return output.set_level(name, c.value(0))
+            case "RANG":
+                return output.set_range(name, c.value(0))
+            case "RANG:AUTO":
+                return output.set_range(name, None if c.switch() else output.source_range(name))
+            case "READ:BACK":
+                source.readback = c.switch()
+                return None
+            case "HIGH:CAP":
+                source.high_capacitance = c.switch()
+                return None
+            case "PROT" if name == "VOLT":
+                return output.protect(_protection(c.text(0)))
+        return NotImplemented
+
+    def _check_limit(self, name: str, limit: float) -> None:
+        fixed = self.ranges["VOLT" if name == "CURR" else "CURR"]
+        if fixed is not None and limit < 1e-3 * fixed:
+            raise Complaint(*CONFLICT)
+
+    def _outp(self, c: Command, rest: str) -> Any:
+        if rest in {"", "STAT"}:
+            return str(int(self.output.on)) if c.query else self.output.switch(on=c.switch())
+        function, _, what = rest.partition(":") if ":" in rest else ("", "", rest)
+        if what != "SMOD" or function not in {"", "VOLT", "CURR"}:
+            return NotImplemented
+        if c.query:
+            return self.output.sources[function or self.output.function].off_state
+        self.output.set_off_state((function,) if function else ("VOLT", "CURR"), c.word(0, *OFF_STATES))
+        return None
+
+    # ------------------------------------------------------------------------------------------------------------ measuring
+
+    def _measured(self, c: Command) -> Any:
+        match c.path, c.query:
+            case (("READ" | "MEAS"), True):
+                return self._read(c)
+            case "FETC", True:
+                return self._fetched(c)
+            case "SENS:FUNC", True:
+                return f'"{self.sense}:DC"'
+            case "SENS:FUNC", False:
+                self.sense = self._function(c.text(0))
+                return None
+            case "SENS:COUN", True:
+                return str(self.count)
+            case "SENS:COUN", False:
+                self.count = c.whole(0)
+                return None
+        head, _, rest = c.path.partition(":")
+        name, _, what = rest.partition(":")
+        if head != "SENS" or name not in self.nplc:
+            return NotImplemented
+        return self._ask_sense(name, what) if c.query else self._set_sense(name, what, c)
+
+    @staticmethod
+    def _function(text: str) -> str:
+        name = text.upper().removesuffix(":DC")
+        for long, short in (("VOLTAGE", "VOLT"), ("CURRENT", "CURR"), ("RESISTANCE", "RES")):
+            if name in {long, short}:
+                return short
+        raise Complaint(*ILLEGAL)
+
+    def _ask_sense(self, name: str, what: str) -> Any:
+        match what:
+            case "RSEN":
+                return str(int(self.output.four_wires[name]))
+            case "NPLC":
+                return _plain(self.nplc[name])
+            case "RANG":
+                return _plain(self.ranges[name] or self._automatic(name))
+            case "RANG:AUTO":
+                return str(int(self.ranges[name] is None))
+        return NotImplemented
+
+    def _automatic(self, name: str) -> float:
+        return self.model.voltage_ranges_V[-1] if name == "VOLT" else self.model.current_ranges_A[-1]
+
+    def _set_sense(self, name: str, what: str, c: Command) -> Any:
+        match what:
+            case "RSEN":
+                self.output.four_wires[name] = c.switch()
+            case "NPLC":
+                if not NPLC[0] <= c.value(0) <= NPLC[1]:
+                    raise Complaint(*OUT_OF_RANGE)
+                self.nplc[name] = c.value(0)
+            case "RANG":
+                self.ranges[name] = self.output.range_for(name, abs(c.value(0))) if name != "RES" else c.value(0)
+            case "RANG:AUTO":
+                self.ranges[name] = None if c.switch() else self._automatic(name)
+            case _:
+                return NotImplemented
+        return None
+
+    async def _read(self, c: Command) -> bytes:
+        name = c.text(0) if c.arguments else "defbuffer1"
+        wanted = buffering.elements([c.text(n) for n in range(1, len(c.arguments))])
+        for _ in range(self.count):
+            await self.measure(name)
+        return buffering.written([self.buffers[name].rows[-1]], wanted, self.form)
+
+    def _fetched(self, c: Command) -> bytes:
+        name = c.text(0) if c.arguments else "defbuffer1"
+        wanted = buffering.elements([c.text(n) for n in range(1, len(c.arguments))])
+        rows = self.buffers[name].rows
+        if not rows:
+            raise Complaint(*CONFLICT)
+        return buffering.written([rows[-1]], wanted, self.form)
+
+    async def measure(self, buffer: str) -> float:
+        """One reading into a buffer, as the trigger model's block does it too; its value."""
+        held = self.buffers[buffer]
+        await self._sleep(self.nplc[self.sense] / self.mains_Hz)
+        voltage_V, current_A, limited = self.output.read(self.sense)
+        if self.disturb is not None:
+            voltage_V, current_A = self.disturb(voltage_V, current_A)
+        reading = voltage_V if self.sense == "VOLT" else current_A
+        full = self.ranges[self.sense]
+        if full is not None and abs(reading) > 1.05 * full:
+            reading = math.nan
+        source = self.output.source
+        sourced = (voltage_V if self.output.function == "VOLT" else current_A) if source.readback else source.level
+        utc_ns = self._utc_ns()
+        status = (256 if not held.rows else 0) | (8 if self.terminals == "FRON" else 0) | (1 if math.isnan(reading) else 0)
+        state = (8 if source.readback else 0) | (32 if limited else 0) | (64 if self.output.four_wires[self.sense] else 0)
+        state |= (128 if self.output.on else 0) | (4 if self.output.tripped else 0)
+        held.add(Row(reading, sourced, held.since_s(utc_ns), utc_ns, status, state, FORMS.get(self.sense, "Ohm")))
+        return NO_READING if math.isnan(reading) else reading
+
+    # -------------------------------------------------------------------------------------------------------------- buffers
+
+    def _traced(self, c: Command) -> Any:
+        if not c.path.startswith("TRAC"):
+            return NotImplemented
+        what = c.path.partition(":")[2]
+        if what == "MAKE" and not c.query:
+            return self.buffers.make(c.text(0), c.whole(1))
+        if what == "TRIG" and not c.query:
+            return self._trace(c)
+        if what in {"DATA", ""} and c.query:
+            return self._rows(c)
+        place = 1 if (what, c.query) in {("FILL:MODE", False), ("POIN", False)} else 0
+        held = self.buffers[c.text(place) if len(c.arguments) > place else "defbuffer1"]
+        match what, c.query:
+            case "ACT", True:
+                return str(len(held.rows))
+            case "ACT:STAR", True:
+                return str(held.first)
+            case "ACT:END", True:
+                return str(held.last)
+            case "POIN", True:
+                return str(held.size)
+            case "POIN", False:
+                held.clear()
+                held.size = c.whole(0)
+            case "CLE", False:
+                held.clear()
+            case "FILL:MODE", True:
+                return "CONT" if held.circular else "ONCE"
+            case "FILL:MODE", False:
+                held.clear()
+                held.circular = c.word(0, "CONTinuous", "ONCE") == "CONT"
+            case _:
+                return NotImplemented
+        return None
+
+    async def _trace(self, c: Command) -> None:
+        await self.measure(c.text(0) if c.arguments else "defbuffer1")
+
+    def _rows(self, c: Command) -> bytes:
+        if len(c.arguments) < 2:
+            raise Complaint(*MISSING)
+        held = self.buffers[c.text(2) if len(c.arguments) > 2 else "defbuffer1"]
+        wanted = buffering.elements([c.text(n) for n in range(3, len(c.arguments))])
+        return buffering.written(held.between(c.whole(0), c.whole(1)), wanted, self.form)
+
+    # -------------------------------------------------------------------------------------------------------- trigger model
+
+    def _triggered(self, c: Command) -> Any:
+        if c.path == "ABOR" and not c.query:
+            return self.trigger.abort()
+        if c.path in {"INIT", "INIT:IMM"} and not c.query:
+            return self.trigger.start()
+        head, _, what = c.path.partition(":")
+        if head != "TRIG":
+            return NotImplemented
+        if what.startswith("TIM:"):
+            return self._timed(c, what.removeprefix("TIM:"))
+        if what.startswith("BLOC:") and not c.query:
+            return self.trigger.define(what.removeprefix("BLOC:").removesuffix(":STAT") if what != "BLOC:SOUR:STAT" else "SOUR:STAT", c)
+        match what, c.query:
+            case "STAT", True:
+                return self.trigger.status
+            case "BLOC:LIST", True:
+                return self.trigger.listed()
+            case "LOAD", False:
+                c.word(0, "Empty", "EMPTY")
+                return self.trigger.load_empty()
+        return NotImplemented
+
+    def _timed(self, c: Command, what: str) -> Any:
+        if not 1 <= c.number <= 4:
+            raise Complaint(*OUT_OF_RANGE)
+        timer = self.trigger.timers[c.number]
+        names = {"DEL": "delay_s", "COUN": "count", "STAR:STIM": "stimulus", "STAT": "on"}
+        if what not in names:
+            return NotImplemented
+        if c.query:
+            return str(int(timer[names[what]]) if what in {"COUN", "STAT"} else timer[names[what]])
+        match what:
+            case "DEL":
+                timer["delay_s"] = c.value(0)
+            case "COUN":
+                timer["count"] = c.whole(0)
+            case "STAR:STIM":
+                timer["stimulus"] = event_name(c.text(0))
+            case _:
+                timer["on"] = c.switch()
+        return None
+
+    # What blocks of the trigger model act on, beside ``measure``.
+
+    def switch(self, *, on: bool) -> None:
+        """The output."""
+        self.output.switch(on=on)
+
+    def clear(self, buffer: str) -> None:
+        """Empty a buffer."""
+        self.buffers[buffer].clear()
+
+    def lines(self, pattern: int, mask: int) -> None:
+        """Digital output lines, line 1 = bit 0."""
+        for n in range(1, 7):
+            if mask >> (n - 1) & 1:
+                self.line_states[n] = pattern >> (n - 1) & 1
+
+    def log(self, number: int, text: str) -> None:
+        """Into the event log."""
+        self._complain(number, text, 1 if number else 4)
+
+    @property
+    def limited(self) -> bool:
+        """Is the source at its limit?"""
+        self.output.settle()
+        return self.output.limited
+
+    # ---------------------------------------------------------------------------------------------------------------- state
+
+    PLAIN = ("sense", "nplc", "ranges", "count", "form", "terminals", "access", "check_contact", "ese", "sre", "esr", "contact", "language")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            **{name: getattr(self, name) for name in self.PLAIN},
+            "errors": [list(error) for error in self.errors],
+            "lines": [[n, self.line_modes[n], self.line_states[n]] for n in self.line_modes],
+            "output": self.output.snapshot(),
+            "trigger": self.trigger.snapshot(),
+            "buffers": {name: buffer.snapshot() for name, buffer in self.buffers.named.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """From plain data."""
+        for name in self.PLAIN:
+            setattr(self, name, state[name])
+        self.errors = deque((tuple(error) for error in state["errors"]), maxlen=MOST_EVENTS)
+        self.line_modes = {n: mode for n, mode, _ in state["lines"]}
+        self.line_states = {n: level for n, _, level in state["lines"]}
+        self.output.restore(state["output"])
+        self.trigger.restore(state["trigger"])
+        self.buffers.named = {name: buffering.Buffer.restored(one) for name, one in state["buffers"].items()}
+
+
+NO_READING = buffering.NO_NUMBER
+
+
+def _plain(value: float) -> str:
+    return number(value)
+
+
+def _protection(text: str) -> float | None:
+    name = text.upper()
+    if name == "NONE":
+        return None
+    value = float(name.removeprefix("PROT")) if name.startswith("PROT") and name[4:].isdigit() else None
+    if value not in PROTECTIONS_V:
+        raise Complaint(*ILLEGAL)
+    return value
