@@ -42,11 +42,16 @@ class Observer:
         self._own: IO[bytes] | None = hold_file(folder / LOCK)
         if self._own is None:
             raise ObserverRuns(f"{folder / PUBLIC} is being kept by another process")
-        (folder / CLOSEOUT).unlink(missing_ok=True)
-        publish_empty(folder)
-        self._reader = Reader(folder / JOURNAL)
         self._projection = Projection()
-        self._publisher = Publisher(folder, monotonic=monotonic, chapter_bytes=chapter_bytes, resume_to=self._reader.last_seq)
+        self._reader = Reader(folder / JOURNAL)
+        try:
+            (folder / CLOSEOUT).unlink(missing_ok=True)
+            publish_empty(folder)
+            self._publisher = Publisher(folder, monotonic=monotonic, chapter_bytes=chapter_bytes, resume_to=self._reader.last_seq)
+        except BaseException:
+            self._reader.close()
+            self._own.close()
+            raise
         self._seen: tuple[tuple[int, int], ...] = ()
         self._looked_s = self._due_s = -1e9
 

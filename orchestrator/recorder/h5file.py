@@ -85,14 +85,15 @@ class Outline:
             described["axes"] = np.array(order.group.axes, dtype=h5py.string_dtype())
             described |= {f"{axis}_indices": np.int32(n) for n, axis in enumerate(order.group.axes)}
         _describe(group, {**described, **order.described.get("", {})})
+        made: dict[str, h5py.Dataset] = dict(group.items()) if len(group) else {}
         for dataset in order.group.datasets:
-            if dataset.name in group:
+            if dataset.name in made:
                 continue
             if dataset.link:
                 group[dataset.name] = self._root[dataset.link.replace("fid/*", order.source)]
             elif not dataset.optional:
-                self._make_dataset(group, order, dataset, 0)
-        _attach_scales(group, order.group)
+                made[dataset.name] = self._make_dataset(group, order, dataset, 0)
+        _attach_scales(made, order.group)
 
     def make_optional(self, order: Make, dataset: Dataset, length: int) -> None:
         """A dataset that is known only now, after so many rows."""
@@ -214,17 +215,17 @@ class Appender:
             self._view.renew(path, name)
 
 
-def _attach_scales(group: h5py.Group, declared: Group) -> None:
+def _attach_scales(made: Mapping[str, h5py.Dataset], declared: Group) -> None:
     """Each axis is a dimension scale too: that is what lets xarray open the group in one line."""
-    own = [dataset for dataset in declared.datasets if not dataset.link and dataset.name in group]
-    axes = {axis for dataset in own for axis in dataset.dims if axis in group}
+    own = [dataset for dataset in declared.datasets if not dataset.link and dataset.name in made]
+    axes = {axis for dataset in own for axis in dataset.dims if axis in made}
     for axis in sorted(axes):
-        if not group[axis].is_scale:
-            group[axis].make_scale(axis)
+        if not made[axis].is_scale:
+            made[axis].make_scale(axis)
     for dataset in own:
         for n, axis in enumerate(dataset.dims):
             if axis in axes and dataset.name != axis:
-                group[dataset.name].dims[n].attach_scale(group[axis])
+                made[dataset.name].dims[n].attach_scale(made[axis])
 
 
 def _growing(group: h5py.Group, order: Make, dataset: Dataset, length: int) -> h5py.Dataset:
