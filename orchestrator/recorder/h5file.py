@@ -90,7 +90,7 @@ class Outline:
             if dataset.name in made:
                 continue
             if dataset.link:
-                group[dataset.name] = self._root[dataset.link.replace("fid/*", order.source)]
+                made[dataset.name] = group[dataset.name] = self._root[dataset.link.replace("fid/*", order.source)]
             elif not dataset.optional:
                 made[dataset.name] = self._make_dataset(group, order, dataset, 0)
         _attach_scales(made, order.group)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 CADENCE_s = 5.0
 REST_s = 30.0
+TRIES, RETRY_s = 25, 0.2
 CHAPTER_BYTES = 256 << 20
 PUBLIC = "run.h5"
 RING = ".run.h5.ring"
@@ -169,13 +170,22 @@ class Publisher:
         return self._settle().path if self._current is None or self.refused else self._current.path
 
     def close(self) -> None:
-        """Remove the ring, and the chapters that the public file does not need; ``run.h5`` stays, alone."""
-        self._let_go()
-        if self._public_is_whole and not self._given_up:
-            remove_chapters(self._folder)
+        """Remove the ring, and the chapters that the public file does not need; ``run.h5`` stays, alone.
+
+        Chapters that a reader of an older ``run.h5`` may still want are waited for a moment, then left.
+        """
+        if self._public_is_whole:
+            for _ in range(TRIES):
+                if self._chapters_removed():
+                    break
+                time.sleep(RETRY_s)
         shutil.rmtree(self._ring, ignore_errors=True)
         self._inodes = []
         sync_folder(self._folder)
+
+    def _chapters_removed(self) -> bool:
+        self._let_go()
+        return not self._given_up and remove_chapters(self._folder)
 
     # -------------------------------------------------------------------------------------------------------- the ring
 
