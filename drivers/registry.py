@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from drivers.base import Console, Context, Emulator, Network, Potentiostat, Settings, WireRecorder
+from drivers.base import Console, Context, Emulator, Fence, Network, Potentiostat, Settings, WireRecorder
 from drivers.clock import Clock
 from drivers.errors import InstrumentError
 
@@ -19,7 +19,7 @@ GROUP = "operando_nmr."
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Registered names of a kind: ``potentiostats``, ``consoles``, ``emulators``, ``twins``."""
+    """Registered names of a kind: ``potentiostats``, ``consoles``, ``fences``, ``emulators``, ``twins``."""
     return tuple(sorted({point.name for point in entry_points(group=GROUP + kind)}))
 
 
@@ -56,6 +56,11 @@ def make_potentiostat(settings: Settings, context: Context) -> Potentiostat:
 def make_console(settings: Settings, context: Context) -> Console:
     """A console, not yet connected."""
     return cast("Console", factory("consoles", settings.driver)(settings, context))
+
+
+def make_fence(settings: Settings, context: Context) -> Fence:
+    """A hardware fence, not yet connected."""
+    return cast("Fence", factory("fences", settings.driver)(settings, context))
 
 
 def make_emulator(settings: Settings, context: Context) -> Emulator:

@@ -19,6 +19,7 @@ def rig_of(root: Node, problems: Problems) -> Rig | None:
         return None
     _check_stations(root, problems)
     _check_templates(root, problems)
+    _check_notify(root, problems)
     _check_zone(root.given("zone"), problems)
     check_file(root.given("twin"), "twin", problems)
     return Rig.model_validate(written.model_dump() | {"source": root.source.text, "file": root.source.file})
@@ -41,6 +42,13 @@ def _check_templates(root: Node, problems: Problems) -> None:
         if bool(template.given("dataset")) == bool(template.given("series")):
             hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
+
+
+def _check_notify(root: Node, problems: Problems) -> None:
+    notify = root.given("notify")
+    for way in notify.rows() if notify else []:
+        if sum(bool(way.given(name)) for name in ("run", "desktop", "url")) != 1:
+            problems.add(way.where(), "say how to tell: one of run, desktop and url", "run: [PROGRAM, ARGUMENT]")
 
 
 def _check_zone(node: Node | None, problems: Problems) -> None:

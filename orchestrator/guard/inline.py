@@ -9,7 +9,8 @@ from pathlib import Path
 from drivers.base import Confirmation, SafeState
 from drivers.clock import Clock
 from orchestrator.control.heartbeat import Heartbeat
-from orchestrator.guard.act import GuardLog, sentence
+from orchestrator.guard.act import TRIES_BEFORE_FENCE, Attempts, GuardLog, sentence
+from orchestrator.guard.finish import Declared, Say
 from orchestrator.guard.watch import Due, Watch
 
 LOOK_s = 1.0
@@ -17,11 +18,14 @@ LOOKS = 4
 """So often at least within its patience; a night at ``--speed max`` has as many looks as samples otherwise."""
 ATTEMPTS = 60
 
+Device = Callable[[Declared, float, Say], Awaitable[str]]
+
 
 class InlineGuard:
     """A ``GuardLink`` that is its own guard.
 
-    ``fence`` (told why) cancels every task of the host; ``reach`` opens the instrument anew and makes it safe.
+    ``fence`` (told why) cancels every task of the host; ``reach`` opens the instrument anew and makes it safe; ``device`` watches
+    it finish its step (without: its time is waited for); ``trip`` opens the circuit by the hardware fence.
     """
 
     def __init__(
@@ -32,10 +36,14 @@ class InlineGuard:
         reach: Callable[[], Awaitable[SafeState]],
         folder: Path,
         acting_s: float = 0.0,
+        device: Device | None = None,
+        trip: Callable[[], Awaitable[SafeState]] | None = None,
     ) -> None:
         self._clock = clock
         self._fence = fence
         self._reach = reach
+        self._device = device
+        self._trip = trip
         self._log = GuardLog(folder)
         self._watch = Watch(limit_s, self._now_s(), acting_s)
         self._look_s = max(LOOK_s, limit_s / LOOKS)
@@ -56,6 +64,10 @@ class InlineGuard:
         """Return when this guard no longer watches."""
         await self._gone.wait()
         return "the guard no longer watches"
+
+    async def watching(self) -> bool:
+        """True until it has acted or been stood down."""
+        return self.alive
 
     async def stand_down(self) -> None:
         """The run is over and the cell safe."""
@@ -83,13 +95,26 @@ class InlineGuard:
         if due.fence:
             self._fence(due.why)
             self._log.write("guard.fenced", detail="ended every task of the host")
-        await self._clock.sleep(due.at_s - self._now_s())
+        await self._finish(due)
         self.acted = await self._until_safe()
         self._log.write("guard.acted", why=due.why, confirmed=self.acted.confirmed, detail=self.acted.detail)
 
+    async def _finish(self, due: Due) -> None:
+        """Let the device finish its step, and watch it where that can be done."""
+        within_s, beat = due.at_s - self._now_s(), self._watch.newest
+        if within_s <= 0.0:
+            return
+        if self._device is None or beat is None:
+            await self._clock.sleep(within_s)
+            return
+        declared = Declared.of(beat)
+        self._log.write("guard.finishing", within_s=round(within_s, 3), **declared._asdict())
+        why = await self._device(declared, within_s, lambda kind, data: self._log.write(kind, **data))
+        self._log.write("guard.finished", why=why)
+
     async def _until_safe(self) -> SafeState:
         """Try until the safe state is confirmed."""
-        reached = SafeState(Confirmation.UNCONFIRMED, "not tried")
+        reached, failed = SafeState(Confirmation.UNCONFIRMED, "not tried"), Attempts(self._log)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 reached = await self._reach()
@@ -97,8 +122,18 @@ class InlineGuard:
                 reached = SafeState(Confirmation.UNCONFIRMED, sentence(error))
             if reached.confirmed:
                 break
-            self._log.write("guard.failed", attempt=attempt, error=reached.detail, cell="unknown")
+            failed.failed(reached.detail)
+            if self._trip is not None and attempt == TRIES_BEFORE_FENCE and (fenced := await self._tripped(self._trip)).confirmed:
+                return fenced
             await self._clock.sleep(1.0)
+        return reached
+
+    async def _tripped(self, trip: Callable[[], Awaitable[SafeState]]) -> SafeState:
+        try:
+            reached = await trip()
+        except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempts
+            reached = SafeState(Confirmation.UNCONFIRMED, sentence(error))
+        self._log.write("guard.tripped", confirmed=reached.confirmed, detail=reached.detail)
         return reached
 
     def _now_s(self) -> float:

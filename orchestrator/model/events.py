@@ -24,9 +24,12 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
-* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm.
-* ``rule.fired`` rule, actions, values, step_key. · ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice.
-  ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok, text.
+* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm; of R_cell
+  also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as source.
+* ``rule.fired`` rule, actions, values, step_key; of an interlock also interlock (true), limits (its numbers) and where.
+* ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice, and values: the numbers that led to it, where there
+  are some. ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok,
+  text.
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
@@ -81,6 +84,7 @@ KINDS: dict[str, frozenset[str]] = {
     "cell.state": frozenset({"cell", "confirmed", "detail"}),
     "guard.started": frozenset({"pid"}),
     "guard.lost": frozenset({"why"}),
+    "guard.restarted": frozenset({"pid"}),
     "guard.acted": frozenset({"why", "confirmed", "detail"}),
 }
 
@@ -107,4 +111,6 @@ def complaints(kind: str, data: dict[str, Any]) -> tuple[str, ...]:
     required = KINDS.get(kind)
     if required is None:
         return (f"unknown kind {kind!r}",)
+    if required <= data.keys():
+        return ()
     return tuple(f"{kind}: missing {name!r}" for name in sorted(required - data.keys()))

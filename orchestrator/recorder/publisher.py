@@ -3,7 +3,8 @@
 A ring of inodes lies hidden beside it, each a whole copy under its own name. A publication takes one that has not been
 public for ``REST_s``, appends what it lacks, closes and syncs it, and puts it in the public place by a hard link and a
 rename. So the cost does not grow with the file, and a copy that somebody makes of ``run.h5`` is not written under his
-hands. An inode that a reader holds open is given up to him; a fresh copy of the newest takes its place.
+hands. An inode that a reader holds open is given up to him; a fresh copy of the newest takes its place. So is one that
+lacks so much that keeping it for him would take memory (a night in fast motion, large arrays of FIDs).
 
 At ``CHAPTER_BYTES`` the run goes on in a new chapter (``recorder.chapters``): a rested inode becomes a closed chapter for
 good, and a new ring begins whose files show the closed chapters and hold the rows of the open one only. At the end ``gather`` makes one
@@ -17,7 +18,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ import h5py
 
 from orchestrator.platform import is_locked, sync_file, sync_folder
 from orchestrator.recorder import chapters as closed
-from orchestrator.recorder.appends import Append
+from orchestrator.recorder.appends import Append, size_bytes
 from orchestrator.recorder.chapters import Chapters
 from orchestrator.recorder.h5file import Appender, create_file, create_master, stamp
 from orchestrator.recorder.layout import LIBVER
@@ -42,6 +43,9 @@ CADENCE_s = 5.0
 REST_s = 30.0
 TRIES, RETRY_s = 25, 0.2
 CHAPTER_BYTES = 256 << 20
+KEPT_BYTES = 4 << 20
+KEPT_OF_FILE = 1 / 8
+"""An inode may lack so much, or that part of the file: so all copies together stay in proportion to what is written."""
 PUBLIC = "run.h5"
 RING = ".run.h5.ring"
 
@@ -88,6 +92,8 @@ class Publisher:
         self._structure = Structure()
         self._log: list[Append] = []
         self._log_start = self._ring_start = 0
+        self._pending_bytes = 0
+        self._most_bytes = KEPT_BYTES
         self._inodes: list[Inode] = []
         self._given_up: list[Path] = []
         self._current: Inode | None = None
@@ -107,6 +113,11 @@ class Publisher:
         return self._log_end + bool(self._chapters)
 
     @property
+    def full(self) -> bool:
+        """So much is pending that it should be published now, whatever the cadence."""
+        return self._pending_bytes > self._most_bytes
+
+    @property
     def _log_end(self) -> int:
         return self._log_start + len(self._log)
 
@@ -115,12 +126,12 @@ class Publisher:
         for part in _parted(events, self._chapters.seq):
             self.add(projection.feed(part), projection.seq)
 
-    def add(self, appends: Iterable[Append], seq: int) -> None:
+    def add(self, appends: Sequence[Append], seq: int) -> None:
         """Take what the next publication shall hold; ``seq``: the journal's number that it then covers."""
-        appends = list(appends)
         self._structure.remember(appends)
         if not self._resumed_seq or seq > self._resumed_seq:
             self._log += appends
+            self._pending_bytes += size_bytes(appends)
         self._seq = seq
 
     def publish(self) -> bool:
@@ -158,6 +169,8 @@ class Publisher:
             self._discard(inode)
             raise
         self._newest = inode
+        self._pending_bytes = 0
+        self._most_bytes = max(KEPT_BYTES, round(KEPT_OF_FILE * inode.path.stat().st_size))
         return inode
 
     def gather(self) -> Path:
@@ -267,7 +280,11 @@ class Publisher:
         return True
 
     def _forget(self) -> None:
-        """Drop what every inode of the ring has."""
+        """Drop what every inode of the ring has, and inodes that lack too much."""
+        for inode in sorted(self._inodes, key=lambda each: each.applied):
+            if size_bytes(self._log[inode.applied - self._log_start :]) <= self._most_bytes:
+                break
+            self._discard(inode)
         everywhere = min(inode.applied for inode in self._inodes)
         self._log = self._log[everywhere - self._log_start :]
         self._log_start = everywhere
@@ -328,19 +345,26 @@ class Publisher:
 
 
 def remove_chapters(folder: Path) -> bool:
-    """Remove the chapters of a run whose ``run.h5`` is one file; False where it is not, or a reader holds one, and none goes."""
+    """Remove the chapters of a run whose ``run.h5`` is one file; False where it is not, or a reader holds one, and none goes.
+
+    A former ``run.h5`` that ``recover`` kept may need them too.
+    """
     chapters = folder / closed.FOLDER
     if not chapters.exists():
         return True
-    try:
-        with h5py.File(folder / PUBLIC, "r") as file:
-            needed = bool(closed.chapter_files(file))
-    except (OSError, KeyError):
-        needed = True
+    needed = any(_needs_chapters(path) for path in folder.glob(f"{PUBLIC}*") if path.is_file())
     if needed or any(is_locked(path) for path in chapters.glob("*.h5")):
         return False
     shutil.rmtree(chapters, ignore_errors=True)
     return True
+
+
+def _needs_chapters(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(closed.chapter_files(file))
+    except (OSError, KeyError):
+        return path.name == PUBLIC
 
 
 def publish_empty(folder: Path) -> Path:

@@ -29,7 +29,7 @@ from orchestrator.platform import network_file_system
 APPLICATION_ID = 0x6F704E4D  # "opNM"
 ROW_OVERHEAD_BYTES = 200
 READ_FOR_S = 0.05
-READ_BYTES = 16 << 20
+READ_BYTES = 4 << 20
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
@@ -109,8 +109,9 @@ def refuse_network_folder(path: Path) -> None:
 def check_identity(connection: sqlite3.Connection, path: Path) -> bool:
     """True when the file is a journal, False when it is still empty; raises NotAJournal."""
     try:
-        application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        # The table first: it comes with its identity in one commit, which may happen between the two questions.
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
@@ -164,7 +165,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.whole_until = 0
-        self._parsed: tuple[str, dict[str, Any]] = ("{}", {})
+        self._parsed: dict[str, tuple[str, dict[str, Any]]] = {}
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
@@ -225,9 +226,11 @@ class Reader:
 
     def _event(self, row: Chained) -> Event:
         seq, mono_ns, utc_ns, kind, v, source, cause, text, blob, _ = row
-        if text != self._parsed[0]:  # the blocks of one step say the same of themselves, thousands of times
-            self._parsed = (text, json.loads(text))
-        return Event(seq, mono_ns, utc_ns, kind, dict(self._parsed[1]), blob, source, cause, v)
+        known, data = self._parsed.get(kind, ("", {}))
+        if text != known:  # the blocks of one step say the same of themselves, thousands of times
+            data = json.loads(text)
+            self._parsed[kind] = (text, data)
+        return Event(seq, mono_ns, utc_ns, kind, dict(data), blob, source, cause, v)
 
     def _rows(self, seq: int, limit: int) -> list[Chained]:
         connection = self._connected()

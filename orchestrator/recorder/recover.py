@@ -17,6 +17,7 @@ from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, Stream, c
 from orchestrator.recorder.projection import Projection
 from orchestrator.recorder.publisher import PUBLIC, RING, Publisher
 from orchestrator.recorder.records import ObserverRuns, Reader, Refused
+from orchestrator.recorder.rundisk import drop_ballast
 
 __all__ = ["ObserverRuns", "Refused", "archived", "owned", "recover", "verify"]
 
@@ -113,19 +114,23 @@ def _check_file(folder: Path, against: _Journal | _Kept, lines: list[str], wrong
 
 
 def _check_raw(files: Iterable[tuple[Path, str]], folder: Path, lines: list[str], wrong: list[str]) -> None:
-    good = 0
+    """Every file that the journal names, each by its name where it is wrong; and those that it does not name."""
+    good, named = 0, set()
     for path, sha256 in files:
+        named.add(path)
         try:
             with path.open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             wrong.append(f"{path.relative_to(folder)}: {error.strerror}")
             continue
-        if same:
+        if found == sha256:
             good += 1
         else:
-            wrong.append(f"{path.relative_to(folder)}: not the bytes that were archived")
+            wrong.append(f"{path.relative_to(folder)}: not the bytes that were archived (sha256 {found[:12]}…, was {sha256[:12]}…)")
     lines.append(f"raw: {good} files, SHA-256 equal")
+    strange = sorted(path for path in (folder / "raw").rglob("*") if path.is_file() and path not in named)
+    lines += [f"{path.relative_to(folder)}: in no record of the journal (being archived when the run ended?)" for path in strange]
 
 
 def archived(folder: Path, reader: Reader) -> Iterator[tuple[Path, str]]:
@@ -161,10 +166,11 @@ def _rebuilt(folder: Path, reader: Reader) -> Finding:
         (folder / PUBLIC).replace(kept)
         lines.append(f"the former {PUBLIC} is kept as {kept.name}")
     (folder / CLOSEOUT).unlink(missing_ok=True)
+    drop_ballast(folder)
     publisher, projection = Publisher(folder, chapter_bytes=sys.maxsize, not_before=good), Projection()
     while projection.seq < good and (batch := reader.since(projection.seq)):
         publisher.take(projection, [event for event in batch if event.seq <= good])
-        if projection.seq < good:
+        if publisher.full and projection.seq < good:
             publisher.publish()
     lines.append(f"{PUBLIC} was made anew from {projection.seq} records")
     if projection.ended:

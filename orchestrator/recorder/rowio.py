@@ -10,7 +10,7 @@ import numpy as np
 
 from orchestrator.recorder.appends import Column
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 
 
 def opened(group: h5py.Group, name: str) -> Any:

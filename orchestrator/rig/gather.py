@@ -55,6 +55,11 @@ class Gathered:
         """The physics file that the rig names, relative to it."""
         return (self.rig_path.parent / self.rig.twin).resolve() if self.rig.twin else None
 
+    @property
+    def mirror_to(self) -> Path | None:
+        """The folder that the rig wants a copy in, relative to its file."""
+        return (self.rig_path.parent / Path(self.rig.mirror_to).expanduser()) if self.rig.mirror_to else None
+
     def instrument(self, role: str) -> Instrument:
         """The station's potentiostat or console in the rig file."""
         return self.rig.instruments[self.instrument_id(role)]
@@ -84,24 +89,33 @@ class Gathered:
             recorded=role == "console" and self.request.data is not None,
         )
 
+    @property
+    def fence(self) -> Instrument | None:
+        """The hardware fence in the rig file."""
+        return None if self.rig.fence is None else Instrument.model_validate(self.rig.fence)
+
+    @property
+    def _emulated(self) -> list[tuple[str, Instrument]]:
+        """What this program emulates: role and instrument."""
+        found = [(role, self.instrument(role)) for role in ("potentiostat", "console")]
+        found += [("fence", self.fence)] if self.fence is not None else []
+        return [(role, instrument) for role, instrument in found if instrument.address.startswith(PREFIX)]
+
     def fault_shares(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Emulator (or role, for the pair in memory) → the faults asked for. Raises BadFault."""
         known: dict[str, frozenset[str]] = {}
+        for _, instrument in self._emulated:
+            known |= known_faults([instrument.address.removeprefix(PREFIX)])
         for role in ("potentiostat", "console"):
             instrument = self.instrument(role)
-            if instrument.address.startswith(PREFIX):
-                known |= known_faults([instrument.address.removeprefix(PREFIX)])
-            elif instrument.address == IN_MEMORY:
+            if instrument.address == IN_MEMORY:
                 known[role] = registry.fault_names(f"{role}s", instrument.driver)
         return share_out(self.request.faults, known)
 
     def emulator_options(self) -> dict[str, dict[str, Any]]:
         """Emulator name → its options from the rig file, and the folder to replay from ``--data``."""
         options: dict[str, dict[str, Any]] = {}
-        for role in ("potentiostat", "console"):
-            instrument = self.instrument(role)
-            if not instrument.address.startswith(PREFIX):
-                continue
+        for role, instrument in self._emulated:
             own = {key: value for key, value in instrument.options.get("emulator", {}).items() if key != "data"}
             if role == "console" and self.request.data is not None:
                 own["data"] = str(self.request.data.resolve())

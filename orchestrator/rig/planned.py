@@ -37,6 +37,14 @@ class Planned:
         """Key of the rig file → what this version does about it, for those that it does not execute."""
         return rig_not_available(self.rig, self.plan.station)
 
+    @property
+    def without_fence(self) -> tuple[str, ...]:
+        """The instruments of the station whose current nobody could cut if they no longer listened."""
+        if self.rig.fence is not None:
+            return ()
+        name = str(self.rig.stations[self.plan.station].potentiostat).partition(":")[0]
+        return (f"{name} ({self.rig.instruments[name].driver})",)
+
 
 def planned(
     file: Path,

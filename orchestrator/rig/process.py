@@ -8,7 +8,7 @@ import hashlib
 import logging
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,30 +16,39 @@ from typing import Any, cast
 from drivers import registry
 from drivers.base import Context, Network, Potentiostat, SafeState
 from drivers.clock import Clock
-from orchestrator.control.heartbeat import GuardLink
+from orchestrator.control.heartbeat import GuardLink, SocketGuardLink
 from orchestrator.control.messages import Answer, Command
 from orchestrator.control.server import ControlServer
+from orchestrator.guard.finish import Declared, Say, watch_device
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.guard.process import Watched
+from orchestrator.guard.service import POST
 from orchestrator.guard.start import start_guard
 from orchestrator.guard.watch import acting_limit_s, silence_limit_s
+from orchestrator.monitor.notify import Notifier, notifier
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
+from orchestrator.recorder.rundisk import RunDisk, drop_ballast
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
-from orchestrator.rig.folders import new_run_folder, state_folder
+from orchestrator.rig.fencing import fence_settings, need_armed, plain
+from orchestrator.rig.folders import home, new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
+from orchestrator.rig.guarding import KeptGuard
 from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.log import logged
 from orchestrator.rig.mortal import Life, MortalInstrument, MortalJournal, MortalNetwork
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.truth import TRUTH
-from orchestrator.rig.upkeep import mind_observer, watch_disk
+from orchestrator.rig.upkeep import mind_observer
 from orchestrator.runner.run import run_plan
-from orchestrator.runner.station import Outcome, Station
+from orchestrator.runner.safety import NOTICED_WITHIN_S
+from orchestrator.runner.station import Disk, Outcome, Station
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 LET_GO_WITHIN_s = 2.0
+LONGEST_UNGUARDED_s = 30.0
+"""So long a cell under current may at most be without a guard, while another is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +60,20 @@ class Ended:
     closeout: Mapping[str, Any]
 
 
-def run(gathered: Gathered) -> Ended:
-    """Run to the end. Raises CannotRun, InstrumentError, GuardDidNotStart: then nothing was started."""
+def run(gathered: Gathered, disk: Disk | None = None) -> Ended:
+    """Run to the end. Raises CannotRun, InstrumentError, GuardDidNotStart: then nothing was started.
+
+    ``disk``: instead of the real one under the run's folder; in virtual time none is watched unless one is given.
+    """
     request = gathered.request
     calm_collector()
     if request.virtual:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
-        return registry.virtual_run(lambda clock: _run(gathered, clock), epoch_utc_ns=epoch_utc_ns)
-    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True)))
+        return registry.virtual_run(lambda clock: _run(gathered, clock, disk), epoch_utc_ns=epoch_utc_ns)
+    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True), disk))
 
 
-async def _run(gathered: Gathered, clock: Clock) -> Ended:
+async def _run(gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
     with contextlib.ExitStack() as stack:
         state = state_folder(gathered.rig.name)
         if not gathered.request.virtual:
@@ -70,7 +82,7 @@ async def _run(gathered: Gathered, clock: Clock) -> Ended:
         if not gathered.request.virtual:
             name_running(state, folder)
         stack.enter_context(logged(folder))
-        return await _run_in(folder, gathered, clock)
+        return await _run_in(folder, gathered, clock, disk or _disk(folder, gathered))
 
 
 def _folder(gathered: Gathered) -> Path:
@@ -88,17 +100,31 @@ def _journal(folder: Path, clock: Clock) -> Journal:
         raise CannotRun(f"{folder}: no journal can be kept there ({error}); nothing was started") from error
 
 
-async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
-    companions = Companions(folder, gathered.request.display)
+def _disk(folder: Path, gathered: Gathered) -> Disk | None:
+    """The disk under the run's folder, with its ballast; in virtual time nothing that is measured may enter the data."""
+    if gathered.request.virtual:
+        return None
+    disk = RunDisk(folder, gathered.plan.ballast_bytes)
+    try:
+        disk.take_ballast()
+    except OSError as error:
+        raise CannotRun(f"{folder}: no room for the ballast of {disk.ballast_bytes / 1e6:.0f} MB ({error}); nothing was started") from error
+    return disk
+
+
+async def _run_in(folder: Path, gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
+    kept_bytes = gathered.plan.ballast_bytes if disk is not None else 0
+    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
     journal = _journal(folder, clock)
     life = Life()
     record = MortalJournal(journal, life)
+    people = _people(gathered, folder, record)
     outcome = error = None
     try:
         first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
         await journal.durable(first)
         companions.start()
-        outcome = await _with_instruments(gathered, clock, folder, record, companions, life)
+        outcome = await _with_instruments(gathered, clock, folder, record, companions, life, disk)
     except Exception as raised:
         error = raised
         raise
@@ -107,9 +133,44 @@ async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
             companions.dismiss()
         elif outcome is None and not record.ended and not journal.failed:
             record.put("run.ended", ended_anyhow(record.cell, error))
+        await _drop_ballast(folder, clock)
         await journal.close()
         closeout = await clock.in_thread(companions.finish, lane="companions")
+        if people is not None:
+            await clock.in_thread(people.close, lane="companions")
     return Ended(folder, outcome, closeout)
+
+
+async def _drop_ballast(folder: Path, clock: Clock) -> None:
+    """What was kept for a full disk is there for the close-out; a disk that hangs may keep it."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(LET_GO_WITHIN_s):
+            await clock.in_thread(drop_ballast, folder, lane="disk")
+
+
+def _people(gathered: Gathered, folder: Path, record: MortalJournal) -> Notifier | None:
+    """Who is told of alarms, in real time; a program that fails to tell is a note in the run."""
+    if gathered.request.virtual or not gathered.rig.notify:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def report(text: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the run is over
+            loop.call_soon_threadsafe(record.listeners_note, text)
+
+    people = notifier(gathered.rig.notify, report)
+    record.listener = lambda kind, data: _tell(people, gathered.rig.name, folder.name, kind, data)
+    return people
+
+
+def _tell(people: Notifier, rig: str, run: str, kind: str, data: Mapping[str, Any]) -> None:
+    """What of the journal is told at once; nobody waits for it."""
+    if kind == "alarm.raised":
+        text = "\n".join(part for part in (data["text"], data.get("advice", ""), f"run: {run}") if part)
+        people.tell(str(data["level"]), f"{rig}: {data['title']}", text)
+    elif kind == "run.ended":
+        level = "info" if data["outcome"] == "as planned" else "alarm"
+        people.tell(level, f"{rig}: the run has ended ({data['outcome']})", f"{data['reason']}\nrun: {run}")
 
 
 async def _observed(companions: Companions, clock: Clock) -> None:
@@ -135,22 +196,24 @@ def _run_id(gathered: Gathered, folder: Path) -> str:
 
 
 async def _with_instruments(
-    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life
+    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life, disk: Disk | None
 ) -> Outcome:
     """Emulators (if any), drivers, guard and control socket around the Runner."""
     async with contextlib.AsyncExitStack() as stack:
         instruments = await stack.enter_async_context(_instruments(gathered, clock, folder, life))
         host = asyncio.current_task()
         assert host is not None
-        guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life))
+        if instruments.station.fence is not None:
+            await need_armed(instruments.station.fence)
+        guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life, journal))
         await _observed(companions, clock)
         commands: Commands = asyncio.Queue(maxsize=64)
         interrupts: asyncio.Queue[str] = asyncio.Queue()
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
             stack.enter_context(_signals(interrupts))
-            for name, work in _upkeep(gathered, clock, folder, journal, companions):
-                stack.push_async_callback(_cancelled, asyncio.create_task(work, name=name))
+            minding = asyncio.create_task(_upkeep(journal, companions), name="companions")
+            stack.push_async_callback(_cancelled, minding)
         instruments.in_use = True
         try:
             clock.begin()
@@ -164,6 +227,7 @@ async def _with_instruments(
                 commands=commands,
                 interrupts=interrupts,
                 key_prefix=_key_prefix(gathered, folder),
+                disk=disk,
             )
         except asyncio.CancelledError:
             if not life.over:
@@ -199,17 +263,12 @@ async def _left_to_guard(instruments: Instruments, guard: GuardLink) -> None:
     await guard.hand_over()
 
 
-def _upkeep(
-    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions
-) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+async def _upkeep(journal: MortalJournal, companions: Companions) -> None:
     def put(kind: str, data: dict[str, Any]) -> None:
         if not journal.ended:
             journal.put(kind, data)
 
-    return [
-        ("companions", mind_observer(companions, put)),
-        ("disk", watch_disk(folder, gathered.plan.size_bytes, clock, put)),
-    ]
+    await mind_observer(companions, put)
 
 
 def _key_prefix(gathered: Gathered, folder: Path) -> str:
@@ -310,6 +369,10 @@ def _station(
         stack.callback(wire.close)
         made[role] = make(settings, Context(clock, registry.recorded_network(network, wire), wire, twin))
         made[f"{role}_settings"] = settings
+    if (asked := fence_settings(gathered, addresses)) is not None:
+        wire = registry.wire_log(folder / "wire" / f"{asked.instrument}.jsonl", clock)
+        stack.callback(wire.close)
+        made["fence"] = registry.make_fence(asked, Context(clock, registry.recorded_network(network, wire), wire, twin))
     return Station(name=gathered.plan.station, raw_folder=folder / "raw", **made)
 
 
@@ -318,29 +381,40 @@ def _station(
 
 @contextlib.asynccontextmanager
 async def _guard(
-    gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, host: asyncio.Task[Any], life: Life
+    gathered: Gathered,
+    clock: Clock,
+    folder: Path,
+    instruments: Instruments,
+    host: asyncio.Task[Any],
+    life: Life,
+    journal: MortalJournal,
 ) -> AsyncIterator[GuardLink]:
     make_safe_s = instruments.station.potentiostat.capabilities.make_safe_s
     host_lost_s = gathered.plan.host_lost_within_s
     limit_s = silence_limit_s(host_lost_s, make_safe_s)
     acting_s = acting_limit_s(host_lost_s, make_safe_s, limit_s)
     if gathered.request.virtual:
-
-        def fence(why: str) -> None:
-            life.end()
-            host.cancel(f"ended by its guard: {why}")
-
-        inline = InlineGuard(clock, limit_s, fence, lambda: _reach(gathered, clock, instruments, life), folder, acting_s)
-        watching = asyncio.create_task(inline.run(), name="guard")
-        try:
+        async with _inline(gathered, clock, folder, instruments, host, life, limit_s, acting_s) as inline:
             yield inline
-        finally:
-            if not instruments.in_use:
-                await inline.stand_down()
-            await watching
         return
+    watched = _watched(gathered, clock, folder, instruments, limit_s, acting_s)
+    service = state_folder(gathered.rig.name) / POST
+
+    async def start() -> SocketGuardLink:
+        return await start_guard(watched, service=service)
+
+    def put(kind: str, data: dict[str, Any]) -> None:
+        if not journal.ended:
+            journal.put(kind, data)
+
+    within_s = min(LONGEST_UNGUARDED_s, max(limit_s, acting_s - NOTICED_WITHIN_S))
+    yield KeptGuard(await start(), start, put, within_s=within_s, fresh_s=limit_s)
+
+
+def _watched(gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, limit_s: float, acting_s: float) -> Watched:
+    """What a guard in a process of its own is told. Emulated instruments are there for this run alone."""
     settings = instruments.station.potentiostat_settings
-    watched = Watched(
+    return Watched(
         folder=str(folder),
         token="",
         limit_s=limit_s,
@@ -353,24 +427,68 @@ async def _guard(
         speed=clock.speed,
         in_rig_process=settings.address == IN_MEMORY,
         acting_s=acting_s,
+        trip_after_s=max(2.0, gathered.plan.host_lost_within_s - limit_s),
+        fence=plain(fence_settings(gathered, instruments.addresses)),
+        notify=tuple(dict(way) for way in gathered.rig.notify),
+        posts=str(folder if settings.simulated else home() / "guards"),
+        rig=gathered.rig.name,
+        run=folder.name,
     )
-    yield await start_guard(watched)
+
+
+@contextlib.asynccontextmanager
+async def _inline(
+    gathered: Gathered,
+    clock: Clock,
+    folder: Path,
+    instruments: Instruments,
+    host: asyncio.Task[Any],
+    life: Life,
+    limit_s: float,
+    acting_s: float,
+) -> AsyncIterator[GuardLink]:
+    """The guard in virtual time, on the instruments' side."""
+
+    def fence(why: str) -> None:
+        life.end()
+        host.cancel(f"ended by its guard: {why}")
+
+    async def device(declared: Declared, within_s: float, say: Say) -> str:
+        await life.buried()
+        return await watch_device(lambda: _anew(gathered, clock, instruments), declared, within_s, say)
+
+    asked = fence_settings(gathered, instruments.addresses)
+    context = Context(clock, instruments.network, _Unrecorded(), instruments.twin)
+    relay = None if asked is None else registry.make_fence(asked, context)
+    reach = lambda: _reach(gathered, clock, instruments, life)  # noqa: E731
+    inline = InlineGuard(clock, limit_s, fence, reach, folder, acting_s, device, None if relay is None else relay.trip)
+    watching = asyncio.create_task(inline.run(), name="guard")
+    try:
+        yield inline
+    finally:
+        if not instruments.in_use:
+            await inline.stand_down()
+        await watching
 
 
 async def _reach(gathered: Gathered, clock: Clock, instruments: Instruments, life: Life) -> SafeState:
     """Open the potentiostat anew on the instruments' side and make it safe."""
-    settings = gathered.settings("potentiostat", instruments.addresses)
     await life.buried()
-    wire = instruments.potentiostat if settings.address == IN_MEMORY else None
-    potentiostat: Potentiostat = wire or registry.make_potentiostat(
-        settings, Context(clock, instruments.network, _Unrecorded(), instruments.twin)
-    )
-    if wire is None:
+    potentiostat = _anew(gathered, clock, instruments)
+    if potentiostat is not instruments.potentiostat:
         await potentiostat.connect()
     try:
         return await potentiostat.make_safe()
     finally:
         await potentiostat.release()
+
+
+def _anew(gathered: Gathered, clock: Clock, instruments: Instruments) -> Potentiostat:
+    """The potentiostat as somebody else than the host has it; the one in memory is nobody's but its own."""
+    settings = gathered.settings("potentiostat", instruments.addresses)
+    if settings.address == IN_MEMORY:
+        return instruments.potentiostat
+    return registry.make_potentiostat(settings, Context(clock, instruments.network, _Unrecorded(), instruments.twin))
 
 
 class _Unrecorded:

@@ -144,20 +144,43 @@ def with_keys(sim: Path, tmp_path: Path, *keys: str) -> Path:
     return path
 
 
-def test_a_fence_that_nobody_would_work_is_refused(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rig = str(with_keys(sim, tmp_path, "fence: {relay: /dev/ttyUSB9}"))
+RELAY = 'fence: {driver: relay, address: "%s", options: {kind: devantech}}'
+
+
+def test_check_names_what_has_no_fence(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(written(tmp_path))
-    assert operando(["check", file, "--rig", rig]) == 0
-    assert "not available yet: rig: fence" in capsys.readouterr().out
-    assert "rig: fence" in told(["run", file, "--rig", rig, "--out", str(tmp_path / "runs"), "--speed", "max"], capsys)
+    assert operando(["check", file, "--rig", str(sim)]) == 0
+    assert "no hardware fence: if potentiostat (methodscript) cannot be reached" in capsys.readouterr().out
+    assert operando(["check", file, "--rig", str(with_keys(sim, tmp_path, RELAY % "/dev/ttyUSB9"))]) == 0
+    assert "no hardware fence" not in capsys.readouterr().out
+
+
+def test_a_fence_that_cannot_be_reached_is_none(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = str(with_keys(sim, tmp_path, RELAY % "/dev/nothing"))
+    said = told(["run", str(written(tmp_path)), "--rig", rig, "--out", str(tmp_path / "runs"), "--speed", "max"], capsys)
+    assert "hardware fence cannot be reached; nothing was started" in said
+
+
+def test_a_fence_that_is_tripped_is_closed_by_hand(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The emulated coil is on, and the driver is told that its contact then is open."""
+    odd = 'fence: {driver: relay, address: "emulator:relay", options: {kind: devantech, trip_by: on, emulator: {trip_by: off}}}'
+    rig = str(with_keys(sim, tmp_path, odd))
+    said = told(["run", str(written(tmp_path)), "--rig", rig, "--out", str(tmp_path / "runs"), "--speed", "max"], capsys)
+    assert "hardware fence is tripped; nothing was started" in said
+
+
+@pytest.mark.parametrize("way", ["{level: alarm}", "{run: [beep], desktop: true}"])
+def test_a_way_to_tell_that_is_none_is_refused(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str], way: str) -> None:
+    rig = str(with_keys(sim, tmp_path, f"notify: [{way}]"))
+    assert operando(["check", str(written(tmp_path)), "--rig", rig]) == 2
+    assert "say how to tell" in capsys.readouterr().err
 
 
 def test_other_keys_are_named_in_a_line_each(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rig = with_keys(sim, tmp_path, "broker: mqtt://lab", "mirror_to: /mnt/copy", "data_root: /data")
+    rig = with_keys(sim, tmp_path, "broker: mqtt://lab", "data_root: /data")
     gathered = gather(RunRequest(written(tmp_path), rig, tmp_path / "runs", speed=None))
     assert gathered.ignored == (
         "rig: broker is ignored: nobody can watch: MQTT is not in this version",
-        "rig: mirror_to is ignored: no copy is made of the run",
         "rig: data_root is ignored: runs are made where --out says",
     )
     assert operando(["check", str(written(tmp_path)), "--rig", str(rig)]) == 0
