@@ -238,6 +238,7 @@ class Capabilities:
 
     ``on_device_limits``: names out of time, voltage, charge, current that the instrument itself ends a step on.
     ``autonomous``: a running program goes on to its own limits when the host dies. ``commands``: verbs it obeys.
+    ``overload_status``: the bits of a sample's ``status`` that say it was beyond the range; 0 = it does not say.
     """
 
     CC: bool = True
@@ -255,6 +256,7 @@ class Capabilities:
     min_sample_interval_s: float = 0.1
     step_gap_s: float = 0.0
     commands: frozenset[str] = frozenset({"load", "start", "end_step", "make_safe"})
+    overload_status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -40,8 +39,7 @@ class VirtualTime(Protocol):
     def holds(self, value: int) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """One instant: monotonic for durations, UTC for labels, both in ns."""
 
     mono_ns: int

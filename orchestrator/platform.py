@@ -99,6 +99,14 @@ def hold_file(path: Path) -> IO[bytes] | None:
     return handle
 
 
+def share_lock(file: IO[bytes]) -> None:
+    """Keep others from writing an open file until it is closed, as a reader of HDF5 does. Raises OSError; Windows has no such lock."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
 def network_file_system(path: Path) -> str | None:
     """The name of the network file system that ``path`` (existing or not) would lie on; None on a local disk."""
     if sys.platform == "win32":

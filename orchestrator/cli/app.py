@@ -232,11 +232,17 @@ def schema(what: Annotated[str, typer.Argument(metavar="experiment|rig|cell")] =
 
 
 @app.command(hidden=True)
-def observe(run: Annotated[Path, typer.Argument(metavar="FOLDER")], rig_process: RigProcess = "") -> int:
+def observe(
+    run: Annotated[Path, typer.Argument(metavar="FOLDER")],
+    rig_process: RigProcess = "",
+    keep_free: Annotated[int, typer.Option(hidden=True, help="Publish nothing while fewer bytes are free.")] = 0,
+    mirror_to: Annotated[Path | None, typer.Option(hidden=True, help="Copy what is published there.")] = None,
+    tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on the standard output what the rig should know.")] = False,
+) -> int:
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run, rig_process)
+    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell)
 
 
 def run(arguments: list[str]) -> int:

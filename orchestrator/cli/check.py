@@ -88,6 +88,10 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
     say()
     for line in plan_tables.totals(plan, checked.start_utc_ns):
         say(line)
+    say(plan_tables.always(plan))
+    say()
+    out.print(plan_tables.interlocks(plan))
+    say()
     for name in plan.not_available:
         say(f"not available yet: {name}", style="yellow")
     for name, consequence in checked.planned.rig_not_available:

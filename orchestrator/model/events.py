@@ -11,7 +11,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``run.state`` from, to, why. · ``run.ended`` state, outcome, reason, complete, exit_code.
 * ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, program, device_ns.
 * ``step.ended`` key, reason, detail, duration_s, charge_C, charge_complete (false: the end was not seen, and charge_C counts up
-  to the last sample and at most two intervals more), device_ns.
+  to the last sample and at most two intervals more), device_ns. A step that was interrupted ends in parts (``KEY``, ``KEY.1`` …):
+  duration_s and charge_C of each count those before it too.
 * ``ec.block`` step_key, cycle, index, n, columns, half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
   in no column of run.h5); blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
   charge_net_C f8, charge_throughput_C f8, x f8, status u2, and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
@@ -24,9 +25,12 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
-* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm.
-* ``rule.fired`` rule, actions, values, step_key. · ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice.
-  ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok, text.
+* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm; of R_cell
+  also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as source.
+* ``rule.fired`` rule, actions, values, step_key; of an interlock also interlock (true), limits (its numbers) and where.
+* ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice, and values: the numbers that led to it, where there
+  are some. ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok,
+  text.
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
@@ -107,4 +111,6 @@ def complaints(kind: str, data: dict[str, Any]) -> tuple[str, ...]:
     required = KINDS.get(kind)
     if required is None:
         return (f"unknown kind {kind!r}",)
+    if required <= data.keys():
+        return ()
     return tuple(f"{kind}: missing {name!r}" for name in sorted(required - data.keys()))

@@ -28,7 +28,7 @@ from orchestrator.platform import network_file_system
 APPLICATION_ID = 0x6F704E4D  # "opNM"
 ROW_OVERHEAD_BYTES = 200
 READ_FOR_S = 0.05
-READ_BYTES = 16 << 20
+READ_BYTES = 4 << 20
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
@@ -173,7 +173,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.whole_until = 0
-        self._parsed: tuple[str, dict[str, Any]] = ("{}", {})
+        self._parsed: dict[str, tuple[str, dict[str, Any]]] = {}
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
@@ -253,9 +253,11 @@ class Reader:
 
     def _event(self, row: Chained) -> Event:
         seq, mono_ns, utc_ns, kind, v, source, cause, text, blob, _ = row
-        if text != self._parsed[0]:  # the blocks of one step say the same of themselves, thousands of times
-            self._parsed = (text, json.loads(text))
-        return Event(seq, mono_ns, utc_ns, kind, dict(self._parsed[1]), blob, source, cause, v)
+        known, data = self._parsed.get(kind, ("", {}))
+        if text != known:  # the blocks of one step say the same of themselves, thousands of times
+            data = json.loads(text)
+            self._parsed[kind] = (text, data)
+        return Event(seq, mono_ns, utc_ns, kind, dict(data), blob, source, cause, v)
 
     def _rows(self, seq: int, limit: int) -> list[Chained]:
         connection = self._connected()

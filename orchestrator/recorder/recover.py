@@ -14,6 +14,7 @@ from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, close_out
 from orchestrator.recorder.projection import Projection
 from orchestrator.recorder.publisher import PUBLIC, Publisher
 from orchestrator.recorder.records import JournalError, Reader
+from orchestrator.recorder.rundisk import drop_ballast
 
 LOCK = f".{PUBLIC}.lock"
 
@@ -61,18 +62,23 @@ def _check_file(folder: Path, reader: Reader, lines: list[str], wrong: list[str]
 
 
 def _check_raw(folder: Path, reader: Reader, lines: list[str], wrong: list[str]) -> None:
-    good = 0
+    """Every file that the journal names, each by its name where it is wrong; and those that it does not name."""
+    good, named = 0, set()
     for path, sha256 in _archived(folder, reader):
+        named.add(path)
         try:
-            same = hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             wrong.append(f"{path.relative_to(folder)}: {error.strerror}")
             continue
-        if same:
+        if found == sha256:
             good += 1
         else:
-            wrong.append(f"{path.relative_to(folder)}: not the bytes that were archived")
+            wrong.append(f"{path.relative_to(folder)}: not the bytes that were archived (sha256 {found[:12]}…, was {sha256[:12]}…)")
     lines.append(f"raw: {good} files, SHA-256 equal")
+    strange = sorted(path for path in (folder / "raw").rglob("*") if path.is_file() and path not in named)
+    lines += [f"{path.relative_to(folder)}: in no record of the journal (being archived when the run ended?)" for path in strange]
 
 
 def _archived(folder: Path, reader: Reader) -> Iterator[tuple[Path, str]]:
@@ -105,6 +111,7 @@ def _rebuilt(folder: Path, reader: Reader, broken: str | None) -> Finding:
         (folder / PUBLIC).replace(kept)
         lines.append(f"the former {PUBLIC} is kept as {kept.name}")
     (folder / CLOSEOUT).unlink(missing_ok=True)
+    drop_ballast(folder)
     publisher, projection = Publisher(folder), Projection()
     while projection.seq < good and (batch := reader.since(projection.seq)):
         publisher.add(projection.feed(event for event in batch if event.seq <= good), projection.seq)

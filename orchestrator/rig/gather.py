@@ -56,6 +56,11 @@ class Gathered:
         """The physics file that the rig names, relative to it."""
         return (self.rig_path.parent / self.rig.twin).resolve() if self.rig.twin else None
 
+    @property
+    def mirror_to(self) -> Path | None:
+        """The folder that the rig wants a copy in, relative to its file."""
+        return (self.rig_path.parent / Path(self.rig.mirror_to).expanduser()) if self.rig.mirror_to else None
+
     def instrument(self, role: str) -> Instrument:
         """The station's potentiostat or console in the rig file."""
         return self.rig.instruments[self.instrument_id(role)]

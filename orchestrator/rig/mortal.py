@@ -18,6 +18,7 @@ from drivers.errors import NotReachable
 from orchestrator.recorder.journal import Journal
 
 T = TypeVar("T")
+Close = Callable[[], Awaitable[None]]
 
 DEAD = "this host is dead"
 
@@ -27,11 +28,15 @@ class Life:
 
     def __init__(self) -> None:
         self.over = False
-        self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._closing: dict[Close, None] = {}
 
-    def closes(self, close: Callable[[], Awaitable[None]]) -> None:
+    def closes(self, close: Close) -> None:
         """Call this when it is over."""
-        self._closing.append(close)
+        self._closing[close] = None
+
+    def closed(self, close: Close) -> None:
+        """The host has done so itself."""
+        self._closing.pop(close, None)
 
     def end(self) -> None:
         """It is over at once; what the host had open is closed in the next turn of the loop."""
@@ -58,7 +63,7 @@ class Life:
         raise AssertionError
 
     async def _close_all(self) -> None:
-        for close in self._closing:
+        for close in list(self._closing):
             with contextlib.suppress(Exception):
                 await close()
 
@@ -171,6 +176,7 @@ class _MortalStream:
         await self._stream.write(data)
 
     async def close(self) -> None:
+        self._life.closed(self._stream.close)
         await self._stream.close()
 
 
@@ -189,6 +195,7 @@ class _MortalListener:
         return _MortalStream(stream, self._life)
 
     async def close(self) -> None:
+        self._life.closed(self._listener.close)
         await self._listener.close()
 
 

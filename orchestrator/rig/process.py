@@ -8,7 +8,7 @@ import hashlib
 import logging
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,7 @@ from orchestrator.guard.start import start_guard
 from orchestrator.guard.watch import acting_limit_s, silence_limit_s
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
+from orchestrator.recorder.rundisk import RunDisk, drop_ballast
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
 from orchestrator.rig.faults import HOST, TWIN, inject_all
@@ -37,9 +38,9 @@ from orchestrator.rig.mortal import Life, MortalInstrument, MortalJournal, Morta
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.survivors import Survivors, kill
 from orchestrator.rig.truth import TRUTH
-from orchestrator.rig.upkeep import mind_observer, watch_disk
+from orchestrator.rig.upkeep import mind_observer
 from orchestrator.runner.run import run_plan
-from orchestrator.runner.station import Outcome, Station
+from orchestrator.runner.station import Disk, Outcome, Station
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 LET_GO_WITHIN_s = 2.0
@@ -54,17 +55,20 @@ class Ended:
     closeout: Mapping[str, Any]
 
 
-def run(gathered: Gathered) -> Ended:
-    """Run to the end. Raises CannotRun, InstrumentError, GuardDidNotStart: then nothing was started."""
+def run(gathered: Gathered, disk: Disk | None = None) -> Ended:
+    """Run to the end. Raises CannotRun, InstrumentError, GuardDidNotStart: then nothing was started.
+
+    ``disk``: instead of the real one under the run's folder; in virtual time none is watched unless one is given.
+    """
     request = gathered.request
     calm_collector()
     if request.virtual:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
-        return registry.virtual_run(lambda clock: _run(gathered, clock), epoch_utc_ns=epoch_utc_ns)
-    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True)))
+        return registry.virtual_run(lambda clock: _run(gathered, clock, disk), epoch_utc_ns=epoch_utc_ns)
+    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True), disk))
 
 
-async def _run(gathered: Gathered, clock: Clock) -> Ended:
+async def _run(gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
     with contextlib.ExitStack() as stack:
         state = state_folder(gathered.rig.name)
         if not gathered.request.virtual:
@@ -73,7 +77,7 @@ async def _run(gathered: Gathered, clock: Clock) -> Ended:
         if not gathered.request.virtual:
             name_running(state, folder)
         stack.enter_context(logged(folder))
-        return await _run_in(folder, gathered, clock)
+        return await _run_in(folder, gathered, clock, disk or _disk(folder, gathered))
 
 
 def _folder(gathered: Gathered) -> Path:
@@ -91,8 +95,21 @@ def _journal(folder: Path, clock: Clock) -> Journal:
         raise CannotRun(f"{folder}: no journal can be kept there ({error}); nothing was started") from error
 
 
-async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
-    companions = Companions(folder, gathered.request.display)
+def _disk(folder: Path, gathered: Gathered) -> Disk | None:
+    """The disk under the run's folder, with its ballast; in virtual time nothing that is measured may enter the data."""
+    if gathered.request.virtual:
+        return None
+    disk = RunDisk(folder, gathered.plan.ballast_bytes)
+    try:
+        disk.take_ballast()
+    except OSError as error:
+        raise CannotRun(f"{folder}: no room for the ballast of {disk.ballast_bytes / 1e6:.0f} MB ({error}); nothing was started") from error
+    return disk
+
+
+async def _run_in(folder: Path, gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
+    kept_bytes = gathered.plan.ballast_bytes if disk is not None else 0
+    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
     journal = _journal(folder, clock)
     life = Life()
     record = MortalJournal(journal, life)
@@ -101,7 +118,7 @@ async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
         first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
         await journal.durable(first)
         companions.start()
-        outcome = await _with_instruments(gathered, clock, folder, record, companions, life)
+        outcome = await _with_instruments(gathered, clock, folder, record, companions, life, disk)
     except Exception as raised:
         error = raised
         raise
@@ -110,9 +127,17 @@ async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
             companions.dismiss()
         elif outcome is None and not record.ended and not journal.failed:
             record.put("run.ended", ended_anyhow(record.cell, error))
+        await _drop_ballast(folder, clock)
         await journal.close()
         closeout = await clock.in_thread(companions.finish, lane="companions")
     return Ended(folder, outcome, closeout)
+
+
+async def _drop_ballast(folder: Path, clock: Clock) -> None:
+    """What was kept for a full disk is there for the close-out; a disk that hangs may keep it."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(LET_GO_WITHIN_s):
+            await clock.in_thread(drop_ballast, folder, lane="disk")
 
 
 async def _observed(companions: Companions, clock: Clock) -> None:
@@ -138,7 +163,7 @@ def _run_id(gathered: Gathered, folder: Path) -> str:
 
 
 async def _with_instruments(
-    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life
+    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life, disk: Disk | None
 ) -> Outcome:
     """Emulators (if any), drivers, guard and control socket around the Runner."""
     async with contextlib.AsyncExitStack() as stack:
@@ -156,8 +181,8 @@ async def _with_instruments(
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
             stack.enter_context(_signals(interrupts))
-            for name, work in _upkeep(gathered, clock, folder, journal, companions):
-                stack.push_async_callback(_cancelled, asyncio.create_task(work, name=name))
+            minding = asyncio.create_task(_upkeep(journal, companions), name="companions")
+            stack.push_async_callback(_cancelled, minding)
         instruments.in_use = True
         try:
             clock.begin()
@@ -171,6 +196,7 @@ async def _with_instruments(
                 commands=commands,
                 interrupts=interrupts,
                 key_prefix=_key_prefix(gathered, folder),
+                disk=disk,
             )
         except asyncio.CancelledError:
             if not life.over:
@@ -206,17 +232,12 @@ async def _left_to_guard(instruments: Instruments, guard: GuardLink) -> None:
     await guard.hand_over()
 
 
-def _upkeep(
-    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions
-) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+async def _upkeep(journal: MortalJournal, companions: Companions) -> None:
     def put(kind: str, data: dict[str, Any]) -> None:
         if not journal.ended:
             journal.put(kind, data)
 
-    return [
-        ("companions", mind_observer(companions, put)),
-        ("disk", watch_disk(folder, gathered.plan.size_bytes, clock, put)),
-    ]
+    await mind_observer(companions, put)
 
 
 def _key_prefix(gathered: Gathered, folder: Path) -> str:

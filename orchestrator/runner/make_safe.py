@@ -12,6 +12,7 @@ from orchestrator.runner.station import Alarms, Surroundings
 
 TRIES = 3
 MARGIN_S = 2.0
+FENCE_WITHIN_S = 5.0
 
 
 async def outlast(task: asyncio.Task[SafeState]) -> SafeState:
@@ -65,6 +66,8 @@ class MakeSafe:
             reached = await self._try(min(make_safe_s + MARGIN_S, until_s - loop.time()))
             if reached.confirmed or loop.time() >= until_s:
                 break
+        if not reached.confirmed:
+            reached = await self._tripped(reached)
         self.result = reached
         self._record(why, reached)
         return reached
@@ -77,6 +80,28 @@ class MakeSafe:
             return SafeState(Confirmation.UNCONFIRMED, f"no answer within {limit_s:.1f} s")
         except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempt
             return SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
+
+    async def _tripped(self, reached: SafeState) -> SafeState:
+        """The third ring, where the potentiostat could not be brought to say that the circuit is open."""
+        fence = self._s.station.fence
+        if fence is None:
+            return reached
+        try:
+            async with asyncio.timeout(FENCE_WITHIN_S):
+                tripped = await fence.trip()
+        except Exception as error:  # noqa: BLE001 whatever it is, the potentiostat's own word stands
+            tripped = SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
+        self._s.put(
+            "rule.fired",
+            rule="hardware fence",
+            interlock=True,
+            actions=["open circuit"],
+            values={"confirmed": float(tripped.confirmed)},
+            step_key="",
+            where=tripped.detail,
+        )
+        detail = f"{reached.detail}; hardware fence: {tripped.detail or tripped.confirmation}"
+        return SafeState(tripped.confirmation, detail)
 
     def _record(self, why: str, reached: SafeState) -> None:
         if reached.confirmed:

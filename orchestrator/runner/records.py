@@ -207,10 +207,10 @@ class Records:
         for record in [record for record in self.pending if record.name == name and record.state is S.REQUESTED]:
             self.end(record, S.MISSED, why, fault=False)
 
-    def drop_pending(self, why: str) -> None:
+    def drop_pending(self, why: str, *, unwanted: bool = True) -> None:
         """None of those that wait will be measured."""
         for record in [record for record in self.pending if record.state is S.REQUESTED]:
-            record.unwanted = True
+            record.unwanted = unwanted
             self.end(record, S.MISSED, why, fault=False)
 
     @property

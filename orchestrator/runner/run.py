@@ -24,6 +24,7 @@ from orchestrator.recorder.journal import JournalError
 from orchestrator.runner.account import Account
 from orchestrator.runner.beat import Beat
 from orchestrator.runner.commands import CommandQueue, Commands
+from orchestrator.runner.disk import DiskWatch
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.meeting import CALL_WITHIN_S, connected, release
 from orchestrator.runner.owners import Owner
@@ -43,6 +44,7 @@ from orchestrator.runner.station import (
     SAFETY,
     STOP,
     UNSAFE,
+    Disk,
     Ending,
     Journal,
     Outcome,
@@ -80,12 +82,13 @@ async def run_plan(
     commands: CommandQueue,
     interrupts: asyncio.Queue[str],
     key_prefix: str = "",
+    disk: Disk | None = None,
 ) -> Outcome:
     """Run a plan on a station. ``run.started`` is in the journal already; ``run.ended`` is when this returns.
 
     Raises CancelledError only: then the cell has been made safe (or is recorded as unknown) as well.
     """
-    surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix)
+    surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix, disk)
     return await Run(surroundings, commands, interrupts).live()
 
 
@@ -156,8 +159,8 @@ class Run:
         safe = await self._finish()
         assert self._reactions.ending is not None
         outcome = self._closed(self._reactions.ending, safe)
-        with contextlib.suppress(JournalError, TimeoutError):
-            await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
+        with contextlib.suppress(TimeoutError):
+            await within(DURABLE_WITHIN_S, self._s.durable(self._put_ended(outcome)))
         return outcome
 
     async def _connect(self) -> None:
@@ -237,8 +240,11 @@ class Run:
             ("missed", run.retry_missed),
             ("booking", self._watches.booking),
             ("clocks", self._watches.clocks),
+            ("wall clock", self._watches.wall_clock),
         ):
             self._spawn(supervise(self._s, run.alarms, name, outer), name)
+        if self._s.disk is not None:
+            self._spawn(supervise(self._s, run.alarms, "disk", DiskWatch(self._s, run, self._s.disk).watch), "disk")
 
     async def _inner(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """A task without which the cell must not be under current."""
@@ -271,6 +277,7 @@ class Run:
         run, plan = self._reactions, self._s.plan
         with contextlib.suppress(Stopped):
             await run.steps.walk(plan.prepare, self._check)
+            run.sampling.prepared()
             run.become(RunState.RUNNING)
             await run.steps.walk(plan.steps)
 

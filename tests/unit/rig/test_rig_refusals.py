@@ -153,11 +153,10 @@ def test_a_fence_that_nobody_would_work_is_refused(tmp_path: Path, sim: Path, ca
 
 
 def test_other_keys_are_named_in_a_line_each(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rig = with_keys(sim, tmp_path, "broker: mqtt://lab", "mirror_to: /mnt/copy", "data_root: /data")
+    rig = with_keys(sim, tmp_path, "broker: mqtt://lab", "data_root: /data")
     gathered = gather(RunRequest(written(tmp_path), rig, tmp_path / "runs", speed=None))
     assert gathered.ignored == (
         "rig: broker is ignored: nobody can watch: MQTT is not in this version",
-        "rig: mirror_to is ignored: no copy is made of the run",
         "rig: data_root is ignored: runs are made where --out says",
     )
     assert operando(["check", str(written(tmp_path)), "--rig", str(rig)]) == 0
