@@ -268,8 +268,10 @@ def as_planned_means_every_step(lived: Lived) -> Iterator[str]:
         return
     ended = {event.data["key"]: event for event in lived.of("step.ended")}
     parts: dict[str, float] = {}
-    for event in lived.of("step.started"):  # a part's duration counts those before it
-        parts[event.data["key"].partition(".")[0]] = ended[event.data["key"]].data["duration_s"] if event.data["key"] in ended else 0.0
+    for event in lived.of("step.started"):
+        key, _, part = event.data["key"].partition(".")
+        if not part or part.isdigit():  # a part's duration counts those before it; a wait is no part
+            parts[key] = ended[event.data["key"]].data["duration_s"] if event.data["key"] in ended else 0.0
     for step in lived.plan.steps:
         if step.key not in parts:
             yield f"{step.key} never started"
