@@ -13,7 +13,7 @@ from orchestrator.recorder.reader import open_run
 
 RunNight = Callable[..., Any]
 
-OFF, UNKNOWN = "off", "unknown"
+OFF, UNKNOWN, UNTOUCHED = "off", "unknown", "untouched"
 MIDWAY = "under_current_s=20"
 
 
@@ -44,7 +44,7 @@ UNDER_CURRENT = [
     Case(f"reading_nan:times=null,{MIDWAY}", 4, "failed", OFF, ("no valid reading for 3 samples",), 5.0),
 ]
 BEFORE_CURRENT = [
-    Case("methodscript.silent", 3, "failed", OFF, ("no MethodSCRIPT instrument answers",)),
+    Case("methodscript.silent", 3, "failed", UNTOUCHED, ("no MethodSCRIPT instrument answers",)),
     Case("wrong_instrument", 3, "failed", OFF, ("no galvanostat",)),
     Case("load_error:times=100", 4, "failed", UNKNOWN, ("was not loaded: script refused", "4001")),
     Case("echo_but_no_start:times=100", 4, "failed", UNKNOWN, ("did not begin", "its start was accepted")),
@@ -121,6 +121,15 @@ def test_what_a_night_survives(run_night: RunNight, fault: str) -> None:
     assert plate["reason"] == "time"
     assert plate["charge_C"] == pytest.approx(-0.12, rel=0.05)
     assert not night.of("alarm.raised", level="critical")
+
+
+def test_an_overload_that_stays_is_told_with_its_numbers(run_night: RunNight) -> None:
+    """The driver names the bit of its instrument's status; three readings in a row are an alarm, and nothing else."""
+    night = run_night(f"overload:{MIDWAY}")
+    fired = night.of("rule.fired", rule="overload")[0].data
+    assert fired["values"]["status"] == 2
+    assert fired["step_key"] == "s0001-c01-plate"
+    assert night.of("alarm.raised", id="interlock-overload", level="alarm")[0].data["values"] == fired["values"]
 
 
 def test_a_cable_that_is_pushed_back_in_time_costs_samples_only(run_night: RunNight) -> None:
