@@ -52,6 +52,9 @@ class Guard:
         await asyncio.Event().wait()
         raise AssertionError
 
+    async def watching(self) -> bool:
+        return self.alive
+
     async def stand_down(self) -> None: ...
 
     async def hand_over(self) -> None: ...
