@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from artificial_night import Night
 
 REPOSITORY = Path(__file__).parent.parent
 APT = {
@@ -41,6 +42,12 @@ def real_data() -> Path:
 @pytest.fixture
 def repository() -> Path:
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def night() -> type[Night]:
+    """``Night(samples=…, fids=…)``: its ``told()``, its ``events()``, or ``await …write(path)``."""
+    return Night
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

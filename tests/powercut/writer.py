@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib.util
 import os
 import struct
 import sys
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from artificial_night import Night
 
 from drivers.base import RawFile
 from drivers.clock import Clock
@@ -20,18 +23,7 @@ from orchestrator.observer.observer import Observer
 from orchestrator.recorder.journal import Journal
 from orchestrator.runner.archive import archive
 
-NIGHT = Path(__file__).parent.parent / "unit" / "recorder" / "conftest.py"
 EVENTS_A_COMMIT, COMMITS_A_STEP = 3, 2
-
-
-def artificial_night() -> Any:
-    spec = importlib.util.spec_from_file_location("artificial_night", NIGHT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.Night
 
 
 def archived(data: dict[str, Any], folder: Path, scratch: Path) -> dict[str, Any]:
@@ -47,7 +39,7 @@ def archived(data: dict[str, Any], folder: Path, scratch: Path) -> dict[str, Any
 
 
 async def main(folder: Path, scratch: Path, samples: int, fids: int) -> None:
-    told = list(artificial_night()(samples=samples, fids=fids, points=128).told())
+    told = list(Night(samples=samples, fids=fids, points=128).told())
     acknowledged = os.open(folder / "ACKNOWLEDGED", os.O_CREAT | os.O_WRONLY)
     seconds = [0.0]
     (folder / "raw").mkdir()

@@ -16,7 +16,7 @@ from drivers.keithley.smu.output import OFF_STATES, PROTECTIONS_V, Output
 from drivers.keithley.smu.trigger import TriggerModel, event_name
 from drivers.sim.physics import Physics
 
-POWER_ON, OPC, QUERY_ERROR, DEVICE_ERROR, EXECUTION_ERROR, COMMAND_ERROR = 128, 1, 4, 8, 16, 32
+POWER_ON, OPC, DEVICE_ERROR, EXECUTION_ERROR, COMMAND_ERROR = 128, 1, 8, 16, 32
 MOST_EVENTS = 1000
 NPLC = (0.01, 10.0)
 ALWAYS_ALLOWED = frozenset({"ABOR", "OUTP", "OUTP:STAT", "*TRG", "*CLS", "SYST:CLE"})
@@ -251,14 +251,14 @@ class Instrument:
         source, output = self.output.sources[name], self.output
         limit = "VLIM" if name == "CURR" else "ILIM"
         if what == limit:
-            return _plain(source.limit)
+            return number(source.limit)
         if what == f"{limit}:TRIP":
             return str(int(output.function == name and output.limited))
         match what:
             case "":
-                return _plain(source.level)
+                return number(source.level)
             case "RANG":
-                return _plain(output.source_range(name))
+                return number(output.source_range(name))
             case "RANG:AUTO":
                 return str(int(source.fixed_range is None))
             case "READ:BACK":
@@ -346,9 +346,9 @@ class Instrument:
             case "RSEN":
                 return str(int(self.output.four_wires[name]))
             case "NPLC":
-                return _plain(self.nplc[name])
+                return number(self.nplc[name])
             case "RANG":
-                return _plain(self.ranges[name] or self._automatic(name))
+                return number(self.ranges[name] or self._automatic(name))
             case "RANG:AUTO":
                 return str(int(self.ranges[name] is None))
         return NotImplemented
@@ -405,7 +405,7 @@ class Instrument:
         state = (8 if source.readback else 0) | (32 if limited else 0) | (64 if self.output.four_wires[self.sense] else 0)
         state |= (128 if self.output.on else 0) | (4 if self.output.tripped else 0)
         held.add(Row(reading, sourced, held.since_s(utc_ns), utc_ns, status, state, FORMS.get(self.sense, "Ohm")))
-        return NO_READING if math.isnan(reading) else reading
+        return buffering.NO_NUMBER if math.isnan(reading) else reading
 
     # -------------------------------------------------------------------------------------------------------------- buffers
 
@@ -514,9 +514,9 @@ class Instrument:
             if mask >> (n - 1) & 1:
                 self.line_states[n] = pattern >> (n - 1) & 1
 
-    def log(self, number: int, text: str) -> None:
+    def log(self, code: int, text: str) -> None:
         """Into the event log."""
-        self._complain(number, text, 1 if number else 4)
+        self._complain(code, text, 1 if code else 4)
 
     @property
     def limited(self) -> bool:
@@ -549,13 +549,6 @@ class Instrument:
         self.output.restore(state["output"])
         self.trigger.restore(state["trigger"])
         self.buffers.named = {name: buffering.Buffer.restored(one) for name, one in state["buffers"].items()}
-
-
-NO_READING = buffering.NO_NUMBER
-
-
-def _plain(value: float) -> str:
-    return number(value)
 
 
 def _protection(text: str) -> float | None:

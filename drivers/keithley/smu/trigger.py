@@ -38,7 +38,7 @@ class Bench(Protocol):
     def lines(self, pattern: int, mask: int) -> None:
         """Digital output lines."""
 
-    def log(self, number: int, text: str) -> None:
+    def log(self, code: int, text: str) -> None:
         """Into the event log."""
 
     @property

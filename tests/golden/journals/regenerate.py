@@ -8,11 +8,14 @@ once it was released: readers accept it for ever.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
+
+from artificial_night import Night
 
 HERE = Path(__file__).parent
 JOURNAL = HERE / "v1.sqlite"
@@ -20,15 +23,8 @@ DIGEST = HERE / "v1.digest"
 
 
 def write_journal() -> None:
-    source = HERE.parents[1] / "unit" / "recorder" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("artificial_night", source)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
     JOURNAL.unlink(missing_ok=True)
-    asyncio.run(module.Night(samples=60, fids=2, points=32, per_block=5).write(JOURNAL))
+    asyncio.run(Night(samples=60, fids=2, points=32, per_block=5).write(JOURNAL))
     (HERE / f".{JOURNAL.name}.lock").unlink()
 
 

@@ -9,7 +9,6 @@ outlives the nursery.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import sys
 import time
@@ -18,28 +17,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
+
+from artificial_night import Night
+
 from drivers.clock import Clock
 from orchestrator.observer.observer import Observer
 from orchestrator.recorder.journal import Journal
 
-NIGHT = Path(__file__).parents[2] / "unit" / "recorder" / "conftest.py"
-
-
-def artificial_night() -> Any:
-    spec = importlib.util.spec_from_file_location("artificial_night", NIGHT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.Night(samples=1_000_000, fids=10_000, points=2048, per_block=10)
+NIGHT = Night(samples=1_000_000, fids=10_000, points=2048, per_block=10)
 
 
 async def write(folder: Path, acknowledged: int, pace_s: float, parent: int) -> None:
     path = folder / "journal.sqlite"
     journal = Journal.open(path, Clock()) if path.exists() else Journal.create(path, Clock())
     os.write(acknowledged, b"%d\n" % journal.durable_seq)
-    for kind, data, blob, at in islice(artificial_night().told(), journal.last_seq, None):
+    for kind, data, blob, at in islice(NIGHT.told(), journal.last_seq, None):
         seq = journal.put(kind, data, blob=blob, at=at)
         if kind in {"ec.block", "acquisition.stored"}:
             await journal.durable(seq)

@@ -123,7 +123,7 @@ def kill_again_and_again(folder: Path, kills: int, pace_s: float, most_words: in
         victims.close()
     assert published > kills // 2
     assert victims.acknowledged > kills
-    told = islice(nursery().artificial_night().told(), victims.acknowledged)
+    told = islice(nursery().NIGHT.told(), victims.acknowledged)
     with Reader(folder / "journal.sqlite") as reader:
         for event, (kind, _, blob, at) in zip(reader.since(0, 1 << 30), told, strict=False):
             assert (event.kind, event.blob, event.mono_ns) == (kind, blob, at.mono_ns), event.seq

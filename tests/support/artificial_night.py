@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from drivers.clock import Clock, Stamp
 from orchestrator.model.columns import pack
@@ -174,9 +173,3 @@ class Night:
 def instrument(role: str, name: str) -> dict[str, Any]:
     capabilities = {"make_safe_s": 5.0}
     return {"role": role, "id": name, "driver": "sim", "vendor": "none", "model": "twin", "simulated": True, "capabilities": capabilities}
-
-
-@pytest.fixture(scope="session")
-def night() -> type[Night]:
-    """``Night(samples=…, fids=…)``: its ``told()``, its ``events()``, or ``await …write(path)``."""
-    return Night
