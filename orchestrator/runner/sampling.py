@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from dataclasses import asdict
 from typing import Literal, Protocol
 
 from drivers.base import (
@@ -23,9 +24,12 @@ from drivers.base import (
     StepStarted,
 )
 from orchestrator.model.columns import pack
+from orchestrator.model.events import GAP_EDGE
 from orchestrator.runner.account import Account
 from orchestrator.runner.blocks import ALWAYS, Blocks
-from orchestrator.runner.charge import Charge
+from orchestrator.runner.charge import Charge, or_none
+from orchestrator.runner.gaps import Gap, bridged
+from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation, Watch
 from orchestrator.runner.station import Surroundings
@@ -33,6 +37,12 @@ from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
 RECENT = 20_000
 """So many instants and voltages are kept for the checks before the first current."""
+
+GAP_EDGE_NS = 1_000
+"""So close to the samples beside a gap stand its edges."""
+
+BROKEN = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT})
+"""A step that ends so by itself is not over."""
 
 Edge = StepStarted | StepEnded | LinkLost | LinkRestored
 CellWord = Literal["on", "off", "unknown"]
@@ -73,6 +83,7 @@ class Sampling:
         self._stored: tuple[int, float] = (0, math.inf)
         self._ended_ns: int | None = None
         self._violated = False
+        self._unheard_ns: int | None = None
         self._names: tuple[str, ...] = ALWAYS
         self.charge = Charge(plan.x_now, plan.x_per_C)
         self.heard_s = -math.inf
@@ -120,6 +131,60 @@ class Sampling:
             return []
         return account.engine.released(acquisition, now_ns, account.elapsed_s(now_ns), ok=ok)
 
+    # ------------------------------------------------------------------------------------------------- a continued run
+
+    def restore(self, left: Resumption) -> None:
+        """Go on with what a run had seen that was broken off."""
+        self._rules, self._watch, self.newest = left.rules, left.watch, left.newest
+        self.recent.extend(left.recent)
+        self._standing = list(left.standing)
+
+    def take_up(self, account: Account, since_ns: int) -> None:
+        """This step ran when the rig died: it is the running one, heard up to an instant."""
+        known = account.first_started_ns is not None and account.started_ns is not None
+        self.account = account
+        self._unheard_ns = since_ns
+        self._blocks.begin(account.key, account.planned.cycle, account.planned.index)
+        self._watch.begin(account.planned.limits)
+        slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
+        last_A = None if self.newest is None or not known else self.newest.current_A
+        self.charge.take_up(since_ns, last_A, max(account.interval_s, slowest_s))
+        self.heard_s = asyncio.get_running_loop().time()
+        self.cell = "on" if account.has_current else "off"
+
+    def unheard(self, account: Account, gap: Gap) -> None:
+        """Nobody heard the running step for a while: what passed is counted, and the gap is marked in the samples and recorded."""
+        self._mark(gap.since_ns + GAP_EDGE_NS, account.charge_C)
+        account.charge_C += gap.charge_C
+        account.uncertainty_C += gap.uncertainty_C
+        self.charge.add(gap.until_ns, gap.charge_C)
+        self._mark(gap.until_ns - GAP_EDGE_NS, account.charge_C)
+        self._unheard_ns = None
+        self._put_gap(account, gap)
+
+    def _mark(self, mono_ns: int, charge_C: float) -> None:
+        """A row that is no sample: nobody draws a line across it."""
+        charge = self.charge
+        self._blocks.flush()
+        row = (mono_ns, math.nan, math.nan, charge_C, charge.net_C, charge.throughput_C, charge.x, GAP_EDGE)
+        self._blocks.add(ALWAYS, row)
+        self._blocks.flush()
+
+    def _put_gap(self, account: Account, gap: Gap) -> None:
+        self._s.put(
+            "gap",
+            mono_ns=gap.until_ns,
+            step_key=account.key,
+            seconds=gap.seconds,
+            charge_C=or_none(gap.charge_C),
+            uncertainty_C=gap.uncertainty_C,
+            how=gap.how,
+        )
+
+    def end_unseen(self, ended: StepEnded) -> None:
+        """The step that was taken up is over, or its part is, although nobody heard it end."""
+        self._take_end(ended)
+
     # --------------------------------------------------------------------------------------------------------- the task
 
     async def read(self) -> None:
@@ -153,6 +218,8 @@ class Sampling:
 
     def _take_samples(self, block: SampleBlock) -> None:
         self.heard_s, self._forgiven = asyncio.get_running_loop().time(), False
+        if self._unheard_ns is not None and self.account is not None and len(block):
+            self._bridge(self.account, block, self._unheard_ns)
         self._names, extra = _further_columns(block)
         volts, amps = block.voltage_V.tolist(), block.current_A.tolist()
         for name, values in block.aux.items():
@@ -162,6 +229,15 @@ class Sampling:
         for i, mono_ns in enumerate(block.mono_ns.tolist()):
             self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
             self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
+
+    def _bridge(self, account: Account, block: SampleBlock, since_ns: int) -> None:
+        """The first samples of a step that was taken up."""
+        self._unheard_ns = None
+        gap = bridged(account, block, since_ns, None if self.newest is None else self.newest.current_A)
+        if gap.marked:
+            self.unheard(account, gap)
+        else:
+            self._put_gap(account, gap)
 
     def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
         """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
@@ -217,6 +293,9 @@ class Sampling:
 
     def _take_start(self, event: StepStarted) -> None:
         account = self._expected.get(event.key)
+        if account is not None and account is self.account and account.adopted:
+            self._listener.edge(event)  # it has told us once more what we know
+            return
         if account is None or account.started_ns is not None:
             self._s.put("note", mono_ns=event.mono_ns, text=f"the potentiostat started {event.key!r}, which nobody ordered", who="rig")
             return
@@ -247,6 +326,9 @@ class Sampling:
             voltage_V=planned.voltage_V,
             device_ns=event.device_ns,
             gap_s=None if self._ended_ns is None else (event.mono_ns - self._ended_ns) / 1e9,
+            ends=asdict(account.ends),
+            follows=self._follows(account),
+            **({"adopted": True} if account.adopted else {}),
         )
         self._listener.edge(event)
         if first and (fires := account.engine.start(event.mono_ns)):
@@ -262,6 +344,7 @@ class Sampling:
         by_host = account.asked is not None and (event.reason is Reason.SKIP or account.over)
         reason = account.asked if by_host and account.asked is not None else event.reason
         detail = "; ".join(text for text in (account.asked_why if by_host else "", event.detail) if text)
+        whole = account.over or (not account.cut and event.reason not in BROKEN)
         cause = self._s.put(
             "step.ended",
             mono_ns=event.mono_ns,
@@ -273,18 +356,25 @@ class Sampling:
             charge_complete=self.charge.complete,
             last_of_program=event.last_of_program,
             device_ns=event.device_ns,
+            over=whole,
+            charge_net_C=self.charge.net_C,
+            charge_throughput_C=self.charge.throughput_C,
+            x=or_none(self.charge.x),
+            charge_uncertainty_C=account.uncertainty_C,
         )
         self._ended_ns = event.mono_ns
         if event.last_of_program:
             self.cell = "off"
-        broken = {Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT}
-        whole = account.over or (not account.cut and event.reason not in broken)
         if whole:
             account.ended = reason
         if whole and (fires := account.engine.end(event.mono_ns)):
             self._listener.fired(fires, event.key, cause)
         self._close(account, event.mono_ns)
         self._listener.edge(event)
+
+    def _follows(self, account: Account) -> int:
+        """So many steps follow in the program."""
+        return len(self._expected) - 1 - list(self._expected).index(account.key)
 
     def _close(self, account: Account, mono_ns: int) -> None:
         """No step runs on this account now."""

@@ -1,0 +1,61 @@
+"""What passed through a cell while nobody heard it: by the instrument's own count, else by what is known of the step. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from drivers.base import Mode, SampleBlock
+from orchestrator.runner.account import Account
+
+COUNTED = "charge_C"
+"""Name of the further channel in which an instrument sends the charge of the running order, counted by itself from its start."""
+
+CLOSE_INTERVALS = 3
+"""Samples no farther apart than so many intervals have no gap between them: the instrument has kept and sent them."""
+
+SENT_LATER, BY_INSTRUMENT, SET_CURRENT, OPEN_CIRCUIT = "sent later", "counted by the instrument", "set current", "open circuit"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """From the last sample before to the first after; ``charge_C`` passed meanwhile, of which ``uncertainty_C`` at most is not known."""
+
+    since_ns: int
+    until_ns: int
+    charge_C: float
+    uncertainty_C: float
+    how: str
+
+    @property
+    def seconds(self) -> float:
+        """How long."""
+        return max(0.0, (self.until_ns - self.since_ns) / 1e9)
+
+    @property
+    def marked(self) -> bool:
+        """Must the samples show it? Not where they have all come in the end."""
+        return self.how != SENT_LATER
+
+
+def bridged(account: Account, block: SampleBlock, since_ns: int, last_A: float | None) -> Gap:
+    """The gap before the first samples of a step that still runs. ``last_A``: current of the last sample before it."""
+    first_ns = int(block.mono_ns[0])
+    if first_ns - since_ns <= CLOSE_INTERVALS * account.interval_s * 1e9:
+        return Gap(since_ns, first_ns, 0.0, 0.0, SENT_LATER)
+    counted = block.aux.get(COUNTED)
+    if counted is not None and math.isfinite(counted[0]):
+        return Gap(since_ns, first_ns, account.earlier_C + float(counted[0]) - account.charge_C, 0.0, BY_INSTRUMENT)
+    return estimated(account, since_ns, first_ns, last_A, float(block.current_A[0]))
+
+
+def estimated(account: Account, since_ns: int, until_ns: int, *currents_A: float | None) -> Gap:
+    """By the current that was set (of a step at constant voltage: the mean of those before and after), all of it uncertain."""
+    if not account.has_current:
+        return Gap(since_ns, until_ns, 0.0, 0.0, OPEN_CIRCUIT)
+    seconds = max(0.0, (until_ns - since_ns) / 1e9)
+    seen_A = [current_A for current_A in currents_A if current_A is not None and math.isfinite(current_A)]
+    set_A = account.planned.current_A if account.planned.mode is Mode.GALVANOSTATIC else None
+    mean_A = set_A if set_A is not None else sum(seen_A) / len(seen_A) if seen_A else 0.0
+    most_A = max([abs(mean_A), *map(abs, seen_A)]) if seen_A or set_A is not None else account.planned.limits.current_A
+    return Gap(since_ns, until_ns, mean_A * seconds, most_A * seconds, SET_CURRENT)
