@@ -79,12 +79,13 @@ class Clock:
 
     def mono_ns(self) -> int:
         """Nanoseconds of the run's monotonic clock (at speed 1 the computer's own)."""
-        if self.virtual:
-            return self.virtual.now_ns()
-        now = time.monotonic_ns()
-        if self.speed == 1.0 or now < self._scaled_from_ns:
-            return now
-        return self._scaled_from_ns + int((now - self._scaled_from_ns) * self.speed)
+        return self.virtual.now_ns() if self.virtual else self.of_computer(time.monotonic_ns())
+
+    def of_computer(self, monotonic_ns: int) -> int:
+        """This clock's reading at an instant of the computer's own monotonic clock."""
+        if self.speed == 1.0 or monotonic_ns < self._scaled_from_ns:
+            return monotonic_ns
+        return self._scaled_from_ns + int((monotonic_ns - self._scaled_from_ns) * self.speed)
 
     @classmethod
     def again(cls, speed: float, scaled_from_ns: int | None, utc_less_mono_ns: int | None) -> Clock:

@@ -215,6 +215,22 @@ def recover(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
     return recover_command(run, out, as_json=as_json)
 
 
+@app.command("continue")
+def continue_(
+    run: Run,
+    cell_is_off: Annotated[
+        bool, typer.Option("--cell-is-off", help="You have looked: the cell is at open circuit. Asked for only where it is in doubt.")
+    ] = False,
+    as_begun: Annotated[bool, typer.Option("--as-begun", help="Go on with the files as the run began, though they have changed.")] = False,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Go on with a run whose rig has died: what runs is adopted, what is owed is done, what was missed is said."""
+    from orchestrator.cli.continue_ import continue_command
+
+    return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, as_json=as_json)
+
+
 @app.command()
 def drivers(as_json: Json = False) -> int:
     """List what instruments are known, and how well each has been tried."""

@@ -16,6 +16,7 @@ from typing import Any
 from drivers import registry
 from drivers.base import CellState, Context, SafeState, Settings
 from drivers.errors import InstrumentError
+from orchestrator.guard.heard import heard
 
 LONGEST_QUEUE = 10_000
 FLUSH_WITHIN_S = 5.0
@@ -77,12 +78,17 @@ class NoWire:
         """Nothing."""
 
 
-async def try_once(settings: Settings, context: Context) -> SafeState:
-    """Open the instrument, make it safe, read the cell state back, let go. Raises InstrumentError where it cannot."""
+async def try_once(settings: Settings, context: Context, said: dict[str, Any] | None = None) -> SafeState:
+    """Open the instrument, make it safe, read the cell state back, let go. Raises InstrumentError where it cannot.
+
+    ``said`` takes what the instrument said last of the step that ran.
+    """
     potentiostat = registry.make_potentiostat(settings, context)
     try:
         await potentiostat.connect()
         safe = await potentiostat.make_safe()
+        if said is not None:
+            said.update(await heard(potentiostat, context.clock))
         state = await potentiostat.read_state()
     finally:
         await potentiostat.release()
@@ -100,14 +106,16 @@ def sentence(error: Exception) -> str:
 
 async def make_safe(settings: Settings, context: Context, log: GuardLog, *, attempts: int, wait_s: float = 1.0) -> bool:
     """Try until the safe state is confirmed; each failure is logged, the first as an alarm. True when confirmed."""
+    said: dict[str, Any] = {}
     for attempt in range(1, attempts + 1):
         try:
             async with asyncio.timeout(ATTEMPT_WITHIN_S):
-                safe = await try_once(settings, context)
+                safe = await try_once(settings, context, said)
         except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempts
             log.write("guard.failed", attempt=attempt, error=sentence(error), cell="unknown")
         else:
-            log.write("guard.safe" if safe.confirmed else "guard.failed", attempt=attempt, confirmed=safe.confirmed, detail=safe.detail)
+            also = {"heard": said} if said else {}
+            log.write("guard.safe" if safe.confirmed else "guard.failed", attempt=attempt, confirmed=safe.confirmed, detail=safe.detail, **also)
             if safe.confirmed:
                 return True
         await asyncio.sleep(wait_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from drivers.base import Confirmation, SafeState
 from drivers.clock import Clock
@@ -42,6 +43,8 @@ class InlineGuard:
         self._gone = asyncio.Event()
         self.acted: SafeState | None = None
         self.why = ""
+        self.heard: dict[str, Any] = {}
+        """What the instrument said last of the step that ran, as whoever reached it has heard."""
 
     @property
     def alive(self) -> bool:
@@ -78,14 +81,18 @@ class InlineGuard:
             self._log.close()
 
     async def _act(self, due: Due) -> None:
-        self._log.write("guard.acting", why=due.why, run_mono_ns=self._clock.mono_ns())
+        self._write("guard.acting", why=due.why)
         self.why = due.why
         if due.fence:
             self._fence(due.why)
-            self._log.write("guard.fenced", detail="ended every task of the host")
+            self._write("guard.fenced", detail="ended every task of the host")
         await self._clock.sleep(due.at_s - self._now_s())
         self.acted = await self._until_safe()
-        self._log.write("guard.acted", why=due.why, confirmed=self.acted.confirmed, detail=self.acted.detail)
+        also = {"heard": dict(self.heard)} if self.heard else {}
+        self._write("guard.acted", why=due.why, confirmed=self.acted.confirmed, detail=self.acted.detail, **also)
+
+    def _write(self, kind: str, **data: Any) -> None:
+        self._log.write(kind, run_mono_ns=self._clock.mono_ns(), **data)
 
     async def _until_safe(self) -> SafeState:
         """Try until the safe state is confirmed."""
@@ -97,7 +104,7 @@ class InlineGuard:
                 reached = SafeState(Confirmation.UNCONFIRMED, sentence(error))
             if reached.confirmed:
                 break
-            self._log.write("guard.failed", attempt=attempt, error=reached.detail, cell="unknown")
+            self._write("guard.failed", attempt=attempt, error=reached.detail, cell="unknown")
             await self._clock.sleep(1.0)
         return reached
 

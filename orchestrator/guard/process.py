@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from orchestrator.control.heartbeat import Heartbeat, decode, encode, heartbeat_
 from orchestrator.guard.act import GuardLog, NoWire, make_safe, sentence
 from orchestrator.guard.fence import fence
 from orchestrator.guard.watch import Due, Watch
+from orchestrator.platform import process_start
 
 ATTEMPTS = 3600
 """An instrument that cannot be reached is tried once a second for an hour: somebody may plug it in again."""
@@ -74,7 +76,9 @@ class Guard:
         """Listen to the rig until something is due."""
         server = await asyncio.start_server(self._line, "127.0.0.1", 0)
         print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)  # noqa: T201
-        self.log.write("guard.started", limit_s=self.watched.limit_s, instrument=self.watched.instrument)
+        pid = os.getpid()
+        about = {"limit_s": self.watched.limit_s, "instrument": self.watched.instrument}
+        self.log.write("guard.started", pid=pid, start=process_start(pid), **about)
         try:
             return await self._wait()
         finally:

@@ -9,16 +9,17 @@ import logging
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from drivers import registry
-from drivers.base import Context, Network, Potentiostat, SafeState
+from drivers.base import Context, Potentiostat, SafeState
 from drivers.clock import Clock
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.control.messages import Answer, Command
 from orchestrator.control.server import ControlServer
+from orchestrator.guard.heard import heard
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.guard.process import Watched
 from orchestrator.guard.start import start_guard
@@ -26,17 +27,18 @@ from orchestrator.guard.watch import acting_limit_s, silence_limit_s
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
 from orchestrator.rig.companions import Companions
-from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
+from orchestrator.rig.emulators import PREFIX
 from orchestrator.rig.folders import new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.log import logged
-from orchestrator.rig.mortal import Life, MortalInstrument, MortalJournal, MortalNetwork
+from orchestrator.rig.mortal import Life, MortalJournal
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
-from orchestrator.rig.truth import TRUTH
+from orchestrator.rig.sources import note_sources
 from orchestrator.rig.upkeep import mind_observer, watch_disk
-from orchestrator.runner.run import run_plan
-from orchestrator.runner.station import Outcome, Station
+from orchestrator.rig.world import Instruments, World, hosted, made_world
+from orchestrator.runner.run import NOT_CONTINUED, Continuation, run_plan
+from orchestrator.runner.station import Outcome
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 LET_GO_WITHIN_s = 2.0
@@ -89,26 +91,53 @@ def _journal(folder: Path, clock: Clock) -> Journal:
 
 
 async def _run_in(folder: Path, gathered: Gathered, clock: Clock) -> Ended:
-    companions = Companions(folder, gathered.request.display)
     journal = _journal(folder, clock)
-    life = Life()
+    note_sources(folder, gathered)
+    first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
+    hosting = Hosting(gathered, clock, folder, journal, made_world(gathered, clock, folder), run_id=_run_id(gathered, folder))
+    return await lived(hosting, first)
+
+
+@dataclass(slots=True)
+class Hosting:
+    """One host of a run: the first, or (``continuation``) one that goes on where another died. ``life``: until when it lives."""
+
+    gathered: Gathered
+    clock: Clock
+    folder: Path
+    journal: Journal
+    world: contextlib.AbstractAsyncContextManager[World]
+    run_id: str
+    continuation: Continuation | None = None
+    life: Life = field(default_factory=Life)
+
+    @property
+    def key_prefix(self) -> str:
+        """A real console keeps the data sets of all runs in one folder: each run's keys are its own. An emulated one is the run's."""
+        return "" if self.gathered.simulated else f"{self.run_id[:8]}-"
+
+
+async def lived(hosting: Hosting, first_seq: int) -> Ended:
+    """Live a run to its end, once its first record is on the disk; closes the journal."""
+    folder, journal, life = hosting.folder, hosting.journal, hosting.life
+    companions = Companions(folder, hosting.gathered.request.display)
     record = MortalJournal(journal, life)
     outcome = error = None
     try:
-        first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
-        await journal.durable(first)
+        await journal.durable(first_seq)
         companions.start()
-        outcome = await _with_instruments(gathered, clock, folder, record, companions, life)
+        outcome = await _with_instruments(hosting, record, companions)
     except Exception as raised:
         error = raised
         raise
     finally:
-        if life.over:
+        untouched = hosting.continuation is not None and (not record.cell or (outcome is not None and outcome.state == NOT_CONTINUED))
+        if life.over or untouched:
             companions.dismiss()
         elif outcome is None and not record.ended and not journal.failed:
             record.put("run.ended", ended_anyhow(record.cell, error))
         await journal.close()
-        closeout = await clock.in_thread(companions.finish, lane="companions")
+        closeout = await hosting.clock.in_thread(companions.finish, lane="companions")
     return Ended(folder, outcome, closeout)
 
 
@@ -134,12 +163,12 @@ def _run_id(gathered: Gathered, folder: Path) -> str:
     return hashlib.sha256((text if request.virtual else f"{text}|{folder.resolve()}").encode()).hexdigest()[:32]
 
 
-async def _with_instruments(
-    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life
-) -> Outcome:
+async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions: Companions) -> Outcome:
     """Emulators (if any), drivers, guard and control socket around the Runner."""
+    gathered, clock, folder, life = hosting.gathered, hosting.clock, hosting.folder, hosting.life
     async with contextlib.AsyncExitStack() as stack:
-        instruments = await stack.enter_async_context(_instruments(gathered, clock, folder, life))
+        world = await stack.enter_async_context(hosting.world)
+        instruments = await stack.enter_async_context(hosted(world, gathered, clock, folder, life))
         host = asyncio.current_task()
         assert host is not None
         guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life))
@@ -163,7 +192,8 @@ async def _with_instruments(
                 folder=folder,
                 commands=commands,
                 interrupts=interrupts,
-                key_prefix=_key_prefix(gathered, folder),
+                key_prefix=hosting.key_prefix,
+                continuation=hosting.continuation,
             )
         except asyncio.CancelledError:
             if not life.over:
@@ -175,8 +205,8 @@ async def _with_instruments(
                 raise
         if life.over:
             return await _after_death(guard)
-        if outcome.cell == "off":
-            instruments.in_use = False
+        if outcome.state == NOT_CONTINUED or outcome.cell == "off":
+            instruments.in_use = outcome.state == NOT_CONTINUED
             await guard.stand_down()
         else:
             await guard.hand_over()
@@ -212,105 +242,12 @@ def _upkeep(
     ]
 
 
-def _key_prefix(gathered: Gathered, folder: Path) -> str:
-    """A real console keeps the data sets of all runs in one folder: each run's keys are its own. An emulated one is made for the run."""
-    return "" if gathered.simulated else f"{_run_id(gathered, folder)[:8]}-"
-
-
 async def _cancelled(task: asyncio.Task[Any]) -> None:
     """End a task of the outer ring; what was wrong with it must not keep us from the end."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled() and (error := task.exception()) is not None:
         logging.getLogger(__name__).error("%s failed", task.get_name(), exc_info=error)
-
-
-# ------------------------------------------------------------------------------------------------------- instruments
-
-
-@dataclass(slots=True)
-class Instruments:
-    """The station's drivers, and what the guard needs to open the potentiostat anew.
-
-    ``potentiostat``: the driver itself, which a dead host no longer has.
-    ``in_use``: the cell may be under current, so that emulators outlive us for the guard's sake.
-    """
-
-    station: Station
-    network: Network
-    addresses: Mapping[str, str]
-    potentiostat: Potentiostat
-    twin: Any = None
-    in_use: bool = False
-
-
-@contextlib.asynccontextmanager
-async def _instruments(gathered: Gathered, clock: Clock, folder: Path, life: Life) -> AsyncIterator[Instruments]:
-    async with contextlib.AsyncExitStack() as stack:
-        addresses: Mapping[str, str] = {}
-        twin = process = None
-        network = registry.memory_network() if gathered.request.virtual else registry.real_network()
-        request = _emulate_request(gathered, folder)
-        if gathered.simulated and (gathered.request.virtual or _in_memory(gathered)):
-            twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
-            stack.enter_context(told_truth(twin, request.truth))
-        if request.names and gathered.request.virtual:
-            emulators = make_emulators(request, clock, network, twin)
-            addresses = {name: (await emulator.start()).address for name, emulator in emulators.items()}
-            for emulator in emulators.values():
-                stack.push_async_callback(emulator.stop)
-        elif request.names:
-            process = await EmulatorProcess.start(request)
-            addresses = {name: str(found["address"]) for name, found in process.addresses.items()}
-        hosts = MortalNetwork(network, life) if gathered.request.virtual else network
-        station = _station(gathered, clock, folder, hosts, addresses, twin, stack)
-        instruments = Instruments(station, network, addresses, station.potentiostat, twin)
-        if gathered.request.virtual and _in_memory(gathered):
-            instruments.station = replace(station, potentiostat=cast("Potentiostat", MortalInstrument(station.potentiostat, life)))
-        if process is not None:
-            stack.push_async_callback(_part, process, instruments)
-        yield instruments
-
-
-async def _part(process: EmulatorProcess, instruments: Instruments) -> None:
-    """End the emulators, or leave them to the guard for the time they linger."""
-    if instruments.in_use:
-        process.abandon()
-    else:
-        await process.stop()
-
-
-def _in_memory(gathered: Gathered) -> bool:
-    return any(gathered.instrument(role).address == IN_MEMORY for role in ("potentiostat", "console"))
-
-
-def _emulate_request(gathered: Gathered, folder: Path) -> EmulateRequest:
-    request = gathered.request
-    options = gathered.emulator_options()
-    twin = str(gathered.twin_path or "")
-    own = folder / "emulated"
-    return EmulateRequest(
-        tuple(options), twin, request.speed or 1.0, request.seed, gathered.fault_shares(), options, str(own), LINGER_s, str(own / TRUTH)
-    )
-
-
-def _station(
-    gathered: Gathered,
-    clock: Clock,
-    folder: Path,
-    network: Network,
-    addresses: Mapping[str, str],
-    twin: Any,
-    stack: contextlib.AsyncExitStack,
-) -> Station:
-    made: dict[str, Any] = {}
-    for role, make in (("potentiostat", registry.make_potentiostat), ("console", registry.make_console)):
-        settings = gathered.settings(role, addresses)
-        wire = registry.wire_log(folder / "wire" / f"{settings.instrument}.jsonl", clock)
-        stack.callback(wire.close)
-        made[role] = make(settings, Context(clock, registry.recorded_network(network, wire), wire, twin))
-        made[f"{role}_settings"] = settings
-    return Station(name=gathered.plan.station, raw_folder=folder / "raw", **made)
 
 
 # ------------------------------------------------------------------------------------------------- guard and commands
@@ -330,7 +267,7 @@ async def _guard(
             life.end()
             host.cancel(f"ended by its guard: {why}")
 
-        inline = InlineGuard(clock, limit_s, fence, lambda: _reach(gathered, clock, instruments, life), folder, acting_s)
+        inline = InlineGuard(clock, limit_s, fence, lambda: _reach(gathered, clock, instruments, life, inline.heard), folder, acting_s)
         watching = asyncio.create_task(inline.run(), name="guard")
         try:
             yield inline
@@ -357,18 +294,21 @@ async def _guard(
     yield await start_guard(watched)
 
 
-async def _reach(gathered: Gathered, clock: Clock, instruments: Instruments, life: Life) -> SafeState:
+async def _reach(gathered: Gathered, clock: Clock, instruments: Instruments, life: Life, said: dict[str, Any]) -> SafeState:
     """Open the potentiostat anew on the instruments' side and make it safe."""
-    settings = gathered.settings("potentiostat", instruments.addresses)
+    settings = gathered.settings("potentiostat", instruments.world.addresses)
     await life.buried()
     wire = instruments.potentiostat if settings.address == IN_MEMORY else None
     potentiostat: Potentiostat = wire or registry.make_potentiostat(
-        settings, Context(clock, instruments.network, _Unrecorded(), instruments.twin)
+        settings, Context(clock, instruments.world.network, _Unrecorded(), instruments.world.twin)
     )
     if wire is None:
         await potentiostat.connect()
     try:
-        return await potentiostat.make_safe()
+        safe = await potentiostat.make_safe()
+        if wire is None:
+            said.update(await heard(potentiostat, clock))
+        return safe
     finally:
         await potentiostat.release()
 

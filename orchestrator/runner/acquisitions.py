@@ -152,7 +152,9 @@ class Acquisitions:
         again = record.last_of_round and self._wishes.comes_again(record.asked_as)
         self._end(record, S.LOST, why, fault=False)
         if not again and self._stands(record, self._wishes.step_key()):
-            fire = Fire(record.name, f"again, after the rig died: {', '.join(record.reasons)}", self._s.clock.mono_ns(), TriggerKind.ON_DEMAND)
+            fire = Fire(
+                record.name, f"again, after the rig died: {', '.join(record.reasons)}", self._s.clock.mono_ns(), TriggerKind.ON_DEMAND
+            )
             self.request([fire], record.step_key, record.seq, listed=record.listed)
 
     # ------------------------------------------------------------------------------------------- what the run asks for

@@ -56,7 +56,9 @@ class Reconciliation:
             return self._adopt(state, accounts)
         await self._off(state)
         self._conclude(accounts)
-        self.surroundings.put("cell.state", cell="off", confirmed=True, detail=f"as found when the run was continued: {state.detail or 'off'}")
+        self.surroundings.put(
+            "cell.state", cell="off", confirmed=True, detail=f"as found when the run was continued: {state.detail or 'off'}"
+        )
         return self._go_on(accounts[0] if accounts else None)
 
     @property
@@ -163,7 +165,9 @@ class Reconciliation:
                 self.run.sampling.take(StepStarted(account.key, since_ns))
             reason, by_ns = self._own_end(account, since_ns)
             until_ns = min(by_ns, now_ns)
-            self._write_off(account, since_ns, until_ns, over=True, reason=reason, detail="it ended on the instrument while nobody heard it")
+            self._write_off(
+                account, since_ns, until_ns, over=True, reason=reason, detail="it ended on the instrument while nobody heard it"
+            )
             self.run.steps.passed_unheard(account)
             since_ns = until_ns
         return since_ns
@@ -181,7 +185,7 @@ class Reconciliation:
         guard, since_ns, now_ns = self.left.guard, self.left.heard_ns, self.surroundings.clock.mono_ns()
         reason, by_ns = self._own_end(account, since_ns)
         guarded_ns = guard.mono_ns if guard is not None and guard.confirmed and guard.mono_ns >= since_ns else None
-        until_ns = now_ns if guarded_ns is None else guarded_ns
+        until_ns = now_ns if guarded_ns is None else min(guarded_ns, self._heard_by_guard_ns(account, guarded_ns))
         finishes = self.surroundings.station.potentiostat.capabilities.autonomous
         if finishes and by_ns <= until_ns:
             detail = "it ended on the instrument while nobody heard it"
@@ -237,13 +241,19 @@ class Reconciliation:
         newest, guard = self.left.newest, self.left.guard
         gap = estimated(account, since_ns, until_ns, None if newest is None else newest.current_A)
         heard = None if guard is None else guard.heard
-        if heard is not None and heard.get("step_key") == account.key and heard.get(COUNTED) is not None:
-            after_s = max(0.0, (until_ns - max(since_ns, int(heard["mono_ns"]))) / 1e9)
-            after_C = (account.planned.current_A or 0.0) * after_s
-            return replace(
-                gap, charge_C=account.earlier_C + float(heard[COUNTED]) + after_C - account.charge_C, uncertainty_C=abs(after_C), how=BY_INSTRUMENT
-            )
-        return gap
+        if heard is None or heard.get("step_key") != account.key or heard.get(COUNTED) is None:
+            return gap
+        # The guard broke in between two samples: half an interval more, give or take as much.
+        half_C = 0.5 * account.interval_s * float(account.planned.current_A or heard.get("current_A") or 0.0)
+        charge_C = account.earlier_C + float(heard[COUNTED]) + half_C - account.charge_C
+        return replace(gap, charge_C=charge_C, uncertainty_C=abs(half_C), how=BY_INSTRUMENT)
+
+    def _heard_by_guard_ns(self, account: Account, otherwise_ns: int) -> int:
+        """When the guard broke the step off, by the last sample that it heard."""
+        heard = None if self.left.guard is None else self.left.guard.heard
+        if heard is None or heard.get("step_key") != account.key:
+            return otherwise_ns
+        return int(heard["mono_ns"]) + int(0.5e9 * account.interval_s)
 
     def _write_off(self, account: Account, since_ns: int, until_ns: int, *, over: bool, reason: Reason, detail: str) -> None:
         """What nobody heard the end of."""
@@ -260,4 +270,3 @@ class Reconciliation:
         if self.left.running is None and not account.over:
             account.part += 1
         return Begun(self.left.position, (account,))
-

@@ -111,14 +111,19 @@ class Resumption:
     ``phase`` and ``position``: where the protocol stands; ``account``: the step there, begun (None: not yet), perhaps over; its
     ``part`` is the one that runs, or the next. ``running``: what was started and not heard to end. ``program``: so many steps follow
     the running one on the instrument. ``intended``: keys that were about to be started when the journal ends.
-    ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample.
+    ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample;
+    ``last_told_ns`` and ``last_utc_ns``: of the last event, as it stands there. ``clock``: whose the last process's was.
     """
 
     plan: Plan
     state: RunState
     why: str
     seq: int
+    origin_mono_ns: int
+    start_utc_ns: int
+    clock: Mapping[str, Any]
     last_ns: int
+    last_told_ns: int
     last_utc_ns: int
     phase: Phase
     position: int
@@ -189,7 +194,8 @@ class Story:
         self._rules_by_name: dict[str, Rule] = {}
         self._state, self._why = RunState.QUEUED, ""
         self._began_running = False
-        self._seq = self._last_ns = self._last_utc_ns = self._heard_ns = 0
+        self._seq = self._last_ns = self._last_told_ns = self._last_utc_ns = self._heard_ns = 0
+        self._clock: Mapping[str, Any] = {}
         self._line: Line | None = None
         self._open: Open | None = None
         self._intended: tuple[str, ...] = ()
@@ -220,7 +226,7 @@ class Story:
         self._time.see(event)
         self._seq = event.seq
         run_ns = self._time.run_ns(event.mono_ns)
-        self._last_ns, self._last_utc_ns = max(self._last_ns, run_ns), event.utc_ns
+        self._last_ns, self._last_told_ns, self._last_utc_ns = max(self._last_ns, run_ns), event.mono_ns, event.utc_ns
         if self._plan is None:
             self._begin(event)
             return
@@ -438,6 +444,7 @@ class Story:
     def _take_state(self, data: Mapping[str, Any]) -> None:
         self._state, self._why = RunState(data["to"]), str(data["why"])
         self._continued = int(data.get("continued") or self._continued)
+        self._clock = data.get("clock") or self._clock
         self._began_running = self._began_running or self._state is RunState.RUNNING
         if self._state is RunState.FINISHING and self._wishes.stop is None:
             self._wishes.stop = ("finishing", self._why)
@@ -509,6 +516,10 @@ class Story:
             state=self._state,
             why=self._why,
             seq=self._seq,
+            origin_mono_ns=origin_ns,
+            start_utc_ns=self._time.start_utc_ns,
+            clock=self._clock,
+            last_told_ns=self._last_told_ns,
             last_ns=self._last_ns + origin_ns,
             last_utc_ns=self._last_utc_ns,
             phase=phase,

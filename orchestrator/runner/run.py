@@ -25,8 +25,8 @@ from orchestrator.recorder.journal import JournalError
 from orchestrator.runner.account import Account
 from orchestrator.runner.beat import Beat
 from orchestrator.runner.commands import CommandQueue, Commands
-from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.continuing import Reconciliation
+from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.meeting import CALL_WITHIN_S, connected, met, release
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.preparation import complaint
@@ -204,7 +204,9 @@ class Run:
             self._reactions.met = await connected(self._s, self._reactions)
             return
         left = self._continuation.left
-        self._reactions.met = await met(self._s, self._reactions, Reconciliation(self._s, self._reactions, left, self._continuation.cell_is_off), self._goes_on)
+        self._reactions.met = await met(
+            self._s, self._reactions, Reconciliation(self._s, self._reactions, left, self._continuation.cell_is_off), self._goes_on
+        )
         if self._reactions.met:
             await self._continuation.taken_over()
 

@@ -185,9 +185,7 @@ class Steps:
 
     # ------------------------------------------------------------------------------------------------------ the protocol
 
-    async def walk(
-        self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None, begun: Begun | None = None
-    ) -> None:
+    async def walk(self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None, begun: Begun | None = None) -> None:
         """All steps, in order; ``check`` sees each that has ended. Raises Stopped, RunFailed."""
         at, self._steps = 0 if begun is None else begun.position, steps
         while at < len(steps):

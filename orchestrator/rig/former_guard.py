@@ -1,0 +1,90 @@
+"""The guard of a rig that has died: what it has written, and who it was, so that the one who continues the run takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from drivers.clock import Clock, Stamp
+from orchestrator.guard.fence import fence
+from orchestrator.model.events import KINDS
+from orchestrator.platform import process_start
+
+NOTICES_WITHIN_s = 5.0
+ACTS_WITHIN_s = 90.0
+LOOK_s = 0.1
+OVER = frozenset({"guard.acted", "guard.stood_down"})
+OWN = frozenset({"utc_ns", "mono_ns", "run_mono_ns", "kind"})
+
+
+class FormerGuard:
+    """Reads ``guard.jsonl``; a line that was being written when the power went is none."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "guard.jsonl"
+
+    def said(self) -> list[dict[str, Any]]:
+        """Every whole line of the file."""
+        found = []
+        for line in self._path.read_text("utf-8", "replace").splitlines() if self._path.exists() else []:
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+    async def settled(self) -> None:
+        """Return when it has done what it will do at once: opened the circuit, tried in vain, or decided to let the device finish."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        while (left := self._newest()) and self._lives(left[0]) and not left[-1]["kind"] in OVER:
+            acting = next((line for line in left if line["kind"] == "guard.acting"), None)
+            waits = acting is not None and acting.get("order") == "let the device finish"
+            tried = any(line["kind"] == "guard.failed" for line in left)
+            limit_s = NOTICES_WITHIN_s if acting is None else ACTS_WITHIN_s
+            if waits or tried or loop.time() - began_s > limit_s:
+                return
+            await asyncio.sleep(LOOK_s)
+
+    async def end(self) -> None:
+        """End it, where it still lives: another guard watches now, and this one would open the circuit of a cell that is looked after."""
+        left = self._newest()
+        if left and self._lives(left[0]):
+            await fence(int(left[0]["pid"]), float(left[0]["start"]))
+
+    def _newest(self) -> list[dict[str, Any]]:
+        """What the last guard has said, from its start on."""
+        lines = self.said()
+        starts = [n for n, line in enumerate(lines) if line["kind"] == "guard.started"]
+        own = [n for n in starts if lines[n].get("pid") is not None]
+        return lines[own[-1] :] if own and own[-1] == starts[-1] else []
+
+    @staticmethod
+    def _lives(started: Mapping[str, Any]) -> bool:
+        return started.get("start") is not None and process_start(int(started["pid"])) == started["start"]
+
+    def lines(self, after: int, clock: Clock, *, same_clock: bool) -> Iterator[tuple[str, dict[str, Any], Stamp]]:
+        """Kind, data and instant of each line from number ``after`` on, as events; ``same_clock``: its monotonic times are of this boot."""
+        for number, line in enumerate(self.said()):
+            if number >= after:
+                kind, at = str(line["kind"]), _instant(line, clock, same_clock)
+                data = {name: value for name, value in line.items() if name not in OWN}
+                if kind not in KINDS:
+                    kind, data = "guard.note", {"detail": json.dumps({"kind": kind, **data})}
+                missing = dict.fromkeys(sorted(KINDS[kind] - data.keys()))
+                if isinstance(heard := data.get("heard"), dict):
+                    data["heard"] = {**heard, "mono_ns": at.mono_ns - int(float(heard.get("age_s") or 0.0) * 1e9)}
+                yield kind, {**missing, **data, "line": number}, at
+
+
+def _instant(line: Mapping[str, Any], clock: Clock, same_clock: bool) -> Stamp:  # noqa: FBT001
+    """When a line was written, on the clock of the run."""
+    if line.get("run_mono_ns") is not None:
+        mono_ns = int(line["run_mono_ns"])
+    elif same_clock:
+        mono_ns = clock.of_computer(int(line["mono_ns"]))
+    else:
+        mono_ns = clock.mono_ns() - (clock.utc_ns() - int(line["utc_ns"]))
+    return Stamp(mono_ns, clock.utc_of(mono_ns))
