@@ -54,8 +54,11 @@ class Reconciliation:
         self._refuse_unknown(state)
         if state.running and not self._waits(state.step_key):
             return self._adopt(state, accounts)
-        await self._off(state)
-        self._conclude(accounts)
+        self._refuse_doubtful(state)
+        if state.running:
+            await self._end_wait(accounts)
+        else:
+            self._conclude(accounts)
         self.surroundings.put(
             "cell.state", cell="off", confirmed=True, detail=f"as found when the run was continued: {state.detail or 'off'}"
         )
@@ -89,22 +92,34 @@ class Reconciliation:
             raise self._refusal("nobody can read what the cell does", state.detail, advice)
 
     def _waits(self, key: str | None) -> bool:
-        """A rest, a wait or a look of our own that stands in no plan: ended, and begun anew where it is still due."""
-        return key is not None and bool(named(key).wait) and (self.left.running is None or self.left.running.key == key)
+        """A rest of our own that waits for something (a list, a pause, a look): ended, and begun anew where it is still due."""
+        if key is None or named(key).wait:
+            return key is not None and (self.left.running is None or self.left.running.key == key)
+        here = self.left.account
+        return here is not None and here.planned.action == "acquisitions" and here.key == key
 
-    async def _off(self, state: ChannelState) -> None:
-        """The cell is at open circuit, or is brought there from a wait of our own; in doubt a person must have said so too."""
-        if state.running or state.cell is CellState.ON:
-            why = f"{state.step_key} was our own" if state.running else "the cell was found on although nothing ran"
-            reached = await self.run.make_safe(why)
-            if not reached.confirmed:
-                raise self._refusal(f"{why}, and open circuit could not be confirmed", reached.detail, "switch its output off")
-        guard, found_on = self.left.guard, not state.running and state.cell is CellState.ON
-        doubtful = found_on or (guard is not None and not guard.confirmed) or (guard is None and self.left.cell == "unknown")
+    def _refuse_doubtful(self, state: ChannelState) -> None:
+        """Open circuit is read back; where it was in doubt before, a person must have said so too."""
+        if not state.running and state.cell is CellState.ON:
+            advice = "switch its output off, look at the cell; then: operando continue RUN --cell-is-off"
+            raise self._refusal("the cell is on although none of our steps runs", state.detail, advice)
+        guard = self.left.guard
+        doubtful = not guard.confirmed if guard is not None else self.left.cell == "unknown"
         if doubtful and not self.cell_is_off:
-            what = "the cell was found on although nothing ran, and was brought to open circuit" if found_on else ""
-            what = what or "the state of the cell was not known when the rig died; the instrument reads open circuit now"
+            what = "the state of the cell was not known when its rig died; the instrument reads open circuit now"
             raise self._refusal(what, state.detail, CONFIRM)
+
+    async def _end_wait(self, accounts: tuple[Account, ...]) -> None:
+        """A wait of our own that still runs: open circuit; that it has ended comes through the stream, behind its last samples."""
+        running = self.left.running
+        ours = running is not None and accounts and accounts[0].key == running.key
+        account = accounts[0] if ours else self._of_wait(running) if running is not None else None
+        if account is not None:
+            account.adopted = account.cut = True
+            self.run.sampling.take_up(account, self.left.heard_ns)
+        reached = await self.run.make_safe("the run goes on, and a wait of its own still ran")
+        if not reached.confirmed:
+            raise self._refusal("a wait of our own runs, and open circuit could not be confirmed", reached.detail, "switch its output off")
 
     def _refusal(self, what: str, received: str, advice: str) -> NotContinued:
         settings = self.surroundings.station.potentiostat_settings
@@ -187,7 +202,7 @@ class Reconciliation:
         guarded_ns = guard.mono_ns if guard is not None and guard.confirmed and guard.mono_ns >= since_ns else None
         until_ns = now_ns if guarded_ns is None else min(guarded_ns, self._heard_by_guard_ns(account, guarded_ns))
         finishes = self.surroundings.station.potentiostat.capabilities.autonomous
-        if finishes and by_ns <= until_ns:
+        if finishes and by_ns <= until_ns and account.planned.action != "acquisitions":
             detail = "it ended on the instrument while nobody heard it"
             self._write_off(account, since_ns, by_ns, over=not running.wait, reason=reason, detail=detail)
         elif guarded_ns is not None:

@@ -141,13 +141,14 @@ class Sampling:
 
     def take_up(self, account: Account, since_ns: int) -> None:
         """This step ran when the rig died: it is the running one, heard up to an instant."""
-        known = account.first_started_ns is not None and account.started_ns is not None
+        newest, started_ns = self.newest, account.started_ns
+        own = newest is not None and started_ns is not None and newest.mono_ns >= started_ns
         self.account = account
         self._unheard_ns = since_ns
         self._blocks.begin(account.key, account.planned.cycle, account.planned.index)
         self._watch.begin(account.planned.limits)
         slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
-        last_A = None if self.newest is None or not known else self.newest.current_A
+        last_A = newest.current_A if newest is not None and own else None
         self.charge.take_up(since_ns, last_A, max(account.interval_s, slowest_s))
         self.heard_s = asyncio.get_running_loop().time()
         self.cell = "on" if account.has_current else "off"
@@ -183,7 +184,7 @@ class Sampling:
 
     def end_unseen(self, ended: StepEnded) -> None:
         """The step that was taken up is over, or its part is, although nobody heard it end."""
-        self._take_end(ended)
+        self._take_end(ended, unseen=True)
 
     # --------------------------------------------------------------------------------------------------------- the task
 
@@ -334,7 +335,7 @@ class Sampling:
         if first and (fires := account.engine.start(event.mono_ns)):
             self._listener.fired(fires, event.key, cause)
 
-    def _take_end(self, event: StepEnded) -> None:
+    def _take_end(self, event: StepEnded, *, unseen: bool = False) -> None:
         account = self.account
         if account is None or account.key != event.key:
             self._listener.edge(event)
@@ -353,7 +354,7 @@ class Sampling:
             detail=detail,
             duration_s=account.elapsed_s(event.mono_ns),
             charge_C=account.charge_C,
-            charge_complete=self.charge.complete,
+            charge_complete=self.charge.complete and not unseen,
             last_of_program=event.last_of_program,
             device_ns=event.device_ns,
             over=whole,

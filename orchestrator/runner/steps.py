@@ -168,7 +168,7 @@ class Steps:
         accounts = list(begun.accounts)
         first = accounts[0].planned
         if first.action == "acquisitions":
-            if accounts[0].owed() is not None:
+            if not accounts[0].over:
                 self._taken_up = first.key
                 await self._list(first, first.acquisitions, first.longest_s)
             return []

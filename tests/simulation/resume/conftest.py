@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from drivers import registry
 from drivers.clock import Clock
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.model.events import Event
+from orchestrator.observer.observer import Observer
 from orchestrator.recorder.journal import Journal
 from orchestrator.recorder.reader import open_run
 from orchestrator.recorder.records import Reader
@@ -39,9 +41,9 @@ acquisitions:
   slow: {template: 7Li_metal, recycle_s: 2, scans: 30, dummies: 1}
 protocol:
   - {step: Rest for 30 seconds, nmr: {fast: at start}}
-  - {step: Plate working at 1 mA/cm2 for 15 minutes, nmr: {fast: [at start, every 1 minute]}}
+  - {step: Plate working at 1 mA/cm2 for 10 minutes, nmr: {fast: [at start, every 1 minute]}}
   - {step: Rest for 30 seconds, nmr: {slow: at start}}
-  - {step: Strip working at 1 mA/cm2 for 15 minutes, nmr: {fast: every 2 minutes}}
+  - {step: Strip working at 1 mA/cm2 for 10 minutes, nmr: {fast: every 2 minutes}}
   - {name: after, at: open circuit, nmr: [fast, slow]}
 at_end: {cell: open circuit, nmr: [fast]}
 """
@@ -150,6 +152,29 @@ class _Killed:
 KILLED = _Killed()
 
 
+class Beside:
+    """Observer and screen of one life without processes of their own: the file is made when the life is over."""
+
+    def __init__(self, folder: Path, _display: str) -> None:
+        self.folder = folder
+
+    def start(self) -> None: ...
+
+    def ready(self) -> bool:
+        return True
+
+    def dismiss(self) -> None: ...
+
+    def finish(self) -> dict[str, Any]:
+        observer = Observer(self.folder)
+        while not observer.seq or observer.seq < observer._reader.last_seq:
+            observer.step()
+        ended = observer.step()
+        observer.close()
+        found = self.folder / "closeout.json"
+        return {} if ended or not found.exists() else dict(json.loads(found.read_text("utf-8")))
+
+
 @contextlib.asynccontextmanager
 async def same(world: World) -> AsyncIterator[World]:
     yield world
@@ -174,6 +199,7 @@ def survive(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -
         if not KILLED.without_guard:
             await acted(self, due)
 
+    monkeypatch.setattr(process, "Companions", Beside)
     monkeypatch.setattr(process, "hosted", hosted)
     monkeypatch.setattr(InlineGuard, "_act", perhaps)
 
