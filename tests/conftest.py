@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices; several tests run at once
+
 import shutil
 import sys
 from pathlib import Path

@@ -1,0 +1,367 @@
+"""Complex lines in a spectrum: Voigt profiles, each with its own phase, on a complex polynomial, by variable projection.
+
+What is fitted is the unapodised, unfilled discrete transform of the FID, inside a window of the axis: there the noise is
+white, so that stated uncertainties mean what they say. A line is transformed like the data, from its own FID
+exp(i ω t − π Γ t − (π G t)² / (4 ln 2)), so that a truncated FID needs no correction. Γ and G are the full widths at half height
+of its Lorentzian and Gaussian parts. Bulk metal differs from everything else by -41 to -56 degrees (skin depth, tip angle):
+amplitudes are complex, the area is their modulus (domain.md 4.5, practice.md 23).
+
+Amplitudes and polynomial are solved for inside (Golub and Pereyra 1973); positions and widths outside, bounded, with
+Kaufman's derivative (BIT 15, 1975). Covariances come from the whole Jacobian.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import fft
+from scipy.optimize import least_squares
+
+Complexes = NDArray[np.complex128]
+Floats = NDArray[np.float64]
+
+RESOLVED = 0.2
+"""Largest relative standard error of an amplitude that still counts as resolved (its Cramér-Rao bound)."""
+DETECTED = 25.0
+"""Fall of chi² that an additional line must bring: fewer than 1 % of spectra without it bring as much (see tests)."""
+BEYOND_DOUBT = 10.0
+UPPER_LIMIT_SD = 1.645
+"""One-sided 95 %."""
+GAUSS = math.pi**2 / (4.0 * math.log(2.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a line is looked for, in ppm and Hz. ``optional``: it may be absent; without it the fit stands as well."""
+
+    name: str
+    shift_ppm: tuple[float, float]
+    start_ppm: float
+    lorentz_Hz: tuple[float, float, float] = (10.0, 500.0, 10_000.0)
+    gauss_Hz: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        low, high = self.shift_ppm
+        if not low <= self.start_ppm <= high:
+            raise ValueError(f"line {self.name} starts at {self.start_ppm} ppm, outside {low} to {high} ppm")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How a FID becomes a spectrum, and the window of it in which lines are fitted; shifts ascend as the axis says."""
+
+    points: int
+    spectral_width_Hz: float
+    carrier_MHz: float
+    reference_MHz: float
+    window_ppm: tuple[float, float]
+    polynomial: int = 2
+    group_delay_points: float = 0.0
+    reversed_axis: bool = False
+
+    def offset_Hz(self, shift_ppm: float) -> float:
+        """Frequency of a shift as the FID turns, from the carrier."""
+        offset_Hz = shift_ppm * self.reference_MHz - (self.carrier_MHz - self.reference_MHz) * 1e6
+        return -offset_Hz if self.reversed_axis else offset_Hz
+
+    def shift_ppm(self, offset_Hz: float) -> float:
+        """The other way round."""
+        offset_Hz = -offset_Hz if self.reversed_axis else offset_Hz
+        return (offset_Hz + (self.carrier_MHz - self.reference_MHz) * 1e6) / self.reference_MHz
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One line as fitted; ``*_sd``: one standard deviation. ``amplitude``: of the FID at time zero, in its own units.
+
+    ``resolved`` False: the line is not shown to be there, or not known to 20 %; then ``upper_limit`` bounds its amplitude (95 %).
+    """
+
+    name: str
+    amplitude: float
+    amplitude_sd: float
+    phase_deg: float
+    phase_sd_deg: float
+    shift_ppm: float
+    shift_sd_ppm: float
+    lorentz_Hz: float
+    lorentz_sd_Hz: float
+    gauss_Hz: float
+    gauss_sd_Hz: float
+    resolved: bool
+    upper_limit: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineFit:
+    """All lines of one spectrum. ``start``: float64 (lines, 3) to begin the next fit from; ``covariance``: of (re, im) amplitudes."""
+
+    components: tuple[Component, ...]
+    noise_sd: float
+    chi2_per_point: float
+    rms_of_maximum: float
+    converged: bool
+    evaluations: int
+    start: Floats
+    covariance: Floats = field(repr=False)
+    model: Complexes = field(repr=False)
+    residual: Complexes = field(repr=False)
+
+    def __getitem__(self, name: str) -> Component:
+        return next(one for one in self.components if one.name == name)
+
+
+class LineModel:
+    """Lines in a sight. Make it once; ``fit`` each FID. Raises ValueError where the window holds too few points."""
+
+    def __init__(self, sight: Sight, lines: Sequence[Line]) -> None:
+        self.sight, self.lines = sight, tuple(lines)
+        n = sight.points
+        bins = np.fft.fftfreq(n, 1.0 / n)
+        edges = sorted(sight.offset_Hz(edge) * n / sight.spectral_width_Hz for edge in sight.window_ppm)
+        self._inside = np.flatnonzero((bins >= edges[0]) & (bins <= edges[1]))
+        self._inside = self._inside[np.argsort(bins[self._inside])]
+        if len(self._inside) < 8 * len(self.lines) + 8:
+            raise ValueError(f"the window {sight.window_ppm} ppm holds {len(self._inside)} points: too few for {len(self.lines)} lines")
+        inside = bins[self._inside]
+        self._turns = np.exp(-2j * np.pi * inside / n)
+        self._delay = np.exp(2j * np.pi * inside * sight.group_delay_points / n)
+        self._time_s = np.arange(n) / sight.spectral_width_Hz
+        x = np.linspace(-1.0, 1.0, len(inside))
+        self._polynomial: Complexes = np.polynomial.legendre.legvander(x, sight.polynomial).astype(np.complex128)
+        self.axis_ppm: Floats = np.array([sight.shift_ppm(k * sight.spectral_width_Hz / n) for k in inside])
+
+    # ------------------------------------------------------------------------------------------------------------- fitting
+
+    def fit(self, fid: NDArray[np.complexfloating[Any, Any]], *, start: Floats | None = None, noise_sd: float | None = None) -> LineFit:
+        """Fit one FID, complex (points,). ``noise_sd``: of its real and of its imaginary part each, in FID units; estimated where None."""
+        data = self._seen(fid)
+        sd = (noise_sd if noise_sd is not None else fid_noise_sd(fid)) * math.sqrt(self.sight.points)
+        whole = self._fitted(data, self.lines, self._starts(start), sd)
+        covariance = whole.covariance()
+        shown = [self._shown(data, whole, covariance, n, sd) for n in range(len(self.lines))]
+        return self._told(whole, covariance, shown, sd, data)
+
+    def _seen(self, fid: NDArray[np.complexfloating[Any, Any]]) -> Complexes:
+        if fid.shape != (self.sight.points,):
+            raise ValueError(f"a FID of shape {fid.shape} where {self.sight.points} points are expected")
+        transformed: Complexes = fft(fid.astype(np.complex128))[self._inside] * self._delay
+        return transformed
+
+    def _starts(self, start: Floats | None) -> Floats:
+        own = np.array([[self.sight.offset_Hz(line.start_ppm), line.lorentz_Hz[1], line.gauss_Hz[1]] for line in self.lines])
+        return own if start is None else np.asarray(start, dtype=np.float64)
+
+    def _bounds(self, lines: Sequence[Line]) -> tuple[Floats, Floats]:
+        low, high = [], []
+        for line in lines:
+            edges = sorted(self.sight.offset_Hz(edge) for edge in line.shift_ppm)
+            low.append([edges[0], line.lorentz_Hz[0], line.gauss_Hz[0]])
+            high.append([edges[1], line.lorentz_Hz[2], line.gauss_Hz[2]])
+        return np.array(low), np.array(high)
+
+    def _fitted(self, data: Complexes, lines: Sequence[Line], start: Floats, sd: float) -> _Solved:
+        low, high = self._bounds(lines)
+        free = high > low
+        scale = np.array([[line.lorentz_Hz[1], line.lorentz_Hz[1], max(line.gauss_Hz[1], line.lorentz_Hz[1])] for line in lines])
+        begin = np.clip(start, low + 1e-6 * (high - low), high - 1e-6 * (high - low))
+        projection = _Projection(self, data / sd, begin, free, scale)
+        if not lines:
+            projection(np.empty(0))
+            return _Solved(projection, begin, converged=True, evaluations=1)
+        found = least_squares(
+            projection,
+            (begin / scale)[free],
+            jac=projection.jacobian,
+            bounds=((low / scale)[free], (high / scale)[free]),
+            method="trf",
+            x_scale="jac",
+            ftol=1e-8,
+            xtol=1e-8,
+            gtol=1e-8,
+            max_nfev=60,
+        )
+        projection(found.x)
+        return _Solved(projection, projection.parameters, converged=bool(found.status > 0), evaluations=int(found.nfev))
+
+    def _shown(self, data: Complexes, whole: _Solved, covariance: Floats, n: int, sd: float) -> bool:
+        """Is an optional line there: does chi² rise by enough without it? Nobody asks where it stands far above its error."""
+        size, size_sd = abs(whole.projection.linear[n]), math.sqrt(float(covariance[2 * n, 2 * n] + covariance[2 * n + 1, 2 * n + 1]))
+        if not self.lines[n].optional or size > BEYOND_DOUBT * size_sd:
+            return True
+        others = [line for m, line in enumerate(self.lines) if m != n]
+        without = self._fitted(data, others, np.delete(whole.parameters, n, axis=0), sd)
+        return without.chi2 - whole.chi2 > DETECTED
+
+    # ------------------------------------------------------------------------------------------------------------- telling
+
+    def _told(self, solved: _Solved, covariance: Floats, shown: list[bool], sd: float, data: Complexes) -> LineFit:
+        components = tuple(self._component(n, solved, covariance, sd, shown=shown[n]) for n in range(len(self.lines)))
+        model = (data / sd - solved.projection.residual) * sd
+        amplitudes = covariance[: 2 * len(self.lines), : 2 * len(self.lines)] * sd**2
+        chi2_per_point = solved.chi2 / max(1, 2 * len(data) - len(covariance))
+        residual = solved.projection.residual * sd
+        rms = float(np.sqrt(np.mean(np.abs(residual) ** 2)) / max(np.abs(data).max(initial=0.0), np.finfo(float).tiny))
+        return LineFit(
+            components,
+            sd / math.sqrt(self.sight.points),
+            chi2_per_point,
+            rms,
+            solved.converged,
+            solved.evaluations,
+            solved.parameters.copy(),
+            amplitudes,
+            model,
+            residual,
+        )
+
+    def _component(self, n: int, solved: _Solved, covariance: Floats, sd: float, *, shown: bool) -> Component:
+        complex_amplitude = complex(solved.projection.linear[n]) * sd
+        size = abs(complex_amplitude)
+        along = np.array([complex_amplitude.real, complex_amplitude.imag]) / max(size, np.finfo(float).tiny)
+        across = np.array([-along[1], along[0]])
+        block = covariance[2 * n : 2 * n + 2, 2 * n : 2 * n + 2] * sd**2
+        amplitude_sd, across_sd = (math.sqrt(max(0.0, float(way @ block @ way))) for way in (along, across))
+        offset_Hz, lorentz_Hz, gauss_Hz = solved.parameters[n]
+        sds = solved.outer_sd(covariance)[n]
+        resolved = shown and size > 0.0 and amplitude_sd <= RESOLVED * size
+        return Component(
+            self.lines[n].name,
+            size,
+            amplitude_sd,
+            math.degrees(math.atan2(complex_amplitude.imag, complex_amplitude.real)),
+            math.degrees(across_sd / size) if size else math.inf,
+            self.sight.shift_ppm(offset_Hz),
+            sds[0] / self.sight.reference_MHz,
+            lorentz_Hz,
+            sds[1],
+            gauss_Hz,
+            sds[2],
+            resolved,
+            math.nan if resolved else size + UPPER_LIMIT_SD * amplitude_sd,
+        )
+
+    # ------------------------------------------------------------------------------------------------------------ columns
+
+    def columns(self, parameters: Floats, free: NDArray[np.bool_] | None = None) -> tuple[Complexes, list[tuple[int, int, Complexes]]]:
+        """complex128 (inside, lines) profiles, and their derivatives as (line, parameter, complex128 (inside,))."""
+        profiles, derivatives = np.empty((len(self._inside), len(parameters)), np.complex128), []
+        for n, (offset_Hz, lorentz_Hz, gauss_Hz) in enumerate(parameters):
+            wanted = (False, False, False) if free is None else tuple(free[n])
+            rate = 2j * np.pi * offset_Hz - np.pi * lorentz_Hz
+            profile, by_rate, by_gauss = self._lorentz(rate) if gauss_Hz == 0.0 and not wanted[2] else self._voigt(rate, gauss_Hz, *wanted)
+            profiles[:, n] = profile
+            by = (2j * np.pi * by_rate, -np.pi * by_rate, by_gauss)
+            derivatives += [(n, k, by[k]) for k in range(3) if wanted[k]]
+        return profiles, derivatives
+
+    def _lorentz(self, rate: complex) -> tuple[Complexes, Complexes, Complexes]:
+        """The transform of exp(rate t) as a geometric series: only where it is looked at. Profile, and by the rate."""
+        step = rate / self.sight.spectral_width_Hz
+        turn, end = np.exp(step) * self._turns, np.exp(step * self.sight.points)
+        left = 1.0 / (1.0 - turn)
+        profile: Complexes = (1.0 - end) * left
+        by_rate = (profile * turn - self.sight.points * end) * left / self.sight.spectral_width_Hz
+        return profile, by_rate, profile
+
+    def _voigt(self, rate: complex, gauss_Hz: float, *wanted: bool) -> tuple[Complexes, Complexes, Complexes]:
+        """The same with a Gaussian part, by transforms of the whole FID."""
+        t_s = self._time_s
+        decay = np.exp(rate * t_s - (GAUSS * gauss_Hz**2) * t_s**2)
+        profile = self._transformed(decay)
+        by_rate = self._transformed(decay * t_s) if wanted[0] or wanted[1] else profile
+        by_gauss = -2.0 * GAUSS * gauss_Hz * self._transformed(decay * t_s**2) if wanted[2] else profile
+        return profile, by_rate, by_gauss
+
+    def _transformed(self, signal: Complexes) -> Complexes:
+        found: Complexes = fft(signal)[self._inside]
+        return found
+
+    @property
+    def polynomial(self) -> Complexes:
+        """complex128 (inside, order + 1): Legendre polynomials over the window."""
+        return self._polynomial
+
+
+class _Projection:
+    """Residuals, float64 (2 · inside,), as a function of the outer parameters alone."""
+
+    def __init__(self, model: LineModel, data: Complexes, begin: Floats, free: NDArray[np.bool_], scale: Floats) -> None:
+        self.model, self.data, self.free, self.scale = model, data, free, scale
+        self.parameters = begin.copy()
+        self.linear: Complexes = np.empty(0, np.complex128)
+        self.residual: Complexes = data
+        self._at: Floats | None = None
+
+    def __call__(self, outer: Floats) -> Floats:
+        if self._at is None or not np.array_equal(self._at, outer):
+            self._solve(outer)
+        return np.concatenate([self.residual.real, self.residual.imag])
+
+    def _solve(self, outer: Floats) -> None:
+        self.parameters = self.parameters.copy()
+        self.parameters[self.free] = outer * self.scale[self.free]
+        profiles, self._derivatives = self.model.columns(self.parameters, self.free)
+        self._basis = np.hstack([profiles, self.model.polynomial])
+        self._q, r = np.linalg.qr(self._basis)
+        self.linear = np.linalg.lstsq(r, self._q.conj().T @ self.data, rcond=1e-12)[0].astype(np.complex128)
+        self.residual = self.data - self._basis @ self.linear
+        self._at = outer.copy()
+
+    def jacobian(self, outer: Floats) -> Floats:
+        """float64 (2 · inside, outer): Kaufman's, which leaves out what is of second order in the residual."""
+        self(outer)
+        columns = np.stack([-self.linear[n] * self.scale[n, k] * column for n, k, column in self._derivatives], axis=1)
+        columns -= self._q @ (self._q.conj().T @ columns)
+        return np.concatenate([columns.real, columns.imag])
+
+    def whole_jacobian(self) -> Floats:
+        """float64 (2 · inside, 2 · linear + outer): of the model by (re, im) of each linear parameter, then by the outer ones."""
+        linear = np.empty((len(self.data), 2 * self._basis.shape[1]), np.complex128)
+        linear[:, 0::2], linear[:, 1::2] = self._basis, 1j * self._basis
+        outer = [self.linear[n] * column for n, _, column in self._derivatives]
+        columns = np.hstack([linear, np.stack(outer, axis=1)]) if outer else linear
+        return np.concatenate([columns.real, columns.imag])
+
+
+class _Solved:
+    """Where a fit has come to."""
+
+    def __init__(self, projection: _Projection, parameters: Floats, *, converged: bool, evaluations: int) -> None:
+        self.projection, self.parameters = projection, parameters
+        self.converged, self.evaluations = converged, evaluations
+        self.chi2 = float(np.sum(np.abs(projection.residual) ** 2))
+
+    def covariance(self) -> Floats:
+        """float64: of (re, im) of each linear parameter, then of the outer ones, in units of the noise."""
+        jacobian = self.projection.whole_jacobian()
+        norms = np.linalg.norm(jacobian, axis=0)
+        norms[norms == 0.0] = 1.0
+        scaled = jacobian / norms
+        found: Floats = np.linalg.pinv(scaled.T @ scaled, rcond=1e-14, hermitian=True) / np.outer(norms, norms)
+        return found
+
+    def outer_sd(self, covariance: Floats) -> Floats:
+        """float64 (lines, 3): standard deviations of offset and widths in Hz; 0 where they were held."""
+        sd = np.zeros_like(self.parameters)
+        free = self.projection.free
+        outer = covariance.diagonal()[len(covariance) - int(free.sum()) :]
+        sd[free] = np.sqrt(np.maximum(outer, 0.0))
+        return sd
+
+
+def fid_noise_sd(fid: NDArray[np.complexfloating[Any, Any]], tail: float = 0.25) -> float:
+    """Noise of the real part of a FID (and of the imaginary): from differences of neighbours in its last quarter.
+
+    Robust: a slow remainder of the signal cancels in second differences (their standard deviation is √6 of the noise's).
+    """
+    end = fid[-max(16, round(len(fid) * tail)) :]
+    second = np.diff(end, n=2)
+    parts = np.concatenate([second.real, second.imag])
+    return float(np.median(np.abs(parts)) / 0.674489750196 / math.sqrt(6.0))
