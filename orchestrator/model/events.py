@@ -16,7 +16,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   to the last sample and at most two intervals more), device_ns; over (false: a part was cut off, the step is not over), charge_net_C,
   charge_throughput_C, x (of the run, then), charge_uncertainty_C (of charge_C: at most so much passed unseen).
 * ``gap``: nobody heard the cell from so long before this instant up to it. step_key, seconds, charge_C (passed meanwhile, by ``how``:
-  ``counted by the instrument``, ``sent later``, ``set current``, ``open circuit``), uncertainty_C.
+  ``counted by the instrument``, ``set current``, ``open circuit``), uncertainty_C.
 * ``ec.block`` step_key, cycle, index, n, columns, half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
   in no column of run.h5); blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
   charge_net_C f8, charge_throughput_C f8, x f8, status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.

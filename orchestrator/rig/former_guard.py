@@ -22,10 +22,11 @@ OWN = frozenset({"utc_ns", "mono_ns", "run_mono_ns", "kind"})
 
 
 class FormerGuard:
-    """Reads ``guard.jsonl``; a line that was being written when the power went is none."""
+    """Made before another guard is started. Reads ``guard.jsonl``; a line that was being written when the power went is none."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "guard.jsonl"
+        self._started = next(iter(self._newest()), None)
 
     def said(self) -> list[dict[str, Any]]:
         """Every whole line of the file."""
@@ -50,9 +51,8 @@ class FormerGuard:
 
     async def end(self) -> None:
         """End it, where it still lives: another guard watches now, and this one would open the circuit of a cell that is looked after."""
-        left = self._newest()
-        if left and self._lives(left[0]):
-            await fence(int(left[0]["pid"]), float(left[0]["start"]))
+        if self._started is not None and self._lives(self._started):
+            await fence(int(self._started["pid"]), float(self._started["start"]))
 
     def _newest(self) -> list[dict[str, Any]]:
         """What the last guard has said, from its start on."""

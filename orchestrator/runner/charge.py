@@ -46,6 +46,13 @@ class Charge:
         self.x += self._x_per_C * charge_C
         self._at_ns, self._last_A, self.complete = mono_ns, None, False
 
+    def count(self, mono_ns: int, charge_C: float, current_A: float) -> float:
+        """Take the instrument's own count up to a sample instead of the integral; returns the charge."""
+        complete = self.complete
+        self.add(mono_ns, charge_C)
+        self._last_A, self.complete = current_A, complete
+        return charge_C
+
     def begin(self, mono_ns: int, interval_s: float = math.inf) -> None:
         """A step begins, sampled at this interval: what passed before does not belong to it."""
         self._at_ns, self._last_A, self.complete = mono_ns, None, True

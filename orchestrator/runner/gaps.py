@@ -14,7 +14,7 @@ COUNTED = "charge_C"
 CLOSE_INTERVALS = 3
 """Samples no farther apart than so many intervals have no gap between them: the instrument has kept and sent them."""
 
-SENT_LATER, BY_INSTRUMENT, SET_CURRENT, OPEN_CIRCUIT = "sent later", "counted by the instrument", "set current", "open circuit"
+BY_INSTRUMENT, SET_CURRENT, OPEN_CIRCUIT = "counted by the instrument", "set current", "open circuit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +32,20 @@ class Gap:
         """How long."""
         return max(0.0, (self.until_ns - self.since_ns) / 1e9)
 
-    @property
-    def marked(self) -> bool:
-        """Must the samples show it? Not where they have all come in the end."""
-        return self.how != SENT_LATER
 
-
-def bridged(account: Account, block: SampleBlock, since_ns: int, last_A: float | None) -> Gap:
-    """The gap before the first samples of a step that still runs. ``last_A``: current of the last sample before it."""
-    first_ns = int(block.mono_ns[0])
-    if first_ns - since_ns <= CLOSE_INTERVALS * account.interval_s * 1e9:
-        return Gap(since_ns, first_ns, 0.0, 0.0, SENT_LATER)
+def counted_by(block: SampleBlock) -> list[float]:
+    """What the instrument says of the charge of its running order, a sample each; NaN where it does not count."""
     counted = block.aux.get(COUNTED)
-    if counted is not None and math.isfinite(counted[0]):
-        return Gap(since_ns, first_ns, account.earlier_C + float(counted[0]) - account.charge_C, 0.0, BY_INSTRUMENT)
-    return estimated(account, since_ns, first_ns, last_A, float(block.current_A[0]))
+    return [math.nan] * len(block) if counted is None else [float(value) for value in counted]
+
+
+def bridged(account: Account, since_ns: int, mono_ns: int, counted_C: float, last_A: float | None, now_A: float) -> Gap | None:
+    """The gap between two samples of a step that was adopted; None where there is none between them."""
+    if mono_ns - since_ns <= CLOSE_INTERVALS * account.interval_s * 1e9:
+        return None
+    if math.isfinite(counted_C):
+        return Gap(since_ns, mono_ns, account.earlier_C + counted_C - account.charge_C, 0.0, BY_INSTRUMENT)
+    return estimated(account, since_ns, mono_ns, last_A, now_A)
 
 
 def estimated(account: Account, since_ns: int, until_ns: int, *currents_A: float | None) -> Gap:

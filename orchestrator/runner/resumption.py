@@ -242,6 +242,8 @@ class Story:
             case "eis":
                 self._take_impedance(event, run_ns)
             case kind if kind.startswith("acquisition.") or kind in {"fid.block", "raw.archived"}:
+                if kind == "acquisition.requested":
+                    self._was_asked(event.data, run_ns)
                 self._paper.feed(event, run_ns)
             case kind if kind.startswith("guard."):
                 self._take_guard(event, run_ns)
@@ -396,6 +398,19 @@ class Story:
             self._rules.feed(sample)
         for engine, since_ns in self._wishes.standing:
             engine.feed(sample._replace(elapsed_s=(run_ns - since_ns) / 1e9))
+
+    def _was_asked(self, data: Mapping[str, Any], run_ns: int) -> None:
+        """A trigger fired on a sample that may not have reached the journal: the line of its grid is passed all the same."""
+        line, newest = self._line, self._newest
+        if line is None or newest is None or line.last_ns is None or line.started_ns is None or run_ns <= newest.mono_ns:
+            return
+        if named(str(data.get("step_key") or "")).planned != line.planned.key:
+            return
+        more_C = newest.current_A * (run_ns - newest.mono_ns) / 1e9
+        charge_C = newest.charge_C + more_C
+        share = None if newest.fraction is None or self._plan is None or not self._plan.capacity_C else abs(charge_C) / self._plan.capacity_C
+        x = newest.x + more_C * ((self._plan.x_per_C if self._plan is not None else None) or 0.0)
+        line.engine.feed(newest._replace(mono_ns=run_ns, elapsed_s=line.elapsed_s(run_ns), charge_C=charge_C, fraction=share, x=x))
 
     def _take_impedance(self, event: Event, run_ns: int) -> None:
         columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])

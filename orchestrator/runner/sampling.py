@@ -28,7 +28,7 @@ from orchestrator.model.events import GAP_EDGE
 from orchestrator.runner.account import Account
 from orchestrator.runner.blocks import ALWAYS, Blocks
 from orchestrator.runner.charge import Charge, or_none
-from orchestrator.runner.gaps import Gap, bridged
+from orchestrator.runner.gaps import Gap, bridged, counted_by
 from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation, Watch
@@ -83,7 +83,7 @@ class Sampling:
         self._stored: tuple[int, float] = (0, math.inf)
         self._ended_ns: int | None = None
         self._violated = False
-        self._unheard_ns: int | None = None
+        self._heard_ns = 0
         self._names: tuple[str, ...] = ALWAYS
         self.charge = Charge(plan.x_now, plan.x_per_C)
         self.heard_s = -math.inf
@@ -144,7 +144,7 @@ class Sampling:
         newest, started_ns = self.newest, account.started_ns
         own = newest is not None and started_ns is not None and newest.mono_ns >= started_ns
         self.account = account
-        self._unheard_ns = since_ns
+        self._heard_ns = since_ns
         self._blocks.begin(account.key, account.planned.cycle, account.planned.index)
         self._watch.begin(account.planned.limits)
         slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
@@ -160,7 +160,6 @@ class Sampling:
         account.uncertainty_C += gap.uncertainty_C
         self.charge.add(gap.until_ns, gap.charge_C)
         self._mark(gap.until_ns - GAP_EDGE_NS, account.charge_C)
-        self._unheard_ns = None
         self._put_gap(account, gap)
 
     def _mark(self, mono_ns: int, charge_C: float) -> None:
@@ -219,26 +218,28 @@ class Sampling:
 
     def _take_samples(self, block: SampleBlock) -> None:
         self.heard_s, self._forgiven = asyncio.get_running_loop().time(), False
-        if self._unheard_ns is not None and self.account is not None and len(block):
-            self._bridge(self.account, block, self._unheard_ns)
         self._names, extra = _further_columns(block)
         volts, amps = block.voltage_V.tolist(), block.current_A.tolist()
         for name, values in block.aux.items():
             self._blocks.add_aux(name, block.mono_ns, values)
         watched = self._watched_voltage(block, volts)
         status = [0] * len(block) if block.status is None else block.status.tolist()
+        adopted = self.account if self.account is not None and self.account.adopted else None
+        counted = [] if adopted is None else counted_by(block)
         for i, mono_ns in enumerate(block.mono_ns.tolist()):
+            if adopted is not None:
+                self._bridge(adopted, mono_ns, amps[i], counted[i])
             self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
             self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
 
-    def _bridge(self, account: Account, block: SampleBlock, since_ns: int) -> None:
-        """The first samples of a step that was taken up."""
-        self._unheard_ns = None
-        gap = bridged(account, block, since_ns, None if self.newest is None else self.newest.current_A)
-        if gap.marked:
+    def _bridge(self, account: Account, mono_ns: int, current_A: float, counted_C: float) -> None:
+        """Up to a sample of a step that was adopted: by the instrument's own count, where it has one; over the gap in any case."""
+        gap = bridged(account, self._heard_ns, mono_ns, counted_C, None if self.newest is None else self.newest.current_A, current_A)
+        if gap is not None:
             self.unheard(account, gap)
-        else:
-            self._put_gap(account, gap)
+        elif math.isfinite(counted_C):
+            account.charge_C += self.charge.count(mono_ns, account.earlier_C + counted_C - account.charge_C, current_A)
+        self._heard_ns = mono_ns
 
     def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
         """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""

@@ -18,7 +18,12 @@ FINISHES = ("open circuit within 20 s", "finish step on device")
 
 
 def killed(run: Any) -> None:
+    """Under current, and long enough for its guard to have heard so: three minutes of the experiment are three heartbeats."""
     run.under_current()
+    began_ns = run.of("step.started", index=1)[0]["mono_ns"]
+    run.until.__globals__["wait_for"](
+        lambda: any(event["mono_ns"] - began_ns > 180e9 for event in run.of("ec.block", index=1)) or None, "three minutes of current", run.said
+    )
     os.kill(run.process.pid, signal.SIGKILL)
     assert run.ends().code == -signal.SIGKILL
 
@@ -43,7 +48,7 @@ def true_C(run: Any) -> float:
 
 
 def test_what_its_guard_broke_off_goes_on(program: Any, intact: Intact) -> None:
-    run = program.start(plate="40 minutes", changes=[QUIET, ("charge_per_step_mAh: 0.12", "charge_per_step_mAh: 0.5")])
+    run = program.start(plate="20 minutes", changes=[QUIET, ("charge_per_step_mAh: 0.12", "charge_per_step_mAh: 0.5")])
     killed(run)
     told = continued(run)
     assert (told["complete"], told["state"]) == (True, "finished")
@@ -61,7 +66,7 @@ def test_what_its_guard_broke_off_goes_on(program: Any, intact: Intact) -> None:
 
 def test_what_still_runs_is_adopted(program: Any, intact: Intact) -> None:
     changes = [QUIET, FINISHES, ("charge_per_step_mAh: 0.12", "charge_per_step_mAh: 0.5")]
-    run = program.start(plate="40 minutes", changes=changes)
+    run = program.start(plate="25 minutes", changes=changes)
     killed(run)
     told = continued(run)
     assert told["complete"]
@@ -73,7 +78,7 @@ def test_what_still_runs_is_adopted(program: Any, intact: Intact) -> None:
 
 
 def test_what_ended_on_the_device_meanwhile_is_over(program: Any, intact: Intact) -> None:
-    run = program.start(plate="15 minutes", changes=[QUIET, FINISHES])
+    run = program.start(plate="17 minutes", changes=[QUIET, FINISHES])
     killed(run)
     run.until_off(30.0)
     run.guard_says("guard.acted", 60.0)
