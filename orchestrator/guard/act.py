@@ -115,7 +115,9 @@ async def make_safe(settings: Settings, context: Context, log: GuardLog, *, atte
             log.write("guard.failed", attempt=attempt, error=sentence(error), cell="unknown")
         else:
             also = {"heard": said} if said else {}
-            log.write("guard.safe" if safe.confirmed else "guard.failed", attempt=attempt, confirmed=safe.confirmed, detail=safe.detail, **also)
+            log.write(
+                "guard.safe" if safe.confirmed else "guard.failed", attempt=attempt, confirmed=safe.confirmed, detail=safe.detail, **also
+            )
             if safe.confirmed:
                 return True
         await asyncio.sleep(wait_s)

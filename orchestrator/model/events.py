@@ -9,7 +9,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   platform, seed, epoch_utc_ns, speed, zone, simulated, origin_mono_ns, station; rig_name, booking_end and faults as asked for,
   data (name of the folder that an emulated console plays back, "" = none), revision ("" where there is no checkout).
 * ``run.state`` from, to, why; where a process begins to live the run: clock {boot_id, scaled_from_ns} (not in virtual time), and
-  of a continued run also continued (how often), origin_mono_ns, gap_s, versions and revision where they have changed. · ``run.ended`` state, outcome, reason, complete, exit_code.
+  of a continued run also continued (how often), origin_mono_ns, gap_s, versions and revision where they have changed.
+* ``run.ended`` state, outcome, reason, complete, exit_code.
 * ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, device_ns; ends (of the whole step, resolved), follows (so
   many steps follow in its program), adopted (true: it ran already when a continued run found it, and mono_ns follows from that).
 * ``step.ended`` key, reason, detail, duration_s, charge_C, charge_complete (false: the end was not seen, and charge_C counts up
@@ -19,10 +20,11 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   ``counted by the instrument``, ``set current``, ``open circuit``), uncertainty_C.
 * ``ec.block`` step_key, cycle, index, n, columns, half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
   in no column of run.h5); blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
-  charge_net_C f8, charge_throughput_C f8, x f8, status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
+  charge_net_C f8, charge_throughput_C f8, x f8,
+  status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
 * ``aux.block`` sensor, unit, n, columns (mono_ns i8, value f8). · ``eis`` step_key, n, columns (frequency_Hz f8, z c16).
-* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s, asked_as, listed; a coalesced trigger
-  is the same kind with ``added`` true and only the new reasons. · ``.armed`` key, parameters, deviations.
+* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s, asked_as, listed; a coalesced
+  trigger is the same kind with ``added`` true and only the new reasons. · ``.armed`` key, parameters, deviations.
   ``.started`` key, block, latency_s, heard, half_width_ns. ``.acquired`` key, block, scans_done, heard, half_width_ns (heard
   false: the console did not say so, and when it happened is not known). ``.filed`` key, block, path.
   ``.stored`` key, block, fid_seq. ``.verified`` key. ``.missed/.rejected/.lost`` key, name, why, and partial,

@@ -242,7 +242,9 @@ def _unchanged(name: str, path: Path | None, text: str, request: ContinueRequest
     lines = list(difflib.unified_diff(text.splitlines(), now.splitlines(), "as the run began", str(path.name), lineterm="", n=1))
     more = [f"… {len(lines) - MOST_LINES} more lines"] if len(lines) > MOST_LINES else []
     advice = "put it back, or go on with what the run began with: operando continue RUN --as-begun"
-    raise CannotRun("\n".join([f"the {name} file has changed since the run began; nothing was started", *lines[:MOST_LINES], *more, advice]))
+    raise CannotRun(
+        "\n".join([f"the {name} file has changed since the run began; nothing was started", *lines[:MOST_LINES], *more, advice])
+    )
 
 
 def _as_begun(folder: Path, started: Mapping[str, Any]) -> Path:

@@ -40,7 +40,7 @@ class FormerGuard:
         """Return when it has done what it will do at once: opened the circuit, tried in vain, or decided to let the device finish."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        while (left := self._newest()) and self._lives(left[0]) and not left[-1]["kind"] in OVER:
+        while (left := self._newest()) and self._lives(left[0]) and left[-1]["kind"] not in OVER:
             acting = next((line for line in left if line["kind"] == "guard.acting"), None)
             waits = acting is not None and acting.get("order") == "let the device finish"
             tried = any(line["kind"] == "guard.failed" for line in left)

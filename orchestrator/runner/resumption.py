@@ -408,7 +408,9 @@ class Story:
             return
         more_C = newest.current_A * (run_ns - newest.mono_ns) / 1e9
         charge_C = newest.charge_C + more_C
-        share = None if newest.fraction is None or self._plan is None or not self._plan.capacity_C else abs(charge_C) / self._plan.capacity_C
+        share = (
+            None if newest.fraction is None or self._plan is None or not self._plan.capacity_C else abs(charge_C) / self._plan.capacity_C
+        )
         x = newest.x + more_C * ((self._plan.x_per_C if self._plan is not None else None) or 0.0)
         line.engine.feed(newest._replace(mono_ns=run_ns, elapsed_s=line.elapsed_s(run_ns), charge_C=charge_C, fraction=share, x=x))
 

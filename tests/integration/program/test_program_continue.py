@@ -22,7 +22,9 @@ def killed(run: Any) -> None:
     run.under_current()
     began_ns = run.of("step.started", index=1)[0]["mono_ns"]
     run.until.__globals__["wait_for"](
-        lambda: any(event["mono_ns"] - began_ns > 180e9 for event in run.of("ec.block", index=1)) or None, "three minutes of current", run.said
+        lambda: any(event["mono_ns"] - began_ns > 180e9 for event in run.of("ec.block", index=1)) or None,
+        "three minutes of current",
+        run.said,
     )
     os.kill(run.process.pid, signal.SIGKILL)
     assert run.ends().code == -signal.SIGKILL

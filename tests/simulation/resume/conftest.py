@@ -26,7 +26,7 @@ from orchestrator.rig.continuing import ContinueRequest, go_on, read_former
 from orchestrator.rig.former_guard import FormerGuard
 from orchestrator.rig.gather import Gathered, gather, run_started
 from orchestrator.rig.process import Ended, Hosting, lived
-from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns, RunRequest
+from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.truth import Truth, read_truth
 from orchestrator.rig.world import World, made_world
 from orchestrator.runner.resumption import Resumption, resumption_of
@@ -203,7 +203,9 @@ def survive(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(process, "hosted", hosted)
     monkeypatch.setattr(InlineGuard, "_act", perhaps)
 
-    def go(*kills: Kill, rig: str = "memory", night: str = NIGHT, changes: Sequence[tuple[str, str]] = (), cell_is_off: bool = False) -> Survived:
+    def go(
+        *kills: Kill, rig: str = "memory", night: str = NIGHT, changes: Sequence[tuple[str, str]] = (), cell_is_off: bool = False
+    ) -> Survived:
         for old, new in changes:
             assert old in night
             night = night.replace(old, new)
