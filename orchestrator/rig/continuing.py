@@ -9,7 +9,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ MOST_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class ContinueRequest:
-    """What somebody asked for. ``cell_is_off``: a person has looked; ``as_begun``: with the files as they were, though they have changed."""
+    """What somebody asked for. ``cell_is_off``: a person has looked; ``as_begun``: though the files have changed."""
 
     folder: Path
     cell_is_off: bool = False
@@ -91,7 +91,8 @@ async def go_on(
     first = _put(journal, former.story, "run.state", _continued(former, clock, origin_ns), clock.stamp())
     for kind, data, at in guard.lines(former.left.guard_lines, clock, same_clock=origin_ns == former.left.origin_mono_ns):
         _put(journal, former.story, kind, data, at, source="guard")
-    continuation = Continuation(former.story.resumption(), request.cell_is_off, guard.end)
+    left = replace(former.story.resumption(), state=former.left.state)
+    continuation = Continuation(left, request.cell_is_off, guard.end)
     hosting = Hosting(gathered, clock, request.folder, journal, world, str(former.started["run_id"]), continuation)
     return await lived(hosting, first)
 

@@ -101,7 +101,7 @@ class Acquisitions:
         return own or self._s.clock.mono_ns() - record.fired_ns <= self._patience_ns(record)
 
     async def _take_up(self) -> None:
-        """What the console measures under a key of ours is seen through; what it has filed is fetched; the rest is lost, and taken again."""
+        """What the console measures under a key of ours is seen through, what it has filed is fetched, the rest is taken again."""
         await self._s.clock.sleep(SETTLES_S)
         self._from_death = False
         state = await self._state()

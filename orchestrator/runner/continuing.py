@@ -116,7 +116,7 @@ class Reconciliation:
         account = accounts[0] if ours else self._of_wait(running) if running is not None else None
         if account is not None:
             account.adopted = account.cut = True
-            self.run.sampling.take_up(account, self.left.heard_ns)
+            self.run.sampling.take_up(account, self.left.heard_ns, self._last_A(account))
         reached = await self.run.make_safe("the run goes on, and a wait of its own still ran")
         if not reached.confirmed:
             raise self._refusal("a wait of our own runs, and open circuit could not be confirmed", reached.detail, "switch its output off")
@@ -145,7 +145,7 @@ class Reconciliation:
             self.run.sampling.take(StepStarted(account.key, since_ns))
         else:
             since_ns = self.left.heard_ns
-        self.run.sampling.take_up(account, since_ns)
+        self.run.sampling.take_up(account, since_ns, self._last_A(account))
         cell = "on" if account.has_current else "off"
         self.surroundings.put("cell.state", cell=cell, confirmed=True, detail=f"as found when the run was continued: it runs {account.key}")
         self.surroundings.put("note", text=f"{account.key} runs on the instrument and is adopted", who="rig")
@@ -253,8 +253,8 @@ class Reconciliation:
         return account
 
     def _gap(self, account: Account, since_ns: int, until_ns: int) -> Gap:
-        newest, guard = self.left.newest, self.left.guard
-        gap = estimated(account, since_ns, until_ns, None if newest is None else newest.current_A)
+        guard = self.left.guard
+        gap = estimated(account, since_ns, until_ns, self._last_A(account))
         heard = None if guard is None else guard.heard
         if heard is None or heard.get("step_key") != account.key or heard.get(COUNTED) is None:
             return gap
@@ -262,6 +262,11 @@ class Reconciliation:
         half_C = 0.5 * account.interval_s * float(account.planned.current_A or heard.get("current_A") or 0.0)
         charge_C = account.earlier_C + float(heard[COUNTED]) + half_C - account.charge_C
         return replace(gap, charge_C=charge_C, uncertainty_C=abs(half_C), how=BY_INSTRUMENT)
+
+    def _last_A(self, account: Account) -> float | None:
+        """Current of the last sample of this very step; None where there was none."""
+        running = self.left.running
+        return running.last_A if running is not None and running.key == account.key else None
 
     def _heard_by_guard_ns(self, account: Account, otherwise_ns: int) -> int:
         """When the guard broke the step off, by the last sample that it heard."""
@@ -273,7 +278,7 @@ class Reconciliation:
     def _write_off(self, account: Account, since_ns: int, until_ns: int, *, over: bool, reason: Reason, detail: str) -> None:
         """What nobody heard the end of."""
         sampling = self.run.sampling
-        sampling.take_up(account, since_ns)
+        sampling.take_up(account, since_ns, self._last_A(account))
         sampling.unheard(account, self._gap(account, since_ns, max(since_ns, until_ns)))
         account.over, account.cut = over, not over
         sampling.end_unseen(StepEnded(account.key, max(since_ns, until_ns), reason, detail))

@@ -84,7 +84,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A step that was started and whose end is not in the journal. ``wait``: none of the plan's own."""
+    """A step that was started and whose end is not in the journal. ``wait``: none of the plan's own. ``last_A``: of its last sample."""
 
     key: str
     wait: bool
@@ -92,6 +92,7 @@ class Open:
     current_A: float | None
     started_ns: int
     charge_C: float
+    last_A: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +379,8 @@ class Story:
             line.charge_C = float(last["charge_step_C"])
         if int(last["status"]) & GAP_EDGE:
             return
+        if self._open is not None and self._open.key == data["step_key"]:
+            self._open = replace(self._open, last_A=float(last["current_A"]))
         self._heard_ns = max(self._heard_ns, run_ns)
         self._recent.extend(
             (self._time.run_ns(int(at)), float(volts)) for at, volts in zip(columns["mono_ns"][-1:], columns["voltage_V"][-1:], strict=True)

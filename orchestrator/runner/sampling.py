@@ -139,16 +139,13 @@ class Sampling:
         self.recent.extend(left.recent)
         self._standing = list(left.standing)
 
-    def take_up(self, account: Account, since_ns: int) -> None:
-        """This step ran when the rig died: it is the running one, heard up to an instant."""
-        newest, started_ns = self.newest, account.started_ns
-        own = newest is not None and started_ns is not None and newest.mono_ns >= started_ns
+    def take_up(self, account: Account, since_ns: int, last_A: float | None) -> None:
+        """This step ran when the rig died: it is the running one, heard up to an instant. ``last_A``: of its own last sample."""
         self.account = account
         self._heard_ns = since_ns
         self._blocks.begin(account.key, account.planned.cycle, account.planned.index)
         self._watch.begin(account.planned.limits)
         slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
-        last_A = newest.current_A if newest is not None and own else None
         self.charge.take_up(since_ns, last_A, max(account.interval_s, slowest_s))
         self.heard_s = asyncio.get_running_loop().time()
         self.cell = "on" if account.has_current else "off"

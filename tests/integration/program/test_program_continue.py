@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def plated_C(run: Any) -> float:
 def true_C(run: Any) -> float:
     """What really passed."""
     drives = sorted((one for one in run.truth() if one.what == "drive"), key=lambda one: one.t_s)
-    driven = [(one, after) for one, after in zip(drives, drives[1:], strict=False) if one.data["drive"] == "current" and one.data["value"]]
+    driven = [(one, after) for one, after in pairwise(drives) if one.data["drive"] == "current" and one.data["value"]]
     return float(sum(one.data["value"] * (after.t_s - one.t_s) for one, after in driven))
 
 

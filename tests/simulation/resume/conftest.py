@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,6 @@ class Survived:
     events: list[Event]
     truth: list[Truth]
     left: list[Resumption] = field(default_factory=list)
-    after: dict[int, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -86,7 +86,7 @@ class Survived:
         """What really passed, by the sign of the current: +1 and -1 → C."""
         drives = sorted((one for one in self.truth if one.what == "drive"), key=lambda one: one.t_s)
         passed: dict[float, float] = {1.0: 0.0, -1.0: 0.0}
-        for one, after in zip(drives, drives[1:], strict=False):
+        for one, after in pairwise(drives):
             if one.data["drive"] == "current" and one.data["value"]:
                 passed[1.0 if one.data["value"] > 0 else -1.0] += one.data["value"] * (after.t_s - one.t_s)
         return passed
@@ -138,7 +138,6 @@ class _Killed:
 
     def __init__(self) -> None:
         self.hosts: list[tuple[Any, asyncio.Task[Any]]] = []
-        self.guards: list[InlineGuard] = []
         self.without_guard = False
 
     def kill(self, *, guard: bool) -> None:
