@@ -1,4 +1,7 @@
-"""Writes docs/reference/run-h5.md from the layout table and docs/reference/commands.md from the commands: python docs/generate.py."""  # noqa: INP001
+"""Writes the generated pages of docs/reference: python docs/generate.py.
+
+run-h5.md from the layout table, commands.md from the commands, interlocks.md from the table of interlocks.
+"""  # noqa: INP001
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 import typer
 
 from orchestrator.cli.app import app
+from orchestrator.model.interlocks import TABLE, Interlock, said
 from orchestrator.recorder import layout
 from orchestrator.recorder.layout import Dataset, Group
 
@@ -143,9 +147,48 @@ def _kind(default: object) -> str:
     return "NUMBER" if isinstance(default, int | float) else "TEXT"
 
 
+# --------------------------------------------------------------------------------------------------------- interlocks
+
+
+RINGS = ("beside the rings", "ring 1: the step's own ends", "ring 2: what no step may pass", "ring 3: the hardware fence")
+
+
+def interlocks() -> str:
+    """The reference of the interlocks."""
+    return "\n".join([*_head_of_interlocks(), *(line for one in TABLE for line in _interlock(one))]).rstrip() + "\n"
+
+
+def _head_of_interlocks() -> Iterator[str]:
+    yield from ("# Interlocks", "", GENERATED, "")
+    yield from ("Three rings stand around a cell: the step's own ends (1), the limits that no step may pass (2), the hardware fence (3).",)
+    yield from ("What stands beside them looks at the console, the clocks and the disk, and never touches a cell by itself.", "")
+    yield "`operando check` says which are armed for an experiment and why the others are not; an experiment changes them under"
+    yield from ("[`interlocks:`](experiment-file.md#interlocks).", "")
+    yield "R_cell is the resistance of the last impedance spectrum (its real part at its lowest frequency), or of the first minute of"
+    yield "current (the mean of |E - E_rest| / |I|), less `lead_ohm`. It is recorded as the observable `R_cell`, with where it comes from."
+
+
+def _interlock(one: Interlock) -> Iterator[str]:
+    words = {name: f"`{name}`" for name in one.numbers}
+    yield from ("", f"## {one.name}", "", f"{one.title}: {one.rule.format(**words)}.", "")
+    done = [*one.do, *([one.also] if one.also else []), *([one.level] if one.ring != 1 else [])]
+    facts = {
+        "where": RINGS[one.ring],
+        "needs": ", ".join(one.needs),
+        "then": ", ".join(done),
+        "you can": one.advice,
+        "never off": one.fixed,
+        "source": one.source,
+    }
+    yield from ("| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items() if text))
+    for name, number in one.numbers.items():
+        value = "must be given" if number.value is None else said(number.unit, number.value)
+        yield f"| `{name}` | {value} |"
+
+
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
-    return {REFERENCE / "run-h5.md": run_h5(), REFERENCE / "commands.md": commands()}
+    return {REFERENCE / "run-h5.md": run_h5(), REFERENCE / "commands.md": commands(), REFERENCE / "interlocks.md": interlocks()}
 
 
 if __name__ == "__main__":

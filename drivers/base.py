@@ -238,6 +238,7 @@ class Capabilities:
 
     ``on_device_limits``: names out of time, voltage, charge, current that the instrument itself ends a step on.
     ``autonomous``: a running program goes on to its own limits when the host dies. ``commands``: verbs it obeys.
+    ``overload_status``: the bits of a sample's ``status`` that say it was beyond the range; 0 = it does not say.
     """
 
     CC: bool = True
@@ -255,6 +256,7 @@ class Capabilities:
     min_sample_interval_s: float = 0.1
     step_gap_s: float = 0.0
     commands: frozenset[str] = frozenset({"load", "start", "end_step", "make_safe"})
+    overload_status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -712,6 +714,36 @@ class Actuator(Sensor, Protocol):
 
 
 # ----------------------------------------------------------------------------------------------------------- emulators
+
+
+# --------------------------------------------------------------------------------------------------------------- fence
+
+
+class FenceState(StrEnum):
+    """Does the hardware fence let current through? *armed*: it does, and can be tripped; *tripped*: the circuit is open."""
+
+    ARMED = "armed"
+    TRIPPED = "tripped"
+    UNKNOWN = "unknown"
+
+
+class Fence(Protocol):
+    """Opens the cell's circuit past the potentiostat: a relay, an instrument's emergency input.
+
+    There is no verb that closes it again: a person does that, who has looked at the cell.
+    """
+
+    async def connect(self) -> Identity:
+        """Find out who answers; changes nothing. Raises NotReachable, WrongInstrument."""
+
+    async def read_state(self) -> FenceState:
+        """What it says of itself; unknown where it cannot say."""
+
+    async def trip(self) -> SafeState:
+        """Open the circuit, read back. Confirmed only where it was read. Never raises InstrumentError."""
+
+    async def release(self) -> None:
+        """Let go of the wire; the fence stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)

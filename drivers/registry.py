@@ -9,9 +9,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from drivers.base import Console, Context, Emulator, Network, Potentiostat, Settings, WireRecorder
+from drivers.base import Console, Context, Emulator, Fence, Network, Potentiostat, Settings, WireRecorder
 from drivers.clock import Clock
-from drivers.errors import InstrumentError
+from drivers.errors import NotRegistered
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ GROUP = "operando_nmr."
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Registered names of a kind: ``potentiostats``, ``consoles``, ``emulators``, ``twins``."""
+    """Registered names of a kind: ``potentiostats``, ``consoles``, ``fences``, ``emulators``, ``twins``."""
     return tuple(sorted({point.name for point in entry_points(group=GROUP + kind)}))
 
 
@@ -29,11 +29,11 @@ def _find(kind: str, name: str) -> EntryPoint:
         return found[name]
     near = difflib.get_close_matches(name, found, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(sorted(found)) or 'none'}"
-    raise InstrumentError(f"no {kind[:-1]} driver is called `{name}`", advice=hint)
+    raise NotRegistered(f"no {kind[:-1]} driver is called `{name}`; {hint}")
 
 
 def factory(kind: str, name: str) -> Callable[..., Any]:
-    """The registered factory itself; raises InstrumentError with a suggestion."""
+    """The registered factory itself; raises NotRegistered with a suggestion."""
     return cast("Callable[..., Any]", _find(kind, name).load())
 
 
@@ -56,6 +56,11 @@ def make_potentiostat(settings: Settings, context: Context) -> Potentiostat:
 def make_console(settings: Settings, context: Context) -> Console:
     """A console, not yet connected."""
     return cast("Console", factory("consoles", settings.driver)(settings, context))
+
+
+def make_fence(settings: Settings, context: Context) -> Fence:
+    """A hardware fence, not yet connected."""
+    return cast("Fence", factory("fences", settings.driver)(settings, context))
 
 
 def make_emulator(settings: Settings, context: Context) -> Emulator:

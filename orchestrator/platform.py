@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 # Not 9p or drvfs: containers put whole roots on them, and SQLite itself says so where shared memory is missing.
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -99,6 +99,14 @@ def hold_file(path: Path) -> IO[bytes] | None:
     return handle
 
 
+def share_lock(file: IO[bytes]) -> None:
+    """Keep others from writing an open file until it is closed, as a reader of HDF5 does. Raises OSError; Windows has no such lock."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
 def network_file_system(path: Path) -> str | None:
     """The name of the network file system that ``path`` (existing or not) would lie on; None on a local disk."""
     if sys.platform == "win32":
@@ -162,23 +170,96 @@ def _ps_process_start(pid: int) -> float | None:
     return datetime.strptime(text, "%a %b %d %H:%M:%S %Y").timestamp() if text else None  # noqa: DTZ007
 
 
+def end_process(pid: int, started: float) -> bool:
+    """Kill a process, if it is still the one that started then; False when it is not. Its death is to be waited for."""
+    if sys.platform == "win32":
+        import ctypes
+
+        return _windows_end(ctypes.windll.kernel32, pid, started)
+    return _posix_end(pid, started)
+
+
+def _posix_end(pid: int, started: float) -> bool:
+    """By a descriptor of the process where there are such: between look and kill the id cannot come to mean another."""
+    import signal
+
+    try:
+        descriptor = os.pidfd_open(pid) if sys.platform == "linux" else None
+    except ProcessLookupError:
+        return False
+    except OSError:  # an old kernel
+        descriptor = None
+    try:
+        if process_start(pid) != started:
+            return False
+        if sys.platform == "linux" and descriptor is not None:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    return True
+
+
+# Built to Microsoft's documents of OpenProcess, GetProcessTimes and TerminateProcess, not yet run on Windows.
+
+_TERMINATE, _QUERY_LIMITED, _STILL_ACTIVE = 0x0001, 0x1000, 259
+
+
 def _windows_process_start(pid: int) -> float | None:
     if sys.platform != "win32":
         return None
     import ctypes
-    from ctypes import wintypes
 
-    query_limited_information, still_active = 0x1000, 259
     kernel = ctypes.windll.kernel32
-    kernel.OpenProcess.restype = wintypes.HANDLE
-    handle = wintypes.HANDLE(kernel.OpenProcess(query_limited_information, 0, pid))
-    if not handle:
+    handle = _windows_open(kernel, pid, _QUERY_LIMITED)
+    if handle is None:
         return None
-    created, *others = (wintypes.FILETIME() for _ in range(4))
-    code = wintypes.DWORD()
     try:
-        alive = kernel.GetExitCodeProcess(handle, ctypes.byref(code)) and code.value == still_active
-        known = kernel.GetProcessTimes(handle, ctypes.byref(created), *(ctypes.byref(other) for other in others))
+        return _windows_created(kernel, handle)
     finally:
         kernel.CloseHandle(handle)
-    return ((created.dwHighDateTime << 32) + created.dwLowDateTime) / 1e7 if alive and known else None
+
+
+def _windows_end(kernel: Any, pid: int, started: float) -> bool:
+    """The handle holds the process: between look and kill its id cannot come to mean another."""
+    handle = _windows_open(kernel, pid, _QUERY_LIMITED | _TERMINATE)
+    if handle is None:
+        return False
+    try:
+        if _windows_created(kernel, handle) != started:
+            return False
+        if not kernel.TerminateProcess(handle, 1):
+            raise PermissionError(f"process {pid} could not be ended: TerminateProcess refused")
+    finally:
+        kernel.CloseHandle(handle)
+    return True
+
+
+def _windows_open(kernel: Any, pid: int, access: int) -> Any:
+    """A handle of the process; None where it is not there, or not ours."""
+    from ctypes import wintypes
+
+    kernel.OpenProcess.restype = wintypes.HANDLE
+    handle = kernel.OpenProcess(access, 0, pid)
+    return wintypes.HANDLE(handle) if handle else None
+
+
+def _windows_created(kernel: Any, handle: Any) -> float | None:
+    """When a live process was made, in seconds; None of one that has ended (its id lives as long as a handle does)."""
+    import ctypes
+    from ctypes import wintypes
+
+    created, *others = (wintypes.FILETIME() for _ in range(4))
+    code = wintypes.DWORD()
+    alive = kernel.GetExitCodeProcess(handle, ctypes.byref(code)) and code.value == _STILL_ACTIVE
+    known = kernel.GetProcessTimes(handle, ctypes.byref(created), *(ctypes.byref(other) for other in others))
+    return filetime_s(created.dwHighDateTime, created.dwLowDateTime) if alive and known else None
+
+
+def filetime_s(high: int, low: int) -> float:
+    """A FILETIME (units of 100 ns in two halves of 32 bits) in seconds."""
+    return ((high << 32) + low) / 1e7

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
-APT = {"mosquitto": "mosquitto", "h5dump": "hdf5-tools", "chromium": "chromium", "unshare": "util-linux", "gcc": "gcc"}
+APT = {
+    "mosquitto": "mosquitto",
+    "h5dump": "hdf5-tools",
+    "chromium": "chromium",
+    "unshare": "util-linux",
+    "gcc": "gcc",
+    "systemd-analyze": "systemd",
+}
 
 
 def real_data_folder() -> Path | None:

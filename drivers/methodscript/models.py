@@ -50,6 +50,7 @@ def capabilities_of(model: Model, bits: frozenset[int] | None) -> Capabilities:
         voltage_range_V=model.voltage_V,
         min_sample_interval_s=MIN_INTERVAL_S,
         step_gap_s=0.1,  # inferred: settling of range and mode between two steps, cell off
+        overload_status=wire.OVERLOAD,
     )
 
 

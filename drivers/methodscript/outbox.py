@@ -39,16 +39,18 @@ class _Pending:
     def block(self) -> SampleBlock:
         import numpy as np
 
-        keys, mono_ns, voltage_V, current_A, device_ns, half_widths_ns, status, charge_C = zip(*self.samples, strict=True)
+        keys, mono_ns, volts, amps, device_ns, half_widths_ns, status, charges = zip(*self.samples, strict=True)
+        times_ns = np.array((mono_ns, device_ns), np.int64)
+        voltage_V, current_A, charge_C = np.array((volts, amps, charges), np.float64)
         return SampleBlock(
             step_key=keys[0],
-            mono_ns=np.array(mono_ns, np.int64),
-            voltage_V=np.array(voltage_V, np.float64),
-            current_A=np.array(current_A, np.float64),
-            device_ns=np.array(device_ns, np.int64),
+            mono_ns=times_ns[0],
+            voltage_V=voltage_V,
+            current_A=current_A,
+            device_ns=times_ns[1],
             half_width_ns=max(half_widths_ns),
             status=np.array(status, np.uint16),
-            aux={"charge_C": np.array(charge_C, np.float64)},
+            aux={"charge_C": charge_C},
         )
 
 

@@ -17,6 +17,7 @@ DEAF_S = 0.15
 LOOK_S = 0.5
 TRIES = 3
 MOST_WAITING = 1000
+OF_SCRIPT = (wire.Package, wire.Text, wire.LoopStart, wire.LoopEnd)
 
 Wanted = Callable[[wire.Line], bool]
 
@@ -28,7 +29,7 @@ def refuses(line: wire.Line, command: str) -> bool:
 
 def of_script(line: wire.Line) -> bool:
     """Only a running script says such a line."""
-    return isinstance(line, wire.Package | wire.Text | wire.LoopStart | wire.LoopEnd)
+    return isinstance(line, OF_SCRIPT)
 
 
 class Talk:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
 
 WINDOW = 64
+AHEAD_NS = 1_000_000_000
 LEAST_HALF_WIDTH_NS = 1_000_000
 
 
@@ -16,18 +18,32 @@ class StepTimer:
     The minimum runs over the last 64 samples: over a long step a clock 200 ppm off would walk away from its first value.
     """
 
-    delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    delays_ns: deque[int] = field(default_factory=deque)
+    sorted_ns: list[int] = field(default_factory=list)
     last_mono_ns: int | None = None
     last_device_ns: int | None = None
     quantum_ns: int = 0
 
     def start(self, heard_ns: int) -> None:
         """The timer starts right after the line heard at ``heard_ns`` was sent: its zero, delayed like any sample."""
-        self.delays_ns.append(heard_ns)
+        self._take(heard_ns)
+
+    def _take(self, delay_ns: int) -> None:
+        """One more delay; the oldest falls out of a full window."""
+        if len(self.delays_ns) == WINDOW:
+            del self.sorted_ns[bisect_left(self.sorted_ns, self.delays_ns.popleft())]
+        self.delays_ns.append(delay_ns)
+        insort(self.sorted_ns, delay_ns)
+
+    def follows(self, device_ns: int, heard_ns: int) -> bool:
+        """False for a sample that came twice or was overtaken, and for a stamp that lies ahead of what can have been heard."""
+        if self.last_device_ns is not None and device_ns <= self.last_device_ns:
+            return False
+        return not self.delays_ns or heard_ns - device_ns >= self.offset_ns - AHEAD_NS
 
     def place(self, device_ns: int, heard_ns: int, quantum_ns: int = 0) -> int:
         """The host's time of a sample stamped ``device_ns`` and heard at ``heard_ns``; never before the sample before it."""
-        self.delays_ns.append(heard_ns - device_ns)
+        self._take(heard_ns - device_ns)
         self.quantum_ns = quantum_ns
         mono_ns = device_ns + self.offset_ns
         if self.last_mono_ns is not None:
@@ -38,10 +54,10 @@ class StepTimer:
     @property
     def offset_ns(self) -> int:
         """Host clock less step timer."""
-        return min(self.delays_ns)
+        return self.sorted_ns[0]
 
     @property
     def half_width_ns(self) -> int:
         """Uncertainty: the typical extra delay, the timer's resolution, and at least 1 ms (inferred: the constant delay of USB)."""
-        usual_ns = sorted(self.delays_ns)[len(self.delays_ns) // 2] - self.offset_ns if self.delays_ns else 0
+        usual_ns = self.sorted_ns[len(self.sorted_ns) // 2] - self.offset_ns if self.sorted_ns else 0
         return max(LEAST_HALF_WIDTH_NS, self.quantum_ns, usual_ns)

@@ -106,7 +106,11 @@ def decode_value(field: str) -> float:
         if field == NAN:
             return math.nan
         raise ValueError(f"not a MethodSCRIPT value: {field!r}")
-    raw, prefix = int(field[:7], 16) - OFFSET, field[7]
+    return _scaled(field[:7], field[7])
+
+
+def _scaled(digits: str, prefix: str) -> float:
+    raw = int(digits, 16) - OFFSET
     return raw / _OVER[prefix] if prefix in _OVER else float(raw * _TIMES[prefix])  # one rounding either way
 
 
@@ -149,8 +153,7 @@ class Variable(NamedTuple):
     resolution: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(NamedTuple):
     """A data package."""
 
     variables: tuple[Variable, ...]
@@ -251,6 +254,7 @@ _BRACKET = re.compile(r"L|\+|-|C\d{4}")
 _ECHO = re.compile(r"[elrhHYZRS]")
 _REPLY = re.compile(r"(CC|CM|[tivGFL])(.+)")
 _KIND = re.compile(r"[a-z]{2}")
+_VARIABLE = re.compile(r"([a-z]{2})([0-9A-F]{7})([afpnum kMGTPEi])(?:,(.*))?", re.DOTALL)
 _META = re.compile(r"[124][0-9A-F]+")
 
 
@@ -263,6 +267,9 @@ def _meta(fields: str) -> tuple[int, int | None, int | None]:
 
 def parse_variable(text: str) -> Variable:
     """One variable of a package. Raises ValueError."""
+    if usual := _VARIABLE.fullmatch(text):
+        kind, digits, prefix, meta = usual.groups("")
+        return Variable(kind, _scaled(digits, prefix), *_meta(meta), _RESOLUTION.get(prefix, 0.0))
     head, _, meta = text.partition(",")
     kind, field = head[:2], head[2:]
     if not field or not _KIND.fullmatch(kind):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections import deque
 
-LIMIT = 100_000
+LIMIT = 20_000
 
 
 class Stamps:
-    """Named instants of this computer's performance counter, in ns; the oldest fall out after 100 000."""
+    """Named instants of this computer's performance counter, in ns; the oldest fall out after 20 000."""
 
     def __init__(self) -> None:
         self._rows: deque[tuple[str, int]] = deque(maxlen=LIMIT)

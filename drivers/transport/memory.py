@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from drivers.base import ByteStream, Listener
@@ -17,12 +17,13 @@ SCHEME = "memory://"
 
 
 class MemoryStream:
-    """One end of a TCP connection in memory."""
+    """One end of a TCP connection in memory; ``closed`` is told once when it is closed."""
 
-    def __init__(self, inbox: Inbox, outbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, outbox: Inbox, closed: Callable[[], None] = lambda: None) -> None:
         self._inbox = inbox
         self._outbox = outbox
         self._closed = False
+        self._tell_closed = closed
 
     async def read(self, limit: int = 65536) -> bytes:
         """Whatever has arrived, at least one byte; ``b""`` at the end of the stream."""
@@ -36,6 +37,8 @@ class MemoryStream:
 
     async def close(self) -> None:
         """The other side reads what is in flight, then the end; what was not read here is lost."""
+        if not self._closed:
+            self._tell_closed()
         self._closed = True
         self._outbox.end()
         self._inbox.end()
@@ -190,10 +193,8 @@ class MemoryNetwork:
         if listener is None:
             raise NotReachable(f"nothing listens at {host}:{port}", advice="start the instrument's program first, or correct the port")
         to_server, to_client = Inbox(self._chunking), Inbox(self._chunking)
-        open_ones = self._connections.setdefault(port, [])
-        open_ones[:] = [inbox for inbox in open_ones if len(inbox) or not inbox.ended]
-        open_ones.append(to_server)
-        listener.arrive(MemoryStream(to_server, to_client))
+        self._connections.setdefault(port, []).append(to_server)
+        listener.arrive(MemoryStream(to_server, to_client, lambda: self._disconnected(port, to_server)))
         return MemoryStream(to_client, to_server)
 
     async def listen(self, host: str = "127.0.0.1", port: int = 0) -> Listener:
@@ -213,6 +214,14 @@ class MemoryNetwork:
     def forget(self, port: int) -> None:
         """A listener has been closed."""
         self._listeners.pop(port, None)
+
+    def _disconnected(self, port: int, to_server: Inbox) -> None:
+        """The instrument's side has closed a connection: nothing is in flight to it any more."""
+        remaining = [inbox for inbox in self._connections[port] if inbox is not to_server]
+        if remaining:
+            self._connections[port] = remaining
+        else:
+            del self._connections[port]
 
     def _free_port(self) -> int:
         while self._next_port in self._listeners:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
@@ -23,6 +24,7 @@ QUEUED_BYTES = 4 << 20
 PIECE_BYTES = 100  # what a queued piece costs besides its bytes
 VIRTUAL_BATCH = 64
 LINGER_S = 0.05
+CLOSE_WITHIN_S = 5.0
 READABLE = bytes(range(0x20, 0x7F)) + b"\n\r\t"
 
 _Piece = tuple[Stamp, str, int | None, bytes]
@@ -44,13 +46,14 @@ class WireLog:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._file: TextIO = path.open("a", encoding="utf-8", newline="\n")
         self._clock = clock
         self._pieces: deque[_Piece] = deque()
         self._queued_bytes = 0
         self._missing = 0
         self._dropped = 0
-        self._closed = False
+        self._closed = self._left = False
         self._changed = threading.Condition()
         self._ending = threading.Event()
         self._thread = None if clock.virtual else threading.Thread(target=self._work, name=f"wire {path.stem}", daemon=True)
@@ -92,25 +95,34 @@ class WireLog:
             self._changed.notify()
 
     def close(self) -> None:
-        """Write what is queued and close the file."""
+        """Write what is queued and close the file; what a hung disk does not take in time is left to the thread, and told."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._ending.set()
         if self._thread:
-            self._thread.join()
+            self._thread.join(CLOSE_WITHIN_S)
+            if self._thread.is_alive():
+                self._left = True
+                sys.stderr.write(f"{self._path}: the disk has not taken the last bytes within {CLOSE_WITHIN_S:g} s; they may be missing\n")
+                return
         self._write_queued()
-        with suppress(OSError):
-            self._file.close()
+        self._shut()
 
     def _work(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._pieces or self._closed)
                 if not self._pieces:
-                    return
+                    break
             self._ending.wait(LINGER_S)  # whoever waits for these very bytes has the interpreter to himself first
             self._write_queued()
+        if self._left:
+            self._shut()
+
+    def _shut(self) -> None:
+        with suppress(OSError):
+            self._file.close()
 
     def _write_queued(self) -> None:
         with self._changed:

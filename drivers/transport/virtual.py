@@ -107,16 +107,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.holds == 0 and all(gate() for gate in self._gates)
 
     def _run_once(self) -> None:
-        """What is due and what is ready, each once; where there is nothing, time goes on."""
-        ready, timers = self._ready, self._timers
-        if not ready or self._selector.watched > 1:
+        """What is due and what is ready, round after round until there is nothing (one round where a world must be looked at)."""
+        ready, timers, alone = self._ready, self._timers, self._selector.watched == 1
+        if not ready or not alone:
             self._go_on()
-        while timers and timers[0][0] <= self._now_ns:
-            ready.append(self._popped())
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:  # noqa: SLF001
-                handle._run()  # noqa: SLF001
+        while ready or (timers and timers[0][0] <= self._now_ns):
+            while timers and timers[0][0] <= self._now_ns:
+                ready.append(self._popped())
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:  # noqa: SLF001
+                    handle._run()  # noqa: SLF001
+            if self._stopping or not alone:
+                return
 
     def _go_on(self) -> None:
         """See what the real world brings (whoever writes to the wake-up pipe has made his callback ready before), or jump."""

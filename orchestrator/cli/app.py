@@ -222,13 +222,14 @@ def continue_(
         bool, typer.Option("--cell-is-off", help="You have looked: the cell is at open circuit. Asked for only where it is in doubt.")
     ] = False,
     as_begun: Annotated[bool, typer.Option("--as-begun", help="Go on with the files as the run began, though they have changed.")] = False,
+    away_s: Annotated[float, typer.Option("--away-s", help="Of a run killed at --speed max: so long nobody was there.")] = 60.0,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> int:
     """Go on with a run whose rig has died: what runs is adopted, what is owed is done, what was missed is said."""
     from orchestrator.cli.continue_ import continue_command
 
-    return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, as_json=as_json)
+    return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, as_json=as_json)
 
 
 @app.command()
@@ -247,12 +248,26 @@ def schema(what: Annotated[str, typer.Argument(metavar="experiment|rig|cell")] =
     return schema_command(what)
 
 
+@app.command()
+def guard(rig: Annotated[str, typer.Argument(metavar="RIG", help="The rig's name, as its file says.")]) -> int:
+    """Watch a rig's runs as a service, one after the other (without it, each run starts a guard of its own)."""
+    from orchestrator.cli.guard import guard_command
+
+    return guard_command(rig)
+
+
 @app.command(hidden=True)
-def observe(run: Annotated[Path, typer.Argument(metavar="FOLDER")], rig_process: RigProcess = "") -> int:
+def observe(
+    run: Annotated[Path, typer.Argument(metavar="FOLDER")],
+    rig_process: RigProcess = "",
+    keep_free: Annotated[int, typer.Option(hidden=True, help="Publish nothing while fewer bytes are free.")] = 0,
+    mirror_to: Annotated[Path | None, typer.Option(hidden=True, help="Copy what is published there.")] = None,
+    tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on the standard output what the rig should know.")] = False,
+) -> int:
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run, rig_process)
+    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell)
 
 
 def run(arguments: list[str]) -> int:

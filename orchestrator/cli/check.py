@@ -88,10 +88,16 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
     say()
     for line in plan_tables.totals(plan, checked.start_utc_ns):
         say(line)
+    say(plan_tables.always(plan))
+    say()
+    out.print(plan_tables.interlocks(plan))
+    say()
     for name in plan.not_available:
         say(f"not available yet: {name}", style="yellow")
     for name, consequence in checked.planned.rig_not_available:
         say(f"not available yet: {name} ({consequence})", style="yellow")
+    for name in checked.planned.without_fence:
+        say(f"no hardware fence: if {name} cannot be reached, nothing else opens the circuit (`fence:` in the rig file)")
     for text in plan.warnings:
         say(f"warning: {text}", style="yellow")
     for text in advice(plan) if optimise else ():
@@ -119,6 +125,7 @@ def _as_json(checked: Checked, *, optimise: bool) -> dict[str, Any]:
         "rig_assumed": found.assumed_rig,
         "start_utc_ns": checked.start_utc_ns,
         "not_available": [*plan.not_available, *(name for name, _ in found.rig_not_available)],
+        "without_fence": list(found.without_fence),
         "warnings": list(plan.warnings),
         "programs": [list(run) for run in programs(plan)],
         "advice": list(advice(plan)) if optimise else [],

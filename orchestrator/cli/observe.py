@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 
-def observe_command(folder: Path, rig: str) -> int:
+def observe_command(folder: Path, rig: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None, tell: bool = False) -> int:
     """Follow one run to its close-out."""
     from orchestrator.observer.process import follow
 
-    return follow(folder, rig=rig)
+    return follow(folder, rig=rig, keep_free_bytes=keep_free_bytes, mirror_to=mirror_to, tell=sys.stdout.fileno() if tell else None)

@@ -12,8 +12,10 @@ from rich.text import Text
 
 from drivers.base import Mode
 from orchestrator.model.experiment import Cell, Experiment, ProtocolItem, Repeat, Verb
+from orchestrator.model.interlocks import PlannedInterlock, rule_text
 from orchestrator.plan import estimate
 from orchestrator.plan.instants import NS, local, spoken
+from orchestrator.plan.interlocks import LEVELS
 from orchestrator.plan.orders import Plan, PlannedAcquisition, PlannedStep
 
 NOTHING = "–"
@@ -220,7 +222,8 @@ def totals(plan: Plan, start_utc_ns: int) -> Iterator[str]:
     yield f"Spectra    {_spectra(plan)}"
     cycles = max((step.cycle for step in plan.steps), default=0)
     yield f"Charge     {mAh(plan.expected_charge_C)} in both directions together, {cycles} cycle{'' if cycles == 1 else 's'}"
-    yield f"Disk       about {megabytes(plan.size_bytes)} while it runs, {megabytes(plan.size_at_end_bytes)} at the end"
+    kept = f"{megabytes(plan.ballast_bytes)} more are kept for when the disk is full"
+    yield f"Disk       about {megabytes(plan.size_bytes)} while it runs, {megabytes(plan.size_at_end_bytes)} at the end; {kept}"
     yield f"Limits     {_limits(plan)}"
 
 
@@ -238,3 +241,41 @@ def _limits(plan: Plan) -> str:
         "the step is finished on the device" if plan.host_lost != "open circuit" else f"open circuit within {plan.host_lost_within_s:g} s"
     )
     return f"{voltage}{armed}, {limits.current_A * 1e3:g} mA, {mAh(limits.charge_C)} in a step; host lost: {host}"
+
+
+# ----------------------------------------------------------------------------------------------------------- interlocks
+
+
+def interlocks(plan: Plan) -> Table:
+    """One row for each interlock that is not always there: does it look, at what, and what happens; why not, where it does not."""
+    table = _table(expand=True)
+    table.add_column("interlock", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("looks for, or why it is off", ratio=5)
+    table.add_column("then", ratio=2)
+    for one in (one for one in plan.interlocks if not _always(one)):
+        table.add_row(one.name, _standing(one), one.off or _looks_for(one), NOTHING if one.off else _then(one))
+    return table
+
+
+def always(plan: Plan) -> str:
+    """The interlocks that nobody switches off, in one line."""
+    return f"Always     {', '.join(one.name for one in plan.interlocks if _always(one))}"
+
+
+def _always(one: PlannedInterlock) -> bool:
+    return bool(one.table.fixed) and not one.off
+
+
+def _standing(one: PlannedInterlock) -> str:
+    return "off" if one.off else "waits" if one.waits_for else "armed"
+
+
+def _looks_for(one: PlannedInterlock) -> str:
+    waits = f" (until somebody sends {', '.join(one.waits_for)}: nothing)" if one.waits_for else ""
+    return rule_text(one) + waits
+
+
+def _then(one: PlannedInterlock) -> str:
+    done = [action.text or action.verb for action in one.do if action.verb not in LEVELS]
+    return ", ".join(part for part in (*done, one.table.also, one.level if one.table.ring != 1 else "") if part)

@@ -14,6 +14,7 @@ from orchestrator.config.acquisitions import acquisitions_of, missed_of, trigger
 from orchestrator.config.cell import cell_of, limits_of
 from orchestrator.config.checked import checked, sentence
 from orchestrator.config.diagnostics import Problems, suggestion
+from orchestrator.config.interlocks import interlocks_of
 from orchestrator.config.protocol import items_of
 from orchestrator.config.rules import actions_of, at_end_of, rules_of
 from orchestrator.config.tree import Node
@@ -25,6 +26,7 @@ from orchestrator.model.experiment import (
     BookingEnd,
     Cell,
     Experiment,
+    InterlockSetting,
     MissedPolicy,
     NmrTrigger,
     ProtocolItem,
@@ -55,6 +57,7 @@ class Draft:
     protocol: tuple[ProtocolItem, ...] = ()
     nmr: tuple[NmrTrigger, ...] = ()
     rules: tuple[Rule, ...] = ()
+    interlocks: tuple[InterlockSetting, ...] = ()
     at_end: AtEnd = AtEnd()  # noqa: RUF009  (frozen)
     missed: MissedPolicy = MissedPolicy()  # noqa: RUF009
     missed_by_name: Mapping[str, MissedPolicy] = field(default_factory=dict)
@@ -88,6 +91,7 @@ def draft_of(root: Node, problems: Problems, cell_folders: Sequence[Path]) -> Dr
         draft.protocol = items_of(node.rows(), problems)
     draft.nmr = triggers_of(root.given("nmr"), problems)
     draft.rules = rules_of(root.given("rules"), problems)
+    draft.interlocks = interlocks_of(root.given("interlocks"), problems)
     draft.at_end = at_end_of(root.given("at_end"), problems)
     _missed(draft, problems)
     return draft
@@ -156,6 +160,7 @@ def experiment_of(draft: Draft, head: Mapping[str, Any]) -> Experiment:
         protocol=draft.protocol,
         nmr=draft.nmr,
         rules=draft.rules,
+        interlocks=draft.interlocks,
         at_end=draft.at_end,
         missed=draft.missed,
         source=source.text,

@@ -29,7 +29,7 @@ def _named_acquisitions(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str
     for item in items(draft.protocol):
         if isinstance(item, AtOpenCircuit):
             yield from ((name, item.where, ()) for name in item.acquisitions)
-    for start, found in (("prepare", draft.prepare), ("action", [action for rule in draft.rules for action in rule.do])):
+    for start, found in (("prepare", draft.prepare), ("action", list(actions_done(draft)))):
         yield from ((str(one.arguments["acquisition"]), one.where, first_words(start)) for one in found if "acquisition" in one.arguments)
     for acquisition in filter(None, draft.acquisitions.values()):
         yield from ((name, acquisition.where, ()) for name in acquisition.members)
@@ -50,8 +50,15 @@ def _named_at_end(draft: Draft) -> Iterator[tuple[str, Where, Iterable[str]]]:
 def actions(draft: Draft) -> Iterator[Action]:
     """Every action of ``prepare`` and ``do``."""
     yield from draft.prepare
+    yield from actions_done(draft)
+
+
+def actions_done(draft: Draft) -> Iterator[Action]:
+    """Every action of ``do``, of rules and interlocks."""
     for rule in draft.rules:
         yield from rule.do
+    for setting in draft.interlocks:
+        yield from setting.do or ()
 
 
 def members_plain(draft: Draft, problems: Problems) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from orchestrator.config.checked import checked
 from orchestrator.config.diagnostics import Problems, suggestion
-from orchestrator.config.tree import Node
+from orchestrator.config.tree import Node, parse_tree
 from orchestrator.config.written_rig import WrittenRig
 from orchestrator.model.experiment import Rig
+
+EMULATOR = "emulator:"
+"""An address that starts so names an emulator to be started."""
 
 
 def rig_of(root: Node, problems: Problems) -> Rig | None:
@@ -19,6 +23,7 @@ def rig_of(root: Node, problems: Problems) -> Rig | None:
         return None
     _check_stations(root, problems)
     _check_templates(root, problems)
+    _check_notify(root, problems)
     _check_zone(root.given("zone"), problems)
     check_file(root.given("twin"), "twin", problems)
     return Rig.model_validate(written.model_dump() | {"source": root.source.text, "file": root.source.file})
@@ -43,6 +48,13 @@ def _check_templates(root: Node, problems: Problems) -> None:
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
 
 
+def _check_notify(root: Node, problems: Problems) -> None:
+    notify = root.given("notify")
+    for way in notify.rows() if notify else []:
+        if sum(bool(way.given(name)) for name in ("run", "desktop", "url")) != 1:
+            problems.add(way.where(), "say how to tell: one of run, desktop and url", "run: [PROGRAM, ARGUMENT]")
+
+
 def _check_zone(node: Node | None, problems: Problems) -> None:
     if node is None or node.text == "UTC" or not (zones := available_timezones()):
         return
@@ -50,6 +62,29 @@ def _check_zone(node: Node | None, problems: Problems) -> None:
         ZoneInfo(node.text)
     except (ValueError, KeyError, OSError):
         problems.add(node.where(), f"`{node.text}` is not a time zone", suggestion(node.text, zones) or "write Europe/London")
+
+
+def check_drivers(rig: Rig, station: str, known: Mapping[str, Collection[str]]) -> None:
+    """What a station's potentiostat and console need must be installed. Raises ConfigError.
+
+    ``known``: ``potentiostats``, ``consoles`` and ``emulators`` → the names that are registered.
+    """
+    problems = Problems()
+    root = parse_tree(rig.file, rig.source, problems)
+    assert root is not None
+    for role in ("potentiostat", "console"):
+        instrument = root.value["instruments"].value[getattr(rig.stations[station], role).partition(":")[0]]
+        driver, address = instrument.value["driver"], instrument.value["address"]
+        if driver.text not in known[f"{role}s"]:
+            problems.add(driver.where(), f"no {role} driver is called `{driver.text}`", _one_of(driver.text, known[f"{role}s"]))
+        emulator = address.text.removeprefix(EMULATOR)
+        if emulator != address.text and emulator not in known["emulators"]:
+            problems.add(address.where(), f"no emulator is called `{emulator}`", _one_of(emulator, known["emulators"]))
+    problems.raise_if_any()
+
+
+def _one_of(name: str, known: Collection[str]) -> str:
+    return suggestion(name, known) or f"there are: {', '.join(known)}"
 
 
 def check_file(node: Node | None, what: str, problems: Problems) -> None:

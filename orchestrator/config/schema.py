@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from orchestrator.config import written, written_rules
-from orchestrator.config.shapes import ACTION, TRIGGER, WHEN
+from orchestrator.config.shapes import ACTION, TRIGGER, WHEN, one_or_more
 from orchestrator.config.written_rig import WrittenRig
+from orchestrator.model.interlocks import TABLE, Interlock, Number, said
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PREFIX = "Written"
@@ -51,7 +52,23 @@ def experiment_schema() -> Schema:
     properties["acquisitions"]["additionalProperties"] = {"anyOf": [_ref(model) for model in ACQUISITIONS]}
     properties["protocol"]["items"] = item
     properties["rules"]["items"] = _ref(written_rules.WrittenRule)
+    properties["interlocks"] |= {"properties": {one.name: _interlock(one) for one in TABLE}, "additionalProperties": False}
     return _root("Experiment", defs)
+
+
+def _interlock(interlock: Interlock) -> Schema:
+    """One interlock by name: a switch, or a table of its numbers."""
+    switch: Schema = {"enum": ["on", True] if interlock.fixed else ["on", "off", True, False]}
+    keys: Schema = {name: _number(number) for name, number in interlock.numbers.items()}
+    own: Schema = {} if interlock.fixed else {"do": one_or_more({"$ref": "#/$defs/Action"})}
+    table = {"type": "object", "additionalProperties": False, "properties": {"on": switch, **keys, **own, "because": {"type": "string"}}}
+    return {"description": interlock.title, "anyOf": [switch, table]}
+
+
+def _number(number: Number) -> Schema:
+    if not number.unit:
+        return {"type": "integer" if number.whole else "number", "minimum": number.least}
+    return {"type": "string", "examples": [said(number.unit, number.value or number.least or 1.0)]}
 
 
 def rig_schema() -> Schema:

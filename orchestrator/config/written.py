@@ -294,6 +294,7 @@ class WrittenExperiment(Written):
     protocol: list[Any] = Field(min_length=1, description="the steps")
     nmr: Triggers | None = Field(None, description="triggers in every step")
     rules: list[Any] = Field(default_factory=list)
+    interlocks: dict[str, Any] | None = Field(None, description="built-in interlocks by name: on, off, or other numbers")
     record: WrittenRecord | None = None
     busy: Literal["coalesce", "queue"] = "coalesce"
     missed_acquisition: Annotated[Any, either(STRING, {"type": "object", "additionalProperties": STRING})] = None

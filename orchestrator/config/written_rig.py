@@ -48,6 +48,23 @@ class WrittenTemplate(Written):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
+class WrittenFence(Written):
+    """What opens the cell's circuit past the potentiostat."""
+
+    driver: Name = Field(description="the name of a fence's driver, such as `relay`")
+    address: str = Field(description="pyserial URL")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class WrittenNotify(Written):
+    """One way to tell a person: a program, the desktop, or an apprise URL."""
+
+    level: Literal["info", "warn", "alarm", "critical"] = Field("alarm", description="the least level that is told so")
+    run: list[str] = Field(default_factory=list, description="a program and its arguments; level, title and text follow")
+    desktop: bool = False
+    url: str = Field("", description="as apprise writes it, such as `ntfy://TOPIC`; needs the extra [notify]")
+
+
 class WrittenRig(Written):
     """The instruments of one rig and its stations."""
 
@@ -61,5 +78,6 @@ class WrittenRig(Written):
     stations: dict[Name, WrittenStation] = Field(min_length=1, description="which channel and console belong together")
     templates: dict[Name, WrittenTemplate] = Field(default_factory=dict)
     references: dict[Name, dict[str, Any]] = Field(default_factory=dict)
-    fence: dict[str, Any] | None = None
+    fence: WrittenFence | None = None
+    notify: list[WrittenNotify] = Field(default_factory=list, description="who is told of alarms")
     twin: str | None = Field(None, description="physics of the simulated cell, relative to this file")

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from drivers import registry
-from drivers.base import CellState, Context, SafeState, Settings
+from drivers.base import CellState, ChannelState, Context, SafeState, Settings
 from drivers.errors import InstrumentError
 from orchestrator.guard.heard import heard
 
 LONGEST_QUEUE = 10_000
 FLUSH_WITHIN_S = 5.0
 ATTEMPT_WITHIN_S = 60.0
+TRIES_BEFORE_FENCE = 3
+"""One attempt may meet a port that the dead rig has not let go of yet; after three the potentiostat is past telling."""
 
 
 class GuardLog:
@@ -37,11 +39,16 @@ class GuardLog:
 
     def write(self, kind: str, **data: Any) -> None:
         """Queue one line; never waits."""
-        line = json.dumps({"utc_ns": time.time_ns(), "mono_ns": time.monotonic_ns(), "kind": kind, **data})
+        stamp = {"utc_ns": time.time_ns(), "mono_ns": time.monotonic_ns(), "pid": os.getpid()}
+        line = json.dumps({**stamp, "kind": kind, **data})
         try:
             self._lines.put_nowait(line)
         except queue.Full:
             self._complain(line, "the disk does not keep up")
+
+    def flush(self) -> None:
+        """Wait until every line that was queued is written."""
+        self._lines.join()
 
     def close(self, within_s: float = FLUSH_WITHIN_S) -> bool:
         """Write what is queued; False when the disk has not taken it within so many seconds."""
@@ -56,6 +63,8 @@ class GuardLog:
                 self._append(line)
             except OSError as error:
                 self._complain(line, str(error))
+            finally:
+                self._lines.task_done()
 
     def _append(self, line: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -78,23 +87,22 @@ class NoWire:
         """Nothing."""
 
 
-async def try_once(settings: Settings, context: Context, said: dict[str, Any] | None = None) -> SafeState:
-    """Open the instrument, make it safe, read the cell state back, let go. Raises InstrumentError where it cannot.
+async def try_once(settings: Settings, context: Context) -> tuple[SafeState, ChannelState, dict[str, Any]]:
+    """Open the instrument, make it safe, read the cell state back, let go: both, and what it said last of the step that ran.
 
-    ``said`` takes what the instrument said last of the step that ran.
+    Raises InstrumentError where it cannot.
     """
     potentiostat = registry.make_potentiostat(settings, context)
     try:
         await potentiostat.connect()
         safe = await potentiostat.make_safe()
-        if said is not None:
-            said.update(await heard(potentiostat, context.clock))
+        said = await heard(potentiostat, context.clock)
         state = await potentiostat.read_state()
     finally:
         await potentiostat.release()
     if safe.confirmed and state.cell is CellState.ON:
         raise InstrumentError("said it was safe, but the cell reads on", instrument=settings.instrument, received=state.detail)
-    return safe
+    return safe, state, said
 
 
 def sentence(error: Exception) -> str:
@@ -104,21 +112,53 @@ def sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-async def make_safe(settings: Settings, context: Context, log: GuardLog, *, attempts: int, wait_s: float = 1.0) -> bool:
-    """Try until the safe state is confirmed; each failure is logged, the first as an alarm. True when confirmed."""
-    said: dict[str, Any] = {}
-    for attempt in range(1, attempts + 1):
+def read_back(state: ChannelState) -> dict[str, Any]:
+    """What the instrument said of itself, as a line of ``guard.jsonl`` has it."""
+    known = {"cell": state.cell.value, "running": state.running, "step": state.step_key}
+    return {**known, "voltage_V": state.voltage_V, "current_A": state.current_A, "state": state.detail}
+
+
+class Attempts:
+    """Failed attempts, told once each time that something is new about them, else ever more rarely: the file stays short."""
+
+    def __init__(self, log: GuardLog) -> None:
+        self._log = log
+        self._said = ""
+        self.count = 0
+
+    def failed(self, error: str, **data: Any) -> None:
+        """One more attempt has failed."""
+        self.count += 1
+        if error != self._said or self.count & (self.count - 1) == 0:
+            self._log.write("guard.failed", attempt=self.count, error=error, **{"cell": "unknown", **data})
+        self._said = error
+
+
+async def make_safe(
+    settings: Settings,
+    context: Context,
+    log: GuardLog,
+    *,
+    attempts: int,
+    wait_s: float = 1.0,
+    attempt_s: float = ATTEMPT_WITHIN_S,
+    failing: asyncio.Event | None = None,
+) -> bool:
+    """Try until the safe state is confirmed. True when confirmed. ``failing`` is set when it looks as if it never will be."""
+    failed = Attempts(log)
+    while failed.count < attempts:
         try:
-            async with asyncio.timeout(ATTEMPT_WITHIN_S):
-                safe = await try_once(settings, context, said)
+            async with asyncio.timeout(attempt_s):
+                safe, state, said = await try_once(settings, context)
         except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempts
-            log.write("guard.failed", attempt=attempt, error=sentence(error), cell="unknown")
+            failed.failed(sentence(error))
         else:
-            also = {"heard": said} if said else {}
-            log.write(
-                "guard.safe" if safe.confirmed else "guard.failed", attempt=attempt, confirmed=safe.confirmed, detail=safe.detail, **also
-            )
             if safe.confirmed:
+                also = {"heard": said} if said else {}
+                log.write("guard.safe", attempt=failed.count + 1, confirmed=True, detail=safe.detail, **read_back(state), **also)
                 return True
+            failed.failed(safe.detail, confirmed=False, **read_back(state))
+        if failing is not None and failed.count >= TRIES_BEFORE_FENCE:
+            failing.set()
         await asyncio.sleep(wait_s)
     return False

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 
-from orchestrator.platform import process_start
+from orchestrator.platform import end_process, process_start
 
 
 async def fence(pid: int, started: float, *, within_s: float = 10.0) -> str:
     """Kill the process if it is still the same one; returns what was found. Raises TimeoutError if it will not die."""
-    if process_start(pid) != started:
-        return "the rig's process had already ended"
-    try:
-        os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)  # on Windows SIGTERM is TerminateProcess
-    except ProcessLookupError:
+    if process_start(pid) != started or not end_process(pid, started):
         return "the rig's process had already ended"
     async with asyncio.timeout(within_s):
         while process_start(pid) == started:

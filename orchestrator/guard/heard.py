@@ -20,13 +20,14 @@ async def heard(potentiostat: Potentiostat, clock: Clock) -> dict[str, Any]:
         async with asyncio.timeout(WITHIN_S):
             async for event in potentiostat.events():
                 if isinstance(event, SampleBlock) and len(event):
-                    last = _last_of(event, clock.mono_ns())
+                    last = last_sample(event, clock.mono_ns())
     except TimeoutError:
         return last
     return last
 
 
-def _last_of(block: SampleBlock, now_ns: int) -> dict[str, Any]:
+def last_sample(block: SampleBlock, now_ns: int) -> dict[str, Any]:
+    """The last sample of a block as a line of ``guard.jsonl`` has it; ``age_s``: at an instant of the clock that placed it."""
     counted = block.aux.get(COUNTED)
     known = {} if counted is None or not math.isfinite(counted[-1]) else {COUNTED: float(counted[-1])}
     volts, amps = float(block.voltage_V[-1]), float(block.current_A[-1])

@@ -1,182 +1,298 @@
-"""The guard's own process: ``python -m orchestrator.guard``, told what to watch by one JSON object on stdin."""
+"""The guard's own process: ``python -m orchestrator.guard``, told what to watch by one JSON object on stdin; or a service."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import os
+import secrets
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from drivers import registry
-from drivers.base import Context, Settings
 from drivers.clock import Clock
-from drivers.registry import WireWriter
-from orchestrator.control.heartbeat import Heartbeat, decode, encode, heartbeat_from
-from orchestrator.guard.act import GuardLog, NoWire, make_safe, sentence
-from orchestrator.guard.fence import fence
+from orchestrator.control.heartbeat import decode, encode, heartbeat_from
+from orchestrator.guard.act import GuardLog
+from orchestrator.guard.deed import RELIEVED, Deed
+from orchestrator.guard.memory import Memory
+from orchestrator.guard.post import Held, InstrumentHeld, Post, own
 from orchestrator.guard.watch import Due, Watch
-from orchestrator.platform import process_start
+from orchestrator.guard.watched import Watched
+from orchestrator.monitor.notify import BadNotify, Nobody, Notifier, notifier
+from orchestrator.systemd import Systemd
 
-ATTEMPTS = 3600
-"""An instrument that cannot be reached is tried once a second for an hour: somebody may plug it in again."""
-DISK_WITHIN_S = 2.0
-"""How long the guard waits for a disk before it acts without."""
+__all__ = ["Guard", "Listening", "Watched", "main"]
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What the guard is told at its start."""
-
-    folder: str
-    token: str
-    limit_s: float
-    driver: str
-    address: str
-    instrument: str = "potentiostat"
-    channel: str = ""
-    identity: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    speed: float = 1.0
-    in_rig_process: bool = False
-    acting_s: float = 0.0
-
-    @property
-    def settings(self) -> Settings:
-        """The instrument, opened for the guard alone."""
-        return Settings(self.instrument, self.driver, self.address, self.channel, self.identity, dict(self.options))
+LOOK_S = 0.1
+FIRST_LINE_WITHIN_S = 60.0
+TELL_WITHIN_S = 60.0
+HANG_UP_WITHIN_S = 1.0
 
 
 class Guard:
-    """One guard: one line from one rig, one instrument."""
+    """One watch over one rig and its instrument: heartbeats in, one deed at the end. ``inherited``: the cell may be on already."""
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: Watched, *, inherited: bool = False, memory: Memory | None = None) -> None:
         self.watched = watched
         self.log = GuardLog(Path(watched.folder))
         self.watch = Watch(watched.limit_s, time.monotonic(), watched.acting_s)
+        self.notifier = self._notifier()
+        self.deed = Deed(watched, self.log, self.notifier)
+        self.held = Held(watched.posts, watched.driver, watched.address, watched.channel)
+        self._inherited = inherited
+        self._memory = memory
         self._connected = asyncio.Event()
+        self._relieved = False
+        self._asked_to_end = False
         self._lines: set[asyncio.StreamWriter] = set()
+        self.over = asyncio.Event()
+        """Set when its life is over and the instrument let go of."""
+
+    @property
+    def was_needed(self) -> bool:
+        """True when the cell may be under current by what this guard has heard."""
+        return self._inherited or self.watch.newest is not None
+
+    def _notifier(self) -> Notifier:
+        def report(text: str) -> None:
+            self.log.write("guard.note", detail=text)
+
+        try:
+            return notifier(self.watched.notify, report)
+        except BadNotify as wrong:
+            report(str(wrong))
+            return Nobody()
 
     async def run(self) -> int:
-        """Watch until stood down (0) or acted (0: confirmed, 4: the cell's state is unknown)."""
+        """Listen and live."""
+        return await Listening(self.watched.token, self).run(announce)
+
+    # ------------------------------------------------------------------------------------------------------------- its life
+
+    async def live(self) -> int:
+        """Watch until stood down (0), sent home (RELIEVED), or acted (0: confirmed, 4: the cell's state is unknown)."""
         try:
-            due = await self._serve()
-            return 0 if due is None else await self._act(due)
+            self.log.write("guard.started", limit_s=self.watched.limit_s, instrument=self.watched.instrument)
+            due = await self._wait()
+            if due is not None:
+                return await self._act(due)
+            return RELIEVED if self._relieved else 0
         finally:
-            self.log.close()
+            await self._close()
 
-    async def _serve(self) -> Due | None:
-        """Listen to the rig until something is due."""
-        server = await asyncio.start_server(self._line, "127.0.0.1", 0)
-        print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)  # noqa: T201
-        pid = os.getpid()
-        about = {"limit_s": self.watched.limit_s, "instrument": self.watched.instrument}
-        self.log.write("guard.started", pid=pid, start=process_start(pid), **about)
-        try:
-            return await self._wait()
-        finally:
-            server.close()
-            for line in self._lines:
-                line.close()
-
-    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection; only the one that knows the token is the rig."""
-        if decode(await reader.readline() or b"{}").get("token") != self.watched.token:
-            writer.close()
-            return
-        self._lines.add(writer)
-        writer.write(encode({"watching": True}))
-        self._connected.set()
-        try:
-            while line := await reader.readline():
-                self._hear(decode(line))
-            self.watch.end("the line to the rig closed")
-        except (ConnectionError, ValueError) as error:
-            self.watch.end(f"the line to the rig broke: {error}")
-
-    def _hear(self, message: dict[str, Any]) -> None:
-        if message.get("stand_down"):
-            self.watch.stand_down()
-        elif message.get("hand_over"):
-            self.watch.hand_over()
-        else:
-            self.watch.beat(heartbeat_from(message), time.monotonic())
+    async def _close(self) -> None:
+        for line in tuple(self._lines):
+            line.close()
+        self.held.let_go()
+        if self._memory is not None:
+            self._memory.forget()
+        await Clock().in_thread(lambda: self.notifier.close(TELL_WITHIN_S), lane="guard")
+        await Clock().in_thread(self.log.close, lane="guard")
 
     async def _wait(self) -> Due | None:
-        """None when stood down; otherwise what is due."""
-        async with asyncio.timeout(60.0):
-            await self._connected.wait()
-        while not self.watch.stood_down:
+        """None when stood down, sent home or ended; otherwise what is due."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LINE_WITHIN_S):
+                await self._connected.wait()
+        while not (self.watch.stood_down or self._relieved or self._asked_to_end):
             if due := self.watch.due(time.monotonic()):
                 return due
-            await asyncio.sleep(0.1)
-        self.log.write("guard.stood_down")
+            await asyncio.sleep(LOOK_S)
+        if self._asked_to_end:
+            self.log.write("guard.ended", detail="somebody ended this guard; the rig is told by its closed line")
+        else:
+            self.log.write("guard.relieved" if self._relieved else "guard.stood_down")
         return None
 
     async def _act(self, due: Due) -> int:
         """Fence first; then, at once or when the device had its time, make the cell safe."""
         beat = self.watch.newest
-        if beat is None and due.fence:
+        if beat is None and due.fence and not self._inherited:
             self.log.write("guard.stood_down", detail=f"{due.why}, before its first heartbeat: nothing was started, nothing was touched")
             return 0
-        cell, order = (beat.cell, beat.order) if beat else ("unknown", "open circuit")
-        self.log.write("guard.acting", why=due.why, cell=cell, order=order)
-        if beat is not None and due.fence:
-            await self._fence(beat)
-        if self.watched.in_rig_process:
-            self.log.write("guard.safe", confirmed=True, detail="simulated inside the rig's process: the cell ended with it")
-            return 0
-        await asyncio.sleep(max(0.0, due.at_s - time.monotonic()))
-        confirmed = await self._make_safe()
-        word = "is at open circuit (read back)" if confirmed else "is in an UNKNOWN state: go and look"
-        self.log.write("guard.acted", why=due.why, confirmed=confirmed, detail=f"the cell {word}")
-        with contextlib.suppress(OSError):  # the terminal may have died with the rig
-            print(f"operando guard: {due.why}; the cell {word}.", file=sys.stderr, flush=True)  # noqa: T201
-        return 0 if confirmed else 4
+        return await self.deed.act(due, beat)
 
-    async def _fence(self, beat: Heartbeat) -> None:
-        """End the rig; whatever goes wrong with that, the instrument is tried all the same."""
-        try:
-            self.log.write("guard.fenced", detail=await fence(beat.pid, beat.started))
-        except TimeoutError:
-            self.log.write("guard.failed", error="the rig's process does not die; the instrument is tried all the same", cell="unknown")
-        except Exception as error:  # noqa: BLE001 not allowed, or our own bug
-            text = f"the rig could not be ended ({sentence(error)}); the instrument is tried all the same"
-            self.log.write("guard.failed", error=text, cell="unknown")
+    # ------------------------------------------------------------------------------------------------------- what others say
 
-    async def _make_safe(self) -> bool:
-        clock = Clock(self.watched.speed)
-        network = registry.real_network()
-        wire = await self._wire_log(clock)
-        context = Context(clock, network if wire is None else registry.recorded_network(network, wire), wire or NoWire())
+    def resume(self) -> None:
+        """The rig connected before this guard began: its heartbeats, or their silence, count from now on."""
+        self._connected.set()
+
+    async def hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The rig's line, to its end."""
+        self._lines.add(writer)
+        self._connected.set()
         try:
-            return await make_safe(self.watched.settings, context, self.log, attempts=ATTEMPTS)
+            while line := await reader.readline():
+                self._hear(decode(line), writer)
+            self.watch.end("the line to the rig closed")
+        except (ConnectionError, ValueError) as error:
+            self.watch.end(f"the line to the rig broke: {error}")
         finally:
-            if wire is not None:
-                await self._beside(wire.close, "the wire log could not be closed")
+            self._lines.discard(writer)
+            writer.close()
 
-    async def _wire_log(self, clock: Clock) -> WireWriter | None:
-        """None where the disk will have none: full, read-only, or silent."""
-        path = Path(self.watched.folder) / "wire" / f"{self.watched.instrument}.guard.jsonl"
-        return await self._beside(lambda: registry.wire_log(path, clock), "there is no wire log of what the guard says")
+    def _hear(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        if message.get("stand_down"):
+            self.watch.stand_down()
+        elif message.get("hand_over"):
+            self.watch.hand_over()
+        else:
+            beat = heartbeat_from(message)
+            self.watch.beat(beat, time.monotonic())
+            writer.write(b'{"heard":1}\n')
+            if self._memory is not None:
+                self._memory.remember(self.watched, beat)
 
-    async def _beside(self, work: Callable[[], T], otherwise: str) -> T | None:
-        """What the disk may keep for ever, for a moment only; None when it fails."""
+    def relieve(self) -> bool:
+        """Another rig has come for this instrument; False while the cell is being made safe, or while a rig is watched."""
+        if self._lines or not self.deed.may_be_relieved:
+            return False
+        self._relieved = True
+        self.deed.relieve()
+        return True
+
+    def end(self) -> None:
+        """Somebody ends this process: at once, but never in the middle of a deed."""
+        self._asked_to_end = not self.deed.under_way
+        if self.deed.under_way:
+            self.log.write("guard.note", detail="asked to end; the cell comes first")
+
+
+class Listening:
+    """Takes the lines of rigs, one watch at a time. ``stays``: a service, which waits for the next rig."""
+
+    def __init__(self, token: str, first: Guard | None, *, stays: bool = False, memory: Memory | None = None) -> None:
+        self._token = token
+        self._guard = first
+        self._stays = stays
+        self._memory = memory
+        self._post = Post(0, 0.0, 0, token)
+        self._changed = asyncio.Event()
+        self._ending = False
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._systemd = Systemd()
+
+    async def run(self, say: Callable[[Post], None]) -> int:
+        """Listen, watch, act; returns the code of the last watch. Raises InstrumentHeld before anything is said."""
+        server = await asyncio.start_server(self._line, "127.0.0.1", 0)
+        self._post = own(server.sockets[0].getsockname()[1], self._token)
+        self._hold_first()
+        self._heed_sigterm()
+        say(self._post)
+        self._systemd.ready("waiting for a rig" if self._guard is None else "watching")
+        beating = asyncio.create_task(self._beat(), name="watchdog")
         try:
-            async with asyncio.timeout(DISK_WITHIN_S):
-                return await Clock().in_thread(work, lane="guard disk")
-        except Exception as error:  # noqa: BLE001 whatever a disk can think of, the cell comes first
-            self.log.write("guard.note", detail=f"{otherwise}: {sentence(error)}")
-            return None
+            return await self._watches()
+        finally:
+            beating.cancel()
+            self._systemd.stopping()
+            server.close()
+            if self._calls:  # one that the loop cancels at its own end prints a traceback (CPython 3.11)
+                await asyncio.wait(self._calls, timeout=HANG_UP_WITHIN_S)
+
+    def _hold_first(self) -> None:
+        """A service whose rig has found another guard meanwhile just waits for the next."""
+        try:
+            if self._guard is not None:
+                self._guard.held.take(self._post)
+        except InstrumentHeld:
+            if not self._stays:
+                raise
+            self._guard = None
+            if self._memory is not None:
+                self._memory.forget()
+
+    async def _watches(self) -> int:
+        """One watch after the other: the end of one is told to whoever waits to begin the next."""
+        code = 0
+        while True:
+            guard = self._guard
+            if guard is not None:
+                code = await guard.live()
+                self._guard, self._changed = None, asyncio.Event()
+                guard.over.set()
+                if self._ending or not (self._stays or code == RELIEVED):
+                    return code
+            elif self._ending or not self._stays:
+                return 0
+            self._systemd.status("waiting for a rig")
+            await self._changed.wait()
+
+    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection; only one that knows the token is a rig."""
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        try:
+            first = decode(await reader.readline() or b"{}")
+            known = secrets.compare_digest(str(first.get("token", "")), self._token)
+            guard = await self._guard_for(first) if known else None
+        except (ValueError, ConnectionError, InstrumentHeld) as refused:
+            writer.write(encode({"busy": str(refused)}))
+            guard = None
+        if guard is None:
+            writer.close()
+            return
+        writer.write(encode({"watching": True, "pid": self._post.pid, "started": self._post.started}))
+        await guard.hear(reader, writer)
+
+    async def _guard_for(self, first: dict[str, Any]) -> Guard | None:
+        """The watch that a rig's first line asks for: a new one, or the one that stands since this process began."""
+        return await self._take(Watched.read(first["watch"])) if "watch" in first else self._guard
+
+    async def _take(self, watched: Watched) -> Guard:
+        """A new watch in place of the present one. Raises InstrumentHeld where that one cannot be left."""
+        inherited = False
+        try:
+            while (present := self._guard) is not None:
+                inherited = inherited or present.was_needed
+                await self._relieve(present)
+            guard = Guard(watched, inherited=inherited, memory=self._memory)
+            guard.held.take(self._post)
+        finally:
+            if self._guard is None:
+                self._changed.set()
+        self._guard = guard
+        self._systemd.status(f"watching {watched.run or watched.folder}")
+        return guard
+
+    async def _relieve(self, present: Guard) -> None:
+        if not present.relieve():
+            what = "is bringing the cell to open circuit" if present.deed.under_way else "watches another rig"
+            raise InstrumentHeld(f"the guard (process {self._post.pid}) {what}: {present.watched.folder}")
+        await present.over.wait()
+
+    async def _beat(self) -> None:
+        """This process's loop turns: that is what systemd asks for."""
+        while True:
+            self._systemd.alive()
+            await asyncio.sleep((self._systemd.watchdog_s or 10.0) / 4)
+
+    def _heed_sigterm(self) -> None:
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # Windows; or not the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
+
+    def _end(self) -> None:
+        self._ending = True
+        self._changed.set()
+        if self._guard is not None:
+            self._guard.end()
+
+
+def announce(post: Post) -> None:
+    """Say on stdout where this guard listens."""
+    print(json.dumps({"port": post.port}), flush=True)  # noqa: T201
 
 
 def main() -> int:
     """Read what to watch from stdin, then watch."""
-    return asyncio.run(Guard(Watched(**json.loads(sys.stdin.readline()))).run())
+    try:
+        return asyncio.run(Guard(Watched.read(json.loads(sys.stdin.readline()))).run())
+    except InstrumentHeld as held:
+        print(json.dumps({"error": str(held)}), flush=True)  # noqa: T201
+        return 4

@@ -33,6 +33,9 @@ NOT_YET: dict[str, str] = {
     "observable: width": "live analysis",
     "observable: phase": "live analysis",
     "observable: phase_difference_deg": "live analysis",
+    "observable: noise_sd": "live analysis",
+    "observable: reflected_power": "live analysis",
+    "observable: line_snr": "live analysis",
     "reference: step_start": "rules that compare E with its start, sign and all",
     "reference: mean": "live analysis",
     "reference: blank": "live analysis",
@@ -61,16 +64,14 @@ NOT_YET: dict[str, str] = {
 """Feature → what it waits for."""
 
 RIG_NOT_YET: dict[str, str] = {
-    "fence": "the guard ends the rig's process and does nothing else",
     "broker": "nobody can watch: MQTT is not in this version",
-    "mirror_to": "no copy is made of the run",
     "data_root": "runs are made where --out says",
     "tuner": "nobody tunes but you",
     "sensors": "they are not read",
 }
 """Key of a rig file → what happens instead."""
 
-REFUSED = frozenset({"rig: fence"})
+REFUSED: frozenset[str] = frozenset()
 """What somebody would rely on: no run starts with it."""
 
 
@@ -133,6 +134,11 @@ def _rules(experiment: Experiment) -> Used:
         yield from ((rule.where, name) for name, value in asked.items() if value)
 
 
+def _interlocks(experiment: Experiment) -> Used:
+    for one in experiment.interlocks:
+        yield from _actions(one.do or ())
+
+
 def _actions(actions: Iterable[Action]) -> Used:
     yield from ((action.where, f"do: {action.verb}") for action in actions)
 
@@ -158,4 +164,4 @@ def _whole(experiment: Experiment) -> Used:
     yield from ((experiment.places.get(key, Where()), name) for name, (value, key) in asked.items() if value)
 
 
-FEATURES: tuple[Callable[[Experiment], Used], ...] = (_prepare, _acquisitions, _protocol, _rules, _whole)
+FEATURES: tuple[Callable[[Experiment], Used], ...] = (_prepare, _acquisitions, _protocol, _rules, _interlocks, _whole)

@@ -32,9 +32,12 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
-* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm.
-* ``rule.fired`` rule, actions, values, step_key. · ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice.
-  ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok, text.
+* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm; of R_cell
+  also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as source.
+* ``rule.fired`` rule, actions, values, step_key; of an interlock also interlock (true), limits (its numbers) and where.
+* ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice, and values: the numbers that led to it, where there
+  are some. ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok,
+  text.
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
@@ -44,6 +47,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +95,7 @@ KINDS: dict[str, frozenset[str]] = {
     "cell.state": frozenset({"cell", "confirmed", "detail"}),
     "guard.started": frozenset({"pid"}),
     "guard.lost": frozenset({"why"}),
+    "guard.restarted": frozenset({"pid"}),
     "guard.acted": frozenset({"why", "confirmed", "detail"}),
     "guard.acting": frozenset({"why"}),
     "guard.fenced": frozenset({"detail"}),
@@ -98,6 +103,13 @@ KINDS: dict[str, frozenset[str]] = {
     "guard.failed": frozenset(),
     "guard.stood_down": frozenset(),
     "guard.note": frozenset({"detail"}),
+    "guard.finishing": frozenset({"within_s"}),
+    "guard.watching": frozenset(),
+    "guard.blind": frozenset({"why"}),
+    "guard.heard": frozenset({"step_key"}),
+    "guard.finished": frozenset({"why"}),
+    "guard.relieved": frozenset({"detail"}),
+    "guard.tripped": frozenset({"confirmed", "detail"}),
 }
 
 GAP_EDGE = 1 << 15
@@ -126,4 +138,12 @@ def complaints(kind: str, data: dict[str, Any]) -> tuple[str, ...]:
     required = KINDS.get(kind)
     if required is None:
         return (f"unknown kind {kind!r}",)
+    if required <= data.keys():
+        return ()
     return tuple(f"{kind}: missing {name!r}" for name in sorted(required - data.keys()))
+
+
+def alarm_line(alarm: Mapping[str, Any]) -> str:
+    """``warn [id] title: what happened; what a person can do``. Of a longer text the first line: the run's end tells the rest."""
+    happened, advice = str(alarm["text"]).partition("\n")[0], alarm.get("advice", "")
+    return f"{alarm['level']} [{alarm['id']}] {alarm['title']}: {happened}" + (f"; {advice}" if advice else "")

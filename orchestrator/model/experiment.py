@@ -361,6 +361,17 @@ class Rule(Frozen):
     where: Where = Where()
 
 
+class InterlockSetting(Frozen):
+    """What an experiment says of one interlock (``model.interlocks``). ``on`` None: not said. ``numbers``: in the table's units."""
+
+    name: str
+    on: bool | None = None
+    numbers: Mapping[str, float] = Field(default_factory=dict)
+    do: tuple[Action, ...] | None = None
+    because: str = ""
+    where: Where = Where()
+
+
 # ------------------------------------------------------------------------------------------------------- experiment
 
 
@@ -399,6 +410,7 @@ class Experiment(Frozen):
     protocol: tuple[ProtocolItem, ...]
     nmr: tuple[NmrTrigger, ...] = ()
     rules: tuple[Rule, ...] = ()
+    interlocks: tuple[InterlockSetting, ...] = ()
     record: Record = Record()
     busy: Literal["coalesce", "queue"] = "coalesce"
     missed: MissedPolicy = MissedPolicy()
@@ -475,6 +487,7 @@ class Rig(Frozen):
     templates: Mapping[str, Template] = Field(default_factory=dict)
     references: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     fence: Mapping[str, Any] | None = None
+    notify: tuple[Mapping[str, Any], ...] = ()
     twin: str | None = None
     source: str = ""
     file: str = ""

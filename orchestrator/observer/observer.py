@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,19 +19,27 @@ READ_FOR_s = 1.0
 LOOK_ANYWAY_s = 2.0
 RETRY_s = 1.0
 BATCH_EVENTS = 4000
+FAILURES = (OSError, RuntimeError)
+"""What h5py raises on a full disk depends on the call that meets it."""
 
 
 class Observer:
     """Call ``step`` every half second until it says False; ``close`` when stopping earlier. Never touches an instrument.
 
-    ``trouble``: why the last publication failed (disk full); it is tried again. Raises ObserverRuns if the run has one.
+    ``trouble``: why the last publication failed (disk full); it is tried again. ``keep_free_bytes``: nothing is published
+    while less is free, since the journal goes first. ``broken``: HDF5 keeps a file that it could not write, and its bytes on
+    the disk, until the process ends. Raises ObserverRuns if the run has one.
     """
 
-    def __init__(self, folder: Path, *, cadence_s: float = CADENCE_s, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, folder: Path, *, cadence_s: float = CADENCE_s, monotonic: Callable[[], float] = time.monotonic, keep_free_bytes: int = 0
+    ) -> None:
         self.folder = folder
         self.trouble: str | None = None
+        self.broken = False
         self.finding: Finding | None = None
         self._cadence_s = cadence_s
+        self._keep_free_bytes = keep_free_bytes
         self._monotonic = monotonic
         self._own: IO[bytes] | None = hold_file(folder / LOCK)
         if self._own is None:
@@ -55,7 +64,7 @@ class Observer:
         caught_up = self._take_in()
         if caught_up and self._projection.ended:
             return self._end()
-        if self._publisher.pending and self._monotonic() >= self._due_s:
+        if self._publisher.pending and (self._monotonic() >= self._due_s or self._pressed):
             self._publish()
         return True
 
@@ -63,7 +72,7 @@ class Observer:
         """Publish what is there (no close-out: the run may go on) and let go; also after the end."""
         if self.finding is None:
             self._take_in()
-            if self._publisher.pending:
+            if self._publisher.pending and not self.broken:
                 self._publish()
             self._publisher.close()
         self._reader.close()
@@ -72,16 +81,21 @@ class Observer:
             self._own = None
 
     def _take_in(self) -> bool:
-        """Read on, for a second at most; True when the end of the journal was reached."""
+        """Read on, for a second at most or until it must be published; True when the end of the journal was reached."""
         if not self._something_new():
             return True
         until = self._monotonic() + READ_FOR_s
         while batch := self._reader.since(self.seq, BATCH_EVENTS):
             self._publisher.add(self._projection.feed(batch), self.seq)
-            if self._monotonic() >= until:
+            if self._monotonic() >= until or self._pressed:
                 self._seen = ()
                 return False
         return True
+
+    @property
+    def _pressed(self) -> bool:
+        """What is read must go to the disk before more is read (but not in vain, where the disk takes nothing)."""
+        return self._publisher.full and self.trouble is None
 
     def _something_new(self) -> bool:
         """Look at the files' size and age first: cheap, and nearly always the answer is no."""
@@ -93,17 +107,21 @@ class Observer:
         return True
 
     def _publish(self) -> None:
+        placed = False
         try:
-            placed = self._publisher.publish()
-            self.trouble = self._publisher.refused
-        except OSError as error:
-            placed, self.trouble = False, f"{PUBLIC} could not be written: {error}"
+            if (free_bytes := shutil.disk_usage(self.folder).free) < self._keep_free_bytes:
+                self.trouble = f"{PUBLIC} is not published: only {free_bytes / 1e6:.0f} MB are free, and the journal goes first"
+            else:
+                placed = self._publisher.publish()
+                self.trouble = self._publisher.refused
+        except FAILURES as error:
+            self.trouble, self.broken = f"{PUBLIC} could not be written: {error}", True
         self._due_s = self._monotonic() + (self._cadence_s if placed else RETRY_s)
 
     def _end(self) -> bool:
         try:
             self.finding = close_out(self.folder, self._publisher, self.seq)
-        except OSError as error:
+        except FAILURES as error:
             self.finding = Finding(False, (f"the close-out failed: {error}; `operando recover` repeats it",))
             write_closeout(self.folder, self.finding)
         return False

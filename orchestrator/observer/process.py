@@ -3,33 +3,83 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.observer.mirror import Mirror
+    from orchestrator.observer.observer import Observer
+    from orchestrator.observer.words import Words
 
 POLL_s = 0.5
+TROUBLE_s = 30.0
+MIRROR_WITHIN_s = 60.0
+BROKEN = 1
 
 
-def follow(folder: Path, *, rig: str = "", poll_s: float = POLL_s) -> int:
+def follow(
+    folder: Path, *, rig: str = "", poll_s: float = POLL_s, keep_free_bytes: int = 0, mirror_to: Path | None = None, tell: int | None = None
+) -> int:
     """Follow one run; 0 when the close-out is written, the rig has died, or somebody asked to stop.
 
-    ``rig``: ``pid:start`` of the rig's process. 2 when another process keeps this ``run.h5`` already.
+    ``rig``: ``pid:start`` of the rig's process. ``mirror_to``: a folder that gets a copy. ``tell``: the descriptor on which
+    the rig listens. 2 when another process keeps this ``run.h5`` already; 1 when HDF5 could not write: a new process can.
     """
+    from orchestrator.observer.mirror import Mirror
     from orchestrator.observer.observer import Observer
+    from orchestrator.observer.words import Words
     from orchestrator.platform import same_process_lives
     from orchestrator.recorder.recover import ObserverRuns
+    from orchestrator.recorder.rundisk import drop_ballast
 
     asked_to_stop = threading.Event()
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: asked_to_stop.set())
     try:
-        observer = Observer(folder)
+        observer = Observer(folder, keep_free_bytes=keep_free_bytes)
     except ObserverRuns:
         return 2
+    mirror = None if mirror_to is None else Mirror(folder, mirror_to)
+    telling = Telling(Words(tell), observer, mirror)
+    if mirror is not None:
+        mirror.start()
     try:
         while observer.step() and not asked_to_stop.wait(poll_s):
+            telling.tell()
             if not same_process_lives(rig):
+                drop_ballast(folder)
                 observer.step()  # its last words, perhaps its orderly end
                 break
+            if observer.broken:
+                return BROKEN
     finally:
         observer.close()
+        if mirror is not None and not mirror.finish(MIRROR_WITHIN_s):
+            sys.stderr.write(f"mirror_to: {mirror.trouble or 'it did not answer'}; copy the run's folder when the place is back\n")
     return 0
+
+
+class Telling:
+    """What the observer's process has to tell of itself, as alarms that come and go."""
+
+    def __init__(self, words: Words, observer: Observer, mirror: Mirror | None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._words = words
+        self._observer = observer
+        self._mirror = mirror
+        self._monotonic = monotonic
+        self._since_s: float | None = None
+
+    def tell(self) -> None:
+        """Say what has changed; what is tried again each second is no trouble until it lasts."""
+        now_s, trouble = self._monotonic(), self._observer.trouble
+        self._since_s = None if trouble is None else self._since_s if self._since_s is not None else now_s
+        lasting = trouble if self._since_s is not None and now_s - self._since_s >= TROUBLE_s else None
+        advice = "the journal holds everything; free the disk"
+        self._words.alarm("publishing", lasting, title="run.h5 is not kept", advice=advice)
+        if self._mirror is not None:
+            advice = "the run goes on; the copy catches up when the place is back"
+            self._words.alarm("mirror", self._mirror.trouble, title="The run is not copied", advice=advice)

@@ -11,7 +11,7 @@ from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.available import not_available
 from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
 from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
-from orchestrator.plan import acquisitions, estimate, findings, preparation
+from orchestrator.plan import acquisitions, estimate, findings, interlocks, preparation
 from orchestrator.plan.expand import Expanded, expand, programs
 from orchestrator.plan.findings import Instruments
 from orchestrator.plan.instants import utc_ns, zone_of
@@ -63,7 +63,7 @@ def make_plan(
         zone_of(rig.zone)
         end_ns = _booking_end(booking_end or experiment.booking_ends, rig, booking_end_utc_ns)
         known = Instruments.of(setup, capabilities or {})
-        plan, expanded = _build(experiment, rig, name, known.console.overhead_s if overhead_s is None else overhead_s, problems)
+        plan, expanded = _build(experiment, rig, setup, name, known.console.overhead_s if overhead_s is None else overhead_s, problems)
     except Unresolved as error:
         raise PlanError([*problems, Problem(Where(), error.message, error.hint)]) from None
     plan = plan.model_copy(update={"booking_end_utc_ns": end_ns})
@@ -78,7 +78,9 @@ def _booking_end(text: str | None, rig: Rig, given_ns: int | None) -> int | None
     return utc_ns(text, rig.zone) if given_ns is None and text is not None else given_ns
 
 
-def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, problems: list[Problem]) -> tuple[Plan, Expanded]:
+def _build(
+    experiment: Experiment, rig: Rig, setup: StationSetup, station: str, overhead_s: float, problems: list[Problem]
+) -> tuple[Plan, Expanded]:
     """The plan as far as it can be made; what cannot is appended to ``problems``."""
     resolved, found = acquisitions.resolve(experiment, rig, overhead_s)
     problems += found
@@ -102,6 +104,7 @@ def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, pr
         steps=expanded.steps,
         acquisitions=resolved,
         rules=tuple(rule for rule in experiment.rules if rule.enabled),
+        interlocks=interlocks.planned(interlocks.Watched(experiment, rig, setup, every, resolved)),
         limits=around.limits(_total_s(expanded.steps)),
         host_lost=experiment.limits.host_lost,
         host_lost_within_s=experiment.limits.host_lost_within_s or HOST_LOST_WITHIN_S,
@@ -120,6 +123,7 @@ def _build(experiment: Experiment, rig: Rig, station: str, overhead_s: float, pr
         expected_charge_C=sum(step.expected_charge_C for step in expanded.steps),
         expected_spectra=made,
         size_bytes=estimate.size_bytes(every, made, resolved),
+        ballast_bytes=estimate.ballast_bytes(every),
         size_at_end_bytes=estimate.size_bytes(every, made, resolved, estimate.HDF5_COPIES_AT_END),
         not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment))),
     )

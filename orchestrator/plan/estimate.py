@@ -30,6 +30,10 @@ BLOCK_BYTES = 400
 HDF5_COPIES_RUNNING = 7
 """The published file and those that rest before they are written again (``recorder.publisher``: 30 s at one each 5 s)."""
 HDF5_COPIES_AT_END = 1
+REMAINDER_FACTOR = 2.0
+"""New acquisitions start while so many times what the run still needs is free."""
+BALLAST_LEAST_BYTES = 64 << 20
+BALLAST_s = 86_400.0
 
 
 class Occasion(NamedTuple):
@@ -152,6 +156,12 @@ def size_bytes(
         if one is not None and not is_manual(one):
             total += n * spectrum_bytes(one, hdf5_copies)
     return round(total)
+
+
+def ballast_bytes(steps: Iterable[PlannedStep]) -> int:
+    """Room kept for when the disk is full: a day of electrochemistry in the journal at the fastest declared rate, 64 MB at least."""
+    rate_Hz = max((step.sample.then_Hz for step in steps), default=0.0)
+    return max(BALLAST_LEAST_BYTES, math.ceil(BALLAST_s * (rate_Hz * ROW_BYTES + min(rate_Hz, 1.0) * BLOCK_BYTES)))
 
 
 def spectrum_bytes(one: PlannedAcquisition, hdf5_copies: int) -> int:

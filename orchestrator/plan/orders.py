@@ -21,6 +21,7 @@ from orchestrator.model.experiment import (
     TriggerKind,
     WaitForNmr,
 )
+from orchestrator.model.interlocks import PlannedInterlock
 
 
 class TriggerOrder(Frozen):
@@ -142,7 +143,8 @@ class Plan(Frozen):
     ``x_per_C``: change of x per coulomb at *working* (signed; None: x has no meaning in this cell). ``expected_s`` and
     ``worst_s``: from the first step to the end of the last, without ``prepare`` and ``at_end_nmr``.
     ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
-    ``size_bytes``: on the disk while it runs, with the copies of ``run.h5``; ``size_at_end_bytes``: what stays.
+    ``size_bytes``: on the disk while it runs, with the copies of ``run.h5``; ``size_at_end_bytes``: what stays;
+    ``ballast_bytes``: kept besides, and given to the electrochemistry when the disk is full.
     """
 
     version: Literal[1] = 1
@@ -153,6 +155,7 @@ class Plan(Frozen):
     steps: tuple[PlannedStep, ...]
     acquisitions: Mapping[str, PlannedAcquisition]
     rules: tuple[Rule, ...] = ()
+    interlocks: tuple[PlannedInterlock, ...] = ()
     limits: Limits
     host_lost: Literal["open circuit", "finish step on device"]
     host_lost_within_s: float
@@ -173,5 +176,6 @@ class Plan(Frozen):
     expected_spectra: Mapping[str, int]
     size_bytes: int
     size_at_end_bytes: int = 0
+    ballast_bytes: int = 0
     warnings: tuple[str, ...] = ()
     not_available: tuple[str, ...] = ()

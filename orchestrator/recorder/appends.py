@@ -70,6 +70,14 @@ class Text:
 
 
 Append = Make | Rows | Change | Attributes | Text
+APPEND_BYTES = 500
+"""What an append costs in memory besides its columns, about."""
+
+
+def size_bytes(appends: Sequence[Append]) -> int:
+    """What they hold in memory, about."""
+    columns = (values for append in appends if isinstance(append, Rows) for values in append.columns.values())
+    return APPEND_BYTES * len(appends) + sum(values.nbytes for values in columns)
 
 
 def joined(rows: Sequence[Rows]) -> Rows:

@@ -12,7 +12,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.recorder.appends import Text
 from orchestrator.recorder.digest import digest
@@ -70,16 +69,14 @@ class Tally:
 def journal_streams(events: Iterable[Event]) -> dict[str, Stream]:
     """The streams of a journal, straight from its blobs (not through the projection)."""
     tally = Tally()
+    places = _Places()
     fids: dict[str, list[tuple[str, int, int, bytes]]] = {}
     for event in events:
         match event.kind:
-            case "ec.block":
-                n, blob = event.data["n"], event.blob or b""
-                for name, at in _places(event.data["columns"], n):
-                    tally.add(name, n, blob[at])
-            case "aux.block":
-                columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
-                tally.add(f"aux/{event.data['sensor']}", event.data["n"], columns["value"].astype("<f8").tobytes())
+            case "ec.block" | "aux.block":
+                blob = event.blob or b""
+                for name, at in places.of(event):
+                    tally.add(name, event.data["n"], blob[at])
             case "fid.block":
                 fids.setdefault(event.data["name"], []).extend(_hashed(event.data["key"], event.data["block"], fid_rows(event)))
             case _:
@@ -90,13 +87,29 @@ def journal_streams(events: Iterable[Event]) -> dict[str, Stream]:
     return tally.streams()
 
 
-def _places(described: Iterable[Sequence[str]], n: int) -> Iterator[tuple[str, slice]]:
-    """Where the bytes of the columns that are compared lie in a block."""
+class _Places:
+    """Where the bytes of the columns that are compared lie in a block; thousands of blocks are described alike."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[Any, ...], list[tuple[str, slice]]]] = {}
+
+    def of(self, event: Event) -> list[tuple[str, slice]]:
+        """Name of the stream and place of each."""
+        described = (event.data["n"], event.data["columns"], event.data.get("sensor"))
+        known, places = self._known.get(event.kind, ((), []))
+        if described != known:
+            places = list(_places(*described))
+            self._known[event.kind] = (described, places)
+        return places
+
+
+def _places(n: int, columns: Iterable[Sequence[str]], sensor: str | None) -> Iterator[tuple[str, slice]]:
+    streams = {"value": f"aux/{sensor}"} if sensor is not None else {name: f"electrochemistry/{other}" for name, other in EXACT.items()}
     at = 0
-    for name, dtype in described:
+    for name, dtype in columns:
         size = np.dtype(dtype).itemsize * n
-        if name in EXACT:
-            yield f"electrochemistry/{EXACT[name]}", slice(at, at + size)
+        if name in streams:
+            yield streams[name], slice(at, at + size)
         at += size
 
 

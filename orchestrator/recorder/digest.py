@@ -16,7 +16,7 @@ import numpy as np
 
 from orchestrator.recorder.layout import STRUCTURAL, VOLATILE, VOLATILE_PATHS
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 
 
 def digest(path: Path) -> str:

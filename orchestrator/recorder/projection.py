@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import Acquisitions
 from orchestrator.recorder.appends import Append, Attributes, Make, Rows, Text, column, table_row
-from orchestrator.recorder.electrochemistry import Electrochemistry
+from orchestrator.recorder.electrochemistry import Electrochemistry, stacked
 from orchestrator.recorder.layout import AUX, CLOCK, EVENTS, GROUPS, IMPEDANCE, OBSERVABLE, STATIC, Group, group_name, text_size
 from orchestrator.recorder.runtime import RunTime, iso_utc
 
-OWN_GROUP = frozenset({"ec.block", "aux.block", "clock.sample"})
+BLOCKS = frozenset({"ec.block", "aux.block"})
+OWN_GROUP = BLOCKS | {"clock.sample"}
 VERBATIM = ("experiment", "rig", "cell", "twin", "plan", "versions", "digests")
 ELSEWHERE = {"run.started": VERBATIM, "fid.block": ("parameters",)}
 """What of an event stands in ``control/`` or ``fid/*/parameters``, and is not written a second time."""
@@ -50,22 +52,29 @@ class Projection:
             self.seq = event.seq
             origin_ns = self._time.origin_mono_ns
             if self._time.see(event) and blocks:
-                appends += self._electrochemistry.feed(blocks, origin_ns)
+                appends += self._samples(blocks, origin_ns)
                 blocks = []
-            if event.kind == "ec.block":
+            if event.kind in BLOCKS:
                 blocks.append(event)
                 continue
             if event.kind == "run.ended" and blocks:
-                appends += self._electrochemistry.feed(blocks, self._time.origin_mono_ns)
+                appends += self._samples(blocks, self._time.origin_mono_ns)
                 blocks = []
             appends += self._one(event)
         if blocks:
-            appends += self._electrochemistry.feed(blocks, self._time.origin_mono_ns)
+            appends += self._samples(blocks, self._time.origin_mono_ns)
         appends += self._acquisitions.complete(self._electrochemistry.samples)
         return appends
 
+    def _samples(self, blocks: Sequence[Event], origin_ns: int) -> Iterator[Append]:
+        """All blocks of a batch: thousands of small ones, alike, are one look and one append."""
+        yield from self._electrochemistry.feed([event for event in blocks if event.kind == "ec.block"], origin_ns)
+        further = sorted((event for event in blocks if event.kind == "aux.block"), key=lambda event: str(event.data["sensor"]))
+        for _, alike in groupby(further, key=lambda event: (event.data["sensor"], event.data["n"], event.data["columns"])):
+            yield from self._aux(list(alike), origin_ns)
+
     def _one(self, event: Event) -> Iterator[Append]:
-        """Everything but samples of the cell."""
+        """Everything but blocks of samples."""
         if event.kind not in OWN_GROUP:
             yield self._event_rows(event)
         match event.kind:
@@ -76,8 +85,6 @@ class Projection:
                 yield Text("end_time", iso_utc(event.utc_ns))
                 yield Attributes("", {name: event.data[name] for name in ("state", "outcome", "reason", "complete")})
                 yield from self._acquisitions.complete(self._electrochemistry.samples, ended=True)
-            case "aux.block":
-                yield from self._aux(event)
             case "eis":
                 yield from self._eis(event)
             case "clock.sample":
@@ -156,16 +163,16 @@ class Projection:
 
     # ---------------------------------------------------------------------------------------------- tables of one source
 
-    def _aux(self, event: Event) -> Iterator[Append]:
-        data = event.data
+    def _aux(self, blocks: Sequence[Event], origin_ns: int) -> Iterator[Append]:
+        data = blocks[0].data
         path = f"aux/{group_name(data['sensor'])}"
         if self._first_time(path):
             described = {"units": data["unit"], "long_name": f"{data['sensor']} / {data['unit']}"}
             named = {"sensor": data["sensor"]}
             yield Make(path, AUX, described={"": named, "value": described, "time": self._time.described})
-        columns = unpack(data["columns"], event.blob or b"", data["n"])
-        time_s = (columns["mono_ns"].astype(np.int64) - self._time.origin_mono_ns) / 1e9
-        yield Rows(path, AUX, self._next(path, data["n"]), {"time": time_s, "value": columns["value"].astype("<f8")})
+        columns = stacked(blocks)
+        time_s = (columns["mono_ns"].astype(np.int64) - origin_ns) / 1e9
+        yield Rows(path, AUX, self._next(path, time_s.size), {"time": time_s, "value": columns["value"].astype("<f8")})
 
     def _eis(self, event: Event) -> Iterator[Append]:
         """Spectra of one length share a group; another length gets the next (``impedance_2``)."""

@@ -3,7 +3,8 @@
 A ring of inodes lies hidden beside it, each a whole copy under its own name. A publication takes one that has not been
 public for ``REST_s``, appends what it lacks, closes and syncs it, and puts it in the public place by a hard link and a
 rename. So the cost does not grow with the file, and a copy that somebody makes of ``run.h5`` is not written under his
-hands. An inode that a reader holds open is given up to him; a fresh copy of the newest takes its place.
+hands. An inode that a reader holds open is given up to him; a fresh copy of the newest takes its place. So is one that
+lacks so much that keeping it for him would take memory (a night in fast motion, large arrays of FIDs).
 
 Chapters (above about 256 MB) would begin here: ``_writable`` is the one place that chooses what is written.
 """
@@ -14,20 +15,23 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
 from orchestrator.platform import sync_file, sync_folder
-from orchestrator.recorder.appends import Append
+from orchestrator.recorder.appends import Append, size_bytes
 from orchestrator.recorder.h5file import Appender, create_file, stamp
 from orchestrator.recorder.layout import LIBVER
 from orchestrator.recorder.runtime import iso_utc
 
 CADENCE_s = 5.0
 REST_s = 30.0
+KEPT_BYTES = 4 << 20
+KEPT_OF_FILE = 1 / 8
+"""An inode may lack so much, or that part of the file: so all copies together stay in proportion to what is written."""
 PUBLIC = "run.h5"
 RING = ".run.h5.ring"
 
@@ -62,6 +66,8 @@ class Publisher:
         self._utc_ns = utc_ns
         self._log: list[Append] = []
         self._log_start = 0
+        self._pending_bytes = 0
+        self._most_bytes = KEPT_BYTES
         self._inodes: list[Inode] = []
         self._current: Inode | None = None
         self._made = 0
@@ -75,12 +81,18 @@ class Publisher:
         return self._log_end - (self._current.applied if self._current else 0)
 
     @property
+    def full(self) -> bool:
+        """So much is pending that it should be published now, whatever the cadence."""
+        return self._pending_bytes > self._most_bytes
+
+    @property
     def _log_end(self) -> int:
         return self._log_start + len(self._log)
 
-    def add(self, appends: Iterable[Append], seq: int) -> None:
+    def add(self, appends: Sequence[Append], seq: int) -> None:
         """Take what the next publication shall hold; ``seq``: the journal's number that it then covers."""
         self._log += appends
+        self._pending_bytes += size_bytes(appends)
         self._seq = seq
 
     def publish(self) -> bool:
@@ -104,6 +116,8 @@ class Publisher:
             self._current.withdrawn_s = self._monotonic()
         inode.withdrawn_s = None
         self._current = inode
+        self._pending_bytes = 0
+        self._most_bytes = max(KEPT_BYTES, round(KEPT_OF_FILE * inode.path.stat().st_size))
         self._forget()
         return True
 
@@ -164,7 +178,11 @@ class Publisher:
         return True
 
     def _forget(self) -> None:
-        """Drop what every inode of the ring has."""
+        """Drop what every inode of the ring has, and inodes that lack too much."""
+        for inode in sorted(self._inodes, key=lambda each: each.applied):
+            if size_bytes(self._log[inode.applied - self._log_start :]) <= self._most_bytes:
+                break
+            self._discard(inode)
         everywhere = min(inode.applied for inode in self._inodes)
         self._log = self._log[everywhere - self._log_start :]
         self._log_start = everywhere

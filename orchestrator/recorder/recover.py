@@ -14,6 +14,7 @@ from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, close_out
 from orchestrator.recorder.projection import Projection
 from orchestrator.recorder.publisher import PUBLIC, Publisher
 from orchestrator.recorder.records import JournalError, Reader
+from orchestrator.recorder.rundisk import drop_ballast
 
 LOCK = f".{PUBLIC}.lock"
 
@@ -27,9 +28,11 @@ def verify(folder: Path) -> Finding:
     lines: list[str] = []
     wrong: list[str] = []
     with Reader(folder / JOURNAL) as reader:
-        if reader.last_seq == 0:
-            return Finding(False, (f"{folder / JOURNAL}: there is no journal, or it is empty",))
         broken = reader.check_chain()
+        if reader.whole_until == 0:
+            return Finding(False, (broken or f"{folder / JOURNAL}: there is no journal, or it is empty",))
+        if broken is not None and not reader.readable:
+            return Finding(False, (broken, f"the {reader.whole_until} records before are whole: operando recover"))
         (wrong if broken else lines).append(broken or f"journal: {reader.count} records, CRC chain whole")
         found = _check_file(folder, reader, lines, wrong)
         _check_raw(folder, reader, lines, wrong)
@@ -59,18 +62,23 @@ def _check_file(folder: Path, reader: Reader, lines: list[str], wrong: list[str]
 
 
 def _check_raw(folder: Path, reader: Reader, lines: list[str], wrong: list[str]) -> None:
-    good = 0
+    """Every file that the journal names, each by its name where it is wrong; and those that it does not name."""
+    good, named = 0, set()
     for path, sha256 in _archived(folder, reader):
+        named.add(path)
         try:
-            same = hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             wrong.append(f"{path.relative_to(folder)}: {error.strerror}")
             continue
-        if same:
+        if found == sha256:
             good += 1
         else:
-            wrong.append(f"{path.relative_to(folder)}: not the bytes that were archived")
+            wrong.append(f"{path.relative_to(folder)}: not the bytes that were archived (sha256 {found[:12]}…, was {sha256[:12]}…)")
     lines.append(f"raw: {good} files, SHA-256 equal")
+    strange = sorted(path for path in (folder / "raw").rglob("*") if path.is_file() and path not in named)
+    lines += [f"{path.relative_to(folder)}: in no record of the journal (being archived when the run ended?)" for path in strange]
 
 
 def _archived(folder: Path, reader: Reader) -> Iterator[tuple[Path, str]]:
@@ -89,22 +97,21 @@ def recover(folder: Path) -> Finding:
     if own is None:
         raise ObserverRuns(f"{folder / PUBLIC} is being written by the run's observer. Nothing was changed.")
     with own, Reader(folder / JOURNAL) as reader:
-        if reader.last_seq == 0:
-            return Finding(False, (f"{folder / JOURNAL}: there is no journal, or it is empty; nothing was changed",))
-        return _rebuilt(folder, reader)
+        broken = reader.check_chain()
+        if reader.whole_until == 0:
+            return Finding(False, (broken or f"{folder / JOURNAL}: there is no journal, or it is empty", "nothing was changed"))
+        return _rebuilt(folder, reader, broken)
 
 
-def _rebuilt(folder: Path, reader: Reader) -> Finding:
-    broken = reader.check_chain()
-    good = reader.last_seq if broken is None else reader.whole_until
-    lines = [
-        f"journal: {reader.count} records, CRC chain whole" if broken is None else f"journal: {broken}; rebuilt from the {good} before"
-    ]
+def _rebuilt(folder: Path, reader: Reader, broken: str | None) -> Finding:
+    good = reader.whole_until
+    lines = [f"journal: {good} records, CRC chain whole" if broken is None else f"journal: {broken}; rebuilt from the {good} before"]
     if broken is not None and (folder / PUBLIC).exists():
         kept = folder / f"{PUBLIC}.before-recovery"
         (folder / PUBLIC).replace(kept)
         lines.append(f"the former {PUBLIC} is kept as {kept.name}")
     (folder / CLOSEOUT).unlink(missing_ok=True)
+    drop_ballast(folder)
     publisher, projection = Publisher(folder), Projection()
     while projection.seq < good and (batch := reader.since(projection.seq)):
         publisher.add(projection.feed(event for event in batch if event.seq <= good), projection.seq)
@@ -114,5 +121,5 @@ def _rebuilt(folder: Path, reader: Reader) -> Finding:
         return Finding(finding.ok and broken is None, (*lines, *finding.lines), finding.digest, finding.streams)
     publisher.publish()
     publisher.close()
-    lines.append("the run has not ended: `operando continue` goes on with it, `operando verify` checks what is there")
+    lines.append("the run has not ended: its process was killed, or it still goes on; this version cannot continue it")
     return Finding(broken is None, tuple(lines))

@@ -7,15 +7,17 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from orchestrator.observer.words import Heard, Said
 from orchestrator.platform import process_start
 
 
-def spawn(*arguments: str, quiet: bool = False) -> subprocess.Popen[bytes]:
+def spawn(*arguments: str, quiet: bool = False, heard: bool = False) -> subprocess.Popen[bytes]:
     """Start ``python -m orchestrator …`` in a session of its own, so that Ctrl-C reaches the rig alone."""
-    output = subprocess.DEVNULL if quiet else None
+    output = subprocess.PIPE if heard else subprocess.DEVNULL if quiet else None
     return subprocess.Popen(
         [sys.executable, "-m", "orchestrator", *arguments], start_new_session=True, stdin=subprocess.DEVNULL, stdout=output
     )
@@ -32,11 +34,17 @@ def wait_for_file(path: Path, within_s: float) -> bool:
 
 
 class Companions:
-    """Observer and screen of one run; the observer is started again when it dies."""
+    """Observer and screen of one run; the observer is started again when it dies.
 
-    def __init__(self, folder: Path, display: str) -> None:
+    ``keep_free_bytes``: the observer leaves so much of the disk to the journal. ``mirror_to``: where it copies to.
+    """
+
+    def __init__(self, folder: Path, display: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None) -> None:
         self.folder = folder
         self._display = display
+        self._keep_free_bytes = keep_free_bytes
+        self._mirror_to = mirror_to
+        self._heard: Heard | None = None
         self._observer: subprocess.Popen[bytes] | None = None
         self._screen: subprocess.Popen[bytes] | None = None
         self._rig = ("--rig-process", f"{os.getpid()}:{process_start(os.getpid())}")
@@ -57,7 +65,16 @@ class Companions:
 
     def start_observer(self) -> None:
         """Start the observer, again if need be."""
-        self._observer = spawn("observe", str(self.folder), *self._rig)
+        mirror = () if self._mirror_to is None else ("--mirror-to", str(self._mirror_to))
+        options = ("--keep-free", str(self._keep_free_bytes), *mirror, "--tell")
+        self._observer = spawn("observe", str(self.folder), *self._rig, *options, heard=True)
+        assert self._observer.stdout is not None
+        self._heard = Heard(self._observer.stdout)
+
+    def told(self) -> Iterator[Said]:
+        """What the observer has said since the last time; of one that has died the end."""
+        if self._heard is not None:
+            yield from self._heard.last() if self.observer_died() else self._heard.new()
 
     def dismiss(self) -> None:
         """Ask both to end early: their run has died."""

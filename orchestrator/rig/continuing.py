@@ -7,30 +7,33 @@ import contextlib
 import difflib
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from drivers import registry
 from drivers.clock import Clock, Stamp, boot_id
-from orchestrator.config import ConfigError, load_rig, parse_experiment
+from orchestrator.config import ConfigError, load_rig, parse_experiment, parse_rig
 from orchestrator.model.events import Event
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError, JournalInUse, Reader
 from orchestrator.rig.folders import state_folder
 from orchestrator.rig.former_guard import FormerGuard
-from orchestrator.rig.gather import CannotRun, Gathered, revision
+from orchestrator.rig.gather import CannotRun, Gathered, revision, simulated_instrument
 from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.log import logged
-from orchestrator.rig.process import Ended, Hosting, lived
+from orchestrator.rig.process import Ended, Hosting, disk_of, lived
 from orchestrator.rig.request import RunRequest
 from orchestrator.rig.sources import noted_sources
-from orchestrator.rig.world import GONE, World, found_world
+from orchestrator.rig.survivors import SURVIVORS, live_on, read_survivors
+from orchestrator.rig.world import GONE, World, emulate_request, found_world
 from orchestrator.runner.resumption import NotResumable, Resumption, Story
 from orchestrator.runner.run import Continuation
 from orchestrator.runner.states import RunState
+from orchestrator.runner.station import Disk
 
 SAME_CLOCK_S = 60.0
 MOST_LINES = 40
@@ -38,12 +41,16 @@ MOST_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class ContinueRequest:
-    """What somebody asked for. ``cell_is_off``: a person has looked; ``as_begun``: though the files have changed."""
+    """What somebody asked for. ``cell_is_off``: a person has looked; ``as_begun``: though the files have changed.
+
+    ``away_s``: of a run at ``--speed max``, how long nobody was there.
+    """
 
     folder: Path
     cell_is_off: bool = False
     as_begun: bool = False
     display: str = "screen"
+    away_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +65,15 @@ class Former:
 def continue_run(request: ContinueRequest) -> Ended:
     """Go on with a run to its end. Raises CannotRun, InstrumentError, GuardDidNotStart: then it is as it was."""
     calm_collector()
+    if (request.folder / "emulated" / SURVIVORS).is_file():
+        return _continue_virtual(request)
     return asyncio.run(_continue(request))
 
 
 async def _continue(request: ContinueRequest) -> Ended:
-    rig = str(_first(request.folder).get("rig_name", ""))
+    rig, simulated = _rig_of(_first(request.folder))
     with contextlib.ExitStack() as stack:
-        state = state_folder(rig)
+        state = state_folder(rig, simulated=simulated)
         stack.enter_context(rig_held(state, rig))
         former = read_former(request.folder)
         gathered = gathered_again(request, former)
@@ -74,7 +83,46 @@ async def _continue(request: ContinueRequest) -> Ended:
         name_running(state, request.folder)
         stack.enter_context(logged(request.folder))
         world = found_world(gathered, clock, request.folder)
-        return await go_on(request, former, gathered, clock, origin_ns, world, guard)
+        return await go_on(request, former, gathered, clock, origin_ns, world, guard, disk_of(request.folder, gathered))
+
+
+def _continue_virtual(request: ContinueRequest) -> Ended:
+    """A host that died at ``--speed max``: what outlived it goes on for ``away_s``, then the run is continued, in one virtual time."""
+    former = read_former(request.folder)
+    gathered = gathered_again(request, former)
+    state = read_survivors(request.folder)
+
+    async def main(clock: Clock) -> Ended:
+        with logged(request.folder):
+            async with live_on(gathered, emulate_request(gathered, request.folder), request.folder, clock) as after:
+                await clock.sleep(request.away_s)
+                if after.guard is not None:
+                    after.guard.relieve()
+                world = World(after.survivors.network, after.survivors.addresses, clock.beside(), after.survivors.twin)
+                world.emulators = after.survivors.emulators
+                guard, origin_ns = FormerGuard(request.folder), former.left.origin_mono_ns
+                await clock.in_thread(after.flush)
+                return await go_on(request, former, gathered, clock, origin_ns, _as_it_is(world), guard)
+
+    ended = registry.virtual_run(main, epoch_utc_ns=state["utc_ns"], start_ns=state["mono_ns"])
+    (request.folder / "emulated" / SURVIVORS).unlink(missing_ok=True)
+    return ended
+
+
+@contextlib.asynccontextmanager
+async def _as_it_is(world: World) -> AsyncIterator[World]:
+    yield world
+
+
+def _rig_of(started: Mapping[str, Any]) -> tuple[str, bool]:
+    """The rig's name, and whether all of its instruments are simulated."""
+    try:
+        rig = parse_rig(str(started["rig"]))
+        station = rig.stations[str(started["station"])]
+        named = [one.partition(":")[0] for one in (station.potentiostat, station.console)]
+        return str(started["rig_name"]), all(simulated_instrument(rig.instruments[one]) for one in named)
+    except (ConfigError, KeyError) as error:
+        raise CannotRun(f"event 1 does not name a rig that this version understands: {error}; there is nothing to continue") from error
 
 
 async def go_on(
@@ -85,6 +133,7 @@ async def go_on(
     origin_ns: int,
     world: AbstractAsyncContextManager[World],
     guard: FormerGuard,
+    disk: Disk | None = None,
 ) -> Ended:
     """Open the journal again, say so in it, import what the guard has written, live on."""
     journal = _opened(request.folder, clock)
@@ -92,9 +141,8 @@ async def go_on(
     for kind, data, at in guard.lines(former.left.guard_lines, clock, same_clock=origin_ns == former.left.origin_mono_ns):
         _put(journal, former.story, kind, data, at, source="guard")
     left = replace(former.story.resumption(), state=former.left.state)
-    continuation = Continuation(left, request.cell_is_off, guard.end)
-    hosting = Hosting(gathered, clock, request.folder, journal, world, str(former.started["run_id"]), continuation)
-    return await lived(hosting, first)
+    continuation, run_id = Continuation(left, request.cell_is_off), str(former.started["run_id"])
+    return await lived(Hosting(gathered, clock, request.folder, journal, world, run_id, disk, continuation, guarded=guard.on_duty), first)
 
 
 def _put(journal: Journal, story: Story, kind: str, data: dict[str, Any], at: Stamp, source: str = "rig") -> int:
@@ -210,7 +258,7 @@ def gathered_again(request: ContinueRequest, former: Former) -> Gathered:
     started, folder = former.started, request.folder
     sources = noted_sources(folder)
     same = {name: _unchanged(name, sources.get(name), str(started.get(name) or ""), request) for name in ("experiment", "rig", "twin")}
-    rig_path = sources["rig"] if same["rig"] and same["twin"] else _as_begun(folder, started)
+    rig_path = sources["rig"] if same["rig"] and (same["twin"] or not started.get("twin")) else _as_begun(folder, started)
     try:
         rig = load_rig(rig_path)
         experiment = parse_experiment(str(started["experiment"]), file=str(sources.get("experiment", folder / "experiment.yaml")))
@@ -223,7 +271,7 @@ def gathered_again(request: ContinueRequest, former: Former) -> Gathered:
         folder.parent,
         str(started["station"]),
         str(started.get("booking_end") or "") or None,
-        float(started["speed"]),
+        float(started["speed"]) or None,
         int(started["seed"]),
         data=data,
         display=request.display,

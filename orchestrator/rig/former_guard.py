@@ -1,4 +1,4 @@
-"""The guard of a rig that has died: what it has written, and who it was, so that the one who continues the run takes its place."""
+"""The guard of a rig that has died: what it has written. The rig that continues the run asks it to watch again (``guard.start``)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock, Stamp
-from orchestrator.guard.fence import fence
 from orchestrator.model.events import KINDS
 from orchestrator.platform import process_start
 
 NOTICES_WITHIN_s = 5.0
 ACTS_WITHIN_s = 90.0
 LOOK_s = 0.1
-OVER = frozenset({"guard.acted", "guard.stood_down"})
+OVER = frozenset({"guard.acted", "guard.stood_down", "guard.relieved"})
+WAITS = frozenset({"guard.finishing", "guard.failed"})
+"""It watches the device finish its step, or has tried in vain and tries again: what comes of that may take long."""
 OWN = frozenset({"utc_ns", "mono_ns", "run_mono_ns", "kind"})
 
 
 class FormerGuard:
-    """Made before another guard is started. Reads ``guard.jsonl``; a line that was being written when the power went is none."""
+    """Made before another guard is asked for. Reads ``guard.jsonl``; a line that was being written when the power went is none."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "guard.jsonl"
-        self._started = next(iter(self._newest()), None)
 
     def said(self) -> list[dict[str, Any]]:
         """Every whole line of the file."""
@@ -36,34 +36,28 @@ class FormerGuard:
                 found.append(json.loads(line))
         return found
 
+    @property
+    def on_duty(self) -> bool:
+        """True where a guard lives and has the cell: its rig is gone, and it has not come to its end yet."""
+        newest = self._newest()
+        return bool(newest) and _lives(newest[0]) and newest[-1]["kind"] not in OVER
+
     async def settled(self) -> None:
         """Return when it has done what it will do at once: opened the circuit, tried in vain, or decided to let the device finish."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        while (left := self._newest()) and self._lives(left[0]) and left[-1]["kind"] not in OVER:
-            acting = next((line for line in left if line["kind"] == "guard.acting"), None)
-            waits = acting is not None and acting.get("order") == "let the device finish"
-            tried = any(line["kind"] == "guard.failed" for line in left)
-            limit_s = NOTICES_WITHIN_s if acting is None else ACTS_WITHIN_s
-            if waits or tried or loop.time() - began_s > limit_s:
+        while self.on_duty:
+            kinds = {line["kind"] for line in self._newest()}
+            limit_s = ACTS_WITHIN_s if "guard.acting" in kinds else NOTICES_WITHIN_s
+            if kinds & WAITS or loop.time() - began_s > limit_s:
                 return
             await asyncio.sleep(LOOK_s)
-
-    async def end(self) -> None:
-        """End it, where it still lives: another guard watches now, and this one would open the circuit of a cell that is looked after."""
-        if self._started is not None and self._lives(self._started):
-            await fence(int(self._started["pid"]), float(self._started["start"]))
 
     def _newest(self) -> list[dict[str, Any]]:
         """What the last guard has said, from its start on."""
         lines = self.said()
         starts = [n for n, line in enumerate(lines) if line["kind"] == "guard.started"]
-        own = [n for n in starts if lines[n].get("pid") is not None]
-        return lines[own[-1] :] if own and own[-1] == starts[-1] else []
-
-    @staticmethod
-    def _lives(started: Mapping[str, Any]) -> bool:
-        return started.get("start") is not None and process_start(int(started["pid"])) == started["start"]
+        return lines[starts[-1] :] if starts else []
 
     def lines(self, after: int, clock: Clock, *, same_clock: bool) -> Iterator[tuple[str, dict[str, Any], Stamp]]:
         """Kind, data and instant of each line from number ``after`` on, as events; ``same_clock``: its monotonic times are of this boot."""
@@ -76,7 +70,13 @@ class FormerGuard:
                 missing = dict.fromkeys(sorted(KINDS[kind] - data.keys()))
                 if isinstance(heard := data.get("heard"), dict):
                     data["heard"] = {**heard, "mono_ns": at.mono_ns - int(float(heard.get("age_s") or 0.0) * 1e9)}
+                if kind == "guard.heard":
+                    data["mono_ns"] = at.mono_ns - int(float(data.get("age_s") or 0.0) * 1e9)
                 yield kind, {**missing, **data, "line": number}, at
+
+
+def _lives(started: Mapping[str, Any]) -> bool:
+    return started.get("pid") is not None and process_start(int(started["pid"])) is not None
 
 
 def _instant(line: Mapping[str, Any], clock: Clock, same_clock: bool) -> Stamp:  # noqa: FBT001

@@ -20,7 +20,8 @@ from orchestrator.model.available import REFUSED
 from orchestrator.model.experiment import Experiment, Instrument, Rig
 from orchestrator.plan.orders import Plan
 from orchestrator.rig.emulators import PREFIX, known_faults
-from orchestrator.rig.faults import share_out
+from orchestrator.rig.faults import HOST, TWIN, share_out
+from orchestrator.rig.host import HOST_FAULTS
 from orchestrator.rig.planned import NoRig, Planned, free_bytes_at, planned
 from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 
@@ -48,12 +49,22 @@ class Gathered:
     @property
     def simulated(self) -> bool:
         """True when any instrument of the station is emulated or simulated."""
-        return any(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
+        return any(simulated_instrument(self.instrument(role)) for role in ("potentiostat", "console"))
+
+    @property
+    def all_simulated(self) -> bool:
+        """True when no instrument of the station is real."""
+        return all(simulated_instrument(self.instrument(role)) for role in ("potentiostat", "console"))
 
     @property
     def twin_path(self) -> Path | None:
         """The physics file that the rig names, relative to it."""
         return (self.rig_path.parent / self.rig.twin).resolve() if self.rig.twin else None
+
+    @property
+    def mirror_to(self) -> Path | None:
+        """The folder that the rig wants a copy in, relative to its file."""
+        return (self.rig_path.parent / Path(self.rig.mirror_to).expanduser()) if self.rig.mirror_to else None
 
     def instrument(self, role: str) -> Instrument:
         """The station's potentiostat or console in the rig file."""
@@ -80,28 +91,41 @@ class Gathered:
             instrument.identity,
             options,
             instrument.address,
-            simulated=_simulated(instrument),
+            simulated=simulated_instrument(instrument),
             recorded=role == "console" and self.request.data is not None,
         )
+
+    @property
+    def fence(self) -> Instrument | None:
+        """The hardware fence in the rig file."""
+        return None if self.rig.fence is None else Instrument.model_validate(self.rig.fence)
+
+    @property
+    def _emulated(self) -> list[tuple[str, Instrument]]:
+        """What this program emulates: role and instrument."""
+        found = [(role, self.instrument(role)) for role in ("potentiostat", "console")]
+        found += [("fence", self.fence)] if self.fence is not None else []
+        return [(role, instrument) for role, instrument in found if instrument.address.startswith(PREFIX)]
 
     def fault_shares(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Emulator (or role, for the pair in memory) → the faults asked for. Raises BadFault."""
         known: dict[str, frozenset[str]] = {}
+        for _, instrument in self._emulated:
+            known |= known_faults([instrument.address.removeprefix(PREFIX)])
         for role in ("potentiostat", "console"):
             instrument = self.instrument(role)
-            if instrument.address.startswith(PREFIX):
-                known |= known_faults([instrument.address.removeprefix(PREFIX)])
-            elif instrument.address == IN_MEMORY:
+            if instrument.address == IN_MEMORY:
                 known[role] = registry.fault_names(f"{role}s", instrument.driver)
+        if self.simulated:
+            known[TWIN] = registry.fault_names("twins", "twin")
+        if self.request.virtual:
+            known[HOST] = HOST_FAULTS
         return share_out(self.request.faults, known)
 
     def emulator_options(self) -> dict[str, dict[str, Any]]:
         """Emulator name → its options from the rig file, and the folder to replay from ``--data``."""
         options: dict[str, dict[str, Any]] = {}
-        for role in ("potentiostat", "console"):
-            instrument = self.instrument(role)
-            if not instrument.address.startswith(PREFIX):
-                continue
+        for role, instrument in self._emulated:
             own = {key: value for key, value in instrument.options.get("emulator", {}).items() if key != "data"}
             if role == "console" and self.request.data is not None:
                 own["data"] = str(self.request.data.resolve())
@@ -109,7 +133,8 @@ class Gathered:
         return options
 
 
-def _simulated(instrument: Instrument) -> bool:
+def simulated_instrument(instrument: Instrument) -> bool:
+    """Emulated behind a wire, or simulated inside the rig's process."""
     return instrument.address.startswith(PREFIX) or instrument.address == IN_MEMORY
 
 
@@ -151,7 +176,7 @@ def _refuse_impossible(gathered: Gathered) -> None:
     if gathered.simulated and gathered.twin_path is None:
         raise CannotRun(f"rig `{gathered.rig.name}` has simulated instruments but names no `twin:` file")
     _refuse_missing_data(gathered)
-    real = [role for role in ("potentiostat", "console") if not _simulated(gathered.instrument(role))]
+    real = [role for role in ("potentiostat", "console") if not simulated_instrument(gathered.instrument(role))]
     if gathered.request.speed != 1.0 and real:
         raise CannotRun(f"--speed is for simulated rigs; the {' and the '.join(real)} of rig `{gathered.rig.name}` is real")
 

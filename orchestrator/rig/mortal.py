@@ -18,6 +18,7 @@ from drivers.errors import NotReachable
 from orchestrator.recorder.journal import Journal
 
 T = TypeVar("T")
+Close = Callable[[], Awaitable[None]]
 
 DEAD = "this host is dead"
 
@@ -27,11 +28,15 @@ class Life:
 
     def __init__(self) -> None:
         self.over = False
-        self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._closing: dict[Close, None] = {}
 
-    def closes(self, close: Callable[[], Awaitable[None]]) -> None:
+    def closes(self, close: Close) -> None:
         """Call this when it is over."""
-        self._closing.append(close)
+        self._closing[close] = None
+
+    def closed(self, close: Close) -> None:
+        """The host has done so itself."""
+        self._closing.pop(close, None)
 
     def end(self) -> None:
         """It is over at once; what the host had open is closed in the next turn of the loop."""
@@ -58,7 +63,7 @@ class Life:
         raise AssertionError
 
     async def _close_all(self) -> None:
-        for close in self._closing:
+        for close in list(self._closing):
             with contextlib.suppress(Exception):
                 await close()
 
@@ -67,10 +72,13 @@ class MortalJournal:
     """A run's journal as the run sees it, and what somebody must know of it who ends the run for it."""
 
     def __init__(self, journal: Journal, life: Life) -> None:
-        self._journal = journal
+        self._journal = self.real = journal
         self._life = life
         self.ended = False
+        self.acknowledged_seq = 0
         self.cell: dict[str, Any] = {}
+        self.listener: Callable[[str, dict[str, Any]], None] | None = None
+        """Told of every event; must not wait."""
         self._last_seq = 0
 
     def put(
@@ -90,11 +98,19 @@ class MortalJournal:
         self.ended = self.ended or kind == "run.ended"
         if kind == "cell.state":
             self.cell = data
+        if self.listener is not None:
+            self.listener(kind, data)
         return self._last_seq
+
+    def listeners_note(self, text: str) -> None:
+        """A note of whoever listens, while there is a run to note it in."""
+        if not self.ended:
+            self.put("note", {"text": text, "who": "rig"})
 
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``."""
         await self._journal.durable(seq)
+        self.acknowledged_seq = max(self.acknowledged_seq, seq)
 
     @property
     def half_full(self) -> bool:
@@ -169,6 +185,7 @@ class _MortalStream:
         await self._stream.write(data)
 
     async def close(self) -> None:
+        self._life.closed(self._stream.close)
         await self._stream.close()
 
 
@@ -187,6 +204,7 @@ class _MortalListener:
         return _MortalStream(stream, self._life)
 
     async def close(self) -> None:
+        self._life.closed(self._listener.close)
         await self._listener.close()
 
 

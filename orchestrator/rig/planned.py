@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.config import ConfigError, load_experiment, load_rig, rig_file
+from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, rig_file
 from orchestrator.model.available import rig_not_available
 from orchestrator.plan import make_plan
 
@@ -37,6 +37,14 @@ class Planned:
         """Key of the rig file → what this version does about it, for those that it does not execute."""
         return rig_not_available(self.rig, self.plan.station)
 
+    @property
+    def without_fence(self) -> tuple[str, ...]:
+        """The instruments of the station whose current nobody could cut if they no longer listened."""
+        if self.rig.fence is not None:
+            return ()
+        name = str(self.rig.stations[self.plan.station].potentiostat).partition(":")[0]
+        return (f"{name} ({self.rig.instruments[name].driver})",)
+
 
 def planned(
     file: Path,
@@ -49,6 +57,8 @@ def planned(
     otherwise: Path | None = None,
 ) -> Planned:
     """Read both files and plan. ``otherwise``: the rig where nobody names one. Raises ConfigError, PlanError, NoRig."""
+    from drivers.registry import names
+
     experiment = _experiment(file, rig)
     named = rig or rig_file(experiment)
     path = named or otherwise
@@ -64,6 +74,7 @@ def planned(
         booking_end=booking_end,
         free_bytes=free_bytes,
     )
+    check_drivers(read, plan.station, {kind: names(kind) for kind in ("potentiostats", "consoles", "emulators")})
     return Planned(experiment, read, path, named is None, plan)
 
 

@@ -9,17 +9,22 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from drivers import registry
-from drivers.base import Context, Network, Potentiostat
+from drivers.base import Context, Emulator, Network, Potentiostat
 from drivers.clock import Clock
+from orchestrator.control.heartbeat import GuardLink
+from orchestrator.guard.inline import InlineGuard
 from orchestrator.platform import process_start
 from orchestrator.rig.emulators import AdoptedEmulators, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
+from orchestrator.rig.faults import TWIN, inject_all
+from orchestrator.rig.fencing import fence_settings
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered
 from orchestrator.rig.mortal import Life, MortalInstrument, MortalNetwork
+from orchestrator.rig.survivors import Survivors
 from orchestrator.rig.truth import TRUTH
 from orchestrator.runner.station import Station
 
@@ -42,12 +47,17 @@ class Leavable(Protocol):
 
 @dataclass(slots=True)
 class World:
-    """Media, and emulators by their addresses; ``process``: where those live that have one of their own."""
+    """Media, and emulators by their addresses; ``process``: where those live that have one of their own.
+
+    ``clock``: the instruments' own, which stays when somebody sets the computer's.
+    """
 
     network: Network
     addresses: Mapping[str, str]
+    clock: Clock
     twin: Any = None
     process: Leavable | None = None
+    emulators: Mapping[str, Emulator] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -62,6 +72,15 @@ class Instruments:
     world: World
     potentiostat: Potentiostat
     in_use: bool = False
+    guard: GuardLink | None = None
+
+
+def survivors_of(instruments: Instruments) -> Survivors:
+    """What lives on when this host dies. Only at ``--speed max``."""
+    world = instruments.world
+    guard = instruments.guard if isinstance(instruments.guard, InlineGuard) else None
+    network = cast("registry.MemoryMedia", world.network)
+    return Survivors(world.clock, network, world.twin, world.emulators, world.addresses, guard)
 
 
 @contextlib.asynccontextmanager
@@ -69,15 +88,16 @@ async def made_world(gathered: Gathered, clock: Clock, folder: Path) -> AsyncIte
     """A world of its own for a run that begins: its emulators are started."""
     async with contextlib.AsyncExitStack() as stack:
         network = registry.memory_network() if gathered.request.virtual else registry.real_network()
-        world = World(network, {})
+        world = World(network, {}, clock.beside())
         request = emulate_request(gathered, folder)
         if gathered.simulated and (gathered.request.virtual or in_memory(gathered)):
             world.twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
             stack.enter_context(told_truth(world.twin, request.truth))
+            inject_all(world.twin.befall, request.faults.get(TWIN, {}), world.twin)
         if request.names and gathered.request.virtual:
-            emulators = make_emulators(request, clock, network, world.twin)
-            world.addresses = {name: (await emulator.start()).address for name, emulator in emulators.items()}
-            for emulator in emulators.values():
+            world.emulators = make_emulators(request, world.clock, network, world.twin)
+            world.addresses = {name: (await emulator.start()).address for name, emulator in world.emulators.items()}
+            for emulator in world.emulators.values():
                 stack.push_async_callback(emulator.stop)
         elif request.names:
             process = await EmulatorProcess.start(request)
@@ -90,7 +110,7 @@ async def made_world(gathered: Gathered, clock: Clock, folder: Path) -> AsyncIte
 async def found_world(gathered: Gathered, clock: Clock, folder: Path) -> AsyncIterator[World]:
     """The world of a run that goes on. Raises CannotRun where its simulated instruments are no more."""
     with contextlib.ExitStack() as stack:
-        world = World(registry.real_network(), {})
+        world = World(registry.real_network(), {}, clock)
         request = emulate_request(gathered, folder)
         if gathered.instrument("potentiostat").address == IN_MEMORY:
             raise CannotRun(GONE)
@@ -176,4 +196,8 @@ def _station(gathered: Gathered, clock: Clock, folder: Path, network: Network, w
         stack.callback(wire.close)
         made[role] = make(settings, Context(clock, registry.recorded_network(network, wire), wire, world.twin))
         made[f"{role}_settings"] = settings
+    if (asked := fence_settings(gathered, world.addresses)) is not None:
+        wire = registry.wire_log(folder / "wire" / f"{asked.instrument}.jsonl", clock)
+        stack.callback(wire.close)
+        made["fence"] = registry.make_fence(asked, Context(clock, registry.recorded_network(network, wire), wire, world.twin))
     return Station(name=gathered.plan.station, raw_folder=folder / "raw", **made)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Protocol
 
 from drivers.base import (
     Acquired,
@@ -28,12 +29,12 @@ from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import Plan
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.paperwork import RecordLeft
-from orchestrator.runner.readiness import DEADLINE_FACTOR, DEADLINE_S, Readiness
+from orchestrator.runner.readiness import Readiness, overdue_s
 from orchestrator.runner.records import Record, Records, Wishes
 from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.states import AcquisitionState
 from orchestrator.runner.station import Alarms, Surroundings
-from orchestrator.runner.storing import Storing
+from orchestrator.runner.storing import FidSeen, Storing
 from orchestrator.runner.triggers import Fire
 from orchestrator.runner.wire import within
 
@@ -53,17 +54,29 @@ FETCH_WITHIN_S = 300.0
 S = AcquisitionState
 
 
+class Progressing(FidSeen, Protocol):
+    """Who looks at how acquisitions go: the interlocks. Never waits."""
+
+    def acquired(self, acquisition: str, key: str, duration_s: float, mono_ns: int) -> None:
+        """One has been filed, so long after it was started."""
+
+    def overdue(self, key: str, duration_s: float, planned_s: float, mono_ns: int) -> None:
+        """One has passed its deadline and is halted."""
+
+
 class Acquisitions:
     """Asks the console for what the triggers want, one at a time."""
 
-    def __init__(self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms) -> None:
+    def __init__(self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms, progress: Progressing) -> None:
         self._s = surroundings
         self._console = surroundings.station.console
         self._wishes = wishes
         self._alarms = alarms
+        self._progress = progress
+        self._began_ns = 0
         self._ready = Readiness(surroundings)
         self.records = Records(surroundings, wishes, self._ready.take_key)
-        self.storing = Storing(surroundings, self.records, alarms)
+        self.storing = Storing(surroundings, self.records, alarms, progress)
         self.refusals = Whys()
         self.running: Record | None = None
         self._deviating: set[str] = set()
@@ -151,7 +164,7 @@ class Acquisitions:
         why = "the rig died while it was measured, and the console has filed nothing under its key"
         again = record.last_of_round and self._wishes.comes_again(record.asked_as)
         self._end(record, S.LOST, why, fault=False)
-        if not again and self._stands(record, self._wishes.step_key()):
+        if not again and self._stands(record, self._wishes.planned_key()):
             fire = Fire(
                 record.name, f"again, after the rig died: {', '.join(record.reasons)}", self._s.clock.mono_ns(), TriggerKind.ON_DEMAND
             )
@@ -162,7 +175,7 @@ class Acquisitions:
     def request(self, fires: Iterable[Fire], step_key: str, cause: int | None = None, *, listed: bool = False) -> list[Record]:
         """Acquire; never waits. Returns the new records (not those that were merely extended)."""
         why = self.why_not()
-        unwanted = why is not None and why == self.refusals.text
+        unwanted = why is not None and why == self.refusals.text and self.refusals.wished
         made = self.records.request(fires, step_key, cause, why, listed=listed, unwanted=unwanted)
         self._wake.set()
         return made
@@ -176,7 +189,7 @@ class Acquisitions:
     def refuse(self, owner: Owner, why: str) -> None:
         """No new acquisition from now on; those that wait are missed."""
         self.refusals.add(owner, why)
-        self.records.drop_pending(why)
+        self.records.drop_pending(why, unwanted=self.refusals.wished)
 
     def accept(self, *owners: Owner) -> list[str]:
         """These owners refuse no more; returns why they did. Acquisitions start again when no other refuses."""
@@ -321,6 +334,7 @@ class Acquisitions:
         """Start one block and see it filed."""
         while not self._heard.empty():
             self._heard.get_nowait()
+        self._began_ns = self._s.clock.mono_ns()
         try:
             await within(START_WITHIN_S, self._console.start(record.key, block))
         except Rejected as error:
@@ -380,13 +394,15 @@ class Acquisitions:
         return state.key == record.key or state.activity is ConsoleActivity.UNKNOWN
 
     async def _see_through(self, record: Record, block: int) -> bool:
-        limit_s = (record.planned.duration_s * DEADLINE_FACTOR + DEADLINE_S) / self._s.clock.speed + GRACE_S * (self._s.clock.speed != 1.0)
+        limit_s = overdue_s(record.planned, self._s.plan) / self._s.clock.speed + GRACE_S * (self._s.clock.speed != 1.0)
         try:
             return await within(limit_s, self._until_filed(record, block))
         except TimeoutError:
             pass
         record.partial = True
         self._s.put("note", record.seq, text=f"{record.key} passed its deadline and is halted", who="rig")
+        now_ns = self._s.clock.mono_ns()
+        self._progress.overdue(record.key, (now_ns - self._began_ns) / 1e9, record.planned.duration_s, now_ns)
         try:
             await within(START_WITHIN_S, self._console.halt(record.key))
             return await within(GRACE_S, self._until_filed(record, block))
@@ -455,6 +471,8 @@ class Acquisitions:
         self._s.put("acquisition.filed", record.seq, event.mono_ns, key=record.key, block=block, path=event.path)
         if record.state is S.ACQUIRED:
             self.records.move(record, S.FILED)
+        if not record.partial:
+            self._progress.acquired(record.name, record.key, (event.mono_ns - self._began_ns) / 1e9, event.mono_ns)
         self.storing.add(record, block)
 
     def give_up(self, record: Record, why: str) -> None:

@@ -25,12 +25,15 @@ def safe_relative(name: str) -> PurePosixPath:
     return path
 
 
-def archive(files: Sequence[RawFile], folder: Path) -> None:
-    """Copy files into ``folder``, which appears complete or not at all. Raises Damaged, OSError."""
+def archive(files: Sequence[RawFile], folder: Path, attempt: int = 0) -> None:
+    """Copy files into ``folder``, which appears complete or not at all. Raises Damaged, OSError.
+
+    ``attempt``: an earlier one may still hang on a share that has gone; each has a place of its own.
+    """
     if folder.exists():
         check(files, folder)
         return
-    part = folder.with_name(folder.name + ".part")
+    part = folder.with_name(f"{folder.name}.part{attempt or ''}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for file in files:

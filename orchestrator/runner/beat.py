@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import Protocol
 
-from orchestrator.control.heartbeat import Heartbeat, StandingOrder
+from orchestrator.control.heartbeat import Heartbeat
 from orchestrator.platform import process_start
 from orchestrator.runner.account import Account
 from orchestrator.runner.safety import silent_after_s
@@ -68,11 +68,18 @@ class Beat:
             self._alarmed.overflowing()
 
     def _heartbeat(self, pid: int, started: float, age_s: float | None) -> Heartbeat:
-        sampling, clock, finish_s = self._sampling, self._s.clock, None
-        if self._s.plan.host_lost == "finish step on device" and sampling.finish_by_ns is not None:
-            finish_s = max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
-        order: StandingOrder = "open circuit" if finish_s is None else "let the device finish"
-        return Heartbeat(pid, started, sampling.cell, order, sampling.unseen_s(age_s), finish_s, self._alarmed.making_safe)
+        sampling, clock = self._sampling, self._s.clock
+        beat = Heartbeat(pid, started, sampling.cell, "open circuit", sampling.unseen_s(age_s), making_safe=self._alarmed.making_safe)
+        account = sampling.account
+        if self._s.plan.host_lost != "finish step on device" or sampling.finish_by_ns is None or account is None:
+            return beat
+        finish_s = max(0.0, (sampling.finish_by_ns - clock.mono_ns()) / 1e9 / clock.speed)
+        declared = beat._replace(order="let the device finish", finish_within_s=finish_s, step=account.key)
+        limits = account.planned.limits
+        if limits.voltage_name != "cell":  # the guard sees the cell's voltage only
+            return declared._replace(most_A=limits.current_A)
+        lower_V = limits.voltage_lower_V if sampling.lower_armed else None
+        return declared._replace(lower_V=lower_V, upper_V=limits.voltage_upper_V, most_A=limits.current_A)
 
     def _overdue_s(self, account: Account | None) -> float | None:
         """Real seconds by which the next sample is overdue; None while none is expected."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from struct import Struct
 
-import numpy as np
-from numpy.typing import NDArray
-
-from orchestrator.model.columns import pack
 from orchestrator.runner.station import Surroundings
 
 LONGEST_NS = 1_000_000_000
 CODES = {"mono_ns": "q", "device_ns": "q", "status": "H"}
 DTYPES = {"q": "<i8", "d": "<f8", "H": "<u2"}
 ALWAYS = ("mono_ns", "voltage_V", "current_A", "charge_step_C", "charge_net_C", "charge_throughput_C", "x", "status")
+AUX = ("mono_ns", "value")
 UNITS = frozenset({"V", "A", "C", "K", "degC", "ohm", "Hz", "s", "bar", "Pa", "W"})
 Row = tuple[float, ...]
 
@@ -41,7 +39,7 @@ class Blocks:
         self._at = surroundings.at
         self._rows: list[Row] = []
         self._names: tuple[str, ...] = ALWAYS
-        self._aux: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float64]]]] = {}
+        self._aux: dict[str, tuple[list[int], list[float]]] = {}
         self._step: dict[str, object] = {"step_key": "", "cycle": 0, "index": -1}
         self.half_width_ns = 0
         """Of the samples gathered: the largest that their instrument says."""
@@ -60,22 +58,22 @@ class Blocks:
         if row[0] - self._rows[0][0] >= LONGEST_NS:
             self.flush()
 
-    def add_aux(self, name: str, mono_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+    def add_aux(self, name: str, mono_ns: Sequence[int], values: Sequence[float]) -> None:
         """Samples of a further channel of the instrument."""
-        gathered = self._aux.setdefault(name, [])
-        gathered.append((mono_ns, values))
-        if mono_ns.size and mono_ns[-1] - gathered[0][0][0] >= LONGEST_NS:
+        times_ns, gathered = self._aux.setdefault(name, ([], []))
+        times_ns += mono_ns
+        gathered += values
+        if times_ns and times_ns[-1] - times_ns[0] >= LONGEST_NS:
             self._flush_aux(name)
 
     def _flush_aux(self, name: str, older_than_ns: int | None = None) -> None:
-        gathered = [each for each in self._aux.get(name, ()) if each[0].size]
-        if not gathered or (older_than_ns is not None and gathered[0][0][0] > older_than_ns):
+        times_ns, values = self._aux[name]
+        if not times_ns or (older_than_ns is not None and times_ns[0] > older_than_ns):
             return
         del self._aux[name]
-        mono_ns, values = (np.concatenate(parts) for parts in zip(*gathered, strict=True))
-        description, blob = pack({"mono_ns": mono_ns.astype("<i8"), "value": values.astype("<f8")})
-        data = {"sensor": name, "unit": unit_of(name), "n": int(mono_ns.size), "columns": description}
-        self._put("aux.block", data, blob=blob, at=self._at(int(mono_ns[-1])))
+        description, packer = layout(AUX, len(times_ns))
+        data = {"sensor": name, "unit": unit_of(name), "n": len(times_ns), "columns": description}
+        self._put("aux.block", data, blob=packer.pack(*times_ns, *values), at=self._at(times_ns[-1]))
 
     def flush(self, older_than_ns: int | None = None) -> None:
         """Journal what has been gathered (only if it has waited since before an instant)."""

@@ -10,6 +10,7 @@ from drivers.base import Reason
 from orchestrator.control.messages import Answer, Command, complaint
 from orchestrator.recorder.records import JournalError
 from orchestrator.runner.charge import or_none
+from orchestrator.runner.observed import Refused
 from orchestrator.runner.owners import RESUMED_BY_PEOPLE, Owner
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.states import RunState
@@ -64,6 +65,8 @@ class Commands:
     async def _answer(self, command: Command) -> Answer:
         if command.verb == "status":
             return Answer(command.id, ok=True, text=self._sentence(), data=self.status())
+        if command.verb == "observed":
+            return await self._observed(command)
         ok, text = self._do(command)
         data = {"id": command.id, "verb": command.verb, "arguments": dict(command.arguments), "who": command.who}
         cause = self._s.journal.put("command.received", data)
@@ -73,6 +76,22 @@ class Commands:
         except JournalError as error:
             text = f"{text}; not recorded yet: {error}"
         return Answer(command.id, ok=ok, text=text, data=self.status())
+
+    async def _observed(self, command: Command) -> Answer:
+        """Findings of whoever looks at the spectra: journaled as what they are, and not as a command."""
+        if (wrong := complaint(command.verb, command.arguments)) is not None:
+            return Answer(command.id, ok=False, text=wrong)
+        try:
+            new, last_seq = self._run.rings.inlet.take(command.arguments["observables"], command.who)
+        except Refused as error:
+            return Answer(command.id, ok=False, text=str(error))
+        for one in new:
+            self._run.rings.on_observable(one)
+        try:
+            await self._s.journal.durable(last_seq) if last_seq else None
+        except JournalError as error:
+            return Answer(command.id, ok=False, text=f"not recorded yet: {error}")
+        return Answer(command.id, ok=True, text=f"{len(new)} new of {len(command.arguments['observables'])}")
 
     def _do(self, command: Command) -> Told:
         if (wrong := complaint(command.verb, command.arguments)) is not None:
@@ -94,6 +113,7 @@ class Commands:
 
     def _resume(self, _: Command) -> Told:
         acquisitions, steps = self._run.acquisitions, self._run.steps
+        self._run.rings.acting.resumed()
         nmr, cell = acquisitions.accept(*RESUMED_BY_PEOPLE), steps.resume(*RESUMED_BY_PEOPLE)
         ended = [
             _resumed(nmr, "acquisitions start again", "no acquisition starts yet", acquisitions.refusals.text),
@@ -157,11 +177,23 @@ class Commands:
         }
 
     def _sentence(self) -> str:
+        """What stands first is what a person asks first: step, cell; then the console, then why anything stands still, then alarms."""
         state = self.status()
         step = state["step"]
         where = f"step {step['index'] + 1} of {state['steps']}: {step['text']}" if step else "between steps"
         volts = "" if state["voltage_V"] is None else f", {state['voltage_V']:.3f} V"
-        return f"{state['state']}, {where}{volts}, cell {state['cell']}"
+        amps = "" if state["current_A"] is None else f", {state['current_A'] * 1e3:+.4f} mA"
+        still = "" if state["state"] == "paused" else " (the running step goes on to its end)"
+        paused = [f"paused: {state['paused']}{still}"] if state["paused"] else []
+        return "\n".join(
+            [f"{state['state']}, {where}{volts}{amps}, cell {state['cell']}", self._nmr(state), *paused, *self._run.alarms.lines]
+        )
+
+    @staticmethod
+    def _nmr(state: Mapping[str, Any]) -> str:
+        doing = f"{state['acquiring']} is being measured" if state["acquiring"] else "nothing is being measured"
+        waits = f", {len(state['waiting'])} waiting" if state["waiting"] else ""
+        return f"NMR: {doing}{waits}" + ("" if state["nmr"] == "accepting" else f"; no new acquisition: {state['nmr']}")
 
     # ------------------------------------------------------------------------------------------------------- interrupts
 

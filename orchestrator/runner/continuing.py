@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from drivers.base import CellState, ChannelState, EndConditions, Reason, StepEnded, StepStarted
 from drivers.errors import InstrumentError
@@ -28,6 +30,8 @@ STATE_WITHIN_S = 10.0
 SAYS_WHICH_WITHIN_S = 30.0
 """Real seconds within which an instrument that runs something must have said what: scripts say so every few seconds."""
 ASK_EVERY_S = 0.5
+
+OWN_ENDS = frozenset(reason.value for reason in (Reason.TIME, Reason.V_UPPER, Reason.V_LOWER, Reason.CHARGE, Reason.CURRENT))
 
 LEFT_ALONE = "nothing was started or stopped; the run is as it was, and can be continued"
 CONFIRM = "look at the cell and its instrument; when you are sure that it is at open circuit: operando continue RUN --cell-is-off"
@@ -201,6 +205,10 @@ class Reconciliation:
         reason, by_ns = self._own_end(account, since_ns)
         guarded_ns = guard.mono_ns if guard is not None and guard.confirmed and guard.mono_ns >= since_ns else None
         until_ns = now_ns if guarded_ns is None else min(guarded_ns, self._heard_by_guard_ns(account, guarded_ns))
+        if (ended := self._ended_by(account)) is not None:
+            detail = "it ended on the instrument while its guard listened"
+            self._write_off(account, since_ns, int(ended["mono_ns"]), over=not running.wait, reason=Reason(ended["ended"]), detail=detail)
+            return
         finishes = self.surroundings.station.potentiostat.capabilities.autonomous
         if finishes and by_ns <= until_ns and account.planned.action != "acquisitions":
             detail = "it ended on the instrument while nobody heard it"
@@ -259,9 +267,15 @@ class Reconciliation:
         if heard is None or heard.get("step_key") != account.key or heard.get(COUNTED) is None:
             return gap
         # The guard broke in between two samples: half an interval more, give or take as much.
-        half_C = 0.5 * account.interval_s * float(account.planned.current_A or heard.get("current_A") or 0.0)
+        half_C = 0.0 if "ended" in heard else 0.5 * account.interval_s * float(account.planned.current_A or heard.get("current_A") or 0.0)
         charge_C = account.earlier_C + float(heard[COUNTED]) + half_C - account.charge_C
         return replace(gap, charge_C=charge_C, uncertainty_C=abs(half_C), how=BY_INSTRUMENT)
+
+    def _ended_by(self, account: Account) -> Mapping[str, Any] | None:
+        """What the guard heard of the step's own end; None where it heard none."""
+        heard = None if self.left.guard is None else self.left.guard.heard
+        ours = heard is not None and heard.get("step_key") == account.key and heard.get("ended") in OWN_ENDS
+        return heard if ours else None
 
     def _last_A(self, account: Account) -> float | None:
         """Current of the last sample of this very step; None where there was none."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from drivers.base import Confirmation, SafeState
+from drivers.base import Confirmation, Fence, SafeState
 from orchestrator.runner.safety import own_tries_s
 from orchestrator.runner.sentences import first_line
 from orchestrator.runner.station import Alarms, Surroundings
 
 TRIES = 3
 MARGIN_S = 2.0
+FENCE_WITHIN_S = 5.0
 
 
 async def outlast(task: asyncio.Task[SafeState]) -> SafeState:
@@ -65,9 +66,39 @@ class MakeSafe:
             reached = await self._try(min(make_safe_s + MARGIN_S, until_s - loop.time()))
             if reached.confirmed or loop.time() >= until_s:
                 break
+        if not reached.confirmed and self._s.station.fence is not None:
+            reached = await self._trip(self._s.station.fence, reached)
         self.result = reached
         self._record(why, reached)
         return reached
+
+    async def _trip(self, fence: Fence, reached: SafeState) -> SafeState:
+        """Ring 3: the potentiostat is past telling, so the circuit is opened past it."""
+        try:
+            async with asyncio.timeout(FENCE_WITHIN_S):
+                fenced = await fence.trip()
+        except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempt
+            fenced = SafeState(Confirmation.UNCONFIRMED, f"{type(error).__name__}: {error}")
+        cause = self._s.put(
+            "rule.fired",
+            rule="hardware fence",
+            interlock=True,
+            actions=["open circuit"],
+            values={"confirmed": float(fenced.confirmed)},
+            step_key="",
+            where=fenced.detail,
+        )
+        told = "the circuit is open" if fenced.confirmed else "nobody could read that the circuit is open"
+        self._alarms.sound(
+            "fence",
+            "critical",
+            "The hardware fence is tripped",
+            f"the potentiostat could not be made safe ({first_line(reached.detail)}); {told}: {fenced.detail}",
+            advice="look at cell and potentiostat; switch its output off, then close the fence by hand",
+            cause=cause,
+        )
+        detail = f"hardware fence: {fenced.detail}; potentiostat: {reached.detail}"
+        return SafeState(fenced.confirmation, detail)
 
     async def _try(self, limit_s: float) -> SafeState:
         try:

@@ -12,6 +12,7 @@ class Owner(StrEnum):
     RULE = "rule"
     MISSED = "missed policy"
     BOOKING = "booking"
+    DISK = "disk"
     ENDING = "ending"
 
 
@@ -32,6 +33,11 @@ class Whys:
     def remove(self, *owners: Owner) -> list[str]:
         """End what these owners wanted; returns the reasons that are gone."""
         return [self._of.pop(owner) for owner in owners if owner in self._of]
+
+    @property
+    def wished(self) -> bool:
+        """True when somebody wanted it so; nobody wants a full disk."""
+        return Owner.DISK not in self._of
 
     @property
     def text(self) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
 from drivers.errors import InstrumentError, Rejected
+from orchestrator.plan.on_device import finishes_alone
 from orchestrator.runner.account import Account
 from orchestrator.runner.make_safe import MARGIN_S, MakeSafe
 from orchestrator.runner.safety import STALE_INTERVALS, silent_after_s, why_not_raise
@@ -26,7 +27,7 @@ SEEN_WITHIN_S = 3.0
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
 
-TO_OPEN_CIRCUIT = "the cell is brought to open circuit and the run ends"
+TO_OPEN_CIRCUIT = "open circuit was ordered at once (what came of it: below), and the run ends"
 LOOK_AT_CELL = "look at the cell, its leads and the limits before anything is started"
 RESTART = "look at the instrument's display and its power; switch it off and on, then start again"
 NOTHING_STARTED = "nothing was started; the run ends"
@@ -157,22 +158,23 @@ class Programs:
 
     async def _load_with_current(self, accounts: list[Account]) -> bool:
         """The intent first, on the disk; then the voltage; the program last, since looking may overwrite a loaded one."""
-        self._need_guard()
+        await self._need_guard()
         if not await self._intend(accounts):
             return False
         await self._see_voltage(accounts[0])
         await self._load(accounts)
-        self._need_guard()
+        await self._need_guard()
         return not (self.break_off or self._make_safe.under_way)
 
     def _finish_by(self, account: Account, mono_ns: int) -> None:
         """Until when the device may be left alone: the rest of this very step."""
-        finishes = account.has_current and self._potentiostat.capabilities.autonomous
+        finishes = account.has_current and finishes_alone(account.planned, account.ends, self._potentiostat.capabilities)
         seconds = account.ends.time_s - account.active_s
         self._sampling.finish_by_ns = mono_ns + int(seconds * 1e9) if finishes else None
 
-    def _need_guard(self) -> None:
-        if not self._s.guard.alive:
+    async def _need_guard(self) -> None:
+        """Where a guard is just being started again, it is waited for. Raises RunFailed where none watches."""
+        if not await self._s.guard.watching():
             raise RunFailed("no guard watches, so no current was started", UNSAFE)
 
     async def _load(self, accounts: list[Account]) -> None:
@@ -188,7 +190,7 @@ class Programs:
         detail = f"about to start {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
         seq = self._s.put("cell.state", cell="on", confirmed=False, detail=detail, intent=keys)
         await self._s.journal.durable(seq)
-        self._need_guard()
+        await self._need_guard()
         return not (self.break_off or self._make_safe.under_way)
 
     async def _see_voltage(self, account: Account) -> None:

@@ -14,6 +14,7 @@ from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.charge import or_none
+from orchestrator.runner.interlocks.rings import Rings
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
@@ -58,9 +59,12 @@ class Reactions:
         self.changed = asyncio.Event()
         self.met = False
         """Both instruments answer; before that nothing of ours can be under current."""
-        self.sampling = Sampling(surroundings, self, RuleEngine(plan.rules, plan.lead_ohm))
+        self.rings = Rings(surroundings, self, self.alarms)
+        self.interlocks = self.rings.interlocks
+        rules = RuleEngine(plan.rules, plan.lead_ohm, self.interlocks.resistance)
+        self.sampling = Sampling(surroundings, self, rules, self.rings)
         self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
-        self.acquisitions = Acquisitions(surroundings, self, self.alarms)
+        self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks)
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
         self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
         self._missing: str | None = None
@@ -72,6 +76,9 @@ class Reactions:
         self.state = RunState.PREPARING
         self.alarms.restore(left.alarms, left.alarms_known)
         self.sampling.charge.restore(left.net_C, left.throughput_C, left.x)
+        left.rules.share(self.interlocks.resistance)
+        self.interlocks.resistance.estimate = left.resistance
+        self.rings.acting.restore(left.alarms)
         self.sampling.restore(left)
         self.steps.restore(left.passed, left.visits, left.waits, left.pauses)
         self.steps.go_to(left.go_to)
@@ -112,14 +119,17 @@ class Reactions:
             self._s.station.potentiostat_settings,
             f"limit passed: {violation}",
             sent=sent,
-            did="the cell is brought to open circuit and the run ends",
+            did="open circuit was ordered at once (what came of it: below), and the run ends",
             advice="look at the cell and its leads before anything is started",
         )
         self.end(Ending(RunState.FAILED, text, UNSAFE, SAFETY))
-        self.alarms.sound("limit", "critical", "A safety limit was passed", text)
+        cause = self.rings.violated(violation)
+        values = {} if violation.blind else {"value": violation.value, "limit": violation.bound}
+        self.alarms.sound("limit", "critical", "A safety limit was passed", text, cause=cause, values=values)
 
     def edge(self, edge: Edge) -> None:
         """A step started or ended, or the link changed."""
+        self.interlocks.learn()
         self.programs.tell(edge)
         self.acquisitions.reconsider()
 
@@ -140,6 +150,7 @@ class Reactions:
         account = self.sampling.account
         if account is not None and account.has_current and not self.programs.device_finishes:
             self.make_safe.begin(f"no sample of {account.key} for {age_s:.1f} s")
+            self.rings.silent(age_s)
         self.programs.tell(Silent(age_s))
 
     def heard(self) -> None:
@@ -164,7 +175,7 @@ class Reactions:
         verbs = {action.verb for action in rule.do}
         if "open circuit" in verbs:
             ends = "end step" in verbs
-            self._open_circuit(f"rule `{rule.name}`", for_good=ends)
+            self.open_circuit(f"rule `{rule.name}`", for_good=ends)
         cause = self._s.put(
             "rule.fired",
             mono_ns=firing.mono_ns,
@@ -183,9 +194,12 @@ class Reactions:
         if running is not None and running.planned.stop_when == rule.name:
             self.programs.end_step(Reason.SKIP, f"stop_when {rule.name}")
 
-    def _open_circuit(self, why: str, *, for_good: bool) -> None:
-        """``for_good``: the step is over and the protocol goes on; otherwise it stands still until somebody resumes."""
-        if not self._s.plan.after_short_current:
+    def open_circuit(self, why: str, *, for_good: bool, short: bool = True) -> None:
+        """``for_good``: the step is over and the protocol goes on; otherwise it stands still until somebody resumes.
+
+        ``short``: what the experiment says of the time after a short holds from now on.
+        """
+        if short and not self._s.plan.after_short_current:
             self.steps.no_more_current = True
         if for_good:
             self.programs.abandon(why)
@@ -198,20 +212,42 @@ class Reactions:
         if verb in {"info", "warn", "critical", "alarm"}:
             level = str(given.get("level", verb))
             self.alarms.sound(f"rule-{rule.name}", level, f"Rule: {rule.name}", f"{rule.text or rule.name}: {values}", cause=cause)
-        elif verb == "end step" and not any(one.verb == "open circuit" for one in rule.do):
-            self.programs.end_step(Reason.SKIP, f"rule `{rule.name}`")
+        elif verb != "end step" or not any(one.verb == "open circuit" for one in rule.do):
+            self.do(action, f"rule `{rule.name}`", cause)
+
+    def do(self, action: Action, by: str, cause: int) -> None:
+        """One action that touches neither the circuit nor a level."""
+        verb, given = action.verb, action.arguments
+        if verb == "end step":
+            self.programs.end_step(Reason.SKIP, by)
         elif verb == "acquire":
-            self.acquire(str(given["acquisition"]), f"rule `{rule.name}`", given.get("every_s"), cause)
+            self.acquire(str(given["acquisition"]), by, given.get("every_s"), cause)
         elif verb == "pause nmr":
-            self.acquisitions.refuse(Owner.RULE, f"nmr paused by rule `{rule.name}`")
+            self.acquisitions.refuse(Owner.RULE, f"nmr paused by {by}")
         elif verb == "skip to step":
             self.steps.skip_to(str(given["step"]))
         elif verb == "stop":
-            self.stop(Ending(RunState.FINISHED, f"rule `{rule.name}`", ENDED_EARLY, STOP))
+            self.stop(Ending(RunState.FINISHED, by, ENDED_EARLY, STOP))
         elif verb == "abort":
-            self.abort(Ending(RunState.ABORTED, f"rule `{rule.name}`", ENDED_EARLY, ABORT))
+            self.abort(Ending(RunState.ABORTED, by, ENDED_EARLY, ABORT))
         elif verb in NOT_AVAILABLE:
-            self._s.put("note", cause, text=f"not available yet: {verb} (rule `{rule.name}`)", who="rig")
+            self._s.put("note", cause, text=f"not available yet: {verb} ({by})", who="rig")
+
+    # ------------------------------------------------------------------------------------------------------- interlocks
+
+    @property
+    def heard_s(self) -> float:
+        """When (real seconds of the loop) the newest sample came."""
+        return self.sampling.heard_s
+
+    @property
+    def step_key(self) -> str:
+        """The running step, or none."""
+        return "" if self.sampling.account is None else self.sampling.account.key
+
+    def acquisition_of(self, key: str) -> str:
+        """The name of the acquisition with this key; the key itself where there is none."""
+        return next((record.name for record in reversed(self.acquisitions.records.all) if record.key == key), key)
 
     # -------------------------------------------------------------------------------------------- what anybody may want
 
@@ -223,13 +259,10 @@ class Reactions:
             order = TriggerOrder(acquisition=name, kind=TriggerKind.EVERY_TIME, every=float(every_s), text=f"{reason}, every {every_s:g} s")
             self.sampling.stand(TriggerEngine([order]))
             return f"{name} every {every_s:g} s from now on"
-        made = self.acquisitions.request([Fire(name, reason, self._s.clock.mono_ns(), TriggerKind.ON_DEMAND)], self._step_key(), cause)
+        made = self.acquisitions.request([Fire(name, reason, self._s.clock.mono_ns(), TriggerKind.ON_DEMAND)], self.step_key, cause)
         if made and made[0].over:
             return f"{name} is missed: {made[0].why}"
         return f"{name} is asked for" + (f" as {made[0].key}" if made else ", together with the one that waits")
-
-    def _step_key(self) -> str:
-        return "" if self.sampling.account is None else self.sampling.account.key
 
     def stop(self, ending: Ending, *, after_step: bool = False) -> None:
         """Finish the running acquisition (or the step), then open circuit and close."""
@@ -263,23 +296,24 @@ class Reactions:
             self.alarms.clear("missed")
             self.steps.resume(Owner.MISSED)
         if fires := self.sampling.released(acquisition, ok=ok):
-            self.fired(fires, self._step_key(), None)
+            self.fired(fires, self.step_key, None)
 
     def comes_again(self, acquisition: str) -> bool:
         """Does a trigger of the running step ask for this by itself, when it fails?"""
         account = self.sampling.account
         return account is not None and account.engine.comes_again(acquisition)
 
-    def step_key(self) -> str:
+    def planned_key(self) -> str:
         """The planned key of the running step; empty where none runs."""
-        return self._step_key().partition(".")[0]
+        return self.step_key.partition(".")[0]
 
     def failing(self, record: Record, times: int) -> None:
         """The missed policy of the acquisition."""
         policy = record.planned.missed
         if times >= FAILURES_TO_ALARM:
             text = f"{record.name} failed {times} times in a row; last: {record.why}"
-            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, advice="the electrochemistry goes on; look at the console")
+            goes_on = "the electrochemistry goes on; " if policy.do == "continue" else ""
+            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, advice=f"{goes_on}look at the console")
         if policy.do == "continue" or times < policy.after or self._missing is not None or self.ending is not None:
             return
         why = f"{times} of {record.name} missed: {record.why}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from drivers.base import AcquisitionOrder, ReadBack
 from drivers.errors import InstrumentError
-from orchestrator.plan.orders import PlannedAcquisition
+from orchestrator.plan.orders import Plan, PlannedAcquisition
 from orchestrator.runner.records import Record, Records
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.wire import within
@@ -24,7 +24,13 @@ class Prepared:
     read_back: ReadBack
 
 
-def order_of(planned: PlannedAcquisition, key: str) -> AcquisitionOrder:
+def overdue_s(planned: PlannedAcquisition, plan: Plan) -> float:
+    """So long an acquisition may take: interlock `acquisition overdue`."""
+    numbers = next((one.numbers for one in plan.interlocks if one.name == "acquisition overdue"), {})
+    return planned.duration_s * numbers.get("factor", DEADLINE_FACTOR) + numbers.get("margin", DEADLINE_S)
+
+
+def order_of(planned: PlannedAcquisition, key: str, deadline_s: float) -> AcquisitionOrder:
     """The console's order for a planned acquisition."""
     return AcquisitionOrder(
         key=key,
@@ -35,7 +41,7 @@ def order_of(planned: PlannedAcquisition, key: str) -> AcquisitionOrder:
         dummies=planned.dummies,
         recycle_s=planned.recycle_s,
         blocks=planned.blocks,
-        deadline_s=planned.duration_s * DEADLINE_FACTOR + DEADLINE_S,
+        deadline_s=deadline_s,
     )
 
 
@@ -87,6 +93,8 @@ class Readiness:
 
     async def _prepare(self, planned: PlannedAcquisition, key: str) -> Prepared:
         self._prepared = None
-        read_back = await within(PREPARE_WITHIN_S, self._s.station.console.prepare(order_of(planned, key)))
+        read_back = await within(
+            PREPARE_WITHIN_S, self._s.station.console.prepare(order_of(planned, key, overdue_s(planned, self._s.plan)))
+        )
         self._prepared = Prepared(planned.name, key, read_back)
         return self._prepared

@@ -93,7 +93,7 @@ class Wishes(Protocol):
     def comes_again(self, acquisition: str) -> bool:
         """Does a trigger of the running step ask for this by itself, when it fails?"""
 
-    def step_key(self) -> str:
+    def planned_key(self) -> str:
         """The planned key of the running step; empty where none runs."""
 
     def failing(self, record: Record, times: int) -> None:
@@ -243,10 +243,10 @@ class Records:
         for record in [record for record in self.pending if record.name == name and record.state is S.REQUESTED]:
             self.end(record, S.MISSED, why, fault=False, exhausted=True)
 
-    def drop_pending(self, why: str) -> None:
+    def drop_pending(self, why: str, *, unwanted: bool = True) -> None:
         """None of those that wait will be measured."""
         for record in [record for record in self.pending if record.state is S.REQUESTED]:
-            record.unwanted = True
+            record.unwanted = unwanted
             self.end(record, S.MISSED, why, fault=False)
 
     @property

@@ -14,15 +14,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
-from drivers.base import EndConditions, ImpedanceSpectrum, Mode
+from drivers.base import EndConditions, Mode
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import GAP_EDGE, Event
-from orchestrator.model.experiment import Rule, TriggerKind
+from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import Plan, PlannedStep, TriggerOrder
 from orchestrator.recorder.runtime import RunTime
 from orchestrator.runner.account import Account, Passed
+from orchestrator.runner.interlocks.acting import RUN_ACTS, SHORT
+from orchestrator.runner.interlocks.resistance import Estimate
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.paperwork import Paperwork, RecordLeft
 from orchestrator.runner.rules import RuleEngine
@@ -145,6 +145,7 @@ class Resumption:
     heard_ns: int
     recent: tuple[tuple[int, float], ...]
     rules: RuleEngine
+    resistance: Estimate | None
     watch: Watch
     standing: tuple[tuple[TriggerEngine, int], ...]
     no_more_current: bool
@@ -192,7 +193,8 @@ class Story:
         self._time = RunTime()
         self._plan: Plan | None = None
         self._by_key: dict[str, tuple[Phase, int, PlannedStep]] = {}
-        self._rules_by_name: dict[str, Rule] = {}
+        self._deeds: dict[str, tuple[Action, ...]] = {}
+        self._interlocks: dict[str, tuple[Action, ...]] = {}
         self._state, self._why = RunState.QUEUED, ""
         self._began_running = False
         self._seq = self._last_ns = self._last_told_ns = self._last_utc_ns = self._heard_ns = 0
@@ -207,6 +209,7 @@ class Story:
         self._net_C = self._throughput_C = self._uncertainty_C = 0.0
         self._x = math.nan
         self._newest: Sample | None = None
+        self._resistance: Estimate | None = None
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self._wishes = _Wishes()
         self._cell, self._cell_confirmed = "unknown", False
@@ -240,8 +243,8 @@ class Story:
                 self._step_ended(event.data, run_ns)
             case "gap":
                 self._take_gap(event.data)
-            case "eis":
-                self._take_impedance(event, run_ns)
+            case "observable":
+                self._take_observable(event)
             case kind if kind.startswith("acquisition.") or kind in {"fid.block", "raw.archived"}:
                 if kind == "acquisition.requested":
                     self._was_asked(event.data, run_ns)
@@ -262,7 +265,8 @@ class Story:
         for phase, steps in (("prepare", plan.prepare), ("steps", plan.steps)):
             for position, step in enumerate(steps):
                 self._by_key[step.key] = ("prepare" if phase == "prepare" else "steps", position, step)
-        self._rules_by_name = {rule.name: rule for rule in plan.rules}
+        self._deeds = {rule.name: rule.do for rule in plan.rules}
+        self._interlocks = {one.name: one.do for one in plan.interlocks}
         self._rules, self._watch = RuleEngine(plan.rules, plan.lead_ohm), Watch(plan.limits)
         self._x = math.nan if plan.x_per_C is None else plan.x_now
         self._paper.plan = plan
@@ -272,6 +276,7 @@ class Story:
     def _step_started(self, data: Mapping[str, Any], run_ns: int) -> None:
         key, name = str(data["key"]), named(str(data["key"]))
         self._intended = self._intended if key not in self._intended else ()
+        self._guard = None
         mode = Mode(data["mode"])
         self._open = Open(key, bool(name.wait), mode, data.get("current_A"), run_ns, 0.0)
         self._heard_ns = max(self._heard_ns, run_ns)
@@ -417,12 +422,12 @@ class Story:
         x = newest.x + more_C * ((self._plan.x_per_C if self._plan is not None else None) or 0.0)
         line.engine.feed(newest._replace(mono_ns=run_ns, elapsed_s=line.elapsed_s(run_ns), charge_C=charge_C, fraction=share, x=x))
 
-    def _take_impedance(self, event: Event, run_ns: int) -> None:
-        columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
-        spectrum = ImpedanceSpectrum(
-            str(event.data["step_key"]), run_ns, columns["frequency_Hz"].astype(np.float64), columns["z"].astype(np.complex128)
-        )
-        self._rules.measured_impedance(spectrum)
+    def _take_observable(self, event: Event) -> None:
+        """R_cell as the run learnt it; what is found in spectra is nobody's state."""
+        data = event.data
+        if data["name"] == "R_cell" and data.get("value") is not None:
+            known = (float(data["value"]), data.get("error"), str(data.get("algorithm") or ""), str(data.get("step_key") or ""))
+            self._resistance = Estimate(*known, event.mono_ns, int(data.get("n") or 0), float(data.get("at") or 0.0))
 
     def _released(self, acquisition: str, run_ns: int, ok: bool) -> None:  # noqa: FBT001 the paperwork's own, always by position
         line = self._line
@@ -443,6 +448,7 @@ class Story:
                 self._ended = dict(data)
             case "cell.state":
                 self._cell, self._cell_confirmed = str(data["cell"]), bool(data["confirmed"])
+                self._guard = None if self._cell_confirmed else self._guard
                 self._intended = tuple(data.get("intent") or (self._intended if not data["confirmed"] else ()))
             case "alarm.raised":
                 self._alarms[data["id"]] = {"level": data["level"], "title": data["title"]}
@@ -494,17 +500,19 @@ class Story:
         self._wishes.standing.append((TriggerEngine([order]), run_ns))
 
     def _take_rule(self, data: Mapping[str, Any], run_ns: int) -> None:
-        rule = self._rules_by_name.get(str(data["rule"]))
-        if rule is None or self._plan is None:
+        name, interlock = str(data["rule"]), bool(data.get("interlock"))
+        do = self._interlocks.get(name) if interlock else self._deeds.get(name)
+        if do is None or self._plan is None or (interlock and name == RUN_ACTS):
             return
-        wishes, why, verbs = self._wishes, f"rule `{rule.name}`", {action.verb for action in rule.do}
+        wishes, why, verbs = self._wishes, f"{'interlock' if interlock else 'rule'} `{name}`", {action.verb for action in do}
         if "open circuit" in verbs:
-            wishes.no_more_current = wishes.no_more_current or not self._plan.after_short_current
+            if not interlock or name == SHORT:
+                wishes.no_more_current = wishes.no_more_current or not self._plan.after_short_current
             if "end step" not in verbs:
                 wishes.pauses[Owner.RULE] = why
         if "pause nmr" in verbs:
             wishes.refusals[Owner.RULE] = f"nmr paused by {why}"
-        for action in rule.do:
+        for action in do:
             if action.verb == "acquire" and action.arguments.get("every_s"):
                 self._stand(str(action.arguments["acquisition"]), why, float(action.arguments["every_s"]), run_ns)
             elif action.verb in {"stop", "abort"}:
@@ -514,7 +522,9 @@ class Story:
         data = event.data
         self._guard_lines = max(self._guard_lines, int(data.get("line", -1)) + 1)
         heard = data.get("heard") or (None if self._guard is None else self._guard.heard)
-        if event.kind == "guard.safe":
+        if event.kind == "guard.heard":
+            self._guard = GuardFound(run_ns, True, "", dict(data))
+        elif event.kind == "guard.safe":
             self._guard = GuardFound(run_ns, bool(data["confirmed"]), "", heard)
         elif event.kind == "guard.acted":
             before = self._guard
@@ -561,6 +571,7 @@ class Story:
             heard_ns=self._heard_ns + origin_ns,
             recent=tuple((at + origin_ns, volts) for at, volts in self._recent),
             rules=self._rules,
+            resistance=self._resistance,
             watch=self._watch,
             standing=tuple((engine, since + origin_ns) for engine, since in wishes.standing),
             no_more_current=wishes.no_more_current,

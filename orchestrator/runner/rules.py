@@ -12,31 +12,34 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from drivers.base import ImpedanceSpectrum
 from orchestrator.model.experiment import Predicate, Rule
 from orchestrator.plan.orders import PlannedStep
+from orchestrator.runner.interlocks.resistance import Resistance
 from orchestrator.runner.triggers import Sample
 
-FIRST_MINUTE_S = 60.0
 LEAST_CURRENT_A = 1e-9
 
 
 @dataclass(slots=True)
 class Seen:
-    """What the observables are made of. ``R_cell_ohm``: None until the first minute under current is over."""
+    """What the observables are made of."""
 
-    lead_ohm: float
-    R_cell_ohm: float | None = None
+    resistance: Resistance
     start_V: float | None = None
     wanted_A: float = 0.0
 
+    @property
+    def R_cell_ohm(self) -> float | None:
+        """None until the first minute under current is over."""
+        return self.resistance.R_cell_ohm
+
     def short_ratio(self, sample: Sample) -> float | None:
         """None while no current flows or R_cell is not known."""
-        if abs(sample.current_A) < LEAST_CURRENT_A or not self.R_cell_ohm or self.R_cell_ohm <= 0:
+        R_cell_ohm = self.resistance.R_cell_ohm
+        if abs(sample.current_A) < LEAST_CURRENT_A or R_cell_ohm is None:
             return None
-        return abs(sample.voltage_V - sample.current_A * self.lead_ohm) / (abs(sample.current_A) * self.R_cell_ohm)
+        return abs(sample.voltage_V - sample.current_A * self.resistance.lead_ohm) / (abs(sample.current_A) * R_cell_ohm)
 
     def polarisation_ratio(self, sample: Sample) -> float | None:
         """None before the step's first sample, and where that was zero."""
@@ -48,6 +51,7 @@ OBSERVABLES: dict[str, Callable[[Seen, Sample], float | None]] = {
     "current": lambda _, sample: sample.current_A,
     "short_ratio": Seen.short_ratio,
     "polarisation_ratio": Seen.polarisation_ratio,
+    "R_cell": lambda seen, _: seen.R_cell_ohm,
 }
 
 
@@ -113,18 +117,22 @@ def _true(predicate: Predicate, sample: Sample, seen: Seen, values: dict[str, fl
 
 
 class RuleEngine:
-    """All rules of a run that look at samples."""
+    """All rules of a run that look at samples. ``resistance``: where somebody else feeds it; else it is fed here."""
 
-    def __init__(self, rules: Iterable[Rule], lead_ohm: float) -> None:
+    def __init__(self, rules: Iterable[Rule], lead_ohm: float, resistance: Resistance | None = None) -> None:
         self._standing = [_Standing(rule) for rule in rules if executable(rule)]
-        self.seen = Seen(lead_ohm)
-        self._sum_ohm = 0.0
-        self._n = 0
-        self._measured = False
+        self._feeds = resistance is None
+        self.seen = Seen(Resistance(lead_ohm) if resistance is None else resistance)
+
+    def share(self, resistance: Resistance) -> None:
+        """From now on somebody else feeds this one."""
+        self._feeds, self.seen.resistance = False, resistance
 
     def begin(self, planned: PlannedStep, *, first: bool) -> None:
         """A step (``first``), or a further part of it, begins."""
         self.seen.wanted_A = planned.current_A or 0.0
+        if self._feeds:
+            self.seen.resistance.begin(planned.key, planned.mode)
         if first:
             self.seen.start_V = None
         for standing in self._standing:
@@ -136,22 +144,11 @@ class RuleEngine:
             return []
         if self.seen.start_V is None and math.isfinite(sample.voltage_V):
             self.seen.start_V = sample.voltage_V
-        self._learn_resistance(sample)
+        if self._feeds:
+            self.seen.resistance.see(sample.mono_ns, sample.elapsed_s, sample.voltage_V, sample.current_A)
         fired = [standing.feed(sample, self.seen) for standing in self._standing]
         return [firing for firing in fired if firing is not None]
 
-    def _learn_resistance(self, sample: Sample) -> None:
-        """The first minute of the first step under current; an impedance spectrum is better and stays."""
-        if self._measured or abs(sample.current_A) < LEAST_CURRENT_A or not math.isfinite(sample.voltage_V):
-            return
-        self._sum_ohm += abs(sample.voltage_V / sample.current_A)
-        self._n += 1
-        if sample.elapsed_s >= FIRST_MINUTE_S:
-            self.seen.R_cell_ohm = self._sum_ohm / self._n - self.seen.lead_ohm
-            self._measured = True
-
     def measured_impedance(self, spectrum: ImpedanceSpectrum) -> None:
-        """R_cell from a spectrum: the real part at its lowest frequency, less the leads."""
-        lowest = int(np.argmin(spectrum.frequency_Hz))
-        self.seen.R_cell_ohm = float(spectrum.impedance_ohm[lowest].real) - self.seen.lead_ohm
-        self._measured = True
+        """A spectrum of the cell."""
+        self.seen.resistance.measured(spectrum)

@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from orchestrator.runner.account import Account
 from orchestrator.runner.beat import Beat
 from orchestrator.runner.commands import CommandQueue, Commands
 from orchestrator.runner.continuing import Reconciliation
+from orchestrator.runner.disk import DiskWatch
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.meeting import CALL_WITHIN_S, connected, met, release
 from orchestrator.runner.owners import Owner
@@ -47,6 +48,7 @@ from orchestrator.runner.station import (
     SAFETY,
     STOP,
     UNSAFE,
+    Disk,
     Ending,
     Journal,
     Outcome,
@@ -84,6 +86,7 @@ async def run_plan(
     commands: CommandQueue,
     interrupts: asyncio.Queue[str],
     key_prefix: str = "",
+    disk: Disk | None = None,
     continuation: Continuation | None = None,
 ) -> Outcome:
     """Run a plan on a station. ``run.started`` is in the journal already; ``run.ended`` is when this returns.
@@ -93,27 +96,19 @@ async def run_plan(
 
     Raises CancelledError only: then the cell has been made safe (or is recorded as unknown) as well.
     """
-    surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix)
+    surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix, disk)
     return await Run(surroundings, commands, interrupts, continuation).live()
 
 
 NOT_CONTINUED = "not continued"
 
 
-async def _nobody() -> None:
-    """Nobody has to be told."""
-
-
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """What is left of a run that was broken off. ``cell_is_off``: a person says so.
-
-    ``taken_over`` is awaited as soon as this process answers for the cell: whoever was to do so before may go.
-    """
+    """What is left of a run that was broken off. ``cell_is_off``: a person says so."""
 
     left: Resumption
     cell_is_off: bool = False
-    taken_over: Callable[[], Awaitable[None]] = _nobody
 
 
 class Run:
@@ -195,8 +190,8 @@ class Run:
         safe = await self._finish()
         assert self._reactions.ending is not None
         outcome = self._closed(self._reactions.ending, safe)
-        with contextlib.suppress(JournalError, TimeoutError):
-            await within(DURABLE_WITHIN_S, self._s.journal.durable(self._put_ended(outcome)))
+        with contextlib.suppress(TimeoutError):
+            await within(DURABLE_WITHIN_S, self._s.durable(self._put_ended(outcome)))
         return outcome
 
     async def _connect(self) -> None:
@@ -207,8 +202,6 @@ class Run:
         self._reactions.met = await met(
             self._s, self._reactions, Reconciliation(self._s, self._reactions, left, self._continuation.cell_is_off), self._goes_on
         )
-        if self._reactions.met:
-            await self._continuation.taken_over()
 
     def _goes_on(self, begun: Begun) -> None:
         """The instrument was found as it may be."""
@@ -240,6 +233,8 @@ class Run:
             self._reactions.become(RunState.ABORTING if ending.state is RunState.ABORTED else RunState.FINISHING, ending.reason)
         untouched = SafeState(Confirmation.CONFIRMED, "nothing was started")
         outcome = self._closed(ending, self._reactions.make_safe.result or untouched)
+        if self._reactions.make_safe.result is None:
+            outcome = replace(outcome, cell="untouched")
         self._put_ended(outcome)
         return outcome
 
@@ -304,8 +299,11 @@ class Run:
             ("missed", run.retry_missed),
             ("booking", self._watches.booking),
             ("clocks", self._watches.clocks),
+            ("wall clock", self._watches.wall_clock),
         ):
             self._spawn(supervise(self._s, run.alarms, name, outer), name)
+        if self._s.disk is not None:
+            self._spawn(supervise(self._s, run.alarms, "disk", DiskWatch(self._s, run, self._s.disk).watch), "disk")
 
     async def _inner(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """A task without which the cell must not be under current."""
@@ -339,6 +337,7 @@ class Run:
         with contextlib.suppress(Stopped):
             if run.state is RunState.PREPARING:
                 await run.steps.walk(plan.prepare, self._check, begun)
+                run.sampling.prepared()
                 run.become(RunState.RUNNING)
                 begun = None
             self._stop_as_before(begun)

@@ -29,8 +29,13 @@ class Violation:
     value: float
     bound: float
 
+    @property
+    def blind(self) -> bool:
+        """True where nobody could read the cell."""
+        return math.isnan(self.value)
+
     def __str__(self) -> str:
-        if math.isnan(self.value):
+        if self.blind:
             return f"{self.what}: no valid reading for {BLIND_SAMPLES} samples"
         return f"{self.what} {self.value:.6g} passes the limit {self.bound:.6g}"
 

@@ -44,6 +44,10 @@ GAP_EDGE_NS = 1_000
 BROKEN = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT})
 """A step that ends so by itself is not over."""
 
+WATCHED = {"we": "voltage_we_V", "working": "voltage_we_V", "ce": "voltage_ce_V", "counter": "voltage_ce_V"}
+FURTHER = ("device_ns", "voltage_we_V", "voltage_ce_V")
+"""Columns that not every instrument has."""
+
 Edge = StepStarted | StepEnded | LinkLost | LinkRestored
 CellWord = Literal["on", "off", "unknown"]
 
@@ -67,14 +71,22 @@ class Listener(Protocol):
         """An end condition is met that the instrument does not see to."""
 
 
+class Watching(Protocol):
+    """Who looks at every block besides: the interlocks. Never waits."""
+
+    def samples(self, block: SampleBlock, account: Account | None) -> None:
+        """A block has been taken, with the step that runs."""
+
+
 class Sampling:
     """Everything that is known of the cell this moment, and the task that keeps it so."""
 
-    def __init__(self, surroundings: Surroundings, listener: Listener, rules: RuleEngine) -> None:
+    def __init__(self, surroundings: Surroundings, listener: Listener, rules: RuleEngine, watching: Watching | None = None) -> None:
         plan = surroundings.plan
         self._s = surroundings
         self._listener = listener
         self._rules = rules
+        self._watching = watching
         self._blocks = Blocks(surroundings)
         self._watch = Watch(plan.limits)
         self._capacity_C = plan.capacity_C
@@ -115,9 +127,18 @@ class Sampling:
         follows = any(other.has_current and other.ended is None for other in self._expected.values())
         return min(age_s, over_s) if follows and over_s > 0.0 else None
 
+    def prepared(self) -> None:
+        """The checks before the first current are done: nobody asks for past voltages any more."""
+        self.recent = deque(maxlen=0)
+
     def stand(self, engine: TriggerEngine) -> None:
         """Triggers of the whole run, whatever step it is in."""
         self._standing.append((engine, self._s.clock.mono_ns()))
+
+    @property
+    def lower_armed(self) -> bool:
+        """True when the lower voltage limit counts already."""
+        return self._watch.lower_armed
 
     def voltage_age_s(self) -> float:
         """Real seconds (of the loop) since the last sample; infinite before the first."""
@@ -216,18 +237,20 @@ class Sampling:
     def _take_samples(self, block: SampleBlock) -> None:
         self.heard_s, self._forgiven = asyncio.get_running_loop().time(), False
         self._names, extra = _further_columns(block)
-        volts, amps = block.voltage_V.tolist(), block.current_A.tolist()
+        times_ns, volts, amps = block.mono_ns.tolist(), block.voltage_V.tolist(), block.current_A.tolist()
         for name, values in block.aux.items():
-            self._blocks.add_aux(name, block.mono_ns, values)
+            self._blocks.add_aux(name, times_ns, values.tolist())
         watched = self._watched_voltage(block, volts)
-        status = [0] * len(block) if block.status is None else block.status.tolist()
+        status = [0] * len(times_ns) if block.status is None else block.status.tolist()
         adopted = self.account if self.account is not None and self.account.adopted else None
         counted = [] if adopted is None else counted_by(block)
-        for i, mono_ns in enumerate(block.mono_ns.tolist()):
+        for i, mono_ns in enumerate(times_ns):
             if adopted is not None:
                 self._bridge(adopted, mono_ns, amps[i], counted[i])
             self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
             self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
+        if self._watching is not None:
+            self._watching.samples(block, self.account)
 
     def _bridge(self, account: Account, mono_ns: int, current_A: float, counted_C: float) -> None:
         """Up to a sample of a step that was adopted: by the instrument's own count, where it has one; over the gap in any case."""
@@ -240,8 +263,8 @@ class Sampling:
 
     def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
         """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
-        named = {"we": block.voltage_we_V, "working": block.voltage_we_V, "ce": block.voltage_ce_V, "counter": block.voltage_ce_V}
-        values = named.get(self._watch.limits.voltage_name)
+        name = WATCHED.get(self._watch.limits.voltage_name)
+        values = getattr(block, name) if name else None
         return volts if values is None else list(values.tolist())
 
     def _take_sample(self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, further: tuple[float, ...]) -> None:
@@ -421,8 +444,5 @@ class Sampling:
 
 def _further_columns(block: SampleBlock) -> tuple[tuple[str, ...], list[list[float]]]:
     """Names of all columns of a block, and the values of those that not every instrument has."""
-    further = {"device_ns": block.device_ns, "voltage_we_V": block.voltage_we_V, "voltage_ce_V": block.voltage_ce_V}
-    known = {name: values.tolist() for name, values in further.items() if values is not None}
-    if not known:
-        return ALWAYS, []
+    known = {name: values.tolist() for name in FURTHER if (values := getattr(block, name)) is not None}
     return (*ALWAYS, *known), list(known.values())

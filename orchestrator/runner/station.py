@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from drivers.base import Console, Potentiostat, Settings
+from drivers.base import Console, Fence, Potentiostat, Settings
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
+from orchestrator.model.events import alarm_line
 from orchestrator.plan.orders import Plan
 from orchestrator.recorder.records import JournalError
+from orchestrator.recorder.rundisk import Room
 from orchestrator.runner.states import RunState
 
 COMPLETE, BUG, INSTRUMENT, UNSAFE, ENDED_EARLY, INTERRUPTED = 0, 1, 3, 4, 5, 130
@@ -51,9 +53,33 @@ class Journal(Protocol):
         """Return the error of the next commit that fails."""
 
 
+class Disk(Protocol):
+    """What a run needs of ``recorder.rundisk.RunDisk``; every method may block."""
+
+    @property
+    def ballast_bytes(self) -> int:
+        """What is kept for when the disk is full."""
+
+    @property
+    def reserve_bytes(self) -> int:
+        """Below this the disk counts as full."""
+
+    def room(self) -> Room:
+        """What there is now. Raises OSError."""
+
+    def take_ballast(self) -> None:
+        """Keep room for later. Raises OSError."""
+
+    def free_ballast(self) -> bool:
+        """Give it back; False when that was done before."""
+
+    def free_last(self) -> bool:
+        """Give back the room for the last records."""
+
+
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One potentiostat channel and one console, not yet connected, and where raw files go."""
+    """One potentiostat channel and one console, not yet connected, where raw files go, and the hardware fence if there is one."""
 
     name: str
     potentiostat: Potentiostat
@@ -61,11 +87,12 @@ class Station:
     potentiostat_settings: Settings
     console_settings: Settings
     raw_folder: Path
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every part of a run is given. ``key_prefix`` makes acquisition keys differ from run to run."""
+    """What every part of a run is given. ``key_prefix`` makes acquisition keys differ from run to run; ``disk`` None: not watched."""
 
     plan: Plan
     station: Station
@@ -74,6 +101,7 @@ class Surroundings:
     guard: GuardLink
     folder: Path
     key_prefix: str = ""
+    disk: Disk | None = None
 
     def at(self, mono_ns: int) -> Stamp:
         """The stamp of an instant that an instrument reported."""
@@ -111,7 +139,7 @@ AFTER_STEP, STOP, ABORT, SAFETY, LEAVE = range(1, 6)
 class Outcome:
     """What became of a run. ``outcome``: as planned | ended early. ``complete``: as planned, and every acquisition ended verified.
 
-    ``cell``: off, or unknown: then the guard is not stood down.
+    ``cell``: off (read back), untouched (nothing was started), or unknown: then the guard is not stood down.
     """
 
     state: str
@@ -148,17 +176,33 @@ class Alarms:
         return tuple(self._raised)
 
     @property
+    def lines(self) -> list[str]:
+        """The alarms that stand, a sentence each."""
+        return [alarm_line({"id": name, **alarm}) for name, alarm in self._raised.items()]
+
+    @property
     def known(self) -> tuple[str, ...]:
         """Ids of the alarms that stand or stood."""
         return tuple(self._known)
 
-    def sound(self, name: str, level: str, title: str, text: str, *, advice: str = "", cause: int | None = None) -> None:
-        """Raise an alarm that does not stand yet, or raise its level."""
+    def sound(
+        self,
+        name: str,
+        level: str,
+        title: str,
+        text: str,
+        *,
+        advice: str = "",
+        cause: int | None = None,
+        values: Mapping[str, float] | None = None,
+    ) -> None:
+        """Raise an alarm that does not stand yet, or raise its level. ``values``: the numbers that led to it."""
         if self._raised.get(name, {}).get("level") == level:
             return
         self._known[name] = None
-        self._raised[name] = {"level": level, "title": title}
-        self._put("alarm.raised", cause, id=name, level=level, title=title, text=text, advice=advice)
+        self._raised[name] = {"level": level, "title": title, "text": text, "advice": advice}
+        known: dict[str, Any] = {} if values is None else {"values": dict(values)}
+        self._put("alarm.raised", cause, id=name, level=level, title=title, text=text, advice=advice, **known)
 
     def clear(self, name: str) -> None:
         """The reason of an alarm is gone."""

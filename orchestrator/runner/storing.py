@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 from collections import deque
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.base import Fetched, RawFile
 from drivers.errors import InstrumentError
@@ -20,6 +21,8 @@ from orchestrator.runner.station import Alarms, Surroundings
 from orchestrator.runner.wire import within
 
 FETCH_WITHIN_S = 300.0
+ARCHIVE_WITHIN_S = 300.0
+"""A share that hangs while its files are copied is given up, as one that says no."""
 PAUSES_S = (1.0, 10.0, 60.0)
 MOST_WAITING = 256
 
@@ -27,13 +30,21 @@ T = TypeVar("T")
 S = AcquisitionState
 
 
+class FidSeen(Protocol):
+    """Who looks at each FID besides: the interlocks. Never waits."""
+
+    def fid(self, key: str, data: NDArray[np.complexfloating[Any, Any]], raw_dtype: str, limit: float | None, mono_ns: int) -> None:
+        """A FID as the console stored it; ``limit``: of its converter, where the console says it."""
+
+
 class Storing:
     """One task stores what the console has filed, in order."""
 
-    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms) -> None:
+    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen) -> None:
         self._s = surroundings
         self._records = records
         self._alarms = alarms
+        self._seen = seen
         self._waiting: deque[tuple[Record, int]] = deque()
         self._more = asyncio.Event()
         self._fid_seqs: dict[tuple[str, int], int] = {}
@@ -118,9 +129,9 @@ class Storing:
         if not fetched.files:
             return None
         folder = self._s.station.raw_folder / record.key / (str(block) if record.planned.blocks > 1 else "")
-        for pause_s in (*PAUSES_S, None):
+        for attempt, pause_s in enumerate((*PAUSES_S, None)):
             try:
-                await self._s.clock.in_thread(archive, fetched.files, folder)
+                await within(ARCHIVE_WITHIN_S, self._s.clock.in_thread(archive, fetched.files, folder, attempt, lane="raw"))
                 break
             except OSError as error:
                 if pause_s is None or isinstance(error, Damaged):
@@ -135,6 +146,9 @@ class Storing:
         return folder
 
     def _put_fid(self, record: Record, block: int, fetched: Fetched) -> int:
+        limit = fetched.parameters.get("adc_limit_counts")
+        known = float(limit) if isinstance(limit, int | float) else None
+        self._seen.fid(record.key, fetched.fid.data, fetched.fid.raw_dtype, known, self._s.clock.mono_ns())
         data, blob = fid_block(record, block, fetched)
         return self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)
 
@@ -142,7 +156,7 @@ class Storing:
         """Read the archived files again: only then is it *verified*."""
         try:
             for folder, files in self._archived.pop(record.key, []):
-                await self._s.clock.in_thread(check, files, folder)
+                await within(ARCHIVE_WITHIN_S, self._s.clock.in_thread(check, files, folder, lane="raw"))
         except OSError as error:
             self._records.end(record, S.LOST, f"the archived raw files do not agree: {error}")
             return

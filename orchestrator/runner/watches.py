@@ -14,6 +14,7 @@ from orchestrator.runner.wire import within
 
 CALL_WITHIN_S = 30.0
 CLOCK_EVERY_S = 600.0
+CLOCK_LOOK_S = 10.0
 
 
 class Watches:
@@ -64,6 +65,13 @@ class Watches:
         run.alarms.sound("booking", "warn", "The booking has ended", text)
         await run.acquisitions.records.until(lambda: run.acquisitions.running is None)
         await within(self._s.station.console.capabilities.make_safe_s + CALL_WITHIN_S, self._s.station.console.make_safe())
+
+    async def wall_clock(self) -> None:
+        """Whether somebody sets the computer's clock."""
+        while True:
+            stamp = self._s.clock.stamp()
+            self._run.interlocks.clocks(stamp.mono_ns, stamp.utc_ns)
+            await self._s.clock.sleep(CLOCK_LOOK_S)
 
     async def clocks(self) -> None:
         """The computer's UTC against its monotonic clock, and each instrument's clock against ours."""

@@ -91,6 +91,9 @@ class WatchingGuard:
         await self._gone.wait()
         return "it was taken away"
 
+    async def watching(self) -> bool:
+        return self.alive
+
     async def stand_down(self) -> None:
         self.alive = False
 
@@ -120,8 +123,10 @@ class Night:
     console: Any
     journal: ListJournal
     guard: WatchingGuard
+    fence: Any = None
     commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]] = field(default_factory=asyncio.Queue)
     interrupts: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    disk: Any = None
     outcome: Outcome | None = None
     running: asyncio.Task[Outcome] | None = None
     numbers: int = 0
@@ -129,9 +134,17 @@ class Night:
 
     async def run(self) -> Outcome:
         settings = [Settings(name, "sim", "memory") for name in ("potentiostat", "console")]
-        station = Station(self.plan.station, self.potentiostat, self.console, *settings, self.folder / "raw")
+        station = Station(self.plan.station, self.potentiostat, self.console, *settings, self.folder / "raw", fence=self.fence)
         self.outcome = await run_plan(
-            self.plan, station, self.journal, self.clock, self.guard, folder=self.folder, commands=self.commands, interrupts=self.interrupts
+            self.plan,
+            station,
+            self.journal,
+            self.clock,
+            self.guard,
+            folder=self.folder,
+            commands=self.commands,
+            interrupts=self.interrupts,
+            disk=self.disk,
         )
         return self.outcome
 
@@ -187,6 +200,7 @@ def live(tmp_path: Path) -> Callable[..., Night]:
         before: Callable[[Night], None] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         change: Callable[[Plan, Clock], Plan] | None = None,
+        fence: Any = None,
     ) -> Night:
         nights: list[Night] = []
 
@@ -203,7 +217,7 @@ def live(tmp_path: Path) -> Callable[..., Night]:
                 own = {"scratch": str(folder / "console")} if role == "console" else {}
                 settings = Settings(role, "sim", "memory", options={**own, **(options or {}).get(role, {})})
                 made.append(make(settings, Context(clock, registry.memory_network(), Quiet(), twin)))
-            night = Night(plan, clock, folder, twin, made[0], made[1], ListJournal(clock), WatchingGuard())
+            night = Night(plan, clock, folder, twin, made[0], made[1], ListJournal(clock), WatchingGuard(), fence)
             nights.append(night)
             if before is not None:
                 before(night)

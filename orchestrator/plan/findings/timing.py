@@ -100,15 +100,14 @@ def ends_in_the_night(facts: Facts) -> Iterator[Problem]:
 
 
 def disk(facts: Facts) -> Iterator[Problem]:
-    """The run must fit on the disk."""
-    need, free = facts.plan.size_bytes, facts.free_bytes
-    if free is None or need <= free / 2:
+    """The run must fit on the disk, with its ballast, and acquisitions start only while there is twice the room."""
+    plan, free = facts.plan, facts.free_bytes
+    if free is None or free >= estimate.REMAINDER_FACTOR * plan.size_bytes + plan.ballast_bytes:
         return
-    message = f"the run needs about {need / 1e6:.0f} MB, the disk has {free / 1e6:.0f} MB"
-    if need > free:
-        yield Problem(Where(), message, "make room, or choose another --out")
-    else:
-        yield warning(Where(), message)
+    needs = f"the run needs about {plan.size_bytes / 1e6:.0f} MB and keeps {plan.ballast_bytes / 1e6:.0f} MB for when the disk is full"
+    message = f"{needs}, the disk has {free / 1e6:.0f} MB"
+    hint = "no acquisition starts while less than twice what the run still needs is free: make room, or choose another --out"
+    yield Problem(Where(), message, hint)
 
 
 def locked_parameters(facts: Facts) -> Iterator[Problem]:

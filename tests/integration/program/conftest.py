@@ -123,6 +123,10 @@ class Running:
     def until_off(self, within_s: float = PATIENCE_S) -> None:
         wait_for(lambda: not self.driven() or None, "open circuit in the emulated cell", self.said, within_s)
 
+    def when(self, found: Callable[[], Any], what: str) -> Any:
+        """The first value that is not None."""
+        return wait_for(found, what, self.said)
+
     def until_file(self, name: str) -> None:
         wait_for(lambda: (self.folder / name).exists() or None, name, self.said)
 

@@ -26,6 +26,9 @@ def test_the_rig_is_killed_and_its_guard_opens_the_circuit(program: Any, intact:
     run.until_off(1.0)
     assert {line["kind"] for line in run.guard()} == {"guard.started", "guard.acting", "guard.fenced", "guard.safe", "guard.acted"}
     assert not run.of("run.ended"), "nobody lived who could have said so"
+    assert " is dead: " in (status := run.operando("status")).text
+    assert (status.code, str(run.folder / "guard.jsonl") in status.text) == (2, True)
+    assert "Traceback" not in run.said()
     _gone(observer, run)
     intact(run)
 
@@ -65,18 +68,18 @@ def test_the_observer_is_killed_and_the_run_does_not_notice(program: Any, intact
     intact(run)
 
 
-def test_the_guard_is_killed_and_the_cell_does_not_stay_unwatched(program: Any, intact: Intact) -> None:
+def test_the_guard_is_killed_and_another_stands_up(program: Any) -> None:
     run = program.start()
     run.under_current()
     os.kill(run.child("orchestrator.guard"), signal.SIGKILL)
-    ended = run.ends()
-    assert ended.code == 4
-    assert "the guard was lost" in ended.text
-    assert "The cell is at open circuit (read back)." in ended.text
-    assert run.of("alarm.raised", id="guard", level="critical")
-    assert run.of("cell.state")[-1]["confirmed"]
-    assert not run.driven()
-    intact(run)
+    run.until("guard.restarted")
+    os.kill(run.process.pid, signal.SIGKILL)
+    assert run.guard_says("guard.acted")["confirmed"], "the second guard does what the first would have done"
+    run.until_off(1.0)
+    assert run.of("guard.lost")
+    assert run.of("alarm.raised", id="guard-restart", level="alarm")
+    assert run.of("alarm.cleared", id="guard-restart")
+    assert len({line["pid"] for line in run.guard()}) == 2
 
 
 def test_the_instrument_dies_in_mid_step(program: Any, intact: Intact) -> None:

@@ -154,7 +154,7 @@ KILLED = _Killed()
 class Beside:
     """Observer and screen of one life without processes of their own: the file is made when the life is over."""
 
-    def __init__(self, folder: Path, _display: str) -> None:
+    def __init__(self, folder: Path, _display: str, **_: Any) -> None:
         self.folder = folder
 
     def start(self) -> None: ...

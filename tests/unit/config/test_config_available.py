@@ -87,8 +87,10 @@ LATER = {
     "  - {name: d, when: phase(x) > 3 deg, do: [warn]}\n  - {name: e, when: abs(phase(x) - phase(y)) > 3 deg, do: [warn]}\n"
     "  - {name: f, when: slope(x) < 0.7 of the same half-cycle in cycle 2, confidence: 2 SE, do: [warn]}\n"
     "  - {name: g, when: area(x) > mean + 3 sd, do: [warn]}\n  - {name: h, when: E > 1.1 * E at start, do: [warn]}\n"
+    "  - {name: k, any: [noise_sd > 2, reflected_power > 0.1, line_snr(x) < 3], do: [warn]}\n"
     "  - {name: i, track: strongest line 1..2 ppm in fast}\n  - {name: j, acquisition: fast, amplifier_check: noise level}\n": {
         *("prepare: blank", "do: eis", "do: retune", "do: change acquisition", "do: hold", "observable: area", "observable: shift"),
+        *("observable: noise_sd", "observable: reflected_power", "observable: line_snr"),
         *("observable: width", "observable: phase", "observable: phase_difference_deg", "reference: step_start", "slope", "confidence"),
         *("reference: blank", "reference: mean", "reference: same_half_cycle", "track", "amplifier_check"),
     },

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.app import app
+from orchestrator.model.interlocks import TABLE
 from orchestrator.recorder import layout
 
 
@@ -17,7 +18,7 @@ def pages() -> dict[str, str]:
     return {path.name: text for path, text in made.items()}
 
 
-@pytest.mark.parametrize("name", ["run-h5.md", "commands.md"])
+@pytest.mark.parametrize("name", ["run-h5.md", "commands.md", "interlocks.md"])
 def test_the_page_is_current(pages: dict[str, str], name: str) -> None:
     written = (Path(__file__).parents[3] / "docs" / "reference" / name).read_text("utf-8")
     assert written == pages[name], "run: python docs/generate.py"
@@ -28,6 +29,14 @@ def test_every_group_and_dataset_is_there(pages: dict[str, str]) -> None:
         assert f"\n## /entry/{group.path}\n" in pages["run-h5.md"]
         for dataset in group.datasets:
             assert f"| `{dataset.name}` |" in pages["run-h5.md"]
+
+
+def test_every_interlock_and_number_is_there_and_on_the_page_of_the_experiment(pages: dict[str, str]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "experiment-file.md").read_text("utf-8")
+    for one in TABLE:
+        assert f"\n## {one.name}\n" in pages["interlocks.md"]
+        (row,) = [line for line in page.splitlines() if line.startswith("| ") and f"`{one.name}`" in line.split("|")[1]]
+        assert all(f"`{name}`" in row for name in one.numbers)
 
 
 def test_every_command_for_people_is_there(pages: dict[str, str]) -> None:

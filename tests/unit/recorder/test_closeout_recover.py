@@ -101,7 +101,16 @@ def test_verify_finds_damaged_and_missing_raw_files(run: Path) -> None:
     (run / "raw/a0001/fid").unlink()
     finding = verify(run)
     assert not finding.ok
-    assert finding.lines[:2] == ("raw/a0000/fid: not the bytes that were archived", "raw/a0001/fid: No such file or directory")
+    assert finding.lines[0].startswith("raw/a0000/fid: not the bytes that were archived (sha256 ")
+    assert finding.lines[1] == "raw/a0001/fid: No such file or directory"
+
+
+def test_verify_names_raw_files_that_no_record_names(run: Path) -> None:
+    (run / "raw/a0009.part").mkdir()
+    (run / "raw/a0009.part/fid").write_bytes(b"half")
+    finding = verify(run)
+    assert finding.ok, "it was never said to be there"
+    assert "raw/a0009.part/fid: in no record of the journal (being archived when the run ended?)" in finding.lines
 
 
 def test_verify_finds_a_changed_journal_and_recover_rebuilds_what_is_whole(run: Path) -> None:

@@ -323,7 +323,7 @@ async def test_a_closed_journal_on_read_only_media_needs_no_index_file(path: Pat
 async def test_big_records_come_in_small_batches(path: Path) -> None:
     journal = Journal.create(path, Clock())
     for _ in range(5):
-        journal.put("note", {"text": "x", "who": "me"}, blob=bytes(9 << 20))
+        journal.put("note", {"text": "x", "who": "me"}, blob=bytes(3 << 20))
     await journal.close()
     with Reader(path) as reader:
         assert len(reader.since(0)) == 2

@@ -335,6 +335,22 @@ def test_what_was_asked_for_stands_verbatim(run: Run) -> None:
         assert entry["clock/half_width_ns"][()].tolist() == [68]
 
 
+def test_further_channels_keep_their_order_whatever_the_size_of_their_blocks(tmp_path: Path, night: Any) -> None:
+    started = night(samples=1, fids=0).events()[0]
+    told: list[tuple[str, dict[str, Any], bytes | None, int]] = [("run.started", started.data, None, started.mono_ns)]
+    at = started.mono_ns
+    for sensor, size in (("b", 1), ("a", 2), ("b", 2), ("b", 1), ("a", 1)):
+        mono_ns = at + S * np.arange(1, size + 1)
+        columns, blob = pack({"mono_ns": mono_ns, "value": (mono_ns - started.mono_ns) / S})
+        at = int(mono_ns[-1])
+        told.append(("aux.block", {"sensor": sensor, "unit": "K", "n": size, "columns": columns}, blob, at))
+    events = renumbered(told)
+    assert digest(project(tmp_path / "one.h5", events, tuple(range(1, len(events))))) == digest(project(tmp_path / "all.h5", events))
+    with open_run(tmp_path / "all.h5") as run:
+        assert run.aux["b"]["value"].tolist() == run.aux["b"]["time"].tolist() == [1, 4, 5, 6]
+        assert run.aux["a"]["value"].tolist() == run.aux["a"]["time"].tolist() == [2, 3, 7]
+
+
 def test_sensors_impedance_and_three_electrodes(tmp_path: Path, night: Any) -> None:
     started = night(samples=1, fids=0).events()[0]
     at = started.mono_ns

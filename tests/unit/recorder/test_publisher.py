@@ -13,8 +13,9 @@ import h5py
 import pytest
 
 from orchestrator.recorder import publisher as module
+from orchestrator.recorder.appends import size_bytes
 from orchestrator.recorder.digest import digest
-from orchestrator.recorder.h5file import Appender
+from orchestrator.recorder.h5file import Appender, create_file
 from orchestrator.recorder.projection import Projection
 from orchestrator.recorder.publisher import Publisher, REST_s, publish_empty
 
@@ -235,3 +236,37 @@ def test_a_plan_counts_as_many_copies_as_the_ring_holds() -> None:
     from orchestrator.recorder.publisher import CADENCE_s, REST_s
 
     assert REST_s / CADENCE_s + 1 == HDF5_COPIES_RUNNING
+
+
+def whole(path: Path, events: list[Any]) -> Path:
+    """The same events in a file that was written once."""
+    create_file(path)
+    with h5py.File(path, "r+") as file:
+        Appender(file).apply(Projection().feed(events))
+    return path
+
+
+def test_what_resting_inodes_lack_takes_no_more_memory_than_agreed(
+    fed: Any, night: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_BYTES", 20_000)
+    monkeypatch.setattr(module, "KEPT_OF_FILE", 0.0)
+    publisher, go_on = fed
+    for n in range(1, 40):
+        assert go_on(20, after_s=0.1)  # fast motion: no inode has ever rested long enough
+        assert size_bytes(publisher._log) <= 20_000
+        with h5py.File(publisher.public, "r") as file:
+            assert file["entry"].attrs["journal_seq"] == n * 20
+    events = night(samples=900, fids=3, points=64).events()[: 39 * 20]
+    assert digest(publisher.public) == digest(whole(tmp_path / "whole.h5", events))
+    assert len(list(publisher.public.parent.glob(".run.h5.ring/*.h5"))) < 8
+
+
+def test_it_says_when_so_much_waits_that_it_should_be_published(fed: Any, night: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher, go_on = fed
+    monkeypatch.setattr(module, "KEPT_BYTES", 100_000)
+    monkeypatch.setattr(module, "KEPT_OF_FILE", 0.0)
+    go_on()
+    assert not publisher.full
+    publisher.add(Projection().feed(night(samples=2000, fids=0).events()[:1500]), 1)
+    assert publisher.full

@@ -86,6 +86,49 @@ def test_mistakes_in_both_files_are_told_at_once(tmp_path: Path, sim: Path, caps
     assert "drvier" in said
 
 
+ABSENT = {
+    "driver": (
+        "driver: methodscript",
+        "driver: methodscrpt",
+        "no potentiostat driver is called `methodscrpt`",
+        "did you mean `methodscript`?",
+    ),
+    "console": ("driver: openvnmrj", "driver: zzz", "no console driver is called `zzz`", "there are: openvnmrj, sim"),
+    "emulator": ("emulator:methodscript", "emulator:zzz", "no emulator is called `zzz`", "there are: methodscript, openvnmrj"),
+}
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_what_is_not_installed_is_a_mistake_of_the_rig(name: str, tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new, message, hint = ABSENT[name]
+    rig = with_keys(sim, tmp_path)
+    rig.write_text(rig.read_text("utf-8").replace(old, new, 1), "utf-8")
+    file = str(written(tmp_path))
+    by_check = told(["check", file, "--rig", str(rig)], capsys)
+    assert re.search(rf"rig.yaml:\d+:\d+: {message}\n.*\n.*{new}", by_check)
+    assert hint in by_check
+    assert told(["run", file, "--rig", str(rig), "--out", str(tmp_path / "runs")], capsys) == by_check
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("speed", ["0", "-3", "nan", "inf", "abc"])
+def test_a_speed_that_is_none(speed: str, tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["run", str(written(tmp_path)), "--rig", str(sim), "--out", str(tmp_path / "runs"), "--speed", speed]
+    assert told(given, capsys) == f"--speed {speed}: write a number (60 = sixty times as fast) or `max`\n"
+    if speed != "abc":
+        assert told(["emulate", "methodscript", "--speed", speed], capsys).startswith(f"--speed {speed}: write a number above 0")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_emulator_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(["emulate", "methodscrpt"], capsys) == "no emulator driver is called `methodscrpt`; did you mean `methodscript`?\n"
+
+
+def test_a_fault_with_a_value_that_is_none_names_the_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(["emulate", "methodscript", "--fault", "silent:after_s=abc"], capsys)
+    assert said == "fault `silent`: could not convert string to float: 'abc'\n"
+
+
 def test_a_booking_given_with_the_command_counts(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = [str(written(tmp_path)), "--rig", str(sim), "--booking-end", "2020-01-01T08:00"]
     by_check = told(["check", *given], capsys)
@@ -144,20 +187,43 @@ def with_keys(sim: Path, tmp_path: Path, *keys: str) -> Path:
     return path
 
 
-def test_a_fence_that_nobody_would_work_is_refused(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rig = str(with_keys(sim, tmp_path, "fence: {relay: /dev/ttyUSB9}"))
+RELAY = 'fence: {driver: relay, address: "%s", options: {kind: devantech}}'
+
+
+def test_check_names_what_has_no_fence(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(written(tmp_path))
-    assert operando(["check", file, "--rig", rig]) == 0
-    assert "not available yet: rig: fence" in capsys.readouterr().out
-    assert "rig: fence" in told(["run", file, "--rig", rig, "--out", str(tmp_path / "runs"), "--speed", "max"], capsys)
+    assert operando(["check", file, "--rig", str(sim)]) == 0
+    assert "no hardware fence: if potentiostat (methodscript) cannot be reached" in capsys.readouterr().out
+    assert operando(["check", file, "--rig", str(with_keys(sim, tmp_path, RELAY % "/dev/ttyUSB9"))]) == 0
+    assert "no hardware fence" not in capsys.readouterr().out
+
+
+def test_a_fence_that_cannot_be_reached_is_none(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = str(with_keys(sim, tmp_path, RELAY % "/dev/nothing"))
+    said = told(["run", str(written(tmp_path)), "--rig", rig, "--out", str(tmp_path / "runs"), "--speed", "max"], capsys)
+    assert "hardware fence cannot be reached; nothing was started" in said
+
+
+def test_a_fence_that_is_tripped_is_closed_by_hand(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The emulated coil is on, and the driver is told that its contact then is open."""
+    odd = 'fence: {driver: relay, address: "emulator:relay", options: {kind: devantech, trip_by: on, emulator: {trip_by: off}}}'
+    rig = str(with_keys(sim, tmp_path, odd))
+    said = told(["run", str(written(tmp_path)), "--rig", rig, "--out", str(tmp_path / "runs"), "--speed", "max"], capsys)
+    assert "hardware fence is tripped; nothing was started" in said
+
+
+@pytest.mark.parametrize("way", ["{level: alarm}", "{run: [beep], desktop: true}"])
+def test_a_way_to_tell_that_is_none_is_refused(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str], way: str) -> None:
+    rig = str(with_keys(sim, tmp_path, f"notify: [{way}]"))
+    assert operando(["check", str(written(tmp_path)), "--rig", rig]) == 2
+    assert "say how to tell" in capsys.readouterr().err
 
 
 def test_other_keys_are_named_in_a_line_each(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rig = with_keys(sim, tmp_path, "broker: mqtt://lab", "mirror_to: /mnt/copy", "data_root: /data")
+    rig = with_keys(sim, tmp_path, "broker: mqtt://lab", "data_root: /data")
     gathered = gather(RunRequest(written(tmp_path), rig, tmp_path / "runs", speed=None))
     assert gathered.ignored == (
         "rig: broker is ignored: nobody can watch: MQTT is not in this version",
-        "rig: mirror_to is ignored: no copy is made of the run",
         "rig: data_root is ignored: runs are made where --out says",
     )
     assert operando(["check", str(written(tmp_path)), "--rig", str(rig)]) == 0

@@ -1,9 +1,8 @@
-"""The observer is started again, each time later, with an alarm that goes when it holds; the disk is looked at each minute."""
+"""The observer is started again, each time later, with an alarm that goes when it holds."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from orchestrator.model.events import complaints
 from orchestrator.rig import upkeep
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.process import ended_anyhow
-from orchestrator.rig.upkeep import mind_observer, watch_disk
+from orchestrator.rig.upkeep import mind_observer
 
 Put = Callable[[str, dict[str, Any]], None]
 
@@ -31,6 +30,9 @@ class Observer:
 
     def observer_died(self) -> bool:
         return len(self.starts_s) < self.deaths
+
+    def told(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        return ()
 
     def start_observer(self) -> None:
         self.starts_s.append(self._clock.mono_ns() / 1e9)
@@ -104,64 +106,6 @@ def test_a_real_observer_that_is_killed_is_seen_and_comes_back(tmp_path: Path) -
             await journal.close()
 
     asyncio.run(main())
-
-
-def usage(*free_bytes: int) -> Callable[[object], Any]:
-    left = list(free_bytes)
-    kind = type(shutil.disk_usage("."))
-    return lambda _: kind(1000, 0, left.pop(0) if len(left) > 1 else left[0])
-
-
-def watched(folder: Path, monkeypatch: pytest.MonkeyPatch, size_bytes: int, *free_bytes: int) -> Said:
-    monkeypatch.setattr(shutil, "disk_usage", usage(*free_bytes))
-
-    async def main(clock: Clock) -> Said:
-        said = Said(clock)
-        task = asyncio.create_task(watch_disk(folder, size_bytes, clock, said.put))
-        await clock.sleep(len(free_bytes) * upkeep.DISK_EVERY_S - 1.0)
-        task.cancel()
-        await asyncio.wait({task})
-        return said
-
-    return registry.virtual_run(main)
-
-
-def test_each_minute_says_what_is_free_and_what_is_still_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "raw" / "a").mkdir(parents=True)
-    (tmp_path / "raw" / "a" / "fid").write_bytes(bytes(30))
-    (tmp_path / "journal.sqlite").write_bytes(bytes(20))
-    said = watched(tmp_path, monkeypatch, 100, 900, 800)
-    assert [data for _, _, data in said.events] == [{"free_bytes": 900, "needed_bytes": 50}, {"free_bytes": 800, "needed_bytes": 50}]
-
-
-@pytest.mark.parametrize(("size_bytes", "low"), [(0, 99), (500, 499)])
-def test_too_little_is_an_alarm_once_until_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size_bytes: int, low: int
-) -> None:
-    said = watched(tmp_path, monkeypatch, size_bytes, 900, low, low, 900)
-    assert said.kinds("disk", "alarm.raised", "alarm.cleared") == ["disk", "disk", "alarm.raised", "disk", "disk", "alarm.cleared"]
-    assert {data["level"] for _, kind, data in said.events if kind == "alarm.raised"} == {"warn"}
-
-
-def test_a_disk_that_does_not_answer_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([OSError("stale"), None])
-
-    def measured(_: Path) -> tuple[int, int, int]:
-        if (error := next(answers)) is not None:
-            raise error
-        return 900, 1000, 0
-
-    monkeypatch.setattr(upkeep, "_measured", measured)
-
-    async def main(clock: Clock) -> Said:
-        said = Said(clock)
-        task = asyncio.create_task(watch_disk(tmp_path, 0, clock, said.put))
-        await clock.sleep(1.5 * upkeep.DISK_EVERY_S)
-        task.cancel()
-        await asyncio.wait({task})
-        return said
-
-    assert registry.virtual_run(main).kinds("disk") == ["disk"]
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,8 @@ def test_further_channels_become_events_of_their_own() -> None:
     journal = AnyJournal()
     blocks = Blocks(journal)  # type: ignore[arg-type]
     for k in range(4):
-        blocks.add_aux("charge_C", np.array([k * 500_000_000], np.int64), np.array([float(k)]))
-    blocks.add_aux("pressure", np.array([0], np.int64), np.array([1.5]))
+        blocks.add_aux("charge_C", [k * 500_000_000], [float(k)])
+    blocks.add_aux("pressure", [0], [1.5])
     blocks.flush()
     found = [(data, unpack(data["columns"], blob, data["n"])) for data, blob, _ in journal.seen]
     assert [(data["kind"], data["sensor"], data["unit"], columns["value"].tolist()) for data, columns in found] == [

@@ -105,3 +105,17 @@ def test_an_exchange_in_virtual_time_takes_the_same_instants_each_time() -> None
         return log
 
     assert run_virtual(main) == run_virtual(main)
+
+
+async def test_connections_that_the_instrument_has_closed_are_forgotten() -> None:
+    network = MemoryNetwork()
+    console = await network.listen()
+    for _ in range(3):
+        host = await network.connect("127.0.0.1", console.port)
+        await host.write(b"au\0")
+        await host.close()
+        served = await console.accept()
+        assert len(network._connections[console.port]) == 1
+        await served.close()
+        await served.close()
+    assert network._connections == {}

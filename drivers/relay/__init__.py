@@ -1,0 +1,1 @@
+"""A relay in the cell's lead on a serial line, as a hardware fence."""

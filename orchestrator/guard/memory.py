@@ -1,0 +1,55 @@
+"""What a guard that is a service must know after its own death, or the computer's: whom it watched, and what was to be done."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from orchestrator.control.heartbeat import Heartbeat
+from orchestrator.guard.watched import Watched
+from orchestrator.platform import sync_file
+
+
+class Memory:
+    """One small file, written anew when the rig, its step or the standing order changes; not with each heartbeat."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written: tuple[object, ...] = ()
+
+    def remember(self, watched: Watched, beat: Heartbeat) -> None:
+        """The newest heartbeat, where it says something new. A disk that fails is not waited for twice."""
+        says = (beat.pid, beat.started, beat.cell, beat.order, beat.step)
+        if says == self._written:
+            return
+        self._written = says
+        finish_by_utc_ns = None if beat.finish_within_s is None else time.time_ns() + int(beat.finish_within_s * 1e9)
+        text = json.dumps({"watched": watched.plain(), "beat": beat._asdict(), "finish_by_utc_ns": finish_by_utc_ns})
+        fresh = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.unlink(missing_ok=True)
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+            sync_file(fresh)
+            fresh.replace(self._path)
+        except OSError:
+            return
+
+    def recall(self) -> tuple[Watched, Heartbeat] | None:
+        """What was remembered; None where nothing is left to be done."""
+        try:
+            found = json.loads(self._path.read_text("utf-8"))
+            beat, until_ns = Heartbeat(**found["beat"]), found["finish_by_utc_ns"]
+            watched = Watched.read(found["watched"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        left_s = None if until_ns is None else max(0.0, (until_ns - time.time_ns()) / 1e9)
+        return watched, beat._replace(finish_within_s=left_s, last_sample_age_s=None)
+
+    def forget(self) -> None:
+        """The watch is over."""
+        self._written = ()
+        self._path.unlink(missing_ok=True)

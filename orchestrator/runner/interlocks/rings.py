@@ -1,0 +1,106 @@
+"""The rings around the cell as a run has them: the interlocks, what is done when one fires, and the way back up for findings."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from drivers.base import SampleBlock
+from orchestrator.runner.account import Account
+from orchestrator.runner.interlocks.acting import Acting, Verbs
+from orchestrator.runner.interlocks.interlocks import Interlocks
+from orchestrator.runner.interlocks.readings import Finding
+from orchestrator.runner.interlocks.resistance import Estimate
+from orchestrator.runner.observed import Inlet, Observed
+from orchestrator.runner.safety import Violation, silent_after_s
+from orchestrator.runner.station import ABORT, Alarms, Ending, Surroundings
+
+
+class Run(Verbs, Protocol):
+    """What the rings ask of the run; no method waits."""
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the run ends, once that is known."""
+
+    @property
+    def heard_s(self) -> float:
+        """When (real seconds of the loop) the newest sample came."""
+
+    @property
+    def step_key(self) -> str:
+        """The running step, or none."""
+
+    def silent(self, age_s: float) -> None:
+        """Nobody sees the cell."""
+
+    def acquisition_of(self, key: str) -> str:
+        """The name of the acquisition with this key; the key itself where there is none."""
+
+
+class Rings:
+    """Fed by the sampling task with every block, by the others with events. Nothing here waits."""
+
+    def __init__(self, surroundings: Surroundings, run: Run, alarms: Alarms) -> None:
+        self._s = surroundings
+        self._run = run
+        self.acting = Acting(surroundings, run, alarms)
+        self.interlocks = Interlocks(surroundings.plan, lambda: surroundings.station.potentiostat.capabilities, self._fired, self._learnt)
+        self.inlet = Inlet(surroundings)
+
+    def samples(self, block: SampleBlock, account: Account | None) -> None:
+        """A block for the interlocks. Samples that are old when they come are as bad as none."""
+        self.interlocks.samples(block, account)
+        if account is None or not account.has_current or not len(block):
+            return
+        clock, mono_ns = self._s.clock, int(block.mono_ns[-1])
+        age_s = ((clock.mono_ns() - mono_ns) / 1e9 - account.interval_s) / clock.speed
+        if self.interlocks.old(self._run.heard_s, age_s, self._longest_s):
+            self._run.silent(age_s)
+
+    @property
+    def _longest_s(self) -> float:
+        """Real seconds for which a cell under current may go unseen."""
+        return silent_after_s(self._s.plan.host_lost_within_s, self._s.station.potentiostat.capabilities.make_safe_s)
+
+    def silent(self, age_s: float) -> None:
+        """Nobody has seen a cell under current for so long."""
+        values = {"age_s": age_s, "longest_s": self._longest_s}
+        if self.interlocks.armed("stale samples") is not None:
+            self._fired(Finding("stale samples", self._s.clock.mono_ns(), values, self._run.step_key))
+
+    def violated(self, violation: Violation) -> int:
+        """A limit of ring 2 was passed, or nobody can read the cell: the record of it."""
+        if violation.blind:
+            return self.acting.record("unreadable samples", {}, self._run.step_key)
+        values = {"value": violation.value, "limit": violation.bound}
+        return self.acting.record("safety limits", values, self._run.step_key, where=violation.what)
+
+    def _fired(self, finding: Finding) -> None:
+        """While the run ends it is only recorded: the cell is on its way to open circuit."""
+        ending, step_key = self._run.ending, self._run.step_key
+        if ending is not None and ending.urgency >= ABORT:
+            self.acting.record(finding.name, finding.values, step_key, finding.mono_ns, finding.where)
+        else:
+            self.acting.fired(finding, step_key)
+
+    def _learnt(self, estimate: Estimate) -> None:
+        """R_cell as an observable, with where it comes from."""
+        self._s.put(
+            "observable",
+            mono_ns=estimate.mono_ns,
+            name="R_cell",
+            value=estimate.R_cell_ohm,
+            error=estimate.error_ohm,
+            unit="ohm",
+            key="",
+            algorithm=estimate.algorithm,
+            step_key=estimate.step_key,
+            n=estimate.n,
+            at=estimate.at,
+            lead_ohm=self.interlocks.resistance.lead_ohm,
+        )
+
+    def on_observable(self, one: Observed) -> None:
+        """A finding that has just been journaled. Rules over spectra, once there are any, hear it here too."""
+        acquisition = self._run.acquisition_of(one.key)
+        self.interlocks.observed(acquisition, one.key, one.name, one.value, self._s.clock.mono_ns())
