@@ -27,7 +27,7 @@ TWIN = Path(__file__).parent.parent / "configs" / "twins" / "C1.yaml"
 class Beside:
     """Observer of a run in its own process: what a night writes is projected once, at its end."""
 
-    def __init__(self, folder: Path, _display: str) -> None:
+    def __init__(self, folder: Path, _display: str, **_: Any) -> None:
         self.folder = folder
         self._observer: Observer | None = None
 

@@ -99,6 +99,22 @@ def hold_file(path: Path) -> IO[bytes] | None:
     return handle
 
 
+def is_locked(path: Path) -> bool:
+    """Does anybody hold a lock on the file, as every open HDF5 file has one? Always False on Windows, where an open file cannot go."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        with path.open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def share_lock(file: IO[bytes]) -> None:
     """Keep others from writing an open file until it is closed, as a reader of HDF5 does. Raises OSError; Windows has no such lock."""
     if sys.platform != "win32":

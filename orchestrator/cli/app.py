@@ -232,6 +232,22 @@ def continue_(
     return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, as_json=as_json)
 
 
+@app.command("pack")
+def pack_(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Compress run.h5 of a finished run; every HDF5 reader still opens it."""
+    from orchestrator.cli.verify import pack_command
+
+    return pack_command(run, out, as_json=as_json)
+
+
+@app.command()
+def prune(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Drop the journal of a complete run whose run.h5 is proven to hold all of it."""
+    from orchestrator.cli.verify import prune_command
+
+    return prune_command(run, out, as_json=as_json)
+
+
 @app.command()
 def drivers(as_json: Json = False) -> int:
     """List what instruments are known, and how well each has been tried."""

@@ -31,12 +31,15 @@ def _code(error: Exception) -> int:
     from orchestrator.control.client import NoRunHere
     from orchestrator.guard.start import GuardDidNotStart
     from orchestrator.model.problems import ProblemsError
+    from orchestrator.recorder.records import JournalInUse, NetworkFolder, NotAJournal, ObserverRuns, Refused
     from orchestrator.rig.emulators import EmulatorsDidNotStart
     from orchestrator.rig.faults import BadFault
     from orchestrator.rig.folders import NoSuchRun
     from orchestrator.rig.gather import CannotRun
 
     if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, NotRegistered, FileNotFoundError)):
+        return CONFIGURATION
+    if isinstance(error, (ObserverRuns, Refused, JournalInUse, NetworkFolder, NotAJournal)):
         return CONFIGURATION
     if isinstance(error, (InstrumentError, EmulatorsDidNotStart)):
         return INSTRUMENT

@@ -1,4 +1,4 @@
-"""``operando verify`` and ``operando recover``: is what lies there what was measured?"""
+"""``operando verify``, ``recover``, ``pack`` and ``prune``: is what lies there what was measured, and may it take less room?"""
 
 from __future__ import annotations
 
@@ -35,10 +35,29 @@ def recover_command(run: str, out: Path, *, as_json: bool) -> int:
     return _tell(recover(find_run(run, out)), as_json=as_json)
 
 
-def _tell(finding: Finding, *, as_json: bool) -> int:
-    if as_json:
-        print(finding.as_json())
-    else:
-        print("\n".join(finding.lines))
+def pack_command(run: str, out: Path, *, as_json: bool) -> int:
+    """Compress ``run.h5``."""
+    from orchestrator.recorder.pack import pack
+    from orchestrator.rig.folders import find_run
+
+    folder = find_run(run, out)
+    try:
+        return _tell(pack(folder), as_json=as_json, summed=False)
+    except OSError as error:
+        print(f"{folder / 'run.h5'} is as it was: {error}", file=sys.stderr)
+        return exits.CONFIGURATION
+
+
+def prune_command(run: str, out: Path, *, as_json: bool) -> int:
+    """Drop the journal."""
+    from orchestrator.recorder.prune import prune
+    from orchestrator.rig.folders import find_run
+
+    return _tell(prune(find_run(run, out)), as_json=as_json, summed=False)
+
+
+def _tell(finding: Finding, *, as_json: bool, summed: bool = True) -> int:
+    print(finding.as_json() if as_json else "\n".join(finding.lines))
+    if summed and not as_json:
         print("all of it holds" if finding.ok else "something is wrong: see above", file=sys.stdout if finding.ok else sys.stderr)
     return exits.COMPLETE if finding.ok else exits.BUG

@@ -42,7 +42,7 @@ class Guard:
         self.notifier = self._notifier()
         self.deed = Deed(watched, self.log, self.notifier)
         self.held = Held(watched.posts, watched.driver, watched.address, watched.channel)
-        self._inherited = inherited
+        self._inherited = inherited or watched.under_way
         self._memory = memory
         self._connected = asyncio.Event()
         self._relieved = False

@@ -15,7 +15,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   many steps follow in its program), adopted (true: it ran already when a continued run found it, and mono_ns follows from that).
 * ``step.ended`` key, reason, detail, duration_s, charge_C, charge_complete (false: the end was not seen, and charge_C counts up
   to the last sample and at most two intervals more), device_ns; over (false: a part was cut off, the step is not over), charge_net_C,
-  charge_throughput_C, x (of the run, then), charge_uncertainty_C (of charge_C: at most so much passed unseen).
+  charge_throughput_C, x (of the run, then), charge_uncertainty_C (of charge_C: at most so much passed unseen). A step that was
+  interrupted ends in parts (``KEY``, ``KEY.1`` …): duration_s and charge_C of each count those before it too.
 * ``gap``: nobody heard the cell from so long before this instant up to it. step_key, seconds, charge_C (passed meanwhile, by ``how``:
   ``counted by the instrument``, ``set current``, ``open circuit``), uncertainty_C.
 * ``ec.block`` step_key, cycle, index, n, columns, half_width_ns (of mono_ns, where not 0: the largest in the block; only here and

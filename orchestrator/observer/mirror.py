@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.platform import share_lock, sync_descriptor
+from orchestrator.recorder.chapters import FOLDER
 from orchestrator.recorder.closeout import CLOSEOUT
 from orchestrator.recorder.publisher import PUBLIC
 
@@ -119,7 +120,7 @@ def published(folder: Path) -> Iterator[Path]:
     """What a run shows to others, in the order in which it may appear elsewhere."""
     raw = folder / "raw"
     yield from sorted(path for path in raw.rglob("*") if path.is_file() and not _unfinished(path.relative_to(raw)))
-    yield from sorted(path for path in folder.glob("run*.h5") if path.name != PUBLIC)
+    yield from sorted((folder / FOLDER).glob("*.h5"))
     yield folder / PUBLIC
     yield folder / CLOSEOUT
 

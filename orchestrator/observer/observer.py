@@ -11,7 +11,7 @@ from typing import IO
 from orchestrator.platform import hold_file
 from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, close_out, write_closeout
 from orchestrator.recorder.projection import Projection
-from orchestrator.recorder.publisher import PUBLIC, CADENCE_s, Publisher, publish_empty
+from orchestrator.recorder.publisher import CHAPTER_BYTES, PUBLIC, CADENCE_s, Publisher, publish_empty
 from orchestrator.recorder.records import Reader
 from orchestrator.recorder.recover import LOCK, ObserverRuns
 
@@ -32,7 +32,13 @@ class Observer:
     """
 
     def __init__(
-        self, folder: Path, *, cadence_s: float = CADENCE_s, monotonic: Callable[[], float] = time.monotonic, keep_free_bytes: int = 0
+        self,
+        folder: Path,
+        *,
+        cadence_s: float = CADENCE_s,
+        monotonic: Callable[[], float] = time.monotonic,
+        chapter_bytes: int = CHAPTER_BYTES,
+        keep_free_bytes: int = 0,
     ) -> None:
         self.folder = folder
         self.trouble: str | None = None
@@ -44,11 +50,16 @@ class Observer:
         self._own: IO[bytes] | None = hold_file(folder / LOCK)
         if self._own is None:
             raise ObserverRuns(f"{folder / PUBLIC} is being kept by another process")
-        (folder / CLOSEOUT).unlink(missing_ok=True)
-        publish_empty(folder)
-        self._reader = Reader(folder / JOURNAL)
         self._projection = Projection()
-        self._publisher = Publisher(folder, monotonic=monotonic)
+        self._reader = Reader(folder / JOURNAL)
+        try:
+            (folder / CLOSEOUT).unlink(missing_ok=True)
+            publish_empty(folder)
+            self._publisher = Publisher(folder, monotonic=monotonic, chapter_bytes=chapter_bytes, resume_to=self._reader.last_seq)
+        except BaseException:
+            self._reader.close()
+            self._own.close()
+            raise
         self._seen: tuple[tuple[int, int], ...] = ()
         self._looked_s = self._due_s = -1e9
 
@@ -74,7 +85,7 @@ class Observer:
             self._take_in()
             if self._publisher.pending and not self.broken:
                 self._publish()
-            self._publisher.close()
+        self._publisher.close()
         self._reader.close()
         if self._own is not None:
             self._own.close()
@@ -86,7 +97,7 @@ class Observer:
             return True
         until = self._monotonic() + READ_FOR_s
         while batch := self._reader.since(self.seq, BATCH_EVENTS):
-            self._publisher.add(self._projection.feed(batch), self.seq)
+            self._publisher.take(self._projection, batch)
             if self._monotonic() >= until or self._pressed:
                 self._seen = ()
                 return False

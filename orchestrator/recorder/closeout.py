@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import h5py
 import numpy as np
 
 from orchestrator.model.events import Event
+from orchestrator.platform import sync_file, sync_folder
 from orchestrator.recorder.appends import Text
-from orchestrator.recorder.digest import digest
+from orchestrator.recorder.digest import digest, digest_of
 from orchestrator.recorder.fids import fid_rows
 from orchestrator.recorder.projection import OWN_GROUP
 from orchestrator.recorder.publisher import PUBLIC, Publisher
 from orchestrator.recorder.records import Reader
+from orchestrator.recorder.rowio import blocks
 
 JOURNAL = "journal.sqlite"
 CLOSEOUT = "closeout.json"
@@ -113,30 +115,41 @@ def _places(n: int, columns: Iterable[Sequence[str]], sensor: str | None) -> Ite
         at += size
 
 
-def file_streams(path: Path) -> dict[str, Stream]:
-    """The same streams, as they stand in ``run.h5``."""
+def file_streams(file: h5py.File) -> dict[str, Stream]:
+    """The same streams, as they stand in an open ``run.h5``; read a block at a time."""
     tally = Tally()
-    with h5py.File(path, "r") as file:
-        entry = file["entry"]
-        for name in EXACT.values():
-            column = entry[f"electrochemistry/{name}"]
-            if column.size:
-                tally.add(f"electrochemistry/{name}", column.size, column[()].tobytes())
-        for sensor in entry["aux"].values():
-            tally.add(f"aux/{sensor.attrs['sensor']}", sensor["value"].size, sensor["value"][()].tobytes())
-        firsts = entry["events/part"][()] == 0
-        for seq, kind in zip(entry["events/seq"][()][firsts], entry["events/kind"][()][firsts], strict=True):
+    entry = file["entry"]
+    for name in EXACT.values():
+        _add_column(tally, f"electrochemistry/{name}", entry[f"electrochemistry/{name}"])
+    for sensor in entry["aux"].values():
+        _add_column(tally, f"aux/{sensor.attrs['sensor']}", sensor["value"])
+    for part, seqs, kinds in _together(entry["events"], "part", "seq", "kind"):
+        for seq, kind in zip(seqs[part == 0], kinds[part == 0], strict=True):
             tally.add("events", 1, f"{seq} {kind.decode()}\n".encode())
-        _add_fids(tally, _fids_of(entry))
+    _add_fids(tally, _fids_of(entry))
     return tally.streams()
+
+
+def _add_column(tally: Tally, name: str, column: h5py.Dataset) -> None:
+    for start, n in blocks(column):
+        tally.add(name, n, column[start : start + n].tobytes())
+
+
+def _together(group: h5py.Group, *names: str) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+    """The rows of several datasets of one length, a block of the widest at a time."""
+    columns = [group[name] for name in names]
+    widest = max(columns, key=lambda column: column.size * column.dtype.itemsize)
+    for start, n in blocks(widest):
+        yield tuple(column[start : start + n] for column in columns)
 
 
 def _fids_of(entry: Any) -> dict[str, list[tuple[str, int, int, bytes]]]:
     fids: dict[str, list[tuple[str, int, int, bytes]]] = {}
     for group in entry["fid"].values():
         found = fids.setdefault(str(group.attrs["acquisition"]), [])
-        for n, (key, block, row) in enumerate(zip(group["key"][()], group["block"][()], group["row"][()], strict=True)):
-            found += [(key.decode(), int(block), int(row), each[3]) for each in _hashed("", 0, group["fid"][n : n + 1])]
+        for keys, numbers, rows, values in _together(group, "key", "block", "row", "fid"):
+            hashes = (each[3] for each in _hashed("", 0, values))
+            found += [(key.decode(), int(block), int(row), sha) for key, block, row, sha in zip(keys, numbers, rows, hashes, strict=True)]
     return fids
 
 
@@ -154,11 +167,17 @@ def _add_fids(tally: Tally, fids: dict[str, list[tuple[str, int, int, bytes]]]) 
 
 def compare(run_h5: Path, events: Iterable[Event]) -> Finding:
     """Count and hash every stream on both sides; the lines that say what differs come first."""
-    journal, file = journal_streams(events), file_streams(run_h5)
+    with h5py.File(run_h5, "r") as file:
+        return compare_open(file, journal_streams(events))
+
+
+def compare_open(open_file: h5py.File, journal: Mapping[str, Stream]) -> Finding:
+    """The same of an open file with streams that were counted before."""
+    file = file_streams(open_file)
     names = sorted(journal.keys() | file.keys())
     wrong = [_difference(name, journal.get(name), file.get(name)) for name in names if journal.get(name) != file.get(name)]
     right = [f"{name}: {journal[name].count} in the journal, SHA-256 equal" for name in names if journal.get(name) == file.get(name)]
-    return Finding(not wrong, (*wrong, *right), digest(run_h5), journal)
+    return Finding(not wrong, (*wrong, *right), digest_of(open_file), dict(journal))
 
 
 def _difference(name: str, expected: Stream | None, found: Stream | None) -> str:
@@ -167,22 +186,42 @@ def _difference(name: str, expected: Stream | None, found: Stream | None) -> str
 
 
 def close_out(folder: Path, publisher: Publisher, seq: int) -> Finding:
-    """Publish, read back, compare with the journal, write the result into the file and beside it; the ring goes."""
-    publisher.publish()
+    """One file again, read back, compared with the journal, the result written into it and beside it; ring and chapters go.
+
+    Killed at any instant it leaves a file that opens and a journal that has everything; ``recover`` then does it anew.
+    """
+    file = publisher.gather()
     with Reader(folder / JOURNAL) as reader:
-        finding = compare(publisher.public, (event for event in reader.events() if event.seq <= seq))
+        finding = compare(file, (event for event in reader.events() if event.seq <= seq))
     publisher.add([Text("control/digests", finding.as_json())], seq)
     publisher.publish()
     if publisher.refused or digest(publisher.public) != finding.digest:
         why = publisher.refused or f"{PUBLIC} changed between two readings"
         finding = Finding(False, (*finding.lines, why), finding.digest, finding.streams)
-    publisher.close()
     write_closeout(folder, finding)
+    publisher.close()
     return finding
 
 
 def write_closeout(folder: Path, finding: Finding) -> None:
     """``closeout.json``, whole or not at all."""
-    new = folder / f".{CLOSEOUT}.new"
-    new.write_text(finding.as_json(), "utf-8")
-    new.replace(folder / CLOSEOUT)
+    write_whole(folder / CLOSEOUT, finding.as_json())
+
+
+def read_closeout(folder: Path) -> Finding | None:
+    """What the last close-out found; None where there is none."""
+    try:
+        told = json.loads((folder / CLOSEOUT).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    streams = {name: Stream(**stream) for name, stream in told["streams"].items()}
+    return Finding(told["ok"], tuple(told["lines"]), told["digest"], streams)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A text file, synced: the new one whole or the old one."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text, "utf-8")
+    sync_file(new)
+    new.replace(path)
+    sync_folder(path.parent)

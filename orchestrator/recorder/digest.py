@@ -15,8 +15,7 @@ import h5py
 import numpy as np
 
 from orchestrator.recorder.layout import STRUCTURAL, VOLATILE, VOLATILE_PATHS
-
-BLOCK_BYTES = 4 << 20
+from orchestrator.recorder.rowio import blocks
 
 
 def digest(path: Path) -> str:
@@ -25,14 +24,14 @@ def digest(path: Path) -> str:
         return digest_of(file)
 
 
-def digest_of(file: h5py.File) -> str:
-    """The digest of an open run file."""
+def digest_of(file: h5py.File, *, derived: bool = False) -> str:
+    """The digest of an open run file; with ``derived`` of every dataset, to prove a copy."""
     total = hashlib.sha256()
     for name, node in _nodes("", file):
         total.update(f"{name}\n".encode())
         for attribute in sorted(set(node.attrs) - VOLATILE - STRUCTURAL):
             total.update(f"@{attribute} {_described(node.attrs[attribute])}\n".encode())
-        if isinstance(node, h5py.Dataset) and "derived" not in node.attrs:
+        if isinstance(node, h5py.Dataset) and (derived or "derived" not in node.attrs):
             _take_dataset(total, node)
     return total.hexdigest()
 
@@ -66,6 +65,5 @@ def _take_dataset(total: Any, dataset: h5py.Dataset) -> None:
     if dataset.ndim == 0 or dataset.size == 0:
         total.update(np.asarray(dataset[()]).tobytes() if dataset.size else b"")
         return
-    rows = max(1, BLOCK_BYTES // max(1, dataset.dtype.itemsize * (dataset.size // dataset.shape[0])))
-    for at in range(0, dataset.shape[0], rows):
-        total.update(np.ascontiguousarray(dataset[at : at + rows]).tobytes())
+    for start, n in blocks(dataset):
+        total.update(np.ascontiguousarray(dataset[start : start + n]).tobytes())

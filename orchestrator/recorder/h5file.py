@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,15 @@ import numpy as np
 
 from orchestrator.recorder import layout
 from orchestrator.recorder.appends import Append, Attributes, Change, Make, Rows, Text, joined
+from orchestrator.recorder.chapters import TAIL, Chapters, late_path
 from orchestrator.recorder.layout import Dataset, Group
 from orchestrator.recorder.rowio import change_rows, opened, set_rows, write_rows
+from orchestrator.recorder.structure import Structure
+from orchestrator.recorder.view import View
 
 STAMP_BYTES = 32
+LATE_CHUNK_ROWS = 64
+Grow = Callable[[h5py.Group, Make, Dataset, int], h5py.Dataset]
 
 
 def create_file(path: Path) -> None:
@@ -23,15 +28,34 @@ def create_file(path: Path) -> None:
         lay_out(file)
 
 
-def lay_out(file: h5py.File) -> None:
-    """Everything of the table that does not wait for a name."""
+def create_master(path: Path, chapters: Chapters, structure: Structure) -> None:
+    """A run file that begins a chapter: everything of the closed ones seen through it, its own part without a row, closed again."""
+    with h5py.File(path, "w", libver=layout.LIBVER) as file:
+        file.create_group(TAIL)
+        lay_out(file, chapters, structure)
+        file["entry"].attrs["chapters"] = np.array(chapters.files, dtype=h5py.string_dtype())
+
+
+def create_whole(path: Path, structure: Structure) -> None:
+    """A run file with all groups, texts and attributes and without a single row, closed again."""
+    with h5py.File(path, "w", libver=layout.LIBVER) as file:
+        lay_out(file, Chapters(), structure)
+
+
+def lay_out(file: h5py.File, chapters: Chapters | None = None, structure: Structure | None = None) -> None:
+    """Everything of the table that does not wait for a name, and what the structure knows beyond it."""
     _describe(file, layout.ROOT_ATTRIBUTES)
     _describe(file, {"HDF5_Version": h5py.version.hdf5_version, "h5py_version": h5py.version.version})
-    entry = file.create_group("entry")
-    _describe(entry, layout.ENTRY_ATTRIBUTES)
-    appender = Appender(file)
-    for group in layout.STATIC:
-        appender.make(Make(group.path, group))
+    structure = structure or Structure()
+    file.create_group("entry")
+    for root in ("entry", TAIL) if TAIL in file else ("entry",):
+        _describe(file[root], layout.ENTRY_ATTRIBUTES)
+    appender = Appender(file, chapters)
+    for path, order in structure.makes.items():
+        appender.make(order)
+        for dataset in structure.optional(path):
+            appender.make_optional(order, dataset, 0)
+    appender.apply(structure.described())
 
 
 def stamp(file: h5py.File, published_utc: str, journal_seq: int) -> None:
@@ -45,11 +69,71 @@ def stamp(file: h5py.File, published_utc: str, journal_seq: int) -> None:
             entry.attrs.create(name, value)
 
 
-class Appender:
-    """Does to one open file what the projection decided."""
+class Outline:
+    """Groups, datasets, attributes and texts below one root; how a dataset that grows is made is given."""
 
-    def __init__(self, file: h5py.File) -> None:
-        self._entry = file["entry"]
+    def __init__(self, root: h5py.Group, grow: Grow) -> None:
+        self._root = root
+        self._grow = grow
+
+    def make(self, order: Make) -> None:
+        """A group with its datasets, axes and attributes."""
+        group = self._root.require_group(order.path)
+        described: dict[str, Any] = {"NX_class": order.group.NX_class, **order.group.attributes}
+        if order.group.signal:
+            described["signal"] = order.group.signal
+            described["axes"] = np.array(order.group.axes, dtype=h5py.string_dtype())
+            described |= {f"{axis}_indices": np.int32(n) for n, axis in enumerate(order.group.axes)}
+        _describe(group, {**described, **order.described.get("", {})})
+        made: dict[str, h5py.Dataset] = dict(group.items()) if len(group) else {}
+        for dataset in order.group.datasets:
+            if dataset.name in made:
+                continue
+            if dataset.link:
+                made[dataset.name] = group[dataset.name] = self._root[dataset.link.replace("fid/*", order.source)]
+            elif not dataset.optional:
+                made[dataset.name] = self._make_dataset(group, order, dataset, 0)
+        _attach_scales(made, order.group)
+
+    def make_optional(self, order: Make, dataset: Dataset, length: int) -> None:
+        """A dataset that is known only now, after so many rows."""
+        group = self._root[order.path]
+        made = self._make_dataset(group, order, dataset, length)
+        made.dims[0].attach_scale(group[order.group.grows])
+
+    def _make_dataset(self, group: h5py.Group, order: Make, dataset: Dataset, length: int) -> h5py.Dataset:
+        fixed = order.fixed.get(dataset.name)
+        made = self._grow(group, order, dataset, length) if fixed is None else group.create_dataset(dataset.name, data=fixed)
+        units = {"units": dataset.units} if dataset.units not in {"", "*"} else {}
+        long_name = {"long_name": dataset.long_name} if dataset.long_name not in {"", "*"} else {}
+        derived = {"derived": np.uint8(1)} if dataset.derived else {}
+        _describe(made, {**units, **long_name, **derived, **dataset.attributes, **order.described.get(dataset.name, {})})
+        return made
+
+    def describe(self, order: Attributes) -> None:
+        """Attributes of a group or dataset."""
+        _describe(self._root[order.path] if order.path else self._root, order.values)
+
+    def write_text(self, order: Text) -> None:
+        """One text as a dataset of its own, anew if it is there."""
+        raw = order.text.encode("utf-8", "replace")
+        if order.path in self._root:
+            del self._root[order.path]
+        self._root.create_dataset(order.path, data=np.array(raw, dtype=h5py.string_dtype("utf-8", max(1, len(raw)))))
+
+
+class Appender:
+    """Does to one open file what the projection decided; in a chaptered one to its open chapter and to the view of the whole."""
+
+    def __init__(self, file: h5py.File, chapters: Chapters | None = None) -> None:
+        self._file = file
+        self._chapters = chapters or Chapters()
+        chaptered = TAIL in file
+        self._rows: h5py.Group = file[TAIL if chaptered else "entry"]
+        self._view = View(file, self._chapters) if chaptered else None
+        self._outlines = [Outline(self._rows, _growing)]
+        if self._view is not None:
+            self._outlines.append(Outline(file["entry"], self._view.growing))
 
     def apply(self, appends: Iterable[Append]) -> None:
         """Groups first, then all rows of a group at once, then changes in their order: the content is the same as one by one."""
@@ -70,76 +154,78 @@ class Appender:
         for each in rows.values():
             self._extend(joined(each))
         for (path, name), values in changes.items():
-            change_rows(opened(self._entry[path], name), values)
+            self._change(path, name, values)
         for change in later:
-            if isinstance(change, Text):
-                self._write_text(change)
-            else:
-                _describe(self._entry[change.path] if change.path else self._entry, change.values)
+            for outline in self._outlines:
+                outline.write_text(change) if isinstance(change, Text) else outline.describe(change)
 
     def make(self, order: Make) -> None:
         """A group with its datasets, axes and attributes."""
-        group = self._entry.require_group(order.path)
-        described: dict[str, Any] = {"NX_class": order.group.NX_class, **order.group.attributes}
-        if order.group.signal:
-            described["signal"] = order.group.signal
-            described["axes"] = np.array(order.group.axes, dtype=h5py.string_dtype())
-            described |= {f"{axis}_indices": np.int32(n) for n, axis in enumerate(order.group.axes)}
-        _describe(group, {**described, **order.described.get("", {})})
-        for dataset in order.group.datasets:
-            if dataset.link:
-                group[dataset.name] = self._entry[dataset.link.replace("fid/*", order.source)]
-            elif not dataset.optional:
-                self._make_dataset(group, order, dataset, 0)
-        self._attach_scales(group, order.group)
+        for outline in self._outlines:
+            outline.make(order)
 
-    def _make_dataset(self, group: h5py.Group, order: Make, dataset: Dataset, length: int) -> h5py.Dataset:
-        fixed = order.fixed.get(dataset.name)
-        made = _growing(group, order, dataset, length) if fixed is None else group.create_dataset(dataset.name, data=fixed)
-        units = {"units": dataset.units} if dataset.units not in {"", "*"} else {}
-        long_name = {"long_name": dataset.long_name} if dataset.long_name not in {"", "*"} else {}
-        derived = {"derived": np.uint8(1)} if dataset.derived else {}
-        _describe(made, {**units, **long_name, **derived, **dataset.attributes, **order.described.get(dataset.name, {})})
-        return made
-
-    @staticmethod
-    def _attach_scales(group: h5py.Group, declared: Group) -> None:
-        """Each axis is a dimension scale too: that is what lets xarray open the group in one line."""
-        own = [dataset for dataset in declared.datasets if not dataset.link and dataset.name in group]
-        axes = {axis for dataset in own for axis in dataset.dims if axis in group}
-        for axis in sorted(axes):
-            if not group[axis].is_scale:
-                group[axis].make_scale(axis)
-        for dataset in own:
-            for n, axis in enumerate(dataset.dims):
-                if axis in axes and dataset.name != axis:
-                    group[dataset.name].dims[n].attach_scale(group[axis])
+    def make_optional(self, order: Make, dataset: Dataset, length: int) -> None:
+        """A dataset that is known only now, after so many rows of this chapter."""
+        for outline in self._outlines:
+            outline.make_optional(order, dataset, length)
 
     def _extend(self, rows: Rows) -> None:
-        group = self._entry[rows.path]
+        group = self._rows[rows.path]
+        start = rows.start - self._chapters.base(rows.path)
         growing = [each for each in rows.group.datasets if not each.link and each.dims[0] == rows.group.grows]
         there = opened(group, growing[0].name).shape[0]
-        if there != rows.start:
-            raise ValueError(f"{rows.path} has {there} rows, not {rows.start}")
+        if there != start:
+            raise ValueError(f"{rows.path} has {there} rows, not {start}")
         for dataset in growing:
             column = rows.columns.get(dataset.name)
             if dataset.optional and column is not None and dataset.name not in group:
-                self._make_optional(group, rows, dataset)
+                self.make_optional(Make(rows.path, rows.group), dataset, start)
             target = opened(group, dataset.name)
             if target is not None:
-                set_rows(target, rows.start + len(rows))
+                set_rows(target, start + len(rows))
                 if column is not None:
-                    write_rows(target, rows.start, column)
+                    write_rows(target, start, column)
 
-    def _make_optional(self, group: h5py.Group, rows: Rows, dataset: Dataset) -> None:
-        made = self._make_dataset(group, Make(rows.path, rows.group), dataset, rows.start)
-        made.dims[0].attach_scale(group[rows.group.grows])
+    def _change(self, path: str, name: str, values: Mapping[int, Any]) -> None:
+        base = self._chapters.base(path) if self._view is not None else 0
+        if own := {row - base: value for row, value in values.items() if row >= base}:
+            change_rows(opened(self._rows[path], name), own)
+        if late := {row: value for row, value in values.items() if row < base}:
+            self._change_late(path, name, late)
 
-    def _write_text(self, order: Text) -> None:
-        raw = order.text.encode("utf-8", "replace")
-        if order.path in self._entry:
-            del self._entry[order.path]
-        self._entry.create_dataset(order.path, data=np.array(raw, dtype=h5py.string_dtype("utf-8", max(1, len(raw)))))
+    def _change_late(self, path: str, name: str, values: Mapping[int, Any]) -> None:
+        """New values in rows of closed chapters: kept in this one, and shown from here."""
+        kept = self._file.require_group(late_path(path, name))
+        if "rows" not in kept:
+            like = self._rows[path][name]
+            growing = {"shape": (0,), "maxshape": (None,), "chunks": (LATE_CHUNK_ROWS,)}
+            kept.create_dataset("rows", dtype="<i8", **growing)
+            text = h5py.string_dtype("utf-8", like.dtype.itemsize)
+            kept.create_dataset("values", dtype=text if like.dtype.kind == "S" else like.dtype, **growing)
+        rows, stored = opened(kept, "rows"), opened(kept, "values")
+        places = {int(row): at for at, row in enumerate(kept["rows"][()])}
+        if new := [row for row in values if row not in places]:
+            first = len(places)
+            places |= {row: first + n for n, row in enumerate(new)}
+            for target in (rows, stored):
+                set_rows(target, len(places))
+            write_rows(rows, first, np.array(new, "<i8"))
+        change_rows(stored, {places[row]: value for row, value in values.items()})
+        if new and self._view is not None:
+            self._view.renew(path, name)
+
+
+def _attach_scales(made: Mapping[str, h5py.Dataset], declared: Group) -> None:
+    """Each axis is a dimension scale too: that is what lets xarray open the group in one line."""
+    own = [dataset for dataset in declared.datasets if not dataset.link and dataset.name in made]
+    axes = {axis for dataset in own for axis in dataset.dims if axis in made}
+    for axis in sorted(axes):
+        if not made[axis].is_scale:
+            made[axis].make_scale(axis)
+    for dataset in own:
+        for n, axis in enumerate(dataset.dims):
+            if axis in axes and dataset.name != axis:
+                made[dataset.name].dims[n].attach_scale(made[axis])
 
 
 def _growing(group: h5py.Group, order: Make, dataset: Dataset, length: int) -> h5py.Dataset:

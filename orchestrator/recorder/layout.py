@@ -17,8 +17,8 @@ FORMAT = "operando-nmr run"
 FORMAT_VERSION = 1
 LIBVER = ("v108", "v110")
 
-VOLATILE = frozenset({"published_utc", "journal_seq", "HDF5_Version", "h5py_version", "ph0_deg", "ph0_from_row"})
-VOLATILE_PATHS = frozenset({"/entry/control/digests"})
+VOLATILE = frozenset({"published_utc", "journal_seq", "HDF5_Version", "h5py_version", "ph0_deg", "ph0_from_row", "chapters", "packed"})
+VOLATILE_PATHS = frozenset({"/entry/control/digests", "/tail", "/late", "/chapter"})
 STRUCTURAL = frozenset({"DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS", "_Netcdf4Dimid", "_Netcdf4Coordinates"})
 
 UNKNOWN_NS = int(np.iinfo(np.int64).min)

@@ -15,12 +15,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.recorder.chapters import FOLDER, missing
 from orchestrator.recorder.layout import FORMAT, FORMAT_VERSION
 from orchestrator.recorder.publisher import PUBLIC
 
 
 class NotARun(Exception):
     """The file is not a run file, or a newer program wrote it."""
+
+
+class ChapterMissing(NotARun):
+    """The file of a long run that still goes on was copied without its chapters; without them HDF5 shows NaN and zeros."""
 
 
 class Columns(Mapping[str, NDArray[Any]]):
@@ -52,6 +57,11 @@ class Run:
         if self._file.attrs.get("format") != FORMAT or version > FORMAT_VERSION:
             self._file.close()
             raise NotARun(f"{path}: not a run file, or one of a newer program (format_version {version})")
+        if names := missing(self._file):
+            self._file.close()
+            raise ChapterMissing(
+                f"{path} goes on in {', '.join(names)}, which is not there: copy {FOLDER}/ with it, or wait for the close-out"
+            )
         self._entry = self._file["entry"]
 
     def __enter__(self) -> Self:

@@ -5,7 +5,9 @@ JournalError
 ├── JournalInUse      another process writes to it
 ├── NotAJournal       the file is something else, or was written by a newer program
 ├── DamagedJournal    its file cannot be read on from here; `operando recover` takes what stands before
-└── JournalFailed     a commit failed; nothing is lost, everything since the last good sync is kept and tried again
+├── JournalFailed     a commit failed; nothing is lost, everything since the last good sync is kept and tried again
+├── ObserverRuns      another process keeps the run's run.h5 at the moment
+└── Refused           what was asked for could lose something; nothing was changed
 
 Numbers that are not finite are stored as null, everywhere: JSON has no NaN, and "not known" is what null means.
 """
@@ -61,6 +63,14 @@ class JournalFailed(JournalError):
     """A commit failed; what was not yet durable is kept and tried again."""
 
 
+class ObserverRuns(JournalError):
+    """Another process keeps this run's ``run.h5`` at the moment."""
+
+
+class Refused(JournalError):
+    """What was asked for could lose something; nothing was changed."""
+
+
 class Row(NamedTuple):
     """One record as it is stored; ``crc`` chains it to the one before."""
 
@@ -107,8 +117,9 @@ def refuse_network_folder(path: Path) -> None:
 def check_identity(connection: sqlite3.Connection, path: Path) -> bool:
     """True when the file is a journal, False when it is still empty; raises NotAJournal."""
     try:
-        application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        # The table first: it comes with its identity in one commit, which may happen between the two questions.
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise

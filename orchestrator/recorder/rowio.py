@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
 from orchestrator.recorder.appends import Column
+
+BLOCK_BYTES = 4 << 20
 
 
 def opened(group: h5py.Group, name: str) -> Any:
@@ -44,6 +46,17 @@ def change_rows(dataset: Any, changes: Mapping[int, Any]) -> None:
     for row, value in changes.items():
         values[row - first] = value
     write_rows(dataset, first, values)
+
+
+def blocks(dataset: Any) -> Iterator[tuple[int, int]]:
+    """First row and number of rows of each block of about ``BLOCK_BYTES``."""
+    rows = dataset.shape[0]
+    row_bytes = dataset.dtype.itemsize
+    for length in dataset.shape[1:]:
+        row_bytes *= length
+    most = max(1, BLOCK_BYTES // max(1, row_bytes))
+    for start in range(0, rows, most):
+        yield start, min(most, rows - start)
 
 
 def _spaces(dataset: Any, start: int, shape: tuple[int, ...]) -> tuple[Any, Any]:

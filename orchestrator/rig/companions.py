@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ from typing import Any
 
 from orchestrator.observer.words import Heard, Said
 from orchestrator.platform import process_start
+
+CLOSE_OUT_BYTES_PER_S = 5e6
 
 
 def spawn(*arguments: str, quiet: bool = False, heard: bool = False) -> subprocess.Popen[bytes]:
@@ -85,8 +88,10 @@ class Companions:
     def finish(self, within_s: float = 120.0, screen_within_s: float = 3.0) -> dict[str, Any]:
         """Wait for the close-out; returns what the observer found (empty when it did not finish).
 
+        A long run's close-out merges, reads and hashes all of it, so the time allowed grows with its size.
         The screen is not waited for longer than a moment: it may hang on a terminal that takes nothing.
         """
+        within_s += _bytes_of(self.folder, "journal.sqlite", "run.h5", "run.h5.chapters/*") / CLOSE_OUT_BYTES_PER_S
         for process, limit_s in ((self._observer, within_s), (self._screen, screen_within_s)):
             if process is not None:
                 _ended(process, limit_s)
@@ -95,6 +100,15 @@ class Companions:
         except (FileNotFoundError, ValueError):
             return {}
         return found
+
+
+def _bytes_of(folder: Path, *names: str) -> int:
+    """Bytes of the files of these patterns; some may go while we look."""
+    size = 0
+    for path in (found for name in names for found in folder.glob(name)):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
 
 
 def _ended(process: subprocess.Popen[bytes], within_s: float) -> None:

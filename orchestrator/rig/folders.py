@@ -61,7 +61,7 @@ def find_run(text: str, out: Path) -> Path:
     """RUN: a run folder, its name, ``latest``, or a folder holding exactly one run. Raises NoSuchRun."""
     named = Path(text)
     for folder in (named, out / text):
-        if (folder / "journal.sqlite").is_file():
+        if _proof(folder) is not None:
             return folder
     if text == "latest":
         return _latest(out)
@@ -72,11 +72,16 @@ def find_run(text: str, out: Path) -> Path:
 
 
 def _runs_in(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.glob("*/journal.sqlite")) if folder.is_dir() else []
+    return sorted(each for each in folder.iterdir() if _proof(each) is not None) if folder.is_dir() else []
+
+
+def _proof(folder: Path) -> Path | None:
+    """The file that makes a folder a run: its journal, or what ``prune`` kept of it."""
+    return next((path for name in ("journal.sqlite", "pruned.json") if (path := folder / name).is_file()), None)
 
 
 def _latest(out: Path) -> Path:
     runs = _runs_in(out)
     if not runs:
         raise NoSuchRun(f"no runs in {out}")
-    return max(runs, key=lambda run: (run / "journal.sqlite").stat().st_mtime_ns)
+    return max(runs, key=lambda run: (_proof(run) or run).stat().st_mtime_ns)

@@ -349,15 +349,15 @@ async def _guard(
     watched = _watched(gathered, clock, folder, instruments, limit_s, acting_s)
     service = state_folder(gathered.rig.name) / POST
 
-    async def start() -> SocketGuardLink:
-        return await start_guard(watched, service=service)
+    async def start(*, under_way: bool) -> SocketGuardLink:
+        return await start_guard(replace(watched, under_way=under_way), service=service)
 
     def put(kind: str, data: dict[str, Any]) -> None:
         if not journal.ended:
             journal.put(kind, data)
 
     within_s = min(LONGEST_UNGUARDED_s, max(limit_s, acting_s - NOTICED_WITHIN_S))
-    yield KeptGuard(await start(), start, put, within_s=within_s, fresh_s=limit_s)
+    yield KeptGuard(await start(under_way=False), start, put, within_s=within_s, fresh_s=limit_s)
 
 
 def _watched(gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, limit_s: float, acting_s: float) -> Watched:

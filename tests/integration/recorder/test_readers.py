@@ -15,7 +15,10 @@ import pytest
 import xarray
 
 from orchestrator.observer.observer import Observer
-from orchestrator.recorder.publisher import publish_empty
+from orchestrator.recorder.chapters import FOLDER
+from orchestrator.recorder.pack import pack
+from orchestrator.recorder.projection import Projection
+from orchestrator.recorder.publisher import Publisher, publish_empty
 
 
 def observed(folder: Path) -> Path:
@@ -28,13 +31,32 @@ def observed(folder: Path) -> Path:
     return folder / "run.h5"
 
 
-@pytest.fixture
-async def run_h5(tmp_path: Path, night: Any) -> Path:
+def in_chapters(folder: Path, night: Any) -> Path:
+    """The same night still going on, in three closed chapters and an open one."""
+    publisher, projection = Publisher(folder, chapter_bytes=1), Projection()
+    events = night(samples=200, fids=3, points=128).events()
+    for at in range(0, len(events), 30):
+        publisher.take(projection, events[at : at + 30])
+        publisher.publish()
+    publisher.close()
+    assert len(list((folder / FOLDER).iterdir())) >= 3
+    return folder / "run.h5"
+
+
+@pytest.fixture(params=["one file", "chapters", "packed"])
+async def run_h5(tmp_path: Path, night: Any, request: pytest.FixtureRequest) -> Path:
+    """What people open: a finished run, a long one that goes on, a packed one."""
+    if request.param == "chapters":
+        return in_chapters(tmp_path, night)
     await night(samples=200, fids=3, points=128).write(tmp_path / "journal.sqlite")
-    return observed(tmp_path)
+    path = observed(tmp_path)
+    if request.param == "packed":
+        assert pack(tmp_path).ok
+    return path
 
 
-def test_every_open_succeeds_while_the_file_is_published(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("chapter_bytes", "publications"), [(1 << 28, 150), (150_000, 30)])
+def test_every_open_succeeds_while_the_file_is_published(tmp_path: Path, chapter_bytes: int, publications: int) -> None:
     """A reader hammers the file; the publisher works on as fast as it can in another process."""
     code = f"""
         import time
@@ -43,12 +65,14 @@ def test_every_open_succeeds_while_the_file_is_published(tmp_path: Path) -> None
         from orchestrator.recorder.appends import Rows
         from orchestrator.recorder.layout import ELECTROCHEMISTRY, numpy_dtype
         from orchestrator.recorder.publisher import Publisher
-        publisher = Publisher(Path({str(tmp_path)!r}))
-        for n in range(150):
+        publisher = Publisher(Path({str(tmp_path)!r}), chapter_bytes={chapter_bytes})
+        for n in range({publications}):
             names = [d for d in ELECTROCHEMISTRY.datasets if not d.optional]
             columns = {{d.name: np.arange(n * 10, n * 10 + 10).astype(numpy_dtype(d.dtype)) for d in names}}
             publisher.add([Rows("electrochemistry", ELECTROCHEMISTRY, n * 10, columns)], n)
             publisher.publish()
+        publisher.gather()
+        publisher.publish()
         publisher.close()
     """
     publish_empty(tmp_path)
@@ -64,8 +88,8 @@ def test_every_open_succeeds_while_the_file_is_published(tmp_path: Path) -> None
         assert child.stderr is not None
         assert child.stderr.read() == b""
     assert seen == sorted(seen)
-    assert seen[-1] == 1500
-    assert len(set(seen)) > 20
+    assert seen[-1] == 10 * publications
+    assert len(set(seen)) > publications // 8
 
 
 @pytest.mark.needs("h5dump")

@@ -256,3 +256,9 @@ def whole() -> Callable[[Survived], None]:
 @pytest.fixture
 def kill() -> type[Kill]:
     return Kill
+
+
+@pytest.fixture
+def beside() -> type[Beside]:
+    """Instead of the observer's process."""
+    return Beside

@@ -176,7 +176,7 @@ def instrument(role: str, name: str) -> dict[str, Any]:
     return {"role": role, "id": name, "driver": "sim", "vendor": "none", "model": "twin", "simulated": True, "capabilities": capabilities}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def night() -> type[Night]:
     """``Night(samples=…, fids=…)``: its ``told()``, its ``events()``, or ``await …write(path)``."""
     return Night
