@@ -65,6 +65,7 @@ class GuardLog:
                 self._complain(line, str(error))
             finally:
                 self._lines.task_done()
+        self._lines.task_done()
 
     def _append(self, line: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import difflib
 import hashlib
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -35,6 +36,7 @@ from orchestrator.runner.run import Continuation
 from orchestrator.runner.states import RunState
 from orchestrator.runner.station import Disk
 
+TWIN = re.compile(r"^twin:\s*['\"]?([^'\"#\s]+)", re.MULTILINE)
 SAME_CLOCK_S = 60.0
 MOST_LINES = 40
 
@@ -71,7 +73,7 @@ def continue_run(request: ContinueRequest) -> Ended:
 
 
 async def _continue(request: ContinueRequest) -> Ended:
-    rig, simulated = _rig_of(_first(request.folder))
+    rig, simulated = _rig_of(_first(request.folder), request.folder)
     with contextlib.ExitStack() as stack:
         state = state_folder(rig, simulated=simulated)
         stack.enter_context(rig_held(state, rig))
@@ -114,10 +116,12 @@ async def _as_it_is(world: World) -> AsyncIterator[World]:
     yield world
 
 
-def _rig_of(started: Mapping[str, Any]) -> tuple[str, bool]:
+def _rig_of(started: Mapping[str, Any], folder: Path) -> tuple[str, bool]:
     """The rig's name, and whether all of its instruments are simulated."""
     try:
-        rig = parse_rig(str(started["rig"]))
+        lies = noted_sources(folder).get("rig")
+        file = lies if lies is not None and lies.is_file() else _as_begun(folder / "as-begun", started)
+        rig = parse_rig(str(started["rig"]), file=str(file))
         station = rig.stations[str(started["station"])]
         named = [one.partition(":")[0] for one in (station.potentiostat, station.console)]
         return str(started["rig_name"]), all(simulated_instrument(rig.instruments[one]) for one in named)
@@ -258,7 +262,7 @@ def gathered_again(request: ContinueRequest, former: Former) -> Gathered:
     started, folder = former.started, request.folder
     sources = noted_sources(folder)
     same = {name: _unchanged(name, sources.get(name), str(started.get(name) or ""), request) for name in ("experiment", "rig", "twin")}
-    rig_path = sources["rig"] if same["rig"] and (same["twin"] or not started.get("twin")) else _as_begun(folder, started)
+    rig_path = sources["rig"] if same["rig"] and (same["twin"] or not started.get("twin")) else _as_begun(folder / "as-begun", started)
     try:
         rig = load_rig(rig_path)
         experiment = parse_experiment(str(started["experiment"]), file=str(sources.get("experiment", folder / "experiment.yaml")))
@@ -297,17 +301,16 @@ def _unchanged(name: str, path: Path | None, text: str, request: ContinueRequest
 
 
 def _as_begun(folder: Path, started: Mapping[str, Any]) -> Path:
-    """Rig and twin as they stand in event 1, written into the run folder."""
-    rig_path = folder / "as-begun" / "rigs" / "rig.yaml"
-    rig_path.parent.mkdir(parents=True, exist_ok=True)
-    rig_path.write_text(str(started["rig"]), encoding="utf-8")
-    named = load_rig(rig_path).twin
-    if named and started.get("twin"):
-        twin = (rig_path.parent / Path(named).name) if Path(named).is_absolute() else (rig_path.parent / named).resolve()
-        if twin.is_relative_to(folder.resolve()):
-            twin.parent.mkdir(parents=True, exist_ok=True)
-            twin.write_text(str(started["twin"]), encoding="utf-8")
-    return rig_path
+    """Rig and twin as they stand in event 1, written into a folder of the run; returns the rig's."""
+    rig, twin = folder / "rigs" / "rig.yaml", TWIN.search(str(started["rig"]))
+    rig.parent.mkdir(parents=True, exist_ok=True)
+    rig.write_text(str(started["rig"]), encoding="utf-8")
+    if twin is not None and started.get("twin") and not Path(twin[1]).is_absolute():
+        path = (rig.parent / twin[1]).resolve()
+        if path.is_relative_to(folder.parent.resolve()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(str(started["twin"]), encoding="utf-8")
+    return rig
 
 
 def changed_versions(started: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

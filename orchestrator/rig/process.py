@@ -9,7 +9,7 @@ import logging
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +246,9 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         assert host is not None
         if instruments.station.fence is not None:
             await need_armed(instruments.station.fence)
-        guard = instruments.guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life, journal))
+        guard = instruments.guard = await stack.enter_async_context(
+            _guard(gathered, clock, folder, instruments, host, life, journal, under_way=hosting.continuation is not None)
+        )
         await _observed(companions, clock)
         commands: Commands = asyncio.Queue(maxsize=64)
         interrupts: asyncio.Queue[str] = asyncio.Queue()
@@ -337,7 +339,10 @@ async def _guard(
     host: asyncio.Task[Any],
     life: Life,
     journal: MortalJournal,
+    *,
+    under_way: bool = False,
 ) -> AsyncIterator[GuardLink]:
+    """``under_way``: the cell may be under current already."""
     make_safe_s = instruments.station.potentiostat.capabilities.make_safe_s
     host_lost_s = gathered.plan.host_lost_within_s
     limit_s = silence_limit_s(host_lost_s, make_safe_s)
@@ -357,7 +362,7 @@ async def _guard(
             journal.put(kind, data)
 
     within_s = min(LONGEST_UNGUARDED_s, max(limit_s, acting_s - NOTICED_WITHIN_S))
-    yield KeptGuard(await start(under_way=False), start, put, within_s=within_s, fresh_s=limit_s)
+    yield KeptGuard(await start(under_way=under_way), start, put, within_s=within_s, fresh_s=limit_s)
 
 
 def _watched(gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, limit_s: float, acting_s: float) -> Watched:
