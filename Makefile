@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: make demo, make test. Both touch only .venv.
+# Two commands on a fresh machine: make demo, make test. Both touch only .venv; the demo makes runs/.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -6,6 +6,8 @@ ifeq ($(OS),Windows_NT)
 BIN    := $(VENV)/Scripts
 endif
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest -q -o cache_dir=$(VENV)/pytest
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(VENV)/hypothesis
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test unit lint types format bench soak clean
@@ -31,10 +33,10 @@ demo: $(VENV)/core  ## cycle a simulated Li|Li cell and watch it by NMR (two min
 	$(BIN)/operando demo
 
 test: $(VENV)/test  ## every test
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(PYTEST) -n 2 --dist loadfile
 
 unit: $(VENV)/test  ## the quick ones
-	$(BIN)/python -m pytest -q tests/unit tests/property
+	$(PYTEST) tests/unit tests/property
 
 lint: $(VENV)/dev  ## style, types and floors
 	$(BIN)/ruff check .
@@ -50,7 +52,7 @@ bench: $(VENV)/test  ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/test  ## the long ones
-	$(BIN)/python -m pytest -q -m soak --timeout 36000
+	$(PYTEST) -m soak --timeout 36000
 
 clean:  ## forget the environment
 	rm -rf $(VENV)

@@ -8,6 +8,7 @@ experiment: at ``speed`` 60, ``sleep(60)`` waits one real second. Time-outs on w
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,16 @@ class Clock:
         if self._counts_from_epoch:
             return self._epoch_utc_ns + mono_ns - self._origin_ns
         return time.time_ns() + mono_ns - time.monotonic_ns()
+
+    def set_utc(self, by_s: float) -> None:
+        """Somebody sets the computer's clock ``by_s`` seconds forward: UTC jumps, durations do not notice. For simulations."""
+        if not self._counts_from_epoch:
+            raise ValueError("the computer's own clock is not ours to set")
+        self._epoch_utc_ns += round(by_s * 1e9)
+
+    def beside(self) -> Clock:
+        """The same time by another clock, whose UTC stays when this one is set."""
+        return copy.copy(self)
 
     def stamp(self) -> Stamp:
         """Now, on both clocks."""

@@ -9,6 +9,7 @@ InstrumentError                which instrument, what was sent, what came back, 
 ├── DeviceFault                the instrument reports a fault of its own
 ├── NotSupported               this instrument cannot do what was asked
 ├── Exhausted                  a recording has nothing more to give
+├── NotRegistered              no driver or emulator of this name is installed: nothing was asked of any instrument
 └── Diverged                   the driver does something else than was recorded
 """
 
@@ -84,3 +85,7 @@ class Exhausted(InstrumentError):
 
 class Diverged(InstrumentError):
     """The driver does something else than was recorded."""
+
+
+class NotRegistered(InstrumentError):
+    """No driver, emulator or twin of this name is installed; raised before anything is opened."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from drivers.base import Console, Context, Emulator, Fence, Network, Potentiostat, Settings, WireRecorder
 from drivers.clock import Clock
-from drivers.errors import InstrumentError
+from drivers.errors import NotRegistered
 
 T = TypeVar("T")
 
@@ -29,11 +29,11 @@ def _find(kind: str, name: str) -> EntryPoint:
         return found[name]
     near = difflib.get_close_matches(name, found, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(sorted(found)) or 'none'}"
-    raise InstrumentError(f"no {kind[:-1]} driver is called `{name}`", advice=hint)
+    raise NotRegistered(f"no {kind[:-1]} driver is called `{name}`; {hint}")
 
 
 def factory(kind: str, name: str) -> Callable[..., Any]:
-    """The registered factory itself; raises InstrumentError with a suggestion."""
+    """The registered factory itself; raises NotRegistered with a suggestion."""
     return cast("Callable[..., Any]", _find(kind, name).load())
 
 

@@ -61,7 +61,7 @@ class MethodScriptEmulator:
         self.settings = settings
         self.clock = context.clock
         self.model = MODELS[str(options.get("model", "es4_hr"))]
-        self.faults = Faults(DEFAULTS, self.clock, self._switched)
+        self.faults = Faults(DEFAULTS, self.clock, self._switched, self.clear)
         self.stamps = Stamps()
         self.deaf_s = float(options.get("deaf_s", DEAF_S))
         self.empty_line_after_error = bool(options.get("empty_line_after_error", False))
@@ -77,6 +77,7 @@ class MethodScriptEmulator:
         self._deaf_until_ns = 0
         self._stalled_until_ns: int | None = None
         self._stalled = False
+        self._overtaken: list[str] = []
         self._runner: asyncio.Task[None] | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self._package_ns = 0
@@ -277,7 +278,10 @@ class MethodScriptEmulator:
         lines, self.machine.output = self.machine.output, []
         if not lines:
             return
-        lines = self._spoiled(lines) if self.faults.on else lines
+        if self.faults.on or self._overtaken:
+            lines = self._spoiled(lines)
+        if not lines:
+            return
         begins = {line[:1] for line in lines}
         marks = [name for name, wanted in (("package", "P"), ("loop end", "*")) if wanted in begins]
         if not self.machine.running:
@@ -295,8 +299,18 @@ class MethodScriptEmulator:
                 self._stalled_until_ns = None if stall_s is None else self.clock.mono_ns() + round(stall_s * 1e9)
                 return []
             spoiled = line.startswith("P") and self.faults.use("garbage_line")
-            kept.append(NOISE.decode("latin-1") if spoiled else line)
+            kept += self._repeated(NOISE.decode("latin-1") if spoiled else line)
         return kept
+
+    def _repeated(self, line: str) -> list[str]:
+        """One line as it leaves: twice, or after the package that follows it."""
+        overtaken, self._overtaken = self._overtaken, []
+        if not line.startswith("P"):
+            return [*overtaken, line]
+        if not overtaken and self.faults.use("packages_overtake"):
+            self._overtaken = [line]
+            return []
+        return [line, *overtaken] if not self.faults.use("duplicate_package") else [line, line, *overtaken]
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -373,7 +387,7 @@ class MethodScriptEmulator:
     def _reboot(self) -> None:
         self.machine.stop()
         self.machine.program, self._receiving = None, None
-        self.machine.output = []
+        self.machine.output, self._overtaken = [], []
         self.front_end.cell(on=False)
         self.front_end.reset()
         self._resume_if_running()
@@ -404,6 +418,7 @@ class MethodScriptEmulator:
             "receiving": None if self._receiving is None else [self._receiving[0], list(self._receiving[1])],
             "deaf_ns": max(0, self._deaf_until_ns - now_ns),
             "stalled": self._stalled,
+            "overtaken": list(self._overtaken),
             "stalled_ns": None if self._stalled_until_ns is None else max(0, self._stalled_until_ns - now_ns),
             "faults": self.faults.snapshot(),
         }
@@ -421,5 +436,6 @@ class MethodScriptEmulator:
         self._receiving = None if state["receiving"] is None else (state["receiving"][0], list(state["receiving"][1]))
         self._deaf_until_ns = now_ns + state["deaf_ns"]
         self._stalled = state["stalled"]
+        self._overtaken = list(state["overtaken"])
         self._stalled_until_ns = None if state["stalled_ns"] is None else now_ns + state["stalled_ns"]
         self.faults.restore(state["faults"])

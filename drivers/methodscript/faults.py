@@ -1,9 +1,11 @@
 """What can go wrong with a MethodSCRIPT instrument, by name; a fault stays until it is used up or cleared.
 
-Each also takes ``after_s``: so much later.
+Each also takes ``after_s`` (so much later) and ``for_s`` (cleared so long after that).
 
 ``silent``                 reads nothing, says nothing (the script goes on)
 ``garbage_line``           noise instead of ``times`` data packages
+``duplicate_package``      ``times`` data packages are sent twice
+``packages_overtake``      ``times`` data packages leave after the one that follows them
 ``half_line_then_stall``   half a package, then nothing for ``stall_s`` (None: until cleared)
 ``echo_but_no_start``      ``r`` and ``e`` are echoed, nothing runs (``times``)
 ``error_mid_step_cell_on`` after ``after`` samples a runtime error ``code``; the cell stays on
@@ -31,6 +33,8 @@ from drivers.sim.switches import Faults
 DEFAULTS: dict[str, dict[str, Any]] = {
     "silent": {},
     "garbage_line": {"times": 1},
+    "duplicate_package": {"times": 1},
+    "packages_overtake": {"times": 1},
     "half_line_then_stall": {"stall_s": None},
     "echo_but_no_start": {"times": 1},
     "error_mid_step_cell_on": {"after": 1, "code": 0x0001},

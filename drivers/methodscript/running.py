@@ -16,6 +16,8 @@ _WHERE = re.compile(r"(STEP_BEGIN|STEP_AT) (\d+) (\d+) ([RGPI]) (\d+) (\S+)")
 _END = re.compile(r"STEP_END (\d+) (\d+)i?")
 _MODES = {letter: mode for mode, letter in script.MODE_LETTER.items()}
 MOST_HELD = 4096
+LONGEST_STEP_S = 1e9
+ALL_STATUS = 0xFFFF
 
 
 class Said(Enum):
@@ -149,11 +151,14 @@ class RunningScript:
 
     def _sample(self, step: Step, package: wire.Package, heard_ns: int) -> None:
         stamp, voltage = package.first("eb"), package.first("ab", "da")
-        if stamp is None or voltage is None or math.isnan(stamp.value):
+        if stamp is None or voltage is None or not 0.0 <= stamp.value < LONGEST_STEP_S:
             self.garbled += 1
             return
         current, charge = package.first("ba", "db"), package.first("ja")
         device_ns = round(stamp.value * 1e9)
+        if not step.timer.follows(device_ns, heard_ns):
+            self.garbled += 1
+            return
         mono_ns = step.timer.place(device_ns, heard_ns, round(stamp.resolution * 1e9))
         step.last_s, step.voltage_V = stamp.value, voltage.value
         step.current_A = current.value if current else 0.0 if step.mode is Mode.REST else math.nan
@@ -165,7 +170,7 @@ class RunningScript:
                 step.current_A,
                 device_ns,
                 step.timer.half_width_ns,
-                package.status,
+                package.status & ALL_STATUS,
                 charge.value if charge else 0.0 if step.mode is Mode.REST else math.nan,
             )
         )

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 WINDOW = 64
+AHEAD_NS = 1_000_000_000
 LEAST_HALF_WIDTH_NS = 1_000_000
 
 
@@ -33,6 +34,12 @@ class StepTimer:
             del self.sorted_ns[bisect_left(self.sorted_ns, self.delays_ns.popleft())]
         self.delays_ns.append(delay_ns)
         insort(self.sorted_ns, delay_ns)
+
+    def follows(self, device_ns: int, heard_ns: int) -> bool:
+        """False for a sample that came twice or was overtaken, and for a stamp that lies ahead of what can have been heard."""
+        if self.last_device_ns is not None and device_ns <= self.last_device_ns:
+            return False
+        return not self.delays_ns or heard_ns - device_ns >= self.offset_ns - AHEAD_NS
 
     def place(self, device_ns: int, heard_ns: int, quantum_ns: int = 0) -> int:
         """The host's time of a sample stamped ``device_ns`` and heard at ``heard_ns``; never before the sample before it."""

@@ -60,7 +60,7 @@ class OpenVnmrJEmulator:
         self._temporary = ""
         self.vnmruser = self._user_folder(options)
         self.experiment = Experiment(self.vnmruser, str(options.get("shown_as", "")))
-        self.faults = Faults(DEFAULTS, self.clock, self._switched)
+        self.faults = Faults(DEFAULTS, self.clock, self._switched, self.clear)
         data = str(options.get("data") or "")
         recording = Recording(Path(data)) if data else None
         self.parameters = ParameterSet(context.twin.larmor_MHz if recording is None else recording.larmor_MHz)

@@ -132,15 +132,23 @@ def _parsed(text: str) -> Parameters:
         while at < len(tokens):
             name, subtype, kind = tokens[at][1], tokens[at + 1][1], tokens[at + 2][1]
             first_value = at + 12
-            allowed = first_value + int(tokens[first_value - 1][1])
+            allowed = first_value + _count(tokens[first_value - 1][1])
             values = [_value(token, is_text=kind == "2", is_integer=subtype == "7") for token in tokens[first_value:allowed]]
-            at = allowed + 1 + int(tokens[allowed][1])
+            at = allowed + 1 + _count(tokens[allowed][1])
             parameters[name] = values[0] if len(values) == 1 else values
     except IndexError as end:
         raise ValueError("a procpar that ends inside a parameter") from end
     if at > len(tokens):
         raise ValueError("a procpar that ends inside a parameter")
     return parameters
+
+
+def _count(text: str) -> int:
+    """How many values follow; fewer than none would be read again and again."""
+    count = int(text)
+    if count < 0:
+        raise ValueError(f"a procpar with {count} values of a parameter")
+    return count
 
 
 def _value(token: tuple[str, str], *, is_text: bool, is_integer: bool) -> float | int | str:

@@ -46,10 +46,10 @@ class Setup:
     carrier_MHz: float | None = None
 
     def at_carrier(self, found: Mapping[str, float]) -> Setup:
-        """``tof`` from what the console says at ``tof=0``: its transmitter, and its frequency of 0 ppm."""
+        """``tof``, in the console's steps of 0.1 Hz, from what it says at ``tof=0``: its transmitter, and its frequency of 0 ppm."""
         assert self.carrier_ppm is not None
         carrier_MHz = found["reffrq"] * (1 + self.carrier_ppm * 1e-6)
-        return replace(self, values={**self.values, "tof": round((carrier_MHz - found["sfrq"]) * 1e6, 3)}, carrier_MHz=carrier_MHz)
+        return replace(self, values={**self.values, "tof": round((carrier_MHz - found["sfrq"]) * 1e6, 1)}, carrier_MHz=carrier_MHz)
 
 
 def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any]) -> Setup:

@@ -86,7 +86,10 @@ def number(value: float) -> str:
 
 def compose(*statements: str) -> bytes:
     """One command: statements, blanks between them, one NUL at the end, below 1000 bytes. Raises Rejected."""
-    data = " ".join(statements).encode("ascii") + b"\0"
+    text = " ".join(statements)
+    if not text.isascii() or "\0" in text:
+        raise Rejected(f"{text!r} cannot be a command", advice="plain letters only; a NUL would end it")
+    data = text.encode("ascii") + b"\0"
     if len(data) >= LONGEST_COMMAND:
         raise Rejected(f"a command of {len(data)} bytes would be cut", sent=data, advice="shorten data_root or the key")
     return data

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from drivers.clock import Clock
+
+TIMES = frozenset({"after_s", "for_s"})
 
 Table = Mapping[str, Mapping[str, Any]]
 
@@ -15,16 +17,19 @@ Table = Mapping[str, Mapping[str, Any]]
 class Faults:
     """The faults that are on, with their parameters.
 
-    ``table``: every fault and the defaults of its parameters. Each also takes ``after_s``: switched on so much later.
-    ``switched`` is told of each fault the moment it goes on; before ``start`` nothing goes on, it is only noted.
+    ``table``: every fault and the defaults of its parameters. Each also takes ``after_s`` (switched on so much later) and
+    ``for_s`` (cleared so long after that). ``switched`` is told of each fault the moment it goes on, ``clear_it`` ends one
+    whose time is over; before ``start`` nothing goes on, it is only noted.
     """
 
-    def __init__(self, table: Table, clock: Clock, switched: Callable[[str], None]) -> None:
+    def __init__(self, table: Table, clock: Clock, switched: Callable[[str], None], clear_it: Callable[[str], None] | None = None) -> None:
         self.table = table
         self.clock = clock
         self.switched = switched
         self.on: dict[str, dict[str, Any]] = {}
+        self._clear_it = clear_it or self.clear
         self._pending: list[tuple[int, str, dict[str, Any]]] = []
+        self._ends: list[tuple[int, str]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._alive = False
 
@@ -38,7 +43,7 @@ class Faults:
         """Switch a fault on; unknown names and parameters are refused (ValueError)."""
         if name not in self.table:
             raise ValueError(f"no fault is called `{name}`; there are: {', '.join(sorted(self.table))}")
-        if unknown := sorted(set(parameters) - set(self.table[name]) - {"after_s"}):
+        if unknown := sorted(set(parameters) - set(self.table[name]) - TIMES):
             raise ValueError(f"fault `{name}` has no parameter `{unknown[0]}`; it has: {', '.join(self.table[name]) or 'none'}")
         found = {**self.table[name], **parameters}
         at_ns = self.clock.mono_ns() + round(float(found.pop("after_s", 0.0)) * 1e9)
@@ -55,11 +60,13 @@ class Faults:
         pending, self._pending = self._pending, []
         for entry in pending:
             self._note(*entry)
+        for at_ns, name in self._ends:
+            self._keep(self._until(at_ns, name))
 
     async def stop(self) -> None:
         """Forget what is still to come."""
         self._alive = False
-        tasks, self._tasks = self._tasks, set()
+        tasks = list(self._tasks)  # each takes itself out of the set when it is done
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -71,18 +78,31 @@ class Faults:
             return
         self._pending.append((at_ns, name, parameters))
         if self._alive:
-            task = asyncio.create_task(self._later(at_ns, name, parameters))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(self._later(at_ns, name, parameters))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _later(self, at_ns: int, name: str, parameters: dict[str, Any]) -> None:
         await self.clock.sleep_until(at_ns)
         self._pending.remove((at_ns, name, parameters))
         self._switch_on(name, parameters)
 
+    async def _until(self, at_ns: int, name: str) -> None:
+        await self.clock.sleep_until(at_ns)
+        self._ends.remove((at_ns, name))
+        self._clear_it(name)
+
     def _switch_on(self, name: str, parameters: dict[str, Any]) -> None:
+        lasts_s = parameters.pop("for_s", None)
         self.on[name] = parameters
         self.switched(name)
+        if lasts_s is not None:
+            end = (self.clock.mono_ns() + round(float(lasts_s) * 1e9), name)
+            self._ends.append(end)
+            self._keep(self._until(*end))
 
     def clear(self, name: str) -> None:
         """Switch a fault off."""
@@ -114,6 +134,7 @@ class Faults:
         return {
             "on": {name: dict(parameters) for name, parameters in self.on.items()},
             "pending": [[at_ns - now_ns, name, dict(parameters)] for at_ns, name, parameters in self._pending],
+            "ends": [[at_ns - now_ns, name] for at_ns, name in self._ends],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -121,3 +142,4 @@ class Faults:
         now_ns = self.clock.mono_ns()
         self.on = {name: dict(parameters) for name, parameters in state["on"].items()}
         self._pending = [(now_ns + wait_ns, name, dict(parameters)) for wait_ns, name, parameters in state["pending"]]
+        self._ends = [(now_ns + wait_ns, name) for wait_ns, name in state.get("ends", [])]

@@ -19,7 +19,7 @@ from drivers.sim import noise
 from drivers.sim.cell import Cell, State
 from drivers.sim.cell_parameters import CellParameters
 from drivers.sim.description import build
-from drivers.sim.faults import Fault, Faults
+from drivers.sim.faults import NAMES, Fault, Faults
 from drivers.sim.history import History
 from drivers.sim.nuclei import Nuclei
 from drivers.sim.physics import Measured, Scan
@@ -81,6 +81,8 @@ class Twin:
 
     Raises DescriptionError for unknown keys. ``t0_mono_ns``: the clock's ``mono_ns`` at twin time zero.
     """
+
+    fault_names = NAMES
 
     def __init__(self, description: Mapping[str, Any], *, seed: int, t0_mono_ns: int = 0) -> None:
         self.description = build(Description, description)
@@ -193,6 +195,12 @@ class Twin:
         """One more fault; what was computed after its start is forgotten."""
         self.faults.add(fault)
         self._history.forget_after(fault.start_s)
+        self.tell(fault.start_s, "fault", instrument="twin", fault=fault.name, end_s=fault.end_s, value=fault.value)
+
+    def befall(self, name: str, *, after_s: float = 0.0, for_s: float | None = None, value: float | None = None) -> None:
+        """A fault by name, ``after_s`` from the latest instant anybody asked about; ValueError for one that is not known."""
+        start_s = self._latest_s + after_s
+        self.inject(Fault(name, start_s, None if for_s is None else start_s + for_s, value))
 
     # ----------------------------------------------------------------------------------------------------------- nuclei
 

@@ -27,12 +27,12 @@ def command(verb: str, arguments: Mapping[str, Any], rig: str | None, *, as_json
 def _folder(rig: str | None) -> Path:
     """The state folder of the named rig, or of the only one that runs. Raises NoRunHere."""
     from orchestrator.control.client import NoRunHere
-    from orchestrator.rig.folders import home, state_folder
+    from orchestrator.rig.folders import answering, safe_file_name, state_folder
 
-    if rig is not None:
-        return state_folder(rig)
-    running = sorted(path.parent for path in (home() / "state").glob("*/control.json"))
+    running = [folder for folder in answering() if rig is None or folder.name == safe_file_name(rig)]
     if len(running) == 1:
         return running[0]
+    if rig is not None:
+        return state_folder(rig)
     names = ", ".join(folder.name for folder in running)
     raise NoRunHere(f"several rigs run ({names}); name one with --rig" if running else "no run is going on here")

@@ -25,10 +25,14 @@ def emulate_command(
     """Run until SIGTERM or Ctrl-C."""
     from orchestrator.rig.emulators import EmulateRequest, emulate, known_faults
     from orchestrator.rig.faults import share_out
+    from orchestrator.rig.gather import CannotRun
+    from orchestrator.rig.request import FASTEST
 
     if request is not None:
         wanted = EmulateRequest(**json.loads(request))
     else:
+        if not 0.0 < speed <= FASTEST:
+            raise CannotRun(f"--speed {speed:g}: write a number above 0 (60 = sixty times as fast)")
         shares = share_out(faults, known_faults(names))
         wanted = EmulateRequest(names, str(twin or _default_twin()), speed, seed, shares, _options(names, data), truth=str(truth or ""))
     if not wanted.names:

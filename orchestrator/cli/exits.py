@@ -27,7 +27,7 @@ def told(error: Exception) -> int:
 
 
 def _code(error: Exception) -> int:
-    from drivers.errors import InstrumentError
+    from drivers.errors import InstrumentError, NotRegistered
     from orchestrator.control.client import NoRunHere
     from orchestrator.guard.start import GuardDidNotStart
     from orchestrator.model.problems import ProblemsError
@@ -37,7 +37,7 @@ def _code(error: Exception) -> int:
     from orchestrator.rig.folders import NoSuchRun
     from orchestrator.rig.gather import CannotRun
 
-    if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, FileNotFoundError)):
+    if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, NotRegistered, FileNotFoundError)):
         return CONFIGURATION
     if isinstance(error, (ObserverRuns, Refused, JournalInUse, NetworkFolder, NotAJournal)):
         return CONFIGURATION

@@ -58,6 +58,7 @@ def _perhaps_nobody_looks() -> Iterator[None]:
 
 def _speed(text: str) -> float | None:
     from orchestrator.rig.gather import CannotRun
+    from orchestrator.rig.request import FASTEST
 
     if text == "max":
         return None
@@ -65,7 +66,7 @@ def _speed(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if not 0.0 < speed <= 100_000:
+    if not 0.0 < speed <= FASTEST:
         raise CannotRun(f"--speed {text}: write a number (60 = sixty times as fast) or `max`")
     return speed
 
@@ -102,20 +103,27 @@ def _tell_json(ended: Ended) -> None:
 
 def _tell(ended: Ended) -> None:
     """What became of the run, and what to open."""
+    from orchestrator.cli.paths import typed
+
     outcome, folder = ended.outcome, _from_here(ended.folder)
-    file = folder / "run.h5"
+    file, operando = folder / "run.h5", typed("operando")
     print(f"\n{outcome.state}, {outcome.outcome}: {outcome.reason}")
     print(f"  {_cell(outcome.cell, folder)}")
-    print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: operando recover {folder}")
+    print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: {operando} recover {folder}")
     if not ended.closeout.get("ok"):
-        print(f"  close-out did not pass: operando verify {folder}")
+        print(f"  close-out did not pass: {operando} verify {folder}")
+    if outcome.cell == "untouched":
+        print(f"  {folder / 'wire'} holds every byte to and from the instruments")
+        return
     print("Open it:")
     print("  any HDF5 viewer (H5Web in VS Code or JupyterLab) opens it as a plot: spectra against ppm and time")
-    print(f"  python -c \"import h5py; f = h5py.File('{file.as_posix()}'); print(f['entry/electrochemistry/voltage'][:])\"")
-    print(f"  operando verify {folder}    checks every hash")
+    print(f"  {typed('python')} -c \"import h5py; print(*h5py.File('{file.as_posix()}')['entry'])\"")
+    print(f"  {operando} verify {folder}    checks every hash")
 
 
 def _cell(cell: str, folder: Path) -> str:
+    if cell == "untouched":
+        return "Nothing was started, the cell was not touched."
     if cell == "off":
         return "The cell is at open circuit (read back)."
     return f"THE CELL'S STATE IS UNKNOWN: go and switch its output off. The guard goes on trying and writes {folder / 'guard.jsonl'}"

@@ -78,7 +78,7 @@ def _follow_screen(folder: Path, console: Console, rig: str) -> None:
     spectrum = functools.lru_cache(maxsize=2)(spectrum_of)
     with Live(console=console, auto_refresh=False) as live:
         for view in _views(folder, rig):
-            live.update(screen(view, spectrum, console.width), refresh=True)
+            live.update(screen(view, spectrum, console.width, console.height), refresh=True)
 
 
 def spectrum_of(event: Event) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

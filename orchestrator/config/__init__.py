@@ -2,11 +2,13 @@
 
 from orchestrator.config.diagnostics import ConfigError, render
 from orchestrator.config.load import load_cell, load_experiment, load_rig, load_twin, parse_experiment, rig_file, twin_file
+from orchestrator.config.rig import check_drivers
 from orchestrator.model.problems import Problem
 
 __all__ = [
     "ConfigError",
     "Problem",
+    "check_drivers",
     "load_cell",
     "load_experiment",
     "load_rig",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from orchestrator.config.checked import checked
 from orchestrator.config.diagnostics import Problems, suggestion
-from orchestrator.config.tree import Node
+from orchestrator.config.tree import Node, parse_tree
 from orchestrator.config.written_rig import WrittenRig
 from orchestrator.model.experiment import Rig
+
+EMULATOR = "emulator:"
+"""An address that starts so names an emulator to be started."""
 
 
 def rig_of(root: Node, problems: Problems) -> Rig | None:
@@ -58,6 +62,29 @@ def _check_zone(node: Node | None, problems: Problems) -> None:
         ZoneInfo(node.text)
     except (ValueError, KeyError, OSError):
         problems.add(node.where(), f"`{node.text}` is not a time zone", suggestion(node.text, zones) or "write Europe/London")
+
+
+def check_drivers(rig: Rig, station: str, known: Mapping[str, Collection[str]]) -> None:
+    """What a station's potentiostat and console need must be installed. Raises ConfigError.
+
+    ``known``: ``potentiostats``, ``consoles`` and ``emulators`` → the names that are registered.
+    """
+    problems = Problems()
+    root = parse_tree(rig.file, rig.source, problems)
+    assert root is not None
+    for role in ("potentiostat", "console"):
+        instrument = root.value["instruments"].value[getattr(rig.stations[station], role).partition(":")[0]]
+        driver, address = instrument.value["driver"], instrument.value["address"]
+        if driver.text not in known[f"{role}s"]:
+            problems.add(driver.where(), f"no {role} driver is called `{driver.text}`", _one_of(driver.text, known[f"{role}s"]))
+        emulator = address.text.removeprefix(EMULATOR)
+        if emulator != address.text and emulator not in known["emulators"]:
+            problems.add(address.where(), f"no emulator is called `{emulator}`", _one_of(emulator, known["emulators"]))
+    problems.raise_if_any()
+
+
+def _one_of(name: str, known: Collection[str]) -> str:
+    return suggestion(name, known) or f"there are: {', '.join(known)}"
 
 
 def check_file(node: Node | None, what: str, problems: Problems) -> None:

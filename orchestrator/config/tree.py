@@ -17,6 +17,8 @@ from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.model.experiment import Where
 
 BOOLEANS = {"true": True, "false": False}
+DEEPEST, MOST_NODES = 50, 100_000
+TOO_DEEP, TOO_MANY = "nested too deeply", "anchors used over and over make this file too large"
 MERGE_HINT = "write the keys out: what a step does must stand in the step"
 
 
@@ -111,6 +113,10 @@ class Node:
         return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
 
 
+LARGEST_BYTES = 256_000
+"""What people write by hand is a hundredth of this; what is larger is another file, and reading it as YAML takes minutes."""
+
+
 def read_tree(path: Path, problems: Problems) -> Node | None:
     """The tree of a YAML file; None (and a problem) where there is none to speak of."""
     text = _text_of(path, problems)
@@ -120,6 +126,9 @@ def read_tree(path: Path, problems: Problems) -> Node | None:
 def _text_of(path: Path, problems: Problems) -> str | None:
     where = Where(file=str(path))
     try:
+        if path.stat().st_size > LARGEST_BYTES and path.is_file():
+            problems.add(where, f"{path.stat().st_size / 1e6:.1f} MB is too large", f"such a file has at most {LARGEST_BYTES // 1000} kB")
+            return None
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         problems.add(where, f"not UTF-8 text (byte {error.start})", "save it as UTF-8")
@@ -137,6 +146,9 @@ def parse_tree(file: str, text: str, problems: Problems) -> Node | None:
     problems.read(file, text.splitlines())
     try:
         root = YAML(typ="safe", pure=True).compose(text)
+    except RecursionError:
+        problems.add(Where(file=file), TOO_DEEP)
+        return None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         index = min(mark.index, max(len(text) - 1, 0)) if mark else 0
@@ -162,12 +174,18 @@ class _Composer:
         self.source = source
         self.problems = problems
         self._open: set[int] = set()
+        self._made = 0
 
     def node(self, yaml: Any) -> Node:
         """One value and everything in it."""
         node = Node(self.source, yaml.start_mark.index, yaml.end_mark.index, None)
         if id(yaml) in self._open:
             self.problems.add(node.where(), "this anchor contains itself")
+            return node
+        self._made += 1
+        if len(self._open) >= DEEPEST or self._made > MOST_NODES:
+            if self._made <= MOST_NODES + 1:
+                self.problems.add(node.where(), TOO_DEEP if len(self._open) >= DEEPEST else TOO_MANY)
             return node
         self._open.add(id(yaml))
         self._fill(node, yaml)

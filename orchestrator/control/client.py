@@ -28,6 +28,9 @@ def send(folder: Path, verb: str, arguments: Mapping[str, Any] | None = None, *,
         with socket.create_connection(("127.0.0.1", control["port"]), timeout=within_s) as line:
             line.sendall(encode(message))
             answer = decode(line.makefile("rb").readline() or b"{}")
+    except ConnectionRefusedError:
+        where = f"what its guard did stands in {Path(control['run']) / 'guard.jsonl'}"
+        raise NoRunHere(f"the run of rig `{folder.name}` is dead: process {control['pid']} has gone without its end; {where}") from None
     except (OSError, ValueError) as error:
         raise NoRunHere(f"the run of rig `{folder.name}` (process {control['pid']}) does not answer: {error}") from error
     if "id" not in answer:

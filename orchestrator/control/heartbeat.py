@@ -160,7 +160,10 @@ def encode(message: dict[str, Any]) -> bytes:
 
 def decode(line: bytes) -> dict[str, Any]:
     """The object on a line; raises ValueError on anything else."""
-    message = json.loads(line)
+    try:
+        message = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(message, dict):
         raise ValueError(f"not an object: {line[:80]!r}")  # noqa: TRY004 - bad bytes, not a bad type
     return message

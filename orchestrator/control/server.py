@@ -77,9 +77,11 @@ class ControlServer:
         return self._given[command.id]
 
     def _command(self, message: dict[str, Any]) -> Command:
-        if not secrets.compare_digest(str(message.pop("token", "")), self._token):
+        if not secrets.compare_digest(str(message.pop("token", "")).encode("utf-8", "replace"), self._token.encode()):
             raise ValueError("wrong token")
         command = Command(**message)
+        if not (isinstance(command.id, str) and isinstance(command.who, str) and isinstance(command.arguments, dict)):
+            raise ValueError("id and who must be texts, arguments a table")  # noqa: TRY004 - bad bytes, not a bad type
         if (wrong := complaint(str(command.verb), command.arguments)) is not None:
             raise ValueError(wrong)
         return command

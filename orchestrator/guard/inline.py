@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from drivers.base import Confirmation, SafeState
 from drivers.clock import Clock
@@ -25,7 +26,8 @@ class InlineGuard:
     """A ``GuardLink`` that is its own guard.
 
     ``fence`` (told why) cancels every task of the host; ``reach`` opens the instrument anew and makes it safe; ``device`` watches
-    it finish its step (without: its time is waited for); ``trip`` opens the circuit by the hardware fence.
+    it finish its step (without: its time is waited for); ``trip`` opens the circuit by the hardware fence. ``survived``: the
+    snapshot of a guard whose host has died since.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class InlineGuard:
         acting_s: float = 0.0,
         device: Device | None = None,
         trip: Callable[[], Awaitable[SafeState]] | None = None,
+        survived: Mapping[str, Any] | None = None,
     ) -> None:
         self._clock = clock
         self._fence = fence
@@ -46,10 +49,17 @@ class InlineGuard:
         self._trip = trip
         self._log = GuardLog(folder)
         self._watch = Watch(limit_s, self._now_s(), acting_s)
+        if survived is not None:
+            self._watch = Watch.restored(survived, self._now_s())
+            self._watch.end("the rig is gone")
         self._look_s = max(LOOK_s, limit_s / LOOKS)
         self._gone = asyncio.Event()
         self.acted: SafeState | None = None
         self.why = ""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data: what its watch knows."""
+        return self._watch.snapshot(self._now_s())
 
     @property
     def alive(self) -> bool:

@@ -29,6 +29,7 @@ __all__ = ["Guard", "Listening", "Watched", "main"]
 LOOK_S = 0.1
 FIRST_LINE_WITHIN_S = 60.0
 TELL_WITHIN_S = 60.0
+HANG_UP_WITHIN_S = 1.0
 
 
 class Guard:
@@ -41,7 +42,7 @@ class Guard:
         self.notifier = self._notifier()
         self.deed = Deed(watched, self.log, self.notifier)
         self.held = Held(watched.posts, watched.driver, watched.address, watched.channel)
-        self._inherited = inherited
+        self._inherited = inherited or watched.under_way
         self._memory = memory
         self._connected = asyncio.Event()
         self._relieved = False
@@ -172,6 +173,7 @@ class Listening:
         self._post = Post(0, 0.0, 0, token)
         self._changed = asyncio.Event()
         self._ending = False
+        self._calls: set[asyncio.Task[Any]] = set()
         self._systemd = Systemd()
 
     async def run(self, say: Callable[[Post], None]) -> int:
@@ -189,6 +191,8 @@ class Listening:
             beating.cancel()
             self._systemd.stopping()
             server.close()
+            if self._calls:  # one that the loop cancels at its own end prints a traceback (CPython 3.11)
+                await asyncio.wait(self._calls, timeout=HANG_UP_WITHIN_S)
 
     def _hold_first(self) -> None:
         """A service whose rig has found another guard meanwhile just waits for the next."""
@@ -220,6 +224,10 @@ class Listening:
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection; only one that knows the token is a rig."""
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
         try:
             first = decode(await reader.readline() or b"{}")
             known = secrets.compare_digest(str(first.get("token", "")), self._token)

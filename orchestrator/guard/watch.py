@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from orchestrator.control.heartbeat import Heartbeat
 
@@ -49,6 +51,18 @@ class Watch:
         """A heartbeat came."""
         self.newest = heartbeat
         self._heard_s = now_s
+
+    def snapshot(self, now_s: float) -> dict[str, Any]:
+        """Plain data: the newest heartbeat, and how long ago it came."""
+        newest = None if self.newest is None else self.newest._asdict()
+        return {"newest": newest, "silence_s": now_s - self._heard_s, "limit_s": self.limit_s, "acting_s": self.acting_s}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any], now_s: float) -> Self:
+        """Go on from a snapshot."""
+        watch = cls(state["limit_s"], now_s - state["silence_s"], state["acting_s"])
+        watch.newest = None if state["newest"] is None else Heartbeat(**state["newest"])
+        return watch
 
     def end(self, why: str) -> None:
         """The line is closed."""

@@ -19,7 +19,8 @@ class Watched:
     ``limit_s``: how long silence is borne; ``acting_s``: how old samples may be while the rig itself makes the cell safe;
     ``trip_after_s``: how long the guard tries the potentiostat before it trips the fence. ``fence``: driver, address and options
     of the hardware fence, ``notify``: who is told, both as the rig file has them. ``posts``: the folder in which guards say which
-    instrument they hold ("": nowhere). ``rig``, ``run``: names, for people.
+    instrument they hold ("": nowhere). ``rig``, ``run``: names, for people. ``under_way``: the cell may be under
+    current already, heartbeat or not, since this guard takes another's place.
     """
 
     folder: str
@@ -40,6 +41,7 @@ class Watched:
     posts: str = ""
     rig: str = ""
     run: str = ""
+    under_way: bool = False
 
     @classmethod
     def read(cls, message: Mapping[str, Any]) -> Self:

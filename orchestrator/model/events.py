@@ -11,7 +11,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``run.state`` from, to, why. · ``run.ended`` state, outcome, reason, complete, exit_code.
 * ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, program, device_ns.
 * ``step.ended`` key, reason, detail, duration_s, charge_C, charge_complete (false: the end was not seen, and charge_C counts up
-  to the last sample and at most two intervals more), device_ns.
+  to the last sample and at most two intervals more), device_ns. A step that was interrupted ends in parts (``KEY``, ``KEY.1`` …):
+  duration_s and charge_C of each count those before it too.
 * ``ec.block`` step_key, cycle, index, n, columns, half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
   in no column of run.h5); blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
   charge_net_C f8, charge_throughput_C f8, x f8, status u2, and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
@@ -38,6 +39,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,3 +116,9 @@ def complaints(kind: str, data: dict[str, Any]) -> tuple[str, ...]:
     if required <= data.keys():
         return ()
     return tuple(f"{kind}: missing {name!r}" for name in sorted(required - data.keys()))
+
+
+def alarm_line(alarm: Mapping[str, Any]) -> str:
+    """``warn [id] title: what happened; what a person can do``. Of a longer text the first line: the run's end tells the rest."""
+    happened, advice = str(alarm["text"]).partition("\n")[0], alarm.get("advice", "")
+    return f"{alarm['level']} [{alarm['id']}] {alarm['title']}: {happened}" + (f"; {advice}" if advice else "")

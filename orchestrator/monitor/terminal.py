@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.model.events import Event
+from orchestrator.model.events import ALARM_LEVELS, Event, alarm_line
 from orchestrator.monitor.braille import draw
 from orchestrator.monitor.view import StepLine, View
 
@@ -22,7 +23,16 @@ Spectrum = Callable[[Event], tuple[NDArray[np.float64], NDArray[np.float64]]]
 """fid.block → (shift_ppm float64 (n,), intensity float64 (n,)), ppm falling from left to right."""
 
 STEPS_SHOWN = 7
+FEWEST_STEPS = 3
 PLOT_ROWS = 7
+FEWEST_PLOT_ROWS = 2
+FRAME_ROWS = 7
+"""Headings of the steps, two frames, the axis in ppm and the progress bar."""
+ALARM_SHARE = 3
+"""Alarms take at most this part of the screen; the worst are kept."""
+ENDED_BY_COLUMNS = 20
+ALARM_STYLES = {"info": "cyan", "warn": "yellow", "alarm": "red", "critical": "bold white on red"}
+RULER = Console(file=io.StringIO())
 
 
 def clock_text(utc_ns: int, zone: str) -> str:
@@ -39,17 +49,33 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def screen(view: View, spectrum: Spectrum, width: int) -> RenderableType:
-    """Everything, one above the other."""
+def screen(view: View, spectrum: Spectrum, width: int, height: int = 60) -> RenderableType:
+    """Everything, one above the other, in ``height`` rows where at all possible: what does not fit, nobody sees."""
     inner = max(20, width - 4)
+    alarms = _alarms(view, width, height // ALARM_SHARE)
+    headline = _headline(view)
+    free = height - FRAME_ROWS - sum(rows_of(text, width) for text in (headline, *alarms))
+    steps, plot_rows = _shares(free, len(view.steps))
     return Group(
-        _headline(view),
-        _steps(view),
-        Panel(_voltage(view, inner), title="cell voltage", title_align="left", border_style="dim"),
-        Panel(_newest(view, spectrum, inner), title=_spectrum_title(view), title_align="left", border_style="dim"),
+        headline,
+        _steps(view, steps),
+        Panel(_voltage(view, inner, plot_rows), title="cell voltage", title_align="left", border_style="dim"),
+        Panel(_newest(view, spectrum, inner, plot_rows), title=_spectrum_title(view), title_align="left", border_style="dim"),
         _progress(view),
-        *_alarms(view),
+        *alarms,
     )
+
+
+def _shares(free: int, steps: int) -> tuple[int, int]:
+    """Of the free rows: how many steps are shown, and how high each of the two plots is."""
+    at_best = min(STEPS_SHOWN, steps, max(FEWEST_STEPS, free - 2 * PLOT_ROWS))
+    shown = max(1, min(at_best, free - 2 * FEWEST_PLOT_ROWS))
+    return shown, max(FEWEST_PLOT_ROWS, min(PLOT_ROWS, (free - shown) // 2))
+
+
+def rows_of(text: Text, width: int) -> int:
+    """How many rows a text takes on a terminal so wide."""
+    return len(text.wrap(RULER, max(1, width)))
 
 
 def _headline(view: View) -> Text:
@@ -65,18 +91,14 @@ def _headline(view: View) -> Text:
     return text
 
 
-def _steps(view: View) -> Table:
+def _steps(view: View, shown: int) -> Table:
     table = Table(box=None, padding=(0, 1), expand=True)
-    for heading, justify in (
-        ("step", "right"),
-        ("", "left"),
-        ("cycle", "right"),
-        ("time", "right"),
-        ("spectra", "right"),
-        ("ended by", "left"),
-    ):
-        table.add_column(heading, justify=justify, header_style="dim")  # type: ignore[arg-type]
-    for line in view.steps[-STEPS_SHOWN:]:
+    table.add_column("step", justify="right", header_style="dim", no_wrap=True)
+    table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
+    for heading in ("cycle", "time", "spectra"):
+        table.add_column(heading, justify="right", header_style="dim", no_wrap=True)
+    table.add_column("ended by", header_style="dim", no_wrap=True, max_width=ENDED_BY_COLUMNS, overflow="ellipsis")
+    for line in view.steps[-shown:]:
         running = line.ended_mono_ns is None
         end_ns = view.now_mono_ns if line.ended_mono_ns is None else line.ended_mono_ns
         table.add_row(
@@ -96,13 +118,13 @@ def step_name(line: StepLine) -> str:
     return str(line.index + 1) if line.index >= 0 else "prep"
 
 
-def _voltage(view: View, width: int) -> Text:
+def _voltage(view: View, width: int, rows: int) -> Text:
     values = view.voltages()
     if values.size == 0:
         return Text("no sample yet", style="dim")
-    lines = draw(values, width - 11, PLOT_ROWS)
-    labels = [f"{values.max() * 1e3:+8.1f} mV", *[""] * (PLOT_ROWS - 2), f"{values.min() * 1e3:+8.1f} mV"]
-    return Text("\n".join(f"{label:>11}{line}" for label, line in zip(labels, lines, strict=True)), no_wrap=True)
+    lines = draw(values, width - 12, rows)
+    labels = [f"{values.max() * 1e3:+8.1f} mV", *[""] * (rows - 2), f"{values.min() * 1e3:+8.1f} mV"]
+    return Text("\n".join(f"{label:>11} {line}" for label, line in zip(labels, lines, strict=True)), no_wrap=True)
 
 
 def _spectrum_title(view: View) -> str:
@@ -113,11 +135,11 @@ def _spectrum_title(view: View) -> str:
     return f"newest spectrum: {event.data['name']}, {event.data['nucleus']}, {event.data['scans']} scans, {duration_text(age_s)} ago"
 
 
-def _newest(view: View, spectrum: Spectrum, width: int) -> Text:
+def _newest(view: View, spectrum: Spectrum, width: int, rows: int) -> Text:
     if view.newest_fid is None:
         return Text("none yet", style="dim")
     shift_ppm, intensity = spectrum(view.newest_fid)
-    lines = draw(intensity, width, PLOT_ROWS)
+    lines = draw(intensity, width, rows)
     left, right = f"{shift_ppm[0]:.0f} ppm", f"{shift_ppm[-1]:.0f} ppm"
     axis = left + " " * max(1, width - len(left) - len(right)) + right
     return Text("\n".join([*lines, axis]), no_wrap=True)
@@ -127,7 +149,7 @@ def _progress(view: View) -> Table:
     done = view.counts["stored"]
     not_taken = view.counts["missed"] + view.counts["rejected"] + view.counts["lost"]
     text = f"{view.fraction:4.0%}  {duration_text(view.elapsed_s)} of about {duration_text(view.expected_s)}"
-    ends = f"ends about {clock_text(view.expected_end_utc_ns, view.zone)}" if view.plan and not view.ended else ""
+    ends = _ends(view) if view.plan and not view.ended else ""
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
@@ -138,12 +160,22 @@ def _progress(view: View) -> Table:
     return grid
 
 
-def _alarms(view: View) -> list[Text]:
-    colours = {"info": "cyan", "warn": "yellow", "alarm": "red", "critical": "bold white on red"}
-    return [
-        Text(f"{alarm['level']}: {alarm['title']} - {alarm['text']}", style=colours.get(alarm["level"], "red"))
-        for alarm in view.alarms.values()
-    ]
+def _ends(view: View) -> str:
+    """The end by the clock on the wall; where the experiment's clock is not that one, how long it takes still."""
+    if view.speed in {0.0, 1.0}:
+        return f"ends about {clock_text(view.expected_end_utc_ns, view.zone)}"
+    return f"done in about {duration_text((view.expected_s - view.elapsed_s) / view.speed)}"
+
+
+def _alarms(view: View, width: int, most_rows: int) -> list[Text]:
+    """The alarms that stand, the worst last, beside the cursor; where they are too many, how many more there are."""
+    alarms = sorted(view.alarms.values(), key=lambda alarm: ALARM_LEVELS.index(alarm["level"]))
+    texts = [Text(alarm_line(alarm), style=ALARM_STYLES[alarm["level"]]) for alarm in alarms]
+    hidden = 0
+    while len(texts) > 1 and sum(rows_of(text, width) for text in texts) > most_rows:
+        texts.pop(0)
+        hidden += 1
+    return [Text(f"and {hidden} more: operando status", style="dim"), *texts] if hidden else texts
 
 
 def plain_lines(view: View, told: set[str]) -> Iterator[str]:
@@ -156,7 +188,7 @@ def plain_lines(view: View, told: set[str]) -> Iterator[str]:
     for name, alarm in view.alarms.items():
         if name not in told:
             told.add(name)
-            yield f"{'':>14}  {alarm['level']}: {alarm['title']} - {alarm['text']}"
+            yield f"{'':>14}  {alarm_line(alarm)}"
 
 
 def _instant(line: StepLine, key: str) -> int:
@@ -166,7 +198,10 @@ def _instant(line: StepLine, key: str) -> int:
 def _plain_step(number: int, line: StepLine) -> Iterator[tuple[str, str]]:
     yield f"start{number}", f"step {step_name(line)}: {line.text}"
     if line.ended_mono_ns is not None:
-        yield f"end{number}", f"step {step_name(line)} ended by {line.reason}, {line.spectra} spectra"
+        yield (
+            f"end{number}",
+            f"step {step_name(line)} ended by {line.reason}, {line.spectra} {'spectrum' if line.spectra == 1 else 'spectra'}",
+        )
 
 
 def console() -> Console:

@@ -113,7 +113,8 @@ def _step_started(view: View, event: Event) -> None:
 
 def _step_ended(view: View, event: Event) -> None:
     if view.steps:
-        view.steps[-1].ended_mono_ns, view.steps[-1].reason = event.mono_ns, event.data["reason"]
+        reason, detail = event.data["reason"], event.data["detail"]
+        view.steps[-1].ended_mono_ns, view.steps[-1].reason = event.mono_ns, detail if reason == "skip" and detail else reason
 
 
 def _samples(view: View, event: Event) -> None:

@@ -182,6 +182,13 @@ class Journal:
         if self.durable_seq < self.last_seq:
             raise JournalFailed(f"records {self.durable_seq + 1} to {self.last_seq} are not on the disk: {self._last_failure}")
 
+    def fill_disk(self, full: bool) -> None:  # noqa: FBT001
+        """Simulations: the disk has no room from now on, or has some again (then returns when what waited is written)."""
+        self._file.no_room = full
+        if not full:
+            with self._committed:
+                self._committed.wait_for(lambda: self.failed is None)
+
     def _wake_writer(self) -> None:
         self._urgent.set()
         self._work.set()

@@ -28,6 +28,8 @@ class RecordFile:
         self._crc = 0
         self._unsynced: list[Chained] = []
         self._suspect = False
+        self.no_room = False
+        """A simulated disk without room: every commit fails."""
         self._connection: sqlite3.Connection | None = None
         self._owned: IO[bytes] | None = None
 
@@ -122,6 +124,8 @@ class RecordFile:
             raise JournalFailed(f"{self.path} is not the file that was written so far")
 
     def _commit(self, verb: str) -> None:
+        if self.no_room:
+            raise sqlite3.OperationalError("database or disk is full")
         assert self._connection is not None
         rows, at = self._unsynced, 0
         self._connection.execute("BEGIN IMMEDIATE")

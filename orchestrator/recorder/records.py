@@ -4,6 +4,7 @@ JournalError
 ├── NetworkFolder     the journal would lie on a network file system, where SQLite's locks and syncs cannot be trusted
 ├── JournalInUse      another process writes to it
 ├── NotAJournal       the file is something else, or was written by a newer program
+├── DamagedJournal    its file cannot be read on from here; `operando recover` takes what stands before
 ├── JournalFailed     a commit failed; nothing is lost, everything since the last good sync is kept and tried again
 ├── ObserverRuns      another process keeps the run's run.h5 at the moment
 └── Refused           what was asked for could lose something; nothing was changed
@@ -21,7 +22,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 from orchestrator.model.events import JOURNAL_VERSION, Event
 from orchestrator.platform import network_file_system
@@ -52,6 +53,10 @@ class JournalInUse(JournalError):
 
 class NotAJournal(JournalError):
     """The file is something else, or was written by a newer program."""
+
+
+class DamagedJournal(JournalError):
+    """The file cannot be read on from here."""
 
 
 class JournalFailed(JournalError):
@@ -88,6 +93,9 @@ class Row(NamedTuple):
         return zlib.crc32(self.blob or b"", zlib.crc32(f"{head}{size}\x1f".encode(), previous))
 
 
+COLUMN_TYPES = (int, int, int, str, int, str, int | None, str, bytes | None, int)
+DAMAGE = (sqlite3.DatabaseError, ValueError, UnicodeDecodeError, OverflowError)
+WAITS = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_INTERRUPT", "SQLITE_READONLY")
 Chained = tuple[int, int, int, str, int, str, int | None, str, bytes | None, int]
 
 
@@ -152,6 +160,17 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
+def _waits(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorname", "").startswith(WAITS)
+
+
+def _checked(row: Chained) -> Chained:
+    """A row of the table's types: damage can make anything of a column. Raises ValueError."""
+    if not all(isinstance(value, kind) for value, kind in zip(row, COLUMN_TYPES, strict=True)):
+        raise ValueError(f"record {row[0]} has columns of other types")
+    return row
+
+
 _STRICT = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"), default=_scalar)
 
 
@@ -183,9 +202,17 @@ class Reader:
     def since(self, seq: int, limit: int = 5000) -> list[Event]:
         """Events after ``seq`` in order: at most ``limit``, fewer where they are big or the disk is slow, none only at the end.
 
-        Raises NotAJournal.
+        Raises NotAJournal, and DamagedJournal where the very next one cannot be read.
         """
-        return [self._event(row) for row in self._rows(seq, limit)]
+        found: list[Event] = []
+        for row in self._rows(seq, limit):
+            try:
+                found.append(self._event(row))
+            except (ValueError, TypeError, RecursionError) as error:
+                if found:
+                    break
+                raise DamagedJournal(f"{self.path}: the record after {seq} is not what was written: {error}") from error
+        return found
 
     def events(self, seq: int = 0) -> Iterator[Event]:
         """Every event after ``seq`` that is there now, in one short transaction after the other."""
@@ -210,18 +237,29 @@ class Reader:
         """How many records there are of each kind, by name."""
         return dict(self._query("SELECT kind, count(*) FROM record GROUP BY kind ORDER BY kind"))
 
+    @property
+    def readable(self) -> bool:
+        """False where the file is damaged so that not even every record's place is known."""
+        try:
+            return all(True for _ in self.events())
+        except DamagedJournal:
+            return False
+
     def check_chain(self) -> str | None:
         """What is wrong with the numbering or the CRC chain, in a sentence; None when every record is as it was written."""
         self.whole_until = crc = 0
-        while rows := self._rows(self.whole_until, 5000):
-            for chained in rows:
-                row, stored = Row(*chained[:-1]), chained[-1]
-                if row.seq != self.whole_until + 1:
-                    return f"record {self.whole_until + 1} is missing (the next is {row.seq})"
-                crc = row.crc(crc)
-                if crc != stored:
-                    return f"record {row.seq} ({row.kind}) is not what was written"
-                self.whole_until = row.seq
+        try:
+            while rows := self._rows(self.whole_until, 5000):
+                for chained in rows:
+                    row, stored = Row(*chained[:-1]), chained[-1]
+                    if row.seq != self.whole_until + 1:
+                        return f"record {self.whole_until + 1} is missing (the next is {row.seq})"
+                    crc = row.crc(crc)
+                    if crc != stored:
+                        return f"record {row.seq} ({row.kind}) is not what was written"
+                    self.whole_until = row.seq
+        except DamagedJournal as damage:
+            return str(damage)
         return None
 
     def _event(self, row: Chained) -> Event:
@@ -236,19 +274,33 @@ class Reader:
         connection = self._connected()
         if connection is None:
             return []
-        until, size, rows = time.monotonic() + READ_FOR_S, 0, []
-        cursor = connection.execute("SELECT * FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
-        for row in cursor:
-            rows.append(row)
-            size += row_bytes(row)
-            if size > READ_BYTES or (len(rows) % 64 == 0 and time.monotonic() > until):
-                break
-        cursor.close()
+        until, size = time.monotonic() + READ_FOR_S, 0
+        rows: list[Chained] = []
+        try:
+            cursor = connection.execute("SELECT * FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+            for row in cursor:
+                rows.append(_checked(row))
+                size += row_bytes(row)
+                if size > READ_BYTES or (len(rows) % 64 == 0 and time.monotonic() > until):
+                    break
+            cursor.close()
+        except DAMAGE as error:
+            if not rows or _waits(error):
+                self._raise(error, f"after record {seq}")
         return rows
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         connection = self._connected()
-        return [] if connection is None else connection.execute(statement).fetchall()
+        try:
+            return [] if connection is None else connection.execute(statement).fetchall()
+        except DAMAGE as error:
+            self._raise(error, "its index")
+
+    def _raise(self, error: Exception, where: str) -> NoReturn:
+        """What only waits (a lock, a disk) as it is; what is damaged as DamagedJournal."""
+        if _waits(error):
+            raise error
+        raise DamagedJournal(f"{self.path}: {where} the file is damaged: {error}") from error
 
     def _connected(self) -> sqlite3.Connection | None:
         """The connection, once the file is there and has its table."""

@@ -46,9 +46,11 @@ def verify(folder: Path) -> Finding:
         _check_raw(((folder / name, sha256) for name, sha256 in proof["raw"].items()), folder, lines, wrong)
         return Finding(not wrong, (*wrong, *lines), found.digest, found.streams)
     with Reader(folder / JOURNAL) as reader:
-        if reader.last_seq == 0:
-            return Finding(False, (f"{folder / JOURNAL}: there is no journal, or it is empty",))
         broken = reader.check_chain()
+        if reader.whole_until == 0:
+            return Finding(False, (broken or f"{folder / JOURNAL}: there is no journal, or it is empty",))
+        if broken is not None and not reader.readable:
+            return Finding(False, (broken, f"the {reader.whole_until} records before are whole: operando recover"))
         (wrong if broken else lines).append(broken or f"journal: {reader.count} records, CRC chain whole")
         found = _check_file(folder, _Journal(reader), lines, wrong)
         _check_raw(archived(folder, reader), folder, lines, wrong)
@@ -150,17 +152,15 @@ def recover(folder: Path) -> Finding:
         if (proof := _pruned(folder)) and not (folder / JOURNAL).exists():
             told = f"the journal was pruned at {proof['pruned_utc']}: there is nothing to make {PUBLIC} from; nothing was changed"
             return Finding(False, (told, f"`operando verify` checks {PUBLIC} by what {PRUNED} keeps"))
-        if reader.last_seq == 0:
-            return Finding(False, (f"{folder / JOURNAL}: there is no journal, or it is empty; nothing was changed",))
-        return _rebuilt(folder, reader)
+        broken = reader.check_chain()
+        if reader.whole_until == 0:
+            return Finding(False, (broken or f"{folder / JOURNAL}: there is no journal, or it is empty", "nothing was changed"))
+        return _rebuilt(folder, reader, broken)
 
 
-def _rebuilt(folder: Path, reader: Reader) -> Finding:
-    broken = reader.check_chain()
-    good = reader.last_seq if broken is None else reader.whole_until
-    lines = [
-        f"journal: {reader.count} records, CRC chain whole" if broken is None else f"journal: {broken}; rebuilt from the {good} before"
-    ]
+def _rebuilt(folder: Path, reader: Reader, broken: str | None) -> Finding:
+    good = reader.whole_until
+    lines = [f"journal: {good} records, CRC chain whole" if broken is None else f"journal: {broken}; rebuilt from the {good} before"]
     if broken is not None and (folder / PUBLIC).exists():
         kept = folder / f"{PUBLIC}.before-recovery"
         (folder / PUBLIC).replace(kept)
@@ -178,5 +178,5 @@ def _rebuilt(folder: Path, reader: Reader) -> Finding:
         return Finding(finding.ok and broken is None, (*lines, *finding.lines), finding.digest, finding.streams)
     publisher.publish()
     publisher.close()
-    lines.append("the run has not ended: `operando continue` goes on with it, `operando verify` checks what is there")
+    lines.append("the run has not ended: its process was killed, or it still goes on; this version cannot continue it")
     return Finding(broken is None, tuple(lines))

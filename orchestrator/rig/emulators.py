@@ -20,10 +20,11 @@ from typing import Any
 from drivers import registry
 from drivers.base import Context, Emulator, EmulatorAddress, Network, Settings, WireRecorder
 from drivers.clock import Clock
-from orchestrator.rig.faults import Shares, inject_all
+from orchestrator.rig.faults import TWIN, Shares, inject_all
 from orchestrator.rig.truth import TruthLog
 
 PREFIX = "emulator:"
+STDIN = 0
 LINGER_s = 90.0
 """How long the instruments outlive a rig that died, so that its guard can reach them."""
 
@@ -106,6 +107,7 @@ async def emulate(request: EmulateRequest) -> int:
     twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
     emulators = make_emulators(request, clock, registry.real_network(), twin)
     with told_truth(twin, request.truth):
+        inject_all(twin.befall, request.faults.get(TWIN, {}), twin)
         try:
             for name, emulator in emulators.items():
                 print(json.dumps(_line(name, await emulator.start())), flush=True)  # noqa: T201
@@ -136,7 +138,8 @@ async def _until_abandoned(linger_s: float) -> None:
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def read() -> None:
-        sys.stdin.buffer.read()
+        while os.read(STDIN, 4096):  # not sys.stdin: a thread that holds its lock at the interpreter's end aborts the process
+            pass
         with contextlib.suppress(RuntimeError):  # the loop has ended first
             loop.call_soon_threadsafe(ended.set)
 

@@ -1,9 +1,10 @@
 """``--fault``: which fault of which simulated instrument, with which parameters.
 
 ``[INSTRUMENT.]NAME[:parameter=value,…]``: ``silent``, ``methodscript.silent:after_s=20``, ``port_vanishes:power_lost=true``.
-INSTRUMENT is the emulator's name, or ``potentiostat`` or ``console`` for the pair that is simulated in memory. Without it,
-every instrument that knows the fault gets it. Every fault of an emulator takes ``after_s`` (seconds of the experiment since
-the emulators started) and ``under_current_s`` (since current first flowed in the cell).
+INSTRUMENT is the emulator's name, or ``potentiostat`` or ``console`` for the pair that is simulated in memory; ``twin`` for the
+cell and its magnet; ``host`` for this computer. Without it, every instrument that knows the fault gets it. Every fault of an
+emulator, the twin or the host takes ``after_s`` (seconds of the experiment since the emulators started), ``under_current_s``
+(since current first flowed in the cell) and ``for_s`` (it is over so much later).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 UNDER_CURRENT = "under_current_s"
+TWIN, HOST = "twin", "host"
+"""Besides the instruments: the cell and its magnet, and the computer that this program runs on (``--speed max`` only)."""
 
 Shares = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Instrument → fault → its parameters."""
@@ -90,8 +93,8 @@ def inject_all(inject: Callable[..., None], faults: Mapping[str, Mapping[str, An
             continue
         try:
             inject(name, **given)
-        except ValueError as error:
-            raise BadFault(str(error)) from None
+        except (TypeError, ValueError) as error:
+            raise BadFault(str(error) if f"`{name}`" in str(error) else f"fault `{name}`: {error}") from None
 
 
 class _UnderCurrent:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 
-def home() -> Path:
-    """``OPERANDO_HOME``, or the user's data folder."""
+def home(*, simulated: bool = False) -> Path:
+    """``OPERANDO_HOME``, or the user's data folder; of a rig that is all simulated, which nobody shares, the environment's own."""
     named = os.environ.get("OPERANDO_HOME")
     if named:
         return Path(named)
+    if simulated and sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK):
+        return Path(sys.prefix) / "operando"
     import platformdirs
 
     return Path(platformdirs.user_data_dir("operando", appauthor=False))
 
 
-def state_folder(rig: str) -> Path:
-    """``state/<rig>``: the rig's journal and its control file."""
-    return home() / "state" / safe_file_name(rig)
+def state_folder(rig: str, *, simulated: bool = False) -> Path:
+    """``state/<rig>``: who holds the rig, and where its run answers."""
+    return home(simulated=simulated) / "state" / safe_file_name(rig)
+
+
+def answering() -> list[Path]:
+    """The state folder of every rig whose run answers commands, or did when it died."""
+    places = dict.fromkeys((home(), home(simulated=True)))
+    return sorted(path.parent for place in places for path in (place / "state").glob("*/control.json"))
 
 
 def safe_file_name(text: str) -> str:

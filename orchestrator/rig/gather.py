@@ -20,7 +20,8 @@ from orchestrator.model.available import REFUSED
 from orchestrator.model.experiment import Experiment, Instrument, Rig
 from orchestrator.plan.orders import Plan
 from orchestrator.rig.emulators import PREFIX, known_faults
-from orchestrator.rig.faults import share_out
+from orchestrator.rig.faults import HOST, TWIN, share_out
+from orchestrator.rig.host import HOST_FAULTS
 from orchestrator.rig.planned import NoRig, Planned, free_bytes_at, planned
 from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 
@@ -49,6 +50,11 @@ class Gathered:
     def simulated(self) -> bool:
         """True when any instrument of the station is emulated or simulated."""
         return any(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
+
+    @property
+    def all_simulated(self) -> bool:
+        """True when no instrument of the station is real."""
+        return all(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
 
     @property
     def twin_path(self) -> Path | None:
@@ -110,6 +116,10 @@ class Gathered:
             instrument = self.instrument(role)
             if instrument.address == IN_MEMORY:
                 known[role] = registry.fault_names(f"{role}s", instrument.driver)
+        if self.simulated:
+            known[TWIN] = registry.fault_names("twins", "twin")
+        if self.request.virtual:
+            known[HOST] = HOST_FAULTS
         return share_out(self.request.faults, known)
 
     def emulator_options(self) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,8 @@ MOST_DEATHS, WITHIN_S = 5, 3600.0
 LONGEST_STOP_S = 900.0
 
 Put = Callable[[str, dict[str, Any]], object]
-Start = Callable[[], Awaitable[SocketGuardLink]]
+Start = Callable[..., Awaitable[SocketGuardLink]]
+"""Start a guard; ``under_way=`` says whether the cell may be under current already."""
 
 
 class KeptGuard:
@@ -40,6 +41,7 @@ class KeptGuard:
         self._settled = asyncio.Event()
         self._settled.set()
         self._parted = False
+        self._newest: tuple[Heartbeat, float] | None = None
 
     @property
     def pid(self) -> int:
@@ -53,6 +55,7 @@ class KeptGuard:
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Send one heartbeat; where the cell is seen, tell systemd too that the rig does what it is for."""
+        self._newest = heartbeat, time.monotonic()
         self._link.beat(heartbeat)
         self._systemd.ready("running")
         if heartbeat.last_sample_age_s is None or heartbeat.last_sample_age_s <= self._fresh_s:
@@ -98,10 +101,20 @@ class KeptGuard:
         return ""
 
     async def _started(self) -> SocketGuardLink:
+        """A new guard, told at once what the old one knew: the rig may die before its next heartbeat."""
         while True:
             with contextlib.suppress(GuardDidNotStart):
-                return await self._start()
+                link = await self._start(under_way=True)
+                self._repeat(link)
+                return link
             await asyncio.sleep(START_AGAIN_S)
+
+    def _repeat(self, link: SocketGuardLink) -> None:
+        if self._newest is None:
+            return
+        beat, at_s = self._newest
+        left_s = None if beat.finish_within_s is None else max(0.0, beat.finish_within_s - (time.monotonic() - at_s))
+        link.beat(beat._replace(finish_within_s=left_s))
 
     async def _end_hung(self) -> None:
         """A guard that hangs must not wake up later and reach for the instrument: end that very process."""

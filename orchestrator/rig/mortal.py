@@ -72,9 +72,10 @@ class MortalJournal:
     """A run's journal as the run sees it, and what somebody must know of it who ends the run for it."""
 
     def __init__(self, journal: Journal, life: Life) -> None:
-        self._journal = journal
+        self._journal = self.real = journal
         self._life = life
         self.ended = False
+        self.acknowledged_seq = 0
         self.cell: dict[str, Any] = {}
         self.listener: Callable[[str, dict[str, Any]], None] | None = None
         """Told of every event; must not wait."""
@@ -109,6 +110,7 @@ class MortalJournal:
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``."""
         await self._journal.durable(seq)
+        self.acknowledged_seq = max(self.acknowledged_seq, seq)
 
     @property
     def half_full(self) -> bool:

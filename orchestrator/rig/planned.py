@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.config import ConfigError, load_experiment, load_rig, rig_file
+from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, rig_file
 from orchestrator.model.available import rig_not_available
 from orchestrator.plan import make_plan
 
@@ -57,6 +57,8 @@ def planned(
     otherwise: Path | None = None,
 ) -> Planned:
     """Read both files and plan. ``otherwise``: the rig where nobody names one. Raises ConfigError, PlanError, NoRig."""
+    from drivers.registry import names
+
     experiment = _experiment(file, rig)
     named = rig or rig_file(experiment)
     path = named or otherwise
@@ -72,6 +74,7 @@ def planned(
         booking_end=booking_end,
         free_bytes=free_bytes,
     )
+    check_drivers(read, plan.station, {kind: names(kind) for kind in ("potentiostats", "consoles", "emulators")})
     return Planned(experiment, read, path, named is None, plan)
 
 

@@ -9,12 +9,12 @@ import logging
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from drivers import registry
-from drivers.base import Context, Network, Potentiostat, SafeState
+from drivers.base import Context, Emulator, Network, Potentiostat, SafeState
 from drivers.clock import Clock
 from orchestrator.control.heartbeat import GuardLink, SocketGuardLink
 from orchestrator.control.messages import Answer, Command
@@ -31,14 +31,17 @@ from orchestrator.recorder.journal import Journal, JournalError
 from orchestrator.recorder.rundisk import RunDisk, drop_ballast
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
+from orchestrator.rig.faults import HOST, TWIN, inject_all
 from orchestrator.rig.fencing import fence_settings, need_armed, plain
 from orchestrator.rig.folders import home, new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
 from orchestrator.rig.guarding import KeptGuard
 from orchestrator.rig.hold import name_running, rig_held
+from orchestrator.rig.host import Host
 from orchestrator.rig.log import logged
 from orchestrator.rig.mortal import Life, MortalInstrument, MortalJournal, MortalNetwork
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
+from orchestrator.rig.survivors import Survivors, kill
 from orchestrator.rig.truth import TRUTH
 from orchestrator.rig.upkeep import mind_observer
 from orchestrator.runner.run import run_plan
@@ -75,7 +78,7 @@ def run(gathered: Gathered, disk: Disk | None = None) -> Ended:
 
 async def _run(gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
     with contextlib.ExitStack() as stack:
-        state = state_folder(gathered.rig.name)
+        state = state_folder(gathered.rig.name, simulated=gathered.all_simulated)
         if not gathered.request.virtual:
             stack.enter_context(rig_held(state, gathered.rig.name))
         folder = _folder(gathered)
@@ -201,11 +204,15 @@ async def _with_instruments(
     """Emulators (if any), drivers, guard and control socket around the Runner."""
     async with contextlib.AsyncExitStack() as stack:
         instruments = await stack.enter_async_context(_instruments(gathered, clock, folder, life))
+        if gathered.request.virtual and (faults := gathered.fault_shares()[HOST]):
+            computer = Host(clock, journal, lambda seq: kill(folder, survivors_of(instruments), seq))
+            inject_all(computer.inject, faults, instruments.twin)
+            stack.push_async_callback(computer.close)
         host = asyncio.current_task()
         assert host is not None
         if instruments.station.fence is not None:
             await need_armed(instruments.station.fence)
-        guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life, journal))
+        guard = instruments.guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life, journal))
         await _observed(companions, clock)
         commands: Commands = asyncio.Queue(maxsize=64)
         interrupts: asyncio.Queue[str] = asyncio.Queue()
@@ -239,7 +246,7 @@ async def _with_instruments(
                 raise
         if life.over:
             return await _after_death(guard)
-        if outcome.cell == "off":
+        if outcome.cell != "unknown":
             instruments.in_use = False
             await guard.stand_down()
         else:
@@ -291,7 +298,7 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 class Instruments:
     """The station's drivers, and what the guard needs to open the potentiostat anew.
 
-    ``potentiostat``: the driver itself, which a dead host no longer has.
+    ``potentiostat``: the driver itself, which a dead host no longer has. ``clock``: the instruments' own.
     ``in_use``: the cell may be under current, so that emulators outlive us for the guard's sake.
     """
 
@@ -301,6 +308,17 @@ class Instruments:
     potentiostat: Potentiostat
     twin: Any = None
     in_use: bool = False
+    clock: Clock | None = None
+    emulators: Mapping[str, Emulator] = field(default_factory=dict)
+    guard: GuardLink | None = None
+
+
+def survivors_of(instruments: Instruments) -> Survivors:
+    """What lives on when this host dies. Only at ``--speed max``."""
+    guard = instruments.guard if isinstance(instruments.guard, InlineGuard) else None
+    clock, network = instruments.clock, cast("registry.MemoryMedia", instruments.network)
+    assert clock is not None
+    return Survivors(clock, network, instruments.twin, instruments.emulators, instruments.addresses, guard)
 
 
 @contextlib.asynccontextmanager
@@ -308,13 +326,15 @@ async def _instruments(gathered: Gathered, clock: Clock, folder: Path, life: Lif
     async with contextlib.AsyncExitStack() as stack:
         addresses: Mapping[str, str] = {}
         twin = process = None
+        theirs, emulators = clock.beside(), {}
         network = registry.memory_network() if gathered.request.virtual else registry.real_network()
-        request = _emulate_request(gathered, folder)
+        request = emulate_request(gathered, folder)
         if gathered.simulated and (gathered.request.virtual or _in_memory(gathered)):
             twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
             stack.enter_context(told_truth(twin, request.truth))
+            inject_all(twin.befall, request.faults.get(TWIN, {}), twin)
         if request.names and gathered.request.virtual:
-            emulators = make_emulators(request, clock, network, twin)
+            emulators = make_emulators(request, theirs, network, twin)
             addresses = {name: (await emulator.start()).address for name, emulator in emulators.items()}
             for emulator in emulators.values():
                 stack.push_async_callback(emulator.stop)
@@ -323,7 +343,7 @@ async def _instruments(gathered: Gathered, clock: Clock, folder: Path, life: Lif
             addresses = {name: str(found["address"]) for name, found in process.addresses.items()}
         hosts = MortalNetwork(network, life) if gathered.request.virtual else network
         station = _station(gathered, clock, folder, hosts, addresses, twin, stack)
-        instruments = Instruments(station, network, addresses, station.potentiostat, twin)
+        instruments = Instruments(station, network, addresses, station.potentiostat, twin, clock=theirs, emulators=emulators)
         if gathered.request.virtual and _in_memory(gathered):
             instruments.station = replace(station, potentiostat=cast("Potentiostat", MortalInstrument(station.potentiostat, life)))
         if process is not None:
@@ -343,7 +363,8 @@ def _in_memory(gathered: Gathered) -> bool:
     return any(gathered.instrument(role).address == IN_MEMORY for role in ("potentiostat", "console"))
 
 
-def _emulate_request(gathered: Gathered, folder: Path) -> EmulateRequest:
+def emulate_request(gathered: Gathered, folder: Path) -> EmulateRequest:
+    """Which emulators a run has, on which twin, with which faults."""
     request = gathered.request
     options = gathered.emulator_options()
     twin = str(gathered.twin_path or "")
@@ -400,15 +421,15 @@ async def _guard(
     watched = _watched(gathered, clock, folder, instruments, limit_s, acting_s)
     service = state_folder(gathered.rig.name) / POST
 
-    async def start() -> SocketGuardLink:
-        return await start_guard(watched, service=service)
+    async def start(*, under_way: bool) -> SocketGuardLink:
+        return await start_guard(replace(watched, under_way=under_way), service=service)
 
     def put(kind: str, data: dict[str, Any]) -> None:
         if not journal.ended:
             journal.put(kind, data)
 
     within_s = min(LONGEST_UNGUARDED_s, max(limit_s, acting_s - NOTICED_WITHIN_S))
-    yield KeptGuard(await start(), start, put, within_s=within_s, fresh_s=limit_s)
+    yield KeptGuard(await start(under_way=False), start, put, within_s=within_s, fresh_s=limit_s)
 
 
 def _watched(gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, limit_s: float, acting_s: float) -> Watched:
@@ -511,7 +532,7 @@ async def _control(gathered: Gathered, folder: Path, commands: Commands) -> Asyn
             return Answer(command.id, ok=False, text="too many commands are waiting; try again")
         return await answer
 
-    async with ControlServer(state_folder(gathered.rig.name), folder, answering):
+    async with ControlServer(state_folder(gathered.rig.name, simulated=gathered.all_simulated), folder, answering):
         yield
 
 

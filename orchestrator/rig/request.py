@@ -8,6 +8,9 @@ from pathlib import Path
 VIRTUAL_EPOCH_UTC_ns = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z: where virtual time begins unless ``--epoch`` says otherwise, so that one seed gives one digest."""
 
+FASTEST = 100_000.0
+"""The largest ``--speed`` over real wires; what is to go faster goes at ``max``."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:

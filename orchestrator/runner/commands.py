@@ -177,11 +177,23 @@ class Commands:
         }
 
     def _sentence(self) -> str:
+        """What stands first is what a person asks first: step, cell; then the console, then why anything stands still, then alarms."""
         state = self.status()
         step = state["step"]
         where = f"step {step['index'] + 1} of {state['steps']}: {step['text']}" if step else "between steps"
         volts = "" if state["voltage_V"] is None else f", {state['voltage_V']:.3f} V"
-        return f"{state['state']}, {where}{volts}, cell {state['cell']}"
+        amps = "" if state["current_A"] is None else f", {state['current_A'] * 1e3:+.4f} mA"
+        still = "" if state["state"] == "paused" else " (the running step goes on to its end)"
+        paused = [f"paused: {state['paused']}{still}"] if state["paused"] else []
+        return "\n".join(
+            [f"{state['state']}, {where}{volts}{amps}, cell {state['cell']}", self._nmr(state), *paused, *self._run.alarms.lines]
+        )
+
+    @staticmethod
+    def _nmr(state: Mapping[str, Any]) -> str:
+        doing = f"{state['acquiring']} is being measured" if state["acquiring"] else "nothing is being measured"
+        waits = f", {len(state['waiting'])} waiting" if state["waiting"] else ""
+        return f"NMR: {doing}{waits}" + ("" if state["nmr"] == "accepting" else f"; no new acquisition: {state['nmr']}")
 
     # ------------------------------------------------------------------------------------------------------- interrupts
 

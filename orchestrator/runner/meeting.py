@@ -85,7 +85,13 @@ async def _look_first(surroundings: Surroundings, run: Reactions) -> None:
         raise _failed(station.console_settings, error, "it does not say what it does", "its state") from error
     if console.activity is ConsoleActivity.FOREIGN:
         text = f"the console runs an acquisition that is not ours: {console.detail}"
-        run.alarms.sound("console-foreign", "warn", "The console is busy", text, advice="ours start when it is free")
+        run.alarms.sound(
+            "console-foreign",
+            "warn",
+            "The console is busy",
+            text,
+            advice="what is asked for meanwhile is not measured; ours start when it is free",
+        )
 
 
 async def _make_safe_first(surroundings: Surroundings, run: Reactions) -> None:

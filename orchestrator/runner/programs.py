@@ -27,7 +27,7 @@ SEEN_WITHIN_S = 3.0
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
 
-TO_OPEN_CIRCUIT = "the cell is brought to open circuit and the run ends"
+TO_OPEN_CIRCUIT = "open circuit was ordered at once (what came of it: below), and the run ends"
 LOOK_AT_CELL = "look at the cell, its leads and the limits before anything is started"
 RESTART = "look at the instrument's display and its power; switch it off and on, then start again"
 NOTHING_STARTED = "nothing was started; the run ends"

@@ -98,7 +98,7 @@ class Reactions:
             self._s.station.potentiostat_settings,
             f"limit passed: {violation}",
             sent=sent,
-            did="the cell is brought to open circuit and the run ends",
+            did="open circuit was ordered at once (what came of it: below), and the run ends",
             advice="look at the cell and its leads before anything is started",
         )
         self.end(Ending(RunState.FAILED, text, UNSAFE, SAFETY))
@@ -282,7 +282,8 @@ class Reactions:
         policy = record.planned.missed
         if times >= FAILURES_TO_ALARM:
             text = f"{record.name} failed {times} times in a row; last: {record.why}"
-            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, advice="the electrochemistry goes on; look at the console")
+            goes_on = "the electrochemistry goes on; " if policy.do == "continue" else ""
+            self.alarms.sound("nmr-silent", "alarm", "No NMR", text, advice=f"{goes_on}look at the console")
         if policy.do == "continue" or times < policy.after or self._missing is not None or self.ending is not None:
             return
         why = f"{times} of {record.name} missed: {record.why}"

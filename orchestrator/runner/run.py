@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,8 @@ class Run:
             self._reactions.become(RunState.ABORTING if ending.state is RunState.ABORTED else RunState.FINISHING, ending.reason)
         untouched = SafeState(Confirmation.CONFIRMED, "nothing was started")
         outcome = self._closed(ending, self._reactions.make_safe.result or untouched)
+        if self._reactions.make_safe.result is None:
+            outcome = replace(outcome, cell="untouched")
         self._put_ended(outcome)
         return outcome
 

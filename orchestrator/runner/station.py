@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from drivers.base import Console, Fence, Potentiostat, Settings
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
+from orchestrator.model.events import alarm_line
 from orchestrator.plan.orders import Plan
 from orchestrator.recorder.records import JournalError
 from orchestrator.recorder.rundisk import Room
@@ -138,7 +139,7 @@ AFTER_STEP, STOP, ABORT, SAFETY, LEAVE = range(1, 6)
 class Outcome:
     """What became of a run. ``outcome``: as planned | ended early. ``complete``: as planned, and every acquisition ended verified.
 
-    ``cell``: off, or unknown: then the guard is not stood down.
+    ``cell``: off (read back), untouched (nothing was started), or unknown: then the guard is not stood down.
     """
 
     state: str
@@ -171,6 +172,11 @@ class Alarms:
         return tuple(self._raised)
 
     @property
+    def lines(self) -> list[str]:
+        """The alarms that stand, a sentence each."""
+        return [alarm_line({"id": name, **alarm}) for name, alarm in self._raised.items()]
+
+    @property
     def known(self) -> tuple[str, ...]:
         """Ids of the alarms that stand or stood."""
         return tuple(self._known)
@@ -190,7 +196,7 @@ class Alarms:
         if self._raised.get(name, {}).get("level") == level:
             return
         self._known[name] = None
-        self._raised[name] = {"level": level, "title": title}
+        self._raised[name] = {"level": level, "title": title, "text": text, "advice": advice}
         known: dict[str, Any] = {} if values is None else {"values": dict(values)}
         self._put("alarm.raised", cause, id=name, level=level, title=title, text=text, advice=advice, **known)
 

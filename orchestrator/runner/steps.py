@@ -202,7 +202,8 @@ class Steps:
         """Nothing passes while the cell is paused; nothing ever after a stop."""
         while (why := self.paused) is not None and not self._stopping:
             self._standing.stands_still(why)
-            await self.wait(rest_like(Account.of(step), self._suffix(), f"at open circuit: {why}", PAUSE_LONGEST_S), self._resumed.wait())
+            standing = rest_like(Account.of(step), self._suffix(), f"at open circuit: {why}", PAUSE_LONGEST_S)
+            await self.wait(standing, self._resumed.wait(), "resumed")
         if self._stopping:
             raise Stopped
         self._standing.goes_on()
@@ -303,10 +304,10 @@ class Steps:
         fires = [Fire(name, "list", now_ns, TriggerKind.AT_START) for name in names]
         return [record for fire in fires for record in self._acquisitions.request([fire], step_key, listed=True)]
 
-    async def wait(self, account: Account, until: Coroutine[Any, Any, object]) -> None:
-        """Let an account run until something has happened, or its own time is over."""
+    async def wait(self, account: Account, until: Coroutine[Any, Any, object], told: str = "acquisitions over") -> None:
+        """Let an account run until something has happened (``told`` says what), or its own time is over."""
         happened = asyncio.create_task(until)
-        happened.add_done_callback(lambda _: self._programs.end(account, Reason.SKIP, "what was waited for has come"))
+        happened.add_done_callback(lambda _: self._programs.end(account, Reason.SKIP, told))
         try:
             await asyncio.sleep(0)
             while not happened.done() and account.ended is None and account.owed() is not None:

@@ -122,6 +122,19 @@ def test_nuisances_cost_nothing_but_the_line(play: Play, fault: str) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize(("fault", "lost"), [("duplicate_package", 0), ("packages_overtake", 1)])
+def test_a_package_that_comes_twice_or_late_is_no_sample(play: Play, fault: str, lost: int) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.running(fault)
+        await bench.clock.sleep(90.0)
+        assert bench.ends() == [("plate", "time"), ("strip", "time")]
+        device_ns = bench.samples("device_ns")
+        assert 90 - len(device_ns) == lost
+        assert int((np.diff(device_ns) <= 0).sum()) == 1, "only where the second step's timer begins"
+
+    play(scenario)
+
+
 def test_a_skewed_clock_does_not_walk_away(play: Play) -> None:
     async def scenario(bench: Bench) -> None:
         bench.emulator.inject("clock_skew", ppm=-200.0)

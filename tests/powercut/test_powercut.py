@@ -22,7 +22,7 @@ from orchestrator.recorder.recover import recover, verify
 
 pytestmark = [pytest.mark.posix_only, pytest.mark.needs("gcc")]
 HERE = Path(__file__).parent
-CUTS, CUTS_SOAK = 60, 3000
+CUTS, CUTS_SOAK = 40, 3000
 
 
 def _load(name: str) -> ModuleType:
@@ -92,12 +92,14 @@ def cut_everywhere(operations: list[Any], cuts: int, seed: int, at_work: Path) -
             raise
 
 
+@pytest.mark.timeout(300)
 def test_a_cut_anywhere_loses_nothing_that_was_acknowledged(recorded: Callable[..., list[Any]], tmp_path: Path) -> None:
     operations = recorded(HERE / "writer.py", "60", "3")
     assert {one.op for one in operations} >= set("CWSRLU")
     cut_everywhere(operations, CUTS, 5, tmp_path / "cut")
 
 
+@pytest.mark.timeout(300)
 def test_the_simulator_sees_a_recorder_that_does_not_sync(recorded: Callable[..., list[Any]], tmp_path: Path) -> None:
     """The control: the same run without its syncs loses what it had acknowledged."""
     unsynced = [one for one in recorded(HERE / "writer.py", "30", "1") if one.op != "S"]

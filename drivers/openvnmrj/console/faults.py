@@ -1,6 +1,6 @@
 """What can go wrong with an OpenVnmrJ console, by name; a fault stays until it is used up or cleared.
 
-Each also takes ``after_s``: so much later.
+Each also takes ``after_s`` (so much later) and ``for_s`` (cleared so long after that).
 
 ``talk_missing``           ``.talk`` is not there
 ``stale_pid``              ``.talk`` names a process that is dead

@@ -219,7 +219,10 @@ class Foreground:
         arguments = [self._value(top, expression) for expression in expressions]
         command = self.surroundings.command(name)
         if command is not None:
-            found = await command(arguments)
+            try:
+                found = await command(arguments)
+            except OSError as error:  # this computer's disk is the console's: a real foreground lives on too
+                raise MagicalError(f"{name}: {error.strerror or error}") from error
             top["place"] += 1
             self._give(top, list(returns), found)
             return

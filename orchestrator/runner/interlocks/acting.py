@@ -13,7 +13,7 @@ from orchestrator.runner.station import Alarms, Surroundings
 
 SHORT = "hard short"
 CONSOLE = frozenset({"tuner stall", "acquisition overdue", "amplifier trip", "receiver overflow"})
-POTENTIOSTAT = frozenset({"open lead", "lost reference", "hard short", "overload", "stale samples", "unreadable samples", "safety limits"})
+POTENTIOSTAT = frozenset({"open lead", "lost reference", "hard short", "overload", "stale samples"})
 RUN_ACTS = "stale samples"
 """On this the run acts by itself, at once and for good; here it is recorded and told."""
 
@@ -68,21 +68,21 @@ class Acting:
 
     def _sound(self, finding: Finding, planned: PlannedInterlock, cause: int) -> None:
         """Each firing is an alarm of its own, also where the last one still stands."""
-        name, settings = f"interlock-{finding.name.replace(' ', '-')}", self._s.station
-        role = (
-            settings.potentiostat_settings.instrument
-            if finding.name in POTENTIOSTAT
-            else settings.console_settings.instrument
-            if finding.name in CONSOLE
-            else ""
-        )
-        self._alarms.clear(name)
+        name, title, advice = finding.name.replace(" ", "-"), planned.table.title, planned.table.advice
+        self._alarms.clear(f"interlock-{name}")
         self._standing[name] = None
-        text = sentence(finding, planned, role)
-        self._alarms.sound(name, planned.level, planned.table.title, text, advice=planned.table.advice, cause=cause, values=finding.values)
+        text = sentence(finding, planned, self._seen_with(finding.name))
+        self._alarms.sound(f"interlock-{name}", planned.level, title, text, advice=advice, cause=cause, values=finding.values)
+
+    def _seen_with(self, name: str) -> str:
+        """The instrument that showed it; "" where it was none."""
+        station = self._s.station
+        if name in POTENTIOSTAT:
+            return station.potentiostat_settings.instrument
+        return station.console_settings.instrument if name in CONSOLE else ""
 
     def resumed(self) -> None:
         """A person has looked and goes on: what stood is over."""
         for name in self._standing:
-            self._alarms.clear(name)
+            self._alarms.clear(f"interlock-{name}")
         self._standing.clear()

@@ -14,7 +14,7 @@ Intact = Callable[[Any], None]
 
 
 def test_a_whole_conversation(program: Any, intact: Intact) -> None:
-    run = program.start(changes=[("every 1 minute", "at end"), ("Rest for 10 seconds, nmr", "Rest for 5 minutes, nmr")])
+    run = program.start(speed="15", changes=[("every 1 minute", "at end"), ("Rest for 10 seconds, nmr", "Rest for 5 minutes, nmr")])
     run.under_current()
 
     status = run.operando("status")

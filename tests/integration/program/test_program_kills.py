@@ -26,6 +26,9 @@ def test_the_rig_is_killed_and_its_guard_opens_the_circuit(program: Any, intact:
     run.until_off(1.0)
     assert {line["kind"] for line in run.guard()} == {"guard.started", "guard.acting", "guard.fenced", "guard.safe", "guard.acted"}
     assert not run.of("run.ended"), "nobody lived who could have said so"
+    assert " is dead: " in (status := run.operando("status")).text
+    assert (status.code, str(run.folder / "guard.jsonl") in status.text) == (2, True)
+    assert "Traceback" not in run.said()
     _gone(observer, run)
     intact(run)
 

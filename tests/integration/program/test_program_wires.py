@@ -41,6 +41,8 @@ def test_a_port_that_is_not_there(program: Any, rig_with: RigWith, intact: Intac
     assert ended.code == 3
     whole(ended.text, "potentiostat: the potentiostat cannot be reached: there is no serial port /dev/ttyNOT0", "plug the instrument in")
     assert "nothing was started, the cell was not touched" in ended.text
+    assert "Nothing was started, the cell was not touched." in ended.text
+    assert SAFE not in ended.text, "nobody has read anything"
     assert run.of("run.ended")[0]["exit_code"] == 3
     intact(run)
 

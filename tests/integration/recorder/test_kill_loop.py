@@ -133,6 +133,7 @@ def kill_again_and_again(folder: Path, kills: int, pace_s: float, most_words: in
     assert [line for line in finding.lines if "DIFFERS" in line] == []
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.needs("h5dump")
 def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, KILLS, FAST_s, 12, 0.05, seed=3)

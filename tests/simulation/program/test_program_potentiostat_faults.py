@@ -123,6 +123,15 @@ def test_what_a_night_survives(run_night: RunNight, fault: str) -> None:
     assert not night.of("alarm.raised", level="critical")
 
 
+def test_an_overload_that_stays_is_told_with_its_numbers(run_night: RunNight) -> None:
+    """The driver names the bit of its instrument's status; three readings in a row are an alarm, and nothing else."""
+    night = run_night(f"overload:{MIDWAY}")
+    fired = night.of("rule.fired", rule="overload")[0].data
+    assert fired["values"]["status"] == 2
+    assert fired["step_key"] == "s0001-c01-plate"
+    assert night.of("alarm.raised", id="interlock-overload", level="alarm")[0].data["values"] == fired["values"]
+
+
 def test_a_cable_that_is_pushed_back_in_time_costs_samples_only(run_night: RunNight) -> None:
     """Five seconds out, under current: a gap that shows, both words in the journal, and no word that is not true."""
     night = run_night(f"port_vanishes:seconds=5,{MIDWAY}")

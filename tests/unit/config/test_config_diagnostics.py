@@ -129,6 +129,14 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
         load_experiment(path)
 
 
+def test_a_file_that_nobody_wrote_by_hand_is_not_read(tmp_path: Path) -> None:
+    """Reading 10 MB as YAML takes minutes, in which nobody learns that it was the wrong file."""
+    path = tmp_path / "large.yaml"
+    path.write_text("version: 1\n" + "".join(f"key{number}: some text\n" for number in range(600_000)))
+    with pytest.raises(ConfigError, match=r"large.yaml: 12\.\d MB is too large\n.*at most 256 kB"):
+        load_experiment(path)
+
+
 def test_a_list_is_no_experiment() -> None:
     with pytest.raises(ConfigError, match="expected a table"):
         parse_experiment("- Rest for 1 hour\n")

@@ -98,5 +98,5 @@ def test_no_run_is_a_sentence(tmp_path: Path) -> None:
 
 def test_a_run_that_died_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "control.json").write_text(json.dumps({"port": 1, "pid": 4242, "token": "t", "run": ""}))
-    with pytest.raises(NoRunHere, match=r"4242.*does not answer"):
+    with pytest.raises(NoRunHere, match=r"is dead: process 4242 .*guard.jsonl"):
         send(tmp_path, "status")

@@ -102,3 +102,13 @@ async def test_the_whole_guard_stands_down_and_its_log_is_on_the_disk(tmp_path: 
         await SocketGuardLink(reader, writer, 1).stand_down()
         assert await running == 0
     assert [line["kind"] for line in lines(tmp_path)] == ["guard.started", "guard.stood_down"]
+
+
+@pytest.mark.parametrize("under_way", [False, True])
+async def test_a_line_that_closes_before_the_first_heartbeat(repository: Path, tmp_path: Path, under_way: bool) -> None:
+    """A first guard touches nothing; one that took another's place knows that current may flow."""
+    async with emulated(repository, tmp_path / "emulated") as address, asyncio.timeout(30.0):
+        guard = Guard(Watched(str(tmp_path), "t", 2.0, "methodscript", address, under_way=under_way))
+        assert await guard._act(Due("the line to the rig closed", 0.0)) == 0
+        guard.log.close()
+    assert lines(tmp_path)[-1]["kind"] == ("guard.acted" if under_way else "guard.stood_down")

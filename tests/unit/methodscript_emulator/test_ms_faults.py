@@ -397,3 +397,32 @@ async def test_a_real_pseudo_terminal_and_a_link_that_survives_unplugging(bench:
         await b.open()
         await b.host.send("i\n")
         assert (await b.host.line(5)).startswith("i")
+
+
+def test_a_fault_ends_when_its_time_is_over(bench: Any) -> None:
+    async def main(clock: Any) -> None:
+        async with bench(clock) as b:
+            b.emulator.inject("silent", after_s=2, for_s=3)
+            b.emulator.inject("overload", after_s=1, for_s=100)
+            await clock.sleep(2.5)
+            assert "silent" in b.emulator.faults
+            await clock.sleep(3.0)
+            assert "silent" not in b.emulator.faults
+            assert "overload" in b.emulator.faults
+            state = b.emulator.snapshot()["faults"]
+            assert state["ends"] == [[pytest.approx(95.5e9), "overload"]]
+
+    run_virtual(main)
+
+
+def test_packages_come_twice_or_out_of_order(bench: Any) -> None:
+    async def main(clock: Any) -> None:
+        async with bench(clock) as b:
+            b.emulator.inject("duplicate_package", times=1)
+            await start(b)
+            assert times(await b.host.lines(3)) == pytest.approx([1.0, 1.0, 2.0], abs=1e-3)
+            b.emulator.inject("packages_overtake", times=1)
+            lines = await b.host.lines(2)
+            assert times(lines) == pytest.approx([4.0, 3.0], abs=1e-3), lines
+
+    run_virtual(main)

@@ -380,6 +380,17 @@ def test_svf_fails_and_a_full_disk(desk: Any) -> None:
     run_virtual(main)
 
 
+def test_a_disk_that_takes_nothing_does_not_end_the_foreground(desk: Any) -> None:
+    async def main(clock: Any) -> None:
+        async with desk(clock) as d:
+            (d.vnmruser / "taken").write_text("a file where svf needs a folder")
+            await d.send(f"svf('{d.vnmruser}/taken/x')")
+            await clock.sleep(1)
+            assert await d.ask("%d", "nt") == "16"
+
+    run_virtual(main)
+
+
 def test_a_dead_listener_freezes_the_foreground_for_its_time_out(desk: Any) -> None:
     async def main(clock: Any) -> None:
         async with desk(clock, faults=["dead_listener_freeze"], connect_timeout_s=40) as d:

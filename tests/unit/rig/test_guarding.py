@@ -35,7 +35,8 @@ class Guards:
                 writer.write(b'{"heard":1}\n')
         writer.close()
 
-    async def start(self, deaf_after_s: float = 5.0) -> SocketGuardLink:
+    async def start(self, under_way: bool = False, deaf_after_s: float = 5.0) -> SocketGuardLink:
+        self.under_way = under_way
         if self.refusals:
             self.refusals -= 1
             raise GuardDidNotStart("not yet")
@@ -43,7 +44,7 @@ class Guards:
         return SocketGuardLink(reader, writer, 1, deaf_after_s=deaf_after_s)
 
     async def kept(self, within_s: float = 5.0, deaf_after_s: float = 5.0) -> KeptGuard:
-        link = await self.start(deaf_after_s)
+        link = await self.start(deaf_after_s=deaf_after_s)
         while not self.ends:
             await asyncio.sleep(0)
         return KeptGuard(link, self.start, lambda kind, data: self.said.append((kind, data)), within_s=within_s, fresh_s=3.0)
@@ -78,14 +79,18 @@ async def serving() -> AsyncIterator[Guards]:
         await asyncio.sleep(0.01)
 
 
-async def test_another_stands_up_and_hears_the_next_heartbeat(guards: Guards) -> None:
+async def test_another_stands_up_and_is_told_what_the_old_one_knew(guards: Guards) -> None:
+    """At once: the rig may die before its next heartbeat."""
     kept = await guards.kept()
+    kept.beat(BEAT)
+    while guards.heard < 1:
+        await asyncio.sleep(0.005)
     guards.refusals = 1
     watching = asyncio.create_task(kept.lost())
     await guards.fall()
     assert await kept.watching()
-    kept.beat(BEAT)
-    while not guards.heard:
+    assert guards.under_way
+    while guards.heard < 2:
         await asyncio.sleep(0.005)
     assert guards.kinds() == ["guard.lost", "alarm.raised", "guard.restarted", "alarm.cleared"]
     await kept.stand_down()

@@ -86,6 +86,49 @@ def test_mistakes_in_both_files_are_told_at_once(tmp_path: Path, sim: Path, caps
     assert "drvier" in said
 
 
+ABSENT = {
+    "driver": (
+        "driver: methodscript",
+        "driver: methodscrpt",
+        "no potentiostat driver is called `methodscrpt`",
+        "did you mean `methodscript`?",
+    ),
+    "console": ("driver: openvnmrj", "driver: zzz", "no console driver is called `zzz`", "there are: openvnmrj, sim"),
+    "emulator": ("emulator:methodscript", "emulator:zzz", "no emulator is called `zzz`", "there are: methodscript, openvnmrj"),
+}
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_what_is_not_installed_is_a_mistake_of_the_rig(name: str, tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new, message, hint = ABSENT[name]
+    rig = with_keys(sim, tmp_path)
+    rig.write_text(rig.read_text("utf-8").replace(old, new, 1), "utf-8")
+    file = str(written(tmp_path))
+    by_check = told(["check", file, "--rig", str(rig)], capsys)
+    assert re.search(rf"rig.yaml:\d+:\d+: {message}\n.*\n.*{new}", by_check)
+    assert hint in by_check
+    assert told(["run", file, "--rig", str(rig), "--out", str(tmp_path / "runs")], capsys) == by_check
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("speed", ["0", "-3", "nan", "inf", "abc"])
+def test_a_speed_that_is_none(speed: str, tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["run", str(written(tmp_path)), "--rig", str(sim), "--out", str(tmp_path / "runs"), "--speed", speed]
+    assert told(given, capsys) == f"--speed {speed}: write a number (60 = sixty times as fast) or `max`\n"
+    if speed != "abc":
+        assert told(["emulate", "methodscript", "--speed", speed], capsys).startswith(f"--speed {speed}: write a number above 0")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_emulator_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(["emulate", "methodscrpt"], capsys) == "no emulator driver is called `methodscrpt`; did you mean `methodscript`?\n"
+
+
+def test_a_fault_with_a_value_that_is_none_names_the_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(["emulate", "methodscript", "--fault", "silent:after_s=abc"], capsys)
+    assert said == "fault `silent`: could not convert string to float: 'abc'\n"
+
+
 def test_a_booking_given_with_the_command_counts(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = [str(written(tmp_path)), "--rig", str(sim), "--booking-end", "2020-01-01T08:00"]
     by_check = told(["check", *given], capsys)

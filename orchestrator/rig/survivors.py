@@ -1,0 +1,147 @@
+"""What outlives a host that dies at ``--speed max``: cell, instruments, bytes in flight, guard and the virtual clock.
+
+``Survivors`` is made while a run lives. Its ``snapshot`` is plain data, written as ``emulated/survivors.json`` the instant before
+the host is killed; ``live_on`` makes the same things of it in another process and lets time go on there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from drivers import registry
+from drivers.base import Context, Emulator, SafeState
+from drivers.clock import Clock
+from orchestrator.guard.inline import InlineGuard
+from orchestrator.rig.emulators import EmulateRequest, make_emulators, make_twin, told_truth
+from orchestrator.rig.gather import Gathered
+
+SURVIVORS = "survivors.json"
+KILLED = 137
+VERSION = 1
+
+
+@dataclass
+class Survivors:
+    """The side of the wires that is not the host's. ``guard``: once there is one."""
+
+    clock: Clock
+    network: registry.MemoryMedia
+    twin: Any
+    emulators: Mapping[str, Emulator]
+    addresses: Mapping[str, str]
+    guard: InlineGuard | None = None
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data of everything that lives on. The hosts' own bytes and ports are not among it."""
+        return {
+            "version": VERSION,
+            "mono_ns": self.clock.mono_ns(),
+            "utc_ns": self.clock.utc_ns(),
+            "twin": self.twin.snapshot(),
+            "network": self.network.snapshot(self._ports()),
+            "emulators": {name: emulator.snapshot() for name, emulator in self.emulators.items()},
+            "addresses": dict(self.addresses),
+            "guard": None if self.guard is None else self.guard.snapshot(),
+        }
+
+    def _ports(self) -> set[int]:
+        return {port for emulator in self.emulators.values() if (port := getattr(emulator, "port", 0))}
+
+
+def kill(folder: Path, survivors: Survivors, keeps_seq: int) -> None:
+    """Write the snapshot and die as by SIGKILL. ``keeps_seq``: the last record of the journal that had reached the disk."""
+    text = json.dumps(survivors.snapshot())
+    path = folder / "emulated" / SURVIVORS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    with contextlib.closing(sqlite3.connect(folder / "journal.sqlite", isolation_level=None)) as journal:
+        journal.execute("DELETE FROM record WHERE seq > ?", (keeps_seq,))
+    os._exit(KILLED)
+
+
+@dataclass
+class Afterwards:
+    """The instruments' side in another process. ``acted``: what the guard reached, None while it has not acted."""
+
+    survivors: Survivors
+    guard: InlineGuard | None
+
+    @property
+    def acted(self) -> SafeState | None:
+        """What came of the guard's act."""
+        return None if self.guard is None else self.guard.acted
+
+
+@contextlib.asynccontextmanager
+async def live_on(gathered: Gathered, request: EmulateRequest, folder: Path, clock: Clock) -> AsyncIterator[Afterwards]:
+    """Everything of a snapshot lives again, from the instant at which it was made; the guard knows that its host is gone.
+
+    ``clock``: of a virtual run that begins at the snapshot's ``mono_ns``. ``request``: as the dead run made its emulators.
+    """
+    state = read_survivors(folder)
+    network = registry.memory_network()
+    network.restore(state["network"])
+    twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=0)
+    twin.restore(state["twin"])
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(told_truth(twin, request.truth))
+        emulators = make_emulators(_without_faults(request), clock, network, twin)
+        addresses = {}
+        for name, emulator in emulators.items():
+            emulator.restore(state["emulators"][name])
+            addresses[name] = (await emulator.start()).address
+            stack.push_async_callback(emulator.stop)
+        survivors = Survivors(clock, network, twin, emulators, addresses)
+        guard = None
+        if state["guard"] is not None:
+            guard = InlineGuard(clock, 1.0, lambda _: None, lambda: _reach(gathered, survivors), folder, survived=state["guard"])
+            watching = asyncio.create_task(guard.run(), name="guard")
+            stack.push_async_callback(_ended, watching)
+        yield Afterwards(survivors, guard)
+
+
+def read_survivors(folder: Path) -> dict[str, Any]:
+    """The snapshot in a run folder; ValueError for one of another version."""
+    state: dict[str, Any] = json.loads((folder / "emulated" / SURVIVORS).read_text("utf-8"))
+    if state["version"] != VERSION:
+        raise ValueError(f"survivors of version {state['version']}; this program reads {VERSION}")
+    return state
+
+
+def _without_faults(request: EmulateRequest) -> EmulateRequest:
+    """Those that are on, and those to come, stand in the snapshot."""
+    return replace(request, faults={})
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def _reach(gathered: Gathered, survivors: Survivors) -> SafeState:
+    """Open the potentiostat anew and make it safe."""
+    settings = gathered.settings("potentiostat", survivors.addresses)
+    potentiostat = registry.make_potentiostat(settings, Context(survivors.clock, survivors.network, _Unheard(), survivors.twin))
+    await potentiostat.connect()
+    try:
+        return await potentiostat.make_safe()
+    finally:
+        await potentiostat.release()
+
+
+class _Unheard:
+    """The guard's own bytes stand in no wire file."""
+
+    def sent(self, data: bytes) -> None:
+        """Nothing."""
+
+    def received(self, data: bytes) -> None:
+        """Nothing."""
