@@ -60,7 +60,7 @@ def measure(_: Path, scratch: Path) -> Report:
         "Publishing run.h5",
         f"{ROWS} new rows a publication (five seconds at 1 kHz), {ROUNDS} times, each beside a publication of a run of {SMALL_MB} MB.",
         ("size of the run", "publication", f"at {SMALL_MB} MB", "median of the paired ratios"),
-        note="Asked: the same at 10 MB and at 1 GB (ratio <= 1.2). The publication that closes a chapter, once in 256 MB, is not among them.",
+        note="Asked: the same at 10 MB and at 1 GB (ratio <= 1.2). The one that closes a chapter is not among them.",
     )
     small, large = Growing(scratch / "small"), Growing(scratch / "large")
     small.grow(SMALL_MB)

@@ -66,8 +66,9 @@ def _head_of_file() -> Iterator[str]:
     yield "| `/entry` | `chapters` | only while a long run goes on: the files beside it that hold its older rows, oldest first |"
     yield "| `/entry` | `packed` | only after `operando pack`: by which filter |"
     yield ""
-    yield "While a long run goes on, the datasets that grow are virtual: they show the rows of all chapters and, last, those of `/tail`, the open"
-    yield "chapter within this very file. `/late` holds rows of closed chapters that changed since. Neither is there when the run has ended."
+    yield "While a long run goes on, the datasets that grow are virtual: they show the rows of all chapters and, last, those of"
+    yield "`/tail`, the open chapter within this very file. `/late` holds rows of closed chapters that changed since. Neither is"
+    yield "there when the run has ended."
     yield ""
     yield f"Left out of the digest: {', '.join(f'`@{name}`' for name in sorted(layout.VOLATILE))}, {_code(sorted(layout.VOLATILE_PATHS))}."
 

@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_the_unpacked_file(run: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_pruned_run_is_still_verified(run: Path, packed: bool) -> None:  # noqa: FBT001
+def test_a_pruned_run_is_still_verified(run: Path, packed: bool) -> None:
     if packed:
         pack(run)
     finding = prune(run)
