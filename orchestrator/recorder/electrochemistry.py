@@ -45,7 +45,7 @@ def stacked(events: Sequence[Event]) -> dict[str, Column]:
     return {name: array[name].reshape(-1) for name, _ in described}
 
 
-KEPT_SAMPLES = 4 << 20
+KEPT_SAMPLES = 1 << 20
 MARK_SAMPLES = 1 << 16
 NEIGHBOURS = 4
 FARTHEST_INTERVALS = 3
