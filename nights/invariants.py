@@ -238,7 +238,7 @@ def told_no_better_than_it_is(lived: Lived) -> Iterator[str]:
     if outcome.cell == "off" and lived.cell.drives and lived.cell.drives[-1].on:
         yield f"the run says its cell is off; it is driven since {lived.cell.drives[-1].begin_s:.1f} s"
     ours = lived.of("cell.state")
-    if outcome.cell != "off" and not dead(lived) and ours and not any(line["kind"] == "guard.acting" for line in lived.guard):
+    if outcome.cell == "unknown" and not dead(lived) and ours and not any(line["kind"] == "guard.acting" for line in lived.guard):
         yield "the cell's state is unknown, and no guard acts"
     for line in lived.guard:
         if line["kind"] == "guard.acted" and line["confirmed"] and lived.cell.drives and lived.cell.drives[-1].on:
