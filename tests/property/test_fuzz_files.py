@@ -159,7 +159,15 @@ def test_a_line_is_a_message_or_a_value_error(line: bytes) -> None:
 @quick
 @given(
     st.builds(
-        Heartbeat, st.integers(), st.floats(allow_nan=False), st.just("on"), st.just("open circuit"), st.none() | st.floats(allow_nan=False)
+        Heartbeat,
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.just("on"),
+        st.just("open circuit"),
+        *[st.none() | st.floats(allow_nan=False)] * 2,
+        lower_V=st.none() | st.floats(allow_nan=False),
+        upper_V=st.none() | st.floats(allow_nan=False),
+        most_A=st.none() | st.floats(allow_nan=False),
     )
 )
 def test_a_heartbeat_comes_back(heartbeat: Heartbeat) -> None:

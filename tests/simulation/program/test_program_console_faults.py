@@ -56,7 +56,7 @@ def the_cell_never_noticed(night: Any) -> None:
 @pytest.mark.parametrize("fault", BEFORE_THE_RUN)
 def test_a_console_that_is_not_there_is_told_before_anything_starts(run_night: RunNight, fault: str) -> None:
     night = run_night(fault)
-    assert night.summary == (3, "failed", "off")
+    assert night.summary == (3, "failed", "untouched")
     assert night.reason.startswith("console: the console cannot be reached")
     for text in (*BEFORE_THE_RUN[fault], "\n  sent: ", "\n  came back: ", "\n  done: nothing was started", "\n  you can: "):
         assert text in night.reason

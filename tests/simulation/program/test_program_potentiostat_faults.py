@@ -13,7 +13,7 @@ from orchestrator.recorder.reader import open_run
 
 RunNight = Callable[..., Any]
 
-OFF, UNKNOWN = "off", "unknown"
+OFF, UNKNOWN, UNTOUCHED = "off", "unknown", "untouched"
 MIDWAY = "under_current_s=20"
 
 
@@ -44,7 +44,7 @@ UNDER_CURRENT = [
     Case(f"reading_nan:times=null,{MIDWAY}", 4, "failed", OFF, ("no valid reading for 3 samples",), 5.0),
 ]
 BEFORE_CURRENT = [
-    Case("methodscript.silent", 3, "failed", OFF, ("no MethodSCRIPT instrument answers",)),
+    Case("methodscript.silent", 3, "failed", UNTOUCHED, ("no MethodSCRIPT instrument answers",)),
     Case("wrong_instrument", 3, "failed", OFF, ("no galvanostat",)),
     Case("load_error:times=100", 4, "failed", UNKNOWN, ("was not loaded: script refused", "4001")),
     Case("echo_but_no_start:times=100", 4, "failed", UNKNOWN, ("did not begin", "its start was accepted")),
