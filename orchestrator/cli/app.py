@@ -286,6 +286,21 @@ def observe(
     return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell)
 
 
+@app.command(hidden=True)
+def publish(
+    run: Annotated[Path, typer.Argument(metavar="FOLDER")],
+    broker: Annotated[str, typer.Option(hidden=True, help="A broker, as JSON.")],
+    rig: Annotated[str, typer.Option(hidden=True, help="The rig's name.")],
+    state: Annotated[Path, typer.Option(hidden=True, help="The rig's state folder, where its run answers commands.")],
+    rig_process: RigProcess = "",
+    tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on the standard output what the rig should know.")] = False,
+) -> int:
+    """Show a run on a broker and take commands for it (started by `run`)."""
+    from orchestrator.cli.publish import publish_command
+
+    return publish_command(run, broker, rig, state, rig_process, tell=tell)
+
+
 def run(arguments: list[str]) -> int:
     """Parse and run; turns our errors into sentences and exit codes."""
     if not any(stream.isatty() for stream in (sys.stdout, sys.stderr)):

@@ -29,11 +29,15 @@ class Words:
         self._descriptor = descriptor
         self._standing: set[str] = set()
 
-    def alarm(self, name: str, trouble: str | None, *, title: str, advice: str) -> None:
+    def note(self, text: str, who: str) -> None:
+        """Write a note into the run."""
+        self._say("note", {"text": text, "who": who})
+
+    def alarm(self, name: str, trouble: str | None, *, title: str, advice: str, level: str = "alarm") -> None:
         """Raise this alarm while there is trouble, clear it when there is none any more."""
         if trouble is not None and name not in self._standing:
             self._standing.add(name)
-            self._say("alarm.raised", {"id": name, "level": "alarm", "title": title, "text": trouble, "advice": advice})
+            self._say("alarm.raised", {"id": name, "level": level, "title": title, "text": trouble, "advice": advice})
         elif trouble is None and name in self._standing:
             self._standing.remove(name)
             self._say("alarm.cleared", {"id": name})
