@@ -24,7 +24,8 @@ async def _publish(folder: Path, broker: str, rig: str, state: Path, rig_process
     from orchestrator.observer.words import Words
 
     clock = Clock()
-    source, outbox = Source(folder, rig, lambda: clock.utc_ns() / 1e9, rig_process), Outbox(folder)
+    source = Source(folder, rig, lambda: clock.utc_ns() / 1e9, rig_process)
+    outbox = Outbox(folder, source.picture.origin_ns)
     publisher = Publisher(
         source, outbox, Broker.model_validate_json(broker), rig, lambda command: hand_over(state, command), Words(tell), clock
     )

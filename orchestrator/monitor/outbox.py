@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,10 +29,12 @@ class Waiting(NamedTuple):
 class Outbox:
     """The events of one run that the broker has not acknowledged.
 
+    ``origin_ns``: where second 0 of the run lies on the monotonic clock of an event, by its seq.
     ``seq``: the last event that was acknowledged (0: none). ``read_seq``: up to where the journal was given out.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, origin_ns: Callable[[int], int]) -> None:
+        self._origin_ns = origin_ns
         self._path = folder / OUTBOX
         self._reader = Reader(folder / "journal.sqlite")
         self._run_name = folder.name
@@ -80,7 +82,7 @@ class Outbox:
         if self._first is None:
             (self._first,) = self._reader.since(0, 1)
         run = {"run": self._run_name, "run_id": str(self._first.data["run_id"])}
-        return Waiting(event.seq, said.sent(event, self._sent_seq, run, self._first.mono_ns).encoded())
+        return Waiting(event.seq, said.sent(event, self._sent_seq, run, self._origin_ns(event.seq)).encoded())
 
 
 def _cursor(path: Path) -> int:

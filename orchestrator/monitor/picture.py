@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from orchestrator.monitor.history import History
 from orchestrator.monitor.payloads import Alarm, Axis, Message, Observable, Sample, SensorValue, Spectrum, State, utc
 from orchestrator.monitor.topics import Levels, Topics
 from orchestrator.monitor.waterfall import Slots, middle_ns, seen
+from orchestrator.recorder.runtime import RunTime
 
 NEVER_OVER = "rig-died"
 """The alarm of a rig whose process has gone without its end: nobody can clear it in the journal any more."""
@@ -35,7 +37,7 @@ class Step:
     """The step that runs, or was the last."""
 
     data: Mapping[str, Any]
-    started_mono_ns: int
+    started_s: float
 
 
 @dataclass(slots=True)
@@ -60,6 +62,9 @@ class Picture:
         self._run = run
         self._first: Event | None = None
         self._now: Event | None = None
+        self._elapsed_s = 0.0
+        self._time = RunTime()
+        self._origins: list[tuple[int, int]] = []
         self._changed: dict[str, Out] = {}
         self._levels: dict[str, Levels] = {branch: Levels() for branch in ("alarm", "acquisition", "observable", "sensor")}
         self._history = History(0, 0.0)
@@ -67,7 +72,7 @@ class Picture:
         self._step: Step | None = None
         self._sample: dict[str, Any] = {}
         self._facts: dict[str, Any] = {"state": "preparing", "cell_state": "unknown"}
-        self._acquisition_mono_ns: int | None = None
+        self._acquiring_from_s: float | None = None
         self._requested: dict[str, float] = {}
         self._alarms: dict[str, Alarm] = {}
         self._asked: dict[int, str] = {}
@@ -100,10 +105,17 @@ class Picture:
         """Whether it was done, and in which words, of a command that the journal knows."""
         return self._answered.get(command)
 
+    def origin_ns(self, seq: int) -> int:
+        """Where second 0 of the run lies on the monotonic clock of event ``seq``, which was fed."""
+        return self._origins[bisect_right(self._origins, (seq, 1 << 63)) - 1][1]
+
     def feed(self, events: Iterable[Event]) -> None:
         """Take in events, in order."""
         for event in events:
-            self._now = event if self._now is None or event.mono_ns >= self._now.mono_ns else self._now
+            if self._time.see(event) or not self._origins:
+                self._origins.append((event.seq, self._time.origin_mono_ns))
+            if (t_s := self._time.seconds(event.mono_ns)) >= self._elapsed_s or self._now is None:
+                self._now, self._elapsed_s = event, t_s
             self.seq = event.seq
             if (take := self._takes.get(event.kind)) is not None:
                 take(event)
@@ -135,7 +147,7 @@ class Picture:
         self.urgent = False
         data = first.data
         plan = data["plan"] if isinstance(data["plan"], Mapping) else {}
-        expected_s, elapsed_s = float(plan.get("expected_s", 0.0)), self._elapsed_s
+        expected_s, elapsed_s = float(plan.get("expected_s", 0.0)), max(0.0, self._elapsed_s)
         ends_s = (first.utc_ns / 1e9 + expected_s) if expected_s else None
         worst = max(self._alarms.values(), key=lambda alarm: _rank(alarm.level), default=None)
         return State(
@@ -152,7 +164,7 @@ class Picture:
             speed=data["speed"] or 1.0,
             rig_alive=rig_alive,
             steps=len(plan.get("steps", ())),
-            acquisition_s=None if self._acquisition_mono_ns is None else (now.mono_ns - self._acquisition_mono_ns) / 1e9,
+            acquisition_s=None if self._acquiring_from_s is None else max(0.0, elapsed_s - self._acquiring_from_s),
             elapsed_s=elapsed_s,
             expected_s=expected_s,
             progress=1.0 if self.ended else max(0.0, min(1.0, elapsed_s / expected_s)) if expected_s else 0.0,
@@ -169,18 +181,12 @@ class Picture:
             published_utc=utc(now_s),
         )
 
-    @property
-    def _elapsed_s(self) -> float:
-        assert self._first is not None
-        assert self._now is not None
-        return (self._now.mono_ns - self._first.mono_ns) / 1e9
-
     def _step_facts(self) -> dict[str, Any]:
         if self._step is None or self._now is None:
             return {}
         data = self._step.data
         facts = {f"step_{name}": data[name] for name in ("key", "index", "text", "mode")}
-        return {**facts, "cycle": data["cycle"], "step_s": (self._now.mono_ns - self._step.started_mono_ns) / 1e9}
+        return {**facts, "cycle": data["cycle"], "step_s": max(0.0, self._elapsed_s - self._step.started_s)}
 
     @property
     def _of_run(self) -> dict[str, Any]:
@@ -189,10 +195,12 @@ class Picture:
 
     def _at(self, event: Event, mono_ns: int | None = None) -> dict[str, Any]:
         """run, run_id and the instant, which may lie before that of the event."""
-        assert self._first is not None
         mono_ns = event.mono_ns if mono_ns is None else mono_ns
         time_s = (event.utc_ns - (event.mono_ns - mono_ns)) / 1e9
-        return {**self._of_run, "time_s": time_s, "time_utc": utc(time_s), "t_s": (mono_ns - self._first.mono_ns) / 1e9}
+        return {**self._of_run, "time_s": time_s, "time_utc": utc(time_s), "t_s": self._time.seconds(mono_ns)}
+
+    def _t_s(self, event: Event) -> float:
+        return self._time.seconds(event.mono_ns)
 
     def _put(self, topic: str, payload: bytes, *, qos: int = 1, retained: bool = True) -> None:
         self._changed.pop(topic, None)
@@ -231,7 +239,7 @@ class Picture:
         self.urgent = True
 
     def _step_started(self, event: Event) -> None:
-        self._step = Step(event.data, event.mono_ns)
+        self._step = Step(event.data, self._t_s(event))
         self.urgent = True
 
     def _samples(self, event: Event) -> None:
@@ -242,7 +250,7 @@ class Picture:
         self._sample = {name: value for name, value in last.items() if value == value}  # noqa: PLR0124 - not NaN
         mono_ns = int(columns["mono_ns"][-1])
         index, cycle = int(event.data["index"]), int(event.data["cycle"])
-        t_s = (mono_ns - self._first.mono_ns) / 1e9
+        t_s = self._time.seconds(mono_ns)
         self._history.add((t_s, last["voltage_V"], last["current_A"], last.get("charge_step_C", 0.0), _i2(index), _i2(cycle)))
         where = {"seq": event.seq, "step_key": str(event.data["step_key"]), "step_index": index, "cycle": cycle}
         sample = Sample(**self._at(event, mono_ns), **where, **self._sample)
@@ -276,7 +284,7 @@ class Picture:
             self._facts[f"spectra_{word}"] = self._facts.get(f"spectra_{word}", 0) + 1
         if word in {"armed", "acquiring", "started"} or key == running:
             self._acquisition(key, event.data.get("name"), "acquiring" if word == "started" else word)
-            self._acquisition_mono_ns = event.mono_ns if word == "started" else self._acquisition_mono_ns if word == "armed" else None
+            self._acquiring_from_s = self._t_s(event) if word == "started" else None
         if word == "stored":
             self._facts |= {"last_spectrum_s": event.utc_ns / 1e9, "last_spectrum_utc": utc(event.utc_ns / 1e9)}
 

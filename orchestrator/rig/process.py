@@ -41,10 +41,11 @@ from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.host import Host
 from orchestrator.rig.log import logged
 from orchestrator.rig.mortal import Life, MortalJournal
+from orchestrator.rig.publishing import publish_arguments
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.sources import note_sources
 from orchestrator.rig.survivors import kill
-from orchestrator.rig.upkeep import mind_observer
+from orchestrator.rig.upkeep import PUBLISHER, mind_observer
 from orchestrator.rig.world import Instruments, World, emulate_request, hosted, made_world, survivors_of
 from orchestrator.runner.run import NOT_CONTINUED, Continuation, run_plan
 from orchestrator.runner.safety import NOTICED_WITHIN_S
@@ -153,7 +154,8 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
     """Live a run to its end, once its first record is on the disk; closes the journal."""
     gathered, folder, journal, life = hosting.gathered, hosting.folder, hosting.journal, hosting.life
     kept_bytes = gathered.plan.ballast_bytes if hosting.disk is not None else 0
-    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
+    publish = publish_arguments(gathered)
+    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to, publish=publish)
     record = MortalJournal(journal, life)
     people = _people(gathered, folder, record)
     outcome = error = None
@@ -255,8 +257,8 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
             stack.enter_context(_signals(interrupts))
-            minding = asyncio.create_task(_upkeep(journal, companions), name="companions")
-            stack.push_async_callback(_cancelled, minding)
+            for minding in _upkeep(journal, companions):
+                stack.push_async_callback(_cancelled, minding)
         instruments.in_use = True
         try:
             clock.begin()
@@ -311,12 +313,14 @@ async def _left_to_guard(instruments: Instruments, guard: GuardLink) -> None:
     await guard.hand_over()
 
 
-async def _upkeep(journal: MortalJournal, companions: Companions) -> None:
+def _upkeep(journal: MortalJournal, companions: Companions) -> Iterator[asyncio.Task[None]]:
     def put(kind: str, data: dict[str, Any]) -> None:
         if not journal.ended:
             journal.put(kind, data)
 
-    await mind_observer(companions, put)
+    yield asyncio.create_task(mind_observer(companions, put), name="companions")
+    if companions.publishing is not None:
+        yield asyncio.create_task(mind_observer(companions.publishing, put, PUBLISHER), name="publishing")
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

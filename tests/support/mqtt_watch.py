@@ -112,7 +112,8 @@ class Words2(Words):
 async def publishing(folder: Path, broker: Broker, obey: Callable[[Command], Awaitable[Answer]], words: Words | None = None) -> AsyncIterator[Publisher]:
     """A publisher of this run in this loop."""
     clock = Clock()
-    source, outbox = Source(folder, RIG, lambda: clock.utc_ns() / 1e9), Outbox(folder)
+    source = Source(folder, RIG, lambda: clock.utc_ns() / 1e9)
+    outbox = Outbox(folder, source.picture.origin_ns)
     publisher = Publisher(source, outbox, broker, RIG, obey, words or Words(None), clock)
     running = asyncio.create_task(publisher.run())
     try:
