@@ -76,10 +76,13 @@ def run_(
 @app.command()
 def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), as_json: Json = False) -> int:
     """Cycle a simulated Li|Li cell and watch it by 7Li NMR, in under two minutes."""
+    from orchestrator.cli.broker import start_beside
     from orchestrator.cli.paths import configs
     from orchestrator.cli.run import run_command
 
     experiment, rig = configs() / "experiments" / "demo.yaml", configs() / "rigs" / "sim.yaml"
+    if speed != "max":
+        start_beside()
     return run_command(experiment, rig, None, None, speed, seed, None, out, None, (), as_json=as_json)
 
 
@@ -284,6 +287,19 @@ def observe(
     from orchestrator.cli.observe import observe_command
 
     return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell)
+
+
+@app.command()
+def broker(
+    port: Annotated[Optional[int], typer.Option(metavar="PORT", help="0: any that is free. Default: 1883, or any.")] = None,  # noqa: UP045
+    idle: Annotated[Optional[float], typer.Option(metavar="SECONDS", help="End when nobody was connected for so long.")] = None,  # noqa: UP045
+    home: Annotated[Optional[Path], typer.Option(hidden=True)] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> int:
+    """A small MQTT broker on this computer, for rigs whose file names none (extra [dashboard])."""
+    from orchestrator.cli.broker import broker_command
+
+    return broker_command(port, home, idle, as_json=as_json)
 
 
 @app.command(hidden=True)

@@ -15,7 +15,8 @@ from orchestrator.recorder.closeout import JOURNAL
 from orchestrator.recorder.records import Reader
 
 BATCH_EVENTS = 1000
-STATE_EVERY_s = 1.0
+STATE_EVERY_s = SAMPLE_EVERY_s = 1.0
+TILE_EVERY_s = 5.0
 LOOK_AT_RIG_s = 1.0
 LOOK_ANYWAY_s = 2.0
 
@@ -43,6 +44,10 @@ class Source:
         self._seen: tuple[tuple[int, int], ...] = ()
         self._looked_s = self._rig_looked_s = self._state_s = -1e9
         self._told_seq = 0
+        self._held: dict[str, Out] = {}
+        self._sent_s: dict[str, float] = {}
+        top = self.topics.top
+        self._pauses = {f"{top}/ec": SAMPLE_EVERY_s, f"{top}/sensor/": SAMPLE_EVERY_s, f"{top}/view/ec/": TILE_EVERY_s}
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -58,12 +63,27 @@ class Source:
             return Looked({}, more=False, over=not alive)
         if not alive and not self.picture.ended:
             self.picture.rig_died(now_s)
-        outs = self.picture.take()
+        over = self.picture.ended or not alive
+        outs = self._due(self.picture.take(), now_s, all_of_them=over)
         if self._state_due(now_s):
             state = self.picture.state(self._rig, rig_alive=alive, heard_s=self._heard_s(), now_s=now_s)
             self._state_s, self._told_seq = now_s, self.picture.seq
             outs[self.topics.state] = Out(self.topics.state, state.encoded())
-        return Looked(outs, more=False, over=self.picture.ended or not alive)
+        return Looked(outs, more=False, over=over)
+
+    def _due(self, outs: dict[str, Out], now_s: float, *, all_of_them: bool) -> dict[str, Out]:
+        """What may go out now; of what comes often the newest is held back until it is time."""
+        held, self._held = {**self._held, **outs}, {}
+        due: dict[str, Out] = {}
+        for topic, out in held.items():
+            every_s = next((pause_s for start, pause_s in self._pauses.items() if topic.startswith(start)), 0.0)
+            if every_s and not all_of_them and abs(now_s - self._sent_s.get(topic, -1e9)) < every_s:
+                self._held[topic] = out
+                continue
+            due[topic] = out
+            if every_s:
+                self._sent_s[topic] = now_s
+        return due
 
     def _read(self, now_s: float) -> bool:
         """Take in one batch; True where there may be another."""

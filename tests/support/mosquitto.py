@@ -27,6 +27,10 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+DURABLE = ("allow_anonymous true", "persistence true", "autosave_on_changes true", "autosave_interval 1", "max_queued_messages 100000")
+"""What outlives a SIGKILL; ``persistence_location`` is the test's own."""
+
+
 class Mosquitto:
     """One broker; ``lines`` are the whole configuration but for the listener, which stands first unless they have one."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 from artificial_night import Night
 from mosquitto import Mosquitto
@@ -79,6 +80,44 @@ async def watching(broker: Broker, *filters: str) -> AsyncIterator[Watcher]:
             await asyncio.gather(listening, return_exceptions=True)
 
 
+class Lasting:
+    """Hears every event once at least, whatever dies: a session that the broker keeps, and a new connection when one breaks."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self.events: list[dict[str, Any]] = []
+        self.connected = asyncio.Event()
+
+    async def listen(self) -> None:
+        while True:
+            client = aiomqtt.Client(self._broker.host, self._broker.port, identifier="lasting", clean_session=False, timeout=2.0)
+            with suppress(aiomqtt.MqttError):
+                async with client:
+                    await client.subscribe(TOPICS.event, qos=1)
+                    self.connected.set()
+                    async for message in client.messages:
+                        self.events.append(json.loads(message.payload))
+            await asyncio.sleep(0.05)
+
+    async def until_all(self, seqs: set[int]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not seqs <= {event["seq"] for event in self.events}:
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def lasting(broker: Broker) -> AsyncIterator[Lasting]:
+    """A watcher of the events that misses none."""
+    watcher = Lasting(broker)
+    listening = asyncio.create_task(watcher.listen())
+    await watcher.connected.wait()
+    try:
+        yield watcher
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
 @dataclass
 class Rig:
     """What stands in for the rig: takes commands, answers, and writes both into the journal as the real one does."""
@@ -109,7 +148,9 @@ class Words2(Words):
 
 
 @asynccontextmanager
-async def publishing(folder: Path, broker: Broker, obey: Callable[[Command], Awaitable[Answer]], words: Words | None = None) -> AsyncIterator[Publisher]:
+async def publishing(
+    folder: Path, broker: Broker, obey: Callable[[Command], Awaitable[Answer]], words: Words | None = None
+) -> AsyncIterator[Publisher]:
     """A publisher of this run in this loop."""
     clock = Clock()
     source = Source(folder, RIG, lambda: clock.utc_ns() / 1e9)

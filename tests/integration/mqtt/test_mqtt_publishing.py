@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 from artificial_night import Night
-from mqtt_watch import RIG, TOPICS, Growing, nobody, publishing, watching
 from jsonschema import Draft202012Validator
 from mosquitto import Mosquitto
+from mqtt_watch import RIG, TOPICS, Growing, nobody, publishing, watching
 
 from orchestrator.monitor import described, tiles
 from orchestrator.monitor.topics import TREE
