@@ -71,6 +71,7 @@ class Picture:
         self._stacks: dict[str, Stack] = {}
         self._step: Step | None = None
         self._sample: dict[str, Any] = {}
+        self._unsaid: tuple[Event, int] | None = None
         self._facts: dict[str, Any] = {"state": "preparing", "cell_state": "unknown"}
         self._acquiring_from_s: float | None = None
         self._requested: dict[str, float] = {}
@@ -122,6 +123,9 @@ class Picture:
 
     def take(self) -> dict[str, Out]:
         """By topic what has changed since the last time; ``state`` is not among it."""
+        if self._unsaid is not None:
+            self._say_sample(*self._unsaid)
+            self._unsaid = None
         for tile, payload in self._history.tiles():
             self._put(self.topics.samples(tile), payload)
         changed, self._changed = self._changed, {}
@@ -252,8 +256,11 @@ class Picture:
         index, cycle = int(event.data["index"]), int(event.data["cycle"])
         t_s = self._time.seconds(mono_ns)
         self._history.add((t_s, last["voltage_V"], last["current_A"], last.get("charge_step_C", 0.0), _i2(index), _i2(cycle)))
-        where = {"seq": event.seq, "step_key": str(event.data["step_key"]), "step_index": index, "cycle": cycle}
-        sample = Sample(**self._at(event, mono_ns), **where, **self._sample)
+        self._unsaid = (event, mono_ns)
+
+    def _say_sample(self, event: Event, mono_ns: int) -> None:
+        where = {"step_key": str(event.data["step_key"]), "step_index": int(event.data["index"]), "cycle": int(event.data["cycle"])}
+        sample = Sample(**self._at(event, mono_ns), **where, **self._sample, seq=event.seq)
         self._put(self.topics.ec, sample.encoded(), qos=0, retained=False)
 
     def _aux(self, event: Event) -> None:

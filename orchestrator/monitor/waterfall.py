@@ -12,7 +12,7 @@ from orchestrator.analysis.fourier import estimate_ph0_deg, rephased, shift_axis
 from orchestrator.model.events import Event
 from orchestrator.monitor.tiles import ROW_POINTS, Row, max_hold
 from orchestrator.monitor.topics import ROWS
-from orchestrator.recorder.acquisitions import fourier_settings
+from orchestrator.recorder.fids import fourier_settings
 
 Real = NDArray[np.float64]
 MAD_TO_SIGMA = 1.4826

@@ -180,9 +180,9 @@ class Publisher:
     # ----------------------------------------------------------------------------------------------------------- sending
 
     async def _send(self, link: Link) -> None:
+        self._newest = {out.topic: out for out in (*self._everything(), *self._newest.values())}
         await link.subscribe(self._topics.commands)
         await link.publish(Out(self._topics.status, b"online"))
-        self._newest = {out.topic: out for out in self._everything()}
         await link.subscribe(*self._topics.passing)
         settled_s: float | None = self._now_s() + SETTLE_s
         while True:

@@ -11,9 +11,9 @@ from orchestrator.monitor.payloads import HEARTBEAT_s
 from orchestrator.monitor.picture import Out, Picture
 from orchestrator.monitor.topics import Topics, level
 from orchestrator.platform import same_process_lives
-from orchestrator.recorder.closeout import JOURNAL
 from orchestrator.recorder.records import Reader
 
+JOURNAL = "journal.sqlite"
 BATCH_EVENTS = 1000
 STATE_EVERY_s = SAMPLE_EVERY_s = 1.0
 TILE_EVERY_s = 5.0

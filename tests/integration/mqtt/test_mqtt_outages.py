@@ -92,7 +92,7 @@ async def test_a_broker_that_hangs_stops_nobody_and_gets_everything_when_it_wake
 
 async def test_after_six_hours_alone_the_page_is_current_before_the_past_is_told(tmp_path: Path, growing: Begin) -> None:
     mosquitto = Mosquitto(tmp_path)
-    night = Night(samples=6 * 3600, fids=72, per_block=5, ended=False)
+    night = Night(samples=6 * 3600, fids=72, per_block=60, ended=False)
     run = growing(night)
     async with publishing(run.folder, mosquitto.broker, nobody) as ours:
         await run.grow()
