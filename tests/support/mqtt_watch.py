@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,27 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker = Mosquitto(tmp_path).start()
     yield broker
     broker.end()
+
+
+@contextmanager
+def own_broker(home: Path) -> Iterator[Broker]:
+    """`operando broker`, as a process."""
+    command = (sys.executable, "-m", "orchestrator", "broker", "--port", "0", "--home", str(home), "--json")
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield Broker(url=json.loads(process.stdout.readline())["url"])
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.fixture(params=["mosquitto", "amqtt"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
+    """Each of the two brokers."""
+    if request.param == "mosquitto":
+        yield request.getfixturevalue("mosquitto").broker
+    else:
+        with own_broker(tmp_path / "home") as own:
+            yield own
 
 
 @dataclass

@@ -15,6 +15,7 @@ from mqtt_watch import TOPICS, Growing, Out, Rig, Watcher, Words2, nobody, publi
 
 from orchestrator.control.client import NoRunHere
 from orchestrator.control.messages import Answer, Command
+from orchestrator.model.broker import Broker
 
 pytestmark = pytest.mark.needs("mosquitto")
 Begin = Callable[..., Growing]
@@ -42,13 +43,13 @@ def replies(watcher: Watcher) -> list[dict[str, Any]]:
 
 
 async def answer(watcher: Watcher, count: int = 1) -> dict[str, Any]:
-    await watcher.until(lambda one: len(replies(one)) == count)
+    await watcher.until(lambda one: len(replies(one)) >= count)
     return replies(watcher)[-1]
 
 
-async def test_a_command_is_done_and_answered(mosquitto: Mosquitto, run: Growing) -> None:
+async def test_a_command_is_done_and_answered(broker: Broker, run: Growing) -> None:
     rig = Rig(run.journal)
-    async with publishing(run.folder, mosquitto.broker, rig.obey), watching(mosquitto.broker) as watcher:
+    async with publishing(run.folder, broker, rig.obey), watching(broker) as watcher:
         await online(watcher)
         await send(watcher, "acquire", "c1", name="fast", every_s=60.0, if_state="running", reason="to see", who="bob")
         found = await answer(watcher)
@@ -91,12 +92,12 @@ async def test_twice_at_once_is_once(mosquitto: Mosquitto, run: Growing) -> None
     assert sorted(reply["duplicate"] for reply in replies(watcher) if reply["id"] == "c1") == [False, True]
 
 
-async def test_one_that_waited_on_the_broker_is_refused_and_removed(mosquitto: Mosquitto, run: Growing) -> None:
+async def test_one_that_waited_on_the_broker_is_refused_and_removed(broker: Broker, run: Growing) -> None:
     words = Words2()
-    async with watching(mosquitto.broker) as watcher:
+    async with watching(broker) as watcher:
         await send(watcher, "abort", "c1", retained=True)
         await watcher.until(lambda one: TOPICS.command("alice", "abort") in one.now)
-        async with publishing(run.folder, mosquitto.broker, nobody, words):
+        async with publishing(run.folder, broker, nobody, words):
             found = await answer(watcher)
             await watcher.until(lambda one: one.now[TOPICS.command("alice", "abort")] == b"")
     assert not found["ok"]

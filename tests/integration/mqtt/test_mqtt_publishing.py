@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from mosquitto import Mosquitto
 from mqtt_watch import RIG, TOPICS, Growing, nobody, publishing, watching
 
+from orchestrator.model.broker import Broker
 from orchestrator.monitor import described, tiles
 from orchestrator.monitor.topics import TREE
 
@@ -18,14 +19,15 @@ pytestmark = pytest.mark.needs("mosquitto")
 Begin = Callable[..., Growing]
 
 
-async def test_the_whole_night_is_there_for_who_comes_late(mosquitto: Mosquitto, growing: Begin) -> None:
+async def test_the_whole_night_is_there_for_who_comes_late(broker: Broker, growing: Begin) -> None:
     run = growing(Night(samples=1500, fids=6, ended=False))
     await run.grow()
-    async with publishing(run.folder, mosquitto.broker, nobody):
-        async with watching(mosquitto.broker, TOPICS.state) as early:
+    async with publishing(run.folder, broker, nobody):
+        async with watching(broker, TOPICS.state) as early:
             await early.until(lambda one: TOPICS.state in one.now and one.json(TOPICS.state)["journal_seq"] == run.journal.last_seq)
-        async with watching(mosquitto.broker) as late:
-            await late.until(lambda one: TOPICS.newest_row("li") in one.now and TOPICS.samples(0) in one.now)
+        async with watching(broker) as late:
+            wanted = {TOPICS.status, TOPICS.state, TOPICS.newest_row("li"), TOPICS.samples(0), TOPICS.axis("li"), TOPICS.spectrum("li")}
+            await late.until(lambda one: wanted | {TOPICS.observable("metal-area")} <= one.now.keys())
             await late.until(lambda one: sum(topic.startswith(f"{TOPICS.top}/view/row/li/0") for topic in one.now) == 6)
             assert late.now[TOPICS.status] == b"online"
             state = late.json(TOPICS.state)
@@ -42,9 +44,9 @@ async def test_the_whole_night_is_there_for_who_comes_late(mosquitto: Mosquitto,
             assert late.json(TOPICS.observable("metal-area"))["value"] == 5.0
 
 
-async def test_every_event_is_sent_once_and_in_order_and_samples_are_not(mosquitto: Mosquitto, growing: Begin) -> None:
+async def test_every_event_is_sent_once_and_in_order_and_samples_are_not(broker: Broker, growing: Begin) -> None:
     run = growing(Night(samples=40, fids=2))
-    async with watching(mosquitto.broker) as watcher, publishing(run.folder, mosquitto.broker, nobody):
+    async with watching(broker) as watcher, publishing(run.folder, broker, nobody):
         while await run.grow(17):
             pass
         events = await watcher.until(lambda one: one.events if one.events and one.events[-1]["kind"] == "run.ended" else None)
@@ -77,29 +79,29 @@ def _matches(pattern: list[str], parts: list[str]) -> bool:
     return len(pattern) == len(parts) and all(one.startswith("<") or one == part for one, part in zip(pattern, parts, strict=True))
 
 
-async def test_the_next_run_clears_what_the_last_one_left(mosquitto: Mosquitto, growing: Begin) -> None:
+async def test_the_next_run_clears_what_the_last_one_left(broker: Broker, growing: Begin) -> None:
     first = growing(Night(samples=600, fids=8, ended=False), "first")
     await first.grow(1)
     first.journal.put("alarm.raised", {"id": "old", "level": "warn", "title": "t", "text": "x"}, at=Night().at(1))
     await first.grow()
-    async with publishing(first.folder, mosquitto.broker, nobody), watching(mosquitto.broker) as watcher:
+    async with publishing(first.folder, broker, nobody), watching(broker) as watcher:
         await watcher.until(lambda one: TOPICS.alarm("old") in one.now and TOPICS.row("li", 7) in one.now)
     second = growing(Night(samples=30, fids=1, ended=False), "second")
     await second.grow()
-    async with publishing(second.folder, mosquitto.broker, nobody), watching(mosquitto.broker) as watcher:
+    async with publishing(second.folder, broker, nobody), watching(broker) as watcher:
         await watcher.until(lambda one: one.now.get(TOPICS.row("li", 7)) == b"" and one.now.get(TOPICS.alarm("old")) == b"")
         assert tiles.row(watcher.now[TOPICS.row("li", 0)]).index == 0
-    async with watching(mosquitto.broker) as watcher:
+    async with watching(broker) as watcher:
         await watcher.until(lambda one: TOPICS.samples(0) in one.now)
         assert not any(topic == TOPICS.alarm("old") for topic in watcher.now)
 
 
-async def test_the_broker_says_offline_when_the_publisher_dies(mosquitto: Mosquitto, growing: Begin) -> None:
+async def test_the_broker_says_offline_when_the_publisher_dies(broker: Broker, growing: Begin) -> None:
     from orchestrator.monitor.mqtt import connected
     from orchestrator.monitor.picture import Out
 
-    async with watching(mosquitto.broker) as watcher:
-        async with connected(mosquitto.broker, "dying", Out(TOPICS.status, b"offline")) as link:
+    async with watching(broker) as watcher:
+        async with connected(broker, "dying", Out(TOPICS.status, b"offline")) as link:
             await link.publish(Out(TOPICS.status, b"online"))
             await watcher.until(lambda one: one.now.get(TOPICS.status) == b"online")
             link._client._client._sock.close()  # as a death of the process does
