@@ -17,7 +17,8 @@ NOBODY = "none"
 def broker_of(gathered: Gathered) -> Broker | None:
     """The broker that the rig file names, else the one that ``operando broker`` runs here; None: nobody can watch.
 
-    ``OPERANDO_BROKER`` goes before both: a URL, or ``none``. At ``--speed max`` nobody could follow anyway.
+    ``OPERANDO_BROKER`` goes before both: a URL, or ``none``; ``OPERANDO_BROKER_USER``, ``…_PASSWORD_FILE`` and ``…_CA`` go with
+    it. At ``--speed max`` nobody could follow anyway.
     """
     if gathered.request.virtual:
         return None
@@ -41,7 +42,8 @@ def _named(text: str) -> Broker | None:
         return None
     if (wrong := complaint(text)) is not None:
         raise CannotRun(f"{VARIABLE}: {wrong}")
-    return Broker(url=text)
+    further = {name: os.environ.get(f"{VARIABLE}_{name.upper()}", "") for name in ("user", "password_file", "ca")}
+    return Broker(url=text, **further)
 
 
 def publish_arguments(gathered: Gathered) -> tuple[str, ...]:
