@@ -46,9 +46,9 @@ def run_command(
 
 def say_who_watches(gathered: Gathered) -> None:
     """One line: the broker on which a run can be followed, or that there is none and how to change that."""
-    from orchestrator.rig.publishing import broker_of
+    from orchestrator.rig.publishing import NOBODY, VARIABLE, broker_of
 
-    if gathered.request.virtual:
+    if gathered.request.virtual or os.environ.get(VARIABLE) == NOBODY:
         return
     broker = broker_of(gathered)
     how = "`broker:` in the rig file names one, or `operando broker` starts one here"

@@ -6,49 +6,23 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from artificial_night import Night
-from mosquitto import Mosquitto, free_port
+from laboratory import Laboratory, start_laboratory
 from mqtt_watch import RIG, TOPICS, Growing, Out, Rig, Watcher, nobody, publishing, watching
 
 from orchestrator.cli.app import run as operando
-from orchestrator.model.broker import Broker
 from orchestrator.monitor.mqtt import BrokerGone, Refused, connected
 
 pytestmark = pytest.mark.needs("mosquitto", "openssl")
 Begin = Callable[..., Growing]
 
 
-@dataclass
-class Laboratory:
-    port: int
-    secrets: Path
-    mosquitto: Mosquitto
-
-    def as_user(self, user: str) -> Broker:
-        files = {"password_file": str(self.secrets / f"{user}.password"), "ca": str(self.secrets / "ca.crt")}
-        return Broker(url=f"mqtts://127.0.0.1:{self.port}", user=user, **files)
-
-
-def start_laboratory(folder: Path, repository: Path) -> Laboratory:
-    """The very configuration of compose, with its folders put elsewhere."""
-    secrets, port = folder / "secrets", free_port()
-    assert operando(["init", str(secrets), "--rig", RIG, "--operator", "alice", "--viewer", "bob"]) == 0
-    text = (repository / "configs" / "mosquitto" / "mosquitto.conf").read_text("utf-8")
-    text = (
-        text.replace("/mosquitto/secrets", str(secrets))
-        .replace("/mosquitto/data/", f"{folder}/")
-        .replace("listener 8883", f"listener {port}")
-    )
-    return Laboratory(port, secrets, Mosquitto(folder, ["user root", *text.splitlines()], port).start())
-
-
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    made = start_laboratory(tmp_path_factory.mktemp("laboratory"), Path(__file__).parents[3])
+    made = start_laboratory(tmp_path_factory.mktemp("laboratory"), Path(__file__).parents[3], RIG)
     yield made
     made.mosquitto.end()
 
@@ -109,7 +83,7 @@ async def test_who_does_not_belong_there_does_not_come_in(laboratory: Laboratory
 
 
 async def test_what_is_retained_outlives_a_power_cut(tmp_path: Path, repository: Path, growing: Begin) -> None:
-    laboratory = start_laboratory(tmp_path, repository)
+    laboratory = start_laboratory(tmp_path, repository, RIG)
     run = growing(Night(samples=30, fids=1))
     await run.grow()
     async with publishing(run.folder, laboratory.as_user("rig-magnet-2"), nobody), watching(laboratory.as_user("viewer")) as viewer:
