@@ -105,7 +105,7 @@ class Publisher:
                 self._keep(out)
             if looked.over:
                 self._over.set()
-            if looked.outs or looked.over:
+            if looked.outs or looked.over or self._source.picture.seq > self._outbox.read_seq:
                 self._wake.set()
             if not looked.more:
                 await asyncio.sleep(POLL_s)
