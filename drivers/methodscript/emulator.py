@@ -78,7 +78,7 @@ class MethodScriptEmulator:
         self._stalled_until_ns: int | None = None
         self._stalled = False
         self._overtaken: list[str] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self._package_ns = 0
         if skew_ppm := float(options.get("skew_ppm", 0.0)):
@@ -97,13 +97,15 @@ class MethodScriptEmulator:
     async def stop(self) -> None:
         """Close the line; the twin stays as it is."""
         await self.faults.stop()
-        tasks = [*self._chores, *([self._runner] if self._runner else [])]
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
+        chores = list(self._chores)
+        for chore in chores:
+            chore.cancel()
+        for chore in chores:
             with suppress(asyncio.CancelledError):
-                await task
-        self._runner = None
+                await chore
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         await self.line.unplug()
 
     @property
@@ -327,22 +329,16 @@ class MethodScriptEmulator:
         self._flush()
 
     def _resume(self) -> None:
-        """(Re)start the task that waits for the next instant."""
-        if self._runner is not None:
-            self._runner.cancel()
-            self._keep(self._runner)
-        self._runner = asyncio.create_task(self._runs()) if self.machine.running else None
+        """Wait for the script's next instant, and no longer for another."""
+        if self._timer is not None:
+            self._timer.cancel()
+        due_ns = self.machine.due_ns if self.machine.running else None
+        self._timer = None if due_ns is None else self.clock.call_at(self.device.mono(due_ns), self._due)
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        """Hold on to a task until it has ended."""
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
-
-    async def _runs(self) -> None:
-        machine = self.machine
-        while machine.running and machine.due_ns is not None:
-            await self.clock.sleep_until(self.device.mono(machine.due_ns))
-            self._advance()
+    def _due(self) -> None:
+        self._timer = None
+        self._advance()
+        self._resume()
 
     def _disturb(self, potential_V: float, current_A: float) -> tuple[float, float, int]:
         if not self.faults.on:
@@ -369,7 +365,9 @@ class MethodScriptEmulator:
         elif fault == "port_vanishes":
             found = self.faults[fault]
             self.faults.clear(fault)
-            self._keep(asyncio.create_task(self._vanish(found["seconds"], power_lost=found["power_lost"])))
+            chore = asyncio.create_task(self._vanish(found["seconds"], power_lost=found["power_lost"]))
+            self._chores.add(chore)
+            chore.add_done_callback(self._chores.discard)
 
     def clear(self, fault: str) -> None:
         """Switch a fault off."""
@@ -381,7 +379,7 @@ class MethodScriptEmulator:
             self._stalled, self._stalled_until_ns = False, None
 
     def _resume_if_running(self) -> None:
-        if self._runner is not None:
+        if self._timer is not None:
             self._resume()
 
     def _reboot(self) -> None:
