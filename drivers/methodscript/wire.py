@@ -279,7 +279,7 @@ def parse_variable(text: str) -> Variable:
 
 def parse_package(text: str) -> Package:
     """A ``P…`` line. Raises ValueError."""
-    return Package(tuple(parse_variable(part) for part in text.removeprefix("P").split(";")))
+    return Package(tuple([parse_variable(part) for part in text.removeprefix("P").split(";")]))
 
 
 def _parse_rare(text: str) -> Line:
