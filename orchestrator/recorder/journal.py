@@ -89,7 +89,7 @@ class Journal:
         journal._ready.wait()
         if journal.failed is not None:
             raise journal.failed
-        clock.add_gate(lambda: not journal.half_full)
+        clock.add_gate(journal._has_room)
         return journal
 
     # ------------------------------------------------------------------------------------------- the side of the event loop
@@ -157,10 +157,13 @@ class Journal:
         if self.durable_seq < seq:
             raise JournalFailed(str(self.failed)) from self.failed
 
+    def _has_room(self) -> bool:
+        return self._queued_bytes * 2 < self.limit_bytes
+
     @property
     def half_full(self) -> bool:
         """No new acquisition starts: half of ``limit_bytes`` waits for the disk."""
-        return self._queued_bytes * 2 >= self.limit_bytes
+        return not self._has_room()
 
     @property
     def full(self) -> bool:
