@@ -30,6 +30,8 @@ PPB = 1_000_000_000
 WHILE_RUNNING = frozenset({"h", "H", "Z", "Y", "R"})
 NOISE = bytes((0xFF, 0x00, 0x7E, 0x50, 0x3B, 0x80))
 XON = b"\x11"
+END = "\n"
+"""Stands for the end of a script among the first letters of the lines that leave."""
 
 
 class DeviceClock:
@@ -261,19 +263,20 @@ class MethodScriptEmulator:
     def _deafen(self) -> None:
         self._deaf_until_ns = self.clock.mono_ns() + round(self.deaf_s * 1e9)
 
-    def _send(self, data: bytes, *marks: str) -> None:
+    def _send(self, data: bytes, begins: str = "") -> None:
+        """``begins``: what its lines begin with, where it matters when they leave."""
         if self._stalled_until_ns is not None and self.clock.mono_ns() >= self._stalled_until_ns:
             self._stalled, self._stalled_until_ns = False, None
         if "silent" not in self.faults and not self._stalled:
             self.line.cuts = tuple(self.faults["chunked"]["sizes"]) if "chunked" in self.faults else ()
-            self.line.send(data, (lambda: self._written(*marks)) if marks else None)
+            self.line.send(data, (lambda: self._written(begins)) if begins else None)
 
-    def _written(self, *marks: str) -> None:
-        if "package" in marks:
+    def _written(self, begins: str) -> None:
+        if "P" in begins:
             self._package_ns = self.stamps.mark("package")
-        if "loop end" in marks:
+        if "*" in begins:
             self.stamps.mark("last sample", self._package_ns)
-        if "script end" in marks:
+        if END in begins:
             self.stamps.mark("script end")
 
     def _flush(self) -> None:
@@ -284,11 +287,8 @@ class MethodScriptEmulator:
             lines = self._spoiled(lines)
         if not lines:
             return
-        begins = {line[:1] for line in lines}
-        marks = [name for name, wanted in (("package", "P"), ("loop end", "*")) if wanted in begins]
-        if not self.machine.running:
-            marks.append("script end")
-        self._send(("\n".join(lines) + "\n").encode("latin-1"), *marks)
+        begins = "".join([line[:1] for line in lines])
+        self._send(("\n".join(lines) + "\n").encode("latin-1"), begins if self.machine.running else begins + END)
 
     def _spoiled(self, lines: list[str]) -> list[str]:
         kept: list[str] = []
