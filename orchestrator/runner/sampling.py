@@ -446,5 +446,6 @@ class Sampling:
 
 def _further_columns(block: SampleBlock) -> tuple[tuple[str, ...], list[list[float]]]:
     """Names of all columns of a block, and the values of those that not every instrument has."""
-    known = {name: values.tolist() for name in FURTHER if (values := getattr(block, name)) is not None}
-    return (*ALWAYS, *known), list(known.values())
+    further = (block.device_ns, block.voltage_we_V, block.voltage_ce_V)
+    names = tuple([name for name, values in zip(FURTHER, further, strict=True) if values is not None])
+    return ALWAYS + names, [values.tolist() for values in further if values is not None]
