@@ -78,6 +78,7 @@ class Conduct:
             raise DeviceFault("a trigger model runs that is not ours", instrument=self._instrument)
         if await self._talk.output_on():
             raise DeviceFault("the output is on although nothing runs", instrument=self._instrument, advice="make it safe first")
+        await self.rebooted()  # a mains dip while nothing ran: everything is set anew below
         await self._talk.complaints()
         await self._terminals(setup.options.terminals)
         await self.configure(setup)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from drivers.base import (
+    Capabilities,
     CellState,
     ChannelState,
     ClockSample,
@@ -43,11 +44,17 @@ SAFE = "output off, high impedance, trigger model idle: all read back"
 class Keithley:
     """One instrument, which is one channel. Options: see ``drivers.keithley.models.Options``."""
 
+    @staticmethod
+    def declared(settings: Settings) -> Capabilities:
+        """What the rig file alone says."""
+        options = Options.of(settings.options, settings.instrument)
+        return capabilities_of(MODELS[options.model], options)
+
     def __init__(self, settings: Settings, context: Context) -> None:
         self._name, self._wanted = settings.instrument, settings.identity
         self._clock = context.clock
         self._options = Options.of(settings.options, settings.instrument)
-        self._model = MODELS[str(self._options.model)]
+        self._model = MODELS[self._options.model]
         self._talk = Talk(context.network, settings.address, self._name, self._options.dead_socket_port)
         self._outbox = Outbox()
         self._conduct = Conduct(self._talk, self._clock, self._name)
@@ -67,6 +74,7 @@ class Keithley:
                 identity, self._model = await self._conduct.meet(self._wanted)
                 self.capabilities = capabilities_of(self._model, self._options)
                 self._following.serial = identity.serial
+                await self._conduct.rebooted()  # of before our time
                 if (await self._talk.trigger_state()).active:
                     await self._adopt()
         except BaseException:

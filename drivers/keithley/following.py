@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from drivers.base import LinkLost, LinkRestored, Reason, StepEnded, StepStarted
 from drivers.clock import Clock
@@ -16,8 +17,10 @@ from drivers.keithley.running import Running
 from drivers.keithley.talk import Talk
 
 FIRST_LOOK_NS = 50_000_000
-CREEP_NS = 2_000_000
-"""Each look comes so much earlier after the last reading than the one before, until one comes too early: that bounds the clock from below."""
+LATE_NS = 1_000_000
+"""A look comes so much later than a reading is due."""
+PROBE_EVERY, WIDE_NS = 8, 20_000_000
+"""Every eighth look, and each while the clock's bounds are this far apart, comes in their middle and halves them."""
 SHORTEST_NS = 250_000_000
 RETRY_NS = 10_000_000
 LONGEST_NS = 5_000_000_000
@@ -38,7 +41,7 @@ class Following:
         self._instrument = instrument
         self._trigger_every_ns = int(options.watchdog_s / 2 / TRIGGERS_A_WINDOW * 1e9)
         self._triggered_ns = self._next_ns = self._asked_ns = 0
-        self._misses = self._attempts = 0
+        self._misses = self._attempts = self._looks = 0
         self._shown = False
         self._wake = asyncio.Event()
         self.serial = ""
@@ -147,21 +150,24 @@ class Following:
         while first <= last:
             upto = min(last, first + wire.MOST_ROWS - 1)
             count = upto - first + 1
-            rows = await self._talk.ask(wire.rows_query(first, upto), lambda text, count=count: wire.parse_rows(text, count))
+            rows = await self._talk.ask(wire.rows_query(first, upto), partial(wire.parse_rows, count=count))
             if step.first_device_ns is None:
                 step.began(rows[0], self._asked_ns)
             step.take(rows, seen_ns)
             first = upto + 1
 
     def _schedule(self, step: Running) -> None:
-        """When to look again: when the next reading is due, a little earlier each time; soon, when it was not there."""
+        """When to look again: when the next reading is due; soon, when it was not there."""
         now_ns, last_ns = self._clock.mono_ns(), step.alignment.last_mono_ns
         if step.first_device_ns is None:
             self._next_ns = now_ns + FIRST_LOOK_NS
             return
-        due_ns = last_ns + max(step.interval_ns, SHORTEST_NS) - CREEP_NS
+        self._looks += 1
+        width_ns = step.alignment.half_width_ns
+        probes = self._looks % PROBE_EVERY == 0 or width_ns > WIDE_NS
+        due_ns = last_ns + max(step.interval_ns, SHORTEST_NS) + (-width_ns // 2 if probes else LATE_NS)
         if due_ns <= now_ns:
-            due_ns = now_ns + min(RETRY_NS << min(self._misses, 5), SHORTEST_NS)
+            due_ns = now_ns + min(RETRY_NS << min(max(self._misses - 1, 0), 5), SHORTEST_NS)
         self._next_ns = min(due_ns, now_ns + LONGEST_NS)
 
     # ---------------------------------------------------------------------------------------------------------- for ever
@@ -173,7 +179,7 @@ class Following:
                 await self._turn()
             except InstrumentError as fault:
                 self.lose(fault.message)
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001 a bug of ours must not leave a step unfollowed
                 _log.exception("%s: the driver broke", self._instrument)
                 self.lose(f"the driver broke: {fault!r}")
 

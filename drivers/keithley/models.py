@@ -16,6 +16,8 @@ MAKE_SAFE_S = 5.0
 WATCHDOG_S = 120.0
 SHORTEST_WATCHDOG_S = 20.0
 LONGEST_STEP_S = 1e8
+NOT_OURS = frozenset({"emulator", "faults", "unlock"})
+"""What a rig gives every instrument."""
 TOPOLOGIES = ("auto", "voltage", "current")
 
 
@@ -58,8 +60,8 @@ class Options:
     @classmethod
     def of(cls, options: Mapping[str, Any], instrument: str) -> Options:
         """From a rig's ``options``. Raises Rejected with the name of what cannot be."""
-        known = {name: options[name] for name in cls.__slots__ if name in options}
-        if unknown := sorted(set(options) - set(cls.__slots__) - {"emulator"}):
+        known = {name: str(options[name]) if name == "model" else options[name] for name in cls.__slots__ if name in options}
+        if unknown := sorted(set(options) - set(cls.__slots__) - NOT_OURS):
             raise _bad(instrument, f"no option is called {', '.join(unknown)}", f"there are: {', '.join(cls.__slots__)}")
         made = cls(**known)
         made._check(instrument)
@@ -70,7 +72,7 @@ class Options:
             ("topology", self.topology, TOPOLOGIES),
             ("sense", self.sense, (2, 4)),
             ("terminals", self.terminals, ("", "front", "rear")),
-            ("model", str(self.model), tuple(MODELS)),
+            ("model", self.model, tuple(MODELS)),
         )
         for name, value, values in allowed:
             if value not in values:
@@ -116,9 +118,8 @@ def check(program: tuple[StepOrder, ...], model: Model) -> StepOrder:
         raise Rejected(f"a program has one step, not {len(program)}")
     order = program[0]
     if not wire.is_name(order.key):
-        raise Rejected(
-            f"{order.key!r} cannot stand in a trigger model", advice="letters, digits, dot, colon, hyphen, underscore; at most 80"
-        )
+        advice = "letters, digits, dot, colon, hyphen, underscore; at most 80"
+        raise Rejected(f"{order.key!r} cannot stand in a trigger model", advice=advice)
     if order.mode is Mode.IMPEDANCE:
         raise Rejected(f"step {order.key}: a source-measure unit has no impedance")
     _check_times(order)

@@ -11,6 +11,8 @@ from drivers.keithley.outbox import Outbox, Sample
 from drivers.keithley.setup import Setup
 from drivers.keithley.timing import Alignment
 
+REST_NOISE_A = 1e-7
+"""A source of 0 A reads back its own noise; what is below this, in a rest, is no current, and more is said as it was read."""
 NEAR_V = 0.002
 NEAR_SHARE = 0.01
 TROUBLE = wire.OVER_VOLTAGE | wire.OVER_TEMPERATURE
@@ -87,6 +89,8 @@ class Running:
 
     def _sample(self, row: wire.Row) -> None:
         voltage_V, current_A = (row.source, row.read) if self.tag.topology == "VOLT" else (row.read, row.source)
+        if self.tag.mode == Mode.REST.name and abs(current_A) < REST_NOISE_A:
+            current_A = 0.0
         self._count_charge(row.device_ns, current_A)
         if self.first_device_ns is None:
             self.first_device_ns = row.device_ns

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ class AtNoCurrent:
 
 
 class TestKeithley(PotentiostatContract):
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
 
     @pytest.fixture
     def bench(self, bench_run: Run, bench_speed: float | None, repository: Path) -> Bench:
@@ -100,4 +101,4 @@ class TestKeithley(PotentiostatContract):
 class TestKeithleyAsVoltageSource(TestKeithley):
     """The same with a voltage source at the cut-off, and the current as its limit."""
 
-    options = {"topology": "voltage"}
+    options = MappingProxyType({"topology": "voltage"})
