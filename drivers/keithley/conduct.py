@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 
 from drivers.base import Identity
@@ -36,35 +37,49 @@ class Conduct:
 
     async def meet(self, wanted: str) -> tuple[Identity, Model]:
         """Open the wire and ask who answers; a silent socket is opened anew after the dead ones were closed. Raises InstrumentError."""
-        try:
+        with contextlib.suppress(NotReachable):
             await self._talk.open()
             return await self._who(wanted)
-        except NotReachable:
-            await self._talk.open_anew()
+        await self._talk.open_anew()
+        try:
             return await self._who(wanted)
+        except NotReachable as silence:
+            silence.advice = "check cable and power, that no other program holds it, and that it speaks SCPI (*LANG SCPI, then off and on)"
+            raise
 
     async def meet_again(self, serial: str) -> None:
         """The same instrument on a new connection. Raises InstrumentError."""
         await self._talk.open_anew()
-        await self._who(serial)
+        self._is_wanted(await self._identification(), serial)
 
     async def _who(self, wanted: str) -> tuple[Identity, Model]:
-        try:
-            who = await self._talk.ask("*IDN?", wire.parse_identification)
-            language = await self._talk.ask("*LANG?", wire.parse_word)
-        except BadReply as fault:
-            raise WrongInstrument(
-                "answers, but not as a Keithley in SCPI mode", instrument=self._instrument, sent=fault.sent, received=fault.received
-            ) from fault
-        if "KEITHLEY" not in who.maker.upper() or who.model not in MODELS:
-            raise WrongInstrument(f"{who.maker} {who.model} is not one this driver knows", instrument=self._instrument)
+        who = await self._identification()
+        self._is_wanted(who, wanted)
+        language = await self._talk.ask("*LANG?", wire.parse_word)
         if language != "SCPI":
             advice = "send *LANG SCPI and switch it off and on"
             raise WrongInstrument(f"it speaks {language}, not SCPI", instrument=self._instrument, sent="*LANG?", advice=advice)
-        if wanted and wanted != who.serial:
-            advice = "check the address, or the identity in the rig file"
-            raise WrongInstrument(f"serial number {who.serial}, not {wanted}", instrument=self._instrument, advice=advice)
         return Identity("Keithley", who.model, who.serial, who.firmware), MODELS[who.model]
+
+    async def _identification(self) -> wire.Identification:
+        try:
+            return await self._talk.ask("*IDN?", wire.parse_identification)
+        except BadReply as fault:
+            what = "answers, but not as a Keithley in SCPI mode"
+            raise WrongInstrument(what, instrument=self._instrument, sent=fault.sent, received=fault.received) from fault
+
+    def _is_wanted(self, who: wire.Identification, serial: str) -> None:
+        """Raises WrongInstrument."""
+        if "KEITHLEY" not in who.maker.upper() or who.model not in MODELS:
+            raise WrongInstrument(f"{who.maker} {who.model} is not one this driver knows", instrument=self._instrument)
+        if serial and serial != who.serial:
+            advice = "check the address, or the identity in the rig file"
+            raise WrongInstrument(f"serial number {who.serial}, not {serial}", instrument=self._instrument, advice=advice)
+
+    async def off_unheard(self) -> None:
+        """Tell a silent instrument to open the circuit: it may hear, though it does not answer. Raises NotReachable."""
+        await self._talk.open_anew()
+        await self._talk.tell(":ABOR", ":OUTP OFF")
 
     async def rebooted(self) -> bool:
         """Was it switched on since anybody last asked? Asking clears the answer."""
@@ -112,7 +127,6 @@ class Conduct:
                 f"its output-off state is {'/'.join(states)}, not high impedance: off, it would discharge the cell",
                 instrument=self._instrument,
                 sent=":OUTP:CURR:SMOD?",
-                did="the output was not switched on",
             )
 
     async def _build(self, setup: Setup) -> None:
@@ -134,6 +148,7 @@ class Conduct:
     async def look(self, setup: Setup, model: Model) -> wire.Row:
         """One reading with the output on at 0 A; off again after it. Off, in high impedance, nothing would be measured."""
         await self.configure(look_of(setup, model))
+        await self._check_contacts(setup)
         await self._talk.tell(":OUTP ON")
         try:
             await self._clock.sleep(LOOK_SETTLE_S)
@@ -144,6 +159,17 @@ class Conduct:
         if math.isnan(rows[0].read):
             raise Rejected("no voltage at open circuit: beyond every range", instrument=self._instrument, did="nothing was started")
         return rows[0]
+
+    async def _check_contacts(self, setup: Setup) -> None:
+        """Where the rig asks for it. Raises Rejected."""
+        if not setup.options.contact_check:
+            return
+        await self._talk.tell(":SYST:CCH:STAT ON")
+        if not await self._talk.ask(":SYST:CCH?", wire.parse_switch):
+            advice = "look at the clips and at the sense leads"
+            raise Rejected(
+                "its contact check says that a lead has no contact", instrument=self._instrument, sent=":SYST:CCH?", advice=advice
+            )
 
     async def launch(self) -> int:
         """Run the model; returns when it was told to, by our clock. Raises Rejected when it certainly does not run."""

@@ -146,8 +146,7 @@ class Keithley:
         self._loaded, following.owes_safety = None, True
         try:
             async with asyncio.timeout(SAFE_SHARE * self.capabilities.make_safe_s), self._turn():
-                if not self._talk.in_step:
-                    await self._conduct.meet_again(following.serial)
+                await self._heard(following.serial)
                 await following.stop(Reason.ABORT, "made safe")
         except (InstrumentError, TimeoutError) as fault:
             if not self._talk.in_step:
@@ -185,6 +184,10 @@ class Keithley:
             return
         step = Running(tag, self._outbox, window=wire.parse_window(listing))
         step.taken = await self._conduct.last_index()
+        if step.taken:
+            oldest = await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer)
+            (first,) = await self._talk.ask(wire.rows_query(oldest, oldest), lambda text: wire.parse_rows(text, 1))
+            step.first_ns = first.device_ns
         self._conduct.capacity = await self._talk.ask(f":TRAC:POIN? {wire.BUFFER}", wire.parse_integer)
         self._started.add(tag.key)
         self._following.begin(step, self._clock.mono_ns())
@@ -245,6 +248,16 @@ class Keithley:
         finally:
             self._talk.lock.release()
             self._go_live()
+
+    async def _heard(self, serial: str) -> None:
+        """A connection on which the instrument answers. Raises InstrumentError, after a silent one was told all the same."""
+        if self._talk.in_step:
+            return
+        try:
+            await self._conduct.meet_again(serial)
+        except NotReachable:
+            await self._conduct.off_unheard()
+            raise
 
     def _go_live(self) -> None:
         if self._live is None:

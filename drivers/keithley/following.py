@@ -72,7 +72,7 @@ class Following:
         if step is None:
             return
         at_ns = max(self._clock.mono_ns() if mono_ns is None else mono_ns, step.alignment.last_mono_ns)
-        self._outbox.put(StepEnded(step.key, at_ns, reason, detail, step.alignment.last_device_ns, last_of_program=True))
+        self._outbox.put(StepEnded(step.key, at_ns, reason, detail, step.last_device_ns, last_of_program=True))
 
     async def stop(self, reason: Reason, detail: str) -> None:
         """End the step now: model and output off, the last readings, StepEnded. Raises InstrumentError."""
@@ -143,7 +143,8 @@ class Following:
             await self._fetch(step, step.taken + 1, self._conduct.capacity, seen_ns)
             step.taken = 0
         if end - step.taken > wire.MOST_ROWS:
-            step.taken = max(step.taken, await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer) - 1)
+            oldest = await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer)
+            step.fetched_all, step.taken = oldest - 1 <= step.taken, max(step.taken, oldest - 1)
         await self._fetch(step, step.taken + 1, end, seen_ns)
 
     async def _fetch(self, step: Running, first: int, last: int, seen_ns: int) -> None:
@@ -151,7 +152,7 @@ class Following:
             upto = min(last, first + wire.MOST_ROWS - 1)
             count = upto - first + 1
             rows = await self._talk.ask(wire.rows_query(first, upto), partial(wire.parse_rows, count=count))
-            if step.first_device_ns is None:
+            if step.first_ns is None:
                 step.began(rows[0], self._asked_ns)
             step.take(rows, seen_ns)
             first = upto + 1
@@ -159,7 +160,7 @@ class Following:
     def _schedule(self, step: Running) -> None:
         """When to look again: when the next reading is due; soon, when it was not there."""
         now_ns, last_ns = self._clock.mono_ns(), step.alignment.last_mono_ns
-        if step.first_device_ns is None:
+        if step.first_ns is None:
             self._next_ns = now_ns + FIRST_LOOK_NS
             return
         self._looks += 1

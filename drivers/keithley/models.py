@@ -45,7 +45,7 @@ class Options:
     """What a rig may say of one instrument.
 
     ``topology``: which quantity is sourced. ``watchdog_s``: so long after the host fell silent the output is off; 0 = never, the step goes
-    on to its own limits. ``dead_socket_port``: where hung sockets are closed. ``sense``: 4 or 2 wires.
+    on to its own limits. ``dead_socket_port``: where hung sockets are closed. ``sense``: 4 or 2 wires. ``contact_check``: of a 2461 only.
     """
 
     topology: str = "auto"
@@ -55,12 +55,14 @@ class Options:
     nplc: float = 1.0
     terminals: str = ""
     high_capacitance: bool = False
+    contact_check: bool = False
     model: str = "2450"
 
     @classmethod
     def of(cls, options: Mapping[str, Any], instrument: str) -> Options:
         """From a rig's ``options``. Raises Rejected with the name of what cannot be."""
-        known = {name: str(options[name]) if name == "model" else options[name] for name in cls.__slots__ if name in options}
+        known: dict[str, Any] = {name: options[name] for name in cls.__slots__ if name in options}
+        known["model"] = str(known.get("model", "2450"))
         if unknown := sorted(set(options) - set(cls.__slots__) - NOT_OURS):
             raise _bad(instrument, f"no option is called {', '.join(unknown)}", f"there are: {', '.join(cls.__slots__)}")
         made = cls(**known)
@@ -77,6 +79,8 @@ class Options:
         for name, value, values in allowed:
             if value not in values:
                 raise _bad(instrument, f"option {name}: {value!r}", f"one of {', '.join(str(one) for one in values if one)}")
+        if self.contact_check and self.model != "2461":
+            raise _bad(instrument, "option contact_check: only a 2461 has it", "write model: 2461 beside it, if it is one")
         if self.watchdog_s != 0 and not SHORTEST_WATCHDOG_S <= self.watchdog_s < math.inf:
             raise _bad(instrument, f"option watchdog_s: {self.watchdog_s}", f"{SHORTEST_WATCHDOG_S:g} or more, or 0 for none")
 

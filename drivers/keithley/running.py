@@ -11,6 +11,9 @@ from drivers.keithley.outbox import Outbox, Sample
 from drivers.keithley.setup import Setup
 from drivers.keithley.timing import Alignment
 
+CLOCK_STEP_NS = 2_000_000_000
+"""A reading that comes so much earlier or later than its beat shows that somebody has set the instrument's clock."""
+
 REST_NOISE_A = 1e-7
 """A source of 0 A reads back its own noise; what is below this, in a rest, is no current, and more is said as it was read."""
 NEAR_V = 0.002
@@ -28,7 +31,10 @@ class Running:
     window: tuple[str, float, float] | None = None
     alignment: Alignment = field(default_factory=Alignment)
     taken: int = 0
-    first_device_ns: int | None = None
+    first_ns: int | None = None
+    last_device_ns: int | None = None
+    stepped_ns: int = 0
+    fetched_all: bool = True
     voltage_V: float | None = None
     current_A: float | None = None
     charge_C: float = 0.0
@@ -56,26 +62,35 @@ class Running:
     @property
     def elapsed_ms(self) -> float:
         """From the first reading to the last, by the instrument's clock."""
-        if self.first_device_ns is None or self.alignment.last_device_ns is None:
+        if self.first_ns is None or self.alignment.last_device_ns is None:
             return 0.0
-        return (self.alignment.last_device_ns - self.first_device_ns) / 1e6
+        return (self.alignment.last_device_ns - self.first_ns) / 1e6
 
     # -------------------------------------------------------------------------------------------------------- readings
 
     def take(self, rows: tuple[wire.Row, ...], seen_ns: int) -> None:
         """Readings that follow those taken before, seen in the buffer at ``seen_ns``."""
-        fresh = [row for row in rows if self.alignment.follows(row.device_ns)]
+        steady = [(row, self._steady_ns(row.device_ns)) for row in rows]
         self.taken += len(rows)
-        if not fresh:
-            return
-        self.alignment.seen(fresh[-1].device_ns, seen_ns)
-        for row in fresh:
-            self._sample(row)
+        self.alignment.seen(steady[-1][1], seen_ns)
+        for row, steady_ns in steady:
+            if self.alignment.follows(steady_ns):
+                self._sample(row, steady_ns)
+
+    def _steady_ns(self, device_ns: int) -> int:
+        """The instrument's time without the steps of whoever sets its clock: at every beat one interval has passed."""
+        if self.last_device_ns is not None and self.fetched_all:
+            step_ns = device_ns - self.last_device_ns - self.interval_ns
+            if abs(step_ns) > max(CLOCK_STEP_NS, self.interval_ns):
+                self.stepped_ns += step_ns
+        self.last_device_ns, self.fetched_all = device_ns, True
+        return device_ns - self.stepped_ns
 
     def take_open_circuit(self, row: wire.Row, seen_ns: int) -> None:
         """A look at open circuit, where the step was over before it began: voltage and current as a current source shows them."""
         self.alignment.seen(row.device_ns, seen_ns)
         mono_ns = self.alignment.place(row.device_ns)
+        self.last_device_ns = row.device_ns
         self.outbox.sample(self.key, Sample(mono_ns, row.device_ns, row.read, row.source, 0, self.alignment.half_width_ns))
 
     def not_yet(self, asked_ns: int) -> None:
@@ -87,14 +102,14 @@ class Running:
         """The first reading cannot have been taken before the model was started."""
         self.alignment.not_yet(row.device_ns, asked_ns)
 
-    def _sample(self, row: wire.Row) -> None:
+    def _sample(self, row: wire.Row, steady_ns: int) -> None:
         voltage_V, current_A = (row.source, row.read) if self.tag.topology == "VOLT" else (row.read, row.source)
         if self.tag.mode == Mode.REST.name and abs(current_A) < REST_NOISE_A:
             current_A = 0.0
-        self._count_charge(row.device_ns, current_A)
-        if self.first_device_ns is None:
-            self.first_device_ns = row.device_ns
-        mono_ns = self.alignment.place(row.device_ns)
+        self._count_charge(steady_ns, current_A)
+        if self.first_ns is None:
+            self.first_ns = steady_ns
+        mono_ns = self.alignment.place(steady_ns)
         self.voltage_V, self.current_A, self.source_status = voltage_V, current_A, row.source_status
         self.armed = self.armed or self._arms(voltage_V)
         status = self._status(row)
@@ -105,10 +120,10 @@ class Running:
         above_V = self.order.limits.voltage_lower_armed_above_V if self.order else None
         return above_V is None or voltage_V > above_V
 
-    def _count_charge(self, device_ns: int, current_A: float) -> None:
+    def _count_charge(self, steady_ns: int, current_A: float) -> None:
         """Each reading stands for the interval before it."""
         if self.alignment.last_device_ns is not None and math.isfinite(current_A):
-            self.charge_C += abs(current_A) * (device_ns - self.alignment.last_device_ns) / 1e9
+            self.charge_C += abs(current_A) * (steady_ns - self.alignment.last_device_ns) / 1e9
 
     def _status(self, row: wire.Row) -> int:
         """The bits that say trouble; a voltage source at its current limit is none."""
@@ -137,7 +152,7 @@ class Running:
         """Why the trigger model ended: it does not say, so its last reading and its time are compared with the limits."""
         if self.source_status & TROUBLE:
             return Reason.DEVICE_ERROR, f"source status {self.source_status}: over-voltage protection or temperature"
-        if self.first_device_ns is None:
+        if self.first_ns is None:
             return Reason.DEVICE_ERROR, f"trigger model {state}: it ended before its first reading"
         found = self._beyond_voltage() if self.order else self._beyond_window()
         return found or self._at_target() or self._tapered() or self._over() or self._unexplained(state)

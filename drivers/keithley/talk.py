@@ -18,7 +18,7 @@ from drivers.transport.resource import is_socket, socket_of
 
 T = TypeVar("T")
 
-REPLY_S = 2.0
+REPLY_S = 3.0
 QUIET_S = 0.25
 OPEN_S = 3.0
 TRIES = 3
