@@ -80,6 +80,7 @@ class Conduct:
         """Tell a silent instrument to open the circuit: it may hear, though it does not answer. Raises NotReachable."""
         await self._talk.open_anew()
         await self._talk.tell(":ABOR", ":OUTP OFF")
+        self._talk.in_step = False
 
     async def rebooted(self) -> bool:
         """Was it switched on since anybody last asked? Asking clears the answer."""

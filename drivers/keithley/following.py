@@ -110,7 +110,7 @@ class Following:
 
     async def _has_ended(self, step: Running, state: str) -> None:
         """The trigger model is over; its output is off, or is switched off."""
-        reason, detail = step.why(state)
+        reason, detail = (Reason.ABORT, "made safe") if self.owes_safety else step.why(state)
         try:
             await self._conduct.open_circuit()
         except DeviceFault as fault:
