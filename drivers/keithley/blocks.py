@@ -59,7 +59,7 @@ def model(setup: Setup) -> tuple[str, ...]:
         blocks.add("DEL:CONS", wire.number(SETTLE_S))
     blocks.add("NOT", str(STIMULUS))
     if setup.armed_above_V is not None and setup.window is not None:
-        _loop(blocks, setup, "unarmed", Window("ABOVe", 0.0, setup.window.high))
+        _loop(blocks, setup, "unarmed", Window.one_sided("ABOVe", setup.window.high))
     _loop(blocks, setup, "armed", setup.window)
     _last(blocks, setup)
     return (':TRIG:LOAD "Empty"', *timer(setup.order.sample_interval_s), *blocks.lines())
@@ -76,7 +76,7 @@ def _loop(blocks: _Blocks, setup: Setup, name: str, window: Window | None) -> No
     if window is not None:
         blocks.add("BRAN:LIM:CONS", f"{_test(window)},{{off}},{{{name}_measure}}")
     if name == "unarmed":
-        armed = Window("ABOVe", 0.0, setup.armed_above_V or 0.0)
+        armed = Window.one_sided("ABOVe", setup.armed_above_V or 0.0)
         blocks.add("BRAN:LIM:CONS", f"{_test(armed)},{{armed_wait}},{{{name}_measure}}")
     blocks.add("WAIT", "TIM1", label=f"{name}_wait")
     if setup.options.watchdog_s == 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from drivers.base import (
     Capabilities,
@@ -53,7 +54,8 @@ class Keithley:
     def __init__(self, settings: Settings, context: Context) -> None:
         self._name, self._wanted = settings.instrument, settings.identity
         self._clock = context.clock
-        self._options = Options.of(settings.options, settings.instrument)
+        options = Options.of(settings.options, settings.instrument)
+        self._options = replace(options, watchdog_s=options.watchdog_s * self._clock.speed)  # silence is counted in real seconds
         self._model = MODELS[self._options.model]
         self._talk = Talk(context.network, settings.address, self._name, self._options.dead_socket_port)
         self._outbox = Outbox()
@@ -63,6 +65,7 @@ class Keithley:
         self._started: set[str] = set()
         self._unconfirmed: str | None = None
         self._live: asyncio.Task[None] | None = None
+        self._released = False
         self.capabilities = capabilities_of(self._model, self._options)
 
     # -------------------------------------------------------------------------------------------------- the contract
@@ -158,6 +161,7 @@ class Keithley:
 
     async def release(self) -> None:
         """Let go; a trigger model that runs goes on to its limits, or until its watchdog finds that nobody is there."""
+        self._released = True
         await self._pause_live()
         await self._talk.close()
         self._outbox.close()
@@ -237,16 +241,19 @@ class Keithley:
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """The wire for ourselves, soon: the task that waits for an answer in vain is interrupted."""
+        lock = self._talk.lock
         try:
-            async with asyncio.timeout(WAIT_FOR_TURN_S):
-                await self._talk.lock.acquire()
-        except TimeoutError:
-            await self._pause_live()
-            await self._talk.lock.acquire()
-        try:
-            yield
+            try:
+                async with asyncio.timeout(WAIT_FOR_TURN_S):
+                    await lock.acquire()
+            except TimeoutError:
+                await self._pause_live()
+                await lock.acquire()
+            try:
+                yield
+            finally:
+                lock.release()
         finally:
-            self._talk.lock.release()
             self._go_live()
 
     async def _heard(self, serial: str) -> None:
@@ -260,7 +267,7 @@ class Keithley:
             raise
 
     def _go_live(self) -> None:
-        if self._live is None:
+        if self._live is None and not self._released:
             self._live = asyncio.get_running_loop().create_task(self._following.run(), name=f"{self._name}: reads the buffer")
 
     async def _pause_live(self) -> None:

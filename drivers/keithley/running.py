@@ -189,7 +189,7 @@ class Running:
         setup = self.setup
         if setup is None or setup.target_reason is None or self.voltage_V is None or self.current_A is None or setup.window is None:
             return None
-        left = abs(self.current_A) < abs(setup.window.low or setup.window.high) or self.current_A * (setup.order.current_A or 0.0) <= 0
+        left = abs(self.current_A) < abs(setup.window.low) or self.current_A * (setup.order.current_A or 0.0) <= 0
         near = abs(self.voltage_V - setup.level) <= max(NEAR_V, NEAR_SHARE * abs(setup.level))
         if not left:
             return None

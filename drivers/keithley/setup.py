@@ -34,6 +34,11 @@ class Window:
     low: float
     high: float
 
+    @classmethod
+    def one_sided(cls, kind: str, threshold: float) -> Window:
+        """Both numbers are the threshold: BELow looks at the first, ABOVe at the second, and the instrument puts them in order."""
+        return cls(kind, threshold, threshold)
+
 
 @dataclass(frozen=True, slots=True)
 class Duration:
@@ -192,7 +197,7 @@ def _window(order: StepOrder, source: str) -> Window | None:
         taper_A = ends.current_below_A
         return None if taper_A is None else Window("INside", -taper_A, taper_A)
     threshold_A = IN_CONTROL * (order.current_A or 0.0)
-    return Window("BELow", threshold_A, 0.0) if threshold_A > 0 else Window("ABOVe", 0.0, threshold_A)
+    return Window.one_sided("BELow" if threshold_A > 0 else "ABOVe", threshold_A)
 
 
 def _duration(order: StepOrder) -> Duration:

@@ -46,6 +46,7 @@ class AtNoCurrent:
     """The truth about a cell on a source-measure unit: its open circuit is 0 A with the output on (off, it could not measure)."""
 
     twin: Any
+    before_C: float
 
     @property
     def t0_mono_ns(self) -> int:
@@ -56,7 +57,7 @@ class AtNoCurrent:
         return leads._replace(output_on=leads.output_on and abs(leads.current_A) > OPEN_CIRCUIT_A)
 
     def charge_C(self) -> float:
-        return float(self.twin.charge_C())
+        return float(self.twin.charge_C()) - self.before_C
 
 
 class TestKeithley(PotentiostatContract):
@@ -82,7 +83,7 @@ class TestKeithley(PotentiostatContract):
                 yield PotentiostatBench(
                     potentiostat=another(),
                     clock=clock,
-                    truth=AtNoCurrent(twin),
+                    truth=AtNoCurrent(twin, twin.charge_C()),
                     another=another,
                     current_A=4e-4,
                     upper_V=0.05,
