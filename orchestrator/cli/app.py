@@ -303,6 +303,26 @@ def broker(
 
 
 @app.command()
+def dashboard(
+    broker_url: Annotated[Optional[str], typer.Option("--broker", metavar="URL", help="mqtt://HOST, mqtts://HOST with TLS.")] = None,  # noqa: UP045
+    user: Annotated[str, typer.Option(help="User at the broker; by whom the page listens.")] = "",
+    password_file: Annotated[Optional[Path], typer.Option(metavar="FILE", help="The user's password.")] = None,  # noqa: UP045
+    ca: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Certificate of who signed the broker's.")] = None,  # noqa: UP045
+    address: Annotated[str, typer.Option(help="Where to listen; anything but this computer asks for a login.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any that is free.")] = 8750,
+    name: Annotated[Optional[list[str]], typer.Option(metavar="HOST", help="By what name it is reached from elsewhere; may be repeated.")] = None,  # noqa: UP045
+    certificate: Annotated[Optional[Path], typer.Option(metavar="FILE", help="For https.")] = None,  # noqa: UP045
+    key: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Of the certificate.")] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> int:
+    """The night on a page, also for a phone (extra [dashboard]). Shows every rig of a broker; touches none."""
+    from orchestrator.cli.dashboard import Where, dashboard_command
+
+    where = Where(broker_url, user, password_file, ca)
+    return dashboard_command(where, (address, port, tuple(name or ()), certificate, key), as_json=as_json)
+
+
+@app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER")] = Path("secrets"),
     rig: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="A rig that may publish; may be repeated.")] = None,  # noqa: UP045

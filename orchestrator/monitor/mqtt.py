@@ -94,9 +94,12 @@ class Link:
 
 
 @asynccontextmanager
-async def connected(broker: Broker, client_id: str, will: Out | None = None) -> AsyncIterator[Link]:
-    """A connection with a clean session; ``will`` is what the broker says when it breaks. Raises BrokerGone."""
-    client = _client(broker, client_id, will)
+async def connected(broker: Broker, client_id: str, will: Out | None = None, *, password: str | None = None) -> AsyncIterator[Link]:
+    """A connection with a clean session; ``will`` is what the broker says when it breaks. Raises BrokerGone.
+
+    ``password``: of somebody who has just typed it, in place of one in a file.
+    """
+    client = _client(broker, client_id, will, password)
     try:
         await client.__aenter__()
     except (aiomqtt.MqttError, OSError) as error:
@@ -112,11 +115,11 @@ async def _leave(client: aiomqtt.Client) -> None:
         await client.__aexit__(None, None, None)
 
 
-def _client(broker: Broker, client_id: str, will: Out | None) -> aiomqtt.Client:
+def _client(broker: Broker, client_id: str, will: Out | None, typed: str | None) -> aiomqtt.Client:
     quiet = logging.getLogger(f"{__name__}.client")
     quiet.setLevel(logging.CRITICAL)
     try:
-        password = Path(broker.password_file).read_text("utf-8").strip() if broker.password_file else None
+        password = Path(broker.password_file).read_text("utf-8").strip() if broker.password_file and typed is None else typed
         context = ssl.create_default_context(cafile=broker.ca or None) if broker.tls else None
     except OSError as error:
         raise BrokerGone(f"{broker.password_file or broker.ca}: {error.strerror or error}") from error

@@ -1,0 +1,189 @@
+"""The two pages: all rigs, and one rig. Each open page looks ten times a second whether there is something new, and draws that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import panel as pn
+
+from orchestrator.monitor.dashboard import buttons, page
+from orchestrator.monitor.dashboard.client import Client
+from orchestrator.monitor.dashboard.halves import halves
+from orchestrator.monitor.dashboard.person import Person, not_allowed
+from orchestrator.monitor.dashboard.plots import Newest, Night, Observed, Overlay
+from orchestrator.monitor.dashboard.rigs import Rig, labels
+from orchestrator.monitor.mqtt import BrokerGone
+
+LOOK_ms = 100
+AGES_s = 1.0
+PICTURES_s = 2.0
+CSS = (Path(__file__).parent / "page.css").read_text("utf-8")
+BODY = """
+html, body { background: #0b0f14; margin: 0; color-scheme: dark; overscroll-behavior: none; }
+body { padding: 8px 10px; box-sizing: border-box; max-width: 860px; margin: 0 auto; }
+#silent { position: fixed; z-index: 9; inset: 0 0 auto 0; padding: 12px 14px; background: #7a1fa0; color: #fff;
+  font: 700 18px/1.25 system-ui, "DejaVu Sans", sans-serif; }
+#silent[hidden] { display: none; }
+body.silent > :not(#silent) { filter: grayscale(1) brightness(0.55); }
+"""
+HEAD = """
+{% extends base %}
+{% block preamble %}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="dark">
+<meta name="theme-color" content="#0b0f14">
+<style>%s</style>
+{% endblock %}
+""".replace("%s", BODY)
+
+
+def _html(**options: Any) -> Any:
+    return pn.pane.HTML("", stylesheets=[CSS], sizing_mode="stretch_width", margin=(0, 0, 7, 0), **options)
+
+
+def _put(pane: Any, text: str) -> None:
+    if pane.object != text:
+        pane.object = text
+
+
+def _page(title: str, *parts: Any) -> Any:
+    template = pn.Template(HEAD)
+    template.add_variable("title", title)
+    template.add_panel("page", pn.Column(*parts, sizing_mode="stretch_width", margin=0))
+    return template
+
+
+def overview_page(client: Client) -> Any:
+    """A card for every rig."""
+    cards, heart = _html(), buttons.Heart()
+    _every(lambda beat: _overview(client, cards, heart, beat))
+    return _page("Operando", cards, heart)
+
+
+def _overview(client: Client, cards: Any, heart: Any, beat: int) -> None:
+    if beat % 10 == 0:
+        found = {rig.level: halves(rig.samples()) for rig in client.rigs.shown}
+        _put(cards, page.overview(client.rigs, found, client.now_s()))
+        heart.beat += 1
+
+
+def _every(look: Callable[[int], None]) -> None:
+    """Look now and again and again while the page is open."""
+    beats = iter(range(1 << 62))
+    look(next(beats))
+    pn.state.add_periodic_callback(lambda: look(next(beats)), period=LOOK_ms)
+
+
+class RigPage:
+    """One rig on one open page."""
+
+    def __init__(self, client: Client, level: str, person: Person) -> None:
+        self._client, self._level, self._person = client, level, person
+        self._seen = (-1, -1, False)
+        self._aged_s = self._drawn_s = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.top, self.health, self.log, self.who = _html(), _html(), _html(), _html()
+        self.heart = buttons.Heart()
+        self.main, self.further = buttons.Hold(self._pressed), buttons.Hold(self._pressed, writes=True)
+        self.overlay, self.night, self.newest, self.observed = Overlay(), Night(), Newest(), Observed()
+        self.which = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
+        self.what = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
+        for choice in (self.which, self.what):
+            choice.param.watch(lambda _: self._draw(), "value")
+
+    def shown(self) -> Any:
+        """The page, kept up to date while it is open."""
+        pn.state.onload(self._ask_rights)
+        _every(lambda _: self._look())
+        plain = {"sizing_mode": "stretch_width", "margin": 0}
+        picture = [pn.pane.Bokeh(one.figure, **plain) for one in (self.overlay, self.newest, self.observed)]
+        night = pn.Row(pn.pane.Bokeh(self.night.map, **plain), pn.pane.Bokeh(self.night.side, **plain, styles={"max-width": "34%"}), **plain)
+        first = (self.top, picture[0], self.health, self.main)
+        return _page(self._level, *first, self.which, night, picture[1], self.what, picture[2], self.further, self.log, self.who, self.heart)
+
+    # ---------------------------------------------------------------------------------------------------------- looking
+
+    @property
+    def _rig(self) -> Rig:
+        return self._client.rigs.by_level.get(self._level) or Rig(self._level)
+
+    def _look(self) -> None:
+        rig, now_s = self._rig, self._client.now_s()
+        seen = (rig.changes, rig.pictures, self._client.rigs.lost_s is None)
+        if seen == self._seen and now_s - self._aged_s < AGES_s:
+            return
+        changed, self._seen = seen[1] != self._seen[1], seen
+        if now_s - self._aged_s >= AGES_s:
+            self._aged_s = now_s
+            self.heart.beat += 1
+        self._words(rig, now_s)
+        self._waiting = changed or getattr(self, "_waiting", False)
+        if self._waiting and now_s - self._drawn_s >= PICTURES_s:
+            self._drawn_s, self._waiting = now_s, False
+            self._draw()
+
+    def _words(self, rig: Rig, now_s: float) -> None:
+        lost_s = self._client.rigs.lost_s
+        half = halves(rig.samples())
+        self.overlay.feed(half)
+        _put(self.top, page.first_screen(rig, half, lost_s, now_s))
+        _put(self.health, page.health(rig, half, lost_s, now_s))
+        _put(self.log, page.events(rig))
+        if rig.state is not None:
+            for place, wanted in ((self.main, buttons.main(rig.state)), (self.further, buttons.further(rig.state, rig.alarms))):
+                if place.buttons != wanted:
+                    place.buttons = wanted
+
+    def _draw(self) -> None:
+        rig = self._rig
+        _choose(self.which, {name: level for level, name in labels(rig).items()})
+        _choose(self.what, {name: name for name in sorted(rig.seen) if len(rig.seen[name]) > 1})
+        samples = rig.samples()
+        self.night.feed(rig, self.which.value, samples)
+        self.newest.feed(rig, self.which.value)
+        self.observed.feed(rig, self.what.value, samples)
+
+    # --------------------------------------------------------------------------------------------------------- pressing
+
+    async def _ask_rights(self) -> None:
+        try:
+            allowed = await self._person.may_command()
+        except BrokerGone:
+            allowed = True  # the broker has the last word anyway
+        self.main.allowed = self.further.allowed = allowed
+        words = "may command" if allowed else "may look, not command"
+        _put(self.who, f'<div class="none">{page.escape(self._person.who or self._person.user)} {words}</div>')
+
+    def _pressed(self, verb: str, text: str) -> None:
+        place = self.main if verb in {one["verb"] for one in self.main.buttons} else self.further
+        state = self._rig.state
+        if state is None:
+            return
+        try:
+            level, arguments = buttons.command(verb, text, state)
+        except ValueError as error:
+            place.param.update(result="refused", said=str(error))
+            return
+        if not place.allowed:
+            place.param.update(result="refused", said=not_allowed(self._person.user))
+            return
+        place.param.update(result="", said=f"{level}: sent …")
+        task = asyncio.ensure_future(self._send(place, level, arguments))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, place: Any, level: str, arguments: dict[str, Any]) -> None:
+        outcome = await self._person.command(self._level, level, arguments)
+        text = outcome.text if outcome.result != "refused" or outcome.text.startswith("refused") else f"refused: {outcome.text}"
+        place.param.update(result=outcome.result.split()[-1], said=text)
+
+
+def _choose(choice: Any, options: dict[str, str]) -> None:
+    """Offer these; nothing to choose from one."""
+    if choice.options != options:
+        kept = choice.value if choice.value in options.values() else next(iter(options.values()), None)
+        choice.param.update(options=options, value=kept, visible=len(options) > 1)

@@ -1,0 +1,152 @@
+"""The pictures of one rig, each drawn once and then only fed: overlay of half-cycles, waterfall beside voltage, spectrum, observables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bokeh.models import ColumnDataSource, CustomJSTickFormatter, LinearColorMapper, Range1d
+from bokeh.palettes import Magma256
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from orchestrator.monitor.dashboard.grid import grid
+from orchestrator.monitor.dashboard.halves import C_PER_mAh, Halves
+from orchestrator.monitor.dashboard.rigs import Rig
+
+BACK, PANEL, INK, FAINT = "#0b0f14", "#11171f", "#aab6c3", "#232c37"
+NOW, BEFORE, POINT = "#6fb7ff", "#7d8a99", "#ffffff"
+SIDE_POINTS = 900
+h = 3600.0
+
+CLOCK = """
+const at = new Date((origin_s + tick * 3600) * 1000)
+return at.toLocaleTimeString([], {hour: '2-digit', minute: '2-digit', hour12: false, timeZone: zone})
+"""
+
+
+def _figure(height: int, **options: Any) -> Any:
+    """Dark, without tools: on a phone a finger scrolls the page."""
+    one = figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", min_width=80, **options)
+    one.background_fill_color, one.border_fill_color, one.outline_line_color = PANEL, BACK, None
+    one.grid.grid_line_color = FAINT
+    for axis in one.axis:
+        axis.axis_line_color = axis.major_tick_line_color = FAINT
+        axis.minor_tick_line_color = None
+        axis.major_label_text_color = axis.axis_label_text_color = INK
+        axis.major_label_text_font_size = axis.axis_label_text_font_size = "12px"
+        axis.axis_label_text_font_style = "normal"
+    one.min_border = 2
+    return one
+
+
+class Overlay:
+    """The running half-cycle over the same one of the cycle before."""
+
+    def __init__(self, height: int = 176) -> None:
+        self.figure = _figure(height)
+        self._before, self._now, self._point = (ColumnDataSource({"x": [], "y": []}) for _ in range(3))
+        self.figure.line("x", "y", source=self._before, line_width=5, color=BEFORE, alpha=0.55)
+        self.figure.line("x", "y", source=self._now, line_width=2.5, color=NOW)
+        self.figure.scatter("x", "y", source=self._point, size=9, color=POINT)
+        self.figure.yaxis.axis_label = "V"
+
+    def feed(self, half: Halves | None) -> None:
+        """Draw the half-cycle."""
+        if half is None:
+            return
+        self._now.data = {"x": half.now.along, "y": half.now.voltage_V}
+        self._point.data = {"x": half.now.along[-1:], "y": half.now.voltage_V[-1:]}
+        before = half.before
+        self._before.data = {"x": [], "y": []} if before is None else {"x": before.along, "y": before.voltage_V}
+        with_what = "" if before is None else f"    grey: cycle {before.cycle}"
+        self.figure.xaxis.axis_label = f"{'minutes of rest' if half.resting else 'mAh of this step'}{with_what}"
+
+
+class Night:
+    """Waterfall of spectra beside the voltage, on one time axis that runs down the page, the newest at the bottom."""
+
+    def __init__(self, height: int = 460) -> None:
+        self.time = Range1d(1.0, 0.0)
+        self.shift = Range1d(1.0, 0.0)
+        self.map = _figure(height, x_range=self.shift, y_range=self.time)
+        self.side = _figure(height, y_range=self.time)
+        self.side.styles = {"max-width": "34%"}
+        self.side.yaxis.visible = False
+        self._clock = CustomJSTickFormatter(code=CLOCK, args={"origin_s": 0.0, "zone": "UTC"})
+        self.map.yaxis.formatter = self._clock
+        self.map.grid.visible = False
+        self.map.background_fill_color = BACK
+        self.map.xaxis.axis_label, self.side.xaxis.axis_label = "ppm", "V"
+        self._image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
+        mapper = LinearColorMapper(palette=("#0b0f14", *Magma256[1:]), low=0, high=255)
+        self.map.image("image", source=self._image, x="x", y="y", dw="dw", dh="dh", color_mapper=mapper)
+        self._line = ColumnDataSource({"x": [], "y": []})
+        self.side.line("x", "y", source=self._line, color=NOW, line_width=1.5)
+
+    def feed(self, rig: Rig, acquisition: str | None, samples: NDArray[Any]) -> None:
+        """Draw the whole night."""
+        state = rig.state
+        if state is None:
+            return
+        last_s = max(state.t_s, float(samples["t_s"][-1]) if samples.size else 0.0, 1.0)
+        self.time.update(start=last_s / h, end=0.0)
+        self._clock.args = {"origin_s": state.time_s - state.t_s, "zone": state.zone}
+        thin = samples[:: max(1, samples.size // SIDE_POINTS)]
+        self._line.data = {"x": thin["voltage_V"].astype(np.float32), "y": (thin["t_s"] / h).astype(np.float32)}
+        axis = rig.axis(acquisition) if acquisition else None
+        found = grid(rig.rows(acquisition)) if acquisition else None
+        if axis is None or found is None:
+            self._image.data = {"image": [], "x": [], "y": [], "dw": [], "dh": []}
+            return
+        low, high = sorted((axis.first_ppm, axis.last_ppm))
+        self.shift.update(start=high, end=low)
+        self.map.xaxis.axis_label = f"{axis.nucleus} {axis.acquisition}, ppm"
+        heights = {"y": [found.first_s / h], "dh": [(found.last_s - found.first_s) / h]}
+        self._image.data = {"image": [found.counts[:, ::-1]], "x": [low], "dw": [high - low], **heights}
+
+
+class Newest:
+    """The newest spectrum, ppm right to left."""
+
+    def __init__(self, height: int = 200) -> None:
+        self.shift = Range1d(1.0, 0.0)
+        self.figure = _figure(height, x_range=self.shift)
+        self.figure.yaxis.visible = False
+        self._line, self._first = (ColumnDataSource({"x": [], "y": []}) for _ in range(2))
+        self.figure.line("x", "y", source=self._first, color=BEFORE, line_width=1.5, alpha=0.7)
+        self.figure.line("x", "y", source=self._line, color=NOW, line_width=1.5)
+
+    def feed(self, rig: Rig, acquisition: str | None) -> None:
+        """Draw it over the run's first one, both for one scan."""
+        axis = rig.axis(acquisition) if acquisition else None
+        rows = rig.rows(acquisition) if acquisition else []
+        if axis is None or not rows:
+            return
+        shift_ppm = np.linspace(axis.first_ppm, axis.last_ppm, axis.points)
+        self.shift.update(start=max(shift_ppm[0], shift_ppm[-1]), end=min(shift_ppm[0], shift_ppm[-1]))
+        for source, one in ((self._line, rows[-1]), (self._first, rows[0])):
+            source.data = {"x": shift_ppm, "y": one.intensity / max(1, one.scans)}
+        self.figure.xaxis.axis_label = f"{axis.acquisition} no. {rows[-1].index + 1}, {rows[-1].scans} scans; grey: the run's first; ppm"
+
+
+class Observed:
+    """An observable against the net charge of the run, where both are known, else against time."""
+
+    def __init__(self, height: int = 170) -> None:
+        self.figure = _figure(height, visible=False)
+        self._points = ColumnDataSource({"x": [], "y": []})
+        self.figure.line("x", "y", source=self._points, color=NOW, line_width=1.5)
+        self.figure.scatter("x", "y", source=self._points, color=NOW, size=6)
+        self.figure.xaxis.axis_label = "net charge, mAh"
+
+    def feed(self, rig: Rig, name: str | None, samples: NDArray[Any]) -> None:
+        """Draw what was seen since the dashboard began to listen."""
+        seen = [one for one in rig.seen.get(name or "", ()) if one.value is not None]
+        self.figure.visible = len(seen) > 1
+        if not self.figure.visible or samples.size < 2:
+            return
+        passed_C = np.concatenate([[0.0], np.cumsum(samples["current_A"][1:] * np.diff(samples["t_s"]))])
+        charge_mAh = np.interp([one.t_s for one in seen], samples["t_s"], passed_C) / C_PER_mAh
+        self._points.data = {"x": charge_mAh, "y": np.array([one.value for one in seen])}
+        self.figure.yaxis.axis_label = f"{seen[-1].name}, {seen[-1].unit}" if seen[-1].unit else seen[-1].name
