@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 
 from orchestrator.cli.app import run as operando
 from orchestrator.monitor import described
-from orchestrator.monitor.topics import ROOT, TREE
+from orchestrator.monitor.discovery import discovery
+from orchestrator.monitor.topics import ROOT, TREE, Topics
 
 KEYS = {
     "init", "user", "read_only", "cap_drop", "security_opt", "environment", "logging", "image", "build", "command", "restart",
@@ -100,3 +101,14 @@ def test_every_field_that_grafana_draws_is_in_our_schemas(repository: Path) -> N
         fields = re.findall(r'r\._field == "(\w+)"', query)
         assert fields
         assert set(fields) <= numbers(schemas[measurement]), panel["title"]
+
+
+def test_what_home_assistant_is_told_is_in_our_schemas_and_below_our_topics() -> None:
+    out = discovery(Topics("magnet-2"), "Magnet 2")
+    told = json.loads(out.payload)
+    assert out.topic == "homeassistant/device/operando-magnet-2/config"
+    assert out.retained
+    assert set(re.findall(r"value_json\.(\w+)", out.payload.decode())) <= numbers("state")
+    assert {one["state_topic"] for one in told["components"].values()} == {Topics("magnet-2").state}
+    assert len({one["unique_id"] for one in told["components"].values()}) == len(told["components"])
+    assert told["availability_topic"] == Topics("magnet-2").status
