@@ -30,6 +30,7 @@ from drivers.topspin.console.site import Site
 from drivers.topspin.console.topspin import TopSpin
 from drivers.topspin.faults import DEFAULTS, NAMES
 
+ABSENT = frozenset({"port_closed", "agent_gone", "topspin_gone"})
 AGENT = Path(__file__).parent / "agent" / "operando_agent.py"
 
 
@@ -58,6 +59,7 @@ class TopSpinEmulator:
         self._silent = asyncio.Event()
         self._silent.set()
         self._alive = False
+        self._moving = asyncio.Lock()
         self._restarts: set[asyncio.Task[None]] = set()
         self.faults.inject_all(self.options.get("faults", ()))
 
@@ -75,6 +77,8 @@ class TopSpinEmulator:
         self._alive = True
         await self._open_door()
         await self._start_script()
+        for name in sorted(set(self.faults.on) & ABSENT):  # a snapshot was taken while it was away
+            self._switched(name)
         self.faults.start()
         return EmulatorAddress(self.settings.instrument, "topspin", f"127.0.0.1:{self.port}", "127.0.0.1", self.port)
 
@@ -148,7 +152,7 @@ class TopSpinEmulator:
         self.faults.clear(fault)
         if fault == "silent":
             self._silent.set()
-        elif fault in {"port_closed", "agent_gone", "topspin_gone"} and self._alive:
+        elif fault in ABSENT and self._alive:
             self._later(self._back())
         elif fault == "dialog":
             self.topspin.screen.click()
@@ -163,7 +167,7 @@ class TopSpinEmulator:
         self.twin.tell((self.clock.mono_ns() - self.twin.t0_mono_ns) / 1e9, "fault", instrument=self.settings.instrument, fault=fault)
         if fault == "silent":
             self._silent.clear()
-        elif fault in {"port_closed", "agent_gone", "topspin_gone"}:
+        elif fault in ABSENT:
             self._later(self._gone(fault, self.faults[fault].get("seconds")))
         else:
             self.people.switched(fault)
@@ -175,11 +179,12 @@ class TopSpinEmulator:
 
     async def _gone(self, fault: str, seconds: float | None) -> None:
         """The door, the script, or the whole program with it; the acquisition server goes on in every case."""
-        await self._close_door()
-        if fault != "port_closed":
-            await self._stop_script()
-        if fault == "topspin_gone":
-            await self.topspin.close()
+        async with self._moving:
+            await self._close_door()
+            if fault != "port_closed":
+                await self._stop_script()
+            if fault == "topspin_gone":
+                await self.topspin.close()
         if seconds is not None:
             await self.clock.sleep(float(seconds))
             self.faults.clear(fault)
@@ -187,10 +192,11 @@ class TopSpinEmulator:
 
     async def _back(self) -> None:
         """What is missing comes back, on the same port."""
-        if self.script is None:
-            await self._start_script()
-        if self._listener is None:
-            await self._open_door()
+        async with self._moving:
+            if self.script is None:
+                await self._start_script()
+            if self._listener is None:
+                await self._open_door()
 
     # ------------------------------------------------------------------------------------------------------------ state
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 WIDTH = 72
 _ENTRY = re.compile(r"^##(\$?)([^=\n]*)=(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
@@ -56,8 +57,13 @@ class ParameterFile:
 def shown(value: Value) -> str:
     """A value as it stands in a file."""
     if isinstance(value, list):
-        return f"(0..{len(value) - 1})\n" + "\n".join(_wrapped([_scalar(item) for item in value]))
+        return _array(tuple(_scalar(item) for item in value))
     return _scalar(value)
+
+
+@lru_cache(maxsize=512)
+def _array(words: tuple[str, ...]) -> str:
+    return f"(0..{len(words) - 1})\n" + "\n".join(_wrapped(words))
 
 
 def _scalar(value: Scalar) -> str:
@@ -73,7 +79,7 @@ def number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.15g}"
 
 
-def _wrapped(words: list[str]) -> list[str]:
+def _wrapped(words: tuple[str, ...]) -> list[str]:
     """Words in lines: a new one begins where the next word would begin in column ``WIDTH``."""
     lines: list[str] = []
     for word in words:
@@ -86,6 +92,13 @@ def _wrapped(words: list[str]) -> list[str]:
 
 def parse(text: str) -> ParameterFile:
     """A parameter file; raises ValueError when it is none."""
+    found = _parsed(text)
+    values = {name: list(value) if isinstance(value, list) else value for name, value in found.values.items()}
+    return ParameterFile(found.title, found.owner, values, found.remarks, found.changes)
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> ParameterFile:
     head: dict[str, str] = {}
     found: dict[str, Value] = {}
     for private, name, raw in _ENTRY.findall(text.replace("\r\n", "\n")):
@@ -108,6 +121,7 @@ def _read(text: str) -> Value:
     return read_scalar(text)
 
 
+@lru_cache(maxsize=4096)
 def read_scalar(text: str) -> Scalar:
     """A string in ``<>``, a number, or a bare word."""
     if text.startswith("<") and text.endswith(">"):

@@ -63,7 +63,8 @@ def get(values: MutableMapping[str, Value], name: str, *, enum_names: bool) -> s
     assert not isinstance(scalar, list)
     if enum_names and key in ENUMERATIONS and isinstance(scalar, int):
         return ENUMERATIONS[key][scalar]
-    return java(scalar)
+    real = key in REALS if place is None else key in REAL_ARRAYS
+    return java(float(scalar) if real and isinstance(scalar, int) else scalar)
 
 
 def java(value: Scalar) -> str:
@@ -111,6 +112,8 @@ def _converted(key: str, place: int | None, old: Value, text: str, *, enum_names
 
 
 REALS = frozenset({"RG", "DE", "TE", "MASR", "O1", "SFO1", "BF1", "SW", "SW_h", "SF", "OFFSET", "LB", "PHC0", "PHC1", "GRPDLY", "DECIM"})
+
+REAL_ARRAYS = frozenset({"D", "P", "PL", "PLW", "CNST", "IN", "INP", "SPW", "GPX", "GPY", "GPZ"})
 
 
 def _float(name: str, text: str) -> float:

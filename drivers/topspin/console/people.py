@@ -38,6 +38,9 @@ class People:
             self.faults.clear(fault)
         elif fault == "automation":
             self._automation = self.topspin.keep(self._automate(float(parameters["every_s"])))
+        elif fault == "dialog":
+            self.topspin.unblocked.clear()
+            self.topspin.keep(self._dialog(parameters["seconds"]))
         elif fault == "template_2D":
             self._templates_2D()
         elif fault == "parameters_drift":
@@ -48,6 +51,12 @@ class People:
         if fault == "automation" and self._automation is not None:
             self._automation.cancel()
             self._automation = None
+
+    async def _dialog(self, seconds: float | None) -> None:
+        """A box in front of everything."""
+        await self.topspin.screen.ask("a modal dialog", "modal", seconds=seconds)
+        self.faults.clear("dialog")
+        self.topspin.unblocked.set()
 
     def acquire(self, seconds: float, user: str) -> None:
         """Somebody's own acquisition, if the spectrometer is free."""

@@ -196,7 +196,7 @@ def EXEC_PYSCRIPT(text: Any) -> Any:
 
 def EXEC_PYFILE(path: Any) -> Any:
     """Run a file in a new command thread."""
-    with builtins.open(path, encoding="utf-8") as file:
+    with builtins.open(path, encoding="utf-8") as file:  # noqa: PTH123
         return bridge.spawn(compile(file.read(), path, "exec"))
 
 
