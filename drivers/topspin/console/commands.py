@@ -33,10 +33,11 @@ class Commands:
     def __init__(self, topspin: TopSpin) -> None:
         self.topspin = topspin
         self.table: dict[str, Command] = {
-            "zg": self._zg, "go": self._go, "halt": self._halt, "stop": self._stop, "tr": self._tr, "rga": self._rga, "atma": self._atma,
-            "atmm": self._atma, "pulsecal": self._atma, "topshim": self._topshim, "lock": self._lock, "re": self._re,
-            "iexpno": self._iexpno, "wrpa": self._wrpa, "efp": self._process, "ef": self._process, "ft": self._process, "apk": self._nothing, "apbk": self._nothing,
-            "abs": self._nothing, "sendgui": self._sendgui, "qumulti": self._qumulti, "qu": self._qu, "getprosol": self._nothing,
+            "zg": self._zg, "go": self._go, "halt": self._halt, "stop": self._stop, "tr": self._tr, "rga": self._rga,
+            "atma": self._atma, "atmm": self._atma, "pulsecal": self._atma, "topshim": self._topshim, "lock": self._lock,
+            "re": self._re, "iexpno": self._iexpno, "wrpa": self._wrpa, "efp": self._process, "ef": self._process, "ft": self._process,
+            "apk": self._nothing, "apbk": self._nothing, "abs": self._nothing, "getprosol": self._nothing, "sendgui": self._sendgui,
+            "qumulti": self._qumulti, "qu": self._qu,
         }  # fmt: skip
 
     async def run(self, text: str) -> int:

@@ -19,7 +19,10 @@ ARRAYS: tuple[tuple[str, int, Scalar], ...] = (
     ("ROUTWD2", 24, 0), ("RSEL", 10, 0), ("S", 8, 83), ("SP", 32, 150), ("SPOAL", 32, 0.5), ("SPOFFS", 32, 0),
     ("SWIBOX", 16, 0), ("TL", 8, 120), ("TP", 8, 150), ("TPOAL", 8, 0.5), ("TPOFFS", 8, 0), ("XGAIN", 4, 0),
 )  # fmt: skip
-NEWER_ARRAYS: tuple[tuple[str, int, Scalar], ...] = (("PLW", 64, 0), ("PLWMAX", 8, 0), ("SPPEX", 64, 0), ("SPW", 64, 0))
+NEWER_ARRAYS: tuple[tuple[str, int, Scalar], ...] = (
+    ("PLW", 64, 0), ("PLWMAX", 8, 0), ("SPPEX", 64, 0), ("SPW", 64, 0), ("CAGPARS", 12, 0), ("MULEXPNO", 16, 0), ("PEXSEL", 10, 1),
+    ("SELREC", 10, 0), ("SP", 64, 120), ("SPOAL", 64, 0.5), ("SPOFFS", 64, 0), ("SWIBOX", 20, 0), ("TE_STAB", 9, 0),
+)  # fmt: skip
 
 NUMBERED: tuple[tuple[str, range, Scalar], ...] = (
     ("BF", range(1, 9), 0.0), ("CPDPRG", range(1, 9), ""), ("DBPNAM", range(8), ""), ("DPNAME", range(8), ""), ("FL", range(1, 5), 83),
@@ -46,8 +49,7 @@ SCALARS: dict[str, Scalar] = {
     "ZGOPTNS": "",
 }  # fmt: skip
 NEWER: dict[str, Scalar] = {
-    "CAGPARS": "", "MULEXPNO": "", "NOVFLW": 0, "NUSLIST": "automatic", "PEXSEL": 1, "SELREC": 0, "SOLVOLD": "off", "SPINCNT": 0,
-    "TE1": 300.0, "TE4": 300.0, "TE_PIDX": 0, "TE_STAB": 0,
+    "NOVFLW": 0, "NUSLIST": "automatic", "SOLVOLD": "off", "SPINCNT": 0, "TE1": 300.0, "TE4": 300.0, "TE_PIDX": 0,
 }  # fmt: skip
 
 OLDER = frozenset({"CPDPRGB", "CPDPRGT", "DBP07", "DSLIST", "GP031", "NUCLEI", "OBSCHAN", "PROSOL", "SEOUT", "SP07", "TP07"})

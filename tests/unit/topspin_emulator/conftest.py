@@ -126,10 +126,12 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Callable[..., Any]:
     @asynccontextmanager
-    async def make(clock: Clock, network: Any = None, twin: Any = None, **options: Any) -> Any:
+    async def make(clock: Clock, network: Any = None, twin: Any = None, restored: Any = None, **options: Any) -> Any:
         made = Desk(clock, network or MemoryNetwork(), tmp_path / "console", twin, **options)
-        await made.emulator.start()
+        if restored is not None:
+            made.emulator.restore(restored)
         try:
+            await made.emulator.start()
             yield made
         finally:
             async with asyncio.timeout(30):

@@ -123,7 +123,11 @@ def test_the_audit_trail_of_3_6_2_to_the_letter(desk: Any) -> None:
             assert lines[4] == f"$$ {path}/audita.txt"
             assert lines[5] == "##AUDIT TRAIL=  $$ (NUMBER, WHEN, WHO, WHERE, PROCESS, VERSION, WHAT)"
             assert lines[6] == "(   1,<2023-11-15 06:13:24.262 +0800>,<nmr>,<av300>,<go4>,<TopSpin 3.6.2>,"
-            assert lines[7:10] == ["      <created by zg", "\tstarted at 2023-11-15 06:13:20.000 +0800,", "\tPOWCHK enabled, PULCHK disabled,"]
+            assert lines[7:10] == [
+                "      <created by zg",
+                "\tstarted at 2023-11-15 06:13:20.000 +0800,",
+                "\tPOWCHK enabled, PULCHK disabled,",
+            ]
             assert lines[10] == "       configuration hash MD5:"
             assert lines[12] == "       data hash MD5: 12K"
 
@@ -154,7 +158,9 @@ def test_what_acqus_says_of_the_run(desk: Any) -> None:
             lasts_s = 2.0 + 18 * (0.5 + 6144 / (20e6 / 214) + 6.5e-6)
             assert int(acqus(path, "DATE")) == int(1_700_000_000 + lasts_s)
             assert (acqus(path, "NS"), acqus(path, "DTYPA"), acqus(path, "BYTORDA"), acqus(path, "AQ_mod")) == ("16", "0", "0", "3")
-            stamp = re.search(r"^\$\$ (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+0000)  nmr@av300$", (path / "acqus").read_text(), re.MULTILINE)
+            stamp = re.search(
+                r"^\$\$ (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+0000)  nmr@av300$", (path / "acqus").read_text(), re.MULTILINE
+            )
             assert stamp
 
     run_virtual(main)

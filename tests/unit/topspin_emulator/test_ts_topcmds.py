@@ -153,7 +153,7 @@ def test_exception_means_javas(desk: Any) -> None:
     async def main(clock: Any) -> None:
         async with desk(clock) as here:
             agent = await here.caller()
-            assert await agent.reply("python error") == {"python": "IndexError: list index out of range"}
+            assert await agent.reply("python error") == {"python": "KeyError: 'no such key'"}
 
     run_virtual(main)
 
