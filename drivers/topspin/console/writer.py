@@ -102,7 +102,7 @@ def _whole(value: float) -> int | float:
 def write_audit(site: Site, acquisition: Acquisition, shared: Sequence[Stored], times: Times, *, wrong: bool = False) -> None:
     """``audita.txt`` of a finished acquisition, in the data set and in its first procno."""
     place, release = acquisition.place, site.release
-    data = b"".join(row.data for row in shared)
+    data = _hashed(site, b"".join(row.data for row in shared))
     points = len(shared[0].data) // np.dtype(release.raw_dtype).itemsize
     identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{place.path} {acquisition.number}"))
     by = "go" if acquisition.adds else "zg"
@@ -112,6 +112,12 @@ def write_audit(site: Site, acquisition: Acquisition, shared: Sequence[Stored], 
         entries.insert(0, Entry(times.began, release.process, IN_PROGRESS))
     (place.path / "audita.txt").write_bytes(trail(site.desk, str(place.path / "audita.txt"), entries))
     touch(site, f"{acquisition.number} done")
+
+
+def _hashed(site: Site, data: bytes) -> bytes:
+    """The data hash is taken over little-endian numbers, whatever lies on the disk (as recorded data sets show)."""
+    release = site.release
+    return np.frombuffer(data, release.raw_dtype).astype("<" + release.dtype).tobytes() if release.BYTORDA else data
 
 
 # ------------------------------------------------------------------------------------------------------------- processing

@@ -98,7 +98,10 @@ def test_the_audit_trail_verifies(desk: Any, release: str) -> None:
             label, data_hash = re.findall(rb"data hash MD5: (\S+)\n       ([0-9A-F ]{47})>\)\n", body)[-1]
             word = 8 if release == "4.4.0" else 4
             raw = (path / "fid").read_bytes()
-            assert (label, data_hash.decode()) == (b"12290", md5(raw[: 12290 * word]))
+            stored = raw[: 12290 * word]
+            if release == "2.1":  # big endian on the disk, little in the hash
+                stored = np.frombuffer(stored, ">i4").astype("<i4").tobytes()
+            assert (label, data_hash.decode()) == (b"12290", md5(stored))
             assert len(raw) % 1024 == 0
             assert not any(raw[12290 * word :])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,17 @@ def test_what_the_console_adds_has_the_recorded_values(ours: Path, real_data: Pa
 def test_the_audit_trail_has_the_same_lines(ours: Path, real_data: Path) -> None:
     lines = [[form(line) for line in text(path / "audita.txt").split("\n")] for path in (ours, real_data / REAL_7Li)]
     assert lines[0] == lines[1]
+
+
+def test_one_rule_verifies_ours_and_the_recorded_trails(ours: Path, real_data: Path) -> None:
+    """The data hash is over little-endian numbers without the padding, also of a big-endian fid; the last line over what is before END."""
+    recorded = [real_data / name for name in ("bruker_operando_7Li/1", "bruker_operando_7Li/3", REAL_3_0)]
+    for path in (ours, *recorded):
+        values = parse(text(path / "acqus")).values
+        numbers = np.frombuffer((path / "fid").read_bytes(), ">i4" if values["BYTORDA"] else "<i4")[: int(str(values["TD"]))]
+        body, _, tail = (path / "audita.txt").read_bytes().partition(b"##END=")
+        assert hashlib.md5(numbers.astype("<i4").tobytes()).digest().hex(" ").upper() in body.decode("latin-1")
+        assert hashlib.md5(body).digest().hex(" ").upper() in tail.decode("latin-1")
 
 
 def test_procs_has_the_same_keys_of_the_same_kind(ours: Path, real_data: Path) -> None:
