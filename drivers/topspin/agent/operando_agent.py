@@ -216,6 +216,19 @@ def parameters_on_disk(data_set, name="acqu"):
         return parse_parameters(file.read().decode("latin-1"))
 
 
+def offset_Hz(data_set, carrier_ppm):
+    """O1 of a carrier in ppm. 0 ppm is at SF, where the site has referenced its template, else at BF1."""
+    basic = finite("BF1", parameters_on_disk(data_set).get("BF1"))
+    zero = basic
+    for name in ("procs", "proc"):
+        path = os.path.join(data_set, "pdata", "1", name)
+        if os.path.isfile(path):
+            said = parameters_on_disk(os.path.dirname(path), name).get("SF", "0")
+            zero = finite("SF", said) if abs(finite("SF", said) / basic - 1) < 1e-3 else basic
+            break
+    return round((zero * (1 + carrier_ppm * 1e-6) - basic) * 1e6, 2)
+
+
 def write_title(data_set, lines):
     folder = os.path.join(data_set, "pdata", "1")
     if not os.path.isdir(folder):
@@ -445,6 +458,7 @@ class Job(object):
         self.answer = None
         self.refusal = None
         self.ending = ""  # "halt" or "stop", once asked
+        self.abandoned = False  # nobody waits for the answer any more
         self.over = threading.Event()
 
     def reply(self, answer):
@@ -511,6 +525,7 @@ class Agent(object):
         job = self.submit(op, request)
         job.answered.wait(self.settings["dialog_s"])
         if not job.answered.is_set():
+            job.abandoned = True
             raise Refused("dialog_suspected", "TopSpin has not returned from %s for %.0f s" % (op, self.settings["dialog_s"]))
         if job.refusal is not None:
             raise job.refusal
@@ -563,13 +578,22 @@ class Agent(object):
             refused = refusal
         except ANY_ERROR as error:
             refused = Refused("topspin_error", "%s: %s" % (job.op, told(error)))
-        return lambda: job.refuse(refused.code, refused.text)
+        return lambda: self.refuse(job, refused)
+
+    def refuse(self, job, refused):
+        job.refuse(refused.code, refused.text)
+        if job.op == "start" and job.abandoned:
+            names = {name: job.request[name] for name in ("key", "block", "target") if name in job.request}
+            self.journal.put("failed", code=refused.code, text=refused.text, **names)
 
     def prepare(self, request):
         """Clone the site's own template into a fresh experiment number, set the few parameters that may be set, read back."""
         template = checked_data_set(request.get("template"), [self.root] + self.settings["templates"], "template")
         if not os.path.isfile(os.path.join(template, "acqu")):
             raise Refused("bad_request", "no data set at %s" % template)
+        nucleus = text_of(request, "nucleus")
+        if nucleus and parameters_on_disk(template).get("NUC1") != nucleus:
+            raise Refused("par_rejected", "the template %s is not of %s" % (template, nucleus))
         target = self.target_of(request)
         wanted = self.wanted(request.get("par") or {}, template)
         key, block = key_of(request)
@@ -603,7 +627,7 @@ class Agent(object):
         for given, value in sorted(asked.items()):
             name, number = given, finite(given, value)
             if given == "O1P":
-                name, number = "O1", number * finite("BF1", parameters_on_disk(template).get("BF1"))
+                name, number = "O1", offset_Hz(template, number)
             if name not in self.limits:
                 raise Refused("par_rejected", "%s may not be set here" % name)
             low, high = self.limits[name]

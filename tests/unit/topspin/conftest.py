@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -119,8 +120,8 @@ class Client:
 class Console:
     """A folder, a stand-in for TopSpin, and the agent in it."""
 
-    def __init__(self, folder: Path, interpreter: tuple[str, ...] = (sys.executable,)) -> None:
-        self.folder, self.interpreter = folder, interpreter
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.interpreter = folder, shlex.split(os.environ.get("OPERANDO_AGENT_PYTHON", "")) or [sys.executable]
         self.root = folder / "data"
         self.root.mkdir()
         self.template = make_template(self.root)
