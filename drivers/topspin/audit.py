@@ -1,7 +1,7 @@
 """``audita.txt``: start and end of an acquisition with their zone, and the two MD5 sums that prove it whole. Pure.
 
 Grammar and both sums were found in real files of TopSpin 2.1 and 3.6.2: the last line is the MD5 of every byte before ``##END=``;
-``data hash MD5`` is that of the raw numbers without their padding.
+``data hash MD5`` is that of the raw numbers without their padding, in little-endian order (a big-endian ``fid`` is turned first).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Audit:
     true_own_hash: str
 
     def wrong(self, data: bytes) -> str:
-        """Empty when both sums hold for these raw numbers (without padding); else what is wrong."""
+        """Empty when both sums hold for these raw numbers (``Layout.hashed``); else what is wrong."""
         if not self.own_hash or not self.data_hash:
             return "audita.txt is not finished"
         if self.own_hash != self.true_own_hash:

@@ -38,6 +38,8 @@ def parse_parameters(text: str) -> Parameters:
 def _value(text: str) -> float | int | str:
     if text.startswith("<") and text.endswith(">"):
         return text[1:-1]
+    if text in {"yes", "no"}:
+        return text == "yes"
     for kind in (int, float):
         try:
             return kind(text)
@@ -69,9 +71,13 @@ class Layout:
         return 1 if size < self.stride else size // self.stride
 
     def hashed(self, content: bytes) -> bytes:
-        """What ``data hash MD5`` is made of: the numbers of all rows without their padding."""
+        """What ``data hash MD5`` is made of: the numbers of all rows without their padding, little-endian however they are stored."""
+        import numpy as np
+
         count = self.rows(len(content))
-        return b"".join(content[row * self.stride : row * self.stride + self.row_bytes] for row in range(count))
+        stored = b"".join(content[row * self.stride : row * self.stride + self.row_bytes] for row in range(count))
+        whole = stored[: len(stored) // int(self.dtype[-1]) * int(self.dtype[-1])]
+        return np.frombuffer(whole, self.dtype).astype("<" + self.dtype[1:]).tobytes()
 
 
 def layout_of(acqus: Mapping[str, Any]) -> Layout:

@@ -272,9 +272,15 @@ def hex_after(text, before):
 
 
 def hashed_part(data, parameters):
-    """TD numbers, without the padding to 1024 bytes."""
+    """TD numbers without the padding to 1024 bytes, little-endian however they are stored."""
     word = 8 if parameters.get("DTYPA") == "2" else 4
-    return data[: int(float(parameters.get("TD", "0"))) * word]
+    size = min(int(float(parameters.get("TD", "0"))) * word, len(data) // word * word)
+    if parameters.get("BYTORDA") != "1":
+        return data[:size]
+    turned = bytearray(size)
+    for byte in range(word):
+        turned[byte::word] = bytearray(data[:size])[word - 1 - byte :: word]
+    return bytes(turned)
 
 
 def raw_size(data_set):

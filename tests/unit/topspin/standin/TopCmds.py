@@ -1,4 +1,4 @@
-# ruff: noqa: C402, PTH110, PTH112, PTH113, PTH118, PTH119, PTH123, UP004, UP024, UP031
+# ruff: noqa: C402, PTH112, PTH118, PTH119, PTH123, UP004, UP024, UP031
 """The least of TopCmds that the agent's protocol needs, over a folder. Python 2.7, 3 and Jython alike.
 
 ``standin.json`` in the working folder switches it: ``zg_s`` (how long zg lasts), ``fault`` (one of the words below).
