@@ -46,7 +46,8 @@ def _head_of_file() -> Iterator[str]:
         "",
         GENERATED,
         "",
-        f"Format `{layout.FORMAT}`, version {layout.FORMAT_VERSION}. Every HDF5 library since 1.10 reads it; no compression filter.",
+        f"Format `{layout.FORMAT}`, version {layout.FORMAT_VERSION}. Every HDF5 library since 1.10 reads it; no compression filter until",
+        "`operando pack` (gzip, shuffle).",
         "",
         "The file follows NeXus: `NXroot`, `NXentry`, `NXdata` with `@signal` and `@axes`. The axes are HDF5 dimension scales as well.",
         "`*` in a path stands for the name of a sensor, acquisition, observable or instrument. `n` is the number of rows; the first axis",
@@ -62,6 +63,12 @@ def _head_of_file() -> Iterator[str]:
     yield from (f"| `/entry` | `{name}` | {value} |" for name, value in layout.ENTRY_ATTRIBUTES.items())
     yield "| `/entry` | `published_utc` | when this file was published |"
     yield "| `/entry` | `journal_seq` | up to which record of the journal it reaches |"
+    yield "| `/entry` | `chapters` | only while a long run goes on: the files beside it that hold its older rows, oldest first |"
+    yield "| `/entry` | `packed` | only after `operando pack`: by which filter |"
+    yield ""
+    yield "While a long run goes on, the datasets that grow are virtual: they show the rows of all chapters and, last, those of"
+    yield "`/tail`, the open chapter within this very file. `/late` holds rows of closed chapters that changed since. Neither is"
+    yield "there when the run has ended."
     yield ""
     yield f"Left out of the digest: {', '.join(f'`@{name}`' for name in sorted(layout.VOLATILE))}, {_code(sorted(layout.VOLATILE_PATHS))}."
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 T = TypeVar("T")
@@ -46,6 +47,14 @@ class Stamp(NamedTuple):
     utc_ns: int
 
 
+def boot_id() -> str:
+    """What differs after each start of this computer, and with it the monotonic clock; "" where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
 class Clock:
     """Monotonic and UTC time of a run.
 
@@ -69,12 +78,33 @@ class Clock:
 
     def mono_ns(self) -> int:
         """Nanoseconds of the run's monotonic clock (at speed 1 the computer's own)."""
-        if self.virtual:
-            return self.virtual.now_ns()
-        now = time.monotonic_ns()
-        if self.speed == 1.0 or now < self._scaled_from_ns:
-            return now
-        return self._scaled_from_ns + int((now - self._scaled_from_ns) * self.speed)
+        return self.virtual.now_ns() if self.virtual else self.of_computer(time.monotonic_ns())
+
+    def of_computer(self, monotonic_ns: int) -> int:
+        """This clock's reading at an instant of the computer's own monotonic clock."""
+        if self.speed == 1.0 or monotonic_ns < self._scaled_from_ns:
+            return monotonic_ns
+        return self._scaled_from_ns + int((monotonic_ns - self._scaled_from_ns) * self.speed)
+
+    @classmethod
+    def again(cls, speed: float, scaled_from_ns: int | None, utc_less_mono_ns: int | None) -> Clock:
+        """The clock of an earlier process on this computer, which has not been restarted since: the same instants, the same numbers.
+
+        ``utc_less_mono_ns``: where UTC counted on from an epoch; None = the computer's own.
+        """
+        clock = cls(speed)
+        if speed != 1.0 and scaled_from_ns is not None:
+            clock._scaled_from_ns = scaled_from_ns
+        if utc_less_mono_ns is not None:
+            clock._counts_from_epoch, clock._origin_ns, clock._epoch_utc_ns = True, 0, utc_less_mono_ns
+        return clock
+
+    def identity(self) -> dict[str, Any]:
+        """From what a later process can tell whether its clock is the same one, as plain data; empty in virtual time."""
+        if self.virtual is not None:
+            return {}
+        scaled = {"scaled_from_ns": self._scaled_from_ns, "utc_less_mono_ns": self._epoch_utc_ns - self._origin_ns}
+        return {"boot_id": boot_id(), **(scaled if self._counts_from_epoch else {})}
 
     def begin(self) -> None:
         """From now on at ``speed``; nothing for a clock that does not wait."""

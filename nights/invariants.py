@@ -238,7 +238,7 @@ def told_no_better_than_it_is(lived: Lived) -> Iterator[str]:
     if outcome.cell == "off" and lived.cell.drives and lived.cell.drives[-1].on:
         yield f"the run says its cell is off; it is driven since {lived.cell.drives[-1].begin_s:.1f} s"
     ours = lived.of("cell.state")
-    if outcome.cell != "off" and not dead(lived) and ours and not any(line["kind"] == "guard.acting" for line in lived.guard):
+    if outcome.cell == "unknown" and not dead(lived) and ours and not any(line["kind"] == "guard.acting" for line in lived.guard):
         yield "the cell's state is unknown, and no guard acts"
     for line in lived.guard:
         if line["kind"] == "guard.acted" and line["confirmed"] and lived.cell.drives and lived.cell.drives[-1].on:
@@ -268,14 +268,16 @@ def as_planned_means_every_step(lived: Lived) -> Iterator[str]:
         return
     ended = {event.data["key"]: event for event in lived.of("step.ended")}
     parts: dict[str, float] = {}
+    again: dict[str, int] = {}  # a part lasts whole sampling intervals: up to one is not run again
     for event in lived.of("step.started"):
         key, _, part = event.data["key"].partition(".")
+        again[key] = int(part) if part.isdigit() else again.get(key, 0)
         if not part or part.isdigit():  # a part's duration counts those before it; a wait is no part
             parts[key] = ended[event.data["key"]].data["duration_s"] if event.data["key"] in ended else 0.0
     for step in lived.plan.steps:
         if step.key not in parts:
             yield f"{step.key} never started"
-        elif _only_time_ends(step) and parts[step.key] < step.ends.time_s - CHARGE_EDGE_S:
+        elif _only_time_ends(step) and parts[step.key] < step.ends.time_s - CHARGE_EDGE_S - INTERVAL_S * again.get(step.key, 0):
             yield f"{step.key} ran for {parts[step.key]:.1f} of {step.ends.time_s:g} s"
 
 

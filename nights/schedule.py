@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 LASTS_S = 7200.0
-"""About so long a night is; every fault begins within it."""
+"""About so long a night is; every fault begins within it. What waits for a person then waits until the booking ends."""
 
 EXPERIMENT = """version: 1
 experiment: night-{seed}
@@ -21,6 +21,8 @@ busy: {busy}
 missed_acquisition: {missed}
 record: {{every_s: 1}}
 at_end: {{cell: open circuit, nmr: [fast]}}
+booking_ends: 2026-01-01T03:00Z
+when_booking_ends: {{nmr: stop after this spectrum and hand console back, cell: open circuit}}
 """
 HARD_SHORT = """
 rules:

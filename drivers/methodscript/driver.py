@@ -380,7 +380,8 @@ class MethodScript:
     def _adopt(self) -> None:
         if self._phase is not Phase.RUNNING:
             self._phase = Phase.RUNNING
-            self._running = RunningScript(self._outbox)
+            settled_ns = self._clock.mono_ns() + int(LISTEN_FLOOR_S * self._clock.speed * 1e9)
+            self._running = RunningScript(self._outbox, settled_ns=settled_ns)
             self._idle.clear()
 
     async def _learn_step(self) -> None:

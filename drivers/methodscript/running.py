@@ -50,13 +50,18 @@ class Step:
 
 
 class RunningScript:
-    """Follows one script; packages that come before the script has said which step it is in are held."""
+    """Follows one script; packages that come before the script has said which step it is in are held.
 
-    def __init__(self, outbox: Outbox, program: tuple[StepOrder, ...] = ()) -> None:
+    Those heard before ``settled_ns`` too: a port that nobody had open hands out old lines first, and only the fresh ones among them
+    show how far the step's timer stands from our clock.
+    """
+
+    def __init__(self, outbox: Outbox, program: tuple[StepOrder, ...] = (), settled_ns: int = 0) -> None:
         self._outbox = outbox
         self._orders = {order.key: order for order in program}
         self._keys = tuple(order.key for order in program)
         self._held: list[tuple[wire.Package, int]] = []
+        self._settled_ns = settled_ns
         self._loops = 0
         self._next = 0
         self._over = False
@@ -109,9 +114,17 @@ class RunningScript:
         if where[1] == "STEP_BEGIN":
             self.step.timer.start(heard_ns)
         self._outbox.put(StepStarted(self.step.key, heard_ns))
+        if heard_ns >= self._settled_ns:
+            self._let_go(self.step)
+
+    def _let_go(self, step: Step) -> None:
+        """Everything that was held, placed by the smallest delay among it."""
         held, self._held = self._held, []
         for package, when_ns in held:
-            self._package(package, when_ns)
+            if (stamp := package.first("eb")) is not None and not math.isnan(stamp.value):
+                step.timer.start(when_ns - round(stamp.value * 1e9))
+        for package, when_ns in held:
+            self._package(package, max(when_ns, self._settled_ns))
 
     def _ended(self, index: int, code: int, heard_ns: int) -> None:
         step = self.step
@@ -127,6 +140,8 @@ class RunningScript:
 
     def end(self, reason: Reason, detail: str, heard_ns: int, *, last: bool = True) -> None:
         """The step that runs, or the one that should have begun, is over; nothing happens when none is left."""
+        if self.step is not None and self._held:
+            self._let_go(self.step)
         key = self.step.key if self.step else self._keys[self._next] if self._next < len(self._keys) else None
         if key is None or self._over:
             return
@@ -138,10 +153,12 @@ class RunningScript:
     # --------------------------------------------------------------------------------------------------------- values
 
     def _package(self, package: wire.Package, heard_ns: int) -> None:
-        if self.step is None:
+        if self.step is None or heard_ns < self._settled_ns:
             if self.adopted and len(self._held) < MOST_HELD:
                 self._held.append((package, heard_ns))
             return
+        if self._held:
+            self._let_go(self.step)
         if (frequency := package.first("dc")) is not None:
             real, imaginary = package.first("cc"), package.first("cd")
             if real and imaginary:

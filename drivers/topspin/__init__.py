@@ -1,1 +1,1 @@
-"""Bruker TopSpin."""
+"""Bruker TopSpin consoles."""

@@ -215,6 +215,23 @@ def recover(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
     return recover_command(run, out, as_json=as_json)
 
 
+@app.command("continue")
+def continue_(
+    run: Run,
+    cell_is_off: Annotated[
+        bool, typer.Option("--cell-is-off", help="You have looked: the cell is at open circuit. Asked for only where it is in doubt.")
+    ] = False,
+    as_begun: Annotated[bool, typer.Option("--as-begun", help="Go on with the files as the run began, though they have changed.")] = False,
+    away_s: Annotated[float, typer.Option("--away-s", help="Of a run killed at --speed max: so long nobody was there.")] = 60.0,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Go on with a run whose rig has died: what runs is adopted, what is owed is done, what was missed is said."""
+    from orchestrator.cli.continue_ import continue_command
+
+    return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, as_json=as_json)
+
+
 @app.command("pack")
 def pack_(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
     """Compress run.h5 of a finished run; every HDF5 reader still opens it."""

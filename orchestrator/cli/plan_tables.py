@@ -224,6 +224,11 @@ def totals(plan: Plan, start_utc_ns: int) -> Iterator[str]:
     yield f"Charge     {mAh(plan.expected_charge_C)} in both directions together, {cycles} cycle{'' if cycles == 1 else 's'}"
     kept = f"{megabytes(plan.ballast_bytes)} more are kept for when the disk is full"
     yield f"Disk       about {megabytes(plan.size_bytes)} while it runs, {megabytes(plan.size_at_end_bytes)} at the end; {kept}"
+    if plan.size_hdf5_bytes > estimate.CHAPTER_BYTES:
+        kept, hdf5 = megabytes(plan.size_at_end_bytes - plan.size_hdf5_bytes), megabytes(plan.size_hdf5_bytes)
+        chapter = megabytes(estimate.CHAPTER_BYTES)
+        yield f"           journal and raw files {kept}; run.h5 {hdf5}, in chapters of {chapter} while it runs and twice"
+        yield f"           while they become one file at the end; afterwards `operando pack` needs up to {hdf5} more for a while"
     yield f"Limits     {_limits(plan)}"
 
 

@@ -39,7 +39,11 @@ def run_command(
     gathered = gather(request)
     for text in gathered.ignored:
         print(f"warning: {text}", file=sys.stderr)
-    ended = run(gathered)
+    return tell(run(gathered), as_json=as_json)
+
+
+def tell(ended: Ended, *, as_json: bool) -> int:
+    """Say what became of a run, and return its exit code."""
     with _perhaps_nobody_looks():
         _tell_json(ended) if as_json else _tell(ended)
     return ended.outcome.exit_code
@@ -107,6 +111,9 @@ def _tell(ended: Ended) -> None:
 
     outcome, folder = ended.outcome, _from_here(ended.folder)
     file, operando = folder / "run.h5", typed("operando")
+    if outcome.state == "not continued":
+        print(f"\nnot continued: {outcome.reason}")
+        return
     print(f"\n{outcome.state}, {outcome.outcome}: {outcome.reason}")
     print(f"  {_cell(outcome.cell, folder)}")
     print(f"  {file}  ({_size(file)})" if file.exists() else f"  no run.h5 yet: {operando} recover {folder}")

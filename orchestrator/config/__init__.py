@@ -1,7 +1,7 @@
 """Experiment, rig and cell files: YAML and sentences → the normal form of ``orchestrator.model``, or every mistake at once."""
 
 from orchestrator.config.diagnostics import ConfigError, render
-from orchestrator.config.load import load_cell, load_experiment, load_rig, load_twin, parse_experiment, rig_file, twin_file
+from orchestrator.config.load import load_cell, load_experiment, load_rig, load_twin, parse_experiment, parse_rig, rig_file, twin_file
 from orchestrator.config.rig import check_drivers
 from orchestrator.model.problems import Problem
 
@@ -14,6 +14,7 @@ __all__ = [
     "load_rig",
     "load_twin",
     "parse_experiment",
+    "parse_rig",
     "render",
     "rig_file",
     "twin_file",

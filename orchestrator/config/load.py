@@ -58,6 +58,18 @@ def load_rig(path: Path | str) -> Rig:
     return rig
 
 
+def parse_rig(text: str, *, file: str = "rig.yaml") -> Rig:
+    """The rig of a text, as if it stood in ``file``. Raises ConfigError."""
+    problems = Problems()
+    root = parse_tree(file, text, problems)
+    problems.raise_if_any()
+    assert root is not None
+    rig = rig_of(root, problems)
+    problems.raise_if_any()
+    assert rig is not None
+    return rig
+
+
 def load_cell(path: Path | str) -> Cell:
     """The cell record of a file. Raises ConfigError."""
     problems = Problems()

@@ -16,6 +16,7 @@ from typing import Any
 from drivers import registry
 from drivers.base import CellState, ChannelState, Context, SafeState, Settings
 from drivers.errors import InstrumentError
+from orchestrator.guard.heard import heard
 
 LONGEST_QUEUE = 10_000
 FLUSH_WITHIN_S = 5.0
@@ -45,6 +46,10 @@ class GuardLog:
         except queue.Full:
             self._complain(line, "the disk does not keep up")
 
+    def flush(self) -> None:
+        """Wait until every line that was queued is written."""
+        self._lines.join()
+
     def close(self, within_s: float = FLUSH_WITHIN_S) -> bool:
         """Write what is queued; False when the disk has not taken it within so many seconds."""
         with contextlib.suppress(queue.Full):
@@ -58,6 +63,9 @@ class GuardLog:
                 self._append(line)
             except OSError as error:
                 self._complain(line, str(error))
+            finally:
+                self._lines.task_done()
+        self._lines.task_done()
 
     def _append(self, line: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -80,18 +88,22 @@ class NoWire:
         """Nothing."""
 
 
-async def try_once(settings: Settings, context: Context) -> tuple[SafeState, ChannelState]:
-    """Open the instrument, make it safe, read the cell state back, let go. Raises InstrumentError where it cannot."""
+async def try_once(settings: Settings, context: Context) -> tuple[SafeState, ChannelState, dict[str, Any]]:
+    """Open the instrument, make it safe, read the cell state back, let go: both, and what it said last of the step that ran.
+
+    Raises InstrumentError where it cannot.
+    """
     potentiostat = registry.make_potentiostat(settings, context)
     try:
         await potentiostat.connect()
         safe = await potentiostat.make_safe()
+        said = await heard(potentiostat, context.clock)
         state = await potentiostat.read_state()
     finally:
         await potentiostat.release()
     if safe.confirmed and state.cell is CellState.ON:
         raise InstrumentError("said it was safe, but the cell reads on", instrument=settings.instrument, received=state.detail)
-    return safe, state
+    return safe, state, said
 
 
 def sentence(error: Exception) -> str:
@@ -138,12 +150,13 @@ async def make_safe(
     while failed.count < attempts:
         try:
             async with asyncio.timeout(attempt_s):
-                safe, state = await try_once(settings, context)
+                safe, state, said = await try_once(settings, context)
         except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempts
             failed.failed(sentence(error))
         else:
             if safe.confirmed:
-                log.write("guard.safe", attempt=failed.count + 1, confirmed=True, detail=safe.detail, **read_back(state))
+                also = {"heard": said} if said else {}
+                log.write("guard.safe", attempt=failed.count + 1, confirmed=True, detail=safe.detail, **read_back(state), **also)
                 return True
             failed.failed(safe.detail, confirmed=False, **read_back(state))
         if failing is not None and failed.count >= TRIES_BEFORE_FENCE:

@@ -24,6 +24,7 @@ from drivers.base import (
 )
 from drivers.errors import InstrumentError, NotReachable
 from orchestrator.control.heartbeat import Heartbeat
+from orchestrator.guard.heard import last_sample
 
 LOOK_EVERY_S = 10.0
 TRY_AGAIN_S = 2.0
@@ -73,6 +74,7 @@ class Judge:
         self._say = say
         self._no_numbers = 0
         self._seen: bool | None = None
+        self._block: SampleBlock | None = None
 
     def event(self, event: PotentiostatEvent) -> str | None:
         """What the stream said."""
@@ -83,6 +85,7 @@ class Judge:
         elif isinstance(event, StepStarted) and self.declared.another(event.key):
             return f"the device began another step, {event.key}"
         elif isinstance(event, StepEnded):
+            self._say("guard.heard", {**self._last_heard(event.mono_ns), "step_key": event.key, "ended": event.reason.value})
             return f"the device has ended {event.key} ({event.reason.value})"
         elif isinstance(event, SampleBlock):
             return self._samples(event)
@@ -112,8 +115,12 @@ class Judge:
             known = {} if state is None else {"step": state.step_key, "voltage_V": state.voltage_V, "current_A": state.current_A}
             self._say("guard.watching", known)
 
+    def _last_heard(self, at_ns: int) -> dict[str, Any]:
+        return {} if self._block is None else last_sample(self._block, at_ns)
+
     def _samples(self, block: SampleBlock) -> str | None:
         self._sees()
+        self._block = block if len(block) else self._block
         if self.declared.another(block.step_key):
             return f"the device runs another step, {block.step_key}"
         for voltage_V, current_A in zip(block.voltage_V.tolist(), block.current_A.tolist(), strict=True):

@@ -11,7 +11,7 @@ from drivers.base import Confirmation, SafeState
 from drivers.clock import Clock
 from orchestrator.control.heartbeat import Heartbeat
 from orchestrator.guard.act import TRIES_BEFORE_FENCE, Attempts, GuardLog, sentence
-from orchestrator.guard.finish import Declared, Say
+from orchestrator.guard.finish import TIME_OVER, Declared, Say
 from orchestrator.guard.watch import Due, Watch
 
 LOOK_s = 1.0
@@ -27,7 +27,7 @@ class InlineGuard:
 
     ``fence`` (told why) cancels every task of the host; ``reach`` opens the instrument anew and makes it safe; ``device`` watches
     it finish its step (without: its time is waited for); ``trip`` opens the circuit by the hardware fence. ``survived``: the
-    snapshot of a guard whose host has died since.
+    snapshot of a guard whose host has died since. ``heard``: what the instrument said last of its step, as ``reach`` has heard.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class InlineGuard:
         device: Device | None = None,
         trip: Callable[[], Awaitable[SafeState]] | None = None,
         survived: Mapping[str, Any] | None = None,
+        heard: Mapping[str, Any] | None = None,
     ) -> None:
         self._clock = clock
         self._fence = fence
@@ -54,8 +55,10 @@ class InlineGuard:
             self._watch.end("the rig is gone")
         self._look_s = max(LOOK_s, limit_s / LOOKS)
         self._gone = asyncio.Event()
+        self._relieved = asyncio.Event()
         self.acted: SafeState | None = None
         self.why = ""
+        self._heard = {} if heard is None else heard
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data: what its watch knows."""
@@ -100,27 +103,52 @@ class InlineGuard:
             self._log.close()
 
     async def _act(self, due: Due) -> None:
-        self._log.write("guard.acting", why=due.why, run_mono_ns=self._clock.mono_ns())
+        self._write("guard.acting", why=due.why)
         self.why = due.why
         if due.fence:
             self._fence(due.why)
-            self._log.write("guard.fenced", detail="ended every task of the host")
+            self._write("guard.fenced", detail="ended every task of the host")
         await self._finish(due)
+        if self._relieved.is_set():
+            return
         self.acted = await self._until_safe()
-        self._log.write("guard.acted", why=due.why, confirmed=self.acted.confirmed, detail=self.acted.detail)
+        also = {"heard": dict(self._heard)} if self._heard else {}
+        self._write("guard.acted", why=due.why, confirmed=self.acted.confirmed, detail=self.acted.detail, **also)
+
+    def _write(self, kind: str, **data: Any) -> None:
+        self._log.write(kind, run_mono_ns=self._clock.mono_ns(), **data)
 
     async def _finish(self, due: Due) -> None:
         """Let the device finish its step, and watch it where that can be done."""
         within_s, beat = due.at_s - self._now_s(), self._watch.newest
         if within_s <= 0.0:
             return
-        if self._device is None or beat is None:
-            await self._clock.sleep(within_s)
-            return
-        declared = Declared.of(beat)
-        self._log.write("guard.finishing", within_s=round(within_s, 3), **declared._asdict())
-        why = await self._device(declared, within_s, lambda kind, data: self._log.write(kind, **data))
-        self._log.write("guard.finished", why=why)
+        declared = Declared() if beat is None else Declared.of(beat)
+        self._write("guard.finishing", within_s=round(within_s, 3), **declared._asdict())
+        watching = asyncio.ensure_future(self._watched(declared, within_s))
+        relieved = asyncio.ensure_future(self._relieved.wait())
+        await asyncio.wait({watching, relieved}, return_when=asyncio.FIRST_COMPLETED)
+        relieved.cancel()
+        watching.cancel()
+        await asyncio.wait({watching, relieved})
+        if watching.cancelled():
+            self._write("guard.relieved", detail="another rig has come for the device; it was left as it is")
+        else:
+            self._write("guard.finished", why=watching.result())
+
+    async def _watched(self, declared: Declared, within_s: float) -> str:
+        if self._device is not None:
+            return await self._device(declared, within_s, lambda kind, data: self._write(kind, **data))
+        await self._clock.sleep(within_s)
+        return TIME_OVER
+
+    def flush(self) -> None:
+        """Wait until what was said is in the file. For simulations."""
+        self._log.flush()
+
+    def relieve(self) -> None:
+        """Let go of a device that is just watched finishing its step: another rig has come for it."""
+        self._relieved.set()
 
     async def _until_safe(self) -> SafeState:
         """Try until the safe state is confirmed."""
@@ -143,7 +171,7 @@ class InlineGuard:
             reached = await trip()
         except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempts
             reached = SafeState(Confirmation.UNCONFIRMED, sentence(error))
-        self._log.write("guard.tripped", confirmed=reached.confirmed, detail=reached.detail)
+        self._write("guard.tripped", confirmed=reached.confirmed, detail=reached.detail)
         return reached
 
     def _now_s(self) -> float:

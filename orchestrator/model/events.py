@@ -8,20 +8,28 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``run.started`` name, run_id, experiment, rig, cell (verbatim text / dicts), plan (dict), digests, versions, revision,
   platform, seed, epoch_utc_ns, speed, zone, simulated, origin_mono_ns, station; rig_name, booking_end and faults as asked for,
   data (name of the folder that an emulated console plays back, "" = none), revision ("" where there is no checkout).
-* ``run.state`` from, to, why. · ``run.ended`` state, outcome, reason, complete, exit_code.
-* ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, program, device_ns.
+* ``run.state`` from, to, why; where a process begins to live the run: clock {boot_id, scaled_from_ns} (not in virtual time), and
+  of a continued run also continued (how often), origin_mono_ns, gap_s, versions and revision where they have changed.
+* ``run.ended`` state, outcome, reason, complete, exit_code.
+* ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, device_ns; ends (of the whole step, resolved), follows (so
+  many steps follow in its program), adopted (true: it ran already when a continued run found it, and mono_ns follows from that).
 * ``step.ended`` key, reason, detail, duration_s, charge_C, charge_complete (false: the end was not seen, and charge_C counts up
-  to the last sample and at most two intervals more), device_ns. A step that was interrupted ends in parts (``KEY``, ``KEY.1`` …):
-  duration_s and charge_C of each count those before it too.
+  to the last sample and at most two intervals more), device_ns; over (false: a part was cut off, the step is not over), charge_net_C,
+  charge_throughput_C, x (of the run, then), charge_uncertainty_C (of charge_C: at most so much passed unseen). A step that was
+  interrupted ends in parts (``KEY``, ``KEY.1`` …): duration_s and charge_C of each count those before it too.
+* ``gap``: nobody heard the cell from so long before this instant up to it. step_key, seconds, charge_C (passed meanwhile, by ``how``:
+  ``counted by the instrument``, ``set current``, ``open circuit``), uncertainty_C.
 * ``ec.block`` step_key, cycle, index, n, columns, half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
   in no column of run.h5); blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
-  charge_net_C f8, charge_throughput_C f8, x f8, status u2, and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
+  charge_net_C f8, charge_throughput_C f8, x f8,
+  status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
 * ``aux.block`` sensor, unit, n, columns (mono_ns i8, value f8). · ``eis`` step_key, n, columns (frequency_Hz f8, z c16).
-* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s; a coalesced trigger
-  is the same kind with ``added`` true and only the new reasons. · ``.armed`` key, parameters, deviations.
+* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s, asked_as, listed; a coalesced
+  trigger is the same kind with ``added`` true and only the new reasons. · ``.armed`` key, parameters, deviations.
   ``.started`` key, block, latency_s, heard, half_width_ns. ``.acquired`` key, block, scans_done, heard, half_width_ns (heard
   false: the console did not say so, and when it happened is not known). ``.filed`` key, block, path.
-  ``.stored`` key, block, fid_seq. ``.verified`` key. ``.missed/.rejected/.lost`` key, name, why, and partial.
+  ``.stored`` key, block, fid_seq. ``.verified`` key. ``.missed/.rejected/.lost`` key, name, why, and partial,
+  unwanted (by a pause or a booking), exhausted, fault (false: does not count against the missed policy).
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
@@ -34,7 +42,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
-* ``disk`` free_bytes, needed_bytes. · ``cell.state`` cell (on, off, unknown), confirmed, detail. · ``guard.*`` what the guard said.
+* ``disk`` free_bytes, needed_bytes. · ``cell.state`` cell (on, off, unknown), confirmed, detail, intent (keys about to be started).
+* ``guard.*`` what the guard said in ``guard.jsonl``, imported by ``continue``: line (its number in the file).
 """
 
 from __future__ import annotations
@@ -53,6 +62,7 @@ KINDS: dict[str, frozenset[str]] = {
     "run.ended": frozenset({"state", "outcome", "reason", "complete", "exit_code"}),
     "step.started": frozenset({"key", "index", "cycle", "text", "mode"}),
     "step.ended": frozenset({"key", "reason", "detail", "duration_s", "charge_C"}),
+    "gap": frozenset({"step_key", "seconds", "charge_C", "uncertainty_C", "how"}),
     "ec.block": frozenset({"step_key", "cycle", "index", "n", "columns"}),
     "aux.block": frozenset({"sensor", "unit", "n", "columns"}),
     "eis": frozenset({"step_key", "n", "columns"}),
@@ -88,7 +98,23 @@ KINDS: dict[str, frozenset[str]] = {
     "guard.lost": frozenset({"why"}),
     "guard.restarted": frozenset({"pid"}),
     "guard.acted": frozenset({"why", "confirmed", "detail"}),
+    "guard.acting": frozenset({"why"}),
+    "guard.fenced": frozenset({"detail"}),
+    "guard.safe": frozenset({"confirmed", "detail"}),
+    "guard.failed": frozenset(),
+    "guard.stood_down": frozenset(),
+    "guard.note": frozenset({"detail"}),
+    "guard.finishing": frozenset({"within_s"}),
+    "guard.watching": frozenset(),
+    "guard.blind": frozenset({"why"}),
+    "guard.heard": frozenset({"step_key"}),
+    "guard.finished": frozenset({"why"}),
+    "guard.relieved": frozenset({"detail"}),
+    "guard.tripped": frozenset({"confirmed", "detail"}),
 }
+
+GAP_EDGE = 1 << 15
+"""Bit of ``status`` in an ``ec.block``: this row is no sample, its voltage and current are NaN; nothing is known up to the next edge."""
 
 ALARM_LEVELS = ("info", "warn", "alarm", "critical")
 

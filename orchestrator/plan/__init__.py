@@ -94,6 +94,7 @@ def _build(
     at_end = tuple(experiment.at_end.nmr)
     started.update(name for name in at_end if name in resolved)
     made = estimate.spectra(started, resolved)
+    sizes = estimate.sizes(every, made, resolved)
     for name, one in resolved.items():
         resolved[name] = one.model_copy(update={"expected_count": started[name] if one.members else made.get(name, 0)})
     plan = Plan(
@@ -122,9 +123,10 @@ def _build(
         worst_s=_total_s(expanded.steps),
         expected_charge_C=sum(step.expected_charge_C for step in expanded.steps),
         expected_spectra=made,
-        size_bytes=estimate.size_bytes(every, made, resolved),
+        size_bytes=sizes.most,
         ballast_bytes=estimate.ballast_bytes(every),
-        size_at_end_bytes=estimate.size_bytes(every, made, resolved, estimate.HDF5_COPIES_AT_END),
+        size_at_end_bytes=sizes.at_end,
+        size_hdf5_bytes=sizes.hdf5,
         not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment))),
     )
     return plan, expanded

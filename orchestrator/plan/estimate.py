@@ -4,7 +4,8 @@ Counting rules: each trigger is counted over the step's expected time and charge
 line is the step's start. A condition on x counts the part of the
 step's own charge on its side (x_now is not added); one on a voltage is assumed to hold for half the step. A console that
 is busy joins triggers, so an acquisition never counts more often than it fits into the step. Sizes: what the journal,
-the HDF5 file and the vendor's archive need for one FID or one row (``SPECTRUM_BYTES``, ``ROW_BYTES``).
+the HDF5 file and the vendor's archive need for one FID or one row (``SPECTRUM_BYTES``, ``ROW_BYTES``); above a chapter's
+size the HDF5 file's copies are of its open chapter only, and at the end it is there twice while the chapters become one file.
 """
 
 from __future__ import annotations
@@ -24,12 +25,18 @@ SPECTRUM_BYTES = 4
 ZERO_FILLING = 2
 FILES_PER_FID_BYTES = 40_000
 """inferred: parameters that a vendor files beside each FID (a procpar is about 30 kB), and the journal's records of it."""
+HDF5_PER_FID_BYTES = 40_000
+"""inferred: the same parameters in the HDF5 file, and the columns and events of one FID (12 kB measured with few parameters)."""
 ROW_BYTES = 8 * 8 + 2
+"""Of the journal; with the instrument's own stamp."""
+HDF5_ROW_BYTES = 10 * 8 + 2 * 4 + 2
+"""Measured: 75 without the instrument's own stamp and the voltages of two electrodes; one of them is counted."""
 BLOCK_BYTES = 400
 """inferred: a record of the journal around one column block of at most one second."""
 HDF5_COPIES_RUNNING = 7
 """The published file and those that rest before they are written again (``recorder.publisher``: 30 s at one each 5 s)."""
-HDF5_COPIES_AT_END = 1
+CHAPTER_BYTES = 256 << 20
+"""Above it the published file goes on in a new chapter, and only the open one has copies (``recorder.publisher``)."""
 REMAINDER_FACTOR = 2.0
 """New acquisitions start while so many times what the run still needs is free."""
 BALLAST_LEAST_BYTES = 64 << 20
@@ -140,34 +147,50 @@ def sampled(rate: SampleRate, seconds: float) -> float:
     return first_s * (rate.first_Hz or 0.0) + (seconds - first_s) * rate.then_Hz
 
 
-def size_bytes(
-    steps: Iterable[PlannedStep],
-    made: Mapping[str, int],
-    acquisitions: Mapping[str, PlannedAcquisition],
-    hdf5_copies: int = HDF5_COPIES_RUNNING,
-) -> int:
-    """Bytes on disk: journal, so many copies of the HDF5 file (as many as there are at the end of a run) and the vendor's files."""
-    total = 0.0
+class Sizes(NamedTuple):
+    """Bytes on the disk: ``kept`` the journal and the vendor's files, ``hdf5`` one ``run.h5`` of the whole run."""
+
+    kept: int
+    hdf5: int
+
+    @property
+    def chaptered(self) -> bool:
+        """Is ``run.h5`` published in chapters?"""
+        return self.hdf5 > CHAPTER_BYTES
+
+    @property
+    def most(self) -> int:
+        """The most at any time: with the copies of the open chapter, or while the chapters become one file."""
+        copied = min(self.hdf5, CHAPTER_BYTES)
+        running = self.hdf5 + (HDF5_COPIES_RUNNING - 1) * copied
+        merging = 2 * self.hdf5 + copied if self.chaptered else 0
+        return self.kept + max(running, merging)
+
+    @property
+    def at_end(self) -> int:
+        """What stays; ``pack`` needs as much as ``hdf5`` besides for a while, and ``prune`` gives the journal back."""
+        return self.kept + self.hdf5
+
+
+def sizes(steps: Iterable[PlannedStep], made: Mapping[str, int], acquisitions: Mapping[str, PlannedAcquisition]) -> Sizes:
+    """Bytes on the disk of a run of these steps that makes so many spectra."""
+    kept = hdf5 = 0.0
     for step in steps:
         n = rows(step)
-        total += n * ROW_BYTES * (1 + hdf5_copies) + min(n, step.expected_s) * BLOCK_BYTES
+        kept += n * ROW_BYTES + min(n, step.expected_s) * BLOCK_BYTES
+        hdf5 += n * HDF5_ROW_BYTES
     for name, n in made.items():
         one = acquisitions.get(name)
         if one is not None and not is_manual(one):
-            total += n * spectrum_bytes(one, hdf5_copies)
-    return round(total)
+            kept += n * one.blocks * (2 * COMPLEX64_BYTES * one.points + FILES_PER_FID_BYTES)
+            hdf5 += n * one.blocks * ((COMPLEX64_BYTES + SPECTRUM_BYTES * ZERO_FILLING) * one.points + HDF5_PER_FID_BYTES)
+    return Sizes(round(kept), round(hdf5))
 
 
 def ballast_bytes(steps: Iterable[PlannedStep]) -> int:
     """Room kept for when the disk is full: a day of electrochemistry in the journal at the fastest declared rate, 64 MB at least."""
     rate_Hz = max((step.sample.then_Hz for step in steps), default=0.0)
     return max(BALLAST_LEAST_BYTES, math.ceil(BALLAST_s * (rate_Hz * ROW_BYTES + min(rate_Hz, 1.0) * BLOCK_BYTES)))
-
-
-def spectrum_bytes(one: PlannedAcquisition, hdf5_copies: int) -> int:
-    """Bytes of one acquisition: FID in journal, archive and HDF5, spectrum in HDF5, and what stands beside them."""
-    fids = COMPLEX64_BYTES * (2 + hdf5_copies) + SPECTRUM_BYTES * ZERO_FILLING * hdf5_copies
-    return one.blocks * (one.points * fids + FILES_PER_FID_BYTES)
 
 
 def at_end_s(plan: Plan) -> float:

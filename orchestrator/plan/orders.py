@@ -143,7 +143,8 @@ class Plan(Frozen):
     ``x_per_C``: change of x per coulomb at *working* (signed; None: x has no meaning in this cell). ``expected_s`` and
     ``worst_s``: from the first step to the end of the last, without ``prepare`` and ``at_end_nmr``.
     ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
-    ``size_bytes``: on the disk while it runs, with the copies of ``run.h5``; ``size_at_end_bytes``: what stays;
+    ``size_bytes``: the most on the disk at any time, with the copies of ``run.h5`` or of its open chapter and the merging at
+    the end; ``size_at_end_bytes``: what stays; ``size_hdf5_bytes``: ``run.h5`` of that;
     ``ballast_bytes``: kept besides, and given to the electrochemistry when the disk is full.
     """
 
@@ -176,6 +177,7 @@ class Plan(Frozen):
     expected_spectra: Mapping[str, int]
     size_bytes: int
     size_at_end_bytes: int = 0
+    size_hdf5_bytes: int = 0
     ballast_bytes: int = 0
     warnings: tuple[str, ...] = ()
     not_available: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from orchestrator.model.events import Event
 from orchestrator.recorder.appends import Append, Change, Make, Rows, column, table_row, text_parts
-from orchestrator.recorder.electrochemistry import Samples
+from orchestrator.recorder.electrochemistry import Horizon, Samples
 from orchestrator.recorder.fids import Stream, Streams, fid_rows, fourier_settings, spectrum_rows
 from orchestrator.recorder.layout import ACQUISITIONS, FID, PARAMETERS, UNKNOWN_NS, text_size
 from orchestrator.recorder.runtime import RunTime
@@ -22,6 +22,9 @@ from orchestrator.recorder.runtime import RunTime
 __all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]
 
 UNKNOWN = (math.nan, math.nan)
+LEAD_NS = 600_000_000_000
+"""What the vendor's files say of a start may be so much earlier than when it was heard."""
+ENDS = frozenset({"verified", "missed", "rejected", "lost"})
 TOO_LONG = '{"...":"too long for this column; whole in events/data, at fid.block of this key and block"}'
 
 
@@ -67,8 +70,10 @@ class Pending:
 class Acquisitions:
     """Follows ``acquisition.*`` and ``fid.block`` events. Feed it in order; ask ``complete`` when samples have come."""
 
-    def __init__(self, time: RunTime) -> None:
+    def __init__(self, time: RunTime, horizon: Horizon) -> None:
         self._time = time
+        self._horizon = horizon
+        self._live: dict[tuple[str, int], int] = {}
         self._records: dict[str, Record] = {}
         self._streams = Streams(time)
         self._pending: list[Pending] = []
@@ -105,6 +110,14 @@ class Acquisitions:
             start, end = (UNKNOWN if at is None else samples.at(at) for at in (pending.start_ns, pending.end_ns))
             yield Change(pending.path, pending.row, _charge_values(start, end))
         self._pending = [pending for pending in self._pending if not pending.settled(by_ns)]
+
+    @property
+    def needs_from_ns(self) -> int | None:
+        """The earliest instant whose charge may still be asked for; None: any."""
+        if self._horizon.from_ns is None:
+            return None
+        waiting = (at for pending in self._pending for at in (pending.start_ns, pending.end_ns) if at is not None)
+        return min((self._horizon.from_ns, *self._live.values(), *waiting))
 
     def middle_s(self, key: str) -> float | None:
         """The middle of an acquisition's first FID, in seconds of the run."""
@@ -152,6 +165,12 @@ class Acquisitions:
         if word in {"started", "acquired"} and data.get("heard", True):
             heard = record.started if word == "started" else record.acquired
             heard[data["block"]] = Heard(event.mono_ns, _half_width_s(data.get("half_width_ns")))
+            if word == "started":
+                start_ns = self._time.run_ns(event.mono_ns) - LEAD_NS
+                from_ns = self._horizon.from_ns
+                self._live[record.key, data["block"]] = start_ns if from_ns is None else max(start_ns, from_ns)
+        if word in ENDS:
+            self._live = {live: at for live, at in self._live.items() if live[0] != record.key}
         if word == "started" and math.isnan(record.latency_s) and data["latency_s"] is not None:
             record.latency_s = values["latency"] = float(data["latency_s"])
         if data.get("deviations") or data.get("partial"):
@@ -196,7 +215,17 @@ class Acquisitions:
             yield Change("acquisitions", record.row, where)
         yield Change("acquisitions", record.row, {"flags": _cell(ACQUISITIONS, "flags", ",".join(record.flags))})
         record.rows += [(stream, first + n_row, data["block"]) for n_row in range(n)]
-        self._pending += [Pending(stream.path, first + n_row, start_ns, end_ns) for n_row in range(n)]
+        instants = self._remembered(record.key, data["block"], start_ns, end_ns)
+        self._pending += [Pending(stream.path, first + n_row, *instants) for n_row in range(n)]
+
+    def _remembered(self, key: str, block: int, *instants: int | None) -> tuple[int | None, ...]:
+        """The instants whose samples are still there: of the last KEPT_SAMPLES, and since the start of what was going on."""
+        since_ns = self._live.pop((key, block), None)
+        from_ns = self._horizon.from_ns
+        if from_ns is None:
+            return instants
+        known_ns = from_ns if since_ns is None else min(from_ns, since_ns)
+        return tuple(at if at is not None and at >= known_ns else None for at in instants)
 
     def _interval(self, event: Event, record: Record) -> tuple[int | None, int | None]:
         """First scan's start and last scan's end in ns of the run: as the runner heard them; None where nobody did."""

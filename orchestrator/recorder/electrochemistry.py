@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -44,6 +45,9 @@ def stacked(events: Sequence[Event]) -> dict[str, Column]:
     return {name: array[name].reshape(-1) for name, _ in described}
 
 
+KEPT_SAMPLES = 1 << 20
+MARK_SAMPLES = 1 << 16
+NEIGHBOURS = 4
 FARTHEST_INTERVALS = 3
 """Between two samples farther apart than so many intervals nothing is known."""
 
@@ -52,7 +56,8 @@ FARTHEST_INTERVALS = 3
 class Samples:
     """Growing columns: time_ns int64 since the start of the run, charge_mAh, voltage_V float64, step int32 (its ordinal).
 
-    Only strictly later samples are kept, so that what lies between two of them never changes. 28 bytes a sample.
+    Only strictly later samples are kept, so that what lies between two of them never changes. 28 bytes a sample; ``forget``
+    lets go of old ones.
     """
 
     _time_ns: Ints
@@ -91,6 +96,15 @@ class Samples:
             target[self.size : end] = values[later]
         self.size = end
 
+    def forget(self, before_ns: int) -> None:
+        """Let go of samples before an instant, less a few whose intervals are still looked at; seldom, then of half of them at least."""
+        first = int(np.searchsorted(self._time_ns[: self.size], before_ns)) - NEIGHBOURS
+        if first < max(self.size // 2, MARK_SAMPLES):
+            return
+        for name in ("_time_ns", "_charge_mAh", "_voltage_V", "_step"):
+            setattr(self, name, getattr(self, name)[first : self.size].copy())
+        self.size -= first
+
     def at(self, time_ns: int) -> tuple[float, float]:
         """(charge in mA h, voltage in V) at an instant; NaN where it is not known.
 
@@ -115,6 +129,26 @@ class Samples:
         before = self._ns_between(left - 1, left) if left > 0 and self._step[left - 1] == self._step[left] else 0
         follows = right + 1 < self.size and self._step[right] == self._step[right + 1]
         return max(before, self._ns_between(right, right + 1) if follows else 0)
+
+
+class Horizon:
+    """From which instant on samples are remembered: for a run of weeks at 1 kHz all of them would be 17 GB.
+
+    Events alone decide it, never how they were batched, so that the same journal gives the same file. ``from_ns``: None as long as all are.
+    """
+
+    def __init__(self) -> None:
+        self.from_ns: int | None = None
+        self._total = 0
+        self._marks: deque[tuple[int, int]] = deque()
+
+    def see(self, n: int, at_ns: int) -> None:
+        """So many more samples, the last of them at this instant of the run."""
+        before, self._total = self._total, self._total + n
+        if self._total // MARK_SAMPLES > before // MARK_SAMPLES:
+            self._marks.append((self._total, at_ns))
+        while self._marks and self._marks[0][0] <= self._total - KEPT_SAMPLES:
+            self.from_ns = self._marks.popleft()[1]
 
 
 class Electrochemistry:

@@ -18,7 +18,7 @@ from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import Acquisitions
 from orchestrator.recorder.appends import Append, Attributes, Make, Rows, Text, column, table_row
-from orchestrator.recorder.electrochemistry import Electrochemistry, stacked
+from orchestrator.recorder.electrochemistry import Electrochemistry, Horizon, stacked
 from orchestrator.recorder.layout import AUX, CLOCK, EVENTS, GROUPS, IMPEDANCE, OBSERVABLE, STATIC, Group, group_name, text_size
 from orchestrator.recorder.runtime import RunTime, iso_utc
 
@@ -38,7 +38,8 @@ class Projection:
         self.ended = False
         self._time = RunTime()
         self._electrochemistry = Electrochemistry()
-        self._acquisitions = Acquisitions(self._time)
+        self._horizon = Horizon()
+        self._acquisitions = Acquisitions(self._time, self._horizon)
         self._sizes: dict[str, int] = {}
         self._impedance: dict[int, Group] = {}
 
@@ -56,6 +57,8 @@ class Projection:
                 blocks = []
             if event.kind in BLOCKS:
                 blocks.append(event)
+                if event.kind == "ec.block":
+                    self._horizon.see(event.data["n"], self._time.run_ns(event.mono_ns))
                 continue
             if event.kind == "run.ended" and blocks:
                 appends += self._samples(blocks, self._time.origin_mono_ns)
@@ -64,6 +67,8 @@ class Projection:
         if blocks:
             appends += self._samples(blocks, self._time.origin_mono_ns)
         appends += self._acquisitions.complete(self._electrochemistry.samples)
+        if (needed_ns := self._acquisitions.needs_from_ns) is not None:
+            self._electrochemistry.samples.forget(needed_ns)
         return appends
 
     def _samples(self, blocks: Sequence[Event], origin_ns: int) -> Iterator[Append]:

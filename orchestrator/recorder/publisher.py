@@ -327,6 +327,8 @@ class Publisher:
     def _merged(self) -> Inode:
         """One file of all chapters, hidden; the next publication takes it."""
         master = self._settle()
+        for inode in [each for each in self._inodes if each is not master and each is not self._current]:
+            self._discard(inode)
         whole = self._ring / "whole.h5"
         try:
             merge(master.path, self._folder, whole, self._structure)

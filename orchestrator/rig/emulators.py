@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -20,11 +21,13 @@ from typing import Any
 from drivers import registry
 from drivers.base import Context, Emulator, EmulatorAddress, Network, Settings, WireRecorder
 from drivers.clock import Clock
+from orchestrator.platform import process_start, same_process_lives
 from orchestrator.rig.faults import TWIN, Shares, inject_all
 from orchestrator.rig.truth import TruthLog
 
 PREFIX = "emulator:"
 STDIN = 0
+OWNER_EVERY_s, LOOK_s = 1.0, 0.02
 LINGER_s = 90.0
 """How long the instruments outlive a rig that died, so that its guard can reach them."""
 
@@ -111,7 +114,7 @@ async def emulate(request: EmulateRequest) -> int:
         try:
             for name, emulator in emulators.items():
                 print(json.dumps(_line(name, await emulator.start())), flush=True)  # noqa: T201
-            await (_until_abandoned(request.linger_s) if request.linger_s is not None else asyncio.Event().wait())
+            await (_until_abandoned(request) if request.linger_s is not None else asyncio.Event().wait())
         finally:
             for emulator in emulators.values():
                 await emulator.stop()
@@ -133,8 +136,11 @@ def _line(name: str, address: EmulatorAddress) -> dict[str, Any]:
     return {**line, "name": name, "pid": os.getpid()}
 
 
-async def _until_abandoned(linger_s: float) -> None:
-    """Wait for the end of stdin, which the rig holds open as long as it lives, then a while more."""
+async def _until_abandoned(request: EmulateRequest) -> None:
+    """Wait for the end of stdin, which the rig holds open as long as it lives, then a while more.
+
+    A process that continues the run writes itself into ``owner`` in the emulators' folder: then they live while it does.
+    """
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def read() -> None:
@@ -146,7 +152,30 @@ async def _until_abandoned(linger_s: float) -> None:
     # a daemon: the executor's threads are waited for at exit, and this one may read for ever
     threading.Thread(target=read, name="stdin", daemon=True).start()
     await ended.wait()
-    await asyncio.sleep(linger_s)
+    linger_s, owner = request.linger_s or 0.0, Path(request.folder) / "owner"
+    until_s = loop.time() + linger_s
+    while loop.time() < until_s:
+        await asyncio.sleep(min(OWNER_EVERY_s, until_s - loop.time()))
+        if request.folder and owner.is_file() and same_process_lives(owner.read_text("utf-8")):
+            until_s = loop.time() + linger_s
+
+
+class AdoptedEmulators:
+    """Emulators that an earlier process of this run has started, and this one has found alive."""
+
+    def __init__(self, pid: int, started: float) -> None:
+        self._pid = pid
+        self._started = started
+
+    async def stop(self) -> None:
+        """End them, and wait until they have."""
+        if process_start(self._pid) == self._started:
+            os.kill(self._pid, signal.SIGTERM)
+        while process_start(self._pid) == self._started:
+            await asyncio.sleep(LOOK_s)
+
+    def abandon(self) -> None:
+        """They live on for their time to linger after this process."""
 
 
 class EmulatorProcess:
@@ -155,6 +184,11 @@ class EmulatorProcess:
     def __init__(self, process: subprocess.Popen[bytes], addresses: Mapping[str, Mapping[str, Any]]) -> None:
         self._process = process
         self.addresses = addresses
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._process.pid
 
     @classmethod
     async def start(cls, request: EmulateRequest, *, within_s: float = 30.0) -> EmulatorProcess:

@@ -49,12 +49,12 @@ class Gathered:
     @property
     def simulated(self) -> bool:
         """True when any instrument of the station is emulated or simulated."""
-        return any(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
+        return any(simulated_instrument(self.instrument(role)) for role in ("potentiostat", "console"))
 
     @property
     def all_simulated(self) -> bool:
         """True when no instrument of the station is real."""
-        return all(_simulated(self.instrument(role)) for role in ("potentiostat", "console"))
+        return all(simulated_instrument(self.instrument(role)) for role in ("potentiostat", "console"))
 
     @property
     def twin_path(self) -> Path | None:
@@ -91,7 +91,7 @@ class Gathered:
             instrument.identity,
             options,
             instrument.address,
-            simulated=_simulated(instrument),
+            simulated=simulated_instrument(instrument),
             recorded=role == "console" and self.request.data is not None,
         )
 
@@ -133,7 +133,8 @@ class Gathered:
         return options
 
 
-def _simulated(instrument: Instrument) -> bool:
+def simulated_instrument(instrument: Instrument) -> bool:
+    """Emulated behind a wire, or simulated inside the rig's process."""
     return instrument.address.startswith(PREFIX) or instrument.address == IN_MEMORY
 
 
@@ -175,7 +176,7 @@ def _refuse_impossible(gathered: Gathered) -> None:
     if gathered.simulated and gathered.twin_path is None:
         raise CannotRun(f"rig `{gathered.rig.name}` has simulated instruments but names no `twin:` file")
     _refuse_missing_data(gathered)
-    real = [role for role in ("potentiostat", "console") if not _simulated(gathered.instrument(role))]
+    real = [role for role in ("potentiostat", "console") if not simulated_instrument(gathered.instrument(role))]
     if gathered.request.speed != 1.0 and real:
         raise CannotRun(f"--speed is for simulated rigs; the {' and the '.join(real)} of rig `{gathered.rig.name}` is real")
 

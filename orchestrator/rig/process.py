@@ -11,15 +11,16 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from drivers import registry
-from drivers.base import Context, Emulator, Network, Potentiostat, SafeState
+from drivers.base import Context, Potentiostat, SafeState
 from drivers.clock import Clock
 from orchestrator.control.heartbeat import GuardLink, SocketGuardLink
 from orchestrator.control.messages import Answer, Command
 from orchestrator.control.server import ControlServer
 from orchestrator.guard.finish import Declared, Say, watch_device
+from orchestrator.guard.heard import heard
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.guard.process import Watched
 from orchestrator.guard.service import POST
@@ -30,8 +31,8 @@ from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
 from orchestrator.recorder.rundisk import RunDisk, drop_ballast
 from orchestrator.rig.companions import Companions
-from orchestrator.rig.emulators import PREFIX, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
-from orchestrator.rig.faults import HOST, TWIN, inject_all
+from orchestrator.rig.emulators import PREFIX
+from orchestrator.rig.faults import HOST, inject_all
 from orchestrator.rig.fencing import fence_settings, need_armed, plain
 from orchestrator.rig.folders import home, new_run_folder, state_folder
 from orchestrator.rig.gather import IN_MEMORY, CannotRun, Gathered, run_started
@@ -39,14 +40,15 @@ from orchestrator.rig.guarding import KeptGuard
 from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.host import Host
 from orchestrator.rig.log import logged
-from orchestrator.rig.mortal import Life, MortalInstrument, MortalJournal, MortalNetwork
+from orchestrator.rig.mortal import Life, MortalJournal
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
-from orchestrator.rig.survivors import Survivors, kill
-from orchestrator.rig.truth import TRUTH
+from orchestrator.rig.sources import note_sources
+from orchestrator.rig.survivors import kill
 from orchestrator.rig.upkeep import mind_observer
-from orchestrator.runner.run import run_plan
+from orchestrator.rig.world import Instruments, World, emulate_request, hosted, made_world, survivors_of
+from orchestrator.runner.run import NOT_CONTINUED, Continuation, run_plan
 from orchestrator.runner.safety import NOTICED_WITHIN_S
-from orchestrator.runner.station import Disk, Outcome, Station
+from orchestrator.runner.station import Disk, Outcome
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 LET_GO_WITHIN_s = 2.0
@@ -85,7 +87,7 @@ async def _run(gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
         if not gathered.request.virtual:
             name_running(state, folder)
         stack.enter_context(logged(folder))
-        return await _run_in(folder, gathered, clock, disk or _disk(folder, gathered))
+        return await _run_in(folder, gathered, clock, disk or disk_of(folder, gathered))
 
 
 def _folder(gathered: Gathered) -> Path:
@@ -103,7 +105,7 @@ def _journal(folder: Path, clock: Clock) -> Journal:
         raise CannotRun(f"{folder}: no journal can be kept there ({error}); nothing was started") from error
 
 
-def _disk(folder: Path, gathered: Gathered) -> Disk | None:
+def disk_of(folder: Path, gathered: Gathered) -> Disk | None:
     """The disk under the run's folder, with its ballast; in virtual time nothing that is measured may enter the data."""
     if gathered.request.virtual:
         return None
@@ -116,31 +118,63 @@ def _disk(folder: Path, gathered: Gathered) -> Disk | None:
 
 
 async def _run_in(folder: Path, gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
-    kept_bytes = gathered.plan.ballast_bytes if disk is not None else 0
-    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
     journal = _journal(folder, clock)
-    life = Life()
+    note_sources(folder, gathered)
+    run_id = _run_id(gathered, folder)
+    first = journal.put("run.started", run_started(gathered, clock, run_id))
+    return await lived(Hosting(gathered, clock, folder, journal, made_world(gathered, clock, folder), run_id, disk), first)
+
+
+@dataclass(slots=True)
+class Hosting:
+    """One host of a run: the first, or (``continuation``) one that goes on where another died. ``life``: until when it lives.
+
+    ``guarded``: a guard was looking after the cell when this host came, and has it again where the run is not continued.
+    """
+
+    gathered: Gathered
+    clock: Clock
+    folder: Path
+    journal: Journal
+    world: contextlib.AbstractAsyncContextManager[World]
+    run_id: str
+    disk: Disk | None = None
+    continuation: Continuation | None = None
+    guarded: bool = False
+    life: Life = field(default_factory=Life)
+
+    @property
+    def key_prefix(self) -> str:
+        """A real console keeps the data sets of all runs in one folder: each run's keys are its own. An emulated one is the run's."""
+        return "" if self.gathered.simulated else f"{self.run_id[:8]}-"
+
+
+async def lived(hosting: Hosting, first_seq: int) -> Ended:
+    """Live a run to its end, once its first record is on the disk; closes the journal."""
+    gathered, folder, journal, life = hosting.gathered, hosting.folder, hosting.journal, hosting.life
+    kept_bytes = gathered.plan.ballast_bytes if hosting.disk is not None else 0
+    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
     record = MortalJournal(journal, life)
     people = _people(gathered, folder, record)
     outcome = error = None
     try:
-        first = journal.put("run.started", run_started(gathered, clock, _run_id(gathered, folder)))
-        await journal.durable(first)
+        await journal.durable(first_seq)
         companions.start()
-        outcome = await _with_instruments(gathered, clock, folder, record, companions, life, disk)
+        outcome = await _with_instruments(hosting, record, companions)
     except Exception as raised:
         error = raised
         raise
     finally:
-        if life.over:
+        untouched = hosting.continuation is not None and (not record.cell or (outcome is not None and outcome.state == NOT_CONTINUED))
+        if life.over or untouched:
             companions.dismiss()
         elif outcome is None and not record.ended and not journal.failed:
             record.put("run.ended", ended_anyhow(record.cell, error))
-        await _drop_ballast(folder, clock)
+        await _drop_ballast(folder, hosting.clock)
         await journal.close()
-        closeout = await clock.in_thread(companions.finish, lane="companions")
+        closeout = await hosting.clock.in_thread(companions.finish, lane="companions")
         if people is not None:
-            await clock.in_thread(people.close, lane="companions")
+            await hosting.clock.in_thread(people.close, lane="companions")
     return Ended(folder, outcome, closeout)
 
 
@@ -198,21 +232,23 @@ def _run_id(gathered: Gathered, folder: Path) -> str:
     return hashlib.sha256((text if request.virtual else f"{text}|{folder.resolve()}").encode()).hexdigest()[:32]
 
 
-async def _with_instruments(
-    gathered: Gathered, clock: Clock, folder: Path, journal: MortalJournal, companions: Companions, life: Life, disk: Disk | None
-) -> Outcome:
+async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions: Companions) -> Outcome:
     """Emulators (if any), drivers, guard and control socket around the Runner."""
+    gathered, clock, folder, life = hosting.gathered, hosting.clock, hosting.folder, hosting.life
     async with contextlib.AsyncExitStack() as stack:
-        instruments = await stack.enter_async_context(_instruments(gathered, clock, folder, life))
+        world = await stack.enter_async_context(hosting.world)
+        instruments = await stack.enter_async_context(hosted(world, gathered, clock, folder, life))
         if gathered.request.virtual and (faults := gathered.fault_shares()[HOST]):
             computer = Host(clock, journal, lambda seq: kill(folder, survivors_of(instruments), seq))
-            inject_all(computer.inject, faults, instruments.twin)
+            inject_all(computer.inject, faults, world.twin)
             stack.push_async_callback(computer.close)
         host = asyncio.current_task()
         assert host is not None
         if instruments.station.fence is not None:
             await need_armed(instruments.station.fence)
-        guard = instruments.guard = await stack.enter_async_context(_guard(gathered, clock, folder, instruments, host, life, journal))
+        guard = instruments.guard = await stack.enter_async_context(
+            _guard(gathered, clock, folder, instruments, host, life, journal, under_way=hosting.continuation is not None)
+        )
         await _observed(companions, clock)
         commands: Commands = asyncio.Queue(maxsize=64)
         interrupts: asyncio.Queue[str] = asyncio.Queue()
@@ -233,8 +269,9 @@ async def _with_instruments(
                 folder=folder,
                 commands=commands,
                 interrupts=interrupts,
-                key_prefix=_key_prefix(gathered, folder),
-                disk=disk,
+                key_prefix=hosting.key_prefix,
+                disk=hosting.disk,
+                continuation=hosting.continuation,
             )
         except asyncio.CancelledError:
             if not life.over:
@@ -246,7 +283,11 @@ async def _with_instruments(
                 raise
         if life.over:
             return await _after_death(guard)
-        if outcome.cell != "unknown":
+        if outcome.state == NOT_CONTINUED and hosting.guarded:
+            await guard.hand_over()
+        elif outcome.state == NOT_CONTINUED:
+            await guard.stand_down()
+        elif outcome.cell != "unknown":
             instruments.in_use = False
             await guard.stand_down()
         else:
@@ -278,123 +319,12 @@ async def _upkeep(journal: MortalJournal, companions: Companions) -> None:
     await mind_observer(companions, put)
 
 
-def _key_prefix(gathered: Gathered, folder: Path) -> str:
-    """A real console keeps the data sets of all runs in one folder: each run's keys are its own. An emulated one is made for the run."""
-    return "" if gathered.simulated else f"{_run_id(gathered, folder)[:8]}-"
-
-
 async def _cancelled(task: asyncio.Task[Any]) -> None:
     """End a task of the outer ring; what was wrong with it must not keep us from the end."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled() and (error := task.exception()) is not None:
         logging.getLogger(__name__).error("%s failed", task.get_name(), exc_info=error)
-
-
-# ------------------------------------------------------------------------------------------------------- instruments
-
-
-@dataclass(slots=True)
-class Instruments:
-    """The station's drivers, and what the guard needs to open the potentiostat anew.
-
-    ``potentiostat``: the driver itself, which a dead host no longer has. ``clock``: the instruments' own.
-    ``in_use``: the cell may be under current, so that emulators outlive us for the guard's sake.
-    """
-
-    station: Station
-    network: Network
-    addresses: Mapping[str, str]
-    potentiostat: Potentiostat
-    twin: Any = None
-    in_use: bool = False
-    clock: Clock | None = None
-    emulators: Mapping[str, Emulator] = field(default_factory=dict)
-    guard: GuardLink | None = None
-
-
-def survivors_of(instruments: Instruments) -> Survivors:
-    """What lives on when this host dies. Only at ``--speed max``."""
-    guard = instruments.guard if isinstance(instruments.guard, InlineGuard) else None
-    clock, network = instruments.clock, cast("registry.MemoryMedia", instruments.network)
-    assert clock is not None
-    return Survivors(clock, network, instruments.twin, instruments.emulators, instruments.addresses, guard)
-
-
-@contextlib.asynccontextmanager
-async def _instruments(gathered: Gathered, clock: Clock, folder: Path, life: Life) -> AsyncIterator[Instruments]:
-    async with contextlib.AsyncExitStack() as stack:
-        addresses: Mapping[str, str] = {}
-        twin = process = None
-        theirs, emulators = clock.beside(), {}
-        network = registry.memory_network() if gathered.request.virtual else registry.real_network()
-        request = emulate_request(gathered, folder)
-        if gathered.simulated and (gathered.request.virtual or _in_memory(gathered)):
-            twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
-            stack.enter_context(told_truth(twin, request.truth))
-            inject_all(twin.befall, request.faults.get(TWIN, {}), twin)
-        if request.names and gathered.request.virtual:
-            emulators = make_emulators(request, theirs, network, twin)
-            addresses = {name: (await emulator.start()).address for name, emulator in emulators.items()}
-            for emulator in emulators.values():
-                stack.push_async_callback(emulator.stop)
-        elif request.names:
-            process = await EmulatorProcess.start(request)
-            addresses = {name: str(found["address"]) for name, found in process.addresses.items()}
-        hosts = MortalNetwork(network, life) if gathered.request.virtual else network
-        station = _station(gathered, clock, folder, hosts, addresses, twin, stack)
-        instruments = Instruments(station, network, addresses, station.potentiostat, twin, clock=theirs, emulators=emulators)
-        if gathered.request.virtual and _in_memory(gathered):
-            instruments.station = replace(station, potentiostat=cast("Potentiostat", MortalInstrument(station.potentiostat, life)))
-        if process is not None:
-            stack.push_async_callback(_part, process, instruments)
-        yield instruments
-
-
-async def _part(process: EmulatorProcess, instruments: Instruments) -> None:
-    """End the emulators, or leave them to the guard for the time they linger."""
-    if instruments.in_use:
-        process.abandon()
-    else:
-        await process.stop()
-
-
-def _in_memory(gathered: Gathered) -> bool:
-    return any(gathered.instrument(role).address == IN_MEMORY for role in ("potentiostat", "console"))
-
-
-def emulate_request(gathered: Gathered, folder: Path) -> EmulateRequest:
-    """Which emulators a run has, on which twin, with which faults."""
-    request = gathered.request
-    options = gathered.emulator_options()
-    twin = str(gathered.twin_path or "")
-    own = folder / "emulated"
-    return EmulateRequest(
-        tuple(options), twin, request.speed or 1.0, request.seed, gathered.fault_shares(), options, str(own), LINGER_s, str(own / TRUTH)
-    )
-
-
-def _station(
-    gathered: Gathered,
-    clock: Clock,
-    folder: Path,
-    network: Network,
-    addresses: Mapping[str, str],
-    twin: Any,
-    stack: contextlib.AsyncExitStack,
-) -> Station:
-    made: dict[str, Any] = {}
-    for role, make in (("potentiostat", registry.make_potentiostat), ("console", registry.make_console)):
-        settings = gathered.settings(role, addresses)
-        wire = registry.wire_log(folder / "wire" / f"{settings.instrument}.jsonl", clock)
-        stack.callback(wire.close)
-        made[role] = make(settings, Context(clock, registry.recorded_network(network, wire), wire, twin))
-        made[f"{role}_settings"] = settings
-    if (asked := fence_settings(gathered, addresses)) is not None:
-        wire = registry.wire_log(folder / "wire" / f"{asked.instrument}.jsonl", clock)
-        stack.callback(wire.close)
-        made["fence"] = registry.make_fence(asked, Context(clock, registry.recorded_network(network, wire), wire, twin))
-    return Station(name=gathered.plan.station, raw_folder=folder / "raw", **made)
 
 
 # ------------------------------------------------------------------------------------------------- guard and commands
@@ -409,7 +339,10 @@ async def _guard(
     host: asyncio.Task[Any],
     life: Life,
     journal: MortalJournal,
+    *,
+    under_way: bool = False,
 ) -> AsyncIterator[GuardLink]:
+    """``under_way``: the cell may be under current already."""
     make_safe_s = instruments.station.potentiostat.capabilities.make_safe_s
     host_lost_s = gathered.plan.host_lost_within_s
     limit_s = silence_limit_s(host_lost_s, make_safe_s)
@@ -429,7 +362,7 @@ async def _guard(
             journal.put(kind, data)
 
     within_s = min(LONGEST_UNGUARDED_s, max(limit_s, acting_s - NOTICED_WITHIN_S))
-    yield KeptGuard(await start(under_way=False), start, put, within_s=within_s, fresh_s=limit_s)
+    yield KeptGuard(await start(under_way=under_way), start, put, within_s=within_s, fresh_s=limit_s)
 
 
 def _watched(gathered: Gathered, clock: Clock, folder: Path, instruments: Instruments, limit_s: float, acting_s: float) -> Watched:
@@ -449,7 +382,7 @@ def _watched(gathered: Gathered, clock: Clock, folder: Path, instruments: Instru
         in_rig_process=settings.address == IN_MEMORY,
         acting_s=acting_s,
         trip_after_s=max(2.0, gathered.plan.host_lost_within_s - limit_s),
-        fence=plain(fence_settings(gathered, instruments.addresses)),
+        fence=plain(fence_settings(gathered, instruments.world.addresses)),
         notify=tuple(dict(way) for way in gathered.rig.notify),
         posts=str(folder if settings.simulated else home() / "guards"),
         rig=gathered.rig.name,
@@ -478,11 +411,12 @@ async def _inline(
         await life.buried()
         return await watch_device(lambda: _anew(gathered, clock, instruments), declared, within_s, say)
 
-    asked = fence_settings(gathered, instruments.addresses)
-    context = Context(clock, instruments.network, _Unrecorded(), instruments.twin)
+    asked = fence_settings(gathered, instruments.world.addresses)
+    context = Context(clock, instruments.world.network, _Unrecorded(), instruments.world.twin)
     relay = None if asked is None else registry.make_fence(asked, context)
-    reach = lambda: _reach(gathered, clock, instruments, life)  # noqa: E731
-    inline = InlineGuard(clock, limit_s, fence, reach, folder, acting_s, device, None if relay is None else relay.trip)
+    said: dict[str, Any] = {}
+    reach = lambda: _reach(gathered, clock, instruments, life, said)  # noqa: E731
+    inline = InlineGuard(clock, limit_s, fence, reach, folder, acting_s, device, None if relay is None else relay.trip, heard=said)
     watching = asyncio.create_task(inline.run(), name="guard")
     try:
         yield inline
@@ -492,24 +426,27 @@ async def _inline(
         await watching
 
 
-async def _reach(gathered: Gathered, clock: Clock, instruments: Instruments, life: Life) -> SafeState:
+async def _reach(gathered: Gathered, clock: Clock, instruments: Instruments, life: Life, said: dict[str, Any]) -> SafeState:
     """Open the potentiostat anew on the instruments' side and make it safe."""
     await life.buried()
     potentiostat = _anew(gathered, clock, instruments)
-    if potentiostat is not instruments.potentiostat:
+    another = potentiostat is not instruments.potentiostat
+    if another:
         await potentiostat.connect()
     try:
-        return await potentiostat.make_safe()
+        safe = await potentiostat.make_safe()
+        said.update(await heard(potentiostat, clock) if another else {})
+        return safe
     finally:
         await potentiostat.release()
 
 
 def _anew(gathered: Gathered, clock: Clock, instruments: Instruments) -> Potentiostat:
     """The potentiostat as somebody else than the host has it; the one in memory is nobody's but its own."""
-    settings = gathered.settings("potentiostat", instruments.addresses)
+    settings = gathered.settings("potentiostat", instruments.world.addresses)
     if settings.address == IN_MEMORY:
         return instruments.potentiostat
-    return registry.make_potentiostat(settings, Context(clock, instruments.network, _Unrecorded(), instruments.twin))
+    return registry.make_potentiostat(settings, Context(clock, instruments.world.network, _Unrecorded(), instruments.world.twin))
 
 
 class _Unrecorded:
@@ -558,4 +495,4 @@ def _signals(interrupts: asyncio.Queue[str]) -> Iterator[None]:
                 loop.remove_signal_handler(number)
 
 
-__all__ = ["PREFIX", "Ended", "run"]
+__all__ = ["PREFIX", "Ended", "Hosting", "emulate_request", "lived", "run"]

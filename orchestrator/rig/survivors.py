@@ -74,6 +74,11 @@ class Afterwards:
     survivors: Survivors
     guard: InlineGuard | None
 
+    def flush(self) -> None:
+        """What the guard has said is in its file."""
+        if self.guard is not None:
+            self.guard.flush()
+
     @property
     def acted(self) -> SafeState | None:
         """What came of the guard's act."""

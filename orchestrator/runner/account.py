@@ -11,11 +11,22 @@ from orchestrator.runner.triggers import TriggerEngine
 MODES_WITH_CURRENT = frozenset({Mode.GALVANOSTATIC, Mode.POTENTIOSTATIC, Mode.IMPEDANCE})
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What a step that is over has passed."""
+
+    verb: str
+    cycle: int
+    charge_C: float
+
+
 @dataclass(slots=True, eq=False)
 class Account:
     """One planned step as it runs. ``charge_C`` is signed and counts over all parts; ``ends``: of the whole step.
 
     ``active_s``: time of the parts that are over. ``asked``: why the host has asked for the end, where it has.
+    ``adopted``: its running part was found running by a continued run. ``earlier_C``: charge of the parts that are over.
+    ``uncertainty_C``: of ``charge_C``: at most so much of it was not seen.
     ``cut``: the running part is being broken off (a pause); its end is not the step's end, unless the step is ``over``.
     """
 
@@ -31,6 +42,9 @@ class Account:
     asked_why: str = ""
     cut: bool = False
     over: bool = False
+    adopted: bool = False
+    earlier_C: float = 0.0
+    uncertainty_C: float = 0.0
     ended: Reason | None = None
     missing: frozenset[str] = field(default_factory=frozenset)
 
@@ -97,6 +111,8 @@ class Account:
     def next_part(self) -> None:
         """The part that was cut is over, the step is not."""
         self.part += 1
+        self.adopted = False
+        self.earlier_C = self.charge_C
         self.cut = False
         self.asked = None
 

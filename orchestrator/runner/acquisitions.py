@@ -25,9 +25,13 @@ from drivers.base import (
     Started,
 )
 from drivers.errors import Exhausted, InstrumentError, NotReachable, Rejected
+from orchestrator.model.experiment import TriggerKind
+from orchestrator.plan.orders import Plan
 from orchestrator.runner.owners import Owner, Whys
+from orchestrator.runner.paperwork import RecordLeft
 from orchestrator.runner.readiness import Readiness, overdue_s
 from orchestrator.runner.records import Record, Records, Wishes
+from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.states import AcquisitionState
 from orchestrator.runner.station import Alarms, Surroundings
 from orchestrator.runner.storing import FidSeen, Storing
@@ -40,6 +44,12 @@ GRACE_S = 60.0
 """After ``halt``, and after a link came back to an idle console: so long the files of a block may still take."""
 PATIENCE_S = 60.0
 """Added to an acquisition's own time: how long it waits for a lost console before it is missed."""
+
+SKIPPED_NUMBERS = 2
+"""Keys after the last that the journal knows: one may stand prepared on the console, one may have been asked for unrecorded."""
+SETTLES_S = 1.0
+"""A console that was found again says first what has happened meanwhile."""
+FETCH_WITHIN_S = 300.0
 
 S = AcquisitionState
 
@@ -73,6 +83,92 @@ class Acquisitions:
         self._wake = asyncio.Event()
         self._heard: asyncio.Queue[ConsoleEvent] = asyncio.Queue()
         self._lost_why: str | None = None
+        self._interrupted: list[Record] = []
+        self._from_death = False
+        self._told_of: set[str] = set()
+        self._taken_up: Record | None = None
+
+    # ------------------------------------------------------------------------------------------------- a continued run
+
+    def restore(self, left: Resumption) -> None:
+        """Go on with the records of a run that was broken off; ``own`` takes up what the console was doing."""
+        known = [(_restored(one, self._s.plan), one) for one in left.records]
+        self.records.restore([record for record, _ in known], left.numbers + SKIPPED_NUMBERS, left.failures, left.exhausted)
+        for owner, why in left.refusals.items():
+            self.refusals.add(owner, why)
+        for record, one in known:
+            if not record.over:
+                self.storing.restore(record, one)
+        self._interrupted = [record for record, _ in known if record.state in {S.ARMED, S.ACQUIRING, S.ACQUIRED}]
+        self._from_death = True
+
+    def drop_outdated(self, step_key: str) -> None:
+        """What was asked for too long ago, and not by the step that goes on, is not wanted any more."""
+        for record in list(self.records.pending):
+            if not self._stands(record, step_key):
+                self.records.end(record, S.MISSED, "the rig was dead when it was due", fault=False)
+
+    def _stands(self, record: Record, step_key: str) -> bool:
+        """Is what asked for it still so? Its own step goes on, or it has waited no longer than it may for a lost console."""
+        own = record.listed or (bool(step_key) and record.step_key.partition(".")[0] == step_key)
+        return own or self._s.clock.mono_ns() - record.fired_ns <= self._patience_ns(record)
+
+    async def _take_up(self) -> None:
+        """What the console measures under a key of ours is seen through, what it has filed is fetched, the rest is taken again."""
+        await self._s.clock.sleep(SETTLES_S)
+        self._from_death = False
+        state = await self._state()
+        while state.activity is ConsoleActivity.UNKNOWN:
+            await self._until_answered()
+            state = await self._state()
+        if state.key is not None and state.key not in {record.key for record in self.records.all}:
+            self._find(state.key)
+        while self._interrupted:
+            await self._see_interrupted(self._interrupted[0], state)
+            self._interrupted.pop(0)
+
+    def _find(self, key: str) -> None:
+        """The console runs a scan of ours that was started in the rig's last moment."""
+        record = self.records.found(key, "")
+        if record is not None:
+            self.records.move(record, S.ARMED)
+            self._s.put("acquisition.armed", record.seq, key=key, parameters={}, deviations={})
+            self._interrupted.append(record)
+
+    async def _see_interrupted(self, record: Record, state: ConsoleState) -> None:
+        self.running = self._taken_up = record
+        block = max(record.times, default=0)
+        try:
+            if record.key in self._told_of or state.key == record.key:
+                await self._see_through(record, block)
+            elif await self._is_filed(record, block):
+                self._filed(record, block, Filed(record.key, block, self._s.clock.mono_ns()))
+            else:
+                self._lose_interrupted(record)
+            if not record.over and block < record.planned.blocks - 1:
+                record.partial = True
+        finally:
+            self._taken_up = None
+            if record.over or record.state in {S.FILED, S.STORED}:
+                self.running = None
+
+    async def _is_filed(self, record: Record, block: int) -> bool:
+        """Has the console filed it while nobody was there?"""
+        try:
+            await within(FETCH_WITHIN_S, self._console.fetch(record.key, block))
+        except (InstrumentError, TimeoutError):
+            return False
+        return True
+
+    def _lose_interrupted(self, record: Record) -> None:
+        why = "the rig died while it was measured, and the console has filed nothing under its key"
+        again = record.last_of_round and self._wishes.comes_again(record.asked_as)
+        self._end(record, S.LOST, why, fault=False)
+        if not again and self._stands(record, self._wishes.planned_key()):
+            fire = Fire(
+                record.name, f"again, after the rig died: {', '.join(record.reasons)}", self._s.clock.mono_ns(), TriggerKind.ON_DEMAND
+            )
+            self.request([fire], record.step_key, record.seq, listed=record.listed)
 
     # ------------------------------------------------------------------------------------------- what the run asks for
 
@@ -126,6 +222,8 @@ class Acquisitions:
                 self._lose(event)
             elif isinstance(event, LinkRestored):
                 self._regain(event)
+            elif self._from_death:
+                self._told_of.add(event.key)
             if not isinstance(event, Progress):
                 self._heard.put_nowait(event)
         raise ConnectionError("the console's stream has ended")
@@ -152,6 +250,8 @@ class Acquisitions:
         """Prepare, start and see to the end of one acquisition after the other, until cancelled."""
         if self.running is not None:
             self._fail(self.running, "the task that drives the console failed")
+        if self._from_death or self._interrupted:
+            await self._take_up()
         while True:
             self._wake.clear()
             record = self._next()
@@ -254,7 +354,7 @@ class Acquisitions:
 
     def _exhausted(self, record: Record, why: str) -> None:
         """A recording has no more of this acquisition: it is not asked for that again, and the rest goes on."""
-        self._end(record, S.MISSED, why, fault=False)
+        self._end(record, S.MISSED, why, fault=False, exhausted=True)
         self.records.exhaust(record.name, why)
         text = f"{record.name}: {why}"
         self._alarms.sound("console-exhausted", "warn", "The recording is at its end", text, advice="what is asked for beyond it is missed")
@@ -317,8 +417,10 @@ class Acquisitions:
                 await self._reconcile(record, block)
             if isinstance(event, (LinkLost, LinkRestored, Progress)) or event.key != record.key or event.block != block:
                 continue
-            if isinstance(event, Started):
+            if isinstance(event, Started) and record is not self._taken_up:
                 self._started(record, block, event)
+            elif isinstance(event, Started) and block not in record.times:
+                self._started(record, block, None)  # heard when it was taken up, not when it began
             elif isinstance(event, Acquired):
                 self._acquired(record, block, event)
             elif isinstance(event, Filed):
@@ -381,11 +483,19 @@ class Acquisitions:
         """An unhappy end; the missed policy counts it."""
         self._end(record, to, why, fault=True)
 
-    def _end(self, record: Record, to: AcquisitionState, why: str, *, fault: bool) -> None:
+    def _end(self, record: Record, to: AcquisitionState, why: str, *, fault: bool, exhausted: bool = False) -> None:
         if record.over:
             return
         if to is S.MISSED and record.state not in {S.REQUESTED, S.ARMED}:
             to = S.LOST
         if self.running is record:
             self.running = None
-        self.records.end(record, to, why, fault=fault)
+        self.records.end(record, to, why, fault=fault, exhausted=exhausted)
+
+
+def _restored(left: RecordLeft, plan: Plan) -> Record:
+    """A record as it was when the rig died."""
+    record = Record(left.key, plan.acquisitions[left.name], left.asked_as, left.reasons, left.fired_ns, left.step_key, left.listed)
+    record.last_of_round, record.state, record.seq = left.last_of_round, left.state, left.seq
+    record.partial, record.unwanted, record.why, record.times = left.partial, left.unwanted, left.why, left.times
+    return record

@@ -30,6 +30,29 @@ class Charge:
         self._at_ns = 0
         self._last_A: float | None = None
 
+    def restore(self, net_C: float, throughput_C: float, x: float) -> None:
+        """Go on with what a run has counted that was broken off."""
+        self.net_C, self.throughput_C, self.x = net_C, throughput_C, x
+
+    def take_up(self, mono_ns: int, last_A: float | None, interval_s: float) -> None:
+        """A step goes on that was counted up to an instant, with the current of its last sample."""
+        self.begin(mono_ns, interval_s)
+        self._last_A = last_A
+
+    def add(self, mono_ns: int, charge_C: float) -> None:
+        """Charge that passed unseen up to an instant."""
+        self.net_C += charge_C
+        self.throughput_C += abs(charge_C)
+        self.x += self._x_per_C * charge_C
+        self._at_ns, self._last_A, self.complete = mono_ns, None, False
+
+    def count(self, mono_ns: int, charge_C: float, current_A: float) -> float:
+        """Take the instrument's own count up to a sample instead of the integral; returns the charge."""
+        complete = self.complete
+        self.add(mono_ns, charge_C)
+        self._last_A, self.complete = current_A, complete
+        return charge_C
+
     def begin(self, mono_ns: int, interval_s: float = math.inf) -> None:
         """A step begins, sampled at this interval: what passed before does not belong to it."""
         self._at_ns, self._last_A, self.complete = mono_ns, None, True

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import asdict
 
 from drivers.base import CellState, Console, ConsoleActivity, Potentiostat, Settings
 from drivers.errors import InstrumentError
+from orchestrator.runner.continuing import Reconciliation
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.sampling import CellWord
 from orchestrator.runner.sentences import told
 from orchestrator.runner.states import RunState
 from orchestrator.runner.station import BUG, INSTRUMENT, SAFETY, UNSAFE, Ending, RunFailed, Surroundings
+from orchestrator.runner.steps import Begun
 from orchestrator.runner.wire import within
 
 CONNECT_WITHIN_S = 60.0
@@ -34,6 +37,22 @@ async def connected(surroundings: Surroundings, run: Reactions) -> bool:
         return True
     assert run.ending is not None
     run.alarms.sound("connect", "alarm", "The run did not begin", run.ending.reason)
+    return False
+
+
+async def met(surroundings: Surroundings, run: Reactions, found: Reconciliation, goes_on: Callable[[Begun], None]) -> bool:
+    """Find both instruments again and see what became of the run; False where it cannot be continued now."""
+    station = surroundings.station
+    try:
+        await _meet(surroundings, "potentiostat", station.potentiostat, station.potentiostat_settings)
+        await _meet(surroundings, "console", station.console, station.console_settings)
+        goes_on(await found.begun())
+    except RunFailed as error:
+        run.end(Ending(RunState.FAILED, str(error), error.exit_code, SAFETY))
+    except Exception as error:  # noqa: BLE001 a bug of ours is told like everything else that keeps a run from going on
+        run.end(Ending(RunState.FAILED, f"not continued: {type(error).__name__}: {error}", BUG, SAFETY))
+    else:
+        return True
     return False
 
 

@@ -76,6 +76,10 @@ class Programs:
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
 
+    def restore(self, looks: int) -> None:
+        """Go on with the count of a run that was broken off."""
+        self._looks = looks + 1
+
     @property
     def device_finishes(self) -> bool:
         """True where the instrument may end its steps unseen."""
@@ -125,12 +129,24 @@ class Programs:
             return await self._follow(deque(owed))
         return owed
 
+    async def go_on(self, accounts: Sequence[Account]) -> list[Account]:
+        """Follow a program that the instrument runs already, at the first of these; returns as ``run`` does."""
+        self.break_off, self._blind_until_s = False, math.inf
+        for account in accounts:
+            account.missing = self._not_on_device()
+        self._sampling.expect(list(accounts))
+        self._finish_by(accounts[0], accounts[0].started_ns or self._s.clock.mono_ns())
+        return await self._follow(deque(accounts))
+
+    def _not_on_device(self) -> frozenset[str]:
+        """Ends that the instrument does not see to by itself."""
+        return frozenset({"time", "voltage", "charge", "current"}) - self._potentiostat.capabilities.on_device_limits
+
     async def _launch(self, accounts: list[Account]) -> bool:
         """Bring a program to run; False when open circuit was asked for before current flowed."""
         with_current = any(account.has_current for account in accounts)
-        capabilities = self._potentiostat.capabilities
         for account in accounts:
-            account.missing = frozenset({"time", "voltage", "charge", "current"}) - capabilities.on_device_limits
+            account.missing = self._not_on_device()
         if not with_current:
             await self._load(accounts)
         elif not await self._load_with_current(accounts):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 from drivers.base import Reason
 from orchestrator.model.experiment import Action, TriggerKind
@@ -17,6 +19,7 @@ from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
 from orchestrator.runner.records import Record, members
+from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation
 from orchestrator.runner.sampling import Edge, Sampling
@@ -68,10 +71,28 @@ class Reactions:
         self._missing_known = asyncio.Event()
         self._overflowed = False
 
-    def become(self, state: RunState, why: str = "") -> None:
-        """The run's next state; raises IllegalTransition for a pair that the table does not have."""
+    def restore(self, left: Resumption) -> None:
+        """Go on with what a run had come to that was broken off; ``run.state`` says so in the journal already."""
+        self.state = RunState.PREPARING
+        self.alarms.restore(left.alarms, left.alarms_known)
+        self.sampling.charge.restore(left.net_C, left.throughput_C, left.x)
+        left.rules.share(self.interlocks.resistance)
+        self.interlocks.resistance.estimate = left.resistance
+        self.rings.acting.restore(left.alarms)
+        self.sampling.restore(left)
+        self.steps.restore(left.passed, left.visits, left.waits, left.pauses)
+        self.steps.go_to(left.go_to)
+        self.steps.no_more_current = left.no_more_current
+        self.programs.restore(left.looks)
+        self.acquisitions.restore(left)
+        self._missing = left.missing
+        if left.missing is not None:
+            self._missing_known.set()
+
+    def become(self, state: RunState, why: str = "", more: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """The run's next state, ``more`` beside it in the journal; raises IllegalTransition for a pair that the table does not have."""
         before, self.state = self.state, advance(RUN, self.state, state)
-        self._s.journal.put("run.state", {"from": before.value, "to": state.value, "why": why})
+        self._s.journal.put("run.state", {"from": before.value, "to": state.value, "why": why, **more})
 
     def end(self, ending: Ending) -> None:
         """The run ends so, unless a more urgent ending is under way."""
@@ -276,6 +297,15 @@ class Reactions:
             self.steps.resume(Owner.MISSED)
         if fires := self.sampling.released(acquisition, ok=ok):
             self.fired(fires, self.step_key, None)
+
+    def comes_again(self, acquisition: str) -> bool:
+        """Does a trigger of the running step ask for this by itself, when it fails?"""
+        account = self.sampling.account
+        return account is not None and account.engine.comes_again(acquisition)
+
+    def planned_key(self) -> str:
+        """The planned key of the running step; empty where none runs."""
+        return self.step_key.partition(".")[0]
 
     def failing(self, record: Record, times: int) -> None:
         """The missed policy of the acquisition."""

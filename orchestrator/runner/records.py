@@ -19,6 +19,7 @@ QUEUE_LONGEST = 64
 
 BACK_TO_BACK = frozenset({TriggerKind.CONTINUOUSLY, TriggerKind.TIMES})
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+NUMBER = re.compile(r"a\d{5,}")
 
 S = AcquisitionState
 
@@ -88,6 +89,12 @@ class Wishes(Protocol):
 
     def released(self, acquisition: str, *, ok: bool) -> None:
         """What a trigger asked for under this name is over (its last scan), or will not be: back-to-back triggers go on."""
+
+    def comes_again(self, acquisition: str) -> bool:
+        """Does a trigger of the running step ask for this by itself, when it fails?"""
+
+    def planned_key(self) -> str:
+        """The planned key of the running step; empty where none runs."""
 
     def failing(self, record: Record, times: int) -> None:
         """So many acquisitions of a name have failed in a row."""
@@ -175,7 +182,34 @@ class Records:
             dummies=planned.dummies,
             recycle_s=planned.recycle_s,
             planned_s=planned.duration_s,
+            **({"listed": True} if record.listed else {}),
         )
+
+    # ------------------------------------------------------------------------------------------------- a continued run
+
+    def restore(self, records: Iterable[Record], numbers: int, failures: Mapping[str, int], exhausted: Mapping[str, str]) -> None:
+        """Go on with the records of a run that was broken off; those that were merely asked for wait again."""
+        self.all = list(records)
+        self.pending = [record for record in self.all if record.state is S.REQUESTED]
+        self._numbers, self._failures, self.exhausted = numbers, dict(failures), dict(exhausted)
+
+    def of_list(self, step_key: str) -> list[Record]:
+        """The records of the list of a step, that is of a step with this very key or of its waits, but for those that failed."""
+        ours = [record for record in self.all if record.listed and record.step_key.partition(".")[0] == step_key]
+        return [record for record in ours if record.state is S.VERIFIED or not record.over] if step_key else []
+
+    def found(self, key: str, step_key: str) -> Record | None:
+        """A record for an acquisition of ours that the console names and no journal does; None where its name is none of the plan's."""
+        number, _, rest = key.removeprefix(self._s.key_prefix).partition("-")
+        name = next((name for name in self._s.plan.acquisitions if UNSAFE.sub("_", name) == rest), None)
+        if name is None or not NUMBER.fullmatch(number):
+            return None
+        self._numbers = max(self._numbers, int(number[1:]))
+        now_ns = self._s.clock.mono_ns()
+        record = Record(key, self._s.plan.acquisitions[name], name, ["found when the run was continued"], now_ns, step_key)
+        record.seq = self._put_requested(record, None)
+        self.all.append(record)
+        return record
 
     # ----------------------------------------------------------------------------------------------------------- ends
 
@@ -191,11 +225,13 @@ class Records:
             self._wishes.released(record.asked_as, ok=to is S.ACQUIRED)
         self._tell()
 
-    def end(self, record: Record, to: AcquisitionState, why: str, *, fault: bool = True) -> None:
+    def end(self, record: Record, to: AcquisitionState, why: str, *, fault: bool = True, exhausted: bool = False) -> None:
         """One of the three unhappy ends, with its reason. ``fault``: it counts against the missed policy."""
         record.why = why
-        partial: dict[str, Any] = {"partial": True} if record.partial else {}
-        self._s.put(f"acquisition.{to.value}", record.seq or None, key=record.key, name=record.name, why=why, **partial)
+        also: dict[str, Any] = {name: True for name in ("partial", "unwanted") if getattr(record, name)}
+        also |= {} if fault else {"fault": False}
+        also |= {"exhausted": True} if exhausted else {}
+        self._s.put(f"acquisition.{to.value}", record.seq or None, key=record.key, name=record.name, why=why, **also)
         self.move(record, to)
         if fault:
             self._failures[record.name] = self._failures.get(record.name, 0) + 1
@@ -205,7 +241,7 @@ class Records:
         """A recording has no more of this acquisition: what waits for it, and what will be asked for, is missed."""
         self.exhausted[name] = why
         for record in [record for record in self.pending if record.name == name and record.state is S.REQUESTED]:
-            self.end(record, S.MISSED, why, fault=False)
+            self.end(record, S.MISSED, why, fault=False, exhausted=True)
 
     def drop_pending(self, why: str, *, unwanted: bool = True) -> None:
         """None of those that wait will be measured."""

@@ -124,6 +124,10 @@ class RuleEngine:
         self._feeds = resistance is None
         self.seen = Seen(Resistance(lead_ohm) if resistance is None else resistance)
 
+    def share(self, resistance: Resistance) -> None:
+        """From now on somebody else feeds this one."""
+        self._feeds, self.seen.resistance = False, resistance
+
     def begin(self, planned: PlannedStep, *, first: bool) -> None:
         """A step (``first``), or a further part of it, begins."""
         self.seen.wanted_A = planned.current_A or 0.0

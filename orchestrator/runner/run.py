@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import asdict, replace
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,23 @@ from orchestrator.recorder.journal import JournalError
 from orchestrator.runner.account import Account
 from orchestrator.runner.beat import Beat
 from orchestrator.runner.commands import CommandQueue, Commands
+from orchestrator.runner.continuing import Reconciliation
 from orchestrator.runner.disk import DiskWatch
 from orchestrator.runner.make_safe import MakeSafe
-from orchestrator.runner.meeting import CALL_WITHIN_S, connected, release
+from orchestrator.runner.meeting import CALL_WITHIN_S, connected, met, release
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.preparation import complaint
 from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
+from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.sentences import first_line, told
-from orchestrator.runner.states import RunState
+from orchestrator.runner.states import AcquisitionState, RunState
 from orchestrator.runner.station import (
     ABORT,
     AFTER_STEP,
     BUG,
     COMPLETE,
+    ENDED_EARLY,
     INSTRUMENT,
     INTERRUPTED,
     LEAVE,
@@ -52,12 +56,12 @@ from orchestrator.runner.station import (
     Station,
     Surroundings,
 )
-from orchestrator.runner.steps import Stopped
+from orchestrator.runner.steps import Begun, Stopped
 from orchestrator.runner.triggers import Fire
 from orchestrator.runner.watches import Watches
 from orchestrator.runner.wire import supervise, within
 
-__all__ = ["Outcome", "Station", "run_plan"]
+__all__ = ["NOT_CONTINUED", "Continuation", "Outcome", "Station", "run_plan"]
 
 CONNECT_WITHIN_S = 60.0
 CLOSE_WITHIN_S = 600.0
@@ -83,20 +87,43 @@ async def run_plan(
     interrupts: asyncio.Queue[str],
     key_prefix: str = "",
     disk: Disk | None = None,
+    continuation: Continuation | None = None,
 ) -> Outcome:
     """Run a plan on a station. ``run.started`` is in the journal already; ``run.ended`` is when this returns.
+
+    With ``continuation`` the run goes on where it was broken off; where it may not, the state of the outcome is NOT_CONTINUED and
+    there is no ``run.ended``: it can be continued later.
 
     Raises CancelledError only: then the cell has been made safe (or is recorded as unknown) as well.
     """
     surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix, disk)
-    return await Run(surroundings, commands, interrupts).live()
+    return await Run(surroundings, commands, interrupts, continuation).live()
+
+
+NOT_CONTINUED = "not continued"
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What is left of a run that was broken off. ``cell_is_off``: a person says so."""
+
+    left: Resumption
+    cell_is_off: bool = False
 
 
 class Run:
     """One run. ``live`` is its whole life."""
 
-    def __init__(self, surroundings: Surroundings, commands: CommandQueue, interrupts: asyncio.Queue[str]) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        commands: CommandQueue,
+        interrupts: asyncio.Queue[str],
+        continuation: Continuation | None = None,
+    ) -> None:
         self._s = surroundings
+        self._continuation = continuation
+        self._begun: Begun | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ring: asyncio.TaskGroup | None = None
         self._ended = False
@@ -107,7 +134,11 @@ class Run:
     async def live(self) -> Outcome:
         """Connect, prepare, run, finish."""
         reactions = self._reactions
-        reactions.become(RunState.PREPARING)
+        if self._continuation is None:
+            clock = self._s.clock.identity()
+            reactions.become(RunState.PREPARING, "", {"clock": clock} if clock else {})
+        else:
+            reactions.restore(self._continuation.left)
         try:
             async with asyncio.TaskGroup() as self._ring:
                 try:
@@ -153,7 +184,7 @@ class Run:
     async def _until_closed(self) -> Outcome:
         self._start_first()
         if not await self._unless(STOP, self._connect()) or not self._reactions.met:
-            return await self._did_not_begin()
+            return await (self._did_not_begin() if self._continuation is None else self._not_continued())
         self._start_rings()
         await self._conduct()
         safe = await self._finish()
@@ -164,7 +195,33 @@ class Run:
         return outcome
 
     async def _connect(self) -> None:
-        self._reactions.met = await connected(self._s, self._reactions)
+        if self._continuation is None:
+            self._reactions.met = await connected(self._s, self._reactions)
+            return
+        left = self._continuation.left
+        self._reactions.met = await met(
+            self._s, self._reactions, Reconciliation(self._s, self._reactions, left, self._continuation.cell_is_off), self._goes_on
+        )
+
+    def _goes_on(self, begun: Begun) -> None:
+        """The instrument was found as it may be."""
+        assert self._continuation is not None
+        self._begun = begun
+        self._reactions.acquisitions.drop_outdated(begun.accounts[0].planned.key if begun.accounts else "")
+        if self._continuation.left.phase == "steps":
+            self._reactions.become(RunState.RUNNING, "continued")
+
+    async def _not_continued(self) -> Outcome:
+        """The run stays as it was found, but for this trace."""
+        ending = self._reactions.ending
+        assert ending is not None
+        assert self._continuation is not None
+        await self._end_tasks()
+        await release(self._s)
+        state = self._continuation.left.state
+        why = f"not continued: {first_line(ending.reason)}"
+        self._s.journal.put("run.state", {"from": RunState.PREPARING.value, "to": state.value, "why": why})
+        return Outcome(NOT_CONTINUED, "ended early", ending.reason, complete=False, exit_code=ending.exit_code, cell="untouched")
 
     async def _did_not_begin(self) -> Outcome:
         """An instrument was not found as it should be, or somebody ended the run before it began."""
@@ -276,12 +333,27 @@ class Run:
             run.end(Ending(RunState.FAILED, f"a fault of this program: {type(error).__name__}: {error}", BUG, SAFETY))
 
     async def _protocol(self) -> None:
-        run, plan = self._reactions, self._s.plan
+        run, plan, begun = self._reactions, self._s.plan, self._begun
         with contextlib.suppress(Stopped):
-            await run.steps.walk(plan.prepare, self._check)
-            run.sampling.prepared()
-            run.become(RunState.RUNNING)
-            await run.steps.walk(plan.steps)
+            if run.state is RunState.PREPARING:
+                await run.steps.walk(plan.prepare, self._check, begun)
+                run.sampling.prepared()
+                run.become(RunState.RUNNING)
+                begun = None
+            self._stop_as_before(begun)
+            await run.steps.walk(plan.steps, begun=begun)
+
+    def _stop_as_before(self, begun: Begun | None) -> None:
+        """Somebody, or something, was ending the run when its rig died: that still holds, unless every step was done anyway."""
+        stop = None if self._continuation is None else self._continuation.left.stop
+        if stop is None:
+            return
+        how, why = stop
+        last = begun is not None and begun.position == len(self._s.plan.steps) - 1 and begun.accounts and begun.accounts[0].over
+        if how == "aborting":
+            self._reactions.abort(Ending(RunState.ABORTED, why, ENDED_EARLY, ABORT))
+        elif not last:
+            self._reactions.stop(Ending(RunState.FINISHED, why, ENDED_EARLY, STOP), after_step=how == "after step")
 
     def _check(self, account: Account) -> None:
         """A preparation that finds something wrong ends the run before the first step."""
@@ -364,14 +436,26 @@ class Run:
         """What waits for the console is measured, then the list of ``at_end``; the cell stays at open circuit and is watched."""
         run, plan = self._reactions, self._s.plan
         now_ns = self._s.clock.mono_ns()
-        for name in plan.at_end_nmr:
+        for name in self._not_yet_at_end(plan.at_end_nmr):
             run.acquisitions.request([Fire(name, "at end of the run", now_ns, TriggerKind.AT_END)], "", listed=True)
         if run.acquisitions.idle or not plan.steps:
             return
         waiting = [record.planned.duration_s for record in run.acquisitions.records.all if not record.scanned]
         limit_s = 2.0 * sum(waiting) + AT_END_S + AT_END_REAL_S * (self._s.clock.speed - 1.0)
         account = rest_like(Account.of(plan.steps[-1]), ".end", "at open circuit until the last acquisitions are stored", limit_s)
+        account.part = 0 if self._continuation is None else self._continuation.left.continued
         await run.steps.wait(account, run.acquisitions.records.until(lambda: run.acquisitions.idle))
+
+    def _not_yet_at_end(self, names: Sequence[str]) -> list[str]:
+        """Those of the list that were not asked for, in vain or not at all, before the run was continued."""
+        asked = [record for record in self._reactions.acquisitions.records.all if record.listed and not record.step_key]
+        asked = [record for record in asked if (record.state is AcquisitionState.VERIFIED or not record.over) and record.last_of_round]
+        done = Counter(record.asked_as for record in asked)
+        left = []
+        for name in names:
+            done[name] -= 1
+            left += [name] if done[name] < 0 else []
+        return left
 
     async def _store_the_rest(self) -> None:
         """What has been scanned is stored and verified; what cannot be is lost, and says so."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from dataclasses import asdict
 from typing import Literal, Protocol
 
 from drivers.base import (
@@ -23,9 +24,12 @@ from drivers.base import (
     StepStarted,
 )
 from orchestrator.model.columns import pack
+from orchestrator.model.events import GAP_EDGE
 from orchestrator.runner.account import Account
 from orchestrator.runner.blocks import ALWAYS, Blocks
-from orchestrator.runner.charge import Charge
+from orchestrator.runner.charge import Charge, or_none
+from orchestrator.runner.gaps import Gap, bridged, counted_by
+from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation, Watch
 from orchestrator.runner.station import Surroundings
@@ -33,6 +37,12 @@ from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
 RECENT = 20_000
 """So many instants and voltages are kept for the checks before the first current."""
+
+GAP_EDGE_NS = 1_000
+"""So close to the samples beside a gap stand its edges."""
+
+BROKEN = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT})
+"""A step that ends so by itself is not over."""
 
 WATCHED = {"we": "voltage_we_V", "working": "voltage_we_V", "ce": "voltage_ce_V", "counter": "voltage_ce_V"}
 FURTHER = ("device_ns", "voltage_we_V", "voltage_ce_V")
@@ -85,6 +95,7 @@ class Sampling:
         self._stored: tuple[int, float] = (0, math.inf)
         self._ended_ns: int | None = None
         self._violated = False
+        self._heard_ns = 0
         self._names: tuple[str, ...] = ALWAYS
         self.charge = Charge(plan.x_now, plan.x_per_C)
         self.heard_s = -math.inf
@@ -141,6 +152,57 @@ class Sampling:
             return []
         return account.engine.released(acquisition, now_ns, account.elapsed_s(now_ns), ok=ok)
 
+    # ------------------------------------------------------------------------------------------------- a continued run
+
+    def restore(self, left: Resumption) -> None:
+        """Go on with what a run had seen that was broken off."""
+        self._rules, self._watch, self.newest = left.rules, left.watch, left.newest
+        self.recent.extend(left.recent)
+        self._standing = list(left.standing)
+
+    def take_up(self, account: Account, since_ns: int, last_A: float | None) -> None:
+        """This step ran when the rig died: it is the running one, heard up to an instant. ``last_A``: of its own last sample."""
+        self.account = account
+        self._heard_ns = since_ns
+        self._blocks.begin(account.key, account.planned.cycle, account.planned.index)
+        self._watch.begin(account.planned.limits)
+        slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
+        self.charge.take_up(since_ns, last_A, max(account.interval_s, slowest_s))
+        self.heard_s = asyncio.get_running_loop().time()
+        self.cell = "on" if account.has_current else "off"
+
+    def unheard(self, account: Account, gap: Gap) -> None:
+        """Nobody heard the running step for a while: what passed is counted, and the gap is marked in the samples and recorded."""
+        self._mark(gap.since_ns + GAP_EDGE_NS, account.charge_C)
+        account.charge_C += gap.charge_C
+        account.uncertainty_C += gap.uncertainty_C
+        self.charge.add(gap.until_ns, gap.charge_C)
+        self._mark(gap.until_ns - GAP_EDGE_NS, account.charge_C)
+        self._put_gap(account, gap)
+
+    def _mark(self, mono_ns: int, charge_C: float) -> None:
+        """A row that is no sample: nobody draws a line across it."""
+        charge = self.charge
+        self._blocks.flush()
+        row = (mono_ns, math.nan, math.nan, charge_C, charge.net_C, charge.throughput_C, charge.x, GAP_EDGE)
+        self._blocks.add(ALWAYS, row)
+        self._blocks.flush()
+
+    def _put_gap(self, account: Account, gap: Gap) -> None:
+        self._s.put(
+            "gap",
+            mono_ns=gap.until_ns,
+            step_key=account.key,
+            seconds=gap.seconds,
+            charge_C=or_none(gap.charge_C),
+            uncertainty_C=gap.uncertainty_C,
+            how=gap.how,
+        )
+
+    def end_unseen(self, ended: StepEnded) -> None:
+        """The step that was taken up is over, or its part is, although nobody heard it end."""
+        self._take_end(ended, unseen=True)
+
     # --------------------------------------------------------------------------------------------------------- the task
 
     async def read(self) -> None:
@@ -180,11 +242,24 @@ class Sampling:
             self._blocks.add_aux(name, times_ns, values.tolist())
         watched = self._watched_voltage(block, volts)
         status = [0] * len(times_ns) if block.status is None else block.status.tolist()
+        adopted = self.account if self.account is not None and self.account.adopted else None
+        counted = [] if adopted is None else counted_by(block)
         for i, mono_ns in enumerate(times_ns):
+            if adopted is not None:
+                self._bridge(adopted, mono_ns, amps[i], counted[i])
             self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
             self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
         if self._watching is not None:
             self._watching.samples(block, self.account)
+
+    def _bridge(self, account: Account, mono_ns: int, current_A: float, counted_C: float) -> None:
+        """Up to a sample of a step that was adopted: by the instrument's own count, where it has one; over the gap in any case."""
+        gap = bridged(account, self._heard_ns, mono_ns, counted_C, None if self.newest is None else self.newest.current_A, current_A)
+        if gap is not None:
+            self.unheard(account, gap)
+        elif math.isfinite(counted_C):
+            account.charge_C += self.charge.count(mono_ns, account.earlier_C + counted_C - account.charge_C, current_A)
+        self._heard_ns = mono_ns
 
     def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
         """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
@@ -240,6 +315,9 @@ class Sampling:
 
     def _take_start(self, event: StepStarted) -> None:
         account = self._expected.get(event.key)
+        if account is not None and account is self.account and account.adopted:
+            self._listener.edge(event)  # it has told us once more what we know
+            return
         if account is None or account.started_ns is not None:
             self._s.put("note", mono_ns=event.mono_ns, text=f"the potentiostat started {event.key!r}, which nobody ordered", who="rig")
             return
@@ -270,12 +348,15 @@ class Sampling:
             voltage_V=planned.voltage_V,
             device_ns=event.device_ns,
             gap_s=None if self._ended_ns is None else (event.mono_ns - self._ended_ns) / 1e9,
+            ends=asdict(account.ends),
+            follows=self._follows(account),
+            **({"adopted": True} if account.adopted else {}),
         )
         self._listener.edge(event)
         if first and (fires := account.engine.start(event.mono_ns)):
             self._listener.fired(fires, event.key, cause)
 
-    def _take_end(self, event: StepEnded) -> None:
+    def _take_end(self, event: StepEnded, *, unseen: bool = False) -> None:
         account = self.account
         if account is None or account.key != event.key:
             self._listener.edge(event)
@@ -285,6 +366,7 @@ class Sampling:
         by_host = account.asked is not None and (event.reason is Reason.SKIP or account.over)
         reason = account.asked if by_host and account.asked is not None else event.reason
         detail = "; ".join(text for text in (account.asked_why if by_host else "", event.detail) if text)
+        whole = account.over or (not account.cut and event.reason not in BROKEN)
         cause = self._s.put(
             "step.ended",
             mono_ns=event.mono_ns,
@@ -293,21 +375,28 @@ class Sampling:
             detail=detail,
             duration_s=account.elapsed_s(event.mono_ns),
             charge_C=account.charge_C,
-            charge_complete=self.charge.complete,
+            charge_complete=self.charge.complete and not unseen,
             last_of_program=event.last_of_program,
             device_ns=event.device_ns,
+            over=whole,
+            charge_net_C=self.charge.net_C,
+            charge_throughput_C=self.charge.throughput_C,
+            x=or_none(self.charge.x),
+            charge_uncertainty_C=account.uncertainty_C,
         )
         self._ended_ns = event.mono_ns
         if event.last_of_program:
             self.cell = "off"
-        broken = {Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT}
-        whole = account.over or (not account.cut and event.reason not in broken)
         if whole:
             account.ended = reason
         if whole and (fires := account.engine.end(event.mono_ns)):
             self._listener.fired(fires, event.key, cause)
         self._close(account, event.mono_ns)
         self._listener.edge(event)
+
+    def _follows(self, account: Account) -> int:
+        """So many steps follow in the program."""
+        return len(self._expected) - 1 - list(self._expected).index(account.key)
 
     def _close(self, account: Account, mono_ns: int) -> None:
         """No step runs on this account now."""

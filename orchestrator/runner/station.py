@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -165,6 +165,10 @@ class Alarms:
         self._put = surroundings.put
         self._raised: dict[str, Mapping[str, str]] = {}
         self._known: dict[str, None] = {}
+
+    def restore(self, active: Mapping[str, Mapping[str, str]], known: Iterable[str]) -> None:
+        """Go on with the alarms of a run that was broken off."""
+        self._raised, self._known = dict(active), dict.fromkeys(known)
 
     @property
     def active(self) -> tuple[str, ...]:

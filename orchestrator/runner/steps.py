@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from drivers.base import EndConditions, Mode, Reason
 from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import PlannedStep
-from orchestrator.runner.account import Account
+from orchestrator.runner.account import Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.programs import Programs, rest_like
-from orchestrator.runner.records import Record
+from orchestrator.runner.records import Record, members
 from orchestrator.runner.sampling import Sampling
 from orchestrator.runner.states import AcquisitionState
 from orchestrator.runner.station import INSTRUMENT, RunFailed, Surroundings
@@ -59,12 +59,15 @@ class Standing(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """What a step that is over has passed."""
+class Begun:
+    """Where a continued run takes its protocol up: ``accounts``, of the steps from ``position`` on, the first of them begun.
 
-    verb: str
-    cycle: int
-    charge_C: float
+    ``adopted``: the instrument runs the first of them.
+    """
+
+    position: int
+    accounts: tuple[Account, ...] = ()
+    adopted: bool = False
 
 
 class Steps:
@@ -85,6 +88,8 @@ class Steps:
         self._resumed = asyncio.Event()
         self._stopping = False
         self._go_to: int | None = None
+        self._taken_up: str | None = None
+        self._first_part = 0
         self._steps: Sequence[PlannedStep] = ()
         self.no_more_current = False
         self.now: PlannedStep | None = None
@@ -130,18 +135,69 @@ class Steps:
         self._programs.end_step(Reason.SKIP, f"skip to {name}")
         return True
 
+    # ------------------------------------------------------------------------------------------------- a continued run
+
+    def restore(self, passed: Sequence[Passed], visits: Mapping[int, int], waits: int, pauses: Mapping[Owner, str]) -> None:
+        """Go on with the counts of a run that was broken off, and with what kept it from going on."""
+        self._passed, self._visits, self._waits = list(passed), Counter(visits), waits + 1
+        self._first_part = 1  # a step may have been started in the rig's last moment, and an instrument takes each key once
+        for owner, why in pauses.items():
+            self._pauses.add(owner, why)
+
+    def accounts_from(self, begun: Account | None, steps: Sequence[PlannedStep], position: int, follows: int) -> tuple[Account, ...]:
+        """The account of a step that was begun, its ends known again, and fresh ones of those that follow it on the instrument."""
+        if begun is None:
+            return ()
+        return begun, *(self.fresh(step) for step in steps[position + 1 : position + 1 + follows])
+
+    def fresh(self, step: PlannedStep) -> Account:
+        """The account of a step that has not begun."""
+        step = self._visited(step)
+        return Account.of(step, ends=self.ends_of(step))
+
+    def passed_unheard(self, account: Account) -> None:
+        """A step is over that nobody has followed."""
+        self._note(account)
+
+    def go_to(self, name: str | None) -> None:
+        """After the step that was begun goes on the one of that name."""
+        self._go_to = next((k for k, step in enumerate(self._s.plan.steps) if step.name == name), None) if name else None
+
+    async def _take_up(self, begun: Begun) -> list[Account]:
+        """The steps that were begun: to their end, and what is then due of what they ask for."""
+        accounts = list(begun.accounts)
+        first = accounts[0].planned
+        if first.action == "acquisitions":
+            if not accounts[0].over:
+                self._taken_up = first.key
+                await self._list(first, first.acquisitions, first.longest_s)
+            return []
+        self._visits[first.index] -= min(1, self._visits[first.index])
+        if begun.adopted:
+            accounts_left = await self._programs.go_on(accounts)
+            if accounts_left and self._go_to is None:
+                await self._gate(accounts_left[0].planned)
+                await self._until_over(accounts_left)
+        else:
+            await self._until_over([account for account in accounts if account.owed() is not None])
+        self._taken_up = accounts[-1].planned.key
+        return await self._over(accounts)
+
     # ------------------------------------------------------------------------------------------------------ the protocol
 
-    async def walk(self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None) -> None:
+    async def walk(self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None, begun: Begun | None = None) -> None:
         """All steps, in order; ``check`` sees each that has ended. Raises Stopped, RunFailed."""
-        at, self._steps = 0, steps
+        at, self._steps = 0 if begun is None else begun.position, steps
         while at < len(steps):
+            taken_up, begun = begun if begun is not None and begun.accounts else None, None
             self.now = steps[at]
             stretch = [self.now] if check is not None else self._stretch(steps, at)
+            stretch = stretch if taken_up is None else list(steps[at : at + len(taken_up.accounts)])
             after = at + len(stretch)
             self.following = steps[after] if after < len(steps) else None
-            await self._gate(self.now)
-            for account in await self._run(stretch):
+            if taken_up is None or not (taken_up.adopted or taken_up.accounts[0].over):
+                await self._gate(self.now)
+            for account in await (self._run(stretch) if taken_up is None else self._take_up(taken_up)):
                 if check is not None:
                     check(account)
             at = self._next_index(stretch[-1], after)
@@ -176,8 +232,15 @@ class Steps:
         allowed = [step for step in stretch if not (self.no_more_current and step.mode is not Mode.REST)]
         if len(allowed) < len(stretch):
             self._s.put("note", text="no current flows any more in this run: steps with current are left out", who="rig")
-        accounts = [Account.of(step, ends=self._ends(step)) for step in allowed]
+        accounts = [Account.of(step, ends=self.ends_of(step)) for step in allowed]
+        for account in accounts:
+            account.part = self._first_part
+        self._first_part = 0
         await self._until_over(accounts)
+        return await self._over(accounts)
+
+    async def _over(self, accounts: list[Account]) -> list[Account]:
+        """A program is over: what it has passed, and what its last step asks for before the next."""
         for account in accounts:
             self._note(account)
             self._visits[account.planned.index] += account.begun
@@ -214,7 +277,7 @@ class Steps:
 
     # ------------------------------------------------------------------------------------------------ charge, and where to
 
-    def _ends(self, step: PlannedStep) -> EndConditions:
+    def ends_of(self, step: PlannedStep) -> EndConditions:
         """The step's ends; a percentage of what has passed earlier becomes coulomb now."""
         ends = step.ends
         if step.charge_of_earlier is not None:
@@ -289,20 +352,30 @@ class Steps:
         """Acquisitions at open circuit, one after the other, until all are stored or 1.5 times their time has passed."""
         planned_s = sum(self._s.plan.acquisitions[name].duration_s for name in names)
         longest_s = max(longest_s or 0.0, LIST_FACTOR * planned_s + LIST_MARGIN_S)
-        own = step.action == "acquisitions"
+        own, taken_up = step.action == "acquisitions", self._taken_up_by(step)
         text = step.text if own else f"at open circuit: {', '.join(names)}"
-        account = rest_like(Account.of(step), "" if own else self._suffix(), text, longest_s)
-        records = self._request(names, account.key)
+        account = rest_like(Account.of(step), "" if own and not taken_up else self._suffix(), text, longest_s)
+        records = self._request(names, account.key, self._acquisitions.records.of_list(taken_up))
         await self.wait(account, self._acquisitions.records.until(lambda: all(_stored(record) for record in records)))
         for record in records:
             if record in self._acquisitions.records.pending and record.state is S.REQUESTED:
                 self._acquisitions.records.end(record, S.MISSED, "deadline: the list at open circuit took too long")
 
-    def _request(self, names: Sequence[str], step_key: str) -> list[Record]:
-        """One record (or round) for each name of a list, whatever else waits."""
-        now_ns = self._s.clock.mono_ns()
-        fires = [Fire(name, "list", now_ns, TriggerKind.AT_START) for name in names]
-        return [record for fire in fires for record in self._acquisitions.request([fire], step_key, listed=True)]
+    def _taken_up_by(self, step: PlannedStep) -> str:
+        """The step's key, once, where its list may have been begun before the run was continued; else none."""
+        taken_up, self._taken_up = self._taken_up, None
+        return step.key if taken_up == step.key else ""
+
+    def _request(self, names: Sequence[str], step_key: str, done: Sequence[Record] = ()) -> list[Record]:
+        """One record (or round) for each name of a list, whatever else waits; those ``done`` before are not asked for again."""
+        now_ns, left = self._s.clock.mono_ns(), list(done)
+        records = []
+        for name in names:
+            before = [record for record in left if record.asked_as == name][: len(members(name, self._s.plan.acquisitions))]
+            left = [record for record in left if record not in before]
+            fire = Fire(name, "list", now_ns, TriggerKind.AT_START)
+            records += before or self._acquisitions.request([fire], step_key, listed=True)
+        return records
 
     async def wait(self, account: Account, until: Coroutine[Any, Any, object], told: str = "acquisitions over") -> None:
         """Let an account run until something has happened (``told`` says what), or its own time is over."""

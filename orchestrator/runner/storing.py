@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from drivers.base import Fetched, RawFile
 from drivers.errors import InstrumentError
 from orchestrator.runner.archive import Damaged, archive, check
+from orchestrator.runner.paperwork import RecordLeft
 from orchestrator.runner.records import Record, Records
 from orchestrator.runner.states import AcquisitionState
 from orchestrator.runner.station import Alarms, Surroundings
@@ -54,6 +55,21 @@ class Storing:
         """So much waits that no new acquisition may start."""
         return len(self._waiting) >= MOST_WAITING
 
+    def restore(self, record: Record, left: RecordLeft) -> None:
+        """Go on with a record of a run that was broken off: what is in the journal or in ``raw/`` is not put there again."""
+        for block, seq in left.fid_seqs.items():
+            if block in left.stored:
+                record.fid_seqs[block] = seq
+            else:
+                self._fid_seqs[record.key, block] = seq
+        for folder, files in left.archived.values():
+            raw = tuple(RawFile(Path(file["name"]), str(file["name"]), int(file["size"]), str(file["sha256"])) for file in files)
+            self._archived.setdefault(record.key, []).append((self._s.folder / folder, raw))
+        for block in sorted(left.filed - left.stored):
+            self.add(record, block)
+        if record.state is S.STORED:
+            self.add(record, 0)
+
     def add(self, record: Record, block: int) -> None:
         """A block is filed."""
         self._waiting.append((record, block))
@@ -72,6 +88,9 @@ class Storing:
 
     async def _store(self, record: Record, block: int) -> None:
         """What is in the journal already, and only its commit failed, is not put there again."""
+        if record.state is S.STORED:
+            await self._verify(record)
+            return
         if (record.key, block) not in self._fid_seqs and not await self._take(record, block):
             return
         seq = self._fid_seqs[record.key, block]

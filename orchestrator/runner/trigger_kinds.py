@@ -63,6 +63,9 @@ class Armed:
         self.order = order
         self.last: Sample | None = None
 
+    outstanding = False
+    """What it asked for is not over, and it waits for that."""
+
     def on_start(self) -> bool:
         """Fires on the edge itself, before any sample."""
         return False
@@ -196,7 +199,6 @@ class _Instants(Armed):
 class _BackToBack(Armed):
     """Continuously, or n times from the start: the next one as soon as the last is over."""
 
-    _outstanding = False
     _not_before_s = 0.0
 
     def __init__(self, order: TriggerOrder) -> None:
@@ -207,14 +209,14 @@ class _BackToBack(Armed):
         return self.order.guard_s == 0.0 and self.order.condition is None and self._take()
 
     def _take(self) -> bool:
-        if self._outstanding or self._left <= 0:
+        if self.outstanding or self._left <= 0:
             return False
-        self._outstanding = True
+        self.outstanding = True
         self._left -= 1
         return True
 
     def released(self, elapsed_s: float, *, ok: bool) -> bool:
-        was, self._outstanding = self._outstanding, False
+        was, self.outstanding = self.outstanding, False
         if not was:
             return False
         if not ok:

@@ -47,6 +47,10 @@ class TriggerEngine:
         ours = [armed for armed in self._armed if armed.order.acquisition == acquisition]
         return [_fire(armed, mono_ns) for armed in ours if armed.released(elapsed_s, ok=ok)]
 
+    def comes_again(self, acquisition: str) -> bool:
+        """True where a back-to-back trigger waits for this acquisition, and asks for it again by itself when it fails."""
+        return any(armed.order.acquisition == acquisition and armed.outstanding for armed in self._armed)
+
     def next_likely(self, sample: Sample | None, step_left_s: float | None) -> str | None:
         """The acquisition that will be wanted next while this step runs (None: none is foreseen)."""
         waits = [(step_left_s, armed.order.acquisition) for armed in self._armed if isinstance(armed, AtEnd) and step_left_s is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from orchestrator.model.experiment import Action
@@ -80,6 +80,10 @@ class Acting:
         if name in POTENTIOSTAT:
             return station.potentiostat_settings.instrument
         return station.console_settings.instrument if name in CONSOLE else ""
+
+    def restore(self, alarms: Iterable[str]) -> None:
+        """Go on with what stood when a run was broken off."""
+        self._standing = dict.fromkeys(name for name in alarms if name.startswith("interlock-"))
 
     def resumed(self) -> None:
         """A person has looked and goes on: what stood is over."""

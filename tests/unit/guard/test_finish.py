@@ -86,7 +86,7 @@ def test_the_step_ends_by_itself_and_the_guard_sees_it(repository: Path, tmp_pat
 
     why, bench = left_alone(repository, tmp_path, "one", work)
     assert why == "the device has ended one (time)"
-    assert bench.said == ["guard.watching"]
+    assert bench.said == ["guard.watching", "guard.heard"]
 
 
 def test_the_next_step_of_the_program_is_not_the_declared_one(repository: Path, tmp_path: Path) -> None:

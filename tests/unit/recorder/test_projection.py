@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from orchestrator.model.columns import pack, unpack
 from orchestrator.model.events import Event
-from orchestrator.recorder import layout
+from orchestrator.recorder import acquisitions, electrochemistry, layout
 from orchestrator.recorder.appends import Change, Rows, joined
 from orchestrator.recorder.digest import digest, digest_of
 from orchestrator.recorder.electrochemistry import Samples, stacked
@@ -98,6 +99,46 @@ def test_batches_do_not_matter_to_what_is_decided(night: Any, cuts: tuple[int, .
 def test_batches_do_not_matter_to_the_file(night: Any, cuts: tuple[int, ...]) -> None:
     events = night(samples=40, fids=2, points=16).events()
     assert content(events) == content(events, cuts)
+
+
+def in_time(events: list[Event]) -> list[Event]:
+    """As a runner writes them: each when it happens."""
+    return [replace(event, seq=n) for n, event in enumerate(sorted(events, key=lambda event: event.mono_ns), 1)]
+
+
+@pytest.mark.parametrize("every", [1, 7, 100, 2000])
+def test_only_the_last_samples_and_those_of_what_goes_on_are_remembered(
+    tmp_path: Path, night: Any, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """For weeks at 1 kHz: bounded memory, and still the same file whatever the batches."""
+    events = in_time(night(samples=3000, fids=2, points=16).events())
+    whole = digest(project(tmp_path / "whole.h5", events))
+    monkeypatch.setattr(electrochemistry, "KEPT_SAMPLES", 200)
+    monkeypatch.setattr(electrochemistry, "MARK_SAMPLES", 50)
+    monkeypatch.setattr(acquisitions, "LEAD_NS", 10_000_000_000)
+    projection, appends, most = Projection(), [], 0
+    for at in range(0, len(events), every):
+        appends += projection.feed(events[at : at + every])
+        most = max(most, projection._electrochemistry.samples.size)
+    create_file(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        Appender(file).apply(appends)
+    assert digest(tmp_path / "run.h5") == whole  # each began 333 s before it was stored, and is known
+    assert most < 1300 + every
+
+
+@pytest.mark.parametrize("every", [37, 500, 5000])
+def test_a_start_that_is_too_long_ago_is_not_known(tmp_path: Path, night: Any, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    """Nobody heard it begin, and more samples than are remembered came since."""
+    monkeypatch.setattr(electrochemistry, "KEPT_SAMPLES", 200)
+    monkeypatch.setattr(electrochemistry, "MARK_SAMPLES", 50)
+    told = night(samples=3000, fids=2, points=16).events()
+    events = in_time([event for event in told if event.kind != "acquisition.started"])
+    path = project(tmp_path / "run.h5", events, tuple(range(every, len(events), every)))
+    with open_run(path) as run:
+        assert list(run.fid["li"]["charge_valid"]) == [0, 0]
+        assert np.isnan(run.fid["li"]["charge_start"]).all()
+        assert np.isfinite(run.fid["li"]["charge_end"]).all()
 
 
 def test_samples_stand_as_they_were_measured(run: Run, night: Any) -> None:

@@ -232,10 +232,11 @@ def test_the_newer_publisher_takes_the_place_of_the_older(tmp_path: Path) -> Non
 
 
 def test_a_plan_counts_as_many_copies_as_the_ring_holds() -> None:
-    from orchestrator.plan.estimate import HDF5_COPIES_RUNNING
-    from orchestrator.recorder.publisher import CADENCE_s, REST_s
+    from orchestrator.plan import estimate
+    from orchestrator.recorder.publisher import CHAPTER_BYTES, CADENCE_s, REST_s
 
-    assert REST_s / CADENCE_s + 1 == HDF5_COPIES_RUNNING
+    assert REST_s / CADENCE_s + 1 == estimate.HDF5_COPIES_RUNNING
+    assert estimate.CHAPTER_BYTES == CHAPTER_BYTES
 
 
 def whole(path: Path, events: list[Any]) -> Path:

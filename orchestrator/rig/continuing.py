@@ -1,0 +1,329 @@
+"""``operando continue``: a run whose rig has died goes on, in the same journal, from what that journal says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import hashlib
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from drivers import registry
+from drivers.clock import Clock, Stamp, boot_id
+from orchestrator.config import ConfigError, load_rig, parse_experiment, parse_rig
+from orchestrator.model.events import Event
+from orchestrator.platform import calm_collector
+from orchestrator.recorder.journal import Journal, JournalError, JournalInUse, Reader
+from orchestrator.rig.folders import state_folder
+from orchestrator.rig.former_guard import FormerGuard
+from orchestrator.rig.gather import CannotRun, Gathered, revision, simulated_instrument
+from orchestrator.rig.hold import name_running, rig_held
+from orchestrator.rig.log import logged
+from orchestrator.rig.process import Ended, Hosting, disk_of, lived
+from orchestrator.rig.request import RunRequest
+from orchestrator.rig.sources import noted_sources
+from orchestrator.rig.survivors import SURVIVORS, live_on, read_survivors
+from orchestrator.rig.world import GONE, World, emulate_request, found_world
+from orchestrator.runner.resumption import NotResumable, Resumption, Story
+from orchestrator.runner.run import Continuation
+from orchestrator.runner.states import RunState
+from orchestrator.runner.station import Disk
+
+TWIN = re.compile(r"^twin:\s*['\"]?([^'\"#\s]+)", re.MULTILINE)
+SAME_CLOCK_S = 60.0
+MOST_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ContinueRequest:
+    """What somebody asked for. ``cell_is_off``: a person has looked; ``as_begun``: though the files have changed.
+
+    ``away_s``: of a run at ``--speed max``, how long nobody was there.
+    """
+
+    folder: Path
+    cell_is_off: bool = False
+    as_begun: bool = False
+    display: str = "screen"
+    away_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A run as its journal tells it. ``started``: data of event 1."""
+
+    started: Mapping[str, Any]
+    left: Resumption
+    story: Story
+
+
+def continue_run(request: ContinueRequest) -> Ended:
+    """Go on with a run to its end. Raises CannotRun, InstrumentError, GuardDidNotStart: then it is as it was."""
+    calm_collector()
+    if (request.folder / "emulated" / SURVIVORS).is_file():
+        return _continue_virtual(request)
+    return asyncio.run(_continue(request))
+
+
+async def _continue(request: ContinueRequest) -> Ended:
+    rig, simulated = _rig_of(_first(request.folder), request.folder)
+    with contextlib.ExitStack() as stack:
+        state = state_folder(rig, simulated=simulated)
+        stack.enter_context(rig_held(state, rig))
+        former = read_former(request.folder)
+        gathered = gathered_again(request, former)
+        clock, origin_ns = clock_again(former)
+        guard = FormerGuard(request.folder)
+        await guard.settled()
+        name_running(state, request.folder)
+        stack.enter_context(logged(request.folder))
+        world = found_world(gathered, clock, request.folder)
+        return await go_on(request, former, gathered, clock, origin_ns, world, guard, disk_of(request.folder, gathered))
+
+
+def _continue_virtual(request: ContinueRequest) -> Ended:
+    """A host that died at ``--speed max``: what outlived it goes on for ``away_s``, then the run is continued, in one virtual time."""
+    former = read_former(request.folder)
+    gathered = gathered_again(request, former)
+    state = read_survivors(request.folder)
+
+    async def main(clock: Clock) -> Ended:
+        with logged(request.folder):
+            async with live_on(gathered, emulate_request(gathered, request.folder), request.folder, clock) as after:
+                await clock.sleep(request.away_s)
+                if after.guard is not None:
+                    after.guard.relieve()
+                world = World(after.survivors.network, after.survivors.addresses, clock.beside(), after.survivors.twin)
+                world.emulators = after.survivors.emulators
+                guard, origin_ns = FormerGuard(request.folder), former.left.origin_mono_ns
+                await clock.in_thread(after.flush)
+                return await go_on(request, former, gathered, clock, origin_ns, _as_it_is(world), guard)
+
+    ended = registry.virtual_run(main, epoch_utc_ns=state["utc_ns"], start_ns=state["mono_ns"])
+    (request.folder / "emulated" / SURVIVORS).unlink(missing_ok=True)
+    return ended
+
+
+@contextlib.asynccontextmanager
+async def _as_it_is(world: World) -> AsyncIterator[World]:
+    yield world
+
+
+def _rig_of(started: Mapping[str, Any], folder: Path) -> tuple[str, bool]:
+    """The rig's name, and whether all of its instruments are simulated."""
+    try:
+        lies = noted_sources(folder).get("rig")
+        file = lies if lies is not None and lies.is_file() else _as_begun(folder / "as-begun", started)
+        rig = parse_rig(str(started["rig"]), file=str(file))
+        station = rig.stations[str(started["station"])]
+        named = [one.partition(":")[0] for one in (station.potentiostat, station.console)]
+        return str(started["rig_name"]), all(simulated_instrument(rig.instruments[one]) for one in named)
+    except (ConfigError, KeyError) as error:
+        raise CannotRun(f"event 1 does not name a rig that this version understands: {error}; there is nothing to continue") from error
+
+
+async def go_on(
+    request: ContinueRequest,
+    former: Former,
+    gathered: Gathered,
+    clock: Clock,
+    origin_ns: int,
+    world: AbstractAsyncContextManager[World],
+    guard: FormerGuard,
+    disk: Disk | None = None,
+) -> Ended:
+    """Open the journal again, say so in it, import what the guard has written, live on."""
+    journal = _opened(request.folder, clock)
+    first = _put(journal, former.story, "run.state", _continued(former, clock, origin_ns), clock.stamp())
+    for kind, data, at in guard.lines(former.left.guard_lines, clock, same_clock=origin_ns == former.left.origin_mono_ns):
+        _put(journal, former.story, kind, data, at, source="guard")
+    left = replace(former.story.resumption(), state=former.left.state)
+    continuation, run_id = Continuation(left, request.cell_is_off), str(former.started["run_id"])
+    return await lived(Hosting(gathered, clock, request.folder, journal, world, run_id, disk, continuation, guarded=guard.on_duty), first)
+
+
+def _put(journal: Journal, story: Story, kind: str, data: dict[str, Any], at: Stamp, source: str = "rig") -> int:
+    """Into the journal, and into the story that is told of it."""
+    seq = journal.put(kind, data, source=source, at=at)
+    story.feed(Event(seq, at.mono_ns, at.utc_ns, kind, data, None, source))
+    return seq
+
+
+def _continued(former: Former, clock: Clock, origin_ns: int) -> dict[str, Any]:
+    """The event with which a run goes on: where second 0 lies now, how long nobody was there, what is another version."""
+    left = former.left
+    gap_s = (clock.mono_ns() - origin_ns - (left.last_ns - left.origin_mono_ns)) / 1e9
+    changed = changed_versions(former.started)
+    told = f"; changed since it began: {', '.join(f'{name} {was} → {now}' for name, (was, now) in changed.items())}" if changed else ""
+    data: dict[str, Any] = {
+        "from": left.state.value,
+        "to": RunState.PREPARING.value,
+        "why": f"continued after {gap_s:.1f} s in which its rig was dead{told}",
+        "continued": left.continued + 1,
+        "origin_mono_ns": origin_ns,
+        "gap_s": gap_s,
+    }
+    if changed:
+        data["versions"] = {name: now for name, (_, now) in changed.items()}
+    identity = clock.identity()
+    return {**data, **({"clock": identity} if identity else {})}
+
+
+# ---------------------------------------------------------------------------------------------------------- the journal
+
+
+def _first(folder: Path) -> Mapping[str, Any]:
+    """Data of event 1. Raises CannotRun."""
+    with _reading(folder) as reader:
+        events = reader.since(0, 1)
+    if not events or events[0].kind != "run.started":
+        raise CannotRun(f"{folder}: the journal does not begin with a run; there is nothing to continue")
+    return events[0].data
+
+
+def read_former(folder: Path) -> Former:
+    """What the journal says of the run. Raises CannotRun where it has ended, or its records are damaged."""
+    story, started = Story(), _first(folder)
+    with _reading(folder) as reader:
+        broken = reader.check_chain()
+        if broken is not None:
+            advice = "`operando recover` rebuilds run.h5 from what is whole; such a run is not continued"
+            raise CannotRun(f"{folder}: {broken}; {advice}")
+        try:
+            for event in reader.events():
+                story.feed(event)
+            left = story.resumption()
+        except NotResumable as error:
+            raise CannotRun(f"{folder}: {error}; there is nothing to continue") from error
+    if left.ended is not None:
+        told = f"{left.ended['state']}, {left.ended['outcome']}: {str(left.ended['reason']).splitlines()[0]}"
+        raise CannotRun(f"{folder}: this run has ended ({told}); only a run whose rig has died can be continued")
+    return Former(started, left, story)
+
+
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[Reader]:
+    try:
+        with Reader(folder / "journal.sqlite") as reader:
+            yield reader
+    except (JournalError, sqlite3.Error) as error:
+        raise CannotRun(f"{folder}: the journal cannot be read: {error}") from error
+
+
+def _opened(folder: Path, clock: Clock) -> Journal:
+    try:
+        return Journal.open(folder / "journal.sqlite", clock)
+    except JournalInUse as error:
+        raise CannotRun(f"{folder}: its rig still lives, or another process continues it: {error}") from error
+    except (JournalError, OSError, sqlite3.Error) as error:
+        raise CannotRun(f"{folder}: its journal cannot be opened: {error}; nothing was started") from error
+
+
+# ------------------------------------------------------------------------------------------------------------- the clock
+
+
+def clock_again(former: Former) -> tuple[Clock, int]:
+    """The clock that counts on, and where second 0 of the run lies on it. Raises CannotRun for a time that ended with its process."""
+    left, speed = former.left, float(former.started["speed"])
+    if speed == 0.0:
+        raise CannotRun(f"this run was lived in virtual time: {GONE}")
+    if same_clock(left):
+        known = left.clock
+        return Clock.again(speed, known.get("scaled_from_ns"), known.get("utc_less_mono_ns")), left.origin_mono_ns
+    if speed != 1.0:
+        raise CannotRun(f"the computer was restarted: {GONE}")
+    clock = Clock()
+    stamp = clock.stamp()
+    return clock, stamp.mono_ns - (stamp.utc_ns - left.start_utc_ns)
+
+
+def same_clock(left: Resumption) -> bool:
+    """Does the monotonic clock of the dead process still count? Where the system does not say, UTC must agree."""
+    before, now = str(left.clock.get("boot_id", "")), boot_id()
+    if before and now:
+        return before == now
+    stamp = Clock().stamp()
+    drift_s = abs((stamp.utc_ns - stamp.mono_ns) - (left.last_utc_ns - left.last_told_ns)) / 1e9
+    return stamp.mono_ns >= left.last_told_ns and drift_s < SAME_CLOCK_S
+
+
+# ------------------------------------------------------------------------------------------------------------- the files
+
+
+def gathered_again(request: ContinueRequest, former: Former) -> Gathered:
+    """Experiment, rig and plan of a run that goes on: those with which it began. Raises CannotRun where a file has changed."""
+    started, folder = former.started, request.folder
+    sources = noted_sources(folder)
+    same = {name: _unchanged(name, sources.get(name), str(started.get(name) or ""), request) for name in ("experiment", "rig", "twin")}
+    rig_path = sources["rig"] if same["rig"] and (same["twin"] or not started.get("twin")) else _as_begun(folder / "as-begun", started)
+    try:
+        rig = load_rig(rig_path)
+        experiment = parse_experiment(str(started["experiment"]), file=str(sources.get("experiment", folder / "experiment.yaml")))
+    except ConfigError as error:
+        raise CannotRun(f"the files of this run cannot be read any more:\n{error}") from error
+    data = sources.get("data")
+    run_request = RunRequest(
+        sources.get("experiment", folder / "experiment.yaml"),
+        rig_path,
+        folder.parent,
+        str(started["station"]),
+        str(started.get("booking_end") or "") or None,
+        float(started["speed"]) or None,
+        int(started["seed"]),
+        data=data,
+        display=request.display,
+    )
+    return Gathered(run_request, experiment, rig, rig_path, former.left.plan)
+
+
+def _unchanged(name: str, path: Path | None, text: str, request: ContinueRequest) -> bool:
+    """True where the file lies there as it was; False where it is gone, or may differ. Raises CannotRun with the difference."""
+    if path is None or not path.is_file():
+        return False
+    now = path.read_text("utf-8")
+    if hashlib.sha256(now.encode()).digest() == hashlib.sha256(text.encode()).digest():
+        return True
+    if request.as_begun:
+        return False
+    lines = list(difflib.unified_diff(text.splitlines(), now.splitlines(), "as the run began", str(path.name), lineterm="", n=1))
+    more = [f"… {len(lines) - MOST_LINES} more lines"] if len(lines) > MOST_LINES else []
+    advice = "put it back, or go on with what the run began with: operando continue RUN --as-begun"
+    raise CannotRun(
+        "\n".join([f"the {name} file has changed since the run began; nothing was started", *lines[:MOST_LINES], *more, advice])
+    )
+
+
+def _as_begun(folder: Path, started: Mapping[str, Any]) -> Path:
+    """Rig and twin as they stand in event 1, written into a folder of the run; returns the rig's."""
+    rig, twin = folder / "rigs" / "rig.yaml", TWIN.search(str(started["rig"]))
+    rig.parent.mkdir(parents=True, exist_ok=True)
+    rig.write_text(str(started["rig"]), encoding="utf-8")
+    if twin is not None and started.get("twin") and not Path(twin[1]).is_absolute():
+        path = (rig.parent / twin[1]).resolve()
+        if path.is_relative_to(folder.parent.resolve()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(str(started["twin"]), encoding="utf-8")
+    return rig
+
+
+def changed_versions(started: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Library, or ``revision`` of this program → (then, now), where they differ."""
+    then = dict(started.get("versions") or {})
+    now = {name: _version(name) for name in then}
+    if started.get("revision"):
+        then["revision"], now["revision"] = str(started["revision"]), revision()
+    return {name: (str(then[name]), now[name]) for name in then if then[name] != now[name]}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,306 @@
+"""A run goes on after its rig has died: what the journal says, against what the instrument says of itself now.
+
+Nothing is reset, and no current is started on a cell whose state is not known: then the run is left as it was found, and a person
+is told what to do. What the instrument runs under one of our keys is adopted; what has ended unheard is written down as that, with
+the charge that passed, or with the most that can have passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from drivers.base import CellState, ChannelState, EndConditions, Reason, StepEnded, StepStarted
+from drivers.errors import InstrumentError
+from orchestrator.plan.orders import PlannedStep
+from orchestrator.runner.account import Account
+from orchestrator.runner.gaps import BY_INSTRUMENT, COUNTED, Gap, estimated
+from orchestrator.runner.reactions import Reactions
+from orchestrator.runner.resumption import Open, Resumption, named
+from orchestrator.runner.sentences import told
+from orchestrator.runner.station import UNSAFE, RunFailed, Surroundings
+from orchestrator.runner.steps import Begun
+from orchestrator.runner.triggers import TriggerEngine
+from orchestrator.runner.wire import within
+
+STATE_WITHIN_S = 10.0
+SAYS_WHICH_WITHIN_S = 30.0
+"""Real seconds within which an instrument that runs something must have said what: scripts say so every few seconds."""
+ASK_EVERY_S = 0.5
+
+OWN_ENDS = frozenset(reason.value for reason in (Reason.TIME, Reason.V_UPPER, Reason.V_LOWER, Reason.CHARGE, Reason.CURRENT))
+
+LEFT_ALONE = "nothing was started or stopped; the run is as it was, and can be continued"
+CONFIRM = "look at the cell and its instrument; when you are sure that it is at open circuit: operando continue RUN --cell-is-off"
+
+
+class NotContinued(RunFailed):
+    """The run stays as it was found."""
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """One look at the instrument, and what follows from it."""
+
+    surroundings: Surroundings
+    run: Reactions
+    left: Resumption
+    cell_is_off: bool = False
+
+    async def begun(self) -> Begun:
+        """Where the protocol goes on. Raises NotContinued."""
+        left, steps = self.left, self._steps
+        accounts = self.run.steps.accounts_from(left.account, steps, left.position, left.program if left.running else 0)
+        state = await self._state()
+        self._refuse_unknown(state)
+        if state.running and not self._waits(state.step_key):
+            return self._adopt(state, accounts)
+        self._refuse_doubtful(state)
+        if state.running:
+            await self._end_wait(accounts)
+        else:
+            self._conclude(accounts)
+        self.surroundings.put(
+            "cell.state", cell="off", confirmed=True, detail=f"as found when the run was continued: {state.detail or 'off'}"
+        )
+        return self._go_on(accounts[0] if accounts else None)
+
+    @property
+    def _steps(self) -> tuple[PlannedStep, ...]:
+        return self.left.plan.prepare if self.left.phase == "prepare" else self.left.plan.steps
+
+    # ------------------------------------------------------------------------------------------------------- what it says
+
+    async def _state(self) -> ChannelState:
+        """What the instrument says of itself, once it has said which step it runs."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + SAYS_WHICH_WITHIN_S
+        while True:
+            state = await self._ask()
+            if not (state.running and state.step_key is None) or loop.time() > until_s:
+                return state
+            await asyncio.sleep(ASK_EVERY_S)
+
+    async def _ask(self) -> ChannelState:
+        try:
+            return await within(STATE_WITHIN_S, self.surroundings.station.potentiostat.read_state())
+        except (InstrumentError, TimeoutError) as error:
+            return ChannelState(CellState.UNKNOWN, running=None, detail=str(error))
+
+    def _refuse_unknown(self, state: ChannelState) -> None:
+        if state.running is None or (state.cell is CellState.UNKNOWN and not (state.running and state.step_key)):
+            advice = "look at the instrument's display and its cable; when it answers: operando continue RUN"
+            raise self._refusal("nobody can read what the cell does", state.detail, advice)
+
+    def _waits(self, key: str | None) -> bool:
+        """A rest of our own that waits for something (a list, a pause, a look): ended, and begun anew where it is still due."""
+        if key is None or named(key).wait:
+            return key is not None and (self.left.running is None or self.left.running.key == key)
+        here = self.left.account
+        return here is not None and here.planned.action == "acquisitions" and here.key == key
+
+    def _refuse_doubtful(self, state: ChannelState) -> None:
+        """Open circuit is read back; where it was in doubt before, a person must have said so too."""
+        if not state.running and state.cell is CellState.ON:
+            advice = "switch its output off, look at the cell; then: operando continue RUN --cell-is-off"
+            raise self._refusal("the cell is on although none of our steps runs", state.detail, advice)
+        guard = self.left.guard
+        doubtful = not guard.confirmed if guard is not None else self.left.cell == "unknown"
+        if doubtful and not self.cell_is_off:
+            what = "the state of the cell was not known when its rig died; the instrument reads open circuit now"
+            raise self._refusal(what, state.detail, CONFIRM)
+
+    async def _end_wait(self, accounts: tuple[Account, ...]) -> None:
+        """A wait of our own that still runs: open circuit; that it has ended comes through the stream, behind its last samples."""
+        running = self.left.running
+        ours = running is not None and accounts and accounts[0].key == running.key
+        account = accounts[0] if ours else self._of_wait(running) if running is not None else None
+        if account is not None:
+            account.adopted = account.cut = True
+            self.run.sampling.take_up(account, self.left.heard_ns, self._last_A(account))
+        reached = await self.run.make_safe("the run goes on, and a wait of its own still ran")
+        if not reached.confirmed:
+            raise self._refusal("a wait of our own runs, and open circuit could not be confirmed", reached.detail, "switch its output off")
+
+    def _refusal(self, what: str, received: str, advice: str) -> NotContinued:
+        settings = self.surroundings.station.potentiostat_settings
+        return NotContinued(told(settings, what, sent="its state", received=received or "nothing", did=LEFT_ALONE, advice=advice), UNSAFE)
+
+    # -------------------------------------------------------------------------------------------------------- it runs ours
+
+    def _adopt(self, state: ChannelState, accounts: tuple[Account, ...]) -> Begun:
+        """The instrument runs a step of ours: it goes on, and what came before it on the instrument is over, unheard."""
+        position = self.left.position
+        if state.step_key not in [account.key for account in accounts]:
+            position, accounts = self._not_in_the_journal(state.step_key, accounts)
+        at = next((k for k, account in enumerate(accounts) if account.key == state.step_key), None)
+        if at is None:
+            runs = state.step_key or "a program of somebody else"
+            advice = "wait for its end, or stop it on the instrument if it is not wanted; then continue the run"
+            raise self._refusal(f"it runs {runs}, which is none of this run's next steps", state.detail, advice)
+        since_ns = self._over_unheard(accounts[:at])
+        account, rest = accounts[at], accounts[at:]
+        account.adopted = True
+        self.run.sampling.expect(list(rest))
+        if account.started_ns is None:
+            self.run.sampling.take(StepStarted(account.key, since_ns))
+        else:
+            since_ns = self.left.heard_ns
+        self.run.sampling.take_up(account, since_ns, self._last_A(account))
+        cell = "on" if account.has_current else "off"
+        self.surroundings.put("cell.state", cell=cell, confirmed=True, detail=f"as found when the run was continued: it runs {account.key}")
+        self.surroundings.put("note", text=f"{account.key} runs on the instrument and is adopted", who="rig")
+        return Begun(position + at, rest, adopted=True)
+
+    def _not_in_the_journal(self, key: str | None, accounts: tuple[Account, ...]) -> tuple[int, tuple[Account, ...]]:
+        """The step may have been started in the rig's last moment: it is then the next part, or the next step."""
+        position, begun = self.left.position, accounts[0] if accounts else None
+        if begun is not None and not begun.over:
+            return position, accounts
+        after = position + (begun is not None)
+        named_planned = named(key or "").planned
+        follows = next((k for k, step in enumerate(self._steps[after:]) if step.key == named_planned), None)
+        if follows is None or named_planned not in {named(one).planned for one in (*self.left.intended, *self._next_keys(after))}:
+            return position, accounts
+        if begun is not None:
+            self.run.steps.passed_unheard(begun)
+        found = [self.run.steps.fresh(step) for step in self._steps[after : after + follows + 1]]
+        found[-1].part = named(key or "").part
+        return after, tuple(found)
+
+    def _next_keys(self, after: int) -> list[str]:
+        return [step.key for step in self._steps[after : after + 1]]
+
+    def _over_unheard(self, accounts: tuple[Account, ...]) -> int:
+        """Steps that the instrument has left behind, each by its own limits; returns when the last of them ended, at most."""
+        since_ns, now_ns = self.left.heard_ns, self.surroundings.clock.mono_ns()
+        for account in accounts:
+            self.run.sampling.expect([account])
+            if account.started_ns is None:
+                account.adopted = True
+                self.run.sampling.take(StepStarted(account.key, since_ns))
+            reason, by_ns = self._own_end(account, since_ns)
+            until_ns = min(by_ns, now_ns)
+            self._write_off(
+                account, since_ns, until_ns, over=True, reason=reason, detail="it ended on the instrument while nobody heard it"
+            )
+            self.run.steps.passed_unheard(account)
+            since_ns = until_ns
+        return since_ns
+
+    # ------------------------------------------------------------------------------------------------- it runs ours no more
+
+    def _conclude(self, accounts: tuple[Account, ...]) -> None:
+        """The step that ran when the rig died is over, or a part of it is."""
+        running = self.left.running
+        if running is None:
+            if self.left.intended:
+                self._doubt_intended(accounts)
+            return
+        account = accounts[0] if accounts and accounts[0].key == running.key else self._of_wait(running)
+        guard, since_ns, now_ns = self.left.guard, self.left.heard_ns, self.surroundings.clock.mono_ns()
+        reason, by_ns = self._own_end(account, since_ns)
+        guarded_ns = guard.mono_ns if guard is not None and guard.confirmed and guard.mono_ns >= since_ns else None
+        until_ns = now_ns if guarded_ns is None else min(guarded_ns, self._heard_by_guard_ns(account, guarded_ns))
+        if (ended := self._ended_by(account)) is not None:
+            detail = "it ended on the instrument while its guard listened"
+            self._write_off(account, since_ns, int(ended["mono_ns"]), over=not running.wait, reason=Reason(ended["ended"]), detail=detail)
+            return
+        finishes = self.surroundings.station.potentiostat.capabilities.autonomous
+        if finishes and by_ns <= until_ns and account.planned.action != "acquisitions":
+            detail = "it ended on the instrument while nobody heard it"
+            self._write_off(account, since_ns, by_ns, over=not running.wait, reason=reason, detail=detail)
+        elif guarded_ns is not None:
+            self._write_off(account, since_ns, until_ns, over=False, reason=Reason.ABORT, detail="its guard opened the circuit")
+        else:
+            detail = "it no longer runs, and nobody knows since when; what it may have passed counts as passed"
+            self._write_off(account, since_ns, until_ns, over=False, reason=Reason.LOST, detail=detail)
+
+    def _doubt_intended(self, accounts: tuple[Account, ...]) -> None:
+        """A start was written down and none was heard: it may have run until its guard, or itself, ended it."""
+        left, now_ns = self.left, self.surroundings.clock.mono_ns()
+        key = left.intended[0]
+        account = next((one for one in accounts if one.key == key), None)
+        if account is None:
+            position = next((k for k, step in enumerate(self._steps) if step.key == named(key).planned), None)
+            if position is None:
+                return
+            account = self.run.steps.fresh(self._steps[position])
+            account.part = named(key).part
+        guard = left.guard
+        until_ns = guard.mono_ns if guard is not None and guard.confirmed and guard.mono_ns >= left.last_ns else now_ns
+        gap = self._gap(account, left.last_ns, min(until_ns, self._own_end(account, left.last_ns)[1]))
+        text = f"{key} was about to be started when the rig died; whether it ran is not known: at most {abs(gap.charge_C):.4g} C passed"
+        self.surroundings.put("note", text=text, who="rig")
+        if any(one is account for one in accounts):
+            account.uncertainty_C += abs(gap.charge_C)
+            account.part += 1
+
+    def _own_end(self, account: Account, since_ns: int) -> tuple[Reason, int]:
+        """By when the step ends by itself at the latest, and by which of its limits; its voltages may end it earlier."""
+        started_ns = since_ns if account.started_ns is None else account.started_ns
+        by_time_ns = started_ns + int((account.ends.time_s - account.active_s) * 1e9)
+        current_A, charge_C = account.planned.current_A, account.ends.charge_C
+        if not current_A or charge_C is None:
+            return Reason.TIME, by_time_ns
+        by_charge_ns = since_ns + math.ceil(max(0.0, charge_C - abs(account.charge_C)) / abs(current_A) * 1e9)
+        return (Reason.CHARGE, by_charge_ns) if by_charge_ns < by_time_ns else (Reason.TIME, by_time_ns)
+
+    def _of_wait(self, running: Open) -> Account:
+        """An account for a wait of our own, which stands in no plan."""
+        plan = self.left.plan
+        known = {step.key: step for step in (*plan.prepare, *plan.steps)}
+        step = known.get(named(running.key).planned) or (plan.steps or plan.prepare)[0]
+        planned = step.model_copy(update={"key": running.key, "mode": running.mode, "current_A": running.current_A, "triggers": ()})
+        account = Account(planned, EndConditions(time_s=step.limits.time_s), TriggerEngine(()))
+        account.started_ns = account.first_started_ns = running.started_ns
+        account.charge_C = running.charge_C
+        return account
+
+    def _gap(self, account: Account, since_ns: int, until_ns: int) -> Gap:
+        guard = self.left.guard
+        gap = estimated(account, since_ns, until_ns, self._last_A(account))
+        heard = None if guard is None else guard.heard
+        if heard is None or heard.get("step_key") != account.key or heard.get(COUNTED) is None:
+            return gap
+        # The guard broke in between two samples: half an interval more, give or take as much.
+        half_C = 0.0 if "ended" in heard else 0.5 * account.interval_s * float(account.planned.current_A or heard.get("current_A") or 0.0)
+        charge_C = account.earlier_C + float(heard[COUNTED]) + half_C - account.charge_C
+        return replace(gap, charge_C=charge_C, uncertainty_C=abs(half_C), how=BY_INSTRUMENT)
+
+    def _ended_by(self, account: Account) -> Mapping[str, Any] | None:
+        """What the guard heard of the step's own end; None where it heard none."""
+        heard = None if self.left.guard is None else self.left.guard.heard
+        ours = heard is not None and heard.get("step_key") == account.key and heard.get("ended") in OWN_ENDS
+        return heard if ours else None
+
+    def _last_A(self, account: Account) -> float | None:
+        """Current of the last sample of this very step; None where there was none."""
+        running = self.left.running
+        return running.last_A if running is not None and running.key == account.key else None
+
+    def _heard_by_guard_ns(self, account: Account, otherwise_ns: int) -> int:
+        """When the guard broke the step off, by the last sample that it heard."""
+        heard = None if self.left.guard is None else self.left.guard.heard
+        if heard is None or heard.get("step_key") != account.key:
+            return otherwise_ns
+        return int(heard["mono_ns"]) + int(0.5e9 * account.interval_s)
+
+    def _write_off(self, account: Account, since_ns: int, until_ns: int, *, over: bool, reason: Reason, detail: str) -> None:
+        """What nobody heard the end of."""
+        sampling = self.run.sampling
+        sampling.take_up(account, since_ns, self._last_A(account))
+        sampling.unheard(account, self._gap(account, since_ns, max(since_ns, until_ns)))
+        account.over, account.cut = over, not over
+        sampling.end_unseen(StepEnded(account.key, max(since_ns, until_ns), reason, detail))
+
+    def _go_on(self, account: Account | None) -> Begun:
+        """The rest of the step that was begun, under a key that no instrument knows yet; or the first of all."""
+        if account is None:
+            return Begun(self.left.position)
+        if self.left.running is None and not account.over:
+            account.part += 1
+        return Begun(self.left.position, (account,))
