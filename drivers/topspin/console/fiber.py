@@ -26,6 +26,7 @@ class Fiber:
 
     def __init__(self, serve: Serve) -> None:
         self._serve = serve
+        self.command_thread = True
         self._script, self._loop = threading.Semaphore(0), threading.Semaphore(0)
         self._request: tuple[Any, ...] | None = None
         self._answer: tuple[Any, BaseException | None] = (None, None)

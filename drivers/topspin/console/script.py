@@ -1,8 +1,9 @@
 """The agent's file, unmodified, as TopSpin runs it: in an interpreter of its own, or inside this event loop at ``--speed max``.
 
 What is needed of the file: run as ``__main__`` it reads the JSON file that ``OPERANDO_AGENT_CONFIG`` names, listens, and writes
-``{"host", "port", "pid"}`` into ``port_file``. Inside one event loop it is imported under another name and driven line by line:
-``open_session(config)`` makes a session, ``answer(line, session)`` gives the reply; whatever it calls of ``TopCmds`` may block.
+``{"host", "port", "pid"}`` into ``port_file``. Inside one event loop it is imported under another name, and ``main(config)`` runs with
+``threading``, ``queue`` and ``socket`` of ``drivers.topspin.console.inside``. (A script with ``open_session(config)`` is driven line by
+line instead: ``answer(line, session)`` gives the reply.) Whatever it calls of ``TopCmds`` may block.
 Time is ``time.time()`` and ``time.sleep()`` only, looked up in the module ``time`` at every call.
 """
 
@@ -16,7 +17,7 @@ import secrets
 import subprocess
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 from drivers.base import ByteStream, Network
 from drivers.errors import InstrumentError, NotReachable
 from drivers.topspin.console.fiber import Fiber, current
+from drivers.topspin.console.inside import Connection, Inside
 from drivers.topspin.console.topspin import ScriptError, TopSpin
 
 HERE = Path(__file__).parent / "interpreter"
@@ -181,8 +183,9 @@ class InsideBridge:
         self.script = script
 
     def on_command_thread(self) -> bool:
-        """Every fiber is one."""
-        return current() is not None
+        """Every fiber is one, but for those that the script has started as threads."""
+        fiber = current()
+        return fiber is not None and fiber.command_thread
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Hand the turn over until there is an answer."""
@@ -207,8 +210,19 @@ class ScriptInside:
         self.config = {"host": "127.0.0.1", "port": 0, "mode": "listen", **config}
         self.topcmds = self._load(HERE / "TopCmds.py", "TopCmds", {})
         self.topcmds.bridge = InsideBridge(self)
+        self.inside = Inside(self._begin, topspin.site.desk.host)
         self.agent: Any = None
         self.session: Any = None
+        self._threads: set[asyncio.Task[Any]] = set()
+
+    async def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], *, command_thread: bool = False) -> asyncio.Task[Any]:
+        """A thread of the script, as a fiber; only what ``xpy`` itself starts is a command thread."""
+        fiber = Fiber(self._call)
+        fiber.command_thread = command_thread
+        task = asyncio.create_task(fiber.run(function, *arguments))
+        self._threads.add(task)
+        task.add_done_callback(self._threads.discard)
+        return task
 
     def _load(self, path: Path, name: str, found: Mapping[str, Any]) -> Any:
         module = types.ModuleType(name)
@@ -219,7 +233,7 @@ class ScriptInside:
 
     def _imports(self) -> dict[str, Any]:
         """Python's own names, but the console's time and this program's ``TopCmds``."""
-        ours = {"time": ConsoleTime(self.topspin), "TopCmds": self.topcmds}
+        ours = {"time": ConsoleTime(self.topspin), "TopCmds": self.topcmds, **self.inside.modules}
 
         def finding(name: str, *rest: Any) -> Any:
             return ours[name] if name in ours else builtins.__import__(name, *rest)
@@ -229,19 +243,34 @@ class ScriptInside:
     async def start(self) -> None:
         """Import the file and open its session."""
         self.agent = self._load(self.path, "operando_agent", {**self.topcmds.namespace(), "__builtins__": self._imports()})
-        self.session = await self.run(self.agent.open_session, self.config)
+        if hasattr(self.agent, "open_session"):
+            self.session = await self.run(self.agent.open_session, self.config)
+            return
+        main = await self._begin(self.agent.main, (self.config,), command_thread=True)
+        listening = asyncio.create_task(self.inside.listening.wait())
+        await asyncio.wait({main, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if not listening.done():
+            listening.cancel()
+            raise NotReachable(f"the agent's script {self.path} did not listen", received=str(main.result()))
 
     async def run(self, function: Any, *arguments: Any) -> Any:
         """A function of the script, on a command thread of its own."""
         return await Fiber(self._call).run(function, *arguments)
 
-    async def _call(self, name: str, *arguments: Any) -> Any:
+    async def _call(self, name: Any, *arguments: Any) -> Any:
+        if callable(name):
+            return await name(*arguments)
         if name == "SPAWN":
             return self.topspin.spawned(self.run(exec, arguments[0], {"__name__": "__main__", **self.topcmds.namespace()}))
         return await self.topspin.call(name, *arguments)
 
     async def serve(self, stream: ByteStream) -> None:
         """Line by line; what is behind the last line feed is not one yet."""
+        if self.session is None:
+            connection = Connection(stream)
+            self.inside.arrived.put(connection)
+            await connection.over.wait()
+            return
         kept = b""
         with suppress(InstrumentError):
             while data := await stream.read():
@@ -253,4 +282,7 @@ class ScriptInside:
 
     async def stop(self) -> None:
         """Forget it."""
+        for task in list(self._threads):
+            task.cancel()
+        await asyncio.gather(*self._threads, return_exceptions=True)
         self.agent = self.session = None
