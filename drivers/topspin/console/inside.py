@@ -1,7 +1,7 @@
 """``threading``, ``queue`` and ``socket`` as a script finds them that runs inside this event loop.
 
-Its threads are fibers, its listening socket is the emulator's door. Only what the shipped agent uses. Nothing runs beside anything (``drivers.topspin.console.fiber``), so a lock has nothing to do, and
-whoever sets or puts may wake a waiter of the loop directly.
+Its threads are fibers, its listening socket is the emulator's door. Only what the shipped agent uses. Nothing runs beside anything
+(``drivers.topspin.console.fiber``), so a lock has nothing to do, and whoever sets or puts may wake a waiter of the loop directly.
 """
 
 from __future__ import annotations
