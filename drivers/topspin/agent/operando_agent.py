@@ -41,11 +41,11 @@ except ImportError:
     import Queue as queue
 
 # `xpy` imports TopCmds' names into every script, and with them java.lang's: `Exception` alone may mean java.lang.Exception.
-ANY_ERROR = (builtins.Exception,)
+ANY_ERROR = (builtins.Exception, Exception)
 try:
     from java.lang import Throwable
 
-    ANY_ERROR = (builtins.Exception, Throwable)
+    ANY_ERROR += (Throwable,)
 except ImportError:
     pass
 
@@ -122,10 +122,12 @@ def own_folder():
     return os.getcwd()
 
 
-def load_settings():
+def load_settings(written=None):
+    """The settings file's, checked; or those given."""
     path = os.environ.get("OPERANDO_AGENT_CONFIG") or os.path.join(own_folder(), "operando_agent.json")
-    with open(path, "rb") as file:
-        written = json.loads(file.read().decode("utf-8"))
+    if written is None:
+        with open(path, "rb") as file:
+            written = json.loads(file.read().decode("utf-8"))
     unknown = sorted(set(written) - set(DEFAULTS))
     if unknown:
         raise Refused("bad_request", "%s: unknown setting %s" % (path, unknown[0]))
@@ -507,7 +509,10 @@ class Agent(object):
         return found
 
     def submit(self, op, request):
-        """Give the script's own thread something to do. Refused while it does something else."""
+        """Give the script's own thread something to do. Refused while it does something else, but for a moment's preparing."""
+        now = self.job
+        if now is not None and now.op == "prepare":
+            now.over.wait(self.settings["dialog_s"])
         with self.lock:
             if self.job is not None:
                 now = self.state()
@@ -554,17 +559,14 @@ class Agent(object):
     # --------------------------------------------------------------------------------------- on the script's own thread
 
     def work(self):
-        """Jobs, until the stop file appears."""
-        stop = os.path.join(self.settings["folder"], "operando_agent.stop")
+        """Jobs, until the agent is over; a get that waits for ever could not be interrupted."""
         while not self.over.is_set():
             try:
-                job = self.jobs.get(True, 1.0)
+                job = self.jobs.get(True, 60.0)
             except queue.Empty:
-                if os.path.isfile(stop):
-                    os.remove(stop)
-                    self.over.set()
                 continue
-            self.carry_out(job)
+            if job is not None:
+                self.carry_out(job)
 
     def carry_out(self, job):
         """Who hears how a job ended may ask for the next one at once."""
@@ -750,7 +752,7 @@ class Agent(object):
                     again = now + STOP_AGAIN_s
             except ANY_ERROR:
                 pass
-            job.over.wait(0.5)
+            job.over.wait(min(STOP_AGAIN_s, max(0.1, deadline - time.time())) if asked < 2 else STOP_AGAIN_s)
 
 
 def text_of(request, name):
@@ -908,6 +910,8 @@ class Session(object):
     def obey(self, op, request):
         if op not in OPERATIONS:
             raise Refused("bad_request", "no operation is called %r" % (op,))
+        if self.role == "control" and self.agent.controller is not self:
+            raise Refused("controlled", "another connection has control by now")
         if self.role != "control" and op not in OBSERVER_MAY:
             raise Refused("auth", "an observer may not %s" % op)
         return self.agent.answer(op, request)
@@ -1044,8 +1048,13 @@ class Server(Agent):
             pass
 
     def beat(self):
-        """Alive, for whoever sees the folder and not the port."""
+        """Alive, for whoever sees the folder and not the port; and the stop file looked for."""
+        stop = os.path.join(self.settings["folder"], "operando_agent.stop")
         while not self.over.is_set():
+            if os.path.isfile(stop):
+                os.remove(stop)
+                self.over.set()
+                self.jobs.put(None)
             try:
                 beat = dict(self.state(), t_unix=time.time(), host=socket.gethostname(), port=self.settings["port"], pid=own_pid())
                 write_whole(os.path.join(self.root, STATE), json.dumps(beat, sort_keys=True) + "\n")
@@ -1139,10 +1148,11 @@ class Pull(Agent):
         self.topspin.say("nobody answers: the loop ends")
 
 
-def main():
+def main(written=None):
+    """Run until stopped; `written`: settings instead of the file's."""
     topspin = TopSpin(topspin_commands())
     try:
-        settings = load_settings()
+        settings = load_settings(written)
         (Pull if settings["mode"] == "pull" else Server)(settings, topspin).serve()
     except Refused as refusal:
         topspin.say(refusal.text)

@@ -134,7 +134,7 @@ def test_a_person_who_clicks_another_data_set_keeps_it(console: Any) -> None:
 
 def test_a_dialog_does_not_block_the_network(console: Any) -> None:
     client = console.controller()
-    console.switch(fault="dialog", dialog_s=2.0)
+    console.switch(fault="dialog", dialog_s=5.0)
     answer = client.ask("prepare", template=str(console.template), folder=str(console.root / "cellA"), key="a1")
     assert answer["code"] == "dialog_suspected"
     assert client.ask("status")["state"] == "preparing"
