@@ -7,7 +7,7 @@ everything lies; default: a temporary one), ``root`` (the data; default ``<folde
 (250), ``zgsafety`` (true), ``atm`` (true), ``lock`` (false), ``port``, ``faults`` (names, or name → parameters).
 
 Real and scaled speed: the script in an interpreter of its own, behind a door on the network that carries every byte. Virtual time:
-the script inside the event loop (``drivers.topspin.console.script`` says what it must offer).
+the same script inside the event loop (``drivers.topspin.console.script`` says how).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class TopSpinEmulator:
         path = Path(str(self.options.get("agent") or AGENT))
         config = {"root": str(self.site.root), **self.options.get("agent_options", {})}
         if self.clock.virtual is not None:
-            self.script = ScriptInside(self.topspin, path, config)
+            self.script = ScriptInside(self.topspin, self.network, path, config, self.folder, self.port)
         else:
             self.script = ScriptProcess(self.topspin, self.network, path, config, self.folder)
         await self.script.start()

@@ -10,11 +10,10 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-Serve = Callable[..., Awaitable[Any]]
-
-
 MOST_ENDED = 100
 """So often a script is told that it has ended before it is left where it is."""
+
+Request = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]
 
 
 class Ended(BaseException):
@@ -22,13 +21,12 @@ class Ended(BaseException):
 
 
 class Fiber:
-    """One command thread of a script; ``serve(name, *arguments)`` is what its calls wait for."""
+    """One thread of a script; ``command``: TopSpin takes calls from it."""
 
-    def __init__(self, serve: Serve) -> None:
-        self._serve = serve
-        self.command_thread = True
+    def __init__(self, *, command: bool = True) -> None:
+        self.command = command
         self._script, self._loop = threading.Semaphore(0), threading.Semaphore(0)
-        self._request: tuple[Any, ...] | None = None
+        self._request: Request | None = None
         self._answer: tuple[Any, BaseException | None] = (None, None)
         self._result: tuple[Any, BaseException | None] = (None, None)
 
@@ -39,13 +37,9 @@ class Fiber:
         self._loop.acquire()
         try:
             while self._request is not None:
-                self._turn(await self._answered(self._request))
+                self._turn(await _answered(self._request))
         except BaseException:
-            for _ in range(MOST_ENDED):
-                if self._request is None:
-                    thread.join()
-                    break
-                self._turn((None, Ended()))
+            self._unwind()
             raise
         thread.join()
         result, fault = self._result
@@ -53,11 +47,11 @@ class Fiber:
             raise fault
         return result
 
-    async def _answered(self, request: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
-        try:
-            return await self._serve(*request), None
-        except Exception as fault:  # noqa: BLE001 raised where the script waits
-            return None, fault
+    def _unwind(self) -> None:
+        for _ in range(MOST_ENDED):
+            if self._request is None:
+                return
+            self._turn((None, Ended()))
 
     def _turn(self, answer: tuple[Any, BaseException | None]) -> None:
         """The script goes on until its next call, or its end."""
@@ -73,9 +67,9 @@ class Fiber:
             self._result = None, fault
         self._loop.release()
 
-    def call(self, *request: Any) -> Any:
-        """From the script: hand the turn over and wait for the answer."""
-        self._request = request
+    def call(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """From the script: hand the turn over until the coroutine is done."""
+        self._request = function, arguments
         self._loop.release()
         self._script.acquire()
         answer, fault = self._answer
@@ -84,9 +78,19 @@ class Fiber:
         return answer
 
 
+async def _answered(request: Request) -> tuple[Any, BaseException | None]:
+    function, arguments = request
+    try:
+        return await function(*arguments), None
+    except Exception as fault:  # noqa: BLE001 raised where the script waits
+        return None, fault
+
+
 CURRENT = threading.local()
 
 
-def current() -> Fiber | None:
-    """The fiber whose script asks; None outside of one."""
-    return getattr(CURRENT, "fiber", None)
+def current() -> Fiber:
+    """The fiber whose script asks."""
+    fiber = getattr(CURRENT, "fiber", None)
+    assert isinstance(fiber, Fiber), "not inside a script"
+    return fiber

@@ -1,10 +1,8 @@
 """The agent's file, unmodified, as TopSpin runs it: in an interpreter of its own, or inside this event loop at ``--speed max``.
 
 What is needed of the file: run as ``__main__`` it reads the JSON file that ``OPERANDO_AGENT_CONFIG`` names, listens, and writes
-``{"host", "port", "pid"}`` into ``port_file``. Inside one event loop it is imported under another name, and ``main(config)`` runs with
-``threading``, ``queue`` and ``socket`` of ``drivers.topspin.console.inside``. (A script with ``open_session(config)`` is driven line by
-line instead: ``answer(line, session)`` gives the reply.) Whatever it calls of ``TopCmds`` may block.
-Time is ``time.time()`` and ``time.sleep()`` only, looked up in the module ``time`` at every call.
+``{"host", "port", "pid"}`` into ``port_file``. Inside the loop it runs all the same, threads and sockets and all: its threads take
+turns with the loop (``fiber``), and the blocking modules that it imports are the loop's (``modules``), so it may use no other.
 """
 
 from __future__ import annotations
@@ -16,16 +14,17 @@ import os
 import secrets
 import subprocess
 import sys
+import traceback
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from drivers.base import ByteStream, Network
 from drivers.errors import InstrumentError, NotReachable
+from drivers.topspin.console import modules
 from drivers.topspin.console.fiber import Fiber, current
-from drivers.topspin.console.inside import Connection, Inside
 from drivers.topspin.console.topspin import ScriptError, TopSpin
 
 HERE = Path(__file__).parent / "interpreter"
@@ -75,7 +74,12 @@ class ScriptProcess:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OPERANDO_AGENT_CONFIG": str(config), "PYTHONDONTWRITEBYTECODE": "1"},
+                env={
+                    **os.environ,
+                    "OPERANDO_AGENT_CONFIG": str(config),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "LOGNAME": self.topspin.site.desk.user,
+                },
             )
         if self.config["mode"] == "listen":
             await self._listening()
@@ -90,9 +94,8 @@ class ScriptProcess:
                         self.host, self.port = str(found["host"]), int(found["port"])
                         return
                     await asyncio.sleep(LOOK_EVERY_s)
-        said = (self.folder / "agent.log").read_text(encoding="utf-8", errors="replace")[-2000:]
         await self.stop()
-        raise NotReachable(f"the agent's script {self.path} did not listen within {START_WITHIN_s:g} s", received=said)
+        raise NotReachable(f"the agent's script {self.path} did not listen within {START_WITHIN_s:g} s", received=_last_words(self.folder))
 
     async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One command thread: its calls, one after the other."""
@@ -157,25 +160,6 @@ async def _carry(source: ByteStream, sink: ByteStream) -> None:
             await sink.write(data)
 
 
-class ConsoleTime(types.ModuleType):
-    """The module ``time`` as the script finds it: the emulated console's."""
-
-    def __init__(self, topspin: TopSpin) -> None:
-        super().__init__("time")
-        import time as real
-
-        self.__dict__.update({name: value for name, value in vars(real).items() if not name.startswith("__")})
-        self.__dict__["time"] = lambda: topspin.site.unix_ns() / 1e9
-        self.__dict__["monotonic"] = lambda: topspin.clock.mono_ns() / 1e9
-        self.__dict__["sleep"] = _sleep
-
-
-def _sleep(seconds: float) -> None:
-    fiber = current()
-    if fiber is not None:
-        fiber.call("SLEEP", seconds)
-
-
 class InsideBridge:
     """Calls of ``TopCmds`` from a fiber."""
 
@@ -183,106 +167,136 @@ class InsideBridge:
         self.script = script
 
     def on_command_thread(self) -> bool:
-        """Every fiber is one, but for those that the script has started as threads."""
-        fiber = current()
-        return fiber is not None and fiber.command_thread
+        """The script's own thread, or one that EXEC_PYSCRIPT made."""
+        return current().command
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Hand the turn over until there is an answer."""
-        fiber = current()
-        assert fiber is not None
         try:
-            return fiber.call(name, *arguments)
+            return current().call(self.script.topspin.call, name, *arguments)
         except ScriptError as fault:
             raise self.script.topcmds.JavaException(str(fault)) from None
 
     def spawn(self, code: types.CodeType) -> Any:
         """A new command thread."""
-        return self.script.topcmds.CommandThread(self.call("SPAWN", code))
+        space = {"__name__": "__main__", **self.script.topcmds.namespace()}
+        return self.script.topcmds.CommandThread(current().call(self.script.executed, code, space))
 
 
 class ScriptInside:
-    """The file inside this event loop: no process, no socket; its threads are fibers."""
+    """The file inside this event loop: no process, no socket; its threads are fibers, its blocking modules the loop's."""
 
-    def __init__(self, topspin: TopSpin, path: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, topspin: TopSpin, network: Network, path: Path, config: Mapping[str, Any], folder: Path, port: int) -> None:
         self.topspin = topspin
+        self.network = network
         self.path = path
-        self.config = {"host": "127.0.0.1", "port": 0, "mode": "listen", **config}
-        self.topcmds = self._load(HERE / "TopCmds.py", "TopCmds", {})
+        self.folder = folder
+        self.port = port
+        self.config = {"host": "127.0.0.1", "port": port, "mode": "listen", **config, "port_file": str(folder / "agent-port.json")}
+        self.topcmds = _load(HERE / "TopCmds.py", "TopCmds", {})
         self.topcmds.bridge = InsideBridge(self)
-        self.inside = Inside(self._begin, topspin.site.desk.host)
-        self.agent: Any = None
-        self.session: Any = None
-        self._threads: set[asyncio.Task[Any]] = set()
+        self.doors: list[modules.Door] = []
+        self._listens = asyncio.Event()
+        self._threads: set[asyncio.Task[None]] = set()
 
-    async def _begin(self, function: Callable[..., Any], arguments: tuple[Any, ...], *, command_thread: bool = False) -> asyncio.Task[Any]:
-        """A thread of the script, as a fiber; only what ``xpy`` itself starts is a command thread."""
-        fiber = Fiber(self._call)
-        fiber.command_thread = command_thread
-        task = asyncio.create_task(fiber.run(function, *arguments))
+    def _imports(self) -> dict[str, Any]:
+        """Python's own names, but everything that waits is the loop's."""
+        site, clock = self.topspin.site, self.topspin.clock
+        environment = {**os.environ, "OPERANDO_AGENT_CONFIG": str(self.folder / "agent.json")}
+        ours: dict[str, Any] = {
+            "TopCmds": self.topcmds,
+            "time": modules.time_module(lambda: site.unix_ns() / 1e9, lambda: clock.mono_ns() / 1e9, clock.sleep),
+            "threading": modules.threading_module(self.spawned),
+            "queue": modules.queue_module(),
+            "socket": modules.socket_module(self._door, self.network.connect, site.desk.host),
+            "os": modules.os_module(environment, f"{self.port} {clock.mono_ns()}"),
+            "getpass": types.SimpleNamespace(getuser=lambda: site.desk.user),
+        }
+
+        def finding(name: str, *rest: Any) -> Any:
+            top = name.partition(".")[0]
+            return ours[top] if name == top and top in ours else builtins.__import__(name, *rest)
+
+        return {**vars(builtins), "__import__": finding}
+
+    def _door(self) -> modules.Door:
+        self.doors.append(modules.Door(self._listens.set, lambda: self.port))
+        return self.doors[-1]
+
+    async def start(self) -> None:
+        """Run the file as ``__main__`` until it listens. Raises NotReachable when it ends before."""
+        (self.folder / "agent.json").write_text(json.dumps(self.config), encoding="utf-8")
+        code = compile(self.path.read_text(encoding="utf-8"), str(self.path), "exec")
+        space = {"__name__": "__main__", "__file__": str(self.path), "__builtins__": self._imports(), **self.topcmds.namespace()}
+        main = self._begin(Fiber(), exec, code, space)
+        listens = asyncio.create_task(self._listens.wait())
+        try:
+            await asyncio.wait({main, listens}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listens.cancel()
+        if main.done() and not self._listens.is_set():
+            raise NotReachable(f"the agent's script {self.path} did not listen", received=_last_words(self.folder))
+
+    def _begin(self, fiber: Fiber, function: Any, *arguments: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._alone(fiber, function, *arguments))
         self._threads.add(task)
         task.add_done_callback(self._threads.discard)
         return task
 
-    def _load(self, path: Path, name: str, found: Mapping[str, Any]) -> Any:
-        module = types.ModuleType(name)
-        module.__file__ = str(path)
-        module.__dict__.update(found)
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)  # noqa: S102 the shipped file itself
-        return module
+    async def _alone(self, fiber: Fiber, function: Any, *arguments: Any) -> None:
+        """A thread's error is its own, and stands in the log."""
+        try:
+            await fiber.run(function, *arguments)
+        except (Exception, SystemExit, self.topcmds.JavaException):  # noqa: BLE001
+            with (self.folder / "agent.log").open("a", encoding="utf-8") as log:
+                log.write(traceback.format_exc())
 
-    def _imports(self) -> dict[str, Any]:
-        """Python's own names, but the console's time and this program's ``TopCmds``."""
-        ours = {"time": ConsoleTime(self.topspin), "TopCmds": self.topcmds, **self.inside.modules}
+    async def spawned(self, work: Any) -> None:
+        """A plain thread of the script."""
+        self._begin(Fiber(command=False), work)
 
-        def finding(name: str, *rest: Any) -> Any:
-            return ours[name] if name in ours else builtins.__import__(name, *rest)
-
-        return {**vars(builtins), "__import__": finding}
-
-    async def start(self) -> None:
-        """Import the file and open its session."""
-        self.agent = self._load(self.path, "operando_agent", {**self.topcmds.namespace(), "__builtins__": self._imports()})
-        if hasattr(self.agent, "open_session"):
-            self.session = await self.run(self.agent.open_session, self.config)
-            return
-        main = await self._begin(self.agent.main, (self.config,), command_thread=True)
-        listening = asyncio.create_task(self.inside.listening.wait())
-        await asyncio.wait({main, listening}, return_when=asyncio.FIRST_COMPLETED)
-        if not listening.done():
-            listening.cancel()
-            raise NotReachable(f"the agent's script {self.path} did not listen", received=str(main.result()))
-
-    async def run(self, function: Any, *arguments: Any) -> Any:
-        """A function of the script, on a command thread of its own."""
-        return await Fiber(self._call).run(function, *arguments)
-
-    async def _call(self, name: Any, *arguments: Any) -> Any:
-        if callable(name):
-            return await name(*arguments)
-        if name == "SPAWN":
-            return self.topspin.spawned(self.run(exec, arguments[0], {"__name__": "__main__", **self.topcmds.namespace()}))
-        return await self.topspin.call(name, *arguments)
+    async def executed(self, code: types.CodeType, space: dict[str, Any]) -> int:
+        """A new command thread; its handle."""
+        return self.topspin.spawned(self._alone(Fiber(), exec, code, space))
 
     async def serve(self, stream: ByteStream) -> None:
-        """Line by line; what is behind the last line feed is not one yet."""
-        if self.session is None:
-            connection = Connection(stream)
-            self.inside.arrived.put(connection)
-            await connection.over.wait()
-            return
-        kept = b""
-        with suppress(InstrumentError):
-            while data := await stream.read():
-                *lines, kept = (kept + data).split(b"\n")
-                for line in lines:
-                    reply = await self.run(self.agent.answer, line.decode("utf-8"), self.session)
-                    if reply:
-                        await stream.write(reply.encode() + (b"" if reply.endswith("\n") else b"\n"))
+        """The connection is the script's."""
+        door = next((door for door in reversed(self.doors) if door.listens), None)
+        if door is not None:
+            owned = Owned(stream)
+            door.waiting.put_nowait(owned)
+            await owned.closed.wait()
 
     async def stop(self) -> None:
-        """Forget it."""
-        for task in list(self._threads):
+        """Its threads see the end at their next call."""
+        for task in sorted(self._threads, key=hash):
             task.cancel()
-        await asyncio.gather(*self._threads, return_exceptions=True)
-        self.agent = self.session = None
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+class Owned:
+    """A connection that tells when it has been closed."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.closed = asyncio.Event()
+        self.read, self.write = stream.read, stream.write
+        self._stream = stream
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._stream.close()
+        self.closed.set()
+
+
+def _load(path: Path, name: str, found: Mapping[str, Any]) -> Any:
+    made = types.ModuleType(name)
+    made.__file__ = str(path)
+    made.__dict__.update(found)
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), made.__dict__)  # noqa: S102 what stands beside this file
+    return made
+
+
+def _last_words(folder: Path) -> str:
+    log = folder / "agent.log"
+    return log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else ""

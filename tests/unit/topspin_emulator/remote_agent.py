@@ -3,6 +3,7 @@
 Runs as Jython's subset on CPython 3; ``Exception`` is Java's here, so Python's own errors are caught by their base.
 """
 
+import builtins
 import json
 import os
 import socket
@@ -33,7 +34,7 @@ def perform(name, arguments, session):
     if name == "time":
         return time.time()
     if name == "config":
-        return session["config"]
+        return {**session["config"], "made": session["made"]}
     if name == "from another thread":
         return from_another_thread(arguments[0])
     if name == "python error":
@@ -62,19 +63,33 @@ def from_another_thread(name):
     return said[0]
 
 
+def serve(link, session):
+    kept = b""
+    while b"\n" not in kept:
+        data = link.recv(65536)
+        if not data:
+            link.close()
+            return
+        kept += data
+        while b"\n" in kept:
+            line, _, kept = kept.partition(b"\n")
+            link.sendall((answer(line.decode(), session) + "\n").encode())
+
+
 def main():
+    """One command thread a connection: what it is to do waits in a place that every name space sees."""
     with open(os.environ["OPERANDO_AGENT_CONFIG"]) as file:  # noqa: PTH123
         config = json.load(file)
     session = open_session(config)
-    listener = socket.create_server((config["host"], config["port"]))
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind((config["host"], config["port"]))
+    listener.listen(5)
     with open(config["port_file"], "w") as file:  # noqa: PTH123
         file.write(json.dumps({"host": config["host"], "port": listener.getsockname()[1], "pid": os.getpid()}) + "\n")
     while True:
         link, _ = listener.accept()
-        with link, link.makefile("rwb") as wire:
-            for line in wire:
-                wire.write((answer(line.decode(), session) + "\n").encode())
-                wire.flush()
+        builtins.REMOTE = [*getattr(builtins, "REMOTE", []), lambda link=link: serve(link, session)]
+        EXEC_PYSCRIPT("import builtins; builtins.REMOTE.pop(0)()")  # noqa: F405
 
 
 if __name__ == "__main__":

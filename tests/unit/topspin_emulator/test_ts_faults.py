@@ -87,7 +87,7 @@ def test_what_is_gone_comes_back_on_the_same_port_and_the_scan_goes_on(desk: Any
             path = await here.clone(agent, NS="100")
             await agent.call("XCMD", "zg", 0)
             await clock.sleep(5)
-            made = here.emulator.script.session if here.emulator.script else None
+            made = (await agent.call("config"))["made"]
             here.emulator.inject(fault)
             await clock.sleep(1)
             assert await agent.stream.read() == b""
@@ -99,7 +99,7 @@ def test_what_is_gone_comes_back_on_the_same_port_and_the_scan_goes_on(desk: Any
             await clock.sleep(1)
             again = await here.caller()
             assert (await again.call("GETPARSTAT", "NS")) == "100"
-            assert (here.emulator.script.session is made) is (fault == "port_closed")
+            assert ((await again.call("config"))["made"] == made) is (fault == "port_closed")
 
     run_virtual(main)
 

@@ -302,14 +302,11 @@ async def test_a_script_that_is_ended_unwinds() -> None:
 
     def script() -> None:
         try:
-            fiber.call("for ever")
+            fiber.call(asyncio.Event().wait)
         finally:
             undone.append("yes")
 
-    async def serve(name: str) -> None:
-        await asyncio.Event().wait()
-
-    fiber = Fiber(serve)
+    fiber = Fiber()
     task = asyncio.create_task(fiber.run(script))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -320,13 +317,13 @@ async def test_a_script_that_is_ended_unwinds() -> None:
 
 
 async def test_a_scripts_error_is_its_callers() -> None:
-    async def serve(name: str) -> None:
+    async def ask() -> None:
         raise NotReachable("nobody")
 
     def script() -> None:
-        fiber.call("anything")
+        fiber.call(ask)
 
-    fiber = Fiber(serve)
+    fiber = Fiber()
     with pytest.raises(NotReachable):
         await fiber.run(script)
     assert issubclass(Ended, BaseException)
