@@ -22,7 +22,9 @@ LONG_REPLY_S = 60.0
 PING_S = 10.0
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between attempts to reach an agent that is gone; the last one for ever."""
-CERTAIN = frozenset({"bad_request", "busy", "not_idle", "target_exists", "par_rejected", "data_set_changed", "controlled", "auth"})
+TRIES_BEFORE_A_WORD = 5
+"""8.7 s: by then the agent's next sign of life has come, or not, and tells whether TopSpin is gone or only the port."""
+CERTAIN = frozenset({"bad_request", "busy", "not_idle", "target_exists", "par_rejected", "locked", "controlled", "auth"})
 
 OnEvent = Callable[[wire.Event], Awaitable[None]]
 OnLink = Callable[[str | None], Awaitable[None]]
@@ -219,14 +221,12 @@ class Bridge:
 
     async def _again(self, why: str) -> None:
         """Connect again, at once and then with pauses; a blip that costs nothing is not worth a word."""
-        said = False
-        for pause_s in chain((0.0,), PAUSES_S, repeat(PAUSES_S[-1])):
+        for n, pause_s in enumerate(chain((0.0,), PAUSES_S, repeat(PAUSES_S[-1]))):
             await asyncio.sleep(pause_s)
             try:
                 await self.open()
             except InstrumentError as fault:
-                if not said:
-                    said = True
+                if n == TRIES_BEFORE_A_WORD:
                     await self._on_link(f"{why}; {fault.message}")
                 continue
             await self._on_link(None)

@@ -35,13 +35,15 @@ from drivers.errors import DeviceFault, InstrumentError, NotReachable, NotSuppor
 from drivers.topspin import states, wire
 from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door
 from drivers.topspin.folders import Folders, Known
-from drivers.topspin.parameters import LOCKED_NAMES, Setup, check_complex, deviations, readable, setup_of, template_path
+from drivers.topspin.parameters import LOCKED_NAMES, Setup, check_complex, deviations, drifted, readable, setup_of, template_path, watched
 from drivers.topspin.scans import Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
 DIALOG_S = 30.0
-BEAT_OLD_S = 20.0
+BEAT_OLD_S = 7.0
+"""The agent writes its sign of life every 5 s."""
 POLL_S = 0.5
+ON_ITS_WAY = frozenset({"started", "stopping", "acquired"})
 SAFE_WITHIN_S = 12.0
 MOST_EVENTS = 1000
 
@@ -76,6 +78,7 @@ class TopSpin:
         self._lost = ""
         self._offset_s = 0.0
         self._known: dict[tuple[str, int], Known] = {}
+        self._templates: dict[str, dict[str, Any]] = {}
         self._order: AcquisitionOrder | None = None
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
@@ -163,7 +166,8 @@ class TopSpin:
             self._known[order.key, block] = Known(wire.safe_path(str(answer.get("target", ""))), "prepared", scans=order.scans)
         check_complex(found)
         self._order = order
-        return ReadBack(found, deviations(setup, found))
+        before = self._templates.setdefault(setup.dataset, watched(found, setup.par))
+        return ReadBack(found, {**drifted(before, found), **deviations(setup, found)})
 
     async def _prepare(self, order: AcquisitionOrder, setup: Setup, block: int) -> Mapping[str, Any]:
         return await self._line().ask(
@@ -207,7 +211,9 @@ class TopSpin:
 
     def _scan_of(self, key: str, block: int, target: str, deadline_s: float) -> Scan:
         now_ns = self._clock.mono_ns()
-        return Scan(key, block, target, deadline_ns=now_ns + int(deadline_s * 1e9), asked_ns=now_ns)
+        order = self._order
+        asked = {} if order is None or order.key != key else {"NS": order.scans, "NUC1": order.nucleus}
+        return Scan(key, block, target, deadline_ns=now_ns + int(deadline_s * 1e9), asked_ns=now_ns, asked=asked)
 
     def _follow(self, scan: Scan) -> None:
         assert self._follower is not None
@@ -250,7 +256,7 @@ class TopSpin:
 
     async def halt(self, key: str) -> None:
         """Stop and keep."""
-        self._mine(key)
+        self._mine(key).halted = True
         await self._line().ask("halt", key=key)
 
     async def abort(self, key: str) -> None:
@@ -319,8 +325,8 @@ class TopSpin:
 
     async def _on_link(self, why: str | None) -> None:
         if why is not None:
-            self._lost = await self._diagnosis(why)
-            await self._events.put(LinkLost(self._clock.mono_ns(), self._lost))
+            self._lost = why
+            await self._events.put(LinkLost(self._clock.mono_ns(), await self._diagnosis(why)))
             return
         if self._lost:
             self._lost = ""
@@ -335,16 +341,18 @@ class TopSpin:
         if scan is not None:
             with contextlib.suppress(InstrumentError):
                 found = await self._line().ask("find", key=scan.key, block=scan.block)
-                scan.hear("not started" if found.get("state") in {"unknown", "prepared"} else str(found.get("state")))
+                scan.orphan = found.get("state") in ON_ITS_WAY and (await self._line().ask("status")).get("key") != scan.key
+                word = "not started" if found.get("state") in {"unknown", "prepared"} else str(found.get("state"))
+                scan.hear(word, text=str(found.get("text", "")))
 
     async def _diagnosis(self, why: str) -> str:
-        """By the agent's last sign of life in the data folder: is TopSpin gone, or only its port?"""
+        """By the agent's last sign of life in the data folder: is TopSpin gone, or only its port? (A share may show it late.)"""
         beat = await self._clock.in_thread(self._folders.beat) if self._folders.root else {}
         if not beat:
             return why
-        age_s = self._clock.utc_ns() / 1e9 + self._offset_s - float(beat.get("t_unix", 0.0))
-        state = states.PORT_CLOSED if age_s < BEAT_OLD_S else states.TOPSPIN_GONE
-        return f"{state.name}: {why}; last sign of life {max(0.0, age_s):.0f} s ago; {state.advice}"
+        age_s = max(0.0, self._clock.utc_ns() / 1e9 + self._offset_s - float(beat.get("t_unix", 0.0)))
+        state = states.PORT_CLOSED if age_s < BEAT_OLD_S * self._clock.speed else states.TOPSPIN_GONE
+        return f"{state.name}: {why}; last sign of life {age_s:.0f} s ago; {state.advice}"
 
     # ----------------------------------------------------------------------------------------------------------- private
 
