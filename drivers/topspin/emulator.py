@@ -1,7 +1,8 @@
 """TopSpin's side: a data tree, an acquisition server, a fake ``TopCmds``, and the shipped agent running on it unmodified.
 
 Built to the document (and to recorded data sets of other spectrometers), not yet met a TopSpin. Options: ``folder`` (where
-everything lies; default: a temporary one), ``root`` (the data; default ``<folder>/nmr``), ``topspin`` (2.1, 3.6.2, 4.4.0),
+everything lies; default: a temporary one), ``root`` (the data; default ``<folder>/nmr``),
+``shown_as`` (what its files call that folder), ``topspin`` (2.1, 3.6.2, 4.4.0),
 ``agent`` (the script; default: the shipped file), ``agent_options`` (more of its settings: ``key_file``, ``mode``), ``user``,
 ``host``, ``instrument``, ``zone`` (IANA, "UTC"), ``clock_off_s``, ``overhead_s`` (2.0), ``write_s`` (0.3), ``reference_off_Hz``
 (250), ``zgsafety`` (true), ``atm`` (true), ``lock`` (false), ``port``, ``faults`` (names, or name → parameters).
