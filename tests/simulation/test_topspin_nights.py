@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from drivers.registry import virtual_run
+from nights.live import observed_here
 from orchestrator.rig.gather import gather
 from orchestrator.rig.process import Ended, emulate_request, run
 from orchestrator.rig.request import RunRequest
@@ -68,7 +69,8 @@ class Night:
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
-    ended = run(gather(request(tmp_path_factory.mktemp("bruker"), Path(__file__).parents[2], *FAULTS)))
+    with observed_here():
+        ended = run(gather(request(tmp_path_factory.mktemp("bruker"), Path(__file__).parents[2], *FAULTS)))
     with h5py.File(ended.folder / "run.h5", "r") as file:
         yield Night(ended, file["entry"])
 
@@ -101,9 +103,17 @@ def test_the_consoles_stamps_are_not_trusted_alone(night: Night) -> None:
 
 def test_two_nights_of_a_seed_are_the_same(night: Night, tmp_path: Path, repository: Path) -> None:
     """Every number and every vendor's file; only where the folder lies is another."""
-    again = run(gather(request(tmp_path / "again", repository, *FAULTS)))
+    with observed_here():
+        again = run(gather(request(tmp_path / "again", repository, *FAULTS)))
     with h5py.File(again.folder / "run.h5", "r") as file:
-        for path in ("fid/fast/fid", "fid/wide/fid", "fid/fast/t_start", "fid/fast/raw_sha256", "fid/wide/raw_sha256", "electrochemistry/voltage"):
+        for path in (
+            "fid/fast/fid",
+            "fid/wide/fid",
+            "fid/fast/t_start",
+            "fid/fast/raw_sha256",
+            "fid/wide/raw_sha256",
+            "electrochemistry/voltage",
+        ):
             assert np.array_equal(file[f"entry/{path}"][()], night.entry[path][()]), path
 
 
