@@ -1,8 +1,10 @@
 """TopSpin's side: a data tree, an acquisition server, a fake ``TopCmds``, and the shipped agent running on it unmodified.
 
 Built to the document (and to recorded data sets of other spectrometers), not yet met a TopSpin. Options: ``folder`` (where
-everything lies; default: a temporary one), ``root`` (the data; default ``<folder>/nmr``), ``topspin`` (2.1, 3.6.2, 4.4.0),
-``agent`` (the script; default: the shipped file), ``agent_options`` (more of its settings: ``key_file``, ``mode``), ``user``,
+everything lies; default: a temporary one), ``root`` (the data; default ``<folder>/nmr``),
+``shown_as`` (what its files call that folder), ``topspin`` (2.1, 3.6.2, 4.4.0),
+``agent`` (the script; default: the shipped file), ``agent_options`` (more of its settings: ``key_file``,
+``mode`` pull with ``host`` and ``port`` of whoever is asked), ``user``,
 ``host``, ``instrument``, ``zone`` (IANA, "UTC"), ``clock_off_s``, ``overhead_s`` (2.0), ``write_s`` (0.3), ``reference_off_Hz``
 (250), ``zgsafety`` (true), ``atm`` (true), ``lock`` (false), ``port``, ``faults`` (names, or name → parameters).
 
@@ -75,8 +77,12 @@ class TopSpinEmulator:
         await self.clock.in_thread(self.topspin.make)
         self.topspin.start()
         self._alive = True
-        await self._open_door()
-        await self._start_script()
+        try:
+            await self._open_door()
+            await self._start_script()
+        except BaseException:
+            await self.stop()
+            raise
         for name in sorted(set(self.faults.on) & ABSENT):  # a snapshot was taken while it was away
             self._switched(name)
         self.faults.start()
@@ -95,13 +101,27 @@ class TopSpinEmulator:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     async def _start_script(self) -> None:
+        if self.options.get("agent_options", {}).get("mode") == "pull":
+            self._later(self._loop_of_the_au_program())
+            return
+        self.script = self._new_script()
+        await self.script.start()
+
+    def _new_script(self) -> Script:
         path = Path(str(self.options.get("agent") or AGENT))
         config = {"root": str(self.site.root), **self.options.get("agent_options", {})}
         if self.clock.virtual is not None:
-            self.script = ScriptInside(self.topspin, self.network, path, config, self.folder, self.port)
-        else:
-            self.script = ScriptProcess(self.topspin, self.network, path, config, self.folder)
-        await self.script.start()
+            return ScriptInside(self.topspin, self.network, path, config, self.folder, self.port)
+        return ScriptProcess(self.topspin, self.network, path, config, self.folder)
+
+    async def _loop_of_the_au_program(self) -> None:
+        """``operando_pull``: the script, then ``zg`` where it has set CNST 60 to 1, and again; the loop ends with any other number."""
+        while True:
+            self.script = self._new_script()
+            await self.script.run()
+            if float(await self.topspin.call("GETPAR", "CNST 60")) != 1.0:
+                return
+            await self.topspin.call("XCMD", "zg")
 
     async def _stop_script(self) -> None:
         script, self.script = self.script, None

@@ -1,7 +1,8 @@
-"""Python's blocking modules as a script inside the event loop finds them: ``time``, ``threading``, ``queue``, ``socket``, ``os``, ``getpass``.
+"""Python's blocking modules as a script inside the event loop finds them.
 
-Only what a script for Jython 2.7 and CPython 3 needs of them. Everything that waits hands the turn to the loop; what does not wait
-acts at once, for the loop stands still meanwhile. Random bytes come from a seed, so that two runs send the same.
+``time``, ``threading``, ``queue``, ``socket`` and what is not the same twice in ``os``: only what a script for Jython 2.7 and
+CPython 3 needs of them. Everything that waits hands the turn to the loop; what does not wait acts at once, for the loop stands
+still meanwhile. Random bytes come from a seed, so that two runs send the same.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def threading_module(spawn: Spawn) -> Any:
 
         def __init__(
             self,
-            group: None = None,
+            _group: None = None,
             target: Callable[..., Any] = lambda: None,
             name: str | None = None,
             args: tuple[Any, ...] = (),

@@ -38,6 +38,9 @@ class Script(Protocol):
     async def start(self) -> None:
         """Run the file; returns when it can be connected to."""
 
+    async def run(self) -> None:
+        """Run the file to its end."""
+
     async def serve(self, stream: ByteStream) -> None:
         """One driver's connection, until either side ends it."""
 
@@ -63,6 +66,17 @@ class ScriptProcess:
 
     async def start(self) -> None:
         """Start the interpreter and wait for the port file. Raises NotReachable with the script's last words."""
+        await self._launch()
+        await self._listening()
+
+    async def run(self) -> None:
+        """Start the interpreter and wait for its end."""
+        process = await self._launch()
+        while process.poll() is None:
+            await asyncio.sleep(LOOK_EVERY_s)
+        await self.stop()
+
+    async def _launch(self) -> subprocess.Popen[bytes]:
         self.port_file.unlink(missing_ok=True)
         config = self.folder / "agent.json"
         config.write_text(json.dumps(self.config), encoding="utf-8")
@@ -81,8 +95,7 @@ class ScriptProcess:
                     "LOGNAME": self.topspin.site.desk.user,
                 },
             )
-        if self.config["mode"] == "listen":
-            await self._listening()
+        return self._process
 
     async def _listening(self) -> None:
         assert self._process is not None
@@ -225,10 +238,7 @@ class ScriptInside:
 
     async def start(self) -> None:
         """Run the file as ``__main__`` until it listens. Raises NotReachable when it ends before."""
-        (self.folder / "agent.json").write_text(json.dumps(self.config), encoding="utf-8")
-        code = compile(self.path.read_text(encoding="utf-8"), str(self.path), "exec")
-        space = {"__name__": "__main__", "__file__": str(self.path), "__builtins__": self._imports(), **self.topcmds.namespace()}
-        main = self._begin(Fiber(), exec, code, space)
+        main = self._launch()
         listens = asyncio.create_task(self._listens.wait())
         try:
             await asyncio.wait({main, listens}, return_when=asyncio.FIRST_COMPLETED)
@@ -236,6 +246,16 @@ class ScriptInside:
             listens.cancel()
         if main.done() and not self._listens.is_set():
             raise NotReachable(f"the agent's script {self.path} did not listen", received=_last_words(self.folder))
+
+    async def run(self) -> None:
+        """Run the file as ``__main__`` to its end."""
+        await asyncio.wait({self._launch()})
+
+    def _launch(self) -> asyncio.Task[None]:
+        (self.folder / "agent.json").write_text(json.dumps(self.config), encoding="utf-8")
+        code = compile(self.path.read_text(encoding="utf-8"), str(self.path), "exec")
+        space = {"__name__": "__main__", "__file__": str(self.path), "__builtins__": self._imports(), **self.topcmds.namespace()}
+        return self._begin(Fiber(), exec, code, space)
 
     def _begin(self, fiber: Fiber, function: Any, *arguments: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(self._alone(fiber, function, *arguments))

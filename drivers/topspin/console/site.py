@@ -31,6 +31,7 @@ class Site:
         self.folder = folder
         self.root = Path(str(options.get("root") or folder / "nmr")).absolute()
         self.home = folder / "topspin"
+        self.shown_as = str(options.get("shown_as", ""))
         self.clock = clock
         self.faults = faults
         self.desk = Desk(
@@ -65,6 +66,12 @@ class Site:
         who = (user or self.desk.user) if self.release.user_in_path else ""
         return Place(name, str(expno), "1", str(self.root), who)
 
+    def shown(self, path: Path) -> str:
+        """A path as the files name it: below ``shown_as``, where the rig says what the console calls its data folder."""
+        if self.shown_as and path.is_relative_to(self.root):
+            return str(Path(self.shown_as) / path.relative_to(self.root))
+        return str(path)
+
     # ------------------------------------------------------------------------------------------------------------- time
 
     def off_s(self) -> float:
@@ -89,4 +96,4 @@ class Site:
         """The ``$$`` lines of a parameter file."""
         text = when.isoformat(sep=" ", timespec="milliseconds")[:23]
         who = f"{text} {when.strftime('%z')}  {self.desk.user}@{self.desk.host}"
-        return who, str(path), f"process /opt/topspin{self.release.name}/prog/mod/{process}"
+        return who, self.shown(path), f"process /opt/topspin{self.release.name}/prog/mod/{process}"

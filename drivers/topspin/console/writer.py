@@ -39,7 +39,7 @@ def preallocate(site: Site, acquisition: Acquisition, began: datetime) -> None:
     row = padded(bytes(int(number(values, "TD")) * word))
     (place.path / raw_name(acquisition)).write_bytes(row * acquisition.rows)
     entry = Entry(began, site.release.process, IN_PROGRESS)
-    (place.path / "audita.txt").write_bytes(trail(site.desk, str(place.path / "audita.txt"), [entry]))
+    (place.path / "audita.txt").write_bytes(trail(site.desk, site.shown(place.path / "audita.txt"), [entry]))
     touch(site, f"{acquisition.number} running")
 
 
@@ -104,13 +104,13 @@ def write_audit(site: Site, acquisition: Acquisition, shared: Sequence[Stored], 
     place, release = acquisition.place, site.release
     data = _hashed(site, b"".join(row.data for row in shared))
     points = len(shared[0].data) // np.dtype(release.raw_dtype).itemsize
-    identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{place.path} {acquisition.number}"))
+    identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{site.shown(place.path)} {acquisition.number}"))
     by = "go" if acquisition.adds else "zg"
     what = acquired(site.desk, times.began, data[::-1] if wrong else data, size(points, acquisition.rows), identity, by=by)
     entries = [Entry(times.ended, release.process, what)]
     if release.iso_stamps:
         entries.insert(0, Entry(times.began, release.process, IN_PROGRESS))
-    (place.path / "audita.txt").write_bytes(trail(site.desk, str(place.path / "audita.txt"), entries))
+    (place.path / "audita.txt").write_bytes(trail(site.desk, site.shown(place.path / "audita.txt"), entries))
     touch(site, f"{acquisition.number} done")
 
 
