@@ -33,7 +33,7 @@ from drivers.base import (
 )
 from drivers.errors import DeviceFault, InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.topspin import states, wire
-from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door
+from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door, PullBridge
 from drivers.topspin.folders import Folders, Known
 from drivers.topspin.parameters import LOCKED_NAMES, Setup, check_complex, deviations, drifted, readable, setup_of, template_path, watched
 from drivers.topspin.scans import Follower, Scan
@@ -43,6 +43,7 @@ DIALOG_S = 30.0
 BEAT_OLD_S = 7.0
 """The agent writes its sign of life every 5 s."""
 POLL_S = 0.5
+PULLED = frozenset({"prepare", "start", "fetch"})
 ON_ITS_WAY = frozenset({"started", "stopping", "acquired"})
 SAFE_WITHIN_S = 12.0
 MOST_EVENTS = 1000
@@ -54,15 +55,17 @@ class TopSpin:
     """One console. ``address``: host:port of the agent.
 
     Options: ``path_map`` (TopSpin's prefixes → ours, where its data folder is a share), ``dataset`` (the name below the agent's root
-    that new data sets get), ``key_file``, ``user`` (who must be logged in), ``limits``, ``unlock``.
+    that new data sets get), ``key_file``, ``user`` (who must be logged in), ``limits``, ``unlock``, ``mode`` (``pull``: the address is
+    ours, and the AU program calls).
     """
 
     capabilities = ConsoleCapabilities(overhead_s=3.0, make_safe_s=20.0)  # inferred: zg needs 1 to 3 s to begin
 
     @classmethod
     def declared(cls, settings: Settings) -> ConsoleCapabilities:
-        """What the rig file alone says: pulse and power are the site's own but for what it unlocks."""
-        return replace(cls.capabilities, locked=frozenset(LOCKED_NAMES) - set(settings.options.get("unlock") or {}))
+        """What the rig file alone says: pulse and power are the site's own but for what it unlocks; who is called can stop nothing."""
+        commands = PULLED if settings.options.get("mode") == "pull" else cls.capabilities.commands
+        return replace(cls.capabilities, commands=commands, locked=frozenset(LOCKED_NAMES) - set(settings.options.get("unlock") or {}))
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.capabilities = self.declared(settings)
@@ -90,7 +93,7 @@ class TopSpin:
     async def connect(self) -> Identity:
         """Meet the agent and see its data folder; a scan of ours that runs is followed."""
         door = await self._clock.in_thread(self._door)
-        bridge = self._bridge = Bridge(self._name, door, self._context, self._on_event, self._on_link)
+        bridge = self._bridge = self._make_bridge(door)
         greeting = await bridge.open()
         try:
             self._check_identity(greeting)
@@ -104,6 +107,11 @@ class TopSpin:
         self._adopt(greeting)
         self._spawn(bridge.run())
         return Identity("Bruker", "TopSpin", serial=str(greeting.get("host", "")), firmware=str(greeting.get("topspin", "")))
+
+    def _make_bridge(self, door: Door) -> Bridge:
+        if self._options.get("mode", "listen") == "pull":
+            return PullBridge(self._name, door, self._context, self._on_event, self._on_link, lambda: self._scan is not None)
+        return Bridge(self._name, door, self._context, self._on_event, self._on_link)
 
     def _door(self) -> Door:
         host, _, port = self._settings.address.rpartition(":")
@@ -146,7 +154,7 @@ class TopSpin:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._bridge is not None:
-            await self._bridge.close()
+            await self._bridge.shut()
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(None)
@@ -256,13 +264,19 @@ class TopSpin:
 
     async def halt(self, key: str) -> None:
         """Stop and keep."""
+        self._require("halt")
         self._mine(key).halted = True
         await self._line().ask("halt", key=key)
 
     async def abort(self, key: str) -> None:
         """Stop and discard: Failed follows."""
+        self._require("abort")
         self._mine(key).aborted = True
         await self._line().ask("stop", key=key)
+
+    def _require(self, command: str) -> None:
+        if command not in self.capabilities.commands:
+            raise NotSupported(f"{command}: in mode pull nothing reaches TopSpin while it acquires", instrument=self._name)
 
     def _mine(self, key: str) -> Scan:
         if self._scan is None or self._scan.key != key:
@@ -271,6 +285,8 @@ class TopSpin:
 
     async def make_safe(self) -> SafeState:
         """Stop our scan and read back that `zg` has returned; what a person acquires is not ours to stop, nor to be seen."""
+        if "make_safe" not in self.capabilities.commands and self._scan is not None:
+            return SafeState(Confirmation.UNCONFIRMED, f"in mode pull nothing reaches TopSpin: {self._scan.key} goes on to its end")
         self._unsafe = self._scan is not None
         try:
             async with asyncio.timeout(SAFE_WITHIN_S):
@@ -292,6 +308,8 @@ class TopSpin:
         try:
             state = await self._line().ask("status")
         except InstrumentError as fault:
+            if self._scan is not None and self._options.get("mode") == "pull":  # whoever was called and acquires cannot be asked
+                return ConsoleState(ConsoleActivity.ACQUIRING, self._scan.key, self._scan.block)
             return ConsoleState(ConsoleActivity.UNKNOWN, detail=await self._diagnosis(fault.message))
         if state.get("state") in {"running", "stopping"}:
             return ConsoleState(ConsoleActivity.ACQUIRING, str(state.get("key", "")), int(state.get("block", 0)))

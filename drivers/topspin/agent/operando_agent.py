@@ -1107,10 +1107,10 @@ def write_whole(path, text):
 class Pull(Agent):
     """Called by an AU program before each acquisition: connects to the orchestrator, does as it says, returns for `zg`.
 
-    The AU program reads the verdict in CNST 60: 1 = acquire the current data set, 0 = the run is over.
+    The AU program sets CNST 60 to 0 before each call, and acquires the data set that is then current if it says 4711 there.
     """
 
-    GO, END = "1", "0"
+    GO = "4711"
 
     def beside(self, work):
         work()
@@ -1129,6 +1129,8 @@ class Pull(Agent):
             return self.prepare(request)
         if op == "start" and not self.was_started(request):
             return self.go(request)
+        if op == "start":
+            return {"state": self.find(*key_of(request))["state"], "again": True, "t_unix": time.time()}
         return Agent.answer(self, op, request)
 
     def go(self, request):
@@ -1168,8 +1170,7 @@ class Pull(Agent):
             session.run()
             if session.started is not None:
                 return
-        self.topspin.put("CNST 60", self.END)
-        self.topspin.say("nobody answers: the loop ends")
+        self.topspin.say("nobody has answered for %.0f s: the loop ends" % self.settings["patience_s"])
 
 
 def main(written=None):
