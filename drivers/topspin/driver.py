@@ -43,6 +43,7 @@ DIALOG_S = 30.0
 BEAT_OLD_S = 7.0
 """The agent writes its sign of life every 5 s."""
 POLL_S = 0.5
+CONTROL_TRIES = 3
 PULLED = frozenset({"prepare", "start", "fetch"})
 ON_ITS_WAY = frozenset({"started", "stopping", "acquired"})
 SAFE_WITHIN_S = 12.0
@@ -94,7 +95,7 @@ class TopSpin:
         """Meet the agent and see its data folder; a scan of ours that runs is followed."""
         door = await self._clock.in_thread(self._door)
         bridge = self._bridge = self._make_bridge(door)
-        greeting = await bridge.open()
+        greeting = await self._meet(bridge)
         try:
             self._check_identity(greeting)
             self._folders = replace(self._folders, root=wire.safe_path(str(greeting.get("root", ""))))
@@ -107,6 +108,17 @@ class TopSpin:
         self._adopt(greeting)
         self._spawn(bridge.run())
         return Identity("Bruker", "TopSpin", serial=str(greeting.get("host", "")), firmware=str(greeting.get("topspin", "")))
+
+    async def _meet(self, bridge: Bridge) -> Mapping[str, Any]:
+        """The agent may not have noticed yet that whoever had control has just left."""
+        for _ in range(CONTROL_TRIES):
+            try:
+                return await bridge.open()
+            except Rejected as refusal:
+                if refusal.received != "controlled":
+                    raise
+            await asyncio.sleep(POLL_S)
+        return await bridge.open()
 
     def _make_bridge(self, door: Door) -> Bridge:
         if self._options.get("mode", "listen") == "pull":

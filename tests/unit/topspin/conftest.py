@@ -165,9 +165,14 @@ class Console:
         return self.clients[-1]
 
     def controller(self, **more: Any) -> Client:
-        client = self.client()
-        client.greeting = client.hello(**more)
-        return client
+        """In control, as soon as the one before has left."""
+        while True:
+            client = self.client()
+            client.greeting = client.hello(**more)
+            if client.greeting.get("code") != "controlled":
+                return client
+            self.clients.pop().close()
+            time.sleep(0.01)
 
     def kill(self) -> None:
         while self.clients:
@@ -192,6 +197,25 @@ def consoles(tmp_path: Path) -> Iterator[Callable[..., Console]]:
             return console
 
         yield made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """One that runs, for tests that leave it as it was."""
+    console = Console(tmp_path_factory.mktemp("shared"))
+    (console.root / "link").symlink_to("/tmp")
+    try:
+        yield console.start()
+    finally:
+        console.kill()
+
+
+@pytest.fixture
+def visitor(shared: Console) -> Iterator[Console]:
+    """The shared one; whoever came with a test leaves with it."""
+    yield shared
+    while shared.clients:
+        shared.clients.pop().close()
 
 
 @pytest.fixture

@@ -90,8 +90,8 @@ def test_another_experiment_number_each_time(console: Any) -> None:
         ({"par": {"O1": 1e9}}, "par_rejected"),
     ],
 )
-def test_what_prepare_refuses(console: Any, change: dict[str, Any], code: str) -> None:
-    (console.root / "link").symlink_to("/tmp")
+def test_what_prepare_refuses(visitor: Any, change: dict[str, Any], code: str) -> None:
+    console = visitor
     client = console.controller()
     request = {"template": str(console.template), "folder": str(console.root / "cellA"), "key": "a1", "par": {"NS": 16}}
     request |= {name: value.format(root=console.root) if isinstance(value, str) else value for name, value in change.items()}

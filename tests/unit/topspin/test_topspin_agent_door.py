@@ -55,8 +55,8 @@ def test_the_role_is_part_of_what_the_key_signs(guarded: Any) -> None:
 
 
 @pytest.mark.parametrize("op", ["status", "start", "halt"])
-def test_nothing_before_hello(console: Any, op: str) -> None:
-    assert console.client().ask(op)["code"] == "auth"
+def test_nothing_before_hello(visitor: Any, op: str) -> None:
+    assert visitor.client().ask(op)["code"] == "auth"
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_control_is_free_when_the_controller_leaves(console: Any) -> None:
 @pytest.mark.parametrize(
     "line", [b"\n", b"[]\n", b"\xff\xfe\n", b"{\n", b'{"op": 7}\n', b'{"op": "eval", "id": 1}\n', b'{"op": "start", "key": []}\n']
 )
-def test_nonsense_is_refused_and_the_next_line_is_heard(console: Any, line: bytes) -> None:
-    client = console.controller()
+def test_nonsense_is_refused_and_the_next_line_is_heard(visitor: Any, line: bytes) -> None:
+    client = visitor.controller()
     client.stream.write(line)
     client.stream.flush()
     assert client.line()["ok"] is False

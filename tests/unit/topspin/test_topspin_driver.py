@@ -151,8 +151,9 @@ async def test_addresses_that_are_none(address: str) -> None:
         ({"template": {**TEMPLATE, "pulse_us": 5}}, "P 1 may not be set here"),
     ],
 )
-async def test_what_is_not_prepared(console: Any, changes: dict[str, Any], words: str) -> None:
+async def test_what_is_not_prepared(visitor: Any, changes: dict[str, Any], words: str) -> None:
     """A pulse inside what the rig unlocks is still the agent's to refuse: its own settings lock it."""
+    console = visitor
     topspin = driver(at(console), limits={"NS": [1, 4096]}, unlock={"pulse_us": [1, 10]})
     async with connected(topspin):
         asked = replace(order(), **changes)
