@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any
 
-from drivers.base import ByteStream, Context
+from drivers.base import ByteStream, Context, Listener
 from drivers.errors import BadReply, DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.topspin import states, wire
 
@@ -22,7 +22,11 @@ LONG_REPLY_S = 60.0
 PING_S = 10.0
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between attempts to reach an agent that is gone; the last one for ever."""
-CERTAIN = frozenset({"bad_request", "busy", "not_idle", "target_exists", "par_rejected", "data_set_changed", "controlled", "auth"})
+TRIES_BEFORE_A_WORD = 5
+"""8.7 s: by then the agent's next sign of life has come, or not, and tells whether TopSpin is gone or only the port."""
+CERTAIN = frozenset({"bad_request", "busy", "not_idle", "target_exists", "par_rejected", "locked", "controlled", "auth"})
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 OnEvent = Callable[[wire.Event], Awaitable[None]]
 OnLink = Callable[[str | None], Awaitable[None]]
@@ -54,6 +58,9 @@ class Bridge:
         self._secret = b"" if context.clock.virtual else os.urandom(16)
         self.greeting: Mapping[str, Any] = {}
 
+    reach_s = CONNECT_S
+    """Real seconds until there must be a line and a handshake."""
+
     @property
     def connected(self) -> bool:
         """Is there a line now?"""
@@ -64,8 +71,8 @@ class Bridge:
     async def open(self) -> Mapping[str, Any]:
         """Connect, prove who we are and see who answers. Raises NotReachable, WrongInstrument, Rejected (somebody else has control)."""
         try:
-            async with asyncio.timeout(CONNECT_S):
-                self._stream = await self._network.connect(self._door.host, self._door.port)
+            async with asyncio.timeout(self.reach_s):
+                self._stream = await self._reach()
                 self._lines = b""
                 self.greeting = await self._shake_hands()
         except (InstrumentError, TimeoutError, ValueError) as fault:
@@ -75,6 +82,9 @@ class Bridge:
         if self._seq is None:
             self._seq = int(self.greeting.get("seq", 0))
         return self.greeting
+
+    async def _reach(self) -> ByteStream:
+        return await self._network.connect(self._door.host, self._door.port)
 
     async def _shake_hands(self) -> Mapping[str, Any]:
         challenge = wire.parse(await self._line())
@@ -113,6 +123,10 @@ class Bridge:
             return fault
         why = "it does not answer" if isinstance(fault, TimeoutError) else str(fault)
         return NotReachable(f"the agent cannot be talked to: {why}", instrument=self._name, advice=states.SILENT.advice)
+
+    async def shut(self) -> None:
+        """Let go of everything."""
+        await self.close()
 
     async def close(self) -> None:
         """Let go of the line; whoever waits for an answer learns that none will come."""
@@ -215,19 +229,75 @@ class Bridge:
         while True:
             await asyncio.sleep(PING_S)
             with contextlib.suppress(InstrumentError):
-                await self.ask("ping")
+                if self._may_ping():
+                    await self.ask("ping")
+
+    def _may_ping(self) -> bool:
+        return True
 
     async def _again(self, why: str) -> None:
         """Connect again, at once and then with pauses; a blip that costs nothing is not worth a word."""
-        said = False
-        for pause_s in chain((0.0,), PAUSES_S, repeat(PAUSES_S[-1])):
+        for n, pause_s in enumerate(chain((0.0,), PAUSES_S, repeat(PAUSES_S[-1]))):
             await asyncio.sleep(pause_s)
             try:
                 await self.open()
             except InstrumentError as fault:
-                if not said:
+                if n == TRIES_BEFORE_A_WORD:
+                    await self._on_link(f"{why}; {fault.message}")
+                continue
+            await self._on_link(None)
+            return
+
+
+class PullBridge(Bridge):
+    """The other way round, for sites that allow no port inside TopSpin: we listen, and the AU program's script calls us.
+
+    It calls before every acquisition and hangs up to acquire: only silence while nothing of ours acquires is a lost link.
+    """
+
+    reach_s = 60.0
+
+    def __init__(self, name: str, door: Door, context: Context, on_event: OnEvent, on_link: OnLink, acquiring: Callable[[], bool]) -> None:
+        super().__init__(name, door, context, on_event, on_link)
+        self._acquiring = acquiring
+        self._listener: Listener | None = None
+
+    async def _reach(self) -> ByteStream:
+        """The next call. A key is a must where others can call too. Raises NotReachable."""
+        if self._door.secret is None and self._door.host not in LOOPBACK:
+            raise NotReachable("on a network the pull variant needs a key_file", instrument=self._name, advice=states.KEY.advice)
+        if self._listener is None:
+            self._listener = await self._network.listen(self._door.host, self._door.port)
+        return await self._listener.accept()
+
+    def _named(self, fault: Exception) -> InstrumentError:
+        if isinstance(fault, TimeoutError):
+            advice = "in TopSpin: xaupw operando_pull"
+            return NotReachable("nobody calls: the AU program does not run", instrument=self._name, advice=advice)
+        return super()._named(fault)
+
+    def _may_ping(self) -> bool:
+        """The script has one thread: while it works in TopSpin it hears nothing."""
+        return not self._answers
+
+    async def shut(self) -> None:
+        """Stop listening too."""
+        await self.close()
+        if self._listener is not None:
+            await self._listener.close()
+            self._listener = None
+
+    async def _again(self, why: str) -> None:
+        """Wait for the next call."""
+        said = False
+        while True:
+            try:
+                await self.open()
+            except InstrumentError as fault:
+                if not said and not self._acquiring():
                     said = True
                     await self._on_link(f"{why}; {fault.message}")
+                await asyncio.sleep(PAUSES_S[0])
                 continue
             await self._on_link(None)
             return

@@ -33,15 +33,18 @@ from drivers.base import (
 )
 from drivers.errors import DeviceFault, InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.topspin import states, wire
-from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door
+from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door, PullBridge
 from drivers.topspin.folders import Folders, Known
-from drivers.topspin.parameters import LOCKED_NAMES, Setup, check_complex, deviations, readable, setup_of, template_path
+from drivers.topspin.parameters import LOCKED_NAMES, Setup, check_complex, deviations, drifted, readable, setup_of, template_path, watched
 from drivers.topspin.scans import Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
 DIALOG_S = 30.0
-BEAT_OLD_S = 20.0
+BEAT_OLD_S = 7.0
+"""The agent writes its sign of life every 5 s."""
 POLL_S = 0.5
+PULLED = frozenset({"prepare", "start", "fetch"})
+ON_ITS_WAY = frozenset({"started", "stopping", "acquired"})
 SAFE_WITHIN_S = 12.0
 MOST_EVENTS = 1000
 
@@ -52,15 +55,17 @@ class TopSpin:
     """One console. ``address``: host:port of the agent.
 
     Options: ``path_map`` (TopSpin's prefixes → ours, where its data folder is a share), ``dataset`` (the name below the agent's root
-    that new data sets get), ``key_file``, ``user`` (who must be logged in), ``limits``, ``unlock``.
+    that new data sets get), ``key_file``, ``user`` (who must be logged in), ``limits``, ``unlock``, ``mode`` (``pull``: the address is
+    ours, and the AU program calls).
     """
 
     capabilities = ConsoleCapabilities(overhead_s=3.0, make_safe_s=20.0)  # inferred: zg needs 1 to 3 s to begin
 
     @classmethod
     def declared(cls, settings: Settings) -> ConsoleCapabilities:
-        """What the rig file alone says: pulse and power are the site's own but for what it unlocks."""
-        return replace(cls.capabilities, locked=frozenset(LOCKED_NAMES) - set(settings.options.get("unlock") or {}))
+        """What the rig file alone says: pulse and power are the site's own but for what it unlocks; who is called can stop nothing."""
+        commands = PULLED if settings.options.get("mode") == "pull" else cls.capabilities.commands
+        return replace(cls.capabilities, commands=commands, locked=frozenset(LOCKED_NAMES) - set(settings.options.get("unlock") or {}))
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.capabilities = self.declared(settings)
@@ -76,6 +81,7 @@ class TopSpin:
         self._lost = ""
         self._offset_s = 0.0
         self._known: dict[tuple[str, int], Known] = {}
+        self._templates: dict[str, dict[str, Any]] = {}
         self._order: AcquisitionOrder | None = None
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
@@ -87,7 +93,7 @@ class TopSpin:
     async def connect(self) -> Identity:
         """Meet the agent and see its data folder; a scan of ours that runs is followed."""
         door = await self._clock.in_thread(self._door)
-        bridge = self._bridge = Bridge(self._name, door, self._context, self._on_event, self._on_link)
+        bridge = self._bridge = self._make_bridge(door)
         greeting = await bridge.open()
         try:
             self._check_identity(greeting)
@@ -101,6 +107,11 @@ class TopSpin:
         self._adopt(greeting)
         self._spawn(bridge.run())
         return Identity("Bruker", "TopSpin", serial=str(greeting.get("host", "")), firmware=str(greeting.get("topspin", "")))
+
+    def _make_bridge(self, door: Door) -> Bridge:
+        if self._options.get("mode", "listen") == "pull":
+            return PullBridge(self._name, door, self._context, self._on_event, self._on_link, lambda: self._scan is not None)
+        return Bridge(self._name, door, self._context, self._on_event, self._on_link)
 
     def _door(self) -> Door:
         host, _, port = self._settings.address.rpartition(":")
@@ -143,7 +154,7 @@ class TopSpin:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._bridge is not None:
-            await self._bridge.close()
+            await self._bridge.shut()
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(None)
@@ -163,7 +174,8 @@ class TopSpin:
             self._known[order.key, block] = Known(wire.safe_path(str(answer.get("target", ""))), "prepared", scans=order.scans)
         check_complex(found)
         self._order = order
-        return ReadBack(found, deviations(setup, found))
+        before = self._templates.setdefault(setup.dataset, watched(found, setup.par))
+        return ReadBack(found, {**drifted(before, found), **deviations(setup, found)})
 
     async def _prepare(self, order: AcquisitionOrder, setup: Setup, block: int) -> Mapping[str, Any]:
         return await self._line().ask(
@@ -207,7 +219,9 @@ class TopSpin:
 
     def _scan_of(self, key: str, block: int, target: str, deadline_s: float) -> Scan:
         now_ns = self._clock.mono_ns()
-        return Scan(key, block, target, deadline_ns=now_ns + int(deadline_s * 1e9), asked_ns=now_ns)
+        order = self._order
+        asked = {} if order is None or order.key != key else {"NS": order.scans, "NUC1": order.nucleus}
+        return Scan(key, block, target, deadline_ns=now_ns + int(deadline_s * 1e9), asked_ns=now_ns, asked=asked)
 
     def _follow(self, scan: Scan) -> None:
         assert self._follower is not None
@@ -250,13 +264,19 @@ class TopSpin:
 
     async def halt(self, key: str) -> None:
         """Stop and keep."""
-        self._mine(key)
+        self._require("halt")
+        self._mine(key).halted = True
         await self._line().ask("halt", key=key)
 
     async def abort(self, key: str) -> None:
         """Stop and discard: Failed follows."""
+        self._require("abort")
         self._mine(key).aborted = True
         await self._line().ask("stop", key=key)
+
+    def _require(self, command: str) -> None:
+        if command not in self.capabilities.commands:
+            raise NotSupported(f"{command}: in mode pull nothing reaches TopSpin while it acquires", instrument=self._name)
 
     def _mine(self, key: str) -> Scan:
         if self._scan is None or self._scan.key != key:
@@ -265,6 +285,8 @@ class TopSpin:
 
     async def make_safe(self) -> SafeState:
         """Stop our scan and read back that `zg` has returned; what a person acquires is not ours to stop, nor to be seen."""
+        if "make_safe" not in self.capabilities.commands and self._scan is not None:
+            return SafeState(Confirmation.UNCONFIRMED, f"in mode pull nothing reaches TopSpin: {self._scan.key} goes on to its end")
         self._unsafe = self._scan is not None
         try:
             async with asyncio.timeout(SAFE_WITHIN_S):
@@ -286,6 +308,8 @@ class TopSpin:
         try:
             state = await self._line().ask("status")
         except InstrumentError as fault:
+            if self._scan is not None and self._options.get("mode") == "pull":  # whoever was called and acquires cannot be asked
+                return ConsoleState(ConsoleActivity.ACQUIRING, self._scan.key, self._scan.block)
             return ConsoleState(ConsoleActivity.UNKNOWN, detail=await self._diagnosis(fault.message))
         if state.get("state") in {"running", "stopping"}:
             return ConsoleState(ConsoleActivity.ACQUIRING, str(state.get("key", "")), int(state.get("block", 0)))
@@ -319,8 +343,8 @@ class TopSpin:
 
     async def _on_link(self, why: str | None) -> None:
         if why is not None:
-            self._lost = await self._diagnosis(why)
-            await self._events.put(LinkLost(self._clock.mono_ns(), self._lost))
+            self._lost = why
+            await self._events.put(LinkLost(self._clock.mono_ns(), await self._diagnosis(why)))
             return
         if self._lost:
             self._lost = ""
@@ -335,16 +359,18 @@ class TopSpin:
         if scan is not None:
             with contextlib.suppress(InstrumentError):
                 found = await self._line().ask("find", key=scan.key, block=scan.block)
-                scan.hear("not started" if found.get("state") in {"unknown", "prepared"} else str(found.get("state")))
+                scan.orphan = found.get("state") in ON_ITS_WAY and (await self._line().ask("status")).get("key") != scan.key
+                word = "not started" if found.get("state") in {"unknown", "prepared"} else str(found.get("state"))
+                scan.hear(word, text=str(found.get("text", "")))
 
     async def _diagnosis(self, why: str) -> str:
-        """By the agent's last sign of life in the data folder: is TopSpin gone, or only its port?"""
+        """By the agent's last sign of life in the data folder: is TopSpin gone, or only its port? (A share may show it late.)"""
         beat = await self._clock.in_thread(self._folders.beat) if self._folders.root else {}
         if not beat:
             return why
-        age_s = self._clock.utc_ns() / 1e9 + self._offset_s - float(beat.get("t_unix", 0.0))
-        state = states.PORT_CLOSED if age_s < BEAT_OLD_S else states.TOPSPIN_GONE
-        return f"{state.name}: {why}; last sign of life {max(0.0, age_s):.0f} s ago; {state.advice}"
+        age_s = max(0.0, self._clock.utc_ns() / 1e9 + self._offset_s - float(beat.get("t_unix", 0.0)))
+        state = states.PORT_CLOSED if age_s < BEAT_OLD_S * self._clock.speed else states.TOPSPIN_GONE
+        return f"{state.name}: {why}; last sign of life {age_s:.0f} s ago; {state.advice}"
 
     # ----------------------------------------------------------------------------------------------------------- private
 

@@ -105,6 +105,13 @@ class Folders:
             return str(fault)
         return parse_audit(contents["audita.txt"]).wrong(layout.hashed(contents[raw]))
 
+    def status(self, target: str) -> files.Parameters:
+        """The status parameters of a data set; none where they cannot be read."""
+        try:
+            return _parameters(self._read(target, ("acqus",)), "acqus")
+        except (OSError, ValueError):
+            return {}
+
     def fetch(self, known: Known, key: str, block: int) -> Fetched:
         """FID, times, parameters and raw files of a data set.
 

@@ -108,6 +108,35 @@ def deviations(setup: Setup, found: Mapping[str, Any]) -> dict[str, tuple[Any, A
     }
 
 
+WATCHED = ("PULPROG", "SW_h", "RG", "DE", "P 1", "PL 1", "PLW 1")
+"""The site's own: never set, and not to change in the middle of a run either."""
+
+
+def watched(found: Mapping[str, Any], par: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a read-back belongs to the site's template, and is not set by us."""
+    return {name: found[name] for name in WATCHED if name in found and name not in par}
+
+
+def drifted(before: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Name → (at first, is), where somebody has changed the template since."""
+    return {name: (value, found.get(name)) for name, value in before.items() if found.get(name) != value}
+
+
+def stranger(asked: Mapping[str, Any], acqus: Mapping[str, Any]) -> str:
+    """How the status parameters of an acquisition differ from what was asked; empty when they are ours.
+
+    The transmitter is where base and offset say: a nucleus switch that failed shows in nothing else.
+    """
+    wrong = [f"{name} is {acqus.get(name)}, not {value}" for name, value in asked.items() if acqus.get(name) != value]
+    try:
+        expected_MHz, found_MHz = float(acqus["BF1"]) + float(acqus["O1"]) * 1e-6, float(acqus["SFO1"])
+    except (KeyError, TypeError, ValueError):
+        return "; ".join([*wrong, "BF1, O1 and SFO1 are not all there"])
+    if not math.isclose(expected_MHz, found_MHz, rel_tol=1e-6):
+        wrong.append(f"it was measured at {found_MHz:.6f} MHz, not at BF1 + O1 = {expected_MHz:.6f} MHz")
+    return "; ".join(wrong)
+
+
 def check_complex(found: Mapping[str, Any]) -> None:
     """Raises Rejected where the template would not acquire complex points (inferred: TopSpin 4 may say the mode by name)."""
     if str(found.get("AQ_mod", "DQD")) not in {"1", "3", "qsim", "DQD"}:

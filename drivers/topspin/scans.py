@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from drivers.base import Acquired, ConsoleEvent, Failed, Filed, Started
 from drivers.clock import Clock
@@ -14,27 +14,35 @@ from drivers.errors import BadReply, DeviceFault, InstrumentError
 from drivers.topspin import states
 from drivers.topspin.bridge import Bridge
 from drivers.topspin.folders import Folders
+from drivers.topspin.parameters import stranger
 
 POLL_S = 0.5
+WATCH_S = 5.0
 FILED_WITHIN_S = 30.0
 """A share may show a file late; the agent has seen both sums hold when it says done."""
 STOP_GRACE_S = 60.0
 LEAST_REAL_S = 3.0
 """However fast the experiment's time runs, files are written in the computer's."""
-RANK = {"": 0, "started": 1, "stopping": 1, "acquired": 2, "done": 3, "failed": 3, "not started": 3}
+RANK = {"": 0, "started": 1, "acquired": 2, "done": 3, "failed": 3, "not started": 3}
 
 
 @dataclass(slots=True)
 class Scan:
-    """What is known of one block. ``said``: the furthest that the agent has told; ``doubtful``: its start was never confirmed."""
+    """What is known of one block. ``said``: the furthest that the agent has told; ``doubtful``: its start was never confirmed.
+
+    ``asked``: parameters that its files must say again. ``orphan``: the agent that started it is no more, its files tell.
+    """
 
     key: str
     block: int
     target: str
     deadline_ns: int
     asked_ns: int
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    halted: bool = False
     aborted: bool = False
     doubtful: bool = False
+    orphan: bool = False
     said: str = ""
     code: str = ""
     text: str = ""
@@ -93,7 +101,7 @@ class Follower:
     def _check(self, scan: Scan) -> None:
         """Raises what the agent's last word means."""
         if scan.said == "failed":
-            raise DeviceFault("aborted") if scan.aborted or scan.code == "aborted" else DeviceFault(states.sentence(scan.code, scan.text))
+            raise DeviceFault("aborted") if scan.aborted or scan.code == "aborted" else DeviceFault(states.story(scan.code, scan.text))
         if scan.said == "not started":
             raise DeviceFault("the agent was never told to start it")
 
@@ -103,21 +111,26 @@ class Follower:
             if await self._heard(scan, rank):
                 return
             if how:
-                scan.deadline_ns = self._clock.mono_ns() + self._grace_ns(STOP_GRACE_S)
+                scan.deadline_ns, scan.halted = self._clock.mono_ns() + self._grace_ns(STOP_GRACE_S), True
                 with contextlib.suppress(InstrumentError):
                     await self._bridge.ask(how, key=scan.key)
-        raise DeviceFault("not over in time; neither halt nor stop helped, and the console was left alone")
+        if not self._bridge.connected:
+            raise DeviceFault("not over in time, and nobody answers: whether it still runs is not known")
+        raise DeviceFault(f"{states.STUCK.name}: neither halt nor stop ended it; the console was left alone; {states.STUCK.advice}")
 
     async def _heard(self, scan: Scan, rank: int) -> bool:
-        """Did the agent say so before the deadline?"""
+        """Did the agent say so before the deadline? Where there is no agent, do complete files say so?"""
         while scan.rank < rank:
             left_s = (scan.deadline_ns - self._clock.mono_ns()) / 1e9
             if left_s <= 0:
                 return False
             scan.news.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left_s / self._clock.speed):
+                async with asyncio.timeout(min(left_s, WATCH_S) / self._clock.speed):
                     await scan.news.wait()
+            alone = scan.orphan or not self._bridge.connected
+            if alone and scan.rank < rank and not await self._clock.in_thread(self._folders.wrong, scan.target):
+                scan.hear("done")
         return True
 
     async def _until_whole(self, scan: Scan) -> None:
@@ -127,6 +140,9 @@ class Follower:
             if self._clock.mono_ns() > patience_ns:
                 raise BadReply(f"{states.NO_DATA.name}: {self._folders.local(scan.target)}: {wrong}", instrument=self._name)
             await self._clock.sleep(POLL_S)
+        asked = {name: value for name, value in scan.asked.items() if name != "NS" or not (scan.halted or scan.orphan)}
+        if differing := stranger(asked, await self._clock.in_thread(self._folders.status, scan.target)):
+            raise DeviceFault(f"the files hold another acquisition: {differing}")
 
     def _grace_ns(self, seconds: float) -> int:
         """So many seconds of the experiment, and never fewer than LEAST_REAL_S of the computer's."""

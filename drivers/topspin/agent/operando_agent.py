@@ -321,11 +321,15 @@ class TopSpin(object):
         self.t = commands
 
     def version(self):
-        try:
-            named = getattr(self.t, "PROGRAM_VERSION", None)
-            return ("%s" % (named() if callable(named) else named,)) if named else "unknown"
-        except ANY_ERROR:
-            return "unknown"
+        """From the name of the folder that TopSpin is installed in, as each release tells it; "unknown" otherwise."""
+        for properties in ("getBaseProperties", "registry", "getEnviron"):
+            try:
+                found = getattr(sys, properties)
+                home = "%s" % (found() if callable(found) else found)["XWINNMRHOME"]
+                return re.split(r"topspin[ _-]?", home, flags=re.IGNORECASE)[1].split("/")[0].split(os.sep)[0]
+            except ANY_ERROR:
+                continue
+        return "unknown"
 
     def say(self, text):
         try:
@@ -356,14 +360,14 @@ class TopSpin(object):
         return [name, expno, "1", os.sep.join(parts[:-3]), parts[-2]]
 
     def show(self, path):
-        """RE, and see that it worked: a person may be clicking at the same time."""
+        """RE, and see that it worked. A person may be clicking at the same time, but not three times in a moment."""
         found = ""
         for _ in range(3):
             self.t.RE(self.named(path))
             found = self.current()
             if os.path.normcase(os.path.realpath(found)) == os.path.normcase(os.path.realpath(path)):
                 return
-        raise Refused("data_set_changed", "TopSpin shows %s, not %s" % (found or "no data set", path))
+        raise Refused("locked", "RE has no effect, TopSpin goes on showing %s" % (found or "no data set"))
 
     def copy_to(self, path):
         """WR without its second argument, whose meaning differs from version to version: the target must not exist."""
@@ -527,8 +531,7 @@ class Agent(object):
         if op in ("ping", "status"):
             return dict(self.state(), t_unix=time.time(), seq=self.journal.seq)
         if op == "find":
-            known = self.journal.known.get((text_of(request, "key"), number_of(request, "block", 0)))
-            return dict(known or {"state": "unknown"})
+            return self.find(text_of(request, "key"), number_of(request, "block", 0))
         if op in ("halt", "stop"):
             return self.end(op, text_of(request, "key"))
         if op == "start" and self.was_started(request):
@@ -541,6 +544,13 @@ class Agent(object):
         if job.refusal is not None:
             raise job.refusal
         return job.answer
+
+    def find(self, key, block):
+        """How far a key has come; "starting" while TopSpin has not come back from RE."""
+        known, job = dict(self.journal.known.get((key, block)) or {"state": "unknown"}), self.job
+        if known["state"] == "prepared" and job is not None and job.op == "start" and job.request.get("key") == key:
+            known["state"] = "starting"
+        return known
 
     def was_started(self, request):
         known = self.journal.known.get(key_of(request))
@@ -730,7 +740,7 @@ class Agent(object):
             audit = os.path.join(now, "audita.txt")
             if now and os.path.isfile(audit) and os.path.getmtime(audit) >= began - 1:
                 text += ", and acquired there"
-        return text + ("; " + said if said else "; TopSpin's window may show why")
+        return text + ("; " + said if said else "")
 
     def mind(self, job, deadline_s):
         """A trigger that never comes holds zg for ever: halt at the deadline, a minute later stop, then leave it alone.
@@ -885,24 +895,33 @@ class Session(object):
 
     def take(self, line):
         """Answer one line; False ends the connection."""
-        number = None
         try:
             request = json.loads(line.decode("utf-8"))
-            if not isinstance(request, dict):
-                raise Refused("bad_request", "no object")
-            number, op = request.get("id"), request.get("op")
+        except (ValueError, UnicodeError) as error:
+            return self.refuse(None, "bad_request", told(error))
+        if not isinstance(request, dict):
+            return self.refuse(None, "bad_request", "no object")
+        if self.role and request.get("op") in ("prepare", "start"):
+            self.agent.beside(lambda: self.reply(request))  # TopSpin may take its time: pings are answered meanwhile
+            return True
+        return self.reply(request)
+
+    def refuse(self, number, code, text):
+        self.send({"id": number, "ok": False, "e": {"code": code, "text": text}})
+        return code not in ("auth", "controlled")
+
+    def reply(self, request):
+        number, op = request.get("id"), request.get("op")
+        try:
             answer = self.hello(request) if not self.role else self.obey(op, request)
         except Refused as refusal:
-            self.send({"id": number, "ok": False, "e": {"code": refusal.code, "text": refusal.text}})
-            return refusal.code not in ("auth", "controlled")
-        except (ValueError, UnicodeError) as error:
-            self.send({"id": number, "ok": False, "e": {"code": "bad_request", "text": told(error)}})
-            return True
+            return self.refuse(number, refusal.code, refusal.text)
+        except (TypeError, ValueError, UnicodeError) as error:
+            return self.refuse(number, "bad_request", told(error))
         except ANY_ERROR as error:
-            self.send({"id": number, "ok": False, "e": {"code": "topspin_error", "text": told(error)}})
-            return True
+            return self.refuse(number, "topspin_error", told(error))
         self.send({"id": number, "ok": True, "r": answer})
-        if request.get("op") == "hello" and not self.listening:
+        if op == "hello" and not self.listening:
             since, self.listening = request.get("since"), True
             self.agent.journal.listen(self.send, since if isinstance(since, int) else None)
         return True
@@ -984,6 +1003,12 @@ class Server(Agent):
             if session in self.sessions:
                 self.sessions.remove(session)
 
+    def beside(self, work):
+        """In a thread of its own."""
+        thread = threading.Thread(target=work)
+        thread.daemon = True
+        thread.start()
+
     def listen(self):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if not WINDOWS:  # there this would let two agents listen at one port
@@ -1002,10 +1027,8 @@ class Server(Agent):
     def serve(self):
         self.listen()
         host, port = self.settings["host"], self.settings["port"]
-        for work in (self.accept, self.beat):
-            thread = threading.Thread(target=work)
-            thread.daemon = True
-            thread.start()
+        self.beside(self.accept)
+        self.beside(self.beat)
         self.announce({"host": host, "port": port, "pid": own_pid()})
         self.journal.put("agent", text="listens at %s:%s" % (host, port), topspin=self.version)
         self.topspin.say("listens at %s:%s" % (host, port))
@@ -1035,9 +1058,7 @@ class Server(Agent):
                 continue
             session = Session(self, stream, "%s:%s" % (peer[0], peer[1]))
             self.sessions.append(session)
-            thread = threading.Thread(target=session.run)
-            thread.daemon = True
-            thread.start()
+            self.beside(session.run)
 
     def reopen(self):
         time.sleep(1.0)
@@ -1086,10 +1107,13 @@ def write_whole(path, text):
 class Pull(Agent):
     """Called by an AU program before each acquisition: connects to the orchestrator, does as it says, returns for `zg`.
 
-    The AU program reads the verdict in CNST 60: 1 = acquire the current data set, 0 = the run is over.
+    The AU program sets CNST 60 to 0 before each call, and acquires the data set that is then current if it says 4711 there.
     """
 
-    GO, END = "1", "0"
+    GO = "4711"
+
+    def beside(self, work):
+        work()
 
     def take_controller(self, session, token):
         self.controller = session
@@ -1105,6 +1129,8 @@ class Pull(Agent):
             return self.prepare(request)
         if op == "start" and not self.was_started(request):
             return self.go(request)
+        if op == "start":
+            return {"state": self.find(*key_of(request))["state"], "again": True, "t_unix": time.time()}
         return Agent.answer(self, op, request)
 
     def go(self, request):
@@ -1144,8 +1170,7 @@ class Pull(Agent):
             session.run()
             if session.started is not None:
                 return
-        self.topspin.put("CNST 60", self.END)
-        self.topspin.say("nobody answers: the loop ends")
+        self.topspin.say("nobody has answered for %.0f s: the loop ends" % self.settings["patience_s"])
 
 
 def main(written=None):

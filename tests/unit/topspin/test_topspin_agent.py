@@ -122,12 +122,12 @@ def test_parameters_that_topspin_loses_silently_are_noticed(console: Any) -> Non
     assert answer == {"code": "par_rejected", "text": "NS was set to 16, TopSpin says 4"}
 
 
-def test_a_person_who_clicks_another_data_set_keeps_it(console: Any) -> None:
+def test_a_topspin_that_shows_something_else_acquires_nothing(console: Any) -> None:
     client = console.controller()
     target = prepared(console, client)
     console.switch(fault="clicked")
     answer = client.ask("start", key="a00001-quant", target=target)
-    assert answer["code"] == "data_set_changed"
+    assert answer["code"] == "locked"
     assert "/elsewhere/somebody/7" in answer["text"]
     assert "XCMD zg" not in console.said()
 

@@ -85,6 +85,7 @@ def PUTPAR(name, value):
         values[int(index)] = value
         value = head + ") " + " ".join(values)
     lines[base] = value
+    lines["SFO1"] = repr(float(lines["BF1"]) + float(lines["O1"]) * 1e-6)
     _write(os.path.join(_path(CURRENT), "acqu"), lines)
 
 
