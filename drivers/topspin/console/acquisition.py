@@ -26,7 +26,10 @@ NEAR = 0.01
 
 @dataclass(slots=True)
 class Acquisition:
-    """What runs; ``frozen``: its ``acqu`` at the start. ``adds``: ``go`` adds to what is there."""
+    """What runs; ``frozen``: its ``acqu`` at the start. ``adds``: ``go`` adds to what is there.
+
+    ``cut_ns``: when somebody ended it; ``kept``: what was scanned is filed.
+    """
 
     number: int
     words: list[str]
@@ -39,7 +42,8 @@ class Acquisition:
     run_ns: int
     rows: int = 1
     adds: bool = False
-    halted: bool = False
+    cut_ns: int | None = None
+    kept: bool = True
     waits_for_trigger: bool = False
     faults: dict[str, Any] = field(default_factory=dict)
 
@@ -49,9 +53,11 @@ class Acquisition:
         return Place.of(self.words)
 
     @property
-    def end_ns(self) -> int:
-        """When the last scan is over."""
-        return self.scan_end_ns(self.NS * self.rows)
+    def end_ns(self) -> int | None:
+        """When it is over; None while nobody knows."""
+        if self.cut_ns is not None:
+            return self.cut_ns
+        return None if self.waits_for_trigger else self.scan_end_ns(self.NS * self.rows)
 
     def scan_end_ns(self, scans: int) -> int:
         """When so many scans are done (of rows: every one has its dummies)."""

@@ -29,9 +29,10 @@ class AcquisitionServer:
         self.faults = faults
         self.stamps = Stamps()
         self.active: Acquisition | None = None
+        self.late: list[tuple[int, Acquisition]] = []
+        """Acquisitions whose files are still to come, and when."""
         self.done = 0
         self._ended: dict[int, asyncio.Event] = {}
-        self._stop = ""
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -51,10 +52,17 @@ class AcquisitionServer:
 
     async def _live(self) -> None:
         while True:
-            if self.active is None:
-                await self._wait(None)
+            now_ns = self.clock.mono_ns()
+            end_ns = None if self.active is None else self.active.end_ns
+            if self.late and self.late[0][0] <= now_ns:
+                await self._file(self.late[0][1])
+                self.late.pop(0)
+            elif self.active is not None and end_ns is not None and end_ns <= now_ns:
+                await self._end(self.active)
             else:
-                await self._go_on(self.active)
+                await self._wait(
+                    min((at_ns for at_ns in (end_ns, self.late[0][0] if self.late else None) if at_ns is not None), default=None)
+                )
 
     async def _wait(self, until_ns: int | None) -> None:
         changed = asyncio.ensure_future(self._changed.wait())
@@ -67,16 +75,6 @@ class AcquisitionServer:
             for future in waiting:
                 future.cancel()
         self._changed.clear()
-
-    async def _go_on(self, acquisition: Acquisition) -> None:
-        now_ns = self.clock.mono_ns()
-        if self._stop:
-            how, self._stop = self._stop, ""
-            await self._end(acquisition, now_ns, keep=how == KEEP)
-        elif not acquisition.waits_for_trigger and acquisition.end_ns <= now_ns:
-            await self._end(acquisition, acquisition.end_ns, keep="acquisition_error" not in acquisition.faults)
-        else:
-            await self._wait(None if acquisition.waits_for_trigger else acquisition.end_ns)
 
     # --------------------------------------------------------------------------------------------------------- requests
 
@@ -107,9 +105,9 @@ class AcquisitionServer:
 
     def finish(self, how: str) -> bool:
         """``halt`` keeps, ``stop`` discards; False when nothing runs."""
-        if self.active is None:
+        if self.active is None or self.active.cut_ns is not None:
             return False
-        self._stop = how
+        self.active.cut_ns, self.active.kept = self.clock.mono_ns(), how == KEEP
         self._changed.set()
         return True
 
@@ -128,45 +126,38 @@ class AcquisitionServer:
 
     # ----------------------------------------------------------------------------------------------------------- ending
 
-    async def _end(self, acquisition: Acquisition, end_ns: int, *, keep: bool) -> None:
+    async def _end(self, acquisition: Acquisition) -> None:
         self.stamps.mark("acquired")
-        scans = acquisition.scans_done(end_ns)
-        if keep and scans > 0:
-            await self._file(acquisition, scans, end_ns)
-        else:
+        files_late = self.faults.on.get("files_late")
+        if not acquisition.kept or not acquisition.scans_done(_end_of(acquisition)) or "acquisition_error" in acquisition.faults:
             await self.clock.in_thread(writer.touch, self.site, f"{acquisition.number} stopped")
+        elif files_late is not None:
+            self.late.append((self.clock.mono_ns() + round(float(files_late["seconds"]) * 1e9), acquisition))
+        else:
+            await self.clock.sleep(self.site.write_s)
+            await self._file(acquisition)
         self.active = None
-        self._stop = ""
         self.done += 1
         if acquisition.number in self._ended:
             self._ended.pop(acquisition.number).set()
         self.stamps.mark("filed")
 
-    async def _file(self, acquisition: Acquisition, scans: int, end_ns: int) -> None:
+    async def _file(self, acquisition: Acquisition) -> None:
         """Data first, then the audit trail, then the status file."""
+        end_ns, half = _end_of(acquisition), "disk_full" in acquisition.faults
+        scans = acquisition.scans_done(end_ns)
         rows = self._rows(acquisition, scans)
-        late = bool(float(self.faults["files_late"]["seconds"])) if "files_late" in self.faults else False
-        if late:
-            self._release_waiters(acquisition)
-            await self.clock.sleep(float(self.faults["files_late"]["seconds"]))
-        else:
-            await self.clock.sleep(self.site.write_s)
-        half = "disk_full" in acquisition.faults
         shared = await self.clock.in_thread(lambda: writer.write_data(self.site, acquisition, rows, half=half))
-        times = writer.Times(self.site.local(acquisition.run_ns), self.site.local(end_ns), self.site.local())
-        done = scans if acquisition.rows == 1 else acquisition.NS
         if half:
             return
+        times = writer.Times(self.site.local(acquisition.run_ns), self.site.local(end_ns), self.site.local())
         if "audit_missing" in acquisition.faults:
             await self.clock.in_thread((acquisition.place.path / "audita.txt").unlink, True)
         else:
             wrong = "audit_broken" in acquisition.faults
             await self.clock.in_thread(lambda: writer.write_audit(self.site, acquisition, shared, times, wrong=wrong))
+        done = scans if acquisition.rows == 1 else acquisition.NS
         await self.clock.in_thread(writer.write_status, self.site, acquisition, shared, done, times)
-
-    def _release_waiters(self, acquisition: Acquisition) -> None:
-        if acquisition.number in self._ended:
-            self._ended[acquisition.number].set()
 
     def _rows(self, acquisition: Acquisition, scans: int) -> list[Any]:
         if acquisition.rows == 1:
@@ -179,12 +170,28 @@ class AcquisitionServer:
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data."""
-        return {"active": None if self.active is None else self.active.plain(), "done": self.done, "stop": self._stop}
+        return {
+            "active": None if self.active is None else self.active.plain(),
+            "late": [[at_ns, acquisition.plain()] for at_ns, acquisition in self.late],
+            "done": self.done,
+        }
 
     def restore(self, state: Mapping[str, Any], later_ns: int = 0) -> None:
         """Go on from a snapshot; ``later_ns``: by how much the clock's origin has moved."""
-        if state["active"] is not None:
-            self.active = Acquisition(**state["active"])
-            self.active.run_ns += later_ns
+        self.active = None if state["active"] is None else _moved(state["active"], later_ns)
+        self.late = [(at_ns + later_ns, _moved(plain, later_ns)) for at_ns, plain in state["late"]]
+        self.done = state["done"]
+        if self.active is not None:
             self._ended[self.active.number] = asyncio.Event()
-        self.done, self._stop = state["done"], state["stop"]
+
+
+def _moved(plain: Mapping[str, Any], later_ns: int) -> Acquisition:
+    found = Acquisition(**plain)
+    found.run_ns += later_ns
+    found.cut_ns = None if found.cut_ns is None else found.cut_ns + later_ns
+    return found
+
+
+def _end_of(acquisition: Acquisition) -> int:
+    assert acquisition.end_ns is not None
+    return acquisition.end_ns

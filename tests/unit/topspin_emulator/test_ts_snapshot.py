@@ -60,6 +60,35 @@ def test_a_scan_goes_on_after_the_other_side_has_died(desk: Any) -> None:
     assert scans[-1].scans == 64
 
 
+def test_what_was_halted_or_comes_late_is_filed_after_the_other_side_has_died(desk: Any) -> None:
+    async def first(clock: Any) -> tuple[Any, int]:
+        async with desk(clock, write_s=5.0) as here:
+            agent = await here.caller()
+            await here.clone(agent, expno=1)
+            here.emulator.inject("files_late", seconds=60)
+            await agent.call("XCMD", "zg")
+            here.emulator.clear("files_late")
+            await here.clone(agent, NS="1000", expno=2)
+            await agent.call("XCMD", "zg", 0)
+            await clock.sleep(20)
+            await agent.call("XCMD", "halt", 0)
+            await clock.sleep(1)
+            assert not (here.path(1) / "acqus").exists()
+            assert not (here.path(2) / "acqus").exists()
+            return here.emulator.snapshot(), clock.mono_ns()
+
+    async def second(clock: Any, state: Any) -> None:
+        async with desk(clock, restored=state, write_s=5.0) as here:
+            await clock.sleep(60)
+            agent = await here.caller()
+            for expno, scans in ((1, range(4, 5)), (2, range(25, 40))):
+                await agent.call("RE", here.target(expno))
+                assert int(await agent.call("GETPARSTAT", "NS")) in scans
+
+    state, at_ns = run_virtual(first)
+    run_virtual(lambda clock: second(clock, json.loads(json.dumps(state))), start_ns=at_ns)
+
+
 def test_a_port_that_was_closed_stays_closed(desk: Any) -> None:
     async def first(clock: Any) -> dict[str, Any]:
         async with desk(clock) as here:
