@@ -79,8 +79,9 @@ class Bridge:
             await self.close()
             raise self._named(fault) from fault
         self._token = str(self.greeting.get("token", ""))
-        if self._seq is None:
-            self._seq = int(self.greeting.get("seq", 0))
+        latest = int(self.greeting.get("seq", 0))
+        if self._seq is None or latest < self._seq:  # an agent whose journal was lost counts anew
+            self._seq = latest
         return self.greeting
 
     async def _reach(self) -> ByteStream:

@@ -58,6 +58,7 @@ REMEMBERED = 1000
 HEARTBEAT_s = 5.0
 SILENT_CONTROLLER_s = 30.0
 STOP_AGAIN_s = 5.0
+HELLO_WITHIN_s = 10.0
 WINDOWS = os.sep == "\\"  # os.name is "java" in Jython, wherever it runs
 JOURNAL, STATE = "operando_agent.jsonl", "operando_agent.state"
 SAFE_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,79}$")
@@ -409,6 +410,7 @@ class Journal(object):
         self.recent = []
         self.known = {}
         self.seq = 0
+        self.torn = False  # the last line has no end: a crash cut it
         self.read()
 
     def read(self):
@@ -416,8 +418,9 @@ class Journal(object):
         if not os.path.isfile(self.path):
             return
         with open(self.path, "rb") as file:
-            lines = file.read().decode("utf-8", "replace").splitlines()
-        for line in lines:
+            text = file.read().decode("utf-8", "replace")
+        self.torn = bool(text) and not text.endswith("\n")
+        for line in text.splitlines():
             try:
                 event = json.loads(line)
                 self.take(event, int(event["seq"]))
@@ -429,6 +432,7 @@ class Journal(object):
         if event.get("key"):
             known = self.known.setdefault((event["key"], int(event.get("block", 0))), {})
             known.update(target=event.get("target", known.get("target")), state=event["ev"], text=event.get("text", ""))
+            known["t_unix"] = event.get("t_unix", 0.0)
         self.recent = (self.recent + [event])[-REMEMBERED:]
 
     def put(self, ev, **told_too):
@@ -437,7 +441,8 @@ class Journal(object):
             self.take(event, event["seq"])
             try:
                 with open(self.path, "ab") as file:
-                    file.write((json.dumps(event, sort_keys=True) + "\n").encode("utf-8"))
+                    file.write((("\n" if self.torn else "") + json.dumps(event, sort_keys=True) + "\n").encode("utf-8"))
+                self.torn = False
             except (IOError, OSError):
                 pass  # a full disk must not stop a scan
             for listener in list(self.listeners):
@@ -836,7 +841,7 @@ class Session(object):
         self.listening = False
         self.client = ""
         self.token = binascii.hexlify(os.urandom(16)).decode("ascii")
-        self.heard = time.time()
+        self.since = self.heard = time.time()
         self.started = None  # pull: what is to be acquired now
 
     def run(self):
@@ -1068,10 +1073,17 @@ class Server(Agent):
         except ANY_ERROR:
             pass
 
+    def show_the_door(self):
+        """Whoever has said nothing of use for a while makes room for others."""
+        for session in list(self.sessions):
+            if not session.role and time.time() - session.since > HELLO_WITHIN_s:
+                session.close()
+
     def beat(self):
         """Alive, for whoever sees the folder and not the port; and the stop file looked for."""
         stop = os.path.join(self.settings["folder"], "operando_agent.stop")
         while not self.over.is_set():
+            self.show_the_door()
             if os.path.isfile(stop):
                 os.remove(stop)
                 self.over.set()
@@ -1153,7 +1165,7 @@ class Pull(Agent):
         running = [(key, known) for key, known in self.journal.known.items() if known["state"] in ("started", "stopping", "acquired")]
         for (key, block), known in sorted(running):
             job = Job("start", {"key": key, "block": block, "target": known["target"]})
-            self.finish(job, job.since, "")()
+            self.finish(job, known["t_unix"], "")()
 
     def serve(self):
         self.report()

@@ -126,7 +126,7 @@ class Console:
         self.root.mkdir()
         self.template = make_template(self.root)
         self.port_file = folder / "port.json"
-        self.settings: dict[str, Any] = {"root": str(self.root), "port_file": str(self.port_file), "dialog_s": 1.0, "audit_s": 0.5}
+        self.settings: dict[str, Any] = {"root": str(self.root), "port_file": str(self.port_file), "dialog_s": 50.0, "audit_s": 0.5}
         self.process: subprocess.Popen[str] | None = None
         self.clients: list[Client] = []
 

@@ -132,9 +132,10 @@ def test_a_topspin_that_shows_something_else_acquires_nothing(console: Any) -> N
     assert "XCMD zg" not in console.said()
 
 
-def test_a_dialog_does_not_block_the_network(console: Any) -> None:
+def test_a_dialog_does_not_block_the_network(consoles: Callable[..., Any]) -> None:
+    console = consoles(dialog_s=0.5).start()
     client = console.controller()
-    console.switch(fault="dialog", dialog_s=5.0)
+    console.switch(fault="dialog", dialog_s=60.0)
     answer = client.ask("prepare", template=str(console.template), folder=str(console.root / "cellA"), key="a1")
     assert answer["code"] == "dialog_suspected"
     assert client.ask("status")["state"] == "preparing"

@@ -152,3 +152,36 @@ def test_it_reads_real_parameters_as_the_driver_does(agent: ModuleType, real_dat
     assert float(theirs["D 6"]) == ours["D"][6]
     assert theirs["NUC1"] == ours["NUC1"] == "7Li"
     assert float(theirs["SW_h"]) == ours["SW_h"]
+
+
+class Guest:
+    """A connection that says no hello."""
+
+    def __init__(self, since: float, role: str = "") -> None:
+        self.since, self.role, self.open = since, role, True
+
+    def close(self) -> None:
+        self.open = False
+
+
+def test_whoever_says_no_hello_is_shown_the_door(agent: ModuleType) -> None:
+    now = agent.time.time()
+    server = agent.Server.__new__(agent.Server)
+    server.sessions = [Guest(now - 11), Guest(now - 1), Guest(now - 11, "observe")]
+    server.show_the_door()
+    assert [guest.open for guest in server.sessions] == [False, True, True]
+
+
+def test_a_journal_with_a_torn_line_is_read_as_far_as_it_goes(agent: ModuleType, tmp_path: Path) -> None:
+    journal = agent.Journal(str(tmp_path))
+    journal.put("prepared", key="k1", block=0, target="/data/1")
+    journal.put("started", key="k1", block=0, target="/data/1")
+    with (tmp_path / "operando_agent.jsonl").open("a") as file:
+        file.write('{"ev": "done", "key": "k1", "se')
+    again = agent.Journal(str(tmp_path))
+    assert (again.seq, again.known["k1", 0]["state"]) == (2, "started")
+    heard: list[dict[str, object]] = []
+    again.listen(heard.append, 1)
+    again.put("done", key="k1", block=0, target="/data/1")
+    assert [event["seq"] for event in heard] == [2, 3]
+    assert agent.Journal(str(tmp_path)).known["k1", 0]["state"] == "done"
