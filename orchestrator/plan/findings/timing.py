@@ -119,6 +119,22 @@ def locked_parameters(facts: Facts) -> Iterator[Problem]:
             yield warning(Where(), message, "take it out of the template, or unlock it in the rig file")
 
 
+def faster_than_the_console(facts: Facts) -> Iterator[Problem]:
+    """What a console's protocols cannot do at their fastest is refused here, because the console would refuse it at night."""
+    console = facts.instruments.console
+    for one in facts.plan.acquisitions.values():
+        if not one.nucleus or one.members:
+            continue
+        written = facts.experiment.acquisitions.get(one.name)
+        where, repetition_s = (Where() if written is None else written.where), one.recycle_s + one.acquisition_time_s
+        if repetition_s < console.least_repetition_s * (1 - 1e-6):
+            says = f"repeats every {repetition_s:.3g} s; this console no faster than every {console.least_repetition_s:g} s"
+            yield Problem(where, f"`{one.name}` {says}", console.too_fast_advice)
+        elif 0 < one.acquisition_time_s < console.least_acquisition_s * (1 - 1e-6):
+            says = f"digitises a scan for {one.acquisition_time_s:.3g} s; this console for no less than {console.least_acquisition_s:g} s"
+            yield Problem(where, f"`{one.name}` {says}", console.too_fast_advice)
+
+
 def prompts(facts: Facts) -> Iterator[Problem]:
     """A person's time is in no estimate."""
     for step, where in facts.steps():
@@ -126,4 +142,14 @@ def prompts(facts: Facts) -> Iterator[Problem]:
             yield warning(where, "this prompt waits for a person", "its time is not in the plan")
 
 
-CHECKS = (interval_shorter_than_acquisition, console_overloaded, dummies, booking, ends_in_the_night, disk, locked_parameters, prompts)
+CHECKS = (
+    interval_shorter_than_acquisition,
+    console_overloaded,
+    dummies,
+    booking,
+    ends_in_the_night,
+    disk,
+    locked_parameters,
+    faster_than_the_console,
+    prompts,
+)
