@@ -41,7 +41,7 @@ from drivers.spinsolve.folders import Folders
 from drivers.spinsolve.link import Link
 from drivers.spinsolve.machine import OVER, Phase, Sign
 from drivers.spinsolve.protocols import Setup
-from drivers.spinsolve.scans import LISTEN_S, PENDING_S, START_S, Follower, Scan
+from drivers.spinsolve.scans import LISTEN_S, PENDING_S, SLOW_POLL_S, START_S, Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
 FOREIGN_STALE_S = 600.0
@@ -143,7 +143,7 @@ class Spinsolve:
         scan.phase, scan.quiet, scan.since_ns, scan.seen_ns = Phase.UNKNOWN, True, now_ns, now_ns
         scan.deadline_ns = now_ns + int(ADOPTED_DEADLINE_S * 1e9)
         self._follow(scan)
-        await self._follower.decided(scan, Phase.UNKNOWN, LISTEN_S + 1.0)
+        await self._follower.decided(scan, Phase.UNKNOWN, LISTEN_S + SLOW_POLL_S + 1.0)
         scan.quiet = False
 
     async def release(self) -> None:

@@ -1,7 +1,7 @@
 """The connection: one task reads for ever and opens again what was lost; one question is out at a time.
 
 A question that stays unanswered is followed by ``HardwareRequest``; when that stays unanswered too, the link counts as lost: the
-connection is dropped and opened anew, at first often, then every 10 s.
+connection is dropped and opened anew, at first often, then every 10 s (5 s of patience, 5 s of rest).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from drivers.spinsolve import wire
 
 REPLY_S, CHECK_S = 10.0, 5.0
 """Real seconds for any reply, and for that to ``HardwareRequest``; inferred: nobody says how long an answer may take."""
-ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Real seconds between attempts; the last one for ever."""
+ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
+"""Real seconds between attempts, each of which waits CHECK_S for an answer; the last one for ever."""
 MOST_GARBAGE = 5
 """So many documents that are none of this protocol, before anything was understood, and it is another program."""
 
@@ -51,7 +51,7 @@ class Link:
         """Connect and ask who is there. Raises NotReachable, WrongInstrument."""
         await self._connect()
         try:
-            return await self._who()
+            return await self._who(REPLY_S)
         except InstrumentError:
             await self.close()
             raise
@@ -112,6 +112,7 @@ class Link:
         try:
             await self._ask(wire.hardware_request(), wire.Hardware, CHECK_S)
         except TimeoutError:
+            self.lost = True
             self._why_dropped = f"the console has not answered for {REPLY_S + CHECK_S:.0f} s"
             await self.close()
             raise self._silence(self._why_dropped, document, "the connection is opened anew") from None
@@ -130,13 +131,13 @@ class Link:
         self._stream = await self._opener()
         self._scanner = wire.Scanner()
 
-    async def _who(self) -> wire.Hardware:
+    async def _who(self, within_s: float) -> wire.Hardware:
         """Who answers on a fresh connection; what else is said meanwhile is heard."""
         assert self._stream
         await self._write_greeting(self._stream)
         found: list[wire.Hardware] = []
         try:
-            async with asyncio.timeout(REPLY_S):
+            async with asyncio.timeout(within_s):
                 while not found:
                     messages = await self._next(self._stream)
                     if messages is None:
@@ -146,7 +147,7 @@ class Link:
                         what = self._scanner.alien or self.garbage[0]
                         raise WrongInstrument(f"what answers is not Spinsolve: {what!r}", instrument=self._name)
         except TimeoutError as silence:
-            raise self._silence(f"no answer within {REPLY_S:.0f} s", wire.hardware_request(), "") from silence
+            raise self._silence(f"no answer within {within_s:.0f} s", wire.hardware_request(), "") from silence
         return found[0]
 
     async def _write_greeting(self, stream: ByteStream) -> None:
@@ -195,6 +196,6 @@ class Link:
             attempt += 1
             with contextlib.suppress(OSError, InstrumentError):
                 await self._connect()
-                await self._who()
+                await self._who(CHECK_S)
                 return
             await self.close()

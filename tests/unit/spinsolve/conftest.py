@@ -114,6 +114,8 @@ class Console:
                 if self.hears:
                     self.heard.append(document.partition("<Message>")[2])
                     await self.obey(self.heard[-1])
+        if stream in self.streams:
+            self.streams.remove(stream)
 
     def cut(self) -> None:
         """The network is gone; what runs goes on."""
@@ -123,7 +125,7 @@ class Console:
 
     async def send(self, body: str) -> None:
         data = f'<?xml version="1.0" encoding="utf-8"?><Message>{body}</Message>'.encode()
-        for stream in self.streams:
+        for stream in list(self.streams):
             for at in range(0, len(data), self.pieces or len(data)):
                 await stream.write(data[at : at + (self.pieces or len(data))])
 
@@ -133,18 +135,19 @@ class Console:
 
     async def obey(self, body: str) -> None:
         if body.startswith("<Start"):
-            return await self.start(body)
-        if body.startswith("<Abort"):
+            await self.start(body)
+        elif body.startswith("<Abort"):
             self.stopping = True
-            return await (self.say(f'<State protocol="{LITHIUM}" status="Stopping" dataFolder="" />') if self.running else asyncio.sleep(0))
-        if "<TimeStamp" in body:
+            if self.running:
+                await self.say(f'<State protocol="{LITHIUM}" status="Stopping" dataFolder="" />')
+        elif "<TimeStamp" in body:
             self.root = re.findall(r">([^<>]+)</TimeStamp", body)[0]
         elif body.startswith("<Set") and self.takes_key:
             for key, value in re.findall(r'key="([^"]*)" value="([^"]*)"', body):
                 self.user_data[key] = value
                 if not value:
                     del self.user_data[key]
-        if self.answers and not body.startswith("<Set"):
+        elif self.answers and not body.startswith("<Set"):
             await self.answer(body)
 
     async def answer(self, body: str) -> None:
@@ -178,7 +181,8 @@ class Console:
     async def start(self, body: str) -> None:
         protocol = re.findall(r'protocol="([^"]*)"', body)[0]
         if self.busy:
-            return await self.say(f'<Error protocol="{protocol}" error="{self.busy}" />')
+            await self.say(f'<Error protocol="{protocol}" error="{self.busy}" />')
+            return
         asked = dict(re.findall(r'Option name="([^"]*)" value="([^"]*)"', body))
         self.stopping = False
         self.running = asyncio.create_task(self.scan(protocol, int(asked["Number"]), float(asked["RepetitionTime"])))
