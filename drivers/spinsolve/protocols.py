@@ -87,7 +87,7 @@ def fit(order: AcquisitionOrder, protocol: str, menus: Menus) -> Setup:
     asked_s = _acquisition_s(template)
     options, deviations = dict[str, str](), dict[str, tuple[Any, Any]]()
     options[SCANS] = _scans(order.scans, protocol, menu)
-    acquisition_s = asked_s or 0.0
+    acquisition_s = _standing_s(menu) if asked_s is None else asked_s
     if ACQUISITION in menu and asked_s is not None:
         options[ACQUISITION] = _at_least(asked_s, menu[ACQUISITION], protocol, "digitises a scan for no less than")
         acquisition_s = float(options[ACQUISITION])
@@ -142,6 +142,12 @@ def _acquisition_s(template: Mapping[str, Any]) -> float | None:
     if not math.isfinite(seconds) or seconds <= 0:
         raise Rejected(f"an acquisition time of {seconds} s cannot be")
     return seconds
+
+
+def _standing_s(menu: Mapping[str, Option]) -> float:
+    """The acquisition time that stands on the console; 0 where it does not say."""
+    standing = menu[ACQUISITION].value if ACQUISITION in menu else ""
+    return next((value for value, _ in _numbers(Option(ACQUISITION, "", (standing,)))), 0.0)
 
 
 def _scans(scans: int, protocol: str, menu: Mapping[str, Option]) -> str:

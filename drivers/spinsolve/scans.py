@@ -231,7 +231,7 @@ class Follower:
     async def stop(self, scan: Scan, *, halted: bool) -> None:
         """Send Abort; the console then ends the scan that runs, and has so long for it."""
         scan.halted, scan.aborted = scan.halted or halted, scan.aborted or not halted
-        patience_s = self.grace_s(STOP_S + scan.one_scan_s)
+        patience_s = max(STOP_S + scan.one_scan_s, STOP_S * self._clock.speed)  # a silent link is noticed in real seconds
         scan.deadline_ns = self._clock.mono_ns() + int(patience_s * 1e9)
         scan.news.set()
         with contextlib.suppress(InstrumentError):
