@@ -40,12 +40,11 @@ from drivers.spinsolve import folders, protocols, wire
 from drivers.spinsolve.folders import Folders
 from drivers.spinsolve.link import Link
 from drivers.spinsolve.machine import OVER, Phase, Sign
-from drivers.spinsolve.protocols import Setup
-from drivers.spinsolve.scans import LISTEN_S, PENDING_S, SLOW_POLL_S, START_S, Follower, Scan
+from drivers.spinsolve.others import Others, begins
+from drivers.spinsolve.preparing import Preparation, Prepared
+from drivers.spinsolve.scans import LISTEN_S, SLOW_POLL_S, START_S, Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
-FOREIGN_STALE_S = 600.0
-"""A foreign run of which nothing is heard for so long no longer forbids a Start: the console itself refuses it where it is busy."""
 SETTLE_S, SETTLE_AT_MOST_S = 2.0, 60.0
 SAFE_S = 8.0
 MOST_EVENTS = 1000
@@ -87,21 +86,15 @@ class Spinsolve:
         self._folders = Folders(str(options.get("data_root", "")), dict(options.get("path_map") or {}), start)
         self._link = Link(self._name, lambda: context.network.connect(host, port), self._hear, self._on_link)
         self._events: asyncio.Queue[ConsoleEvent | None] = asyncio.Queue(MOST_EVENTS)
-        self._follower = Follower(self._folders, self._clock, self._say, self._link.send, self._on_over, self._foreign_runs)
-        self._named: dict[str, str] = dict(options.get("protocols") or {})
+        self._follower = Follower(self._folders, self._clock, self._say, self._link.send, self._on_over, lambda: self._others.running)
+        self._others = Others(self._clock.mono_ns, self._follower.grace_s)
+        self._preparation = Preparation(self._link, dict(options.get("protocols") or {}))
         self._leave_folder = str(options.get("leave_folder", ""))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._menus: dict[str, tuple[wire.Option, ...]] = {}
-        self._order: AcquisitionOrder | None = None
-        self._setup: Setup | None = None
-        self._expected_s = 0.0
+        self._prepared: Prepared | None = None
         self._scan: Scan | None = None
         self._owed: Scan | None = None
         self._stamped = self._met = False
-        self._foreign = ""
-        self._foreign_ns = 0
-        self._foreign_ready = False
-        self._last: tuple[str, int] = ("", 0)
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
         self._stamps: dict[tuple[str, int], dict[str, str]] = {}
@@ -167,47 +160,13 @@ class Spinsolve:
         """
         wire.plain(order.key)
         self._require_idle()
-        self._order = self._setup = None
+        self._prepared = None
         if not self._folders.data_root:
             raise self._refusal("the rig file does not say where the console shall save", "options: {data_root: …, path_map: {…}}")
-        setup = await self._fitted(order)
+        prepared = await self._preparation.prepare(order)
         await self._clock.in_thread(self._folders.make_root)
-        estimate = await self._link.ask(wire.estimate_duration(setup.protocol, setup.options), wire.Estimate)
-        if estimate.error:
-            raise self._refusal(f"`{setup.protocol}`: {estimate.error}", "ask for values on the protocol's menus")
-        differing = {**setup.deviations, **protocols.compare(setup, estimate.options)}
-        self._expected_s = setup.expected_s if estimate.duration_s is None else max(0.0, estimate.duration_s)
-        self._order, self._setup = order, setup
-        found: dict[str, Any] = {"protocol": setup.protocol, **setup.options, **estimate.options}
-        return ReadBack({**found, "estimated_s": estimate.duration_s}, differing)
-
-    async def _fitted(self, order: AcquisitionOrder) -> Setup:
-        wanted = order.template.get("protocol") or self._named.get(order.nucleus)
-        menus = await self._offer(order.nucleus, wanted)
-        protocol = protocols.choose(order.nucleus, wanted, menus)
-        return protocols.fit(order, protocol, menus)
-
-    async def _offer(self, nucleus: str, wanted: str | None) -> dict[str, tuple[wire.Option, ...]]:
-        """All protocols with their menus; asked once a connection."""
-        if not self._menus:
-            try:
-                offer = await self._link.ask(wire.available_protocol_options(), wire.Offer)
-                self._menus = dict(offer.protocols)
-            except NotReachable:
-                if self._link.lost:
-                    raise
-                self._menus = await self._offer_one_by_one(nucleus, wanted)
-        return self._menus
-
-    async def _offer_one_by_one(self, nucleus: str, wanted: str | None) -> dict[str, tuple[wire.Option, ...]]:
-        """Names first, then the menus of those that may be meant."""
-        names = (await self._link.ask(wire.available_protocols(), wire.Protocols)).names
-        pattern = protocols.NUCLEI.get(nucleus, r"(?!)") if wanted is None else re.escape(wanted)
-        found: dict[str, tuple[wire.Option, ...]] = dict.fromkeys(names, ())
-        for name in names:
-            if re.search(pattern, name, re.IGNORECASE):
-                found |= (await self._link.ask(wire.available_options(name), wire.Offer)).protocols
-        return found
+        self._prepared = prepared
+        return prepared.read_back
 
     # ---------------------------------------------------------------------------------------------------------- acquiring
 
@@ -215,16 +174,16 @@ class Spinsolve:
         """Stamp the key, read it back, go. Raises Rejected when certainly nothing was started, OutcomeUnknown when nobody knows."""
         if (key, block) in self._started:
             return
-        order, setup = self._order, self._setup
-        if order is None or setup is None or order.key != key or not 0 <= block < order.blocks:
+        prepared = self._prepared
+        if prepared is None or prepared.order.key != key or not 0 <= block < prepared.order.blocks:
             raise self._refusal(f"{key} block {block} is not prepared", "prepare it first")
         self._require_idle()
-        await self._stamp(order, setup, block)
-        scan = self._new_scan(order, setup, block)
+        await self._stamp(prepared, block)
+        scan = self._new_scan(prepared, block)
         self._scan = scan
         self._started.add((key, block))
         try:
-            await self._go(scan, wire.start(setup.protocol, setup.options))
+            await self._go(scan, wire.start(scan.protocol, prepared.setup.options))
         finally:  # whatever becomes of this call, what may run is followed
             if scan.phase is not Phase.FAILED:
                 self._follow(scan)
@@ -245,9 +204,10 @@ class Spinsolve:
             await self._wipe()
             raise self._refusal(f"the console refuses: {scan.complaint}", "usually it is busy with something else: look at its screen")
 
-    async def _stamp(self, order: AcquisitionOrder, setup: Setup, block: int) -> None:
+    async def _stamp(self, prepared: Prepared, block: int) -> None:
         """The folder and the key, just before the start, and what the console then holds."""
-        stamps = dict(zip(OURS, (order.key, str(block), str(order.scans), setup.protocol), strict=True))
+        order = prepared.order
+        stamps = dict(zip(OURS, (order.key, str(block), str(order.scans), prepared.setup.protocol), strict=True))
         self._stamped = True
         await self._link.send(wire.set_data_folder(self._folders.data_root))
         await self._link.send(wire.set_user_data(stamps))
@@ -262,15 +222,16 @@ class Spinsolve:
             await self._link.send(wire.set_user_data(NOTHING))
             self._stamped = False
 
-    def _new_scan(self, order: AcquisitionOrder, setup: Setup, block: int) -> Scan:
-        now_ns, allowed_s = self._clock.mono_ns(), max(order.deadline_s, 1.5 * self._expected_s + 60.0)
+    def _new_scan(self, prepared: Prepared, block: int) -> Scan:
+        order, setup = prepared.order, prepared.setup
+        now_ns, allowed_s = self._clock.mono_ns(), max(order.deadline_s, 1.5 * prepared.expected_s + 60.0)
         return Scan(
             order.key,
             block,
             setup.protocol,
             order.scans,
             nucleus=order.nucleus,
-            expected_s=self._expected_s,
+            expected_s=prepared.expected_s,
             one_scan_s=setup.repetition_s,
             deadline_ns=now_ns + int(allowed_s * 1e9),
             seen_ns=now_ns,
@@ -285,7 +246,7 @@ class Spinsolve:
         """The key is taken away first, and said afterwards."""
         block = (scan.key, scan.block)
         self._stamps[block] = scan.stamps
-        self._last = (scan.protocol, self._clock.mono_ns())
+        self._others.ours_is_over(scan.protocol)
         if scan.aborted or scan.stranger:
             self._disowned.add(block)
             self._follower.filed.pop(block, None)
@@ -346,8 +307,8 @@ class Spinsolve:
             await self._link.ask(wire.hardware_request(), wire.Hardware)
         except InstrumentError as fault:
             return SafeState(Confirmation.UNCONFIRMED, str(fault))
-        if self._foreign_runs():
-            return SafeState(Confirmation.UNCONFIRMED, f"somebody else's {self._foreign} goes on")
+        if self._others.running:
+            return SafeState(Confirmation.UNCONFIRMED, f"somebody else's {self._others.protocol} goes on")
         if scan is not None and self._scan is scan:
             return SafeState(Confirmation.UNCONFIRMED, f"it stops after the scan that runs, at most {scan.one_scan_s:.0f} s each")
         self._owed = None
@@ -362,7 +323,9 @@ class Spinsolve:
         if self._scan is None or self._scan.key != key:
             raise Rejected(f"{key} is not running", instrument=self._name)
         if self._scan.phase is Phase.FOREIGN_RUN:
-            raise self._refusal(f"somebody has started {self._foreign} meanwhile, which is not ours to stop", "stop it at the console")
+            raise self._refusal(
+                f"somebody has started {self._others.protocol} meanwhile, which is not ours to stop", "stop it at the console"
+            )
         return self._scan
 
     # ----------------------------------------------------------------------------------------------------------- looking
@@ -377,8 +340,8 @@ class Spinsolve:
             special = {Phase.UNKNOWN: ConsoleActivity.UNKNOWN, Phase.FOREIGN_RUN: ConsoleActivity.FOREIGN}
             activity = special.get(scan.phase, ConsoleActivity.ACQUIRING)
             return ConsoleState(activity, scan.key, scan.block, scan.scans_done or None, str(scan.phase))
-        if self._foreign_runs():
-            return ConsoleState(ConsoleActivity.FOREIGN, detail=self._foreign)
+        if self._others.running:
+            return ConsoleState(ConsoleActivity.FOREIGN, detail=self._others.protocol)
         try:
             await self._link.ask(wire.hardware_request(), wire.Hardware)
         except InstrumentError as fault:
@@ -423,43 +386,20 @@ class Spinsolve:
         if isinstance(message, wire.Error) and scan.phase is Phase.STARTING:
             return True
         same = message.protocol.casefold() == scan.protocol.casefold()
-        anew = isinstance(message, wire.State) and message.status == wire.Status.RUNNING and scan.over_ns is not None
+        anew = begins(message) and scan.over_ns is not None
         return not anew and (same or not message.protocol or not scan.protocol)
 
     def _hear_of_others(self, message: wire.State | wire.Progress | wire.Completed) -> None:
-        now_ns = self._clock.mono_ns()
-        over = isinstance(message, wire.Completed)
-        ready = isinstance(message, wire.State) and message.status == wire.Status.READY
-        late = message.protocol == self._last[0] and (now_ns - self._last[1]) / 1e9 < PENDING_S
-        anew = isinstance(message, wire.State) and message.status == wire.Status.RUNNING
-        if over:
-            self._foreign_over()
-        elif ready and self._foreign:
-            self._foreign_ready, self._foreign_ns = True, now_ns
-        elif not ready and (anew or not late):
-            self._foreign, self._foreign_ns, self._foreign_ready = message.protocol or "something", now_ns, False
-            if self._scan is not None:
-                self._follower.move(self._scan, Sign.FOREIGN)
-
-    def _foreign_over(self) -> None:
-        self._foreign = ""
+        self._others.hear(message)
         if self._scan is not None:
-            self._follower.move(self._scan, Sign.FOREIGN_OVER)
-
-    def _foreign_runs(self) -> bool:
-        """Ready is followed by Completed; where that was lost, so many seconds are enough (a shim request ends without it)."""
-        if not self._foreign:
-            return False
-        silent_s = (self._clock.mono_ns() - self._foreign_ns) / 1e9
-        if silent_s > self._follower.grace_s(PENDING_S if self._foreign_ready else FOREIGN_STALE_S):
-            self._foreign_over()
-        return bool(self._foreign)
+            self._follower.move(self._scan, Sign.FOREIGN if self._others.running else Sign.FOREIGN_OVER)
 
     async def _on_link(self, why: str | None) -> None:
         now_ns, scan = self._clock.mono_ns(), self._scan
         self._follower.lost = why is not None
         if why is not None:
-            self._menus, self._foreign = {}, ""
+            self._preparation.forget()
+            self._others.forget()
             if scan is not None:
                 self._follower.move(scan, Sign.LINK_LOST)
             self._say(LinkLost(now_ns, why))
@@ -483,8 +423,8 @@ class Spinsolve:
     def _require_idle(self) -> None:
         if self._scan is not None:
             raise self._refusal(f"{self._scan.key} is still running", "wait until it is filed")
-        if self._foreign_runs():
-            raise self._refusal(f"a foreign acquisition: {self._foreign}", "wait for it, or ask whoever started it to stop it")
+        if self._others.running:
+            raise self._refusal(f"a foreign acquisition: {self._others.protocol}", "wait for it, or ask whoever started it to stop it")
 
     def _refusal(self, message: str, advice: str) -> Rejected:
         return Rejected(message, instrument=self._name, did="nothing was started", advice=advice)

@@ -345,7 +345,6 @@ def test_a_deadline_ends_with_what_there_is(play: Play, order: AcquisitionOrder)
     async def scenario(bench: Any) -> None:
         await bench.driver.connect()
         await bench.driver.prepare(order)
-        bench.driver._expected_s = 0.0
         slow = bench.console.scan
         bench.console.scan = lambda protocol, scans, _: slow(protocol, 1024, 2.0)
         await bench.driver.start("key-1")
