@@ -10,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
-import re
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from drivers.base import (
@@ -35,17 +32,17 @@ from drivers.base import (
     SafeState,
     Settings,
 )
-from drivers.errors import BadReply, InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
+from drivers.errors import InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.spinsolve import folders, protocols, wire
+from drivers.spinsolve.archive import Archive
 from drivers.spinsolve.folders import Folders
-from drivers.spinsolve.link import Link
+from drivers.spinsolve.link import Link, address_of
 from drivers.spinsolve.machine import OVER, Phase, Sign
 from drivers.spinsolve.others import Others, begins
 from drivers.spinsolve.preparing import Preparation, Prepared
 from drivers.spinsolve.scans import LISTEN_S, SLOW_POLL_S, START_S, Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
-SETTLE_S, SETTLE_AT_MOST_S = 2.0, 60.0
 SAFE_S = 8.0
 MOST_EVENTS = 1000
 OURS = (folders.KEY, folders.BLOCK, folders.SCANS, folders.PROTOCOL)
@@ -82,11 +79,12 @@ class Spinsolve:
         options = settings.options
         self.capabilities = self.declared(settings)
         self._name, self._wanted, self._clock = settings.instrument, settings.identity, context.clock
-        host, port, start = _address(settings.address)
+        host, port, start = address_of(settings.address)
         self._folders = Folders(str(options.get("data_root", "")), dict(options.get("path_map") or {}), start)
         self._link = Link(self._name, lambda: context.network.connect(host, port), self._hear, self._on_link)
         self._events: asyncio.Queue[ConsoleEvent | None] = asyncio.Queue(MOST_EVENTS)
         self._follower = Follower(self._folders, self._clock, self._say, self._link.send, self._on_over, lambda: self._others.running)
+        self._archive = Archive(self._folders, self._clock)
         self._others = Others(self._clock.mono_ns, self._follower.grace_s)
         self._preparation = Preparation(self._link, dict(options.get("protocols") or {}))
         self._leave_folder = str(options.get("leave_folder", ""))
@@ -97,6 +95,7 @@ class Spinsolve:
         self._stamped = self._met = False
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
+        self._halted: set[tuple[str, int]] = set()
         self._stamps: dict[tuple[str, int], dict[str, str]] = {}
 
     # -------------------------------------------------------------------------------------------------------- connecting
@@ -247,6 +246,7 @@ class Spinsolve:
         block = (scan.key, scan.block)
         self._stamps[block] = scan.stamps
         self._others.ours_is_over(scan.protocol)
+        self._halted |= {block} if scan.halted else set()
         if scan.aborted or scan.stranger:
             self._disowned.add(block)
             self._follower.filed.pop(block, None)
@@ -258,28 +258,10 @@ class Spinsolve:
         """Read the files of a block, once nothing has written them for 2 s. Raises Rejected when there are none of ours."""
         if (key, block) in self._disowned:
             raise Rejected(f"the files of {key} block {block} are not to be used", instrument=self._name)
-        folder = self._follower.filed.get((key, block)) or await self._find(key, block)
-        await self._settled(folder)
-        fetched = await self._clock.in_thread(self._folders.fetch, folder, key, block)
+        fetched = await self._archive.fetch(key, block, self._follower.filed.get((key, block)))
         stamps = {**fetched.times.stamps, **self._stamps.get((key, block), {})}
-        return replace(fetched, times=replace(fetched.times, stamps=stamps))
-
-    async def _find(self, key: str, block: int) -> Path:
-        found = await self._clock.in_thread(self._folders.find, key, block)
-        complete = [folder for folder in found if await self._clock.in_thread(self._folders.filed, folder, key, block)]
-        if len(complete) > 1:
-            raise BadReply(f"{len(complete)} folders carry the key of {key} block {block}: {', '.join(map(str, complete))}")
-        if not complete:
-            raise Rejected(f"no data of {key} block {block}", instrument=self._name, advice=f"looked below {self._folders.data_root}")
-        return complete[0]
-
-    async def _settled(self, folder: Path) -> None:
-        for _ in range(math.ceil(SETTLE_AT_MOST_S / SETTLE_S)):
-            before = await self._clock.in_thread(self._folders.version, folder)
-            await asyncio.sleep(SETTLE_S)
-            if before == await self._clock.in_thread(self._folders.version, folder):
-                return
-        raise BadReply(f"{folder} is still being written after {SETTLE_AT_MOST_S:.0f} s")
+        partial = fetched.partial or (key, block) in self._halted
+        return replace(fetched, times=replace(fetched.times, stamps=stamps), partial=partial)
 
     async def look(self, key: str) -> Fetched:
         """Not possible."""
@@ -438,13 +420,3 @@ class Spinsolve:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
             _log.error("%s: the driver broke", self._name, exc_info=fault)
-
-
-def _address(address: str) -> tuple[str, int, Path]:
-    """``host[:port][/folder]``: where it listens, and where relative paths begin."""
-    place, slash, start = address.partition("/")
-    host, colon, port = place.rpartition(":") if ":" in place else (place, "", "")
-    if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(f"{address!r} is no address: write host, or host:port")
-    on_drive = re.match(r"[A-Za-z]:", start)
-    return host, int(port) if colon else wire.DEFAULT_PORT, Path(start if on_drive else slash + start)

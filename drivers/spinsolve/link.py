@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.base import ByteStream
@@ -199,3 +201,13 @@ class Link:
                 await self._who(CHECK_S)
                 return
             await self.close()
+
+
+def address_of(address: str) -> tuple[str, int, Path]:
+    """``host[:port][/folder]``: where it listens, and where relative paths begin."""
+    place, slash, start = address.partition("/")
+    host, colon, port = place.rpartition(":") if ":" in place else (place, "", "")
+    if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"{address!r} is no address: write host, or host:port")
+    on_drive = re.match(r"[A-Za-z]:", start)
+    return host, int(port) if colon else wire.DEFAULT_PORT, Path(start if on_drive else slash + start)

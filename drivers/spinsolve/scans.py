@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from drivers.spinsolve.machine import OVER, Phase, Sign, after
 START_S, PENDING_S, LISTEN_S = 10.0, 10.0, 30.0
 FILES_S, FILES_AFTER_STOP_S, STOP_S = 60.0, 15.0, 30.0
 POLL_S, SLOW_POLL_S = 0.5, 5.0
+LOOKS = 10
+"""Every so many looks into the folder that was named, one goes through all of them."""
 LEAST_REAL_S = 3.0
 """However fast the experiment's time runs, files are saved in the computer's."""
 
@@ -253,38 +256,43 @@ class Follower:
         """Are its files there, wherever they are?"""
         return await self._look(scan) is not None
 
-    async def _look(self, scan: Scan) -> files.Parameters | None:
+    async def _look(self, scan: Scan, *, everywhere: bool = True) -> files.Parameters | None:
         """The parameters of complete files: in the folder that the console named, else wherever the key stands."""
-        try:
-            named = [self._folders.local(scan.folder)] if scan.folder else []
-            for folder in named:
-                if parameters := await self._clock.in_thread(self._folders.filed, folder, scan.key, scan.block):
-                    self.filed[scan.key, scan.block] = folder
-                    return parameters
-            found = await self._clock.in_thread(self._folders.find, scan.key, scan.block)
-        except Rejected:
-            return None
-        if len(found) != 1 or found == named:
-            return None
-        parameters = await self._clock.in_thread(self._folders.filed, found[0], scan.key, scan.block)
-        if parameters:
-            self.filed[scan.key, scan.block] = found[0]
+        with contextlib.suppress(Rejected):
+            if scan.folder and (parameters := await self._filed(scan, self._folders.local(scan.folder))):
+                return parameters
+        if everywhere or not scan.folder:
+            with contextlib.suppress(Rejected):
+                found = await self._clock.in_thread(self._folders.find, scan.key, scan.block)
+                return await self._filed(scan, found[0]) if len(found) == 1 else None
+        return None
+
+    async def _filed(self, scan: Scan, folder: Path) -> files.Parameters | None:
+        parameters = await self._clock.in_thread(self._folders.filed, folder, scan.key, scan.block)
+        if parameters is not None:
+            self.filed[scan.key, scan.block] = folder
         return parameters
 
     async def _until_filed(self, scan: Scan) -> None:
         """Returns when the files are complete, and ours."""
-        stopped = scan.completed is not None and not scan.completed.completed
-        until_ns = self._clock.mono_ns() + int(self.grace_s(FILES_AFTER_STOP_S if stopped else FILES_S) * 1e9)
-        while (parameters := await self._look(scan)) is None:
-            if self._clock.mono_ns() > until_ns:
-                self.move(scan, Sign.TIMER)
-                raise BadReply(await self._missing(scan, stopped=stopped))
-            await self._clock.sleep(POLL_S)
+        parameters = await self._completed_files(scan)
         self.move(scan, Sign.FILES)
         nucleus = str(parameters.get("rxChannel", ""))
         if scan.nucleus and nucleus.casefold() != scan.nucleus.casefold():
             scan.stranger = True
             raise DeviceFault(f"the files hold {nucleus}, not {scan.nucleus}")
+
+    async def _completed_files(self, scan: Scan) -> files.Parameters:
+        stopped = scan.completed is not None and not scan.completed.completed
+        until_ns = self._clock.mono_ns() + int(self.grace_s(FILES_AFTER_STOP_S if stopped else FILES_S) * 1e9)
+        for looks in itertools.count():
+            if parameters := await self._look(scan, everywhere=looks % LOOKS == 0):
+                return parameters
+            if self._clock.mono_ns() > until_ns:
+                break
+            await self._clock.sleep(POLL_S)
+        self.move(scan, Sign.TIMER)
+        raise BadReply(await self._missing(scan, stopped=stopped))
 
     async def _missing(self, scan: Scan, *, stopped: bool) -> str:
         """What is wrong, as precisely as it can be said."""

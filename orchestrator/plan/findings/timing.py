@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from orchestrator.model.experiment import TriggerKind, Where
 from orchestrator.model.problems import Problem
 from orchestrator.plan import estimate
+from orchestrator.plan.acquisitions import acquisition_time_s
 from orchestrator.plan.findings.facts import Facts, warning
 from orchestrator.plan.instants import NS, local, spoken
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
@@ -126,12 +127,13 @@ def faster_than_the_console(facts: Facts) -> Iterator[Problem]:
         if not one.nucleus or one.members:
             continue
         written = facts.experiment.acquisitions.get(one.name)
-        where, repetition_s = (Where() if written is None else written.where), one.recycle_s + one.acquisition_time_s
+        where, known_s = (Where() if written is None else written.where), acquisition_time_s(one.template)
+        repetition_s = one.recycle_s + (console.least_acquisition_s if known_s is None else known_s)
         if repetition_s < console.least_repetition_s * (1 - 1e-6):
             says = f"repeats every {repetition_s:.3g} s; this console no faster than every {console.least_repetition_s:g} s"
             yield Problem(where, f"`{one.name}` {says}", console.too_fast_advice)
-        elif 0 < one.acquisition_time_s < console.least_acquisition_s * (1 - 1e-6):
-            says = f"digitises a scan for {one.acquisition_time_s:.3g} s; this console for no less than {console.least_acquisition_s:g} s"
+        elif known_s is not None and known_s < console.least_acquisition_s * (1 - 1e-6):
+            says = f"digitises a scan for {known_s:.3g} s; this console for no less than {console.least_acquisition_s:g} s"
             yield Problem(where, f"`{one.name}` {says}", console.too_fast_advice)
 
 
