@@ -116,6 +116,7 @@ class Console:
                     await self.obey(self.heard[-1])
         if stream in self.streams:
             self.streams.remove(stream)
+        await stream.close()
 
     def cut(self) -> None:
         """The network is gone; what runs goes on."""
