@@ -91,7 +91,6 @@ class Spinsolve:
         self._tasks: set[asyncio.Task[None]] = set()
         self._prepared: Prepared | None = None
         self._scan: Scan | None = None
-        self._owed: Scan | None = None
         self._stamped = self._met = False
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
@@ -281,7 +280,7 @@ class Spinsolve:
 
     async def make_safe(self) -> SafeState:
         """Abort our run and hear that it is over; somebody else's is left alone and said."""
-        scan = self._owed = self._scan
+        scan = self._scan
         try:
             if scan is not None and scan.phase not in OVER:
                 await self.abort(scan.key)
@@ -293,7 +292,6 @@ class Spinsolve:
             return SafeState(Confirmation.UNCONFIRMED, f"somebody else's {self._others.protocol} goes on")
         if scan is not None and self._scan is scan:
             return SafeState(Confirmation.UNCONFIRMED, f"it stops after the scan that runs, at most {scan.one_scan_s:.0f} s each")
-        self._owed = None
         return SafeState(Confirmation.CONFIRMED, "the console answers and has said of every run that it is over")
 
     async def _over_within(self, scan: Scan, real_s: float) -> None:
@@ -392,11 +390,9 @@ class Spinsolve:
         self._spawn(self._after_loss(scan))
 
     async def _after_loss(self, scan: Scan | None) -> None:
-        """What could not be sent meanwhile."""
+        """What may not have arrived: a stop that is owed, a key to be taken away."""
         if scan is None and self._stamped:
             await self._wipe()
-        elif scan is not None and scan is self._owed:
-            await self.make_safe()
         elif scan is not None and (scan.halted or scan.aborted):
             await self._follower.stop(scan, halted=scan.halted)
 

@@ -72,6 +72,7 @@ class Console:
     hears: bool = True
     connected: bool = True
     busy: str = ""
+    busy_with: str = ""
     swapped: bool = False
     drops_completed: bool = False
     empty_folder: bool = False
@@ -182,7 +183,7 @@ class Console:
     async def start(self, body: str) -> None:
         protocol = re.findall(r'protocol="([^"]*)"', body)[0]
         if self.busy:
-            await self.say(f'<Error protocol="{protocol}" error="{self.busy}" />')
+            await self.say(f'<Error protocol="{self.busy_with or protocol}" error="{self.busy}" />')
             return
         asked = dict(re.findall(r'Option name="([^"]*)" value="([^"]*)"', body))
         self.stopping = False

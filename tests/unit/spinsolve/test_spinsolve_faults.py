@@ -12,6 +12,9 @@ import pytest
 
 from drivers.base import Acquired, AcquisitionOrder, ConsoleActivity, Started
 from drivers.errors import BadReply, NotReachable, OutcomeUnknown, Rejected
+from drivers.spinsolve import wire
+from drivers.spinsolve.machine import Phase, Sign
+from drivers.spinsolve.scans import Scan
 
 Play = Callable[..., None]
 WHOLE = ["Started", "Acquired", "Filed"]
@@ -67,7 +70,8 @@ def test_filed_never_before_both_words(play: Play, order: AcquisitionOrder) -> N
     play(scenario, console={"swapped": True})
 
 
-def test_busy(play: Play, order: AcquisitionOrder) -> None:
+@pytest.mark.parametrize("busy_with", ["", "SHIM"])
+def test_busy(play: Play, order: AcquisitionOrder, busy_with: str) -> None:
     """The console's words are kept, nothing is tried again, and the key does not stay behind."""
 
     async def scenario(bench: Any) -> None:
@@ -83,7 +87,7 @@ def test_busy(play: Play, order: AcquisitionOrder) -> None:
         await bench.clock.sleep(20.0)
         assert bench.kinds() == WHOLE
 
-    play(scenario, console={"busy": "Device is busy"})
+    play(scenario, console={"busy": "Device is busy", "busy_with": busy_with})
 
 
 def test_nothing_saved(play: Play, order: AcquisitionOrder) -> None:
@@ -468,3 +472,18 @@ def test_nonsense_between_the_messages(play: Play, order: AcquisitionOrder) -> N
         assert bench.kinds() == WHOLE
 
     play(scenario)
+
+
+def test_an_error_of_whoever_came_between_does_not_end_ours() -> None:
+    """Once ours has begun, only its own end or its files decide."""
+    scan = Scan("k", 0, "P", 4)
+    scan.move(Sign.START, 1)
+    scan.take(wire.State("P", "Running", "", ""), 2)
+    scan.move(Sign.FOREIGN, 3)
+    scan.take(wire.Error("", "no sample", ""), 4)
+    assert scan.phase is Phase.FOREIGN_RUN
+    fresh = Scan("k", 0, "P", 4)
+    fresh.move(Sign.START, 1)
+    fresh.move(Sign.FOREIGN, 2)
+    fresh.take(wire.Error("P", "busy", ""), 3)
+    assert (fresh.phase, fresh.complaint) == (Phase.FAILED, "busy")
