@@ -33,6 +33,8 @@ from drivers.topspin.console.topspin import TopSpin
 from drivers.topspin.faults import DEFAULTS, NAMES
 
 ABSENT = frozenset({"port_closed", "agent_gone", "topspin_gone"})
+AU_GO = 4711.0
+"""What the shipped AU program ``operando_pull`` looks for in CNST 60."""
 AGENT = Path(__file__).parent / "agent" / "operando_agent.py"
 
 
@@ -86,7 +88,8 @@ class TopSpinEmulator:
         for name in sorted(set(self.faults.on) & ABSENT):  # a snapshot was taken while it was away
             self._switched(name)
         self.faults.start()
-        return EmulatorAddress(self.settings.instrument, "topspin", f"127.0.0.1:{self.port}", "127.0.0.1", self.port)
+        host, port = self._where
+        return EmulatorAddress(self.settings.instrument, "topspin", f"{host}:{port}", host, port)
 
     async def stop(self) -> None:
         """End the agent and close the door; the twin and the files stay (a temporary folder goes)."""
@@ -100,8 +103,18 @@ class TopSpinEmulator:
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
+    @property
+    def _pulls(self) -> bool:
+        """The agent connects to somebody, by an AU program; nobody connects to it."""
+        return bool(self.options.get("agent_options", {}).get("mode") == "pull")
+
+    @property
+    def _where(self) -> tuple[str, int]:
+        asked = self.options.get("agent_options", {})
+        return (str(asked["host"]), int(asked["port"])) if self._pulls else ("127.0.0.1", self.port)
+
     async def _start_script(self) -> None:
-        if self.options.get("agent_options", {}).get("mode") == "pull":
+        if self._pulls:
             self._later(self._loop_of_the_au_program())
             return
         self.script = self._new_script()
@@ -115,11 +128,12 @@ class TopSpinEmulator:
         return ScriptProcess(self.topspin, self.network, path, config, self.folder)
 
     async def _loop_of_the_au_program(self) -> None:
-        """``operando_pull``: the script, then ``zg`` where it has set CNST 60 to 1, and again; the loop ends with any other number."""
+        """``operando_pull``: CNST 60 to 0, the script, then ``zg`` where it has set the go there, and again; else the loop ends."""
         while True:
+            await self.topspin.call("PUTPAR", "CNST 60", "0")
             self.script = self._new_script()
             await self.script.run()
-            if float(await self.topspin.call("GETPAR", "CNST 60")) != 1.0:
+            if float(await self.topspin.call("GETPAR", "CNST 60")) != AU_GO:
                 return
             await self.topspin.call("XCMD", "zg")
 
@@ -131,6 +145,8 @@ class TopSpinEmulator:
     # --------------------------------------------------------------------------------------------------------- the door
 
     async def _open_door(self) -> None:
+        if self._pulls:
+            return
         self._listener = await self.network.listen(port=self.port)
         self.port = self._listener.port
         self._door = asyncio.create_task(self._accept(self._listener), name="door of the agent")

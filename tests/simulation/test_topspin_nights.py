@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +145,16 @@ def test_the_scan_of_a_host_that_died_is_finished(tmp_path: Path, repository: Pa
     parameters, data = nmrglue.bruker.read(str(data_set))
     assert (parameters["acqus"]["NS"], data.shape) == (16, (6144,))
     assert np.abs(data).max() > 0
+
+
+def test_a_whole_night_without_a_port_in_topspin(tmp_path: Path, repository: Path) -> None:
+    """Driver, AU program's loop and agent in mode pull, through the program."""
+    rig = (repository / "configs/rigs/emulated-topspin.yaml").read_text("utf-8").replace("../twins", str(repository / "configs/twins"))
+    pulled = "mode: pull\n      emulator: {agent_options: {mode: pull, host: 127.0.0.1, port: 47011}, "
+    assert "emulator: {" in rig
+    (tmp_path / "rig.yaml").write_text(rig.replace("emulator: {", pulled, 1), encoding="utf-8")
+    asked = replace(request(tmp_path, repository), rig=tmp_path / "rig.yaml")
+    with observed_here():
+        ended = run(gather(asked))
+    assert ended.outcome.exit_code == 0, ended.outcome
+    assert len(list((ended.folder / "raw").rglob("audita.txt"))) == 7

@@ -26,6 +26,8 @@ from drivers.topspin.console.site import Site
 
 FOREIGN_NAME = "practical_course"
 TEMPLATES = "templates"
+SETUP = "setup"
+"""What the operator has left on the screen."""
 KEPT_HANDLES = 100
 
 
@@ -65,7 +67,7 @@ class TopSpin:
         for name, template in templates.SITE.items():
             with suppress(KeyError, ValueError):  # a nucleus that the twin does not have
                 self._make_template(name, template)
-        self.current = self.current or self.site.place(TEMPLATES, 1)
+        self.current = self.current or self.foreign(SETUP, self.site.desk.user)
 
     def _make_template(self, name: str, template: Mapping[str, Any]) -> None:
         place = self.template(name)
@@ -202,7 +204,7 @@ class TopSpin:
     # ------------------------------------------------------------------------------------------------------------ people
 
     def foreign(self, name: str = FOREIGN_NAME, user: str = "guest") -> Place:
-        """Somebody else's data set, made when it is first wanted."""
+        """Somebody's data set that is not the site's nor a run's, made when it is first wanted."""
         place = self.site.place(name, 1, user)
         if not dataset.exists(place):
             template = templates.SITE["7Li_wide"]

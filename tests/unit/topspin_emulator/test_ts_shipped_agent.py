@@ -9,7 +9,7 @@ import nmrglue
 import pytest
 
 from drivers.errors import NotReachable
-from drivers.topspin.emulator import AGENT
+from drivers.topspin.emulator import AGENT, AU_GO
 from drivers.transport.memory import MemoryNetwork
 from drivers.transport.virtual import run_virtual
 
@@ -174,5 +174,16 @@ def test_the_pull_variant_asks_before_every_acquisition(desk: Any, spectra: int)
             for expno in range(1, spectra + 1):
                 assert nmrglue.bruker.read(str(here.path(expno)))[1].shape == (6144,)
             await listener.close()
+            await lines.stream.close()
+            await clock.sleep(3600)  # nobody is there any more: the loop ends by itself
+            assert here.emulator.topspin.server.active is None
+            assert not here.path(spectra + 1).exists()
 
     run_virtual(main)
+
+
+def test_the_loop_looks_for_the_number_that_the_shipped_au_program_names() -> None:
+    program = (AGENT.parent / "operando_pull").read_text()
+    assert float(AU_GO) == 4711.0
+    assert "verdict < 4710.5 || verdict > 4711.5" in program
+    assert program.index("STOREPAR") < program.index("XPY(") < program.index("FETCHPAR(") < program.index("  ZG")
