@@ -85,7 +85,7 @@ def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), as_json: 
 
 @app.command()
 def emulate(
-    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help="methodscript, openvnmrj")] = None,  # noqa: UP045
+    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help="As `operando drivers` lists them")] = None,  # noqa: UP045
     twin: Annotated[Optional[Path], typer.Option(metavar="FILE", help="The cell and magnet behind them.")] = None,  # noqa: UP045
     speed: Annotated[float, typer.Option(help="So many times as fast.")] = 1.0,
     seed: Seed = 0,
