@@ -142,6 +142,10 @@ class Topics:
         """Retained topics that may be left from an earlier run, or of an alarm that no longer stands."""
         return tuple(f"{self.top}/{branch}/#" for branch in ("alarm", "spectrum", "observable", "sensor", "view"))
 
+    def is_passing(self, topic: str) -> bool:
+        """Is this one of them?"""
+        return topic.startswith(tuple(one.removesuffix("#") for one in self.passing))
+
     def addressed(self, topic: str) -> tuple[str, str] | None:
         """User and verb's level of a command's topic; None where it is none of ours."""
         parts = topic.removeprefix(f"{self.top}/cmd/").split("/")

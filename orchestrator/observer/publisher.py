@@ -235,9 +235,14 @@ class Publisher:
         async for heard in link.messages():
             if self._topics.addressed(heard.topic) is not None:
                 self._hear(heard)
-            elif heard.retained and heard.payload and heard.topic not in self._retained and self._source.picture.begun:
-                self._keep(Out(heard.topic, b""))  # of an earlier run, or an alarm that no longer stands
-                self._wake.set()
+            elif heard.retained and heard.payload and self._source.picture.begun:
+                self._settle(heard.topic)
+
+    def _settle(self, topic: str) -> None:
+        """Clear what is of an earlier run, or an alarm that no longer stands; a broker may tell more than was asked for."""
+        if self._topics.is_passing(topic) and topic not in self._retained:
+            self._keep(Out(topic, b""))
+            self._wake.set()
 
     def _hear(self, heard: Heard) -> None:
         judged = judge(self._topics, heard.topic, heard.payload, retained=heard.retained, now_s=self._now_s())

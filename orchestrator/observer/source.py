@@ -19,6 +19,7 @@ STATE_EVERY_s = SAMPLE_EVERY_s = 1.0
 TILE_EVERY_s = 5.0
 LOOK_AT_RIG_s = 1.0
 LOOK_ANYWAY_s = 2.0
+TICK_s = 0.05
 
 
 class Looked(NamedTuple):
@@ -103,7 +104,9 @@ class Source:
         files = tuple(_look(path) for path in self._files)
         if files == self._seen and abs(now_s - self._looked_s) < LOOK_ANYWAY_s:
             return False
-        self._seen, self._looked_s = files, now_s
+        # A file system's clock ticks in milliseconds: what was written just now may be written once more in the same tick.
+        settled = now_s - max(changed_ns for _, changed_ns in files) / 1e9 > TICK_s
+        self._seen, self._looked_s = files if settled else (), now_s
         return True
 
     @property

@@ -33,30 +33,31 @@ def pause_s(failures: int) -> float:
 
 
 class Wording(NamedTuple):
-    """What a companion is called when it dies, and its alarm after the third time."""
+    """What is noted when a companion dies, and the alarm after the third time in a row."""
 
-    name: str
     died: str
-    title: str
-    text: str
-    advice: str
-    level: str = "alarm"
+    alarm: dict[str, Any]
 
 
 OBSERVER = Wording(
-    "observer",
     "the observer died and is started again; run.h5 is rebuilt from the journal",
-    "run.h5 is not kept",
-    "run.h5 falls behind; the journal holds everything",
-    "afterwards: operando recover",
+    {
+        "id": "observer",
+        "level": "alarm",
+        "title": "run.h5 is not kept",
+        "text": f"the observer died {FAILURES_TO_ALARM} times in a row: run.h5 falls behind; the journal holds everything",
+        "advice": "afterwards: operando recover",
+    },
 )
 PUBLISHER = Wording(
-    "publisher",
     "the publisher died and is started again; what it has not sent stands in the journal",
-    "Nobody can watch over MQTT",
-    "nobody sees the run over MQTT, and no command comes from there; the run goes on",
-    "`operando watch` and `operando status` work here",
-    "warn",
+    {
+        "id": "publisher",
+        "level": "warn",
+        "title": "Nobody can watch over MQTT",
+        "text": f"the publisher died {FAILURES_TO_ALARM} times in a row: nobody sees the run over MQTT, and no command comes from there",
+        "advice": "the run goes on; `operando watch` and `operando status` work here",
+    },
 )
 
 
@@ -71,18 +72,13 @@ async def mind_observer(observed: Observed, put: Put, wording: Wording = OBSERVE
         if not observed.observer_died():
             if failures and lived_s >= HOLDS_AFTER_S:
                 if failures >= FAILURES_TO_ALARM:
-                    put("alarm.cleared", {"id": wording.name})
+                    put("alarm.cleared", {"id": wording.alarm["id"]})
                 failures = 0
             continue
         failures += 1
         put("note", {"text": f"{wording.died} ({failures} in a row)", "who": "rig"})
         if failures == FAILURES_TO_ALARM:
-            put("alarm.raised", _alarm(wording))
+            put("alarm.raised", wording.alarm)
         await asyncio.sleep(pause_s(failures))
         observed.start_observer()
         lived_s = 0.0
-
-
-def _alarm(wording: Wording) -> dict[str, Any]:
-    text = f"the {wording.name} died {FAILURES_TO_ALARM} times in a row: {wording.text}"
-    return {"id": wording.name, "level": wording.level, "title": wording.title, "text": text, "advice": wording.advice}

@@ -13,7 +13,8 @@ from mqtt_watch import RIG, TOPICS, Growing, nobody, publishing, watching
 
 from orchestrator.model.broker import Broker
 from orchestrator.monitor import described, tiles
-from orchestrator.monitor.topics import TREE
+from orchestrator.monitor.picture import Out
+from orchestrator.monitor.topics import TREE, Topics
 
 pytestmark = pytest.mark.needs("mosquitto")
 Begin = Callable[..., Growing]
@@ -98,7 +99,6 @@ async def test_the_next_run_clears_what_the_last_one_left(broker: Broker, growin
 
 async def test_the_broker_says_offline_when_the_publisher_dies(broker: Broker, growing: Begin) -> None:
     from orchestrator.monitor.mqtt import connected
-    from orchestrator.monitor.picture import Out
 
     async with watching(broker) as watcher:
         async with connected(broker, "dying", Out(TOPICS.status, b"offline")) as link:
@@ -106,3 +106,17 @@ async def test_the_broker_says_offline_when_the_publisher_dies(broker: Broker, g
             await watcher.until(lambda one: one.now.get(TOPICS.status) == b"online")
             link._client._client._sock.close()  # as a death of the process does
         await watcher.until(lambda one: one.now[TOPICS.status] == b"offline")
+
+
+async def test_what_is_of_another_rig_is_left_alone_whatever_the_broker_tells(broker: Broker, growing: Begin) -> None:
+    """amqtt 0.12 gives each new client all that is retained and that anybody has subscribed to."""
+    other = Topics("other")
+    async with watching(broker, "operando/v1/#") as watcher:
+        await watcher.link.publish(Out(other.alarm("hot"), b"{}"))
+        await watcher.link.publish(Out(TOPICS.alarm("old"), b"{}"))
+        run = growing(Night(samples=30, fids=1, ended=False))
+        await run.grow()
+        async with publishing(run.folder, broker, nobody):
+            await watcher.until(lambda one: one.now[TOPICS.alarm("old")] == b"" and TOPICS.state in one.now)
+        assert watcher.now[other.alarm("hot")] == b"{}"
+        assert watcher.now[TOPICS.status] == b"offline" or await watcher.until(lambda one: one.now[TOPICS.status] == b"offline")

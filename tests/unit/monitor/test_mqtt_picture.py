@@ -129,16 +129,9 @@ def test_pauses_by_people_are_known_from_what_they_were_answered() -> None:
 def test_a_run_that_was_continued_on_another_boot_counts_on() -> None:
     picture = picture_of(Night(samples=50, fids=0, ended=False))
     before = picture.seq
-    events = [
-        Event(
-            before + 1,
-            5_000,
-            1_790_000_300 * 10**9,
-            "run.state",
-            {"from": "x", "to": "running", "why": "", "origin_mono_ns": 5_000 - 300 * 10**9},
-        )
-    ]
-    picture.feed(events)
+    origin_ns = 5_000 - 300 * 10**9
+    again = {"from": "x", "to": "running", "why": "", "origin_mono_ns": origin_ns}
+    picture.feed([Event(before + 1, 5_000, 1_790_000_300 * 10**9, "run.state", again)])
     assert state(picture)["elapsed_s"] == pytest.approx(300.0)
     assert picture.origin_ns(before) == Night().origin_ns
     assert picture.origin_ns(before + 1) == origin_ns
