@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import logging
 import os
 import signal
 import sys
@@ -36,10 +37,11 @@ def dashboard_command(where: Where, served: tuple[str, int, tuple[str, ...], Pat
     if importlib.util.find_spec("panel") is None:
         print(f"the dashboard is in the extra {EXTRA}: pip install 'operando-nmr{EXTRA}'", file=sys.stderr)
         return exits.CONFIGURATION
-    os.environ.setdefault("BOKEH_RESOURCES", "server")
     from orchestrator.monitor.dashboard.server import Refuses, Served
     from orchestrator.monitor.mqtt import BrokerGone
 
+    for name in ("bokeh", "panel"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # a phone that goes to sleep is nothing to warn of
     broker = _broker(where)
     if broker is None:
         print(NO_BROKER, file=sys.stderr)

@@ -24,7 +24,7 @@ PICTURES_s = 2.0
 CSS = (Path(__file__).parent / "page.css").read_text("utf-8")
 BODY = """
 html, body { background: #0b0f14; margin: 0; color-scheme: dark; overscroll-behavior: none; }
-body { padding: 8px 10px; box-sizing: border-box; max-width: 860px; margin: 0 auto; }
+html body { padding: 6px 10px; height: auto; box-sizing: border-box; max-width: 860px; margin: 0 auto; }
 #silent { position: fixed; z-index: 9; inset: 0 0 auto 0; padding: 12px 14px; background: #7a1fa0; color: #fff;
   font: 700 18px/1.25 system-ui, "DejaVu Sans", sans-serif; }
 #silent[hidden] { display: none; }
@@ -32,7 +32,7 @@ body.silent > :not(#silent) { filter: grayscale(1) brightness(0.55); }
 """
 HEAD = """
 {% extends base %}
-{% block preamble %}
+{% block postamble %}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="dark">
 <meta name="theme-color" content="#0b0f14">

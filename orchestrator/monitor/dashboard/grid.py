@@ -28,7 +28,10 @@ class Grid:
 
 
 def grid(rows: Sequence[Row], lines: int = LINES) -> Grid | None:
-    """Rows in order of time as an image; None without any. Weak lines are lifted out of the noise by an arcsinh."""
+    """Rows in order of time as an image; None without any. Weak lines are lifted out of the noise by an arcsinh.
+
+    Of the absolute value: the phase is for display only, and a line that is half negative must not look like a hole.
+    """
     if not rows:
         return None
     middle_s = np.array([one.t_s for one in rows])
@@ -43,10 +46,10 @@ def grid(rows: Sequence[Row], lines: int = LINES) -> Grid | None:
 
 
 def _bright(rows: Sequence[Row]) -> NDArray[np.uint8]:
-    stack = np.stack([one.intensity for one in rows])
+    stack = np.abs(np.stack([one.intensity for one in rows]))
     noise = float(np.median([one.noise for one in rows if one.noise > 0] or [0.0]))
     most = float(np.percentile(stack, BRIGHTEST))
     soft = SOFT * noise if noise > 0 else (most / 50.0 or 1.0)
-    lifted = np.arcsinh(np.clip(stack, 0.0, None) / soft)
+    lifted = np.arcsinh(stack / soft)
     full = float(np.arcsinh(max(most, soft) / soft))
     return (1 + np.clip(lifted / full, 0.0, 1.0) * 254).astype(np.uint8)

@@ -65,7 +65,7 @@ export function render({ model, el }) {
     grid.className = model.allowed ? "grid" : "grid locked";
     grid.replaceChildren(...model.buttons.map(made));
   };
-  const tell = () => { said.className = `said ${model.result}`; said.textContent = model.said; };
+  const tell = () => { said.className = `said ${model.result}`; said.textContent = model.said || (model.buttons.length && model.allowed ? "Hold a button for a second; a tap does nothing." : ""); };
   model.on("buttons", draw);
   model.on("allowed", draw);
   model.on(["said", "result"], tell);

@@ -16,7 +16,7 @@ from orchestrator.monitor.payloads import Alarm, Event, State
 
 SHOWN_ALARMS = 3
 SHOWN_EVENTS = 60
-QUIET = frozenset({"acquisition.requested", "acquisition.armed", "acquisition.acquired", "acquisition.filed", "acquisition.verified"})
+QUIET = frozenset({f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")} | {"fid.block", "raw.archived", "disk"})
 """Events that a person need not read one by one."""
 SILENT = 3.0
 NOISIER = 1.5
@@ -118,7 +118,9 @@ def _cell(rig: Rig, state: State, half: Halves | None) -> Iterator[Line]:
     if current_A is not None:
         yield Line("current", f"{1e3 * current_A:.3g} mA" if abs(current_A) >= 1e-5 else f"{1e6 * current_A:.2g} µA")
     if state.charge_step_C is not None:
-        yield Line("step", f"{state.charge_step_C / C_PER_mAh:.3g} mAh" + (f", {span(state.step_s)}" if state.step_s else ""))
+        yield Line("this step", f"{abs(state.charge_step_C) / C_PER_mAh:.3g} mAh")
+    if state.step_s is not None:
+        yield Line("for", span(state.step_s))
 
 
 def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:

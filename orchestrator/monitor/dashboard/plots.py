@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, CustomJSTickFormatter, LinearColorMapper, Range1d
+from bokeh.models import AdaptiveTicker, ColumnDataSource, CustomJSTickFormatter, LinearColorMapper, PrintfTickFormatter, Range1d
 from bokeh.palettes import Magma256
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from orchestrator.monitor.dashboard.grid import grid
 from orchestrator.monitor.dashboard.halves import C_PER_mAh, Halves
 from orchestrator.monitor.dashboard.rigs import Rig
+from orchestrator.monitor.dashboard.sentence import minute_of_day
 
 BACK, PANEL, INK, FAINT = "#0b0f14", "#11171f", "#aab6c3", "#232c37"
 NOW, BEFORE, POINT = "#6fb7ff", "#7d8a99", "#ffffff"
 SIDE_POINTS = 900
-h = 3600.0
-
+LEAST_V = 0.02
+"""So much of the voltage is shown at least, or noise at rest would fill the picture."""
+MINUTE_s = 60.0
 CLOCK = """
-const at = new Date((origin_s + tick * 3600) * 1000)
-return at.toLocaleTimeString([], {hour: '2-digit', minute: '2-digit', hour12: false, timeZone: zone})
+const minutes = ((Math.round(tick) % 1440) + 1440) % 1440
+return `${Math.floor(minutes / 60)}`.padStart(2, '0') + ':' + `${minutes % 60}`.padStart(2, '0')
 """
 
 
@@ -44,12 +46,15 @@ class Overlay:
     """The running half-cycle over the same one of the cycle before."""
 
     def __init__(self, height: int = 176) -> None:
-        self.figure = _figure(height)
+        self.volts = Range1d(0.0, 1.0)
+        self.figure = _figure(height, y_range=self.volts)
         self._before, self._now, self._point = (ColumnDataSource({"x": [], "y": []}) for _ in range(3))
         self.figure.line("x", "y", source=self._before, line_width=5, color=BEFORE, alpha=0.55)
         self.figure.line("x", "y", source=self._now, line_width=2.5, color=NOW)
         self.figure.scatter("x", "y", source=self._point, size=9, color=POINT)
         self.figure.yaxis.axis_label = "V"
+        self.figure.yaxis.formatter = PrintfTickFormatter(format="%.3g")
+        self.figure.yaxis.ticker.desired_num_ticks = 4
 
     def feed(self, half: Halves | None) -> None:
         """Draw the half-cycle."""
@@ -59,6 +64,9 @@ class Overlay:
         self._point.data = {"x": half.now.along[-1:], "y": half.now.voltage_V[-1:]}
         before = half.before
         self._before.data = {"x": [], "y": []} if before is None else {"x": before.along, "y": before.voltage_V}
+        voltages_V = half.now.voltage_V if before is None else np.concatenate([half.now.voltage_V, before.voltage_V])
+        middle_V, half_V = float(voltages_V.max() + voltages_V.min()) / 2, max(float(np.ptp(voltages_V)), LEAST_V) * 0.55
+        self.volts.update(start=middle_V - half_V, end=middle_V + half_V)
         with_what = "" if before is None else f"    grey: cycle {before.cycle}"
         self.figure.xaxis.axis_label = f"{'minutes of rest' if half.resting else 'mAh of this step'}{with_what}"
 
@@ -70,17 +78,17 @@ class Night:
         self.time = Range1d(1.0, 0.0)
         self.shift = Range1d(1.0, 0.0)
         self.map = _figure(height, x_range=self.shift, y_range=self.time)
-        self.side = _figure(height, y_range=self.time)
-        self.side.styles = {"max-width": "34%"}
-        self.side.yaxis.visible = False
-        self._clock = CustomJSTickFormatter(code=CLOCK, args={"origin_s": 0.0, "zone": "UTC"})
-        self.map.yaxis.formatter = self._clock
+        self.side = _figure(height, y_range=self.time, y_axis_location=None)
+        self.map.yaxis.formatter = CustomJSTickFormatter(code=CLOCK)
+        self.map.yaxis.ticker = self.side.ygrid.ticker = AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], desired_num_ticks=8)
+        self.map.xaxis.ticker.desired_num_ticks, self.side.xaxis.ticker.desired_num_ticks = 4, 2
+        self.side.xgrid.ticker = self.side.xaxis[0].ticker
         self.map.grid.visible = False
         self.map.background_fill_color = BACK
         self.map.xaxis.axis_label, self.side.xaxis.axis_label = "ppm", "V"
         self._image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
         mapper = LinearColorMapper(palette=("#0b0f14", *Magma256[1:]), low=0, high=255)
-        self.map.image("image", source=self._image, x="x", y="y", dw="dw", dh="dh", color_mapper=mapper)
+        self.map.image("image", source=self._image, x="x", y="y", dw="dw", dh="dh", color_mapper=mapper, name="waterfall")
         self._line = ColumnDataSource({"x": [], "y": []})
         self.side.line("x", "y", source=self._line, color=NOW, line_width=1.5)
 
@@ -90,10 +98,10 @@ class Night:
         if state is None:
             return
         last_s = max(state.t_s, float(samples["t_s"][-1]) if samples.size else 0.0, 1.0)
-        self.time.update(start=last_s / h, end=0.0)
-        self._clock.args = {"origin_s": state.time_s - state.t_s, "zone": state.zone}
+        begun = minute_of_day(state.time_s - state.t_s, state.zone)
+        self.time.update(start=begun + last_s / MINUTE_s, end=begun)
         thin = samples[:: max(1, samples.size // SIDE_POINTS)]
-        self._line.data = {"x": thin["voltage_V"].astype(np.float32), "y": (thin["t_s"] / h).astype(np.float32)}
+        self._line.data = {"x": thin["voltage_V"].astype(np.float32), "y": (begun + thin["t_s"] / MINUTE_s).astype(np.float32)}
         axis = rig.axis(acquisition) if acquisition else None
         found = grid(rig.rows(acquisition)) if acquisition else None
         if axis is None or found is None:
@@ -102,7 +110,7 @@ class Night:
         low, high = sorted((axis.first_ppm, axis.last_ppm))
         self.shift.update(start=high, end=low)
         self.map.xaxis.axis_label = f"{axis.nucleus} {axis.acquisition}, ppm"
-        heights = {"y": [found.first_s / h], "dh": [(found.last_s - found.first_s) / h]}
+        heights = {"y": [begun + found.first_s / MINUTE_s], "dh": [(found.last_s - found.first_s) / MINUTE_s]}
         self._image.data = {"image": [found.counts[:, ::-1]], "x": [low], "dw": [high - low], **heights}
 
 
@@ -111,8 +119,7 @@ class Newest:
 
     def __init__(self, height: int = 200) -> None:
         self.shift = Range1d(1.0, 0.0)
-        self.figure = _figure(height, x_range=self.shift)
-        self.figure.yaxis.visible = False
+        self.figure = _figure(height, x_range=self.shift, y_axis_location=None)
         self._line, self._first = (ColumnDataSource({"x": [], "y": []}) for _ in range(2))
         self.figure.line("x", "y", source=self._first, color=BEFORE, line_width=1.5, alpha=0.7)
         self.figure.line("x", "y", source=self._line, color=NOW, line_width=1.5)

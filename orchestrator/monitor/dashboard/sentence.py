@@ -43,13 +43,22 @@ class Said(NamedTuple):
 
 def clock(seconds: float, zone: str, now_s: float | None = None) -> str:
     """``07:10`` as the rig's clock shows it; with the day where that is not the day of ``now_s``."""
-    try:
-        there = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        there = ZoneInfo("UTC")
-    at = datetime.fromtimestamp(seconds, UTC).astimezone(there)
-    same = now_s is None or datetime.fromtimestamp(now_s, UTC).astimezone(there).date() == at.date()
+    at = _there(seconds, zone)
+    same = now_s is None or _there(now_s, zone).date() == at.date()
     return f"{at:%H:%M}" if same else f"{at:%a %H:%M}"
+
+
+def minute_of_day(seconds: float, zone: str) -> float:
+    """Minutes since midnight, by the rig's clock."""
+    at = _there(seconds, zone)
+    return 60.0 * at.hour + at.minute + at.second / 60.0
+
+
+def _there(seconds: float, zone: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        return datetime.fromtimestamp(seconds, UTC)
 
 
 def span(seconds: float) -> str:
