@@ -330,7 +330,7 @@ def dashboard(
     ca: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Certificate of who signed the broker's.")] = None,  # noqa: UP045
     address: Annotated[str, typer.Option(help="Where to listen; anything but this computer asks for a login.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any that is free.")] = 8750,
-    name: Annotated[Optional[list[str]], typer.Option(metavar="HOST", help="By what name it is reached from elsewhere; may be repeated.")] = None,  # noqa: UP045
+    name: Annotated[Optional[list[str]], typer.Option(metavar="HOST", help="Its name elsewhere; may be repeated.")] = None,  # noqa: UP045
     certificate: Annotated[Optional[Path], typer.Option(metavar="FILE", help="For https.")] = None,  # noqa: UP045
     key: Annotated[Optional[Path], typer.Option(metavar="FILE", help="Of the certificate.")] = None,  # noqa: UP045
     as_json: Json = False,

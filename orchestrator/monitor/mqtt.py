@@ -12,7 +12,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -83,7 +83,7 @@ class Link:
         except (aiomqtt.MqttError, OSError) as error:
             raise BrokerGone(_said(error)) from error
 
-    async def messages(self) -> AsyncIterator[Heard]:
+    async def messages(self) -> AsyncGenerator[Heard, None]:
         """What the broker sends, until the connection ends with BrokerGone."""
         try:
             async for message in self._client.messages:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from artificial_night import Night
 from laboratory import Laboratory, start_laboratory
+from mosquitto import Mosquitto
 from mqtt_watch import RIG
 from stage import PHONE, Stage, dashboard, user_options
 
@@ -66,3 +67,11 @@ def for_all(laboratory: Laboratory, stage: Stage) -> Iterator[str]:
     """The dashboard of the laboratory: it asks who is there."""
     with dashboard(*user_options(laboratory, "viewer"), "--address", "0.0.0.0", "--name", "127.0.0.1") as url:
         yield url
+
+
+@pytest.fixture
+def free_broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that lets in anybody."""
+    made = Mosquitto(tmp_path).start()
+    yield made
+    made.end()

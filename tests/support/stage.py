@@ -125,7 +125,9 @@ def user_options(laboratory: Laboratory, user: str) -> tuple[str, ...]:
 
 def hold(page: Any, verb: str) -> None:
     """Press a button as long as it takes; the page says at once that it has gone out."""
-    box = page.locator(f'button[data-verb="{verb}"]').bounding_box()
+    button = page.locator(f'button[data-verb="{verb}"]')
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
     page.mouse.down()
     page.wait_for_timeout(1050)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import panel as pn
 
 from orchestrator.monitor.dashboard import buttons, page
@@ -50,9 +50,8 @@ def _put(pane: Any, text: str) -> None:
         pane.object = text
 
 
-def _page(title: str, *parts: Any) -> Any:
+def _page(*parts: Any) -> Any:
     template = pn.Template(HEAD)
-    template.add_variable("title", title)
     template.add_panel("page", pn.Column(*parts, sizing_mode="stretch_width", margin=0))
     return template
 
@@ -61,7 +60,7 @@ def overview_page(client: Client) -> Any:
     """A card for every rig."""
     cards, heart = _html(), buttons.Heart()
     _every(lambda beat: _overview(client, cards, heart, beat))
-    return _page("Operando", cards, heart)
+    return _page(cards, heart)
 
 
 def _overview(client: Client, cards: Any, heart: Any, beat: int) -> None:
@@ -86,6 +85,7 @@ class RigPage:
         self._seen = (-1, -1, False)
         self._aged_s = self._drawn_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting = True
         self.top, self.health, self.log, self.who = _html(), _html(), _html(), _html()
         self.heart = buttons.Heart()
         self.main, self.further = buttons.Hold(self._pressed), buttons.Hold(self._pressed, writes=True)
@@ -101,9 +101,10 @@ class RigPage:
         _every(lambda _: self._look())
         plain = {"sizing_mode": "stretch_width", "margin": 0}
         picture = [pn.pane.Bokeh(one.figure, **plain) for one in (self.overlay, self.newest, self.observed)]
-        night = pn.Row(pn.pane.Bokeh(self.night.map, **plain), pn.pane.Bokeh(self.night.side, **plain, styles={"max-width": "34%"}), **plain)
+        night = pn.Row(*(pn.pane.Bokeh(one, **plain) for one in (self.night.map, self.night.side)), **plain)
         first = (self.top, picture[0], self.health, self.main)
-        return _page(self._level, *first, self.which, night, picture[1], self.what, picture[2], self.further, self.log, self.who, self.heart)
+        below = (self.which, night, picture[1], self.what, picture[2], self.further, self.log, self.who, self.heart)
+        return _page(*first, *below)
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
@@ -121,7 +122,7 @@ class RigPage:
             self._aged_s = now_s
             self.heart.beat += 1
         self._words(rig, now_s)
-        self._waiting = changed or getattr(self, "_waiting", False)
+        self._waiting = changed or self._waiting
         if self._waiting and now_s - self._drawn_s >= PICTURES_s:
             self._drawn_s, self._waiting = now_s, False
             self._draw()
@@ -156,7 +157,7 @@ class RigPage:
             allowed = True  # the broker has the last word anyway
         self.main.allowed = self.further.allowed = allowed
         words = "may command" if allowed else "may look, not command"
-        _put(self.who, f'<div class="none">{page.escape(self._person.who or self._person.user)} {words}</div>')
+        _put(self.who, f'<div class="none">{escape(self._person.who or self._person.user)} {words}</div>')
 
     def _pressed(self, verb: str, text: str) -> None:
         place = self.main if verb in {one["verb"] for one in self.main.buttons} else self.further

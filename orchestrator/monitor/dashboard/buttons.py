@@ -53,12 +53,16 @@ def main(state: State) -> list[Button]:
     """The four that matter at night; none once the run is over."""
     if state.state in ENDED:
         return []
-    nmr = _button("resume", "Resume", "NMR measures again, the cell goes on") if state.nmr_paused else _button(
-        "pause-nmr", "Pause NMR", "current goes on, no new spectrum"
+    nmr = (
+        _button("resume", "Resume", "NMR measures again, the cell goes on")
+        if state.nmr_paused
+        else _button("pause-nmr", "Pause NMR", "current goes on, no new spectrum")
     )
     paused = state.cell_paused or state.state == "paused"
-    cell = _button("resume", "Resume", "the cell goes on from what it still owes") if paused else _button(
-        "pause-cell", "Pause cell", "this step ends, the next waits"
+    cell = (
+        _button("resume", "Resume", "the cell goes on from what it still owes")
+        if paused
+        else _button("pause-cell", "Pause cell", "this step ends, the next waits")
     )
     stop = _button("stop", "Stop", "after this spectrum: open circuit, end")
     abort = _button("abort", "Abort", "open circuit NOW, run ends", "abort")

@@ -28,9 +28,10 @@ body { background: #0b0f14; color: #d6dde6; font: 17px system-ui, sans-serif; ma
 input, button { font: inherit; width: 100%; box-sizing: border-box; margin: 6px 0; padding: 12px; border-radius: 10px;
   border: 1px solid #33404f; background: #151b23; color: inherit; }
 button { background: #1f6feb; border: 0; font-weight: 600; } p { color: #ff8b84; min-height: 1.3em; }
-</style></head><body><h1>Operando</h1><form method="post"><input name="user" placeholder="name" autocomplete="username" autocapitalize="none" required>
+</style></head><body><h1>Operando</h1><form method="post">
+<input name="user" placeholder="name" autocomplete="username" autocapitalize="none" required>
 <input name="password" type="password" placeholder="password" autocomplete="current-password" required><button>Look</button></form>
-<p>%s</p></body></html>"""
+<p>SAID</p></body></html>"""
 
 
 class People:
@@ -69,7 +70,7 @@ class People:
         return True
 
 
-class Door(AuthProvider):
+class Door(AuthProvider):  # type: ignore[misc,unused-ignore]
     """Bokeh's way to ask who is there."""
 
     def __init__(self, people: People) -> None:
@@ -117,7 +118,7 @@ class Login(RequestHandler):
 
     def get(self) -> None:
         """An empty form."""
-        self.write(FORM % "")
+        self.write(FORM.replace("SAID", ""))
 
     async def post(self) -> None:
         """A name and a password."""
@@ -126,11 +127,11 @@ class Login(RequestHandler):
         except Refused:
             await asyncio.sleep(WRONG_s)
             self.set_status(403)
-            self.write(FORM % "The broker does not know this name with this password.")
+            self.write(FORM.replace("SAID", "The broker does not know this name with this password."))
             return
         except BrokerGone as gone:
             self.set_status(503)
-            self.write(FORM % escape(f"The broker does not answer: {gone}"))
+            self.write(FORM.replace("SAID", escape(f"The broker does not answer: {gone}")))
             return
         self.set_cookie(COOKIE, cookie, httponly=True, samesite="Strict", secure=self.people.encrypted, expires_days=7)
         self.redirect("./")

@@ -13,14 +13,16 @@ from orchestrator.monitor.dashboard.halves import C_PER_mAh, Halves
 from orchestrator.monitor.dashboard.rigs import Rig, Rigs, rank
 from orchestrator.monitor.dashboard.sentence import Said, clock, of_run_s, say, span, stale_since_s, volts
 from orchestrator.monitor.payloads import Alarm, Event, State
+from orchestrator.monitor.tiles import Row
 
 SHOWN_ALARMS = 3
 SHOWN_EVENTS = 60
-QUIET = frozenset({f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")} | {"fid.block", "raw.archived", "disk"})
+QUIET = frozenset(
+    {f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")} | {"fid.block", "raw.archived", "disk"}
+)
 """Events that a person need not read one by one."""
 SILENT = 3.0
 NOISIER = 1.5
-DRIFTED_ppm = 5.0
 
 
 class Line(NamedTuple):
@@ -60,7 +62,8 @@ def _top(rig: Rig) -> str:
         return ""
     simulated = f" · simulated{f' ×{state.speed:.3g}' if state.speed != 1.0 else ''}" if state.simulated else ""
     step = f"step {state.step_index + 1}/{state.steps}" if state.step_index is not None and state.step_index >= 0 and state.steps else ""
-    return f'<div class="top"><span><a href="./">‹ </a><b>{escape(rig.name)}</b> · {escape(state.name)}{simulated}</span><span>{step}</span></div>'
+    names = f'<a href="./">‹ </a><b>{escape(rig.name)}</b> · {escape(state.name)}{simulated}'
+    return f'<div class="top"><span>{names}</span><span>{step}</span></div>'
 
 
 def _sentence(said: Said, top: str = "") -> str:
@@ -98,7 +101,8 @@ def health(rig: Rig, half: Halves | None, lost_s: float | None, now_s: float) ->
     bar = f'<div class="bar"><div style="width:{100 * state.progress:.1f}%"></div></div>'
     cell, instruments = (_lines(lines) for lines in (_cell(rig, state, half), _instruments(rig, state, now_s)))
     faded = ' style="opacity:.5"' if stale else ""
-    return f'<div class="health"{faded}><div class="card"><h2>Cell</h2>{cell}{bar}</div><div class="card"><h2>NMR</h2>{instruments}</div></div>'
+    cards = f'<div class="card"><h2>Cell</h2>{cell}{bar}</div><div class="card"><h2>NMR</h2>{instruments}</div>'
+    return f'<div class="health"{faded}>{cards}</div>'
 
 
 def _lines(lines: Iterable[Line]) -> str:
@@ -127,25 +131,26 @@ def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:
     run_s = of_run_s(rig, state, now_s)
     name = next(iter(rig.acquisitions), None)
     rows = rig.rows(name) if name else []
-    yield _measured(rig, state, run_s, [one.t_s for one in rows])
+    yield _measured(state, run_s, [one.t_s for one in rows])
     bad = state.spectra_missed + state.spectra_rejected + state.spectra_lost
     yield Line("spectra", f"{state.spectra_stored}" + (f", {bad} not" if bad else ""), state.spectra_lost + state.spectra_rejected > 0)
     spectrum = rig.spectrum(name) if name else None
     if spectrum is not None and spectrum.snr is not None and spectrum.peak_ppm is not None:
-        yield Line("line", f"{spectrum.peak_ppm:.1f} ppm, S/N {spectrum.snr:.0f}")
+        yield Line("line", f"{spectrum.peak_ppm:.1f} ppm")
+        yield Line("signal/noise", f"{spectrum.snr:.0f}")
     if len(rows) > 1:
         ratio = rows[-1].noise / float(np.median([one.noise for one in rows])) * _root(rows[-1].scans, rows)
         yield Line("noise", "as usual" if ratio < NOISIER else f"{ratio:.1f} × usual", ratio >= NOISIER)
-    for sensor in rig.sensors[:2]:
+    for sensor in rig.sensors[:1]:
         yield Line(sensor.sensor, "?" if sensor.value is None else f"{sensor.value:.4g} {sensor.unit}", sensor.value is None)
 
 
-def _root(scans: int, rows: list) -> float:  # type: ignore[type-arg]
+def _root(scans: int, rows: list[Row]) -> float:
     """Noise grows with the root of the scans that are added up."""
     return float(np.sqrt(np.median([one.scans for one in rows]) / max(1, scans)))
 
 
-def _measured(rig: Rig, state: State, run_s: float, times_s: list[float]) -> Line:
+def _measured(state: State, run_s: float, times_s: list[float]) -> Line:
     """How long ago the last spectrum was, against how often they come."""
     if state.last_spectrum_s is None:
         return Line("last", "none yet")

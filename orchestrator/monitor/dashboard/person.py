@@ -25,6 +25,7 @@ from orchestrator.monitor.topics import Topics
 
 ANSWER_WITHIN_s = 3.0
 PASSED_ON_WITHIN_s = 1.0
+NO_ANSWER = f"no answer within {ANSWER_WITHIN_s:.0f} s: nobody knows whether the rig has heard it. Go there, or try again"
 NO_RIG = Topics("dashboard")
 """Commands to this name reach no rig: whether the user may send any is asked here."""
 
@@ -99,7 +100,7 @@ async def _outcome(link: Link, echo: str, reply_to: str, payload: bytes, user: s
         pass
     if not passed_on:
         return Outcome("refused", not_allowed(user))
-    return Outcome("no answer", f"no answer within {ANSWER_WITHIN_s:.0f} s: nobody knows whether the rig has heard it. Go there, or try again")
+    return Outcome("no answer", NO_ANSWER)
 
 
 def not_allowed(user: str) -> str:

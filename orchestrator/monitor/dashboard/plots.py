@@ -29,7 +29,7 @@ return `${Math.floor(minutes / 60)}`.padStart(2, '0') + ':' + `${minutes % 60}`.
 
 def _figure(height: int, **options: Any) -> Any:
     """Dark, without tools: on a phone a finger scrolls the page."""
-    one = figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", min_width=80, **options)
+    one = figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", min_width=80, frame_align=False, **options)
     one.background_fill_color, one.border_fill_color, one.outline_line_color = PANEL, BACK, None
     one.grid.grid_line_color = FAINT
     for axis in one.axis:
@@ -79,6 +79,7 @@ class Night:
         self.shift = Range1d(1.0, 0.0)
         self.map = _figure(height, x_range=self.shift, y_range=self.time)
         self.side = _figure(height, y_range=self.time, y_axis_location=None)
+        self.side.styles = {"max-width": "34%"}
         self.map.yaxis.formatter = CustomJSTickFormatter(code=CLOCK)
         self.map.yaxis.ticker = self.side.ygrid.ticker = AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], desired_num_ticks=8)
         self.map.xaxis.ticker.desired_num_ticks, self.side.xaxis.ticker.desired_num_ticks = 4, 2

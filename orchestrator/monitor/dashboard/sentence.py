@@ -98,11 +98,13 @@ def say(rig: Rig, half: Halves | None, lost_s: float | None, now_s: float) -> Sa
         return Said("bad", f"{name}: the rig's program has died", "its guard makes the cell safe; go and look")
     if state.state in ENDED:
         return _ended(state, name)
-    return _wrong(rig, state, name) or Said("fine", f"{name} fine", ", ".join(_doing(state, half)) + "; " + "; ".join(_times(rig, state, now_s)))
+    fine = "; ".join([", ".join(_doing(state, half)), *_times(rig, state, now_s)])
+    return _wrong(rig, state, name) or Said("fine", f"{name} fine", fine)
 
 
 def _stale(rig: Rig, state: State, name: str, since_s: float, lost_s: float | None, now_s: float) -> Said:
-    why = "no connection to the broker" if lost_s is not None else "its publisher is gone" if rig.status == "offline" else "nothing was heard"
+    gone = "its publisher is gone" if rig.status == "offline" else "nothing was heard"
+    why = "no connection to the broker" if lost_s is not None else gone
     last = f"last known: {state.state}, {state.step_text or 'no step'}"
     return Said("stale", f"{name} stale since {clock(since_s, state.zone, now_s)}", f"{why} for {span(now_s - since_s)}; {last}")
 

@@ -19,8 +19,9 @@ from orchestrator.monitor.dashboard.client import Client
 from orchestrator.monitor.dashboard.login import COOKIE, Door, People
 from orchestrator.monitor.dashboard.person import Person
 
-OPEN_TO_ALL = "the broker lets in anybody, so a login would be for show; give it passwords (`operando init`), or serve on this computer only"
+OPEN_TO_ALL = "the broker lets in anybody, so a login would be for show; give it passwords (`operando init`), or serve this computer only"
 KEPT_ALIVE_ms = 10_000
+UNUSED_ms = 5_000
 
 
 class Refuses(Exception):
@@ -93,9 +94,16 @@ def _server(served: Served, client: Client, person: Person, people: People | Non
         options["http_server_kwargs"] = {"ssl_options": context}
     pages = {"/": lambda: overview_page(client), "rig": rig}
     return pn.io.server.get_server(
-        pages, port=served.port, address=served.address, websocket_origin=_origins(served), title="Operando",
-        keep_alive_milliseconds=KEPT_ALIVE_ms, check_unused_sessions_milliseconds=5000, unused_session_lifetime_milliseconds=5000, **options,
-    )  # fmt: skip
+        pages,
+        port=served.port,
+        address=served.address,
+        websocket_origin=_origins(served),
+        title="Operando",
+        keep_alive_milliseconds=KEPT_ALIVE_ms,
+        check_unused_sessions_milliseconds=UNUSED_ms,
+        unused_session_lifetime_milliseconds=UNUSED_ms,
+        **options,
+    )
 
 
 def _origins(served: Served) -> list[str]:
@@ -107,6 +115,4 @@ def _origins(served: Served) -> list[str]:
 
 def _asked(name: str) -> str:
     values = pn.state.session_args.get(name, [b""])
-    return values[0].decode(errors="replace")
-
-
+    return str(values[0].decode(errors="replace"))
