@@ -15,8 +15,14 @@ from stage import PHONE, Stage, dashboard, user_options
 
 
 @pytest.fixture(scope="module")
-def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    made = start_laboratory(tmp_path_factory.mktemp("laboratory"), Path(__file__).parents[2], RIG)
+def rig() -> str:
+    """Its name."""
+    return RIG
+
+
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory: pytest.TempPathFactory, rig: str) -> Iterator[Laboratory]:
+    made = start_laboratory(tmp_path_factory.mktemp("laboratory"), Path(__file__).parents[2], rig)
     yield made
     made.mosquitto.end()
 

@@ -67,7 +67,7 @@ class Overlay:
         voltages_V = half.now.voltage_V if before is None else np.concatenate([half.now.voltage_V, before.voltage_V])
         middle_V, half_V = float(voltages_V.max() + voltages_V.min()) / 2, max(float(np.ptp(voltages_V)), LEAST_V) * 0.55
         self.volts.update(start=middle_V - half_V, end=middle_V + half_V)
-        with_what = "" if before is None else f"    grey: cycle {before.cycle}"
+        with_what = "" if before is None else f"   (blue: now, grey: cycle {before.cycle})"
         self.figure.xaxis.axis_label = f"{'minutes of rest' if half.resting else 'mAh of this step'}{with_what}"
 
 
