@@ -12,7 +12,7 @@ import pytest
 from artificial_night import Night
 from laboratory import Laboratory
 from playwright.sync_api import expect
-from stage import Stage, dashboard, hold, publisher_process, user_options
+from stage import Stage, dashboard, hold, publisher_process, user_options, visit
 
 pytestmark = [pytest.mark.needs("mosquitto", "openssl", "chromium"), pytest.mark.timeout(120)]
 
@@ -26,10 +26,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory, laboratory: Laboratory) -> A
     made.end()
 
 
-def test_stale_when_the_publisher_is_killed_and_fine_when_it_is_back(stage: Stage, laboratory: Laboratory, phone: Any, tmp_path: Path) -> None:
+def test_stale_while_no_publisher_is_there(stage: Stage, laboratory: Laboratory, phone: Any, tmp_path: Path) -> None:
     with dashboard(*user_options(laboratory, "alice")) as url:
         with publisher_process(stage.folder, laboratory, tmp_path) as publisher:
-            phone.goto(f"{url}/rig?rig=magnet-2")
+            visit(phone, f"{url}/rig?rig=magnet-2")
             expect(phone.locator(".sentence.fine")).to_be_visible(timeout=20_000)
             publisher.send_signal(signal.SIGSTOP)
             hold(phone, "pause-cell")
@@ -46,7 +46,7 @@ def test_stale_when_the_publisher_is_killed_and_fine_when_it_is_back(stage: Stag
 
 def test_stale_when_the_broker_is_gone(tmp_path: Path, phone: Any, free_broker: Any) -> None:
     with dashboard("--broker", free_broker.url) as url:
-        phone.goto(url)
+        visit(phone, url)
         expect(phone.locator(".none")).to_contain_text("No rig has shown itself", timeout=20_000)
         free_broker.kill()
         expect(phone.locator(".sentence.stale")).to_contain_text("No broker since", timeout=10_000)

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
-from stage import Stage, hold
+from stage import Stage, hold, visit
 
 pytestmark = [pytest.mark.needs("mosquitto", "openssl", "chromium"), pytest.mark.timeout(120)]
 HEIGHT = 844
 
 
 def opened(page: Any, url: str) -> Any:
-    page.goto(f"{url}/rig?rig=magnet-2")
+    visit(page, f"{url}/rig?rig=magnet-2")
     expect(page.locator(".sentence.fine")).to_contain_text("cell-17 fine", timeout=20_000)
     return page
 
@@ -34,7 +34,7 @@ def test_the_first_screen_has_all_that_matters(stage: Stage, for_alice: str, pho
 
 def test_it_asks_nobody_else_for_anything(stage: Stage, for_alice: str, phone: Any) -> None:
     opened(phone, for_alice)
-    phone.goto(for_alice)
+    visit(phone, for_alice)
     expect(phone.locator(".rigs a")).to_have_count(1)
     here = urlsplit(for_alice).netloc
     assert len(phone.asked) > 5

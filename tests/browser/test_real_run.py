@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from laboratory import Laboratory
 from playwright.sync_api import expect
-from stage import PATIENCE_S, dashboard, hold, user_options
+from stage import PATIENCE_S, dashboard, hold, user_options, visit
 
 pytestmark = [pytest.mark.needs("mosquitto", "openssl", "chromium"), pytest.mark.timeout(150)]
 
@@ -30,7 +30,7 @@ def test_a_run_is_watched_and_aborted_from_a_phone(laboratory: Laboratory, phone
         dashboard(*user_options(laboratory, "alice")) as url,
         subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as run,
     ):
-        phone.goto(f"{url}/rig?rig=sim")
+        visit(phone, f"{url}/rig?rig=sim")
         expect(phone.locator(".sentence.fine")).to_contain_text("C1 fine", timeout=40_000)
         spectra = phone.locator(".health .card").nth(1).locator(".line", has_text="spectra").locator("span").nth(1)
         expect(spectra).not_to_have_text("0", timeout=30_000)

@@ -123,6 +123,13 @@ def user_options(laboratory: Laboratory, user: str) -> tuple[str, ...]:
     return ("--broker", broker.url, "--user", user, "--password-file", broker.password_file, "--ca", broker.ca)
 
 
+def visit(page: Any, url: str, within_ms: float = 20_000) -> Any:
+    """Open a page and wait until it lives."""
+    page.goto(url)
+    page.wait_for_function("document.getElementById('silent') && !document.getElementById('first')", timeout=within_ms)
+    return page
+
+
 def hold(page: Any, verb: str) -> None:
     """Press a button as long as it takes; the page says at once that it has gone out."""
     button = page.locator(f'button[data-verb="{verb}"]')

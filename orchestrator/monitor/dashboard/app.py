@@ -19,6 +19,8 @@ from orchestrator.monitor.dashboard.rigs import Rig, labels
 from orchestrator.monitor.mqtt import BrokerGone
 
 LOOK_ms = 100
+UNFOLD_ms = 150
+PLAIN: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
 AGES_s = 1.0
 PICTURES_s = 2.0
 CSS = (Path(__file__).parent / "page.css").read_text("utf-8")
@@ -38,7 +40,20 @@ HEAD = """
 <meta name="theme-color" content="#0b0f14">
 <style>%s</style>
 {% endblock %}
-""".replace("%s", BODY)
+{% block js_resources %}{% endblock %}
+{% block contents %}
+<div id="first"><template shadowrootmode="open"><style>CSS</style>{{ first }}<div class="none">opening …</div></template></div>
+<script>
+setTimeout(() => {
+  const first = document.getElementById("first");
+  if (first) first.textContent = "STALE: this page did not open. Load it again.";
+  if (first && first.shadowRoot) first.shadowRoot.innerHTML = `<b style="color: #ff6b62">${first.textContent}</b>`;
+}, 20000);
+</script>
+{{ bokeh_js }}
+{{ super() }}
+{% endblock %}
+""".replace("%s", BODY).replace("CSS", CSS)
 
 
 def _html(**options: Any) -> Any:
@@ -50,8 +65,10 @@ def _put(pane: Any, text: str) -> None:
         pane.object = text
 
 
-def _page(*parts: Any) -> Any:
+def _page(first: str, *parts: Any) -> Any:
+    """``first``: what is to be read before the browser has all that it needs."""
     template = pn.Template(HEAD)
+    template.add_variable("first", first)
     template.add_panel("page", pn.Column(*parts, sizing_mode="stretch_width", margin=0))
     return template
 
@@ -60,7 +77,7 @@ def overview_page(client: Client) -> Any:
     """A card for every rig."""
     cards, heart = _html(), buttons.Heart()
     _every(lambda beat: _overview(client, cards, heart, beat))
-    return _page(cards, heart)
+    return _page(cards.object, cards, heart)
 
 
 def _overview(client: Client, cards: Any, heart: Any, beat: int) -> None:
@@ -89,7 +106,8 @@ class RigPage:
         self.top, self.health, self.log, self.who = _html(), _html(), _html(), _html()
         self.heart = buttons.Heart()
         self.main, self.further = buttons.Hold(self._pressed), buttons.Hold(self._pressed, writes=True)
-        self.overlay, self.night, self.newest, self.observed = Overlay(), Night(), Newest(), Observed()
+        self.overlay = Overlay()
+        self._below: tuple[Night, Newest, Observed] | None = None
         self.which = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
         self.what = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
         for choice in (self.which, self.what):
@@ -99,12 +117,19 @@ class RigPage:
         """The page, kept up to date while it is open."""
         pn.state.onload(self._ask_rights)
         _every(lambda _: self._look())
-        plain = {"sizing_mode": "stretch_width", "margin": 0}
-        picture = [pn.pane.Bokeh(one.figure, **plain) for one in (self.overlay, self.newest, self.observed)]
-        night = pn.Row(*(pn.pane.Bokeh(one, **plain) for one in (self.night.map, self.night.side)), **plain)
-        first = (self.top, picture[0], self.health, self.main)
-        below = (self.which, night, picture[1], self.what, picture[2], self.further, self.log, self.who, self.heart)
-        return _page(*first, *below)
+        below = pn.Column(sizing_mode="stretch_width", margin=0)
+        if pn.state.curdoc is not None:
+            pn.state.curdoc.add_timeout_callback(lambda: self._unfold(below), UNFOLD_ms)
+        overlay = pn.pane.Bokeh(self.overlay.figure, **PLAIN)
+        return _page(self.top.object, self.top, overlay, self.health, self.main, below, self.further, self.log, self.who, self.heart)
+
+    def _unfold(self, below: Any) -> None:
+        """What is further down is made while the browser still reads its scripts."""
+        night, newest, observed = self._below = Night(), Newest(), Observed()
+        self._draw()
+        beside = pn.Row(*(pn.pane.Bokeh(one, **PLAIN) for one in (night.map, night.side)), **PLAIN)
+        newest_, observed_ = (pn.pane.Bokeh(one.figure, **PLAIN) for one in (newest, observed))
+        below.objects = [self.which, beside, newest_, self.what, observed_]
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
@@ -140,13 +165,16 @@ class RigPage:
                     place.buttons = wanted
 
     def _draw(self) -> None:
+        if self._below is None:
+            return
         rig = self._rig
         _choose(self.which, {name: level for level, name in labels(rig).items()})
         _choose(self.what, {name: name for name in sorted(rig.seen) if len(rig.seen[name]) > 1})
         samples = rig.samples()
-        self.night.feed(rig, self.which.value, samples)
-        self.newest.feed(rig, self.which.value)
-        self.observed.feed(rig, self.what.value, samples)
+        night, newest, observed = self._below
+        night.feed(rig, self.which.value, samples)
+        newest.feed(rig, self.which.value)
+        observed.feed(rig, self.what.value, samples)
 
     # --------------------------------------------------------------------------------------------------------- pressing
 

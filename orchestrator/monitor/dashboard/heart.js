@@ -3,6 +3,7 @@ const SILENT_ms = 8000;
 const TRY_ms = 3000;
 
 export function render({ model }) {
+  document.getElementById("first")?.remove();
   let heard = Date.now();
   let trying = false;
   const banner = document.createElement("div");

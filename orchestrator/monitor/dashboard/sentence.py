@@ -13,6 +13,8 @@ from orchestrator.monitor.payloads import State
 
 Tone = Literal["fine", "note", "warn", "bad", "stale", "over"]
 BEATS_MISSED = 3
+RIG_SILENT_s = 120.0
+"""A live rig writes at least a sample a minute."""
 ENDED = frozenset({"finished", "aborted", "failed"})
 DOING = {
     "charge": "charging",
@@ -94,6 +96,8 @@ def say(rig: Rig, half: Halves | None, lost_s: float | None, now_s: float) -> Sa
     name = state.cell or state.name or rig.name
     if (since_s := stale_since_s(rig, lost_s, now_s)) is not None:
         return _stale(rig, state, name, since_s, lost_s, now_s)
+    if state.published_s - state.heard_s > RIG_SILENT_s and state.state not in ENDED:
+        return Said("stale", f"{name}: the rig says nothing since {clock(state.heard_s, state.zone, now_s)}", "the publisher lives; go and look")
     if not state.rig_alive and state.state not in ENDED:
         return Said("bad", f"{name}: the rig's program has died", "its guard makes the cell safe; go and look")
     if state.state in ENDED:

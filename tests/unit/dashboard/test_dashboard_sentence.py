@@ -79,6 +79,7 @@ def test_all_is_well() -> None:
     ("changes", "tone", "begins"),
     [
         ({"rig_alive": False}, "bad", "CuLFP-112: the rig's program has died"),
+        ({"heard_s": NIGHT_s - 300}, "stale", "CuLFP-112: the rig says nothing since 01:18"),
         ({"cell_state": "unknown"}, "bad", "CuLFP-112: nobody knows whether the cell is under current"),
         ({"state": "aborting", "why": "alice"}, "bad", "CuLFP-112 is being aborted: alice"),
         (
