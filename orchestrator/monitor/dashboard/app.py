@@ -19,7 +19,6 @@ from orchestrator.monitor.dashboard.rigs import Rig, labels
 from orchestrator.monitor.mqtt import BrokerGone
 
 LOOK_ms = 100
-UNFOLD_ms = 150
 PLAIN: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
 AGES_s = 1.0
 PICTURES_s = 2.0
@@ -76,7 +75,7 @@ def _page(first: str, *parts: Any) -> Any:
 def overview_page(client: Client) -> Any:
     """A card for every rig."""
     cards, heart = _html(), buttons.Heart()
-    _every(lambda beat: _overview(client, cards, heart, beat))
+    _every(lambda beat: _overview(client, cards, heart, beat), heart)
     return _page(cards.object, cards, heart)
 
 
@@ -87,11 +86,11 @@ def _overview(client: Client, cards: Any, heart: Any, beat: int) -> None:
         heart.beat += 1
 
 
-def _every(look: Callable[[int], None]) -> None:
-    """Look now and again and again while the page is open."""
+def _every(look: Callable[[int], None], heart: buttons.Heart) -> None:
+    """Look now, and again and again once the page has said that it is there."""
     beats = iter(range(1 << 62))
     look(next(beats))
-    pn.state.add_periodic_callback(lambda: look(next(beats)), period=LOOK_ms)
+    pn.state.add_periodic_callback(lambda: look(next(beats)) if heart.alive else None, period=LOOK_ms)
 
 
 class RigPage:
@@ -107,6 +106,7 @@ class RigPage:
         self.heart = buttons.Heart()
         self.main, self.further = buttons.Hold(self._pressed), buttons.Hold(self._pressed, writes=True)
         self.overlay = Overlay()
+        self.below = pn.Column(**PLAIN)
         self._below: tuple[Night, Newest, Observed] | None = None
         self.which = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
         self.what = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
@@ -116,20 +116,17 @@ class RigPage:
     def shown(self) -> Any:
         """The page, kept up to date while it is open."""
         pn.state.onload(self._ask_rights)
-        _every(lambda _: self._look())
-        below = pn.Column(sizing_mode="stretch_width", margin=0)
-        if pn.state.curdoc is not None:
-            pn.state.curdoc.add_timeout_callback(lambda: self._unfold(below), UNFOLD_ms)
+        _every(lambda _: self._look(), self.heart)
         overlay = pn.pane.Bokeh(self.overlay.figure, **PLAIN)
-        return _page(self.top.object, self.top, overlay, self.health, self.main, below, self.further, self.log, self.who, self.heart)
+        return _page(self.top.object, self.top, overlay, self.health, self.main, self.below, self.further, self.log, self.who, self.heart)
 
-    def _unfold(self, below: Any) -> None:
-        """What is further down is made while the browser still reads its scripts."""
+    def _unfold(self) -> None:
+        """What is further down is made when the first screen stands."""
         night, newest, observed = self._below = Night(), Newest(), Observed()
         self._draw()
         beside = pn.Row(*(pn.pane.Bokeh(one, **PLAIN) for one in (night.map, night.side)), **PLAIN)
         newest_, observed_ = (pn.pane.Bokeh(one.figure, **PLAIN) for one in (newest, observed))
-        below.objects = [self.which, beside, newest_, self.what, observed_]
+        self.below.objects = [self.which, beside, newest_, self.what, observed_]
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
@@ -147,6 +144,8 @@ class RigPage:
             self._aged_s = now_s
             self.heart.beat += 1
         self._words(rig, now_s)
+        if self._below is None and self.heart.alive:
+            self._unfold()
         self._waiting = changed or self._waiting
         if self._waiting and now_s - self._drawn_s >= PICTURES_s:
             self._drawn_s, self._waiting = now_s, False

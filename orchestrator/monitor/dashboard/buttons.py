@@ -42,9 +42,16 @@ class Hold(JSComponent):  # type: ignore[misc,unused-ignore]
 
 
 class Heart(JSComponent):  # type: ignore[misc,unused-ignore]
-    """Tells the page that it still hears us; without, the page says that it is stale, and tries to come back."""
+    """Tells the page that it still hears us; without, the page says that it is stale, and tries to come back.
+
+    ``alive``: the page has said that it is there. What is changed before that may be lost on the way, so nothing may be.
+    """
 
     beat: int = param.Integer(0)
+    alive = False
+
+    def _handle_msg(self, _data: Any) -> None:
+        self.alive = True
 
     _esm = HERE / "heart.js"
 

@@ -28,6 +28,7 @@ export function render({ model }) {
     banner.textContent = `STALE since ${clock(heard)}: this page no longer hears the dashboard. What you see is old.`;
     if (!trying && document.visibilityState === "visible") comeBack();
   };
+  model.send_msg({ alive: true });
   const timer = setInterval(look, 1000);
   document.addEventListener("visibilitychange", look);
   model.on("remove", () => { clearInterval(timer); document.removeEventListener("visibilitychange", look); banner.remove(); });

@@ -97,7 +97,9 @@ def say(rig: Rig, half: Halves | None, lost_s: float | None, now_s: float) -> Sa
     if (since_s := stale_since_s(rig, lost_s, now_s)) is not None:
         return _stale(rig, state, name, since_s, lost_s, now_s)
     if state.published_s - state.heard_s > RIG_SILENT_s and state.state not in ENDED:
-        return Said("stale", f"{name}: the rig says nothing since {clock(state.heard_s, state.zone, now_s)}", "the publisher lives; go and look")
+        return Said(
+            "stale", f"{name}: the rig says nothing since {clock(state.heard_s, state.zone, now_s)}", "the publisher lives; go and look"
+        )
     if not state.rig_alive and state.state not in ENDED:
         return Said("bad", f"{name}: the rig's program has died", "its guard makes the cell safe; go and look")
     if state.state in ENDED:
