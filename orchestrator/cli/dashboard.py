@@ -40,7 +40,7 @@ def dashboard_command(where: Where, served: tuple[str, int, tuple[str, ...], Pat
     from orchestrator.monitor.dashboard.server import Refuses, Served
     from orchestrator.monitor.mqtt import BrokerGone
 
-    for name in ("bokeh", "panel", "tornado.access", "asyncio"):
+    for name in ("bokeh", "panel", "tornado.access"):
         logging.getLogger(name).setLevel(logging.ERROR)  # a phone that goes to sleep is nothing to warn of
     broker = _broker(where)
     if broker is None:

@@ -122,7 +122,7 @@ def _cell(rig: Rig, state: State, half: Halves | None) -> Iterator[Line]:
     if current_A is not None:
         yield Line("current", f"{1e3 * current_A:.3g} mA" if abs(current_A) >= 1e-5 else f"{1e6 * current_A:.2g} µA")
     if state.charge_step_C is not None:
-        yield Line("this step", f"{abs(state.charge_step_C) / C_PER_mAh:.3g} mAh")
+        yield Line("this step", f"{abs(state.charge_step_C) / C_PER_mAh:.2g} mAh")
     if state.step_s is not None:
         yield Line("for", span(state.step_s))
 

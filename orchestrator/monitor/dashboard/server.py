@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+from tornado.websocket import WebSocketClosedError
 
 from drivers.clock import Clock
 from orchestrator.model.broker import Broker
@@ -46,6 +47,7 @@ class Served:
 
 async def serve(served: Served, broker: Broker, person: Person, stopped: asyncio.Event, announced: Callable[[str], None]) -> None:
     """Serve until ``stopped``. ``person``: who looks from this computer. Raises Refuses, OSError where the port is taken."""
+    asyncio.get_running_loop().set_exception_handler(_unheard)
     client = Client(broker, person.clock)
     people = None if served.loopback else await _door(served, broker, person.clock)
     listening = asyncio.create_task(client.run(), name="broker")
@@ -62,6 +64,12 @@ async def serve(served: Served, broker: Broker, person: Person, stopped: asyncio
         await asyncio.gather(listening, return_exceptions=True)
     if listening.done() and not listening.cancelled():
         listening.result()
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A phone that went to sleep while something was on its way to it is no fault."""
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 async def _door(served: Served, broker: Broker, clock: Clock) -> People:
