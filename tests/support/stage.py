@@ -131,13 +131,14 @@ def visit(page: Any, url: str, within_ms: float = 20_000) -> Any:
 
 
 def hold(page: Any, verb: str) -> None:
-    """Press a button as long as it takes; the page says at once that it has gone out."""
+    """Press a button as long as it takes: the page takes the mark of the hold away when it is over."""
     button = page.locator(f'button[data-verb="{verb}"]')
     button.scroll_into_view_if_needed()
     box = button.bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
     page.mouse.down()
-    page.wait_for_timeout(1050)
+    page.locator("button.held").wait_for(timeout=5000)
+    page.locator("button.held").wait_for(state="detached", timeout=5000)
     page.mouse.up()
 
 

@@ -60,14 +60,15 @@ export function render({ model, el }) {
     box.append(note);
   }
 
+  const allow = () => { grid.className = model.allowed ? "grid" : "grid locked"; };
   const draw = () => {
     release();
-    grid.className = model.allowed ? "grid" : "grid locked";
+    allow();
     grid.replaceChildren(...model.buttons.map(made));
   };
   const tell = () => { said.className = `said ${model.result}`; said.textContent = model.said || (model.buttons.length && model.allowed ? "Hold a button for a second; a tap does nothing." : ""); };
   model.on("buttons", draw);
-  model.on("allowed", draw);
+  model.on("allowed", () => { allow(); tell(); });
   model.on(["said", "result"], tell);
   draw();
   tell();
