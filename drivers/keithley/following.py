@@ -133,19 +133,21 @@ class Following:
         asked_ns = self._clock.mono_ns()
         end = await self._conduct.last_index()
         seen_ns = self._clock.mono_ns()
-        if end == step.taken:
+        if not end:
+            return
+        overrun = step.first_ns is not None and asked_ns - step.alignment.last_mono_ns >= self._conduct.capacity * step.interval_ns
+        if end == step.taken and not overrun:
             self._misses += 1
             step.not_yet(asked_ns)
             return
         self._misses = 0
-        if end < step.taken:
-            if not end:
-                return
+        if overrun or end - step.taken > wire.MOST_ROWS:
+            oldest = await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer)
+            step.fetched_all = not overrun and oldest - 1 <= step.taken
+            step.taken = oldest - 1 if overrun else max(step.taken, oldest - 1)
+        if end <= step.taken:  # the numbers begin anew where the buffer is full
             await self._fetch(step, step.taken + 1, self._conduct.capacity, seen_ns)
             step.taken = 0
-        if end - step.taken > wire.MOST_ROWS:
-            oldest = await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer)
-            step.fetched_all, step.taken = oldest - 1 <= step.taken, max(step.taken, oldest - 1)
         await self._fetch(step, step.taken + 1, end, seen_ns)
 
     async def _fetch(self, step: Running, first: int, last: int, seen_ns: int) -> None:

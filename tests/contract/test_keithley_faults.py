@@ -49,6 +49,8 @@ class Bench:
     clock: Clock
     twin: Any
     emulator: Any
+    network: Any
+    address: str
     make: Callable[[], Any]
     events: list[PotentiostatEvent] = field(default_factory=list)
 
@@ -63,6 +65,13 @@ class Bench:
         await self.driver.connect()
         await self.driver.load((replace(PLATE, **changes),))
         await self.driver.start("plate")
+
+    async def say(self, command: str) -> None:
+        """From somebody else's terminal, before we come."""
+        stream = await self.network.visa(self.address)
+        await stream.write(f"{command}\n*IDN?\n".encode())
+        assert await stream.read()
+        await stream.close()
 
     async def running(self, fault: str, **parameters: Any) -> None:
         """Ten seconds of the step, then the fault."""
@@ -95,8 +104,9 @@ def play(repository: Path) -> Play:
             twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
             context = Context(clock, memory_network(), Silence(), twin)
             emulator = make_emulator(Settings("emulator", "keithley2450", "", options={"model": model}), context)
-            settings = Settings("potentiostat", "keithley", (await emulator.start()).address, options=options or {})
-            bench = Bench(clock, twin, emulator, lambda: make_potentiostat(settings, context))
+            address = (await emulator.start()).address
+            settings = Settings("potentiostat", "keithley", address, options=options or {})
+            bench = Bench(clock, twin, emulator, context.network, address, lambda: make_potentiostat(settings, context))
             collecting = asyncio.create_task(bench.collect())
             await scenario(bench)
             await bench.driver.release()
@@ -285,6 +295,27 @@ def test_a_socket_that_a_dead_client_left_is_closed_first(play: Play) -> None:
     async def scenario(bench: Bench) -> None:
         bench.emulator.inject("hung_socket")
         assert (await bench.driver.connect()).model == "2450"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("away_s", "lost"), [(0.0, 0), (12.0, 0), (33.0, 13)], ids=["read in time", "nearly full", "overrun"])
+def test_a_buffer_that_wraps(play: Play, away_s: float, lost: int) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.say(':TRAC:POIN 20,"defbuffer1"')
+        await bench.start(ends=EndConditions(100.0, 0.4, -0.4))
+        await bench.clock.sleep(23.0)
+        if away_s:
+            bench.emulator.inject("silent")
+            await bench.clock.sleep(away_s)
+            bench.emulator.clear("silent")
+        await bench.clock.sleep(100.0 - away_s)
+        assert bench.ends() == [("plate", "time")]
+        mono_ns = bench.samples("mono_ns")
+        missing = round((np.max(np.diff(mono_ns)) - 1e9) / 1e9)
+        assert missing == pytest.approx(lost, abs=4 if lost else 0)
+        assert len(mono_ns) + missing in {99, 100, 101}
+        assert np.all(np.diff(mono_ns) > 0.9e9)
 
     play(scenario)
 
