@@ -66,12 +66,13 @@ class Bench:
         await self.driver.load((replace(PLATE, **changes),))
         await self.driver.start("plate")
 
-    async def say(self, command: str) -> None:
-        """From somebody else's terminal, before we come."""
+    async def ask(self, question: str, before: str = "") -> str:
+        """From somebody else's terminal; one client at a time."""
         stream = await self.network.visa(self.address)
-        await stream.write(f"{command}\n*IDN?\n".encode())
-        assert await stream.read()
+        await stream.write(f"{before}{question}\n".encode())
+        answer: bytes = await stream.read()
         await stream.close()
+        return answer.decode().strip()
 
     async def running(self, fault: str, **parameters: Any) -> None:
         """Ten seconds of the step, then the fault."""
@@ -279,6 +280,21 @@ def test_a_lead_without_contact(play: Play) -> None:
     play(scenario, {"model": "2461", "contact_check": True}, "2461")
 
 
+def test_what_the_rig_says_of_leads_and_cell_reaches_the_instrument(play: Play) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.start()
+        await bench.clock.sleep(5.0)
+        assert bench.leads().output_on
+        await bench.driver.release()
+        assert await bench.ask(":ROUT:TERM?") == "REAR"
+        assert await bench.ask(":SENS:VOLT:RSEN?") == "0"
+        assert float(await bench.ask(":SENS:VOLT:NPLC?")) == 5.0
+        assert await bench.ask(":SOUR:CURR:HIGH:CAP?") == "1"
+        assert await bench.ask(":OUTP:SMOD?") == "HIMP"
+
+    play(scenario, {"terminals": "rear", "sense": 2, "nplc": 5, "high_capacitance": True})
+
+
 @pytest.mark.parametrize(
     ("fault", "error"), [("wrong_instrument", WrongInstrument), ("wrong_language", NotReachable), ("silent", NotReachable)]
 )
@@ -302,7 +318,7 @@ def test_a_socket_that_a_dead_client_left_is_closed_first(play: Play) -> None:
 @pytest.mark.parametrize(("away_s", "lost"), [(0.0, 0), (12.0, 0), (33.0, 13)], ids=["read in time", "nearly full", "overrun"])
 def test_a_buffer_that_wraps(play: Play, away_s: float, lost: int) -> None:
     async def scenario(bench: Bench) -> None:
-        await bench.say(':TRAC:POIN 20,"defbuffer1"')
+        assert await bench.ask(":TRAC:POIN?", ':TRAC:POIN 20,"defbuffer1"\n') == "20"
         await bench.start(ends=EndConditions(100.0, 0.4, -0.4))
         await bench.clock.sleep(23.0)
         if away_s:
