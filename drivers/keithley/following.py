@@ -77,10 +77,10 @@ class Following:
 
     async def stop(self, reason: Reason, detail: str) -> None:
         """End the step now: model and output off, the last readings, StepEnded. Raises InstrumentError."""
-        await self._conduct.open_circuit()
+        off_ns = await self._conduct.open_circuit()
         if self.step is not None:
             await self._read(self.step)
-        self.over(reason, detail)
+        self.over(reason, detail, off_ns)
 
     # ------------------------------------------------------------------------------------------------------- one look
 
