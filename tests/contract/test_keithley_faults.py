@@ -28,8 +28,8 @@ from drivers.base import (
     StepStarted,
 )
 from drivers.clock import Clock
-from drivers.errors import NotReachable, Rejected, WrongInstrument
-from drivers.registry import factory, fault_names, make_emulator, make_potentiostat, memory_network
+from drivers.errors import NotReachable, OutcomeUnknown, Rejected, WrongInstrument
+from drivers.registry import factory, fault_names, make_emulator, make_potentiostat, memory_network, recorded_network
 from drivers.transport.virtual import run_virtual
 
 LIMITS = Limits(voltage_upper_V=0.5, voltage_lower_V=-0.5, current_A=1e-3, charge_C=3.0, time_s=4000.0)
@@ -39,7 +39,16 @@ SAMPLES = (60, 61)
 
 
 class Silence:
-    def sent(self, data: bytes) -> None: ...
+    """Nobody keeps the bytes; ``once``: what happens when the first thing is said after these."""
+
+    once: tuple[bytes, Callable[[], None]] | None = None
+    _said = b""
+
+    def sent(self, data: bytes) -> None:
+        if self.once is not None and self._said == self.once[0]:
+            then, self.once = self.once[1], None
+            then()
+        self._said = data
 
     def received(self, data: bytes) -> None: ...
 
@@ -51,6 +60,7 @@ class Bench:
     emulator: Any
     network: Any
     address: str
+    wire: Silence
     make: Callable[[], Any]
     events: list[PotentiostatEvent] = field(default_factory=list)
 
@@ -107,7 +117,9 @@ def play(repository: Path) -> Play:
             emulator = make_emulator(Settings("emulator", "keithley2450", "", options={"model": model}), context)
             address = (await emulator.start()).address
             settings = Settings("potentiostat", "keithley", address, options=options or {})
-            bench = Bench(clock, twin, emulator, context.network, address, lambda: make_potentiostat(settings, context))
+            wire = Silence()
+            beside = Context(clock, recorded_network(context.network, wire), wire)
+            bench = Bench(clock, twin, emulator, context.network, address, wire, lambda: make_potentiostat(settings, beside))
             collecting = asyncio.create_task(bench.collect())
             await scenario(bench)
             await bench.driver.release()
@@ -252,6 +264,26 @@ def test_a_model_that_does_not_run_was_not_started(play: Play) -> None:
             await bench.driver.start("plate")
         assert not bench.leads().output_on
         assert bench.events == []
+
+    play(scenario)
+
+
+def test_a_start_that_nobody_confirmed_is_followed_all_the_same(play: Play) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.driver.connect()
+        await bench.driver.load((PLATE,))
+        bench.wire.once = (b":INIT\n", lambda: bench.emulator.inject("silent"))
+        with pytest.raises(OutcomeUnknown):
+            await bench.driver.start("plate")
+        assert (await bench.driver.read_state()).cell is CellState.UNKNOWN
+        with pytest.raises(OutcomeUnknown):
+            await bench.driver.start("plate")
+        await bench.clock.sleep(20.0)
+        bench.emulator.clear("silent")
+        await bench.clock.sleep(90.0)
+        assert bench.links() == [LinkLost, LinkRestored]
+        assert bench.ends() == [("plate", "time")]
+        assert [type(event) for event in bench.events if isinstance(event, StepStarted)] == [StepStarted]
 
     play(scenario)
 
