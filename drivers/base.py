@@ -541,6 +541,8 @@ ConsoleEvent = Started | Progress | Acquired | Filed | Failed | LinkLost | LinkR
 class Fid:
     """``data`` complex64 or complex128 (points,) or (rows, points): exactly what the vendor stored, unscaled.
 
+    Where the vendor's own header gives a power of two for each FID (Bruker's NC), it is applied: that is exact, and comparable.
+
     ``raw_dtype``: how the vendor stored it (``>i4``, ``>f4``, …). ``group_delay_points``: digital-filter delay to be
     removed in processing, never here. ``carrier_MHz``: transmitter frequency. ``reference_MHz``: frequency of 0 ppm.
     ``reversed_axis``: the plain FFT axis is mirrored (VnmrJ: physical frequency = carrier - f_FFT).
