@@ -28,6 +28,7 @@ from orchestrator.rig.gather import CannotRun, Gathered, revision, simulated_ins
 from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.interrupts import Interrupts
 from orchestrator.rig.log import logged
+from orchestrator.rig.outside import noted
 from orchestrator.rig.process import Ended, Hosting, lived
 from orchestrator.rig.request import RunRequest
 from orchestrator.rig.sources import noted_sources
@@ -91,7 +92,10 @@ async def _continue(request: ContinueRequest) -> Ended:
         name_running(state, request.folder)
         stack.enter_context(logged(request.folder))
         world = found_world(gathered, clock, request.folder)
-        return await go_on(request, former, gathered, clock, origin_ns, world, guard, disk_of(request.folder, gathered), interrupts)
+        async with noted(state, request.folder, "a run goes on") as tell:
+            ended = await go_on(request, former, gathered, clock, origin_ns, world, guard, disk_of(request.folder, gathered), interrupts)
+            tell(ended.outcome)
+        return ended
 
 
 def _continue_virtual(request: ContinueRequest) -> Ended:

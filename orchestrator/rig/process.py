@@ -32,6 +32,7 @@ from orchestrator.rig.host import Host
 from orchestrator.rig.interrupts import Interrupts
 from orchestrator.rig.log import logged
 from orchestrator.rig.mortal import Life, MortalJournal
+from orchestrator.rig.outside import noted, refuse_network
 from orchestrator.rig.people import people_of
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.sources import note_sources
@@ -73,12 +74,18 @@ async def _run(gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
         state = state_folder(gathered.rig.name, simulated=gathered.all_simulated)
         if not gathered.request.virtual:
             stack.enter_context(interrupts.heard())
+            refuse_network(state)
             stack.enter_context(rig_held(state, gathered.rig.name))
         folder = _folder(gathered)
         if not gathered.request.virtual:
             name_running(state, folder)
         stack.enter_context(logged(folder))
-        return await _run_in(folder, gathered, clock, disk or disk_of(folder, gathered), interrupts)
+        if gathered.request.virtual:
+            return await _run_in(folder, gathered, clock, disk, interrupts)
+        async with noted(state, folder, "a run begins") as tell:
+            ended = await _run_in(folder, gathered, clock, disk or disk_of(folder, gathered), interrupts)
+            tell(ended.outcome)
+        return ended
 
 
 def _folder(gathered: Gathered) -> Path:

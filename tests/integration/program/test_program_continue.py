@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.recorder.records import Reader
+
 pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(240)]
 
 Intact = Callable[[Any], None]
@@ -77,6 +79,10 @@ def test_what_its_guard_broke_off_goes_on(program: Any, intact: Intact) -> None:
     again = run.operando("continue", str(run.folder))
     assert again.code == 2
     assert "has ended (finished, as planned" in again.text
+    with Reader(program.folder / "home" / "state" / "wired" / "journal.sqlite") as reader:
+        assert reader.check_chain() is None
+        told = [event.data["text"].partition(":")[0] if event.kind == "note" else event.kind for event in reader.events()]
+    assert told == ["a run begins", "guard.acting", "guard.fenced", "guard.safe", "guard.acted", "a run goes on", "ended"], told
     intact(run)
 
 
