@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from drivers.base import LinkLost, PotentiostatEvent, SampleBlock
+from drivers.base import GARBLED, LinkLost, PotentiostatEvent, SampleBlock
 
 MOST_SAMPLES = 200_000
 MOST_EVENTS = 10_000
@@ -36,7 +36,8 @@ class _Pending:
         first = self.samples[0]
         return first.step_key == sample.step_key and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
 
-    def block(self) -> SampleBlock:
+    def block(self, garbled: int) -> SampleBlock:
+        """``garbled``: lines that were no samples, where some were not told yet; else 0."""
         import numpy as np
 
         keys, mono_ns, volts, amps, device_ns, half_widths_ns, status, charges = zip(*self.samples, strict=True)
@@ -50,7 +51,7 @@ class _Pending:
             device_ns=times_ns[1],
             half_width_ns=max(half_widths_ns),
             status=np.array(status, np.uint16),
-            aux={"charge_C": charge_C},
+            aux={"charge_C": charge_C} | ({GARBLED: np.full(len(keys), float(garbled))} if garbled else {}),
         )
 
 
@@ -64,6 +65,7 @@ class Outbox:
         self._samples = 0
         self._lost = 0
         self._closed = False
+        self.garbled = self._garbled_told = 0
 
     def put(self, event: PotentiostatEvent) -> None:
         """An event, after everything before it."""
@@ -112,4 +114,5 @@ class Outbox:
         if not isinstance(first, _Pending):
             return first
         self._samples -= len(first.samples)
-        return first.block()
+        fresh, self._garbled_told = self.garbled != self._garbled_told, self.garbled
+        return first.block(self.garbled if fresh else 0)
