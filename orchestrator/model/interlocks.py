@@ -215,7 +215,11 @@ TABLE: tuple[Interlock, ...] = (
         "warn",
         (),
         "look at the sensor's plug; until then nobody watches this temperature",
-        {"lowest": Number(100.0, "K", most=2000, inferred=True), "highest": Number(600.0, "K", most=2000, inferred=True), "samples": ABOUT_SAMPLES},
+        {
+            "lowest": Number(100.0, "K", most=2000, inferred=True),
+            "highest": Number(600.0, "K", most=2000, inferred=True),
+            "samples": ABOUT_SAMPLES,
+        },
     ),
     Interlock(
         "clock step",

@@ -46,7 +46,8 @@ def test_every_command_for_people_is_there(pages: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "numbers"), [("hard short", {"floor"}), ("overload", {"part", "guard"}), ("open lead", {"part", "compliance", "samples", "guard"})]
+    ("name", "numbers"),
+    [("hard short", {"floor"}), ("overload", {"part", "guard"}), ("open lead", {"part", "compliance", "samples", "guard"})],
 )
 def test_numbers_that_no_source_gives_are_marked(pages: dict[str, str], name: str, numbers: set[str]) -> None:
     assert {one for one, number in INTERLOCKS[name].numbers.items() if number.inferred} == numbers
