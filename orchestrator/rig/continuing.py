@@ -108,8 +108,7 @@ def _continue_virtual(request: ContinueRequest) -> Ended:
         with logged(request.folder):
             async with live_on(gathered, emulate_request(gathered, request.folder), request.folder, clock) as after:
                 await clock.sleep(request.away_s)
-                if after.guard is not None:
-                    after.guard.relieve()
+                await after.relieved()
                 world = World(after.survivors.network, after.survivors.addresses, clock.beside(), after.survivors.twin)
                 world.emulators = after.survivors.emulators
                 guard, origin_ns = FormerGuard(request.folder), former.left.origin_mono_ns

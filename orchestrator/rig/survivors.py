@@ -23,6 +23,7 @@ from orchestrator.guard.finish import Declared, Say, watch_device
 from orchestrator.guard.heard import heard
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.rig.emulators import EmulateRequest, make_emulators, make_twin, told_truth
+from orchestrator.rig.former_guard import ACTS_WITHIN_s
 from orchestrator.rig.gather import Gathered
 
 SURVIVORS = "survivors.json"
@@ -80,6 +81,14 @@ class Afterwards:
         """What the guard has said is in its file."""
         if self.guard is not None:
             self.guard.flush()
+
+    async def relieved(self) -> None:
+        """The guard has let go of the device that it watched; one that is just opening the circuit is waited for, for a while."""
+        if self.guard is not None and self.guard.alive:
+            self.guard.relieve()
+            gone = asyncio.ensure_future(self.guard.lost())
+            await asyncio.wait({gone}, timeout=ACTS_WITHIN_s)
+            gone.cancel()
 
     @property
     def acted(self) -> SafeState | None:
