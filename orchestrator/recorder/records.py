@@ -27,6 +27,8 @@ from typing import Any, NamedTuple, NoReturn, Self
 from orchestrator.model.events import JOURNAL_VERSION, Event
 from orchestrator.platform import network_file_system
 
+OBSERVER_LOCK = ".run.h5.lock"
+"""Held by whoever writes ``run.h5``, in the run's folder."""
 APPLICATION_ID = 0x6F704E4D  # "opNM"
 ROW_OVERHEAD_BYTES = 200
 READ_FOR_S = 0.05

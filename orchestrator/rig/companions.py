@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.observer.words import Heard, Said
-from orchestrator.platform import process_start
+from orchestrator.platform import hold_file, process_start
+from orchestrator.recorder.records import OBSERVER_LOCK
 
 CLOSE_OUT_BYTES_PER_S = 5e6
+PARTS_WITHIN_s = 20.0
+LOOK_s = 0.05
 
 
 def spawn(*arguments: str, quiet: bool = False, heard: bool = False) -> subprocess.Popen[bytes]:
@@ -34,6 +38,16 @@ def wait_for_file(path: Path, within_s: float) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+async def observer_gone(folder: Path, within_s: float = PARTS_WITHIN_s) -> None:
+    """Return when the dead rig's observer has let go of the folder, whose ballast it gives back; one that hangs is left."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + within_s
+    while (own := hold_file(folder / OBSERVER_LOCK)) is None and loop.time() < until_s:
+        await asyncio.sleep(LOOK_s)
+    if own is not None:
+        own.close()
 
 
 class Companions:
@@ -57,6 +71,11 @@ class Companions:
         self.start_observer()
         if self._display != "none":
             self._screen = spawn("watch", str(self.folder), *self._rig, *(["--lines"] if self._display == "lines" else []))
+
+    def start_late(self) -> None:
+        """A run that ended before anybody watched has its ``run.h5`` too."""
+        if self._observer is None:
+            self.start_observer()
 
     def ready(self, within_s: float = 20.0) -> bool:
         """Wait until ``run.h5`` exists, valid and empty."""

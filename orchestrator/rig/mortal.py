@@ -102,10 +102,14 @@ class MortalJournal:
             self.listener(kind, data)
         return self._last_seq
 
+    def put_unless_ended(self, kind: str, data: dict[str, Any]) -> None:
+        """An event of somebody beside the run, while there is one."""
+        if not self.ended:
+            self.put(kind, data)
+
     def listeners_note(self, text: str) -> None:
         """A note of whoever listens, while there is a run to note it in."""
-        if not self.ended:
-            self.put("note", {"text": text, "who": "rig"})
+        self.put_unless_ended("note", {"text": text, "who": "rig"})
 
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``."""

@@ -79,6 +79,8 @@ class Reactions:
         left.rules.share(self.interlocks.resistance)
         self.interlocks.resistance.estimate = left.resistance
         self.rings.acting.restore(left.alarms)
+        for data, seq in left.observables:
+            self.rings.inlet.known(data, seq)
         self.sampling.restore(left)
         self.steps.restore(left.passed, left.visits, left.waits, left.pauses)
         self.steps.go_to(left.go_to)

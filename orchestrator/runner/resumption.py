@@ -23,6 +23,7 @@ from orchestrator.recorder.runtime import RunTime
 from orchestrator.runner.account import Account, Passed
 from orchestrator.runner.interlocks.acting import RUN_ACTS, SHORT
 from orchestrator.runner.interlocks.resistance import Estimate
+from orchestrator.runner.observed import MOST_KNOWN
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.paperwork import Paperwork, RecordLeft
 from orchestrator.runner.rules import RuleEngine
@@ -112,6 +113,7 @@ class Resumption:
     ``phase`` and ``position``: where the protocol stands; ``account``: the step there, begun (None: not yet), perhaps over; its
     ``part`` is the one that runs, or the next. ``running``: what was started and not heard to end. ``program``: so many steps follow
     the running one on the instrument. ``intended``: keys that were about to be started when the journal ends.
+    ``observables``: findings of others that are journaled, with their numbers.
     ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample;
     ``last_told_ns`` and ``last_utc_ns``: of the last event, as it stands there. ``clock``: whose the last process's was.
     """
@@ -146,6 +148,7 @@ class Resumption:
     recent: tuple[tuple[int, float], ...]
     rules: RuleEngine
     resistance: Estimate | None
+    observables: tuple[tuple[Mapping[str, Any], int], ...]
     watch: Watch
     standing: tuple[tuple[TriggerEngine, int], ...]
     no_more_current: bool
@@ -210,6 +213,7 @@ class Story:
         self._x = math.nan
         self._newest: Sample | None = None
         self._resistance: Estimate | None = None
+        self._observables: dict[tuple[str, str, str], tuple[Mapping[str, Any], int]] = {}
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self._wishes = _Wishes()
         self._cell, self._cell_confirmed = "unknown", False
@@ -423,11 +427,21 @@ class Story:
         line.engine.feed(newest._replace(mono_ns=run_ns, elapsed_s=line.elapsed_s(run_ns), charge_C=charge_C, fraction=share, x=x))
 
     def _take_observable(self, event: Event) -> None:
-        """R_cell as the run learnt it; what is found in spectra is nobody's state."""
+        """R_cell as the run learnt it; what is found in spectra is known by its number, so that nobody journals it twice."""
         data = event.data
+        if event.source != "rig":
+            self._know(data, event.seq)
         if data["name"] == "R_cell" and data.get("value") is not None:
             known = (float(data["value"]), data.get("error"), str(data.get("algorithm") or ""), str(data.get("step_key") or ""))
             self._resistance = Estimate(*known, event.mono_ns, int(data.get("n") or 0), float(data.get("at") or 0.0))
+
+    def _know(self, data: Mapping[str, Any], seq: int) -> None:
+        """The newest finding of each kind, the oldest forgotten first."""
+        which = (str(data["name"]), str(data["key"]), str(data.get("algorithm") or ""))
+        self._observables.pop(which, None)
+        self._observables[which] = (data, seq)
+        if len(self._observables) > MOST_KNOWN:
+            del self._observables[next(iter(self._observables))]
 
     def _released(self, acquisition: str, run_ns: int, ok: bool) -> None:  # noqa: FBT001 the paperwork's own, always by position
         line = self._line
@@ -572,6 +586,7 @@ class Story:
             recent=tuple((at + origin_ns, volts) for at, volts in self._recent),
             rules=self._rules,
             resistance=self._resistance,
+            observables=tuple(self._observables.values()),
             watch=self._watch,
             standing=tuple((engine, since + origin_ns) for engine, since in wishes.standing),
             no_more_current=wishes.no_more_current,

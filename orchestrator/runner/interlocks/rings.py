@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from drivers.base import SampleBlock
+from drivers.base import GARBLED, SampleBlock
 from orchestrator.runner.account import Account
 from orchestrator.runner.interlocks.acting import Acting, Verbs
 from orchestrator.runner.interlocks.interlocks import Interlocks
@@ -13,6 +13,9 @@ from orchestrator.runner.interlocks.resistance import Estimate
 from orchestrator.runner.observed import Inlet, Observed
 from orchestrator.runner.safety import Violation, silent_after_s
 from orchestrator.runner.station import ABORT, Alarms, Ending, Surroundings
+
+QUIET_NS = 600_000_000_000
+GARBLED_ADVICE = "look at the cable and at what else shares its port; samples that were lost show as wider steps in time"
 
 
 class Run(Verbs, Protocol):
@@ -46,16 +49,29 @@ class Rings:
         self.acting = Acting(surroundings, run, alarms)
         self.interlocks = Interlocks(surroundings.plan, lambda: surroundings.station.potentiostat.capabilities, self._fired, self._learnt)
         self.inlet = Inlet(surroundings)
+        self._alarms = alarms
+        self._garbled_ns = 0
 
     def samples(self, block: SampleBlock, account: Account | None) -> None:
         """A block for the interlocks. Samples that are old when they come are as bad as none."""
         self.interlocks.samples(block, account)
+        self._wire(block)
         if account is None or not account.has_current or not len(block):
             return
         clock, mono_ns = self._s.clock, int(block.mono_ns[-1])
         age_s = ((clock.mono_ns() - mono_ns) / 1e9 - account.interval_s) / clock.speed
         if self.interlocks.old(self._run.heard_s, age_s, self._longest_s):
             self._run.silent(age_s)
+
+    def _wire(self, block: SampleBlock) -> None:
+        """Lines that were no samples are told, until none has come for a while; how many they are stands in the file."""
+        if GARBLED in block.aux:
+            self._garbled_ns, n = int(block.mono_ns[-1]), int(block.aux[GARBLED][-1])
+            text = f"{n} lines since the instrument was connected were no samples: garbled, twice, or out of order"
+            self._alarms.sound("garbled", "warn", "The potentiostat's line is disturbed", text, advice=GARBLED_ADVICE)
+        elif self._garbled_ns and len(block) and block.mono_ns[-1] - self._garbled_ns > QUIET_NS:
+            self._garbled_ns = 0
+            self._alarms.clear("garbled")
 
     @property
     def _longest_s(self) -> float:
