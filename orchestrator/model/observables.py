@@ -2,7 +2,10 @@
 
 ``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell) and ``polarisation_ratio`` = abs(E) / abs(E at step start); R_cell is
 the resistance of the last impedance spectrum, or of the first minute, less R_lead. ``noise_sd``: of one scan, relative.
-``reflected_power``: relative to the forward power. ``line_snr``: height of a line over the noise of its spectrum.
+``reflected_power``: relative to the forward power. ``line_snr``: height of a line over the noise of its spectrum. ``area``: amplitude of one scan's FID
+at time zero, of a fitted line, or the real part inside a window; ``window_area``: the latter where a line is fitted too. ``slope``: of an
+area by the charge of the running step, over the last spectra. ``phase``: of a line less the common phase; of the electrolyte
+what the common phase has wandered.
 """
 
 from __future__ import annotations
@@ -36,7 +39,14 @@ OBSERVABLES: dict[str, Observable] = {
     "noise_sd": Observable("", "spectra"),
     "reflected_power": Observable("", "spectra"),
     "line_snr": Observable("", "spectra", of_line=True),
+    "slope": Observable("1/mAh", "spectra", of_line=True),
+    "window_area": Observable("", "spectra", of_line=True),
 }
+
+
+def window_name(low_ppm: float, high_ppm: float) -> str:
+    """``240..290 ppm``: a window without a name of its own."""
+    return f"{low_ppm:g}..{high_ppm:g} ppm"
 
 
 def base_name(observable: str) -> str:
