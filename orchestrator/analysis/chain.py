@@ -144,20 +144,36 @@ class Processed:
     noise_sd: Floats
 
 
+def evolution_s(pulse_us: float, tip_deg: float = 90.0, dead_us: float = 0.0) -> float:
+    """Seconds for which lines have turned before the first point: the dead time, and of a pulse p tan(θ/2)/θ (2/π at 90 degrees)."""
+    tip = math.radians(min(tip_deg, 170.0))
+    return 1e-6 * (dead_us + pulse_us * math.tan(tip / 2.0) / tip)
+
+
 class Chain:
     """The chain of one acquisition: make it once, then ``process`` stacks of its FIDs.
 
     ``tracked``: names of the windows with lines that are no bulk metal. ``baseline``: order of the polynomial through what
-    is free of signal, -1 = none.
+    is free of signal, -1 = none. ``evolved_s``: how long lines have turned before the first point (pulse, dead time): the slope
+    of the phase along the axis, where it is not estimated from two lines.
     """
 
     def __init__(
-        self, settings: FourierSettings, axis: Axis, windows: Sequence[Window], *, tracked: Sequence[str] = (), baseline: int = 0
+        self,
+        settings: FourierSettings,
+        axis: Axis,
+        windows: Sequence[Window],
+        *,
+        tracked: Sequence[str] = (),
+        baseline: int = 0,
+        evolved_s: float | None = None,
     ) -> None:
         self.settings = settings
         self.axis_ppm = shift_axis_ppm(settings, axis.carrier_MHz, axis.reference_MHz)
         self.windows = tuple(window for window in windows if window.inside(self.axis_ppm).any())
         self._baseline = baseline
+        turns_deg_per_ppm = 360.0 * axis.reference_MHz * (evolved_s or 0.0)
+        self._ph1 = None if evolved_s is None else -turns_deg_per_ppm if settings.reversed_axis else turns_deg_per_ppm
         self.phase: Phase | None = None
         self._reference: Complexes | None = None
         self._tracked = tuple(window for window in self.windows if window.name in tracked)
@@ -222,7 +238,7 @@ class Chain:
         sd = np.broadcast_to(np.asarray(noise_sd, dtype=np.float64), (len(fids),))
         point_sd = self.point_sd(sd, fids.shape[-1])
         if self.phase is None and (found := estimate_phase(unphased, self.axis_ppm, self._tracked)) is not None:
-            self.learn(found, unphased.sum(axis=0))
+            self.learn(found if self._ph1 is None else replace(found, ph1_deg_per_ppm=self._ph1), unphased.sum(axis=0))
         phase = self.phase or Phase()
         drift = self._drift(unphased, point_sd)
         phased = phase.turned(unphased, self.axis_ppm, drift.ph0_deg)

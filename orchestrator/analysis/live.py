@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.battery import slope
-from orchestrator.analysis.chain import Axis, Chain, Processed
+from orchestrator.analysis.chain import Axis, Chain, Processed, evolution_s
 from orchestrator.analysis.fourier import FourierSettings, power_of_two
 from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd
 from orchestrator.analysis.windows import Window, lines_of, windows_of
@@ -26,6 +26,8 @@ from orchestrator.model.events import Event
 from orchestrator.model.observables import base_name, window_name
 
 Floats = NDArray[np.float64]
+Told = tuple[str, float, float | None, str, str]
+"""Name, value, standard error, unit, algorithm."""
 
 ALGORITHM = "operando-nmr chain 1"
 LINES = "operando-nmr lines 1"
@@ -107,7 +109,7 @@ class _Samples:
     def context(self, start_ns: int, end_ns: int, origin_ns: int) -> dict[str, Any]:
         """Charge, x, voltage, current and step at the middle of an acquisition; without samples nothing."""
         middle_ns = (start_ns + end_ns) // 2
-        found: dict[str, Any] = {"t_s": (middle_ns - origin_ns) / 1e9}
+        found: dict[str, Any] = {"mono_ns": middle_ns, "t_s": (middle_ns - origin_ns) / 1e9}
         around = [event for event in self._blocks if start_ns - 3e9 <= event.mono_ns <= end_ns + 3e9]
         if not around:
             around = [event for event in self._blocks if event.mono_ns <= middle_ns][-1:]
@@ -178,7 +180,8 @@ class LiveAnalysis:
         processed = stream.chain.process(scan, noise_sd)
         fit = self._fitted(stream, scan[0], noise_sd)
         context = self._context(event, scans)
-        told = [*self._general(processed, noise_sd, scans), *self._areas(processed, fit), *self._lines(fit, processed, data["reference_MHz"])]
+        lines = self._lines(fit, processed, data["reference_MHz"], mirrored=bool(data.get("reversed_axis")))
+        told = [*self._general(processed, noise_sd, scans), *self._areas(processed, fit), *lines]
         told += self._slopes_of(told, data["name"], context)
         found = [
             Finding(name, float(value), _finite(error), unit, data["key"], algorithm, event.seq)
@@ -216,7 +219,8 @@ class LiveAnalysis:
             group_delay_points=data.get("group_delay_points") or 0.0,
             reversed_axis=bool(data.get("reversed_axis")),
         )
-        chain = Chain(settings, Axis(data["carrier_MHz"], data["reference_MHz"]), windows, tracked=("electrolyte",))
+        axis = Axis(data["carrier_MHz"], data["reference_MHz"])
+        chain = Chain(settings, axis, windows, tracked=("electrolyte",), evolved_s=evolved_s(data.get("parameters") or {}))
         return _Stream(chain, _line_model(data, points, lines_of(nucleus, cell), settings))
 
     @staticmethod
@@ -230,7 +234,7 @@ class LiveAnalysis:
 
     # ------------------------------------------------------------------------------------------------------------ telling
 
-    def _general(self, processed: Processed, noise_sd: float, scans: int) -> Iterator[tuple[str, float, float | None, str, str]]:
+    def _general(self, processed: Processed, noise_sd: float, scans: int) -> Iterator[Told]:
         yield "noise_sd", noise_sd * math.sqrt(scans), None, "", ALGORITHM
         areas = processed.areas
         if "electrolyte" in areas.names:
@@ -238,7 +242,7 @@ class LiveAnalysis:
             if (sd := float(processed.drift.sd_deg[0])) < 45.0:
                 yield "phase(electrolyte)", float(processed.drift.ph0_deg[0]), sd, "deg", ALGORITHM
 
-    def _areas(self, processed: Processed, fit: LineFit | None) -> Iterator[tuple[str, float, float | None, str, str]]:
+    def _areas(self, processed: Processed, fit: LineFit | None) -> Iterator[Told]:
         """Window integrals; where a line of that name is fitted its amplitude is the area, and the window's goes under another name."""
         areas = processed.areas
         lines = {component.name for component in fit.components} if fit is not None else set()
@@ -248,33 +252,34 @@ class LiveAnalysis:
             elif self._full:
                 yield f"window_area({name})", float(areas.area[0, n]), float(areas.area_sd[0, n]), "", ALGORITHM
 
-    def _lines(self, fit: LineFit | None, processed: Processed, reference_MHz: float) -> Iterator[tuple[str, float, float | None, str, str]]:
-        """Fitted lines; one that is not resolved has an area (with its error) and nothing more."""
+    def _lines(self, fit: LineFit | None, processed: Processed, reference_MHz: float, *, mirrored: bool) -> Iterator[Told]:
+        """Fitted lines; of one that is not resolved an upper limit and nothing more. On a mirrored axis phases are mirrored too."""
         if fit is None:
             return
         common_deg = processed.phase.ph0_deg + float(processed.drift.ph0_deg[0])
         for line in fit.components:
-            yield f"area({line.name})", line.amplitude if line.resolved else 0.0, _error_of(line), "", LINES
             if not line.resolved:
+                yield f"upper_limit({line.name})", line.upper_limit, None, "", LINES
                 continue
+            yield f"area({line.name})", line.amplitude, line.amplitude_sd, "", LINES
             yield f"shift({line.name})", line.shift_ppm, line.shift_sd_ppm, "ppm", LINES
             turned_deg = processed.phase.ph1_deg_per_ppm * (line.shift_ppm - processed.phase.pivot_ppm)
             phase_deg = (line.phase_deg - common_deg - turned_deg + 180.0) % 360.0 - 180.0
-            yield f"phase({line.name})", phase_deg, line.phase_sd_deg, "deg", LINES
+            yield f"phase({line.name})", -phase_deg if mirrored else phase_deg, line.phase_sd_deg, "deg", LINES
             if self._full:
                 yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
         if self._full:
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES
 
     def _slopes_of(
-        self, told: Sequence[tuple[str, float, float | None, str, str]], acquisition: str, context: Mapping[str, Any]
-    ) -> list[tuple[str, float, float | None, str, str]]:
+        self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]
+    ) -> list[Told]:
         """dA/dQ of every metal area over the last spectra of this step, where current flows."""
         if abs(context.get("current_A", 0.0)) < LEAST_CURRENT_A or "charge_step_mAh" not in context:
             return []
         step_key = str(context["step_key"]).partition(".")[0]
         charge_mAh = abs(context["charge_step_mAh"])
-        found = []
+        found: list[Told] = []
         for name, area, sd, _, _ in told:
             if base_name(name) != "area" or sd is None or not sd > 0 or name == "area(electrolyte)":
                 continue
@@ -320,9 +325,16 @@ def voigt_width(line: Component) -> float:
     return 0.5346 * line.lorentz_Hz + math.sqrt(0.2166 * line.lorentz_Hz**2 + line.gauss_Hz**2)
 
 
-def _error_of(line: Component) -> float:
-    """Of an area: its standard deviation, or for what is not resolved the one that its upper limit (95 %) speaks of."""
-    return float(line.amplitude_sd) if line.resolved else float(line.upper_limit / 1.645)
+def evolved_s(parameters: Mapping[str, Any]) -> float | None:
+    """How long lines have turned before the first point, from the console's own words; None where they do not say.
+
+    inferred: VnmrJ's 2/π pw + rof2 + alfa. Built to the document, not yet met an instrument.
+    """
+    found = [parameters.get(name) for name in ("pw", "pw90", "rof2", "alfa")]
+    if not all(isinstance(each, int | float) for each in found):
+        return None
+    pulse_us, right_us, opening_us, filter_us = (float(each) for each in found if each is not None)
+    return evolution_s(pulse_us, 90.0 * pulse_us / right_us if right_us > 0 else 90.0, opening_us + filter_us)
 
 
 def _finite(error: float | None) -> float | None:

@@ -279,11 +279,12 @@ def observe(
     keep_free: Annotated[int, typer.Option(hidden=True, help="Publish nothing while fewer bytes are free.")] = 0,
     mirror_to: Annotated[Path | None, typer.Option(hidden=True, help="Copy what is published there.")] = None,
     tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on the standard output what the rig should know.")] = False,
+    control: Annotated[Path | None, typer.Option(hidden=True, help="Send there what live analysis finds.")] = None,
 ) -> int:
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell)
+    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control)
 
 
 def run(arguments: list[str]) -> int:

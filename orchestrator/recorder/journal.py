@@ -122,6 +122,10 @@ class Journal:
             self._work.set()
         return row.seq
 
+    def stamp(self) -> Stamp:
+        """This instant, as an event that is put now gets it."""
+        return self._clock.stamp()
+
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``; forces one at once. Raises JournalFailed."""
         if self._clock.virtual is not None:

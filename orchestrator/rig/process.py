@@ -29,6 +29,7 @@ from orchestrator.guard.watch import acting_limit_s, silence_limit_s
 from orchestrator.monitor.notify import Notifier, notifier
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
+from orchestrator.recorder.records import Reader
 from orchestrator.recorder.rundisk import RunDisk, drop_ballast
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX
@@ -153,7 +154,10 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
     """Live a run to its end, once its first record is on the disk; closes the journal."""
     gathered, folder, journal, life = hosting.gathered, hosting.folder, hosting.journal, hosting.life
     kept_bytes = gathered.plan.ballast_bytes if hosting.disk is not None else 0
-    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
+    control = None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated)
+    companions = Companions(
+        folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to, control=control
+    )
     record = MortalJournal(journal, life)
     people = _people(gathered, folder, record)
     outcome = error = None
@@ -257,6 +261,8 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
             stack.enter_context(_signals(interrupts))
             minding = asyncio.create_task(_upkeep(journal, companions), name="companions")
             stack.push_async_callback(_cancelled, minding)
+        else:
+            stack.push_async_callback(_cancelled, _analysing(hosting, journal, commands))
         instruments.in_use = True
         try:
             clock.begin()
@@ -293,6 +299,17 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         else:
             await guard.hand_over()
         return outcome
+
+
+def _analysing(hosting: Hosting, journal: MortalJournal, commands: Commands) -> asyncio.Task[None]:
+    """Live analysis in this very process, as it is at ``--speed max`` alone."""
+    from orchestrator.observer.analysis import Inline
+
+    inline = Inline(hosting.clock, commands)
+    with Reader(hosting.folder / "journal.sqlite") as reader:
+        inline.before(reader.events())
+    journal.hearer = inline.heard
+    return asyncio.create_task(inline.run(), name="analysis")
 
 
 async def _after_death(guard: GuardLink) -> Outcome:
