@@ -125,6 +125,9 @@ class Areas:
     area: Floats
     area_sd: Floats
     snr: Floats
+    phase_deg: Floats
+    phase_sd_deg: Floats
+    """Angle of the complex integral, which is that of the lines inside, weighted; its error is 180 where nothing is there."""
 
     def of(self, name: str) -> tuple[Floats, Floats]:
         """Areas (n,) and errors (n,) of one window."""
@@ -232,8 +235,11 @@ class Chain:
         """Freeze the phase; ``reference`` complex128 (points,): the unphased spectrum that ph0(t) is tracked against."""
         self.phase, self._reference = phase, reference
 
-    def process(self, fids: Fids, noise_sd: Floats | float) -> Processed:
-        """Complex (n, points) FIDs, and the noise of their real part (one, or (n,)) → everything."""
+    def process(self, fids: Fids, noise_sd: Floats | float, blank: Fids | None = None) -> Processed:
+        """Complex (n, points) FIDs, and the noise of their real part (one, or (n,)) → everything.
+
+        ``blank``: complex (points,), taken off after the common phase was tracked, and turned with it.
+        """
         unphased = spectra(fids, self.settings)
         sd = np.broadcast_to(np.asarray(noise_sd, dtype=np.float64), (len(fids),))
         point_sd = self.point_sd(sd, fids.shape[-1])
@@ -242,7 +248,9 @@ class Chain:
         phase = self.phase or Phase()
         drift = self._drift(unphased, point_sd)
         phased = phase.turned(unphased, self.axis_ppm, drift.ph0_deg)
-        areas = self._areas(phased.real, sd, point_sd, fids.shape[-1])
+        if blank is not None:
+            phased = phased - phase.turned(spectra(blank[None], self.settings), self.axis_ppm)
+        areas = self._areas(phased, sd, point_sd, fids.shape[-1])
         return Processed(self.axis_ppm, phased, phase, drift, areas, sd)
 
     def _drift(self, unphased: Complexes, point_sd: Floats) -> Drift:
@@ -250,19 +258,11 @@ class Chain:
             return Drift(np.zeros(len(unphased)), np.full(len(unphased), 180.0))
         return track_ph0(unphased, self._reference, self._inside, point_sd)
 
-    def _areas(self, real: Floats, noise_sd: Floats, point_sd: Floats, points: int) -> Areas:
-        area = real @ self._functionals.T
+    def _areas(self, phased: Complexes, noise_sd: Floats, point_sd: Floats, points: int) -> Areas:
+        whole, real = phased @ self._functionals.T, phased.real
+        area = whole.real
         sd = noise_sd[:, None] * self._errors(self.phase or Phase(), points)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            phase_sd = np.degrees(np.minimum(math.pi, np.where(np.abs(whole) > 2.0 * sd, sd / np.abs(whole), math.pi)))
         peaks = np.stack([real[:, window.inside(self.axis_ppm)].max(axis=1) for window in self.windows], axis=1) if self.windows else area
-        return Areas(tuple(window.name for window in self.windows), area, sd, peaks / np.maximum(point_sd, 1e-300)[:, None])
-
-
-def without_blank(fids: Fids, scans: int, blank: Fids, blank_scans: int) -> Complexes:
-    """complex128 like ``fids``: less a blank FID (points,) of another number of scans. The blank's noise comes with it."""
-    found: Complexes = fids - blank * (scans / blank_scans)
-    return found
-
-
-def with_window(settings: FourierSettings, LB_Hz: float) -> FourierSettings:
-    """The same chain with another exponential window."""
-    return replace(settings, LB_Hz=LB_Hz)
+        return Areas(tuple(window.name for window in self.windows), area, sd, peaks / np.maximum(point_sd, 1e-300)[:, None], np.degrees(np.angle(whole)), phase_sd)

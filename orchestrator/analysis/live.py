@@ -26,6 +26,7 @@ from orchestrator.model.events import Event
 from orchestrator.model.observables import base_name, window_name
 
 Floats = NDArray[np.float64]
+Scan = NDArray[np.complex128]
 Told = tuple[str, float, float | None, str, str]
 """Name, value, standard error, unit, algorithm."""
 
@@ -38,6 +39,7 @@ SLOPE_OVER = 12
 SLOPE_FROM = 6
 """dA/dQ over so many spectra of a step, told from so many on: fewer are too noisy (practice.md, domain.md 3.9)."""
 FIT_MARGIN_ppm = 25.0
+PHASE_KNOWN_deg = 10.0
 LEAST_CURRENT_A = 1e-9
 CONTEXT_NUMBERS = ("t_s", "x", "charge_mAh", "charge_step_mAh", "throughput_mAh", "current_A", "voltage_V")
 
@@ -61,21 +63,35 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the experiment asks of the analysis. ``edits``: windows of its own; ``further``: windows that its rules name."""
+    """What the experiment asks of the analysis. ``edits``: windows of its own; ``further``: windows that its rules name;
+    ``differences``: pairs of lines whose phases they compare; ``subtracted``: acquisitions that have a blank taken off;
+    ``pulses``: length in µs and tip angle by acquisition.
+    """
 
     cell: Mapping[str, Any] = field(default_factory=dict)
     edits: Mapping[str, Sequence[float]] = field(default_factory=dict)
     further: tuple[tuple[float, float], ...] = ()
-    full: bool = False
+    differences: tuple[tuple[str, str], ...] = ()
+    subtracted: frozenset[str] = frozenset()
+    pulses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, started: Mapping[str, Any], *, full: bool = False) -> Wanted:
+    def of(cls, started: Mapping[str, Any]) -> Wanted:
         """Out of the data of ``run.started``."""
         plan = started.get("plan")
         plan = plan if isinstance(plan, Mapping) else {}
         cell = plan.get("cell")
         edits = (plan.get("analysis") or {}).get("windows") or {}
-        return cls(cell if isinstance(cell, Mapping) else {}, edits, tuple(dict.fromkeys(_rule_windows(plan.get("rules") or ()))), full)
+        rules = plan.get("rules") or ()
+        acquisitions = plan.get("acquisitions") or {}
+        return cls(
+            cell if isinstance(cell, Mapping) else {},
+            edits,
+            tuple(dict.fromkeys(_rule_windows(rules))),
+            tuple(dict.fromkeys(_differences(rules))),
+            frozenset(name for name, planned in acquisitions.items() if planned.get("subtract")),
+            {name: pulse for name, planned in acquisitions.items() if (pulse := _pulse(planned.get("template") or {})) is not None},
+        )
 
 
 def _rule_windows(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[float, float]]:
@@ -86,6 +102,22 @@ def _rule_windows(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[float, f
                 yield float(low_ppm), float(high_ppm)
 
 
+def _pulse(template: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Microseconds and tip angle of a template's pulse, where it says so."""
+    pulse_us, tip_deg = template.get("pulse_us"), template.get("tip_deg", 90.0)
+    right = isinstance(pulse_us, int | float) and isinstance(tip_deg, int | float) and tip_deg > 0
+    return (float(pulse_us), float(tip_deg)) if right and isinstance(pulse_us, int | float) else None
+
+
+def _differences(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for rule in rules:
+        for predicate in (*(rule.get("all_of") or ()), *(rule.get("any_of") or ())):
+            name, _, lines = str(predicate["observable"]).partition("(")
+            if name == "phase_difference_deg":
+                first, _, second = lines.removesuffix(")").partition(", ")
+                yield first, second
+
+
 @dataclass(slots=True, eq=False)
 class _Stream:
     """What is known of one acquisition on one axis: its chain, its lines, and where the last fit came to."""
@@ -93,6 +125,7 @@ class _Stream:
     chain: Chain
     model: LineModel | None
     start: Floats | None = None
+    blanks: list[Scan] = field(default_factory=list)
 
 
 class _Samples:
@@ -134,7 +167,7 @@ class LiveAnalysis:
 
     def __init__(self, *, full: bool = False) -> None:
         self._full = full
-        self._wanted = Wanted(full=full)
+        self._wanted = Wanted()
         self._origin_ns = 0
         self._samples = _Samples()
         self._heard: dict[str, list[int | None]] = {}
@@ -148,7 +181,7 @@ class LiveAnalysis:
         """What one event lets us know; empty for all but ``acquisition.stored``."""
         match event.kind:
             case "run.started":
-                self._wanted = Wanted.of(event.data, full=self._full)
+                self._wanted = Wanted.of(event.data)
                 self._origin_ns = int(event.data["origin_mono_ns"])
             case "ec.block":
                 self._samples.feed(event)
@@ -176,12 +209,16 @@ class LiveAnalysis:
             return []
         stream = self._stream(data, fids.shape[1])
         scan = fids / scans
-        noise_sd = fid_noise_sd(scan[0])
-        processed = stream.chain.process(scan, noise_sd)
-        fit = self._fitted(stream, scan[0], noise_sd)
+        raw_sd = fid_noise_sd(scan[0])
         context = self._context(event, scans)
-        lines = self._lines(fit, processed, data["reference_MHz"], mirrored=bool(data.get("reversed_axis")))
-        told = [*self._general(processed, noise_sd, scans), *self._areas(processed, fit), *lines]
+        blank = self._blank(stream, scan[0], context) if data["name"] in self._wanted.subtracted else None
+        processed = stream.chain.process(scan, raw_sd if blank is None else fid_noise_sd(scan[0] - blank), blank)
+        wandered = np.exp(1j * np.deg2rad(float(processed.drift.ph0_deg[0])))
+        fit = self._fitted(stream, scan[0] if blank is None else scan[0] - blank * wandered, float(processed.noise_sd[0]))
+        mirrored = bool(data.get("reversed_axis"))
+        lines = self._lines(fit, processed, data["reference_MHz"], mirrored=mirrored)
+        told = [*self._general(processed, raw_sd, scans), *self._areas(processed, fit, mirrored=mirrored), *lines]
+        told += self._compared(told)
         told += self._slopes_of(told, data["name"], context)
         found = [
             Finding(name, float(value), _finite(error), unit, data["key"], algorithm, event.seq)
@@ -202,6 +239,14 @@ class LiveAnalysis:
             self.contexts[key] = context
         return context
 
+    @staticmethod
+    def _blank(stream: _Stream, scan: Scan, context: Mapping[str, Any]) -> Scan | None:
+        """The mean of what was measured before the first current; that itself stays as it is."""
+        if context.get("throughput_mAh") == 0.0:
+            stream.blanks.append(scan)
+            return None
+        return np.mean(stream.blanks, axis=0) if stream.blanks else None
+
     def _stream(self, data: Mapping[str, Any], points: int) -> _Stream:
         axis = (data["spectral_width_Hz"], data["carrier_MHz"], data["reference_MHz"], bool(data.get("reversed_axis")))
         where = (data["name"], points, *axis, data.get("group_delay_points"))
@@ -210,6 +255,7 @@ class LiveAnalysis:
         return self._streams[where]
 
     def _made(self, data: Mapping[str, Any], points: int) -> _Stream:
+        """Chain and lines of one acquisition on one axis."""
         nucleus, cell = str(data["nucleus"]), self._wanted.cell
         windows = [*windows_of(nucleus, cell, self._wanted.edits)]
         windows += [Window(window_name(*edges), *edges, metal=True) for edges in self._wanted.further]
@@ -220,8 +266,14 @@ class LiveAnalysis:
             reversed_axis=bool(data.get("reversed_axis")),
         )
         axis = Axis(data["carrier_MHz"], data["reference_MHz"])
-        chain = Chain(settings, axis, windows, tracked=("electrolyte",), evolved_s=evolved_s(data.get("parameters") or {}))
+        chain = Chain(settings, axis, windows, tracked=("electrolyte",), evolved_s=self._evolved_s(data))
         return _Stream(chain, _line_model(data, points, lines_of(nucleus, cell), settings))
+
+    def _evolved_s(self, data: Mapping[str, Any]) -> float:
+        """By the console's own words, or by the template's pulse alone."""
+        found = evolved_s(data.get("parameters") or {})
+        pulse_us, tip_deg = self._wanted.pulses.get(data["name"], (0.0, 90.0))
+        return evolution_s(pulse_us, tip_deg) if found is None else found
 
     @staticmethod
     def _fitted(stream: _Stream, scan: NDArray[np.complex128], noise_sd: float) -> LineFit | None:
@@ -242,13 +294,17 @@ class LiveAnalysis:
             if (sd := float(processed.drift.sd_deg[0])) < 45.0:
                 yield "phase(electrolyte)", float(processed.drift.ph0_deg[0]), sd, "deg", ALGORITHM
 
-    def _areas(self, processed: Processed, fit: LineFit | None) -> Iterator[Told]:
+    def _areas(self, processed: Processed, fit: LineFit | None, *, mirrored: bool) -> Iterator[Told]:
         """Window integrals; where a line of that name is fitted its amplitude is the area, and the window's goes under another name."""
         areas = processed.areas
+        asked = {name for pair in self._wanted.differences for name in pair} - {"electrolyte"}
         lines = {component.name for component in fit.components} if fit is not None else set()
         for n, name in enumerate(areas.names):
             if name not in lines:
                 yield f"area({name})", float(areas.area[0, n]), float(areas.area_sd[0, n]), "", ALGORITHM
+                if name in asked and float(areas.phase_sd_deg[0, n]) < PHASE_KNOWN_deg:
+                    phase_deg = float(areas.phase_deg[0, n])
+                    yield f"phase({name})", -phase_deg if mirrored else phase_deg, float(areas.phase_sd_deg[0, n]), "deg", ALGORITHM
             elif self._full:
                 yield f"window_area({name})", float(areas.area[0, n]), float(areas.area_sd[0, n]), "", ALGORITHM
 
@@ -270,6 +326,18 @@ class LiveAnalysis:
                 yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
         if self._full:
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES
+
+    def _compared(self, told: Sequence[Told]) -> list[Told]:
+        """Differences of phases that rules ask for. A metal's phase is against the common one already."""
+        phases = {name: (value, sd) for name, value, sd, _, _ in told if base_name(name) == "phase"}
+        found: list[Told] = []
+        for first, second in self._wanted.differences:
+            one, other = phases.get(f"phase({first})"), phases.get(f"phase({second})")
+            if one is not None and other is not None:
+                value = one[0] - (0.0 if second == "electrolyte" else other[0])
+                sd = math.hypot(one[1] or 0.0, other[1] or 0.0)
+                found.append((f"phase_difference_deg({first}, {second})", (value + 180.0) % 360.0 - 180.0, sd, "deg", ALGORITHM))
+        return found
 
     def _slopes_of(
         self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]

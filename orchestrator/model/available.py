@@ -19,7 +19,6 @@ NOT_YET: dict[str, str] = {
     "prepare: pulse": "pulse calibration",
     "prepare: reference": "preparation on the console",
     "prepare: noise": "preparation on the console",
-    "prepare: blank": "preparation on the console",
     "prepare: eis": "impedance",
     "eis": "impedance",
     "do: eis": "impedance",
@@ -39,7 +38,6 @@ NOT_YET: dict[str, str] = {
     "manual": "acquisitions by hand",
     "arrays": "arrays",
     "until (scans)": "adaptive averaging",
-    "subtract": "preparation on the console",
     "retune_between": "tuners",
     "retune": "tuners",
     "if_no_short": "acquisitions by hand",
@@ -90,7 +88,6 @@ def _acquisitions(experiment: Experiment) -> Used:
             "manual": one.manual,
             "arrays": one.arrays,
             "until (scans)": one.until,
-            "subtract": one.subtract,
             "retune_between": one.retune_between,
             "retune": one.retune_every,
         }
