@@ -70,7 +70,7 @@ def moving_slope(charge_mAh: Floats, area: Floats, area_sd: Floats, over: int = 
 
 
 def ratio(value: Floats, value_sd: Floats, reference: Floats, reference_sd: Floats) -> tuple[Floats, Floats]:
-    """value / reference and its standard error, uncorrelated."""
+    """Value / reference and its standard error, uncorrelated."""
     with np.errstate(divide="ignore", invalid="ignore"):
         found = value / reference
         return found, np.abs(found) * np.hypot(value_sd / value, reference_sd / reference)
@@ -189,8 +189,14 @@ class Budget:
 
 
 def lithium_budget(
-    charge_mAh: Floats, discharge_mAh: Floats, charged: Floats, charged_sd: Floats, discharged: Floats, discharged_sd: Floats,
-    cycles: tuple[int, int] = (2, 4), before: tuple[float, float] = (0.0, 0.0),
+    charge_mAh: Floats,
+    discharge_mAh: Floats,
+    charged: Floats,
+    charged_sd: Floats,
+    discharged: Floats,
+    discharged_sd: Floats,
+    cycles: tuple[int, int] = (2, 4),
+    before: tuple[float, float] = (0.0, 0.0),
 ) -> Budget:
     """Inactive lithium per cycle from areas (n,) after charge and after discharge and charges (n,), cycles counted from 1.
 
@@ -247,6 +253,9 @@ def lag(first: Floats, second: Floats, longest: int) -> tuple[int, float]:
     """By how many rows ``second`` (n,) follows ``first`` (n,), and the correlation there; at most ``longest`` rows."""
     a, b = first - first.mean(), second - second.mean()
     scale = math.sqrt(float((a**2).sum() * (b**2).sum())) or 1.0
-    found = {k: float((a[max(0, -k) : len(a) - max(0, k)] * b[max(0, k) : len(b) + min(0, k)]).sum()) / scale for k in range(-longest, longest + 1)}
+    found = {
+        k: float((a[max(0, -k) : len(a) - max(0, k)] * b[max(0, k) : len(b) + min(0, k)]).sum()) / scale
+        for k in range(-longest, longest + 1)
+    }
     best = max(found, key=lambda k: found[k])
     return best, found[best]

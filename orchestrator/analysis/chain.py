@@ -190,7 +190,7 @@ class Chain:
 
     @property
     def free(self) -> NDArray[np.bool_]:
-        """bool (points,): where no window is near."""
+        """Bool (points,): where no window is near."""
         free = np.ones(len(self.axis_ppm), bool)
         for window in self.windows:
             free &= (self.axis_ppm < window.low_ppm - FREE_MARGIN_ppm) | (self.axis_ppm > window.high_ppm + FREE_MARGIN_ppm)
@@ -265,4 +265,11 @@ class Chain:
         with np.errstate(divide="ignore", invalid="ignore"):
             phase_sd = np.degrees(np.minimum(math.pi, np.where(np.abs(whole) > 2.0 * sd, sd / np.abs(whole), math.pi)))
         peaks = np.stack([real[:, window.inside(self.axis_ppm)].max(axis=1) for window in self.windows], axis=1) if self.windows else area
-        return Areas(tuple(window.name for window in self.windows), area, sd, peaks / np.maximum(point_sd, 1e-300)[:, None], np.degrees(np.angle(whole)), phase_sd)
+        return Areas(
+            tuple(window.name for window in self.windows),
+            area,
+            sd,
+            peaks / np.maximum(point_sd, 1e-300)[:, None],
+            np.degrees(np.angle(whole)),
+            phase_sd,
+        )

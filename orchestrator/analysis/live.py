@@ -169,6 +169,7 @@ class LiveAnalysis:
         self._full = full
         self._wanted = Wanted()
         self._origin_ns = 0
+        self._driven_ns: int | None = None
         self._samples = _Samples()
         self._heard: dict[str, list[int | None]] = {}
         self._fids: dict[tuple[str, int], Event] = {}
@@ -183,6 +184,8 @@ class LiveAnalysis:
             case "run.started":
                 self._wanted = Wanted.of(event.data)
                 self._origin_ns = int(event.data["origin_mono_ns"])
+            case "step.started" if event.data["mode"] != "rest" and self._driven_ns is None:
+                self._driven_ns = event.mono_ns
             case "ec.block":
                 self._samples.feed(event)
             case "acquisition.started" | "acquisition.acquired" if event.data.get("heard", True):
@@ -234,6 +237,7 @@ class LiveAnalysis:
         start_ns = start_ns if start_ns is not None else end_ns
         context = self._samples.context(start_ns, end_ns, self._origin_ns)
         context = {name: value for name, value in context.items() if not isinstance(value, float) or math.isfinite(value)}
+        context["blank"] = int(self._driven_ns is None or end_ns <= self._driven_ns)
         context |= {"acquisition": event.data["name"], "nucleus": event.data["nucleus"], "scans": scans}
         if self._full:
             self.contexts[key] = context
@@ -242,7 +246,7 @@ class LiveAnalysis:
     @staticmethod
     def _blank(stream: _Stream, scan: Scan, context: Mapping[str, Any]) -> Scan | None:
         """The mean of what was measured before the first current; that itself stays as it is."""
-        if context.get("throughput_mAh") == 0.0:
+        if context["blank"]:
             stream.blanks.append(scan)
             return None
         return np.mean(stream.blanks, axis=0) if stream.blanks else None
@@ -339,9 +343,7 @@ class LiveAnalysis:
                 found.append((f"phase_difference_deg({first}, {second})", (value + 180.0) % 360.0 - 180.0, sd, "deg", ALGORITHM))
         return found
 
-    def _slopes_of(
-        self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]
-    ) -> list[Told]:
+    def _slopes_of(self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]) -> list[Told]:
         """dA/dQ of every metal area over the last spectra of this step, where current flows."""
         if abs(context.get("current_A", 0.0)) < LEAST_CURRENT_A or "charge_step_mAh" not in context:
             return []
@@ -396,13 +398,20 @@ def voigt_width(line: Component) -> float:
 def evolved_s(parameters: Mapping[str, Any]) -> float | None:
     """How long lines have turned before the first point, from the console's own words; None where they do not say.
 
-    inferred: VnmrJ's 2/π pw + rof2 + alfa. Built to the document, not yet met an instrument.
+    VnmrJ: 2/π pw + rof2 + alfa (inferred; built to the document, not yet met an instrument); the simulated console: as it says.
     """
-    found = [parameters.get(name) for name in ("pw", "pw90", "rof2", "alfa")]
-    if not all(isinstance(each, int | float) for each in found):
-        return None
-    pulse_us, right_us, opening_us, filter_us = (float(each) for each in found if each is not None)
-    return evolution_s(pulse_us, 90.0 * pulse_us / right_us if right_us > 0 else 90.0, opening_us + filter_us)
+    pw_us, pw90_us, rof2_us, alfa_us = (_number(parameters, name) for name in ("pw", "pw90", "rof2", "alfa"))
+    if pw_us is not None and pw90_us and rof2_us is not None and alfa_us is not None:
+        return evolution_s(pw_us, 90.0 * pw_us / pw90_us, rof2_us + alfa_us)
+    pulse_s, tip_deg, dead_s = (_number(parameters, name) for name in ("pulse_s", "tip_deg", "dead_s"))
+    if pulse_s is not None and tip_deg and dead_s is not None:
+        return evolution_s(pulse_s * 1e6, tip_deg, dead_s * 1e6)
+    return None
+
+
+def _number(parameters: Mapping[str, Any], name: str) -> float | None:
+    value = parameters.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _finite(error: float | None) -> float | None:

@@ -39,7 +39,7 @@ class Window:
             raise ValueError(f"window {self.name} reaches from {self.low_ppm:g} to {self.high_ppm:g} ppm")
 
     def inside(self, axis_ppm: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """bool (points,)."""
+        """Bool (points,)."""
         found: NDArray[np.bool_] = (axis_ppm >= self.low_ppm) & (axis_ppm <= self.high_ppm)
         return found
 

@@ -200,4 +200,3 @@ class Inline:
             answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             await self._commands.put((Command(f"analysis-{self._sent}", "observed", {"observables": rows}, WHO), answer))
             await answer
-

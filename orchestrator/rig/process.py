@@ -155,9 +155,7 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
     gathered, folder, journal, life = hosting.gathered, hosting.folder, hosting.journal, hosting.life
     kept_bytes = gathered.plan.ballast_bytes if hosting.disk is not None else 0
     control = None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated)
-    companions = Companions(
-        folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to, control=control
-    )
+    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to, control=control)
     record = MortalJournal(journal, life)
     people = _people(gathered, folder, record)
     outcome = error = None

@@ -114,7 +114,7 @@ class _History:
         self._rows.append((value, error, seen))
 
     def blank(self) -> list[tuple[float, float]]:
-        return [(value, error) for value, error, seen in self._rows if seen.number("throughput_mAh") == 0.0]
+        return [(value, error) for value, error, seen in self._rows if seen.number("blank") == 1]
 
     def mean(self, over: Sequence[float] | None) -> list[tuple[float, float]]:
         low, high = over or (-math.inf, math.inf)
@@ -234,7 +234,7 @@ def _population(reference: Mapping[str, object], history: _History, seen: Seen) 
     match reference["of"]:
         case "blank":
             values = history.blank()
-            return values if len(values) >= LEAST_BLANKS and seen.number("throughput_mAh") > 0.0 else None
+            return values if len(values) >= LEAST_BLANKS and seen.number("blank") == 0 else None
         case "mean":
             x = over["x"] if isinstance(over, Mapping) else None
             if x is not None and min(x) <= seen.number("x") <= max(x):

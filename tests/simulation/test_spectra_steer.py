@@ -7,7 +7,7 @@ from typing import Any
 
 from drivers.sim.faults import Fault
 from orchestrator.model.events import Event
-from orchestrator.observer.analysis import LATENCY_s, Inline
+from orchestrator.observer.analysis import Inline, LATENCY_s
 
 Live = Callable[..., Any]
 
@@ -85,7 +85,7 @@ def test_an_honest_cell_is_left_alone_and_its_numbers_are_those_of_the_twin(live
     umol_per_mAh, counts_per_umol, visible = 37.31, 50.0, 0.45
     assert abs(last["value"] / (umol_per_mAh * counts_per_umol * visible) - 1.0) < 0.1
     (plated,) = (each for each in night.of("step.ended") if "plate" in each.data["key"])
-    assert plated.data["reason"] == "TIME"
+    assert plated.data["reason"] == "time"
     phase = [event.data["value"] for event in night.of("observable", name="phase(bulk)")]
     assert all(-53.0 < each < -48.0 for each in phase[5:])
 
