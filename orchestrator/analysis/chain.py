@@ -145,12 +145,28 @@ class Processed:
     drift: Drift
     areas: Areas
     noise_sd: Floats
+    windows: tuple[Window, ...]
 
 
 def evolution_s(pulse_us: float, tip_deg: float = 90.0, dead_us: float = 0.0) -> float:
     """Seconds for which lines have turned before the first point: the dead time, and of a pulse p tan(θ/2)/θ (2/π at 90 degrees)."""
     tip = math.radians(min(tip_deg, 170.0))
     return 1e-6 * (dead_us + pulse_us * math.tan(tip / 2.0) / tip)
+
+
+def peak(real: Floats, axis_ppm: Floats, inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """Position of the largest point inside (parabola through its neighbours) and full width at half height, in ppm."""
+    first = int(np.argmax(inside))
+    top = first + int(np.argmax(np.where(inside, real, -np.inf)[first:]))
+    left, middle, right = (float(real[min(max(top + k, 0), len(real) - 1)]) for k in (-1, 0, 1))
+    bend = left - 2.0 * middle + right
+    step_ppm = float(axis_ppm[1] - axis_ppm[0])
+    place_ppm = float(axis_ppm[top]) + (0.5 * (left - right) / bend if bend < 0 else 0.0) * step_ppm
+    below = np.flatnonzero(real < 0.5 * middle)
+    before, after = below[below < top], below[below > top]
+    low = int(before[-1]) if len(before) else 0
+    high = int(after[0]) if len(after) else len(real) - 1
+    return place_ppm, max(high - low - 1, 1) * step_ppm
 
 
 class Chain:
@@ -251,7 +267,7 @@ class Chain:
         if blank is not None:
             phased = phased - phase.turned(spectra(blank[None], self.settings), self.axis_ppm)
         areas = self._areas(phased, sd, point_sd, fids.shape[-1])
-        return Processed(self.axis_ppm, phased, phase, drift, areas, sd)
+        return Processed(self.axis_ppm, phased, phase, drift, areas, sd, self.windows)
 
     def _drift(self, unphased: Complexes, point_sd: Floats) -> Drift:
         if self._reference is None or not self._inside.any():

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.battery import slope
-from orchestrator.analysis.chain import Axis, Chain, Processed, evolution_s
+from orchestrator.analysis.chain import Axis, Chain, Processed, evolution_s, peak
 from orchestrator.analysis.fourier import FourierSettings, power_of_two
 from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd
 from orchestrator.analysis.windows import Window, lines_of, windows_of
@@ -40,6 +40,7 @@ SLOPE_FROM = 6
 """dA/dQ over so many spectra of a step, told from so many on: fewer are too noisy (practice.md, domain.md 3.9)."""
 FIT_MARGIN_ppm = 25.0
 PHASE_KNOWN_deg = 10.0
+PEAK_SNR = 8.0
 LEAST_CURRENT_A = 1e-9
 CONTEXT_NUMBERS = ("t_s", "x", "charge_mAh", "charge_step_mAh", "throughput_mAh", "current_A", "voltage_V")
 
@@ -63,9 +64,11 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the experiment asks of the analysis. ``edits``: windows of its own; ``further``: windows that its rules name;
+    """What the experiment asks of the analysis.
+
+    ``edits``: windows of its own; ``further``: windows that its rules name;
     ``differences``: pairs of lines whose phases they compare; ``subtracted``: acquisitions that have a blank taken off;
-    ``pulses``: length in µs and tip angle by acquisition.
+    ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of.
     """
 
     cell: Mapping[str, Any] = field(default_factory=dict)
@@ -74,6 +77,7 @@ class Wanted:
     differences: tuple[tuple[str, str], ...] = ()
     subtracted: frozenset[str] = frozenset()
     pulses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    peaks: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, started: Mapping[str, Any]) -> Wanted:
@@ -89,17 +93,42 @@ class Wanted:
             edits,
             tuple(dict.fromkeys(_rule_windows(rules))),
             tuple(dict.fromkeys(_differences(rules))),
-            frozenset(name for name, planned in acquisitions.items() if planned.get("subtract")),
+            frozenset(name for name, planned in acquisitions.items() if planned.get("subtract"))
+            | frozenset(name for name, _, blank in _tracked(rules) if blank),
             {name: pulse for name, planned in acquisitions.items() if (pulse := _pulse(planned.get("template") or {})) is not None},
+            frozenset(_peaks(rules)),
         )
 
 
-def _rule_windows(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[float, float]]:
+def _predicates(rules: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for rule in rules:
-        for predicate in (*(rule.get("all_of") or ()), *(rule.get("any_of") or ())):
-            if predicate.get("window_ppm"):
-                low_ppm, high_ppm = predicate["window_ppm"]
-                yield float(low_ppm), float(high_ppm)
+        yield from (*(rule.get("all_of") or ()), *(rule.get("any_of") or ()))
+
+
+def _tracked(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[float, float], bool]]:
+    """Acquisition and window of the strongest line that a rule follows, and whether a blank is taken off."""
+    for rule in rules:
+        extra = rule.get("extra") or {}
+        if track := extra.get("track"):
+            low_ppm, high_ppm = track["window_ppm"]
+            yield str(track["acquisition"]), (float(low_ppm), float(high_ppm)), bool(extra.get("after"))
+
+
+def _rule_windows(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[float, float]]:
+    for predicate in _predicates(rules):
+        if predicate.get("window_ppm"):
+            low_ppm, high_ppm = predicate["window_ppm"]
+            yield float(low_ppm), float(high_ppm)
+    yield from (window for _, window, _ in _tracked(rules))
+
+
+def _peaks(rules: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Names of what shifts or widths are asked of."""
+    for predicate in _predicates(rules):
+        base, _, line = str(predicate["observable"]).partition("(")
+        if base in {"shift", "width"}:
+            yield window_name(*predicate["window_ppm"]) if predicate.get("window_ppm") else line.removesuffix(")")
+    yield from (window_name(*window) for _, window, _ in _tracked(rules))
 
 
 def _pulse(template: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -110,12 +139,11 @@ def _pulse(template: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _differences(rules: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    for rule in rules:
-        for predicate in (*(rule.get("all_of") or ()), *(rule.get("any_of") or ())):
-            name, _, lines = str(predicate["observable"]).partition("(")
-            if name == "phase_difference_deg":
-                first, _, second = lines.removesuffix(")").partition(", ")
-                yield first, second
+    for predicate in _predicates(rules):
+        name, _, lines = str(predicate["observable"]).partition("(")
+        if name == "phase_difference_deg":
+            first, _, second = lines.removesuffix(")").partition(", ")
+            yield first, second
 
 
 @dataclass(slots=True, eq=False)
@@ -309,8 +337,18 @@ class LiveAnalysis:
                 if name in asked and float(areas.phase_sd_deg[0, n]) < PHASE_KNOWN_deg:
                     phase_deg = float(areas.phase_deg[0, n])
                     yield f"phase({name})", -phase_deg if mirrored else phase_deg, float(areas.phase_sd_deg[0, n]), "deg", ALGORITHM
+                if name in self._wanted.peaks and float(areas.snr[0, n]) > PEAK_SNR:
+                    yield from self._peak(processed, n)
             elif self._full:
                 yield f"window_area({name})", float(areas.area[0, n]), float(areas.area_sd[0, n]), "", ALGORITHM
+
+    @staticmethod
+    def _peak(processed: Processed, n: int) -> Iterator[Told]:
+        """Shift and width of the strongest line inside a window, without a model of it."""
+        window = processed.windows[n]
+        shift_ppm, width_ppm = peak(processed.spectra[0].real, processed.axis_ppm, window.inside(processed.axis_ppm))
+        yield f"shift({window.name})", shift_ppm, width_ppm / (2.0 * float(processed.areas.snr[0, n])), "ppm", ALGORITHM
+        yield f"width({window.name})", width_ppm, None, "ppm", ALGORITHM
 
     def _lines(self, fit: LineFit | None, processed: Processed, reference_MHz: float, *, mirrored: bool) -> Iterator[Told]:
         """Fitted lines; of one that is not resolved an upper limit and nothing more. On a mirrored axis phases are mirrored too."""
@@ -326,7 +364,7 @@ class LiveAnalysis:
             turned_deg = processed.phase.ph1_deg_per_ppm * (line.shift_ppm - processed.phase.pivot_ppm)
             phase_deg = (line.phase_deg - common_deg - turned_deg + 180.0) % 360.0 - 180.0
             yield f"phase({line.name})", -phase_deg if mirrored else phase_deg, line.phase_sd_deg, "deg", LINES
-            if self._full:
+            if self._full or line.name in self._wanted.peaks:
                 yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
         if self._full:
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES

@@ -28,10 +28,7 @@ NOT_YET: dict[str, str] = {
     "observable: voltage_we": "three electrodes",
     "observable: voltage_ce": "three electrodes",
     "observable: reflected_power": "tuners",
-    "observable: shift of a window": "peaks without a line model",
-    "observable: width of a window": "peaks without a line model",
     "reference: step_start": "rules that compare E with its start, sign and all",
-    "track": "peaks without a line model",
     "amplifier_check": "tuners",
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",
@@ -119,7 +116,7 @@ def _rules(experiment: Experiment) -> Used:
         yield from _actions(rule.do)
         for predicate in (*rule.all_of, *rule.any_of):
             yield from ((predicate.where, name) for name in _of_predicate(predicate))
-        asked = {"confidence": rule.confidence_SE, "track": rule.extra.get("track"), "amplifier_check": rule.extra.get("amplifier_check")}
+        asked = {"amplifier_check": rule.extra.get("amplifier_check")}
         yield from ((rule.where, name) for name, value in asked.items() if value)
 
 
@@ -135,8 +132,6 @@ def _actions(actions: Iterable[Action]) -> Used:
 def _of_predicate(predicate: Predicate) -> Iterator[str]:
     base = base_name(predicate.observable)
     yield f"observable: {base}"
-    if predicate.window_ppm is not None and base != "area":
-        yield f"observable: {base} of a window"
     if predicate.test.startswith("slope") and base != "area":
         yield f"slope: {base}"
     if predicate.reference:

@@ -2,10 +2,11 @@
 
 ``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell) and ``polarisation_ratio`` = abs(E) / abs(E at step start); R_cell is
 the resistance of the last impedance spectrum, or of the first minute, less R_lead. ``noise_sd``: of one scan, relative.
-``reflected_power``: relative to the forward power. ``line_snr``: height of a line over the noise of its spectrum. ``area``: amplitude of one scan's FID
-at time zero, of a fitted line, or the real part inside a window; ``window_area``: the latter where a line is fitted too; ``upper_limit``: of the area of a line that is not resolved (95 %). ``slope``: of an
-area by the charge of the running step, over the last spectra. ``phase``: of a line less the common phase; of the electrolyte
-what the common phase has wandered.
+``reflected_power``: relative to the forward power. ``line_snr``: height of a line over the noise of its spectrum.
+``area``: amplitude of one scan's FID at time zero, of a fitted line, or of what is real inside a window; ``window_area``: the latter
+where a line is fitted too. ``upper_limit``: of the area of a line that is not resolved (95 %). ``slope``: of an area by the charge of
+the running step, over its last spectra. ``phase``: of a line less the common phase; of the electrolyte what the common phase has
+wandered. ``fit_rms``: what the lines leave, relative to the largest point.
 """
 
 from __future__ import annotations

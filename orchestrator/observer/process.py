@@ -35,7 +35,8 @@ def follow(
     """Follow one run; 0 when the close-out is written, the rig has died, or somebody asked to stop.
 
     ``rig``: ``pid:start`` of the rig's process. ``mirror_to``: a folder that gets a copy. ``tell``: the descriptor on which
-    the rig listens. ``control``: the folder of the rig's ``control.json``, for what live analysis finds (None: no live analysis). 2 when another process keeps this ``run.h5`` already; 1 when HDF5 could not write: a new process can.
+    the rig listens. ``control``: the folder of the rig's ``control.json``, for what live analysis finds (None: no live analysis).
+    2 when another process keeps this ``run.h5`` already; 1 when HDF5 could not write: a new process can.
     """
     from orchestrator.observer.analysis import AnalysisThread
     from orchestrator.observer.mirror import Mirror
