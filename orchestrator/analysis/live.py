@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -191,10 +191,14 @@ class _Samples:
 
 
 class LiveAnalysis:
-    """Feed it every event of a run once, in order. ``full``: everything there is to tell, for reprocessing and export."""
+    """Feed it every event of a run once, in order. ``full``: everything there is to tell, for reprocessing and export.
 
-    def __init__(self, *, full: bool = False) -> None:
+    ``edits``: windows by name instead of the experiment's.
+    """
+
+    def __init__(self, *, full: bool = False, edits: Mapping[str, Sequence[float]] | None = None) -> None:
         self._full = full
+        self._edits = edits
         self._wanted = Wanted()
         self._origin_ns = 0
         self._driven_ns: int | None = None
@@ -211,6 +215,8 @@ class LiveAnalysis:
         match event.kind:
             case "run.started":
                 self._wanted = Wanted.of(event.data)
+                if self._edits is not None:
+                    self._wanted = replace(self._wanted, edits=self._edits)
                 self._origin_ns = int(event.data["origin_mono_ns"])
             case "step.started" if event.data["mode"] != "rest" and self._driven_ns is None:
                 self._driven_ns = event.mono_ns
