@@ -9,6 +9,7 @@ counts for its cosine only (practice.md 23).
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.fourier import FourierSettings, estimate_ph0_deg, shift_axis_ppm, spectra
+from orchestrator.analysis.fourier import LINE_SNR, FourierSettings, estimate_ph0_deg, shift_axis_ppm, spectra
 from orchestrator.analysis.windows import Window
 
 Complexes = NDArray[np.complex128]
@@ -104,16 +105,14 @@ class Drift:
     sd_deg: Floats
 
 
-def track_ph0(stack: Complexes, reference: Complexes, inside: NDArray[np.bool_], noise_sd: Floats | float) -> Drift:
+def track_ph0(stack: Complexes, reference: Complexes, inside: NDArray[np.bool_], product_sd: Floats | float) -> Drift:
     """The common ph0 of complex128 (n, points) against ``reference`` (points,), in non-metal windows (bool (points,)).
 
-    Least squares for an unchanged line shape: the phase of the scalar product. ``noise_sd``: of the real part of a point.
+    Least squares for an unchanged line shape: the phase of the scalar product. ``product_sd``: noise of its real part.
     """
-    shape = reference[inside]
-    product = stack[..., inside] @ shape.conj()
-    norm = math.sqrt(float(np.sum(np.abs(shape) ** 2)))
+    product = stack[..., inside] @ reference[inside].conj()
     with np.errstate(divide="ignore", invalid="ignore"):
-        sd = np.where(np.abs(product) > 0, np.asarray(noise_sd) * norm / np.abs(product), np.inf)
+        sd = np.where(np.abs(product) > 0, np.asarray(product_sd) / np.abs(product), np.inf)
     return Drift(np.degrees(np.angle(product)), np.degrees(np.minimum(sd, math.pi)))
 
 
@@ -125,9 +124,6 @@ class Areas:
     area: Floats
     area_sd: Floats
     snr: Floats
-    phase_deg: Floats
-    phase_sd_deg: Floats
-    """Angle of the complex integral, which is that of the lines inside, weighted; its error is 180 where nothing is there."""
 
     def of(self, name: str) -> tuple[Floats, Floats]:
         """Areas (n,) and errors (n,) of one window."""
@@ -145,13 +141,30 @@ class Processed:
     drift: Drift
     areas: Areas
     noise_sd: Floats
+    point_sd: Floats
     windows: tuple[Window, ...]
+
+    def phase_of(self, row: int, name: str) -> tuple[float, float]:
+        """Phase of what is strongest in a window of one row, and its standard error, in degrees; 180 where nothing is there."""
+        window = next(each for each in self.windows if each.name == name)
+        return line_phase(self.spectra[row], window.inside(self.axis_ppm), float(self.point_sd[row]))
 
 
 def evolution_s(pulse_us: float, tip_deg: float = 90.0, dead_us: float = 0.0) -> float:
     """Seconds for which lines have turned before the first point: the dead time, and of a pulse p tan(θ/2)/θ (2/π at 90 degrees)."""
     tip = math.radians(min(tip_deg, 170.0))
     return 1e-6 * (dead_us + pulse_us * math.tan(tip / 2.0) / tip)
+
+
+def line_phase(spectrum: Complexes, inside: NDArray[np.bool_], point_sd: float) -> tuple[float, float]:
+    """Phase of a line in complex128 (points,): of the sum of its upper points, where dispersion cancels; and its error, in degrees."""
+    size = np.where(inside, np.abs(spectrum), 0.0)
+    highest = float(size.max(initial=0.0))
+    upper = size > 0.5 * highest
+    if highest < LINE_SNR * point_sd or not upper.any():
+        return 0.0, 180.0
+    total = complex(spectrum[upper].sum())
+    return math.degrees(cmath.phase(total)), math.degrees(point_sd * int(upper.sum()) / abs(total))
 
 
 def peak(real: Floats, axis_ppm: Floats, inside: NDArray[np.bool_]) -> tuple[float, float]:
@@ -200,6 +213,7 @@ class Chain:
         for window in self._tracked:
             self._inside |= window.inside(self.axis_ppm)
         self._functionals = self._make_functionals()
+        self._drift_noise: dict[int, float] = {}
         self._known_errors: dict[tuple[Phase, int], Floats] = {}
 
     # ------------------------------------------------------------------------------------------------------ functionals
@@ -250,6 +264,7 @@ class Chain:
     def learn(self, phase: Phase, reference: Complexes | None = None) -> None:
         """Freeze the phase; ``reference`` complex128 (points,): the unphased spectrum that ph0(t) is tracked against."""
         self.phase, self._reference = phase, reference
+        self._drift_noise = {}
 
     def process(self, fids: Fids, noise_sd: Floats | float, blank: Fids | None = None) -> Processed:
         """Complex (n, points) FIDs, and the noise of their real part (one, or (n,)) → everything.
@@ -262,30 +277,26 @@ class Chain:
         if self.phase is None and (found := estimate_phase(unphased, self.axis_ppm, self._tracked)) is not None:
             self.learn(found if self._ph1 is None else replace(found, ph1_deg_per_ppm=self._ph1), unphased.sum(axis=0))
         phase = self.phase or Phase()
-        drift = self._drift(unphased, point_sd)
+        drift = self._drift(unphased, sd, fids.shape[-1])
         phased = phase.turned(unphased, self.axis_ppm, drift.ph0_deg)
         if blank is not None:
             phased = phased - phase.turned(spectra(blank[None], self.settings), self.axis_ppm)
         areas = self._areas(phased, sd, point_sd, fids.shape[-1])
-        return Processed(self.axis_ppm, phased, phase, drift, areas, sd, self.windows)
+        return Processed(self.axis_ppm, phased, phase, drift, areas, sd, point_sd, self.windows)
 
-    def _drift(self, unphased: Complexes, point_sd: Floats) -> Drift:
+    def _drift(self, unphased: Complexes, noise_sd: Floats, points: int) -> Drift:
         if self._reference is None or not self._inside.any():
             return Drift(np.zeros(len(unphased)), np.full(len(unphased), 180.0))
-        return track_ph0(unphased, self._reference, self._inside, point_sd)
+        if points not in self._drift_noise:
+            shape = np.where(self._inside, self._reference.conj(), 0.0)
+            shape = shape[::-1] if self.settings.reversed_axis else shape
+            kernel = np.abs(np.fft.fft(np.fft.ifftshift(shape)))[:points] * self._decay(points)
+            self._drift_noise[points] = math.sqrt(float(np.sum(kernel**2)))
+        return track_ph0(unphased, self._reference, self._inside, noise_sd * self._drift_noise[points])
 
     def _areas(self, phased: Complexes, noise_sd: Floats, point_sd: Floats, points: int) -> Areas:
-        whole, real = phased @ self._functionals.T, phased.real
-        area = whole.real
+        real = phased.real
+        area = real @ self._functionals.T
         sd = noise_sd[:, None] * self._errors(self.phase or Phase(), points)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            phase_sd = np.degrees(np.minimum(math.pi, np.where(np.abs(whole) > 2.0 * sd, sd / np.abs(whole), math.pi)))
         peaks = np.stack([real[:, window.inside(self.axis_ppm)].max(axis=1) for window in self.windows], axis=1) if self.windows else area
-        return Areas(
-            tuple(window.name for window in self.windows),
-            area,
-            sd,
-            peaks / np.maximum(point_sd, 1e-300)[:, None],
-            np.degrees(np.angle(whole)),
-            phase_sd,
-        )
+        return Areas(tuple(window.name for window in self.windows), area, sd, peaks / np.maximum(point_sd, 1e-300)[:, None])

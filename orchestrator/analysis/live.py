@@ -340,9 +340,9 @@ class LiveAnalysis:
         for n, name in enumerate(areas.names):
             if name not in lines:
                 yield f"area({name})", float(areas.area[0, n]), float(areas.area_sd[0, n]), "", ALGORITHM
-                if name in asked and float(areas.phase_sd_deg[0, n]) < PHASE_KNOWN_deg:
-                    phase_deg = float(areas.phase_deg[0, n])
-                    yield f"phase({name})", -phase_deg if mirrored else phase_deg, float(areas.phase_sd_deg[0, n]), "deg", ALGORITHM
+                phase_deg, phase_sd_deg = processed.phase_of(0, name) if name in asked else (0.0, 180.0)
+                if phase_sd_deg < PHASE_KNOWN_deg:
+                    yield f"phase({name})", -phase_deg if mirrored else phase_deg, phase_sd_deg, "deg", ALGORITHM
                 if name in self._wanted.peaks and float(areas.snr[0, n]) > PEAK_SNR:
                     yield from self._peak(processed, n)
             elif self._full:
