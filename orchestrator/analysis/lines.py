@@ -124,6 +124,13 @@ class LineFit:
         return next(one for one in self.components if one.name == name)
 
 
+def points_needed(lines: Sequence[Line], points: int, spectral_width_Hz: float) -> int:
+    """How many points of a FID say anything of these lines: to where the narrowest that is allowed has died away (e⁻¹²), a power of two."""
+    slowest_per_s = min(math.pi * line.lorentz_Hz[0] for line in lines)
+    wanted = math.ceil(12.0 / slowest_per_s * spectral_width_Hz)
+    return min(points, 1 << (wanted - 1).bit_length())
+
+
 class LineModel:
     """Lines in a sight. Make it once; ``fit`` each FID. Raises ValueError where the window holds too few points."""
 
@@ -148,7 +155,7 @@ class LineModel:
     # ------------------------------------------------------------------------------------------------------------- fitting
 
     def fit(self, fid: NDArray[np.complexfloating[Any, Any]], *, start: Floats | None = None, noise_sd: float | None = None) -> LineFit:
-        """Fit one FID, complex (points,). ``noise_sd``: of its real and of its imaginary part each, in FID units; estimated where None."""
+        """Fit one FID, complex (points,) or longer: the rest is noise (``points_needed``). ``noise_sd``: of its real and of its imaginary part each, in FID units; estimated where None."""
         data = self._seen(fid)
         sd = (noise_sd if noise_sd is not None else fid_noise_sd(fid)) * math.sqrt(self.sight.points)
         whole = self._fitted(data, self.lines, self._starts(start), sd)
@@ -157,9 +164,9 @@ class LineModel:
         return self._told(whole, covariance, shown, sd, data)
 
     def _seen(self, fid: NDArray[np.complexfloating[Any, Any]]) -> Complexes:
-        if fid.shape != (self.sight.points,):
+        if fid.ndim != 1 or len(fid) < self.sight.points:
             raise ValueError(f"a FID of shape {fid.shape} where {self.sight.points} points are expected")
-        transformed: Complexes = fft(fid.astype(np.complex128))[self._inside] * self._delay
+        transformed: Complexes = fft(fid[: self.sight.points].astype(np.complex128))[self._inside] * self._delay
         return transformed
 
     def _starts(self, start: Floats | None) -> Floats:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.battery import slope
 from orchestrator.analysis.chain import Axis, Chain, Processed, evolution_s, peak
 from orchestrator.analysis.fourier import FourierSettings, power_of_two
-from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd
+from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd, points_needed
 from orchestrator.analysis.windows import Window, lines_of, windows_of
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
@@ -420,7 +420,7 @@ def _line_model(data: Mapping[str, Any], points: int, lines: Sequence[Line], set
     if low_ppm < centre_ppm - half_ppm or high_ppm > centre_ppm + half_ppm:
         return None
     sight = Sight(
-        points,
+        points_needed(lines, points, settings.spectral_width_Hz),
         settings.spectral_width_Hz,
         data["carrier_MHz"],
         data["reference_MHz"],
