@@ -197,9 +197,9 @@ class LineModel:
             bounds=((low / scale)[free], (high / scale)[free]),
             method="trf",
             x_scale="jac",
-            ftol=1e-8,
-            xtol=1e-8,
-            gtol=1e-8,
+            ftol=1e-6,
+            xtol=1e-6,
+            gtol=1e-6,
             max_nfev=60,
         )
         projection(found.x)
