@@ -101,7 +101,7 @@ def spectra(report: Report) -> None:
     for n in range(ROUNDS):
         one = fid(n + 1)
         mine.append(timed(lambda one=one: ours(one)))  # type: ignore[misc]
-        spectrum, axis_Hz = whole._seen(one), whole.axis_ppm * REFERENCE_MHz - 137.0 * REFERENCE_MHz  # noqa: SLF001
+        spectrum, axis_Hz = whole._seen(one), whole.axis_ppm * REFERENCE_MHz - 137.0 * REFERENCE_MHz
         theirs.append(timed(with_lmfit(spectrum, axis_Hz)))
     ratio = statistics.median(b / a for a, b in zip(mine, theirs, strict=True))
     report.rows.append(("chain + two-line complex fit, 16k points, warm", spread(mine, "ms"), f"at most {BAR_ms:g} ms"))
@@ -132,8 +132,8 @@ def measure(_: Path, __: Path) -> Report:
     """Processor time of one thread, ours and the control alternated."""
     report = Report(
         "Live analysis",
-        f"Processor time of one thread. {ROUNDS} FIDs of {POINTS} points with other noise, ours and lmfit's fit alternated, both begun at the"
-        " last fit; the loop over `scipy.optimize.curve_fit` does some of the pixels and is scaled to all.",
+        f"Processor time of one thread. {ROUNDS} FIDs of {POINTS} points with other noise, ours and lmfit's fit alternated, both begun at"
+        " the last fit; the loop over `scipy.optimize.curve_fit` does some of the pixels and is scaled to all.",
         ("what", "median (least to most)", "asked"),
     )
     spectra(report)

@@ -155,7 +155,10 @@ class LineModel:
     # ------------------------------------------------------------------------------------------------------------- fitting
 
     def fit(self, fid: NDArray[np.complexfloating[Any, Any]], *, start: Floats | None = None, noise_sd: float | None = None) -> LineFit:
-        """Fit one FID, complex (points,) or longer: the rest is noise (``points_needed``). ``noise_sd``: of its real and of its imaginary part each, in FID units; estimated where None."""
+        """Fit one FID, complex (points,) or longer, of which the rest is noise (``points_needed``).
+
+        ``noise_sd``: of its real and of its imaginary part each, in FID units; estimated where None.
+        """
         data = self._seen(fid)
         sd = (noise_sd if noise_sd is not None else fid_noise_sd(fid)) * math.sqrt(self.sight.points)
         whole = self._fitted(data, self.lines, self._starts(start), sd)

@@ -38,8 +38,10 @@ def test_a_moving_slope_sees_the_bend() -> None:
     charge = np.linspace(0.0, 2.0, 101)
     area = np.minimum(charge, 1.0)
     found = b.moving_slope(charge, area, np.full(101, 0.01), over=10)
-    assert found.slope[45] == pytest.approx(1.0) and found.slope[-1] == pytest.approx(0.0, abs=1e-9)
-    assert np.isnan(found.slope[:2]).all() and found.n[5] == 6
+    assert found.slope[45] == pytest.approx(1.0)
+    assert found.slope[-1] == pytest.approx(0.0, abs=1e-9)
+    assert np.isnan(found.slope[:2]).all()
+    assert found.n[5] == 6
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,8 @@ def test_skin_depths() -> None:
 
 def test_excitation_far_from_the_carrier_is_not_believed() -> None:
     factor, doubtful = b.excitation([0.0, 30e3, 200e3], 8.0, 90.0)
-    assert factor[0] == pytest.approx(1.0) and 0.5 < factor[1] < 1.1
+    assert factor[0] == pytest.approx(1.0)
+    assert 0.5 < factor[1] < 1.1
     assert list(doubtful) == [False, False, True]
 
 
@@ -75,13 +78,15 @@ def test_mass_and_shift_and_sand() -> None:
     assert b.moss_mass_mg(2.0, 3.0, "7Li")[()] == pytest.approx(6.0 / 3.861, rel=1e-3)
     assert b.bulk_shift_ppm(24.1e-6, 90.0) - b.bulk_shift_ppm(24.1e-6, 0.0) == pytest.approx(24.1)
     tau = b.sand_time_s(3e-6, 1.0, [1.0, 2.0], 0.6)
-    assert tau[0] / tau[1] == pytest.approx(4.0) and tau[0] > 60
+    assert tau[0] / tau[1] == pytest.approx(4.0)
+    assert tau[0] > 60
     assert b.leakage_A(0.25, 4e-4)[()] == pytest.approx(3e-4)
 
 
 def test_the_transition_needs_three_in_a_row() -> None:
     assert b.beyond_transition([0.1, 0.2, 0.1, 0.2, 0.2, -0.2]) == 3
-    assert b.beyond_transition([0.1, 0.2]) is None and b.beyond_transition([0.1] * 9) is None
+    assert b.beyond_transition([0.1, 0.2]) is None
+    assert b.beyond_transition([0.1] * 9) is None
 
 
 def cycles(n: int = 8, *, efficiency: float = 0.985, first: float = 0.90, k: float = 0.5, noise: float = 0.0) -> dict[str, np.ndarray]:
@@ -111,7 +116,8 @@ def budget(**given: float) -> b.Budget:
 def test_the_budget_of_a_cell_whose_first_plating_hides_its_SEI() -> None:
     """practice.md 15: k from the first plating would be 11 % high."""
     found = budget()
-    assert found.mAh_per_area == pytest.approx(0.5) and list(found.calibrated[:5]) == [False, True, True, True, False]
+    assert found.mAh_per_area == pytest.approx(0.5)
+    assert list(found.calibrated[:5]) == [False, True, True, True, False]
     assert found.plating_efficiency == pytest.approx([0.90, *[0.985] * 7])
     assert found.sei_mAh == pytest.approx([0.2, *[0.03] * 7], abs=1e-6)
     assert found.dead_mAh[1:] == pytest.approx(0.02 * 2 * 0.985, abs=1e-6)
@@ -125,16 +131,20 @@ def test_the_budget_carries_its_errors_and_fails_where_the_metal_hides() -> None
     sd = np.full(8, 0.01)
     made["charged"][6] *= 0.8  # dense metal, under its own skin
     found = b.lithium_budget(made["charge_mAh"], made["discharge_mAh"], made["charged"], sd, made["discharged"], sd)
-    assert abs(found.closes[6]) > 3 and "cycles 7" in found.doubtful[0]
+    assert abs(found.closes[6]) > 3
+    assert "cycles 7" in found.doubtful[0]
     with pytest.raises(ValueError, match="no metal is seen"):
         b.lithium_budget(made["charge_mAh"], made["discharge_mAh"], made["discharged"], sd, made["discharged"], sd)
 
 
 def test_blanks_and_correlations_and_lags() -> None:
     area, sd = b.less_blank([5.0], [0.3], [1.0, 3.0], [0.4, 0.4])
-    assert area[0] == 3.0 and sd[0] == pytest.approx(math.hypot(0.3, 0.4 / math.sqrt(2)))
+    assert area[0] == 3.0
+    assert sd[0] == pytest.approx(math.hypot(0.3, 0.4 / math.sqrt(2)))
     t = np.linspace(0, 10, 200)
     found = b.correlations(np.sin(t), {"t": t, "same": np.sin(t), "flat": np.ones(200)})
-    assert found.r["same"] == pytest.approx(1.0) and found.p["same"] < 1e-9 and math.isnan(found.r["flat"])
+    assert found.r["same"] == pytest.approx(1.0)
+    assert found.p["same"] < 1e-9
+    assert math.isnan(found.r["flat"])
     noise = np.random.default_rng(4).normal(size=207)
     assert b.lag(noise[7:], noise[:-7], 20)[0] == 7

@@ -76,7 +76,8 @@ def test_one_common_phase_is_tracked_with_its_error() -> None:
     stack = np.stack([line(0.0, 20.0, p) for p in wandered]) + noise(rng, (200, POINTS), sd)
     found = one.process(stack, sd)
     pulls = (found.drift.ph0_deg - wandered) / found.drift.sd_deg
-    assert np.std(pulls) == pytest.approx(1.0, rel=0.2) and abs(np.mean(pulls)) < 1.0
+    assert np.std(pulls) == pytest.approx(1.0, rel=0.2)
+    assert abs(np.mean(pulls)) < 1.0
     # a metal that grows to five times as much meanwhile, with another phase, is not asked: its wings shift the answer by a degree
     metal = np.stack([line(247.0, 0.5 * n, p - 50.0) for n, p in enumerate(wandered)])
     assert np.abs(one.process(stack + metal, sd).drift.ph0_deg - wandered).max() < 2.0
@@ -85,7 +86,8 @@ def test_one_common_phase_is_tracked_with_its_error() -> None:
 def test_a_real_part_window_is_biased_by_the_skin_and_says_its_phase() -> None:
     """domain.md 4.2: the same metal counts for its cosine only."""
     areas = [chain().process((line(0.0, 1.0) + line(247.0, 1.0, phase))[None], 1e-6).areas.of("metal")[0][0] for phase in (0.0, -45.0)]
-    assert areas[0] == pytest.approx(1.0, abs=0.03) and areas[1] < 0.75
+    assert areas[0] == pytest.approx(1.0, abs=0.03)
+    assert areas[1] < 0.75
 
 
 def test_a_blank_is_taken_off_in_phase() -> None:
@@ -103,7 +105,7 @@ def test_a_stack_is_its_rows() -> None:
     stack = line(0.0, 3.0) + noise(rng, (4, POINTS), 0.1)
     one, other = chain(), chain()
     whole = one.process(stack, 0.1)
-    other.learn(whole.phase, one._reference)  # noqa: SLF001
+    other.learn(whole.phase, one._reference)
     rows = [other.process(row[None], 0.1).areas.area[0] for row in stack]
     assert np.allclose(whole.areas.area, np.stack(rows))
 
@@ -112,7 +114,8 @@ def test_a_peak_without_a_model() -> None:
     axis = np.linspace(0.0, 100.0, 4001)
     real = 1.0 / (1.0 + ((axis - 43.21) / 2.0) ** 2)
     shift_ppm, width_ppm = peak(real, axis, (axis > 30) & (axis < 60))
-    assert shift_ppm == pytest.approx(43.21, abs=0.01) and width_ppm == pytest.approx(4.0, abs=0.1)
+    assert shift_ppm == pytest.approx(43.21, abs=0.01)
+    assert width_ppm == pytest.approx(4.0, abs=0.1)
 
 
 def test_group_delay_by_word_or_by_table() -> None:
@@ -132,7 +135,8 @@ def test_windows_follow_the_angle_and_the_chemistry() -> None:
     assert (named["bulk"].low_ppm, named["bulk"].high_ppm, named["moss"].low_ppm) == (240.0, 252.0, 255.0)
     for angle in (None, 45.0, 90.0):  # the same foil lies among the moss: no split
         cell = {**CELL, "electrode_normal_to_B0_deg": angle}
-        assert {"bulk", "moss"}.isdisjoint(window.name for window in windows_of("7Li", cell)) and lines_of("7Li", cell) == ()
+        assert {"bulk", "moss"}.isdisjoint(window.name for window in windows_of("7Li", cell))
+        assert lines_of("7Li", cell) == ()
     assert {line.name for line in lines_of("7Li", CELL)} == {"bulk", "moss"}
     assert chemistries({"working": "positive", "positive": "LFP 2.4 mAh", "negative": "graphite 1.6 mAh"}) == ("graphite",)
     assert chemistries({"working": "hard carbon", "counter": "Na"}) == ("metal", "hard carbon")

@@ -42,7 +42,8 @@ def test_which_rules_look_at_spectra() -> None:
     samples = rule({"observable": "voltage", "test": "above", "value": 1.0})
     odd = Rule(name="o", all_of=(*plating.all_of, Predicate(observable="short_ratio", test="below", value=0.2)))
     assert [executable(one) for one in (plating, both, samples, odd)] == [True, True, False, False]
-    assert not of_samples(plating) and of_samples(samples)
+    assert not of_samples(plating)
+    assert of_samples(samples)
     assert not executable(plating.model_copy(update={"enabled": False}))
 
 
@@ -58,7 +59,8 @@ def test_plating_above_the_blank() -> None:
     plating = rule(ABOVE | {"reference": {"of": "blank", "n_sd": 5.0}}, for_count=3, for_unit="spectra")
     ((at, values),) = fired(plating, [*blanks, *grows])
     assert at == 3 + 5  # above 2.0: the 4th, 5th and 6th of those that grow
-    assert values[f"{NAME} reference"] == pytest.approx(1.0) and values[f"{NAME} bound"] == pytest.approx(2.0)
+    assert values[f"{NAME} reference"] == pytest.approx(1.0)
+    assert values[f"{NAME} bound"] == pytest.approx(2.0)
     assert fired(plating, grows) == []  # no blank: it is never guessed
 
 
@@ -92,7 +94,8 @@ def test_a_soft_short_against_the_same_half_cycle_of_earlier_cycles() -> None:
     assert fired(soft, cycled(short_from=99)) == []  # practice.md 14: a plain slope below 0.7 would fire in every half-cycle
     first, values = fired(soft, cycled(short_from=7))[0]
     assert 6 * 16 < first < 6 * 16 + 4
-    assert values["slope(moss) ratio"] == pytest.approx(0.4, abs=0.01) and values["slope(moss) reference spectra"] == 3
+    assert values["slope(moss) ratio"] == pytest.approx(0.4, abs=0.01)
+    assert values["slope(moss) reference spectra"] == 3
 
 
 def test_confidence_waits_for_better_numbers() -> None:
