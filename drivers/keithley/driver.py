@@ -187,12 +187,7 @@ class Keithley:
         if tag is None:
             return
         step = Running(tag, self._outbox, window=wire.parse_window(listing))
-        step.taken = await self._conduct.last_index()
-        if step.taken:
-            oldest = await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer)
-            (first,) = await self._talk.ask(wire.rows_query(oldest, oldest), lambda text: wire.parse_rows(text, 1))
-            step.first_ns = first.device_ns
-        self._conduct.capacity = await self._talk.ask(f":TRAC:POIN? {wire.BUFFER}", wire.parse_integer)
+        await self._following.recount(step)
         self._started.add(tag.key)
         self._following.begin(step, self._clock.mono_ns())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from functools import partial
 
 from drivers.base import LinkLost, LinkRestored, Reason, StepEnded, StepStarted
@@ -150,12 +151,25 @@ class Following:
     async def _fetch(self, step: Running, first: int, last: int, seen_ns: int) -> None:
         while first <= last:
             upto = min(last, first + wire.MOST_ROWS - 1)
-            count = upto - first + 1
-            rows = await self._talk.ask(wire.rows_query(first, upto), partial(wire.parse_rows, count=count))
+            rows = await self._rows(first, upto)
             if step.first_ns is None:
                 step.began(rows[0], self._asked_ns)
             step.take(rows, seen_ns)
             first = upto + 1
+
+    async def recount(self, step: Running) -> None:
+        """What the buffer holds of a step that is adopted; where it has wrapped since, nobody knows its charge any more."""
+        self._conduct.capacity = await self._talk.ask(f":TRAC:POIN? {wire.BUFFER}", wire.parse_integer)
+        end = await self._conduct.last_index()
+        step.taken = first = (await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer)) if end else 1
+        step.taken -= 1
+        if first > 1:
+            step.taken, step.charge_C = end - 1, math.nan
+        while step.taken < end:
+            step.recount(await self._rows(step.taken + 1, min(end, step.taken + wire.MOST_ROWS)), self._clock.mono_ns())
+
+    async def _rows(self, first: int, last: int) -> tuple[wire.Row, ...]:
+        return await self._talk.ask(wire.rows_query(first, last), partial(wire.parse_rows, count=last - first + 1))
 
     def _schedule(self, step: Running) -> None:
         """When to look again: when the next reading is due; soon, when it was not there."""

@@ -91,7 +91,18 @@ class Running:
         self.alignment.seen(row.device_ns, seen_ns)
         mono_ns = self.alignment.place(row.device_ns)
         self.last_device_ns = row.device_ns
-        self.outbox.sample(self.key, Sample(mono_ns, row.device_ns, row.read, row.source, 0, self.alignment.half_width_ns))
+        self.outbox.sample(self.key, Sample(mono_ns, row.device_ns, row.read, row.source, 0, self.alignment.half_width_ns, 0.0))
+
+    def recount(self, rows: tuple[wire.Row, ...], seen_ns: int) -> None:
+        """Readings of an adopted step that its former host has seen, or that nobody has: their charge counts, they are no samples again."""
+        self.taken += len(rows)
+        for row in rows:
+            steady_ns = self._steady_ns(row.device_ns)
+            self._count_charge(steady_ns, self._of(row)[1])
+            self.first_ns = steady_ns if self.first_ns is None else self.first_ns
+            self.alignment.last_device_ns = steady_ns
+        if rows:
+            self.alignment.seen(rows[-1].device_ns - self.stepped_ns, seen_ns)
 
     def not_yet(self, asked_ns: int) -> None:
         """The next reading was not there yet."""
@@ -103,17 +114,22 @@ class Running:
         self.alignment.not_yet(row.device_ns, asked_ns)
 
     def _sample(self, row: wire.Row, steady_ns: int) -> None:
-        voltage_V, current_A = (row.source, row.read) if self.tag.topology == "VOLT" else (row.read, row.source)
-        if self.tag.mode == Mode.REST.name and abs(current_A) < REST_NOISE_A:
-            current_A = 0.0
+        voltage_V, current_A = self._of(row)
         self._count_charge(steady_ns, current_A)
         if self.first_ns is None:
             self.first_ns = steady_ns
         mono_ns = self.alignment.place(steady_ns)
         self.voltage_V, self.current_A, self.source_status = voltage_V, current_A, row.source_status
         self.armed = self.armed or self._arms(voltage_V)
-        status = self._status(row)
-        self.outbox.sample(self.key, Sample(mono_ns, row.device_ns, voltage_V, current_A, status, self.alignment.half_width_ns))
+        half_width_ns = self.alignment.half_width_ns
+        sample = Sample(mono_ns, row.device_ns, voltage_V, current_A, self._status(row), half_width_ns, self.charge_C)
+        self.outbox.sample(self.key, sample)
+
+    def _of(self, row: wire.Row) -> tuple[float, float]:
+        """Voltage and current: which of them was sourced, and which measured."""
+        voltage_V, current_A = (row.source, row.read) if self.tag.topology == "VOLT" else (row.read, row.source)
+        quiet = self.tag.mode == Mode.REST.name and abs(current_A) < REST_NOISE_A
+        return voltage_V, 0.0 if quiet else current_A
 
     def _arms(self, voltage_V: float) -> bool:
         """The lower limit counts from now on."""
@@ -123,7 +139,7 @@ class Running:
     def _count_charge(self, steady_ns: int, current_A: float) -> None:
         """Each reading stands for the interval before it."""
         if self.alignment.last_device_ns is not None and math.isfinite(current_A):
-            self.charge_C += abs(current_A) * (steady_ns - self.alignment.last_device_ns) / 1e9
+            self.charge_C += current_A * (steady_ns - self.alignment.last_device_ns) / 1e9
 
     def _status(self, row: wire.Row) -> int:
         """The bits that say trouble; a voltage source at its current limit is none."""
@@ -142,9 +158,9 @@ class Running:
     def _beyond_charge(self, order: StepOrder) -> tuple[Reason, str] | None:
         if order.mode is not Mode.POTENTIOSTATIC:
             return None
-        if order.ends.charge_C is not None and self.charge_C >= order.ends.charge_C:
+        if order.ends.charge_C is not None and abs(self.charge_C) >= order.ends.charge_C:
             return Reason.CHARGE, f"{self.charge_C:.6g} C counted"
-        if self.charge_C >= order.limits.charge_C:
+        if abs(self.charge_C) >= order.limits.charge_C:
             return Reason.SAFETY, f"{self.charge_C:.6g} C counted, limit {order.limits.charge_C:g} C"
         return None
 

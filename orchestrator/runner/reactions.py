@@ -81,6 +81,7 @@ class Reactions:
         left.rules.share(self.interlocks.resistance)
         self.interlocks.resistance.estimate = left.resistance
         self.rings.acting.restore(left.alarms)
+        self.rings.spectral = left.spectral
         self.sampling.restore(left)
         self.steps.restore(left.passed, left.visits, left.waits, left.pauses)
         self.steps.go_to(left.go_to)

@@ -323,6 +323,9 @@ def test_a_host_that_comes_back_adopts_its_step(play: Play) -> None:
         assert isinstance(bench.events[0], StepStarted)
         assert bench.ends() == [("plate", "time")]
         assert len(bench.samples("mono_ns")) == 180
+        counted_C = np.concatenate([event.aux["charge_C"] for event in bench.events if isinstance(event, SampleBlock)])
+        assert counted_C[0] == pytest.approx(-4e-4 * 121, rel=2e-3), "what passed while nobody listened stands in the buffer"
+        assert counted_C[-1] == pytest.approx(-4e-4 * 300, rel=2e-3)
         await bench.driver.release()
         await collecting
 
