@@ -63,9 +63,14 @@ class Phase:
 
     def turned(self, spectrum: Complexes, axis_ppm: Floats, ph0_deg: Floats | float = 0.0) -> Complexes:
         """complex128 (…, points) turned back by this phase and by ``ph0_deg`` (one, or (…)) besides."""
-        angle = self.ph0_deg + self.ph1_deg_per_ppm * (axis_ppm - self.pivot_ppm)
-        back: Complexes = spectrum * np.exp(-1j * np.deg2rad(angle + np.asarray(ph0_deg)[..., None]))
+        back: Complexes = spectrum * self.turn(axis_ppm) * np.exp(-1j * np.deg2rad(np.asarray(ph0_deg)[..., None]))
         return back
+
+    def turn(self, axis_ppm: Floats) -> Complexes:
+        """complex128 (points,): what a spectrum is multiplied by."""
+        angle = self.ph0_deg + self.ph1_deg_per_ppm * (axis_ppm - self.pivot_ppm)
+        found: Complexes = np.exp(-1j * np.deg2rad(angle))
+        return found
 
 
 def estimate_phase(stack: Complexes, axis_ppm: Floats, windows: Sequence[Window]) -> Phase | None:
@@ -214,6 +219,8 @@ class Chain:
             self._inside |= window.inside(self.axis_ppm)
         self._functionals = self._make_functionals()
         self._drift_noise: dict[int, float] = {}
+        self._turn: tuple[Phase, Complexes] | None = None
+        self._masks = [window.inside(self.axis_ppm) for window in self.windows]
         self._known_errors: dict[tuple[Phase, int], Floats] = {}
 
     # ------------------------------------------------------------------------------------------------------ functionals
@@ -278,7 +285,9 @@ class Chain:
             self.learn(found if self._ph1 is None else replace(found, ph1_deg_per_ppm=self._ph1), unphased.sum(axis=0))
         phase = self.phase or Phase()
         drift = self._drift(unphased, sd, fids.shape[-1])
-        phased = phase.turned(unphased, self.axis_ppm, drift.ph0_deg)
+        if self._turn is None or self._turn[0] != phase:
+            self._turn = (phase, phase.turn(self.axis_ppm))
+        phased = unphased * self._turn[1] * np.exp(-1j * np.deg2rad(drift.ph0_deg))[:, None]
         if blank is not None:
             phased = phased - phase.turned(spectra(blank[None], self.settings), self.axis_ppm)
         areas = self._areas(phased, sd, point_sd, fids.shape[-1])
@@ -298,5 +307,5 @@ class Chain:
         real = phased.real
         area = real @ self._functionals.T
         sd = noise_sd[:, None] * self._errors(self.phase or Phase(), points)
-        peaks = np.stack([real[:, window.inside(self.axis_ppm)].max(axis=1) for window in self.windows], axis=1) if self.windows else area
+        peaks = np.stack([real[:, mask].max(axis=1) for mask in self._masks], axis=1) if self.windows else area
         return Areas(tuple(window.name for window in self.windows), area, sd, peaks / np.maximum(point_sd, 1e-300)[:, None])
