@@ -85,7 +85,7 @@ def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), as_json: 
 
 @app.command()
 def emulate(
-    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help="methodscript, openvnmrj")] = None,  # noqa: UP045
+    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help="As `operando drivers` lists them")] = None,  # noqa: UP045
     twin: Annotated[Optional[Path], typer.Option(metavar="FILE", help="The cell and magnet behind them.")] = None,  # noqa: UP045
     speed: Annotated[float, typer.Option(help="So many times as fast.")] = 1.0,
     seed: Seed = 0,
@@ -292,6 +292,26 @@ def drivers(as_json: Json = False) -> int:
     from orchestrator.cli.drivers import drivers_command
 
     return drivers_command(as_json=as_json)
+
+
+@app.command("install-agent")
+def install_agent(
+    topspin: Annotated[Path, typer.Argument(metavar="TOPSPIN", help="The folder TopSpin is installed in (/opt/topspin4.4.0).")],
+    root: Annotated[Path, typer.Option(metavar="DIR", help="Where new data sets are made, and nowhere else.")],
+    host: Annotated[str, typer.Option(help="Where the agent listens; any other than loopback gets a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Its TCP port.")] = 47011,
+    templates: Annotated[
+        list[Path] | None,
+        typer.Option("--templates", metavar="DIR", help="A further folder whose data sets may be cloned; may be repeated."),
+    ] = None,
+    pull: Annotated[bool, typer.Option("--pull", help="No port in TopSpin: an AU program asks the orchestrator at host:port.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite other files of these names.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Write the one file that goes inside TopSpin, and say what to type there."""
+    from orchestrator.cli.install_agent import install_command
+
+    return install_command(topspin, root, host, port, tuple(templates or ()), pull=pull, force=force, as_json=as_json)
 
 
 @app.command()
