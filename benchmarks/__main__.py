@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import sys
 import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-NAMES = ("start_up", "latency", "night", "real_time", "guard", "publish")
+NAMES = ("start_up", "latency", "night", "real_time", "guard", "publish", "analysis")
 HEAD = """# Benchmarks
 
 Written by `make bench`; never edited by hand. Medians, with the least and the most seen beside them; every figure stands beside
@@ -19,6 +20,7 @@ its own control from the same run. Measured on {machine}.
 
 def main(names: list[str]) -> int:
     """Measure, print, and write; sections of benchmarks not run stay as they were."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # byte code is kept, as it is for anybody who runs this twice
     page = REPOSITORY / "docs" / "benchmarks.md"
     kept = _sections(page.read_text("utf-8")) if page.exists() else {}
     for name in names or NAMES:
@@ -36,7 +38,7 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _machine() -> str:
-    cores = len(__import__("os").sched_getaffinity(0)) if hasattr(__import__("os"), "sched_getaffinity") else "?"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "?"
     return f"{platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}"
 
 

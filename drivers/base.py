@@ -443,6 +443,8 @@ class ConsoleCapabilities:
     """What a console can do. ``nuclei``: empty = whatever the templates name.
 
     ``locked``: template parameters that stay as the console has them, and are only compared with what the template says.
+    ``least_repetition_s``, ``least_acquisition_s``: no scan comes sooner after the one before, or is digitised for less;
+    ``too_fast_advice``: what somebody can do who wants that.
     """
 
     commands: frozenset[str] = frozenset({"prepare", "start", "halt", "abort", "fetch", "make_safe"})
@@ -452,6 +454,9 @@ class ConsoleCapabilities:
     overhead_s: float = 2.0
     make_safe_s: float = 10.0
     locked: frozenset[str] = frozenset()
+    least_repetition_s: float = 0.0
+    least_acquisition_s: float = 0.0
+    too_fast_advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,6 +544,8 @@ ConsoleEvent = Started | Progress | Acquired | Filed | Failed | LinkLost | LinkR
 @dataclass(frozen=True, slots=True, eq=False)
 class Fid:
     """``data`` complex64 or complex128 (points,) or (rows, points): exactly what the vendor stored, unscaled.
+
+    Where the vendor's own header gives a power of two for each FID (Bruker's NC), it is applied: that is exact, and comparable.
 
     ``raw_dtype``: how the vendor stored it (``>i4``, ``>f4``, …). ``group_delay_points``: digital-filter delay to be
     removed in processing, never here. ``carrier_MHz``: transmitter frequency. ``reference_MHz``: frequency of 0 ppm.

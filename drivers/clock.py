@@ -143,6 +143,11 @@ class Clock:
         """Wait for an instant of the monotonic clock; returns at once when it is past."""
         await self.sleep((mono_ns - self.mono_ns()) / 1e9)
 
+    def call_at(self, mono_ns: int, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back at an instant of the monotonic clock; as soon as may be when it is past."""
+        delay_s = max(0.0, (mono_ns - self.mono_ns()) / 1e9 / self.speed)
+        return asyncio.get_running_loop().call_later(delay_s, callback)
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Virtual time stands still inside (somebody waits for a disk or a thread); nothing otherwise."""

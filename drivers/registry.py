@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Coroutine
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -18,13 +19,22 @@ T = TypeVar("T")
 GROUP = "operando_nmr."
 
 
+@cache
+def _registered(kind: str) -> dict[str, EntryPoint]:
+    """By name; read once, since each look goes through the files of everything that is installed."""
+    return {point.name: point for point in _installed().select(group=GROUP + kind)}
+
+
+_installed = cache(entry_points)
+
+
 def names(kind: str) -> tuple[str, ...]:
     """Registered names of a kind: ``potentiostats``, ``consoles``, ``fences``, ``emulators``, ``twins``."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP + kind)}))
+    return tuple(sorted(_registered(kind)))
 
 
 def _find(kind: str, name: str) -> EntryPoint:
-    found = {point.name: point for point in entry_points(group=GROUP + kind)}
+    found = _registered(kind)
     if name in found:
         return found[name]
     near = difflib.get_close_matches(name, found, n=1)
@@ -102,7 +112,7 @@ class WireWriter(WireRecorder, Protocol):
 
 
 def _medium(name: str) -> Any:
-    found = {point.name: point for point in entry_points(group=GROUP + "transports")}
+    found = _registered("transports")
     if name in found:
         return found[name].load()
     module, _, attribute = _MEDIA[name].partition(":")

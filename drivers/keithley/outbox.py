@@ -16,7 +16,7 @@ LONGEST_BLOCK_NS = 1_000_000_000
 
 
 class Sample(NamedTuple):
-    """One sample on its way into a block."""
+    """One sample on its way into a block; ``charge_C``: what has passed since the step began, NaN where it is not known."""
 
     mono_ns: int
     device_ns: int
@@ -24,6 +24,7 @@ class Sample(NamedTuple):
     current_A: float
     status: int
     half_width_ns: int
+    charge_C: float
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class _Pending:
     def block(self) -> SampleBlock:
         import numpy as np
 
-        mono_ns, device_ns, volts, amps, status, half_widths_ns = zip(*self.samples, strict=True)
+        mono_ns, device_ns, volts, amps, status, half_widths_ns, charges = zip(*self.samples, strict=True)
         return SampleBlock(
             step_key=self.key,
             mono_ns=np.array(mono_ns, np.int64),
@@ -46,6 +47,7 @@ class _Pending:
             device_ns=np.array(device_ns, np.int64),
             half_width_ns=max(half_widths_ns),
             status=np.array(status, np.uint16),
+            aux={"charge_C": np.array(charges, np.float64)},
         )
 
 

@@ -14,6 +14,7 @@ from drivers.keithley.timing import Alignment
 CLOCK_STEP_NS = 2_000_000_000
 """A reading that comes so much earlier or later than its beat shows that somebody has set the instrument's clock."""
 
+STALLED_NS, STALLED_BEATS = 5_000_000_000, 3
 REST_NOISE_A = 1e-7
 """A source of 0 A reads back its own noise; what is below this, in a rest, is no current, and more is said as it was read."""
 NEAR_V = 0.002
@@ -34,6 +35,7 @@ class Running:
     first_ns: int | None = None
     last_device_ns: int | None = None
     stepped_ns: int = 0
+    beat_ns: int = 0
     fetched_all: bool = True
     voltage_V: float | None = None
     current_A: float | None = None
@@ -43,6 +45,7 @@ class Running:
 
     def __post_init__(self) -> None:
         self.armed = self.order is None or self.order.limits.voltage_lower_armed_above_V is None
+        self.beat_ns = self.interval_ns
 
     @property
     def key(self) -> str:
@@ -83,6 +86,8 @@ class Running:
             step_ns = device_ns - self.last_device_ns - self.interval_ns
             if abs(step_ns) > max(CLOCK_STEP_NS, self.interval_ns):
                 self.stepped_ns += step_ns
+            elif 0 <= step_ns < self.interval_ns // 4:
+                self.beat_ns = self.interval_ns + step_ns
         self.last_device_ns, self.fetched_all = device_ns, True
         return device_ns - self.stepped_ns
 
@@ -91,29 +96,45 @@ class Running:
         self.alignment.seen(row.device_ns, seen_ns)
         mono_ns = self.alignment.place(row.device_ns)
         self.last_device_ns = row.device_ns
-        self.outbox.sample(self.key, Sample(mono_ns, row.device_ns, row.read, row.source, 0, self.alignment.half_width_ns))
+        self.outbox.sample(self.key, Sample(mono_ns, row.device_ns, row.read, row.source, 0, self.alignment.half_width_ns, 0.0))
+
+    def recount(self, rows: tuple[wire.Row, ...], seen_ns: int) -> None:
+        """Readings of an adopted step that its former host has seen, or that nobody has: their charge counts, they are no samples again."""
+        self.taken += len(rows)
+        for row in rows:
+            steady_ns = self._steady_ns(row.device_ns)
+            self._count_charge(steady_ns, self._of(row)[1])
+            self.first_ns = steady_ns if self.first_ns is None else self.first_ns
+            self.alignment.last_device_ns = steady_ns
+        if rows:
+            self.alignment.seen(rows[-1].device_ns - self.stepped_ns, seen_ns)
 
     def not_yet(self, asked_ns: int) -> None:
         """The next reading was not there yet."""
         if self.alignment.last_device_ns is not None:
-            self.alignment.not_yet(self.alignment.last_device_ns + self.interval_ns, asked_ns)
+            self.alignment.not_yet(self.alignment.last_device_ns + self.beat_ns, asked_ns)
 
     def began(self, row: wire.Row, asked_ns: int) -> None:
         """The first reading cannot have been taken before the model was started."""
         self.alignment.not_yet(row.device_ns, asked_ns)
 
     def _sample(self, row: wire.Row, steady_ns: int) -> None:
-        voltage_V, current_A = (row.source, row.read) if self.tag.topology == "VOLT" else (row.read, row.source)
-        if self.tag.mode == Mode.REST.name and abs(current_A) < REST_NOISE_A:
-            current_A = 0.0
+        voltage_V, current_A = self._of(row)
         self._count_charge(steady_ns, current_A)
         if self.first_ns is None:
             self.first_ns = steady_ns
         mono_ns = self.alignment.place(steady_ns)
         self.voltage_V, self.current_A, self.source_status = voltage_V, current_A, row.source_status
         self.armed = self.armed or self._arms(voltage_V)
-        status = self._status(row)
-        self.outbox.sample(self.key, Sample(mono_ns, row.device_ns, voltage_V, current_A, status, self.alignment.half_width_ns))
+        half_width_ns = self.alignment.half_width_ns
+        sample = Sample(mono_ns, row.device_ns, voltage_V, current_A, self._status(row), half_width_ns, self.charge_C)
+        self.outbox.sample(self.key, sample)
+
+    def _of(self, row: wire.Row) -> tuple[float, float]:
+        """Voltage and current: which of them was sourced, and which measured."""
+        voltage_V, current_A = (row.source, row.read) if self.tag.topology == "VOLT" else (row.read, row.source)
+        quiet = self.tag.mode == Mode.REST.name and abs(current_A) < REST_NOISE_A
+        return voltage_V, 0.0 if quiet else current_A
 
     def _arms(self, voltage_V: float) -> bool:
         """The lower limit counts from now on."""
@@ -123,7 +144,7 @@ class Running:
     def _count_charge(self, steady_ns: int, current_A: float) -> None:
         """Each reading stands for the interval before it."""
         if self.alignment.last_device_ns is not None and math.isfinite(current_A):
-            self.charge_C += abs(current_A) * (steady_ns - self.alignment.last_device_ns) / 1e9
+            self.charge_C += current_A * (steady_ns - self.alignment.last_device_ns) / 1e9
 
     def _status(self, row: wire.Row) -> int:
         """The bits that say trouble; a voltage source at its current limit is none."""
@@ -133,8 +154,19 @@ class Running:
 
     # ------------------------------------------------------------------------------------------------------------- ends
 
-    def reached(self) -> tuple[Reason, str] | None:
-        """What the host must end, since the trigger model does not see it: the other voltage, and charge while a voltage is held."""
+    @property
+    def due_ns(self) -> int | None:
+        """When its time is over by our clock, once it has a reading; the model counts beats, a little longer than the interval."""
+        if self.first_ns is None or not self.alignment.uppers_ns:
+            return None
+        return self.first_ns + self.alignment.offset_ns + self.tag.duration_ms * 1_000_000
+
+    def reached(self, now_ns: int) -> tuple[Reason, str] | None:
+        """What the host ends: the exact time, a model that stands still, and what the model does not see."""
+        if self.due_ns is not None and now_ns >= self.due_ns:
+            return (self.setup.duration.reason if self.setup else Reason.TIME), f"{self.tag.duration_ms / 1000:g} s"
+        if self.first_ns is not None and now_ns - self.alignment.last_mono_ns > max(STALLED_NS, STALLED_BEATS * self.beat_ns):
+            return Reason.DEVICE_ERROR, f"its trigger model runs, and there is no reading for {STALLED_BEATS} beats"
         if self.order is None or self.voltage_V is None or self.tag.topology == "CURR":
             return None
         return self._beyond_voltage() or self._beyond_charge(self.order)
@@ -142,9 +174,9 @@ class Running:
     def _beyond_charge(self, order: StepOrder) -> tuple[Reason, str] | None:
         if order.mode is not Mode.POTENTIOSTATIC:
             return None
-        if order.ends.charge_C is not None and self.charge_C >= order.ends.charge_C:
+        if order.ends.charge_C is not None and abs(self.charge_C) >= order.ends.charge_C:
             return Reason.CHARGE, f"{self.charge_C:.6g} C counted"
-        if self.charge_C >= order.limits.charge_C:
+        if abs(self.charge_C) >= order.limits.charge_C:
             return Reason.SAFETY, f"{self.charge_C:.6g} C counted, limit {order.limits.charge_C:g} C"
         return None
 

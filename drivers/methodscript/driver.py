@@ -235,10 +235,10 @@ class MethodScript:
         self._silence.arm()
 
     def _route(self, text: str, line: wire.Line) -> None:
-        if isinstance(line, wire.Garbage):
-            self._on_garbage(text)
-        elif isinstance(line, wire.Package):
+        if isinstance(line, wire.Package):
             self._garbage = 0
+        elif isinstance(line, wire.Garbage):
+            self._on_garbage(text)
         if self._phase is Phase.LISTENING and of_script(line):
             self._adopt()
         if self._phase is Phase.STARTING:

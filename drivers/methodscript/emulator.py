@@ -30,6 +30,8 @@ PPB = 1_000_000_000
 WHILE_RUNNING = frozenset({"h", "H", "Z", "Y", "R"})
 NOISE = bytes((0xFF, 0x00, 0x7E, 0x50, 0x3B, 0x80))
 XON = b"\x11"
+END = "\n"
+"""Stands for the end of a script among the first letters of the lines that leave."""
 
 
 class DeviceClock:
@@ -78,7 +80,7 @@ class MethodScriptEmulator:
         self._stalled_until_ns: int | None = None
         self._stalled = False
         self._overtaken: list[str] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self._package_ns = 0
         if skew_ppm := float(options.get("skew_ppm", 0.0)):
@@ -97,13 +99,15 @@ class MethodScriptEmulator:
     async def stop(self) -> None:
         """Close the line; the twin stays as it is."""
         await self.faults.stop()
-        tasks = [*self._chores, *([self._runner] if self._runner else [])]
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
+        chores = list(self._chores)
+        for chore in chores:
+            chore.cancel()
+        for chore in chores:
             with suppress(asyncio.CancelledError):
-                await task
-        self._runner = None
+                await chore
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         await self.line.unplug()
 
     @property
@@ -259,19 +263,20 @@ class MethodScriptEmulator:
     def _deafen(self) -> None:
         self._deaf_until_ns = self.clock.mono_ns() + round(self.deaf_s * 1e9)
 
-    def _send(self, data: bytes, *marks: str) -> None:
+    def _send(self, data: bytes, begins: str = "") -> None:
+        """``begins``: what its lines begin with, where it matters when they leave."""
         if self._stalled_until_ns is not None and self.clock.mono_ns() >= self._stalled_until_ns:
             self._stalled, self._stalled_until_ns = False, None
         if "silent" not in self.faults and not self._stalled:
             self.line.cuts = tuple(self.faults["chunked"]["sizes"]) if "chunked" in self.faults else ()
-            self.line.send(data, (lambda: self._written(*marks)) if marks else None)
+            self.line.send(data, (lambda: self._written(begins)) if begins else None)
 
-    def _written(self, *marks: str) -> None:
-        if "package" in marks:
+    def _written(self, begins: str) -> None:
+        if "P" in begins:
             self._package_ns = self.stamps.mark("package")
-        if "loop end" in marks:
+        if "*" in begins:
             self.stamps.mark("last sample", self._package_ns)
-        if "script end" in marks:
+        if END in begins:
             self.stamps.mark("script end")
 
     def _flush(self) -> None:
@@ -282,11 +287,8 @@ class MethodScriptEmulator:
             lines = self._spoiled(lines)
         if not lines:
             return
-        begins = {line[:1] for line in lines}
-        marks = [name for name, wanted in (("package", "P"), ("loop end", "*")) if wanted in begins]
-        if not self.machine.running:
-            marks.append("script end")
-        self._send(("\n".join(lines) + "\n").encode("latin-1"), *marks)
+        begins = "".join([line[:1] for line in lines])
+        self._send(("\n".join(lines) + "\n").encode("latin-1"), begins if self.machine.running else begins + END)
 
     def _spoiled(self, lines: list[str]) -> list[str]:
         kept: list[str] = []
@@ -327,22 +329,16 @@ class MethodScriptEmulator:
         self._flush()
 
     def _resume(self) -> None:
-        """(Re)start the task that waits for the next instant."""
-        if self._runner is not None:
-            self._runner.cancel()
-            self._keep(self._runner)
-        self._runner = asyncio.create_task(self._runs()) if self.machine.running else None
+        """Wait for the script's next instant, and no longer for another."""
+        if self._timer is not None:
+            self._timer.cancel()
+        due_ns = self.machine.due_ns if self.machine.running else None
+        self._timer = None if due_ns is None else self.clock.call_at(self.device.mono(due_ns), self._due)
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        """Hold on to a task until it has ended."""
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
-
-    async def _runs(self) -> None:
-        machine = self.machine
-        while machine.running and machine.due_ns is not None:
-            await self.clock.sleep_until(self.device.mono(machine.due_ns))
-            self._advance()
+    def _due(self) -> None:
+        self._timer = None
+        self._advance()
+        self._resume()
 
     def _disturb(self, potential_V: float, current_A: float) -> tuple[float, float, int]:
         if not self.faults.on:
@@ -369,7 +365,9 @@ class MethodScriptEmulator:
         elif fault == "port_vanishes":
             found = self.faults[fault]
             self.faults.clear(fault)
-            self._keep(asyncio.create_task(self._vanish(found["seconds"], power_lost=found["power_lost"])))
+            chore = asyncio.create_task(self._vanish(found["seconds"], power_lost=found["power_lost"]))
+            self._chores.add(chore)
+            chore.add_done_callback(self._chores.discard)
 
     def clear(self, fault: str) -> None:
         """Switch a fault off."""
@@ -381,7 +379,7 @@ class MethodScriptEmulator:
             self._stalled, self._stalled_until_ns = False, None
 
     def _resume_if_running(self) -> None:
-        if self._runner is not None:
+        if self._timer is not None:
             self._resume()
 
     def _reboot(self) -> None:

@@ -6,9 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from drivers.base import GARBLED, LinkLost, PotentiostatEvent, SampleBlock
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST_SAMPLES = 200_000
 MOST_EVENTS = 10_000
@@ -28,6 +32,15 @@ class Sample(NamedTuple):
     charge_C: float
 
 
+@cache
+def _row() -> np.dtype[np.void]:
+    """All numbers of a sample; numpy makes one array of rows in a third of the time of one array a column."""
+    kinds = {"status": "u2", "mono_ns": "i8", "device_ns": "i8", "half_width_ns": "i8"}
+    import numpy as np
+
+    return np.dtype([(name, kinds.get(name, "f8")) for name in Sample._fields[1:]])
+
+
 @dataclass(slots=True)
 class _Pending:
     samples: list[Sample] = field(default_factory=list)
@@ -40,18 +53,16 @@ class _Pending:
         """``garbled``: lines that were no samples, where some were not told yet; else 0."""
         import numpy as np
 
-        keys, mono_ns, volts, amps, device_ns, half_widths_ns, status, charges = zip(*self.samples, strict=True)
-        times_ns = np.array((mono_ns, device_ns), np.int64)
-        voltage_V, current_A, charge_C = np.array((volts, amps, charges), np.float64)
+        rows = np.array([sample[1:] for sample in self.samples], _row())
         return SampleBlock(
-            step_key=keys[0],
-            mono_ns=times_ns[0],
-            voltage_V=voltage_V,
-            current_A=current_A,
-            device_ns=times_ns[1],
-            half_width_ns=max(half_widths_ns),
-            status=np.array(status, np.uint16),
-            aux={"charge_C": charge_C} | ({GARBLED: np.full(len(keys), float(garbled))} if garbled else {}),
+            step_key=self.samples[0].step_key,
+            mono_ns=rows["mono_ns"],
+            voltage_V=rows["voltage_V"],
+            current_A=rows["current_A"],
+            device_ns=rows["device_ns"],
+            half_width_ns=max([sample.half_width_ns for sample in self.samples]),
+            status=rows["status"],
+            aux={"charge_C": rows["charge_C"]} | ({GARBLED: np.full(len(rows), float(garbled))} if garbled else {}),
         )
 
 

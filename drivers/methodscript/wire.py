@@ -269,7 +269,8 @@ def parse_variable(text: str) -> Variable:
     """One variable of a package. Raises ValueError."""
     if usual := _VARIABLE.fullmatch(text):
         kind, digits, prefix, meta = usual.groups("")
-        return Variable(kind, _scaled(digits, prefix), *_meta(meta), _RESOLUTION.get(prefix, 0.0))
+        status, range_index, noise = _meta(meta)
+        return Variable(kind, _scaled(digits, prefix), status, range_index, noise, _RESOLUTION.get(prefix, 0.0))
     head, _, meta = text.partition(",")
     kind, field = head[:2], head[2:]
     if not field or not _KIND.fullmatch(kind):
@@ -279,7 +280,7 @@ def parse_variable(text: str) -> Variable:
 
 def parse_package(text: str) -> Package:
     """A ``P…`` line. Raises ValueError."""
-    return Package(tuple(parse_variable(part) for part in text.removeprefix("P").split(";")))
+    return Package(tuple([parse_variable(part) for part in text.removeprefix("P").split(";")]))
 
 
 def _parse_rare(text: str) -> Line:

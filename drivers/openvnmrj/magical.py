@@ -59,7 +59,7 @@ def tokens(text: str) -> list[Token]:
             place += 1
         elif character in " \t\r" or text.startswith("\\\n", place):
             place += 2 if character == "\\" else 1
-        elif match := _COMMENT.match(text, place):
+        elif character in '"/' and (match := _COMMENT.match(text, place)):
             place = match.end()
         elif character in "'`":
             string, place = _string(text, place)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -113,11 +113,14 @@ def skin_depth_um(resistivity_nohm_m: float, frequency_MHz: float) -> float:
     return math.sqrt(resistivity_nohm_m * 1e-9 / (math.pi * MU0 * frequency_MHz * 1e6)) * 1e6
 
 
+_gauss = cache(np.polynomial.legendre.leggauss)
+
+
 @lru_cache(maxsize=64)
 def foil_nodes(depth: float) -> Nodes:
     """One face of a foil ``depth`` skin depths thick; weights sum to depth in units of the skin depth without shielding."""
     end = min(depth, FOIL_DEPTHS)
-    roots, weights = np.polynomial.legendre.leggauss(48)
+    roots, weights = _gauss(48)
     z = 0.5 * end * (roots + 1.0)
     reach = np.exp(-z)
     return Nodes(reach, 0.5 * end * weights * reach * np.exp(-2j * z))
@@ -127,7 +130,7 @@ def foil_nodes(depth: float) -> Nodes:
 def filament_nodes(diameter: float) -> Nodes:
     """A slab ``diameter`` skin depths thick in the same field on both sides; weights sum to nearly 1."""
     k = 1.0 + 1.0j
-    roots, weights = np.polynomial.legendre.leggauss(4)
+    roots, weights = _gauss(4)
     field_inside = np.cosh(k * 0.25 * diameter * (roots + 1.0)) / np.cosh(k * 0.5 * diameter)
     return Nodes(np.abs(field_inside), 0.5 * weights * np.abs(field_inside) * np.exp(2j * np.angle(field_inside)))
 

@@ -85,7 +85,7 @@ def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), as_json: 
 
 @app.command()
 def emulate(
-    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help="methodscript, openvnmrj")] = None,  # noqa: UP045
+    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help="As `operando drivers` lists them")] = None,  # noqa: UP045
     twin: Annotated[Optional[Path], typer.Option(metavar="FILE", help="The cell and magnet behind them.")] = None,  # noqa: UP045
     speed: Annotated[float, typer.Option(help="So many times as fast.")] = 1.0,
     seed: Seed = 0,
@@ -215,6 +215,44 @@ def recover(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
     return recover_command(run, out, as_json=as_json)
 
 
+Windows = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Windows of your own: `metal: [220, 310]`, in ppm, a line each.")]
+
+
+@app.command()
+def process(run: Run, windows: Windows = None, out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Analyse a run's spectra again, into a new file beside its run.h5."""
+    from orchestrator.cli.analyse import process_command
+
+    return process_command(run, out, windows, as_json=as_json)
+
+
+@app.command()
+def export(
+    run: Run,
+    observables: Annotated[Path, typer.Option(metavar="FILE.csv", help="One row per spectrum.")],
+    windows: Windows = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Write what the spectra say as a table."""
+    from orchestrator.cli.analyse import export_command
+
+    return export_command(run, out, observables, windows, as_json=as_json)
+
+
+@app.command()
+def rehearse(
+    run: Run,
+    rules: Annotated[Path, typer.Option(metavar="FILE", help="An experiment, or its `rules:` alone.")],
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Say what rules would have done in a run that is over."""
+    from orchestrator.cli.analyse import rehearse_command
+
+    return rehearse_command(run, out, rules, as_json=as_json)
+
+
 @app.command("continue")
 def continue_(
     run: Run,
@@ -256,6 +294,26 @@ def drivers(as_json: Json = False) -> int:
     return drivers_command(as_json=as_json)
 
 
+@app.command("install-agent")
+def install_agent(
+    topspin: Annotated[Path, typer.Argument(metavar="TOPSPIN", help="The folder TopSpin is installed in (/opt/topspin4.4.0).")],
+    root: Annotated[Path, typer.Option(metavar="DIR", help="Where new data sets are made, and nowhere else.")],
+    host: Annotated[str, typer.Option(help="Where the agent listens; any other than loopback gets a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Its TCP port.")] = 47011,
+    templates: Annotated[
+        list[Path] | None,
+        typer.Option("--templates", metavar="DIR", help="A further folder whose data sets may be cloned; may be repeated."),
+    ] = None,
+    pull: Annotated[bool, typer.Option("--pull", help="No port in TopSpin: an AU program asks the orchestrator at host:port.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite other files of these names.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Write the one file that goes inside TopSpin, and say what to type there."""
+    from orchestrator.cli.install_agent import install_command
+
+    return install_command(topspin, root, host, port, tuple(templates or ()), pull=pull, force=force, as_json=as_json)
+
+
 @app.command()
 def schema(what: Annotated[str, typer.Argument(metavar="experiment|rig|cell")] = "experiment") -> int:
     """Print the JSON schema of a file, for editors."""
@@ -279,11 +337,12 @@ def observe(
     keep_free: Annotated[int, typer.Option(hidden=True, help="Publish nothing while fewer bytes are free.")] = 0,
     mirror_to: Annotated[Path | None, typer.Option(hidden=True, help="Copy what is published there.")] = None,
     tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on the standard output what the rig should know.")] = False,
+    control: Annotated[Path | None, typer.Option(hidden=True, help="Send there what live analysis finds.")] = None,
 ) -> int:
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell)
+    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control)
 
 
 def run(arguments: list[str]) -> int:

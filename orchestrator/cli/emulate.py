@@ -23,6 +23,7 @@ def emulate_command(
     request: str | None,
 ) -> int:
     """Run until SIGTERM or Ctrl-C."""
+    from drivers import registry
     from orchestrator.rig.emulators import EmulateRequest, emulate, known_faults
     from orchestrator.rig.faults import share_out
     from orchestrator.rig.gather import CannotRun
@@ -36,7 +37,7 @@ def emulate_command(
         shares = share_out(faults, known_faults(names))
         wanted = EmulateRequest(names, str(twin or _default_twin()), speed, seed, shares, _options(names, data), truth=str(truth or ""))
     if not wanted.names:
-        print("name at least one emulator: methodscript, openvnmrj")
+        print(f"name at least one emulator: {', '.join(registry.names('emulators'))}")
         return exits.CONFIGURATION
     return asyncio.run(_until_told(emulate(wanted)))
 

@@ -28,6 +28,7 @@ def told(error: Exception) -> int:
 
 def _code(error: Exception) -> int:
     from drivers.errors import InstrumentError, NotRegistered
+    from orchestrator.cli.install_agent import NotATopSpin
     from orchestrator.control.client import NoRunHere
     from orchestrator.guard.start import GuardDidNotStart
     from orchestrator.model.problems import ProblemsError
@@ -41,6 +42,8 @@ def _code(error: Exception) -> int:
     if isinstance(error, Interrupted):
         return INTERRUPTED
     if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, NotRegistered, FileNotFoundError)):
+        return CONFIGURATION
+    if isinstance(error, NotATopSpin):
         return CONFIGURATION
     if isinstance(error, (ObserverRuns, Refused, JournalInUse, NetworkFolder, NotAJournal)):
         return CONFIGURATION

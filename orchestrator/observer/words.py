@@ -38,6 +38,10 @@ class Words:
             self._standing.remove(name)
             self._say("alarm.cleared", {"id": name})
 
+    def note(self, text: str) -> None:
+        """Something worth a line in the run."""
+        self._say("note", {"text": text, "who": "observer"})
+
     def _say(self, kind: str, data: dict[str, Any]) -> None:
         if self._descriptor is not None:
             with suppress(OSError):  # the rig is gone

@@ -87,12 +87,13 @@ def fid_rows(event: Event) -> NDArray[np.complexfloating[Any, Any]]:
 
 
 def needs_double(fids: NDArray[Any], raw_dtype: str) -> bool:
-    """Would complex64 change a stored number? Never for complex64 itself or integers below 2^24."""
+    """Would complex64 change a stored number? Never for complex64 itself or integers below 2^24 that no header scales."""
     if fids.dtype == np.complex64:
         return False
     if np.dtype(raw_dtype).kind in "iu":
         parts = fids.view(np.float64)
-        return bool(parts.size) and bool(np.abs(parts).max() >= EXACT_IN_FLOAT32)
+        if parts.size and np.abs(parts).max() >= EXACT_IN_FLOAT32:
+            return True
     return not np.array_equal(fids.astype(np.complex64).astype(np.complex128), fids)
 
 

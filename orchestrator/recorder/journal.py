@@ -54,6 +54,7 @@ class Journal:
         self._file = RecordFile(path)
         self._lock = threading.Lock()
         self._committed = threading.Condition(self._lock)
+        self._said: dict[str, tuple[dict[str, Any], str]] = {}
         self._queue: list[Row] = []
         self._queued_bytes = 0
         self._in_flight_bytes = 0
@@ -88,7 +89,7 @@ class Journal:
         journal._ready.wait()
         if journal.failed is not None:
             raise journal.failed
-        clock.add_gate(lambda: not journal.half_full)
+        clock.add_gate(journal._has_room)
         return journal
 
     # ------------------------------------------------------------------------------------------- the side of the event loop
@@ -110,7 +111,7 @@ class Journal:
         if wrong := complaints(kind, data):
             raise ValueError("; ".join(wrong))
         stamp = at or self._clock.stamp()
-        text = encode_json(data)
+        text = encode_json(data) if blob is None else self._text_of_block(kind, data)
         with self._lock:
             if self._closing:
                 raise ValueError(f"{kind} after the journal was closed")
@@ -121,6 +122,18 @@ class Journal:
         if not self._work.is_set():
             self._work.set()
         return row.seq
+
+    def stamp(self) -> Stamp:
+        """This instant, as an event that is put now gets it."""
+        return self._clock.stamp()
+
+    def _text_of_block(self, kind: str, data: dict[str, Any]) -> str:
+        """As JSON; the blocks of one step say the same of themselves, thousands of times."""
+        known, text = self._said.get(kind, ({}, ""))
+        if data != known or not text:
+            text = encode_json(data)
+            self._said[kind] = (dict(data), text)
+        return text
 
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``; forces one at once. Raises JournalFailed."""
@@ -148,10 +161,13 @@ class Journal:
         if self.durable_seq < seq:
             raise JournalFailed(str(self.failed)) from self.failed
 
+    def _has_room(self) -> bool:
+        return self._queued_bytes * 2 < self.limit_bytes
+
     @property
     def half_full(self) -> bool:
         """No new acquisition starts: half of ``limit_bytes`` waits for the disk."""
-        return self._queued_bytes * 2 >= self.limit_bytes
+        return not self._has_room()
 
     @property
     def full(self) -> bool:

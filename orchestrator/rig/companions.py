@@ -54,13 +54,17 @@ class Companions:
     """Observer and screen of one run; the observer is started again when it dies.
 
     ``keep_free_bytes``: the observer leaves so much of the disk to the journal. ``mirror_to``: where it copies to.
+    ``control``: where live analysis sends what it finds; None: it does not run there.
     """
 
-    def __init__(self, folder: Path, display: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, display: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None, control: Path | None = None
+    ) -> None:
         self.folder = folder
         self._display = display
         self._keep_free_bytes = keep_free_bytes
         self._mirror_to = mirror_to
+        self._control = control
         self._heard: Heard | None = None
         self._observer: subprocess.Popen[bytes] | None = None
         self._screen: subprocess.Popen[bytes] | None = None
@@ -88,7 +92,8 @@ class Companions:
     def start_observer(self) -> None:
         """Start the observer, again if need be."""
         mirror = () if self._mirror_to is None else ("--mirror-to", str(self._mirror_to))
-        options = ("--keep-free", str(self._keep_free_bytes), *mirror, "--tell")
+        control = () if self._control is None else ("--control", str(self._control))
+        options = ("--keep-free", str(self._keep_free_bytes), *mirror, *control, "--tell")
         self._observer = spawn("observe", str(self.folder), *self._rig, *options, heard=True)
         assert self._observer.stdout is not None
         self._heard = Heard(self._observer.stdout)

@@ -20,6 +20,7 @@ from orchestrator.control.server import ControlServer
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
+from orchestrator.recorder.records import Reader
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX
 from orchestrator.rig.faults import HOST, inject_all
@@ -141,7 +142,8 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
     """Live a run to its end, once its first record is on the disk; closes the journal."""
     gathered, folder, journal, life = hosting.gathered, hosting.folder, hosting.journal, hosting.life
     kept_bytes = gathered.plan.ballast_bytes if hosting.disk is not None else 0
-    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to)
+    control = None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated)
+    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to, control=control)
     record = MortalJournal(journal, life)
     people = people_of(gathered, folder, record)
     outcome = error = None
@@ -217,6 +219,8 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
             await stack.enter_async_context(_control(gathered, folder, commands))
             minding = asyncio.create_task(mind_observer(companions, journal.put_unless_ended), name="companions")
             stack.push_async_callback(_cancelled, minding)
+        else:
+            stack.push_async_callback(_cancelled, _analysing(hosting, journal, commands))
         await hosting.interrupts.started()
         instruments.in_use = True
         try:
@@ -254,6 +258,17 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         else:
             await guard.hand_over()
         return outcome
+
+
+def _analysing(hosting: Hosting, journal: MortalJournal, commands: Commands) -> asyncio.Task[None]:
+    """Live analysis in this very process, as it is at ``--speed max`` alone."""
+    from orchestrator.observer.analysis import Inline
+
+    inline = Inline(hosting.clock, commands)
+    with Reader(hosting.folder / "journal.sqlite") as reader:
+        inline.before(reader.events())
+    journal.hearer = inline.heard
+    return asyncio.create_task(inline.run(), name="analysis")
 
 
 async def _after_death(guard: GuardLink) -> Outcome:

@@ -47,6 +47,12 @@ class Account:
     uncertainty_C: float = 0.0
     ended: Reason | None = None
     missing: frozenset[str] = field(default_factory=frozenset)
+    interval_s: float = field(init=False)
+    """Sampling interval that the instrument is asked for: the densest of the step."""
+
+    def __post_init__(self) -> None:
+        rate = self.planned.sample
+        self.interval_s = 1.0 / max(rate.then_Hz, rate.first_Hz or 0.0)
 
     @classmethod
     def of(cls, planned: PlannedStep, *, suffix: str = "", ends: EndConditions | None = None) -> Account:
@@ -69,12 +75,6 @@ class Account:
     def has_current(self) -> bool:
         """True when this step drives current through the cell."""
         return self.planned.mode in MODES_WITH_CURRENT
-
-    @property
-    def interval_s(self) -> float:
-        """Sampling interval that the instrument is asked for: the densest of the step."""
-        rate = self.planned.sample
-        return 1.0 / max(rate.then_Hz, rate.first_Hz or 0.0)
 
     def elapsed_s(self, mono_ns: int) -> float:
         """Time under this step at an instant."""

@@ -25,6 +25,7 @@ def layout(names: tuple[str, ...], n: int) -> tuple[list[list[str]], Struct]:
     return [[name, DTYPES[code]] for name, code in zip(names, codes, strict=True)], Struct("<" + "".join(f"{n}{code}" for code in codes))
 
 
+@lru_cache(maxsize=64)
 def unit_of(name: str) -> str:
     """The unit that a channel's name ends in (``charge_C``); empty where it says none."""
     _, _, unit = name.rpartition("_")

@@ -85,8 +85,7 @@ class Commands:
             new, last_seq = self._run.rings.inlet.take(command.arguments["observables"], command.who)
         except Refused as error:
             return Answer(command.id, ok=False, text=str(error))
-        for one in new:
-            self._run.rings.on_observable(one)
+        self._run.rings.on_observables(new)
         try:
             await self._s.journal.durable(last_seq) if last_seq else None
         except JournalError as error:

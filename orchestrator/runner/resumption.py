@@ -23,11 +23,12 @@ from orchestrator.recorder.runtime import RunTime
 from orchestrator.runner.account import Account, Passed
 from orchestrator.runner.interlocks.acting import RUN_ACTS, SHORT
 from orchestrator.runner.interlocks.resistance import Estimate
-from orchestrator.runner.observed import MOST_KNOWN
+from orchestrator.runner.observed import MOST_KNOWN, Observed
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.paperwork import Paperwork, RecordLeft
 from orchestrator.runner.rules import RuleEngine
 from orchestrator.runner.safety import Watch
+from orchestrator.runner.spectral import SpectralRules
 from orchestrator.runner.states import RunState
 from orchestrator.runner.triggers import Sample, TriggerEngine
 
@@ -149,6 +150,7 @@ class Resumption:
     heard_ns: int
     recent: tuple[tuple[int, float], ...]
     rules: RuleEngine
+    spectral: SpectralRules
     resistance: Estimate | None
     observables: tuple[tuple[Mapping[str, Any], int], ...]
     watch: Watch
@@ -217,6 +219,7 @@ class Story:
         self._newest: Sample | None = None
         self._resistance: Estimate | None = None
         self._observables: dict[tuple[str, str, str], tuple[Mapping[str, Any], int]] = {}
+        self._findings: list[Observed] = []
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self._wishes = _Wishes()
         self._cell, self._cell_confirmed = "unknown", False
@@ -275,6 +278,7 @@ class Story:
         self._deeds = {rule.name: rule.do for rule in plan.rules}
         self._interlocks = {one.name: one.do for one in plan.interlocks}
         self._rules, self._watch = RuleEngine(plan.rules, plan.lead_ohm), Watch(plan.limits)
+        self._spectral = SpectralRules(plan.rules)
         self._x = math.nan if plan.x_per_C is None else plan.x_now
         self._paper.plan = plan
 
@@ -430,10 +434,18 @@ class Story:
         line.engine.feed(newest._replace(mono_ns=run_ns, elapsed_s=line.elapsed_s(run_ns), charge_C=charge_C, fraction=share, x=x))
 
     def _take_observable(self, event: Event) -> None:
-        """R_cell as the run learnt it; what is found in spectra is known by its number, so that nobody journals it twice."""
+        """R_cell as the run learnt it; what was found in spectra, known by its number so that nobody journals it twice, and a spectrum at
+        a time for the rules that compare with earlier ones.
+        """
         data = event.data
         if event.source != "rig":
             self._know(data, event.seq)
+        if data.get("key") and data.get("value") is not None:
+            if self._findings and self._findings[0].key != data["key"]:
+                self._seen_spectra()
+            error = None if data.get("error") is None else float(data["error"])
+            told = (str(data["name"]), float(data["value"]), error, str(data.get("unit") or ""), str(data["key"]))
+            self._findings.append(Observed(*told, str(data.get("algorithm") or ""), event.cause, data.get("context")))
         if data["name"] == "R_cell" and data.get("value") is not None:
             known = (float(data["value"]), data.get("error"), str(data.get("algorithm") or ""), str(data.get("step_key") or ""))
             self._resistance = Estimate(*known, event.mono_ns, int(data.get("n") or 0), float(data.get("at") or 0.0))
@@ -445,6 +457,12 @@ class Story:
         self._observables[which] = (data, seq)
         if len(self._observables) > MOST_KNOWN:
             del self._observables[next(iter(self._observables))]
+
+    def _seen_spectra(self) -> SpectralRules:
+        """The rules over spectra as far as they have come; what they said then was done then."""
+        findings, self._findings = self._findings, []
+        self._spectral.feed(findings)
+        return self._spectral
 
     def _released(self, acquisition: str, run_ns: int, ok: bool) -> None:  # noqa: FBT001 the paperwork's own, always by position
         line = self._line
@@ -590,6 +608,7 @@ class Story:
             heard_ns=self._heard_ns + origin_ns,
             recent=tuple((at + origin_ns, volts) for at, volts in self._recent),
             rules=self._rules,
+            spectral=self._seen_spectra(),
             resistance=self._resistance,
             observables=tuple(self._observables.values()),
             watch=self._watch,

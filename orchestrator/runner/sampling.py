@@ -242,13 +242,15 @@ class Sampling:
             self._blocks.add_aux(name, times_ns, values.tolist())
         watched = self._watched_voltage(block, volts)
         status = [0] * len(times_ns) if block.status is None else block.status.tolist()
+        further = zip(status, *extra, strict=True)
         adopted = self.account if self.account is not None and self.account.adopted else None
-        counted = [] if adopted is None else counted_by(block)
-        for i, mono_ns in enumerate(times_ns):
+        counted = times_ns if adopted is None else counted_by(block)
+        rows = zip(times_ns, volts, amps, watched, further, counted, strict=True)
+        for mono_ns, voltage_V, current_A, watched_V, others, counted_C in rows:
             if adopted is not None:
-                self._bridge(adopted, mono_ns, amps[i], counted[i])
+                self._bridge(adopted, mono_ns, current_A, counted_C)
             self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
-            self._take_sample(mono_ns, volts[i], amps[i], watched[i], (status[i], *(values[i] for values in extra)))
+            self._take_sample(mono_ns, voltage_V, current_A, watched_V, others)
         if self._watching is not None:
             self._watching.samples(block, self.account)
 
@@ -444,5 +446,6 @@ class Sampling:
 
 def _further_columns(block: SampleBlock) -> tuple[tuple[str, ...], list[list[float]]]:
     """Names of all columns of a block, and the values of those that not every instrument has."""
-    known = {name: values.tolist() for name in FURTHER if (values := getattr(block, name)) is not None}
-    return (*ALWAYS, *known), list(known.values())
+    further = (block.device_ns, block.voltage_we_V, block.voltage_ce_V)
+    names = tuple([name for name, values in zip(FURTHER, further, strict=True) if values is not None])
+    return ALWAYS + names, [values.tolist() for values in further if values is not None]

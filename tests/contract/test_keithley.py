@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -61,11 +60,13 @@ class AtNoCurrent:
 
 
 class TestKeithley(PotentiostatContract):
-    options: Mapping[str, Any] = MappingProxyType({})
+    rest_V = 0.0005
+    limits = WIDE
 
     @pytest.fixture
     def bench(self, bench_run: Run, bench_speed: float | None, repository: Path) -> Bench:
         description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
+        description["cell"]["open_circuit_V"] = self.rest_V
 
         @asynccontextmanager
         async def opened(clock: Clock) -> AsyncIterator[PotentiostatBench]:
@@ -76,7 +77,7 @@ class TestKeithley(PotentiostatContract):
             await left_in_high_impedance(network, address)
 
             def another(identity: str = "") -> Any:
-                settings = Settings("potentiostat", "keithley", address, identity=identity, options=self.options)
+                settings = Settings("potentiostat", "keithley", address, identity=identity)
                 return make_potentiostat(settings, Context(clock, network, Silence()))
 
             try:
@@ -86,10 +87,10 @@ class TestKeithley(PotentiostatContract):
                     truth=AtNoCurrent(twin, twin.charge_C()),
                     another=another,
                     current_A=4e-4,
-                    upper_V=0.05,
-                    lower_V=-0.05,
-                    rest_V=0.0005,
-                    limits=WIDE,
+                    upper_V=self.rest_V + 0.05,
+                    lower_V=self.rest_V - 0.05,
+                    rest_V=self.rest_V,
+                    limits=self.limits,
                     cut_link=lambda: emulator.inject("silent"),
                     mend_link=lambda: emulator.clear("silent"),
                 )
@@ -99,7 +100,8 @@ class TestKeithley(PotentiostatContract):
         return Bench(opened, bench_run)
 
 
-class TestKeithleyAsVoltageSource(TestKeithley):
-    """The same with a voltage source at the cut-off, and the current as its limit."""
+class TestKeithleyOnAFullCell(TestKeithley):
+    """A cell that stands at 3.6 V: a voltage source at the cut-off, the current as its limit."""
 
-    options = MappingProxyType({"topology": "voltage"})
+    rest_V = 3.6
+    limits = replace(WIDE, voltage_upper_V=4.3, voltage_lower_V=2.5)

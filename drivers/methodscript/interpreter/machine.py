@@ -75,18 +75,17 @@ class Machine:
         if not self.running or self.due_ns is None or now_ns < self.due_ns:
             return
         self.now_ns, self.due_ns = self.due_ns, None
-        steps, budget = self.steps, BREATH
+        steps = self.steps
         try:
-            while self.running and self.paused_ns is None:
+            for _ in range(BREATH):
                 handler, instruction = steps[self.place]
                 self.place += 1
                 if handler(self, instruction):
                     self.place -= 1
                     return
-                budget -= 1
-                if not budget:
-                    self.due_ns = self.now_ns + BREATH_NS
+                if not self.running or self.paused_ns is not None:
                     return
+            self.due_ns = self.now_ns + BREATH_NS
         except ScriptError as error:
             self._fail(error.code, instruction.line)
 

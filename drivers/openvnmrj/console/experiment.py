@@ -29,7 +29,7 @@ class Experiment:
 
     def set_text(self, text: str) -> None:
         """``text('…')``."""
-        (self.folder / "text").write_text(text + "\n" if text else "", encoding="latin-1", errors="replace")
+        _put(self.folder / "text", _bytes(text + "\n" if text else ""))
 
     def text(self) -> str:
         """What ``text`` shows."""
@@ -37,16 +37,16 @@ class Experiment:
 
     def write_curpar(self, parameters: str) -> None:
         """Flush the current parameters."""
-        (self.folder / "curpar").write_text(parameters, encoding="latin-1", errors="replace")
+        _put(self.folder / "curpar", _bytes(parameters))
 
     def write_data(self, fid: bytes, procpar: bytes, log: bytes) -> None:
         """An acquisition's data."""
         for name, data in (("fid", fid), ("procpar", procpar), ("log", log)):
-            (self.acqfil / name).write_bytes(data)
+            _put(self.acqfil / name, data)
 
     def write_log(self, log: str) -> None:
         """The log alone (an acquisition starts, or never began)."""
-        (self.acqfil / "log").write_text(log, encoding="latin-1", errors="replace")
+        _put(self.acqfil / "log", _bytes(log))
 
     def clear_data(self) -> None:
         """The next acquisition's block replaces the last data."""
@@ -89,8 +89,8 @@ class Experiment:
         parameters = read_procpar(data.decode("latin-1"))
         for key, value in stamps.items():
             parameters[key].values = [value]
-        text = write_procpar(parameters.values()).encode("latin-1", errors="replace")
-        (self.acqfil / "procpar").write_bytes(text)
+        text = _bytes(write_procpar(parameters.values()))
+        _put(self.acqfil / "procpar", text)
         return text
 
     def _make_room(self, target: Path, *, force: bool) -> None:
@@ -112,3 +112,13 @@ class Experiment:
             if (source / kept).exists():
                 shutil.copyfile(source / kept, target / kept)
         return read_procpar((source / "procpar").read_text(encoding="latin-1"))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("latin-1", errors="replace")
+
+
+def _put(path: Path, data: bytes) -> None:
+    """A new file instead of the one there: where an old one is cut to nothing and written again, ext4 waits for the disk."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)

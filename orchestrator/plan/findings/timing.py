@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from orchestrator.model.experiment import TriggerKind, Where
 from orchestrator.model.problems import Problem
 from orchestrator.plan import estimate
+from orchestrator.plan.acquisitions import acquisition_time_s
 from orchestrator.plan.findings.facts import Facts, warning
 from orchestrator.plan.instants import NS, local, spoken
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
@@ -119,6 +120,23 @@ def locked_parameters(facts: Facts) -> Iterator[Problem]:
             yield warning(Where(), message, "take it out of the template, or unlock it in the rig file")
 
 
+def faster_than_the_console(facts: Facts) -> Iterator[Problem]:
+    """What a console's protocols cannot do at their fastest is refused here, because the console would refuse it at night."""
+    console = facts.instruments.console
+    for one in facts.plan.acquisitions.values():
+        if not one.nucleus or one.members:
+            continue
+        written = facts.experiment.acquisitions.get(one.name)
+        where, known_s = (Where() if written is None else written.where), acquisition_time_s(one.template)
+        repetition_s = one.recycle_s + (console.least_acquisition_s if known_s is None else known_s)
+        if repetition_s < console.least_repetition_s * (1 - 1e-6):
+            says = f"repeats every {repetition_s:.3g} s; this console no faster than every {console.least_repetition_s:g} s"
+            yield Problem(where, f"`{one.name}` {says}", console.too_fast_advice)
+        elif known_s is not None and known_s < console.least_acquisition_s * (1 - 1e-6):
+            says = f"digitises a scan for {known_s:.3g} s; this console for no less than {console.least_acquisition_s:g} s"
+            yield Problem(where, f"`{one.name}` {says}", console.too_fast_advice)
+
+
 def prompts(facts: Facts) -> Iterator[Problem]:
     """A person's time is in no estimate."""
     for step, where in facts.steps():
@@ -126,4 +144,14 @@ def prompts(facts: Facts) -> Iterator[Problem]:
             yield warning(where, "this prompt waits for a person", "its time is not in the plan")
 
 
-CHECKS = (interval_shorter_than_acquisition, console_overloaded, dummies, booking, ends_in_the_night, disk, locked_parameters, prompts)
+CHECKS = (
+    interval_shorter_than_acquisition,
+    console_overloaded,
+    dummies,
+    booking,
+    ends_in_the_night,
+    disk,
+    locked_parameters,
+    faster_than_the_console,
+    prompts,
+)

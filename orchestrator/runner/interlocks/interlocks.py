@@ -14,7 +14,16 @@ from orchestrator.model.interlocks import PlannedInterlock
 from orchestrator.plan.orders import Plan
 from orchestrator.runner.account import Account
 from orchestrator.runner.blocks import unit_of
-from orchestrator.runner.interlocks.on_events import AmplifierTrip, ClockStep, Overflow, Stall, Temperature, TemperatureSensor, kelvin
+from orchestrator.runner.interlocks.on_events import (
+    IN_KELVIN,
+    AmplifierTrip,
+    ClockStep,
+    Overflow,
+    Stall,
+    Temperature,
+    TemperatureSensor,
+    kelvin,
+)
 from orchestrator.runner.interlocks.on_samples import HardShort, LostReference, OldSamples, OpenLead, Overload
 from orchestrator.runner.interlocks.readings import Driven, Finding, Reading, SampleDetector, Values
 from orchestrator.runner.interlocks.resistance import Estimate, Resistance
@@ -140,7 +149,8 @@ class Interlocks:
     def _look_at_aux(self, block: SampleBlock) -> None:
         """Temperatures among the instrument's own further channels: the newest of the block."""
         for name, values in block.aux.items():
-            value_K = kelvin(float(values[-1]), unit_of(name)) if len(values) else None
+            unit = unit_of(name)
+            value_K = kelvin(float(values[-1]), unit) if unit in IN_KELVIN and len(values) else None
             if value_K is not None:
                 self._take_temperature(name, value_K, int(block.mono_ns[-1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from drivers.base import GARBLED, SampleBlock
@@ -11,7 +12,9 @@ from orchestrator.runner.interlocks.interlocks import Interlocks
 from orchestrator.runner.interlocks.readings import Finding
 from orchestrator.runner.interlocks.resistance import Estimate
 from orchestrator.runner.observed import Inlet, Observed
+from orchestrator.runner.rules import Firing
 from orchestrator.runner.safety import Violation, silent_after_s
+from orchestrator.runner.spectral import Seen, SpectralRules
 from orchestrator.runner.station import ABORT, Alarms, Ending, Surroundings
 
 QUIET_NS = 600_000_000_000
@@ -39,6 +42,9 @@ class Run(Verbs, Protocol):
     def acquisition_of(self, key: str) -> str:
         """The name of the acquisition with this key; the key itself where there is none."""
 
+    def found(self, firing: Firing, seen: Seen) -> None:
+        """A rule has seen in the spectra what it waits for."""
+
 
 class Rings:
     """Fed by the sampling task with every block, by the others with events. Nothing here waits."""
@@ -51,6 +57,7 @@ class Rings:
         self.inlet = Inlet(surroundings)
         self._alarms = alarms
         self._garbled_ns = 0
+        self.spectral = SpectralRules(surroundings.plan.rules)
 
     def samples(self, block: SampleBlock, account: Account | None) -> None:
         """A block for the interlocks. Samples that are old when they come are as bad as none."""
@@ -116,7 +123,10 @@ class Rings:
             lead_ohm=self.interlocks.resistance.lead_ohm,
         )
 
-    def on_observable(self, one: Observed) -> None:
-        """A finding that has just been journaled. Rules over spectra, once there are any, hear it here too."""
-        acquisition = self._run.acquisition_of(one.key)
-        self.interlocks.observed(acquisition, one.key, one.name, one.value, self._s.clock.mono_ns())
+    def on_observables(self, found: Sequence[Observed]) -> None:
+        """Findings that have just been journaled: for the interlocks one by one, for the rules spectrum by spectrum."""
+        for one in found:
+            acquisition = self._run.acquisition_of(one.key)
+            self.interlocks.observed(acquisition, one.key, one.name, one.value, self._s.clock.mono_ns())
+        for firing, seen in self.spectral.feed(found):
+            self._run.found(firing, seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -124,13 +124,12 @@ class Host:
         return await self.until_empty()
 
     async def quiet(self, seconds: float) -> bytes:
-        """Whatever arrives within so many seconds."""
-        try:
-            async with asyncio.timeout(seconds):
-                while data := await self.stream.read():
-                    self.buffer += data
-        except TimeoutError:
-            pass
+        """Whatever arrives within so many seconds; what came at the very end lies in the host's own buffer already."""
+        for within_s in (seconds, 0.0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    while data := await self.stream.read():
+                        self.buffer += data
         found, self.buffer = self.buffer, b""
         return found
 

@@ -1,0 +1,1 @@
+"""Magritek Spinsolve benchtop spectrometers: XML over TCP, data through a shared folder."""

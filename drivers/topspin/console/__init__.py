@@ -1,0 +1,1 @@
+"""TopSpin's side: data sets, acquisition server, command line, the functions of ``TopCmds``."""

@@ -1,0 +1,1 @@
+"""What a script inside TopSpin sees: ``TopCmds``, and how its interpreter is started."""

@@ -1,0 +1,149 @@
+"""One scan on its way: from `zg` to files whose sums hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from drivers.base import Acquired, ConsoleEvent, Failed, Filed, Started
+from drivers.clock import Clock
+from drivers.errors import BadReply, DeviceFault, InstrumentError
+from drivers.topspin import states
+from drivers.topspin.bridge import Bridge
+from drivers.topspin.folders import Folders
+from drivers.topspin.parameters import stranger
+
+POLL_S = 0.5
+WATCH_S = 5.0
+FILED_WITHIN_S = 30.0
+"""A share may show a file late; the agent has seen both sums hold when it says done."""
+STOP_GRACE_S = 60.0
+LEAST_REAL_S = 3.0
+"""However fast the experiment's time runs, files are written in the computer's."""
+RANK = {"": 0, "started": 1, "acquired": 2, "done": 3, "failed": 3, "not started": 3}
+
+
+@dataclass(slots=True)
+class Scan:
+    """What is known of one block. ``said``: the furthest that the agent has told; ``doubtful``: its start was never confirmed.
+
+    ``asked``: parameters that its files must say again. ``orphan``: the agent that started it is no more, its files tell.
+    """
+
+    key: str
+    block: int
+    target: str
+    deadline_ns: int
+    asked_ns: int
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    halted: bool = False
+    aborted: bool = False
+    doubtful: bool = False
+    orphan: bool = False
+    said: str = ""
+    code: str = ""
+    text: str = ""
+    task: asyncio.Task[None] | None = None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def rank(self) -> int:
+        """How far it is: 1 started, 2 acquired, 3 over."""
+        return RANK.get(self.said, 0)
+
+    def hear(self, said: str, code: str = "", text: str = "") -> None:
+        """The agent's word; what it said before is not said again."""
+        if RANK.get(said, 0) > self.rank:
+            self.said, self.code, self.text = said, code, text
+            self.news.set()
+
+
+class Over(Protocol):
+    """Learns that a scan has ended, before its last event."""
+
+    def __call__(self, scan: Scan, *, good: bool) -> None:
+        """``good``: its data are ours and whole."""
+
+
+class Follower:
+    """Follows scans; ``put`` takes their events."""
+
+    def __init__(
+        self, name: str, bridge: Bridge, folders: Folders, clock: Clock, put: Callable[[ConsoleEvent], Awaitable[None]], over: Over
+    ) -> None:
+        self._name = name
+        self._bridge, self._folders, self._clock = bridge, folders, clock
+        self._put, self._over = put, over
+
+    async def follow(self, scan: Scan) -> None:
+        """Started, Acquired, Filed; or Failed and why."""
+        try:
+            await self._until(scan, 1)
+            self._check(scan)
+            now_ns = self._clock.mono_ns()
+            await self._put(Started(scan.key, scan.block, now_ns, half_width_ns=now_ns - scan.asked_ns))
+            await self._until(scan, 2)
+            self._check(scan)
+            await self._put(Acquired(scan.key, scan.block, self._clock.mono_ns()))
+            await self._until(scan, 3)
+            self._check(scan)
+            await self._until_whole(scan)
+        except InstrumentError as fault:
+            self._over(scan, good=False)
+            await self._put(Failed(scan.key, scan.block, self._clock.mono_ns(), fault.message))
+        else:
+            self._over(scan, good=True)
+            await self._put(Filed(scan.key, scan.block, self._clock.mono_ns(), scan.target))
+
+    def _check(self, scan: Scan) -> None:
+        """Raises what the agent's last word means."""
+        if scan.said == "failed":
+            raise DeviceFault("aborted") if scan.aborted or scan.code == "aborted" else DeviceFault(states.story(scan.code, scan.text))
+        if scan.said == "not started":
+            raise DeviceFault("the agent was never told to start it")
+
+    async def _until(self, scan: Scan, rank: int) -> None:
+        """Wait for the agent's word; after the deadline halt, then stop, then leave the console alone."""
+        for how in ("halt", "stop", ""):
+            if await self._heard(scan, rank):
+                return
+            if how:
+                scan.deadline_ns, scan.halted = self._clock.mono_ns() + self._grace_ns(STOP_GRACE_S), True
+                with contextlib.suppress(InstrumentError):
+                    await self._bridge.ask(how, key=scan.key)
+        if not self._bridge.connected:
+            raise DeviceFault("not over in time, and nobody answers: whether it still runs is not known")
+        raise DeviceFault(f"{states.STUCK.name}: neither halt nor stop ended it; the console was left alone; {states.STUCK.advice}")
+
+    async def _heard(self, scan: Scan, rank: int) -> bool:
+        """Did the agent say so before the deadline? Where there is no agent, do complete files say so?"""
+        while scan.rank < rank:
+            left_s = (scan.deadline_ns - self._clock.mono_ns()) / 1e9
+            if left_s <= 0:
+                return False
+            scan.news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, WATCH_S) / self._clock.speed):
+                    await scan.news.wait()
+            alone = scan.orphan or not self._bridge.connected
+            if alone and scan.rank < rank and not await self._clock.in_thread(self._folders.wrong, scan.target):
+                scan.hear("done")
+        return True
+
+    async def _until_whole(self, scan: Scan) -> None:
+        """The data set as we see it: both sums hold. Raises BadReply."""
+        patience_ns = self._clock.mono_ns() + self._grace_ns(FILED_WITHIN_S)
+        while wrong := await self._clock.in_thread(self._folders.wrong, scan.target):
+            if self._clock.mono_ns() > patience_ns:
+                raise BadReply(f"{states.NO_DATA.name}: {self._folders.local(scan.target)}: {wrong}", instrument=self._name)
+            await self._clock.sleep(POLL_S)
+        asked = {name: value for name, value in scan.asked.items() if name != "NS" or not (scan.halted or scan.orphan)}
+        if differing := stranger(asked, await self._clock.in_thread(self._folders.status, scan.target)):
+            raise DeviceFault(f"the files hold another acquisition: {differing}")
+
+    def _grace_ns(self, seconds: float) -> int:
+        """So many seconds of the experiment, and never fewer than LEAST_REAL_S of the computer's."""
+        return int(max(seconds, LEAST_REAL_S * self._clock.speed) * 1e9)

@@ -1,0 +1,44 @@
+"""A console whose protocols have a shortest repetition: check says so, before a night is spent on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from drivers.base import ConsoleCapabilities, Settings
+from drivers.spinsolve.driver import Spinsolve
+from orchestrator.model.problems import ProblemsError
+from orchestrator.plan.orders import Plan
+
+Make = Callable[..., Plan]
+LINE = "{step: Rest for 10 minutes, nmr: {fast: at start}}"
+
+
+def given(**options: float) -> dict[str, dict[str, ConsoleCapabilities]]:
+    settings = Settings("console", "spinsolve", "spinsolve-pc", options=options)
+    return {"capabilities": {"console": Spinsolve.declared(settings)}}
+
+
+def refusal(plan: Make, **options: float) -> str:
+    with pytest.raises(ProblemsError) as refused:
+        plan(LINE, given=given(**options))
+    return str(refused.value)
+
+
+def test_a_metal_series_is_refused_with_what_to_do(plan: Make) -> None:
+    text = refusal(plan)
+    assert "`fast` repeats every 0.835 s; this console no faster than every 1 s" in text
+    assert "`quant` digitises a scan for 0.085 s; this console for no less than 0.32 s" in text
+    assert "electrolyte work" in text
+    assert "test.yaml:6" in text
+    assert "nothing was started" in text
+
+
+def test_an_instrument_that_can_do_more(plan: Make) -> None:
+    assert "digitises" not in refusal(plan, least_acquisition_s=0.05)
+    assert plan(LINE, given=given(least_acquisition_s=0.05, least_repetition_s=0.5))
+
+
+def test_other_consoles_have_no_such_bound(plan: Make) -> None:
+    assert plan(LINE)
