@@ -12,6 +12,7 @@ from orchestrator.model.events import GAP_EDGE
 from orchestrator.recorder.reader import open_run
 
 Survive = Callable[..., Any]
+QUIET = [(", nmr: {fast: at start}", ""), (", nmr: {slow: at start}", "")]
 FINISHES = [("open circuit within 60 s", "finish step on device")]
 
 
