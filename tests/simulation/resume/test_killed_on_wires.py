@@ -86,9 +86,7 @@ def test_what_followed_unheard_on_the_instrument_is_counted(
     survive: Survive, kill: Any, whole: Any, outage_s: float, currents: int, *, guard: bool
 ) -> None:
     """Killed in the rest before the current: the instrument went on to the next steps of its program by itself."""
-    night = survive(
-        kill(29.0, outage_s, guard=guard), rig="sim", changes=[(", nmr: {fast: at start}", ""), (", nmr: {slow: at start}", "")]
-    )
+    night = survive(kill(29.0, outage_s, guard=guard), rig="sim", changes=QUIET)
     whole(night)
     assert (night.ended.outcome.state, night.ended.outcome.cell) == ("finished", "off"), night.ended.outcome.reason
     true_C = night.true_C()
