@@ -1,6 +1,7 @@
 """Writes the generated pages of docs/reference: python docs/generate.py.
 
-run-h5.md from the layout table, commands.md from the commands, interlocks.md from the table of interlocks.
+run-h5.md from the layout table, commands.md from the commands, interlocks.md from the table of interlocks, mqtt.md and mqtt/ from
+the models of what is sent.
 """  # noqa: INP001
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import typer
 
 from orchestrator.cli.app import app
 from orchestrator.model.interlocks import TABLE, Interlock, said
+from orchestrator.monitor import described
 from orchestrator.recorder import layout
 from orchestrator.recorder.layout import Dataset, Group
 
@@ -196,9 +198,12 @@ def _interlock(one: Interlock) -> Iterator[str]:
 
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
-    return {REFERENCE / "run-h5.md": run_h5(), REFERENCE / "commands.md": commands(), REFERENCE / "interlocks.md": interlocks()}
+    made = {"run-h5.md": run_h5(), "commands.md": commands(), "interlocks.md": interlocks(), "mqtt.md": described.page(GENERATED)}
+    made |= {f"mqtt/{name}": text for name, text in described.written().items()}
+    return {REFERENCE / name: text for name, text in made.items()}
 
 
 if __name__ == "__main__":
     for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices; several tests run at once
+os.environ["OPERANDO_BROKER"] = "none"  # no demo leaves a broker behind; whoever wants one says so
 
 import shutil
 import sys
@@ -16,6 +17,7 @@ from artificial_night import Night
 REPOSITORY = Path(__file__).parent.parent
 APT = {
     "mosquitto": "mosquitto",
+    "openssl": "openssl",
     "h5dump": "hdf5-tools",
     "chromium": "chromium",
     "unshare": "util-linux",

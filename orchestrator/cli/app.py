@@ -76,10 +76,13 @@ def run_(
 @app.command()
 def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), as_json: Json = False) -> int:
     """Cycle a simulated Li|Li cell and watch it by 7Li NMR, in under two minutes."""
+    from orchestrator.cli.broker import start_beside
     from orchestrator.cli.paths import configs
     from orchestrator.cli.run import run_command
 
     experiment, rig = configs() / "experiments" / "demo.yaml", configs() / "rigs" / "sim.yaml"
+    if speed != "max":
+        start_beside()
     return run_command(experiment, rig, None, None, speed, seed, None, out, None, (), as_json=as_json)
 
 
@@ -343,6 +346,49 @@ def observe(
     from orchestrator.cli.observe import observe_command
 
     return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control)
+
+
+@app.command()
+def broker(
+    port: Annotated[Optional[int], typer.Option(metavar="PORT", help="0: any that is free. Default: 1883, or any.")] = None,  # noqa: UP045
+    idle: Annotated[Optional[float], typer.Option(metavar="SECONDS", help="End when nobody was connected for so long.")] = None,  # noqa: UP045
+    home: Annotated[Optional[Path], typer.Option(hidden=True)] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> int:
+    """A small MQTT broker on this computer, for rigs whose file names none (extra [dashboard])."""
+    from orchestrator.cli.broker import broker_command
+
+    return broker_command(port, home, idle, as_json=as_json)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER")] = Path("secrets"),
+    rig: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="A rig that may publish; may be repeated.")] = None,  # noqa: UP045
+    operator: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="Who may send commands.")] = None,  # noqa: UP045
+    viewer: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="Who may look.")] = None,  # noqa: UP045
+    host: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="Name or address of the broker's computer.")] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> int:
+    """Write certificate, passwords and access list of an MQTT broker; again, to add users. Nothing that is there is lost."""
+    from orchestrator.cli.init import init_command
+
+    return init_command(folder, *(tuple(names or ()) for names in (rig, operator, viewer, host)), as_json=as_json)
+
+
+@app.command(hidden=True)
+def publish(
+    run: Annotated[Path, typer.Argument(metavar="FOLDER")],
+    broker: Annotated[str, typer.Option(hidden=True, help="A broker, as JSON.")],
+    rig: Annotated[str, typer.Option(hidden=True, help="The rig's name.")],
+    state: Annotated[Path, typer.Option(hidden=True, help="The rig's state folder, where its run answers commands.")],
+    rig_process: RigProcess = "",
+    tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on the standard output what the rig should know.")] = False,
+) -> int:
+    """Show a run on a broker and take commands for it (started by `run`)."""
+    from orchestrator.cli.publish import publish_command
+
+    return publish_command(run, broker, rig, state, rig_process, tell=tell)
 
 
 def run(arguments: list[str]) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from orchestrator.rig.gather import Gathered
     from orchestrator.rig.process import Ended
 
 
@@ -39,7 +40,19 @@ def run_command(
     gathered = gather(request)
     for text in gathered.ignored:
         print(f"warning: {text}", file=sys.stderr)
+    say_who_watches(gathered)
     return tell(run(gathered), as_json=as_json)
+
+
+def say_who_watches(gathered: Gathered) -> None:
+    """One line: the broker on which a run can be followed, or that there is none and how to change that."""
+    from orchestrator.rig.publishing import NOBODY, VARIABLE, broker_of
+
+    if gathered.request.virtual or os.environ.get(VARIABLE) == NOBODY:
+        return
+    broker = broker_of(gathered)
+    how = "`broker:` in the rig file names one, or `operando broker` starts one here"
+    print(f"nobody can watch this run over MQTT: {how}" if broker is None else f"watch it over MQTT: {broker.url}", file=sys.stderr)
 
 
 def tell(ended: Ended, *, as_json: bool) -> int:

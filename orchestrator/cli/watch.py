@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING
 from orchestrator.cli import exits
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from rich.console import Console
 
-    from orchestrator.model.events import Event
     from orchestrator.monitor.view import View
 
 REFRESH_s = 0.5
@@ -74,24 +71,9 @@ def _follow_screen(folder: Path, console: Console, rig: str) -> None:
     from rich.live import Live
 
     from orchestrator.monitor.terminal import screen
+    from orchestrator.monitor.waterfall import spectrum_of
 
     spectrum = functools.lru_cache(maxsize=2)(spectrum_of)
     with Live(console=console, auto_refresh=False) as live:
         for view in _views(folder, rig):
             live.update(screen(view, spectrum, console.width, console.height), refresh=True)
-
-
-def spectrum_of(event: Event) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """float64 (n,) twice: shift in ppm, falling, and real intensity of a ``fid.block``, for display."""
-    import numpy as np
-
-    from orchestrator.analysis.fourier import estimate_ph0_deg, rephased, shift_axis_ppm, spectra
-    from orchestrator.recorder.acquisitions import fourier_settings
-
-    data = event.data
-    fid = np.frombuffer(event.blob or b"", dtype=data["dtype"]).reshape(data["shape"])
-    fid = fid if fid.ndim == 1 else fid[0]
-    settings = fourier_settings(data, fid.size)
-    unphased = spectra(fid, settings)
-    intensity = rephased(unphased, estimate_ph0_deg(unphased) or 0.0).real
-    return shift_axis_ppm(settings, data["carrier_MHz"], data["reference_MHz"])[::-1], intensity[::-1]

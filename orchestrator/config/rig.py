@@ -10,6 +10,7 @@ from orchestrator.config.checked import checked
 from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node, parse_tree
 from orchestrator.config.written_rig import WrittenRig
+from orchestrator.model.broker import complaint
 from orchestrator.model.experiment import Rig
 
 EMULATOR = "emulator:"
@@ -24,6 +25,7 @@ def rig_of(root: Node, problems: Problems) -> Rig | None:
     _check_stations(root, problems)
     _check_templates(root, problems)
     _check_notify(root, problems)
+    _check_broker(root.given("broker"), problems)
     _check_zone(root.given("zone"), problems)
     check_file(root.given("twin"), "twin", problems)
     return Rig.model_validate(written.model_dump() | {"source": root.source.text, "file": root.source.file})
@@ -53,6 +55,16 @@ def _check_notify(root: Node, problems: Problems) -> None:
     for way in notify.rows() if notify else []:
         if sum(bool(way.given(name)) for name in ("run", "desktop", "url")) != 1:
             problems.add(way.where(), "say how to tell: one of run, desktop and url", "run: [PROGRAM, ARGUMENT]")
+
+
+def _check_broker(node: Node | None, problems: Problems) -> None:
+    if node is None or node.value is None:
+        return
+    url = node.given("url") if node.is_table else node
+    if url is not None and (wrong := complaint(url.text)) is not None:
+        problems.add(url.where(), "this broker cannot be", wrong)
+    for name in ("password_file", "ca") if node.is_table else ():
+        check_file(node.given(name), name, problems)
 
 
 def _check_zone(node: Node | None, problems: Problems) -> None:

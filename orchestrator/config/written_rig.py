@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from orchestrator.config.shapes import (
     Name,
@@ -65,6 +65,20 @@ class WrittenNotify(Written):
     url: str = Field("", description="as apprise writes it, such as `ntfy://TOPIC`; needs the extra [notify]")
 
 
+class WrittenBroker(Written):
+    """Where a run is shown, and where commands come from. The password stands in a file of its own: a rig file goes into every run."""
+
+    url: str = Field(description="mqtt://HOST or mqtts://HOST (with TLS), and :PORT where it is not 1883 or 8883")
+    user: str = ""
+    password_file: str = Field("", description="relative to this file")
+    ca: str = Field("", description="certificate of the authority that signed the broker's, relative to this file; else the system's own")
+    home_assistant: bool = Field(False, description="tell Home Assistant of this rig")
+
+
+def _url_alone(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
 class WrittenRig(Written):
     """The instruments of one rig and its stations."""
 
@@ -73,7 +87,7 @@ class WrittenRig(Written):
     zone: str = "UTC"
     data_root: str | None = None
     mirror_to: str | None = None
-    broker: str | None = None
+    broker: Annotated[WrittenBroker | None, BeforeValidator(_url_alone, json_schema_input_type=str | WrittenBroker | None)] = None
     instruments: dict[Name, WrittenInstrument] = Field(min_length=1, description="the instruments by name")
     stations: dict[Name, WrittenStation] = Field(min_length=1, description="which channel and console belong together")
     templates: dict[Name, WrittenTemplate] = Field(default_factory=dict)

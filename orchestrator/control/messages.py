@@ -62,12 +62,17 @@ def _fits(value: object, wanted: type) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: a verb of ``VERBS``, its arguments, and who gave it. The same ``id`` twice is once."""
+    """One command: a verb of ``VERBS``, its arguments, and who gave it. The same ``id`` twice is once.
+
+    ``if_state``: refused in any other state of the run ("": in none). ``why``: the reason that was given.
+    """
 
     id: str
     verb: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     who: str = "local"
+    if_state: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,8 +80,9 @@ class ControlServer:
         if not secrets.compare_digest(str(message.pop("token", "")).encode("utf-8", "replace"), self._token.encode()):
             raise ValueError("wrong token")
         command = Command(**message)
-        if not (isinstance(command.id, str) and isinstance(command.who, str) and isinstance(command.arguments, dict)):
-            raise ValueError("id and who must be texts, arguments a table")  # noqa: TRY004 - bad bytes, not a bad type
+        texts = (command.id, command.who, command.if_state, command.why)
+        if not (all(isinstance(text, str) for text in texts) and isinstance(command.arguments, dict)):
+            raise ValueError("id, who, if_state and why must be texts, arguments a table")
         if (wrong := complaint(str(command.verb), command.arguments)) is not None:
             raise ValueError(wrong)
         return command

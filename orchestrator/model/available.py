@@ -51,7 +51,6 @@ NOT_YET: dict[str, str] = {
 """Feature → what it waits for."""
 
 RIG_NOT_YET: dict[str, str] = {
-    "broker": "nobody can watch: MQTT is not in this version",
     "data_root": "runs are made where --out says",
     "tuner": "nobody tunes but you",
     "sensors": "they are not read",

@@ -40,8 +40,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``rule.fired`` rule, actions, values, step_key; over spectra also spectrum_key; of an interlock also interlock (true), limits (its
   numbers) and where.
 * ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice, and values: the numbers that led to it, where there
-  are some. ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who. ``.answered`` id, ok,
-  text.
+  are some. ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who, and if_state and
+  why where they were given. ``.answered`` id, ok, text.
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.model.broker import Broker
 from orchestrator.model.units import Quantity
 
 
@@ -481,7 +482,7 @@ class Rig(Frozen):
     zone: str = "UTC"
     data_root: str | None = None
     mirror_to: str | None = None
-    broker: str | None = None
+    broker: Broker | None = None
     instruments: Mapping[str, Instrument]
     stations: Mapping[str, StationSetup]
     templates: Mapping[str, Template] = Field(default_factory=dict)

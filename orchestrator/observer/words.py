@@ -29,18 +29,18 @@ class Words:
         self._descriptor = descriptor
         self._standing: set[str] = set()
 
-    def alarm(self, name: str, trouble: str | None, *, title: str, advice: str) -> None:
+    def note(self, text: str, who: str = "observer") -> None:
+        """Write a note into the run."""
+        self._say("note", {"text": text, "who": who})
+
+    def alarm(self, name: str, trouble: str | None, *, title: str, advice: str, level: str = "alarm") -> None:
         """Raise this alarm while there is trouble, clear it when there is none any more."""
         if trouble is not None and name not in self._standing:
             self._standing.add(name)
-            self._say("alarm.raised", {"id": name, "level": "alarm", "title": title, "text": trouble, "advice": advice})
+            self._say("alarm.raised", {"id": name, "level": level, "title": title, "text": trouble, "advice": advice})
         elif trouble is None and name in self._standing:
             self._standing.remove(name)
             self._say("alarm.cleared", {"id": name})
-
-    def note(self, text: str) -> None:
-        """Something worth a line in the run."""
-        self._say("note", {"text": text, "who": "observer"})
 
     def _say(self, kind: str, data: dict[str, Any]) -> None:
         if self._descriptor is not None:

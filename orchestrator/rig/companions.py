@@ -1,4 +1,4 @@
-"""The processes that stand beside the rig: the observer, which writes ``run.h5``, and the screen. Neither is waited for."""
+"""The processes that stand beside the rig: the observer, which writes ``run.h5``, the publisher, the screen. None is waited for."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from orchestrator.recorder.records import OBSERVER_LOCK
 
 CLOSE_OUT_BYTES_PER_S = 5e6
 PARTS_WITHIN_s = 20.0
+PART_WITHIN_s = 1.0
 LOOK_s = 0.05
 
 
@@ -50,15 +51,60 @@ async def observer_gone(folder: Path, within_s: float = PARTS_WITHIN_s) -> None:
         own.close()
 
 
+class Publishing:
+    """The process that shows a run on a broker; it is minded as the observer is."""
+
+    def __init__(self, folder: Path, arguments: tuple[str, ...]) -> None:
+        self._command = ("publish", str(folder), *arguments, "--tell")
+        self._heard: Heard | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start_observer(self) -> None:
+        """Start it (again)."""
+        self._process = spawn(*self._command, heard=True)
+        assert self._process.stdout is not None
+        self._heard = Heard(self._process.stdout)
+
+    def observer_died(self) -> bool:
+        """True when it has ended although the run has not."""
+        return self._process is not None and self._process.poll() is not None
+
+    def told(self) -> Iterator[Said]:
+        """What it has said since the last time; of one that has died the end."""
+        if self._heard is not None:
+            yield from self._heard.last() if self.observer_died() else self._heard.new()
+
+    def part(self, within_s: float = PART_WITHIN_s) -> None:
+        """The run is over: wait a moment. What the broker does not have by then goes out when it is back soon."""
+        if self._process is not None:
+            try:
+                self._process.wait(within_s)
+            except subprocess.TimeoutExpired:
+                self._process.returncode = 0  # it lives on by itself: nobody waits for it any more
+
+    def dismiss(self) -> None:
+        """Ask it to end early."""
+        if self._process is not None:
+            self._process.terminate()
+
+
 class Companions:
-    """Observer and screen of one run; the observer is started again when it dies.
+    """Observer, screen and publisher of one run; observer and publisher are started again when they die.
 
     ``keep_free_bytes``: the observer leaves so much of the disk to the journal. ``mirror_to``: where it copies to.
-    ``control``: where live analysis sends what it finds; None: it does not run there.
+    ``control``: where live analysis sends what it finds; None: it does not run there. ``publish``: what the publisher is told;
+    empty where nobody can watch.
     """
 
     def __init__(
-        self, folder: Path, display: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None, control: Path | None = None
+        self,
+        folder: Path,
+        display: str,
+        *,
+        keep_free_bytes: int = 0,
+        mirror_to: Path | None = None,
+        control: Path | None = None,
+        publish: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self._display = display
@@ -69,10 +115,13 @@ class Companions:
         self._observer: subprocess.Popen[bytes] | None = None
         self._screen: subprocess.Popen[bytes] | None = None
         self._rig = ("--rig-process", f"{os.getpid()}:{process_start(os.getpid())}")
+        self.publishing = Publishing(folder, (*publish, *self._rig)) if publish else None
 
     def start(self) -> None:
-        """Start both; returns at once."""
+        """Start them; returns at once."""
         self.start_observer()
+        if self.publishing is not None:
+            self.publishing.start_observer()
         if self._display != "none":
             self._screen = spawn("watch", str(self.folder), *self._rig, *(["--lines"] if self._display == "lines" else []))
 
@@ -104,7 +153,9 @@ class Companions:
             yield from self._heard.last() if self.observer_died() else self._heard.new()
 
     def dismiss(self) -> None:
-        """Ask both to end early: their run has died."""
+        """Ask them to end early: their run has died."""
+        if self.publishing is not None:
+            self.publishing.dismiss()
         for process in (self._observer, self._screen):
             if process is not None:
                 process.terminate()
@@ -119,6 +170,8 @@ class Companions:
         for process, limit_s in ((self._observer, within_s), (self._screen, screen_within_s)):
             if process is not None:
                 _ended(process, limit_s)
+        if self.publishing is not None:
+            self.publishing.part()
         try:
             found: dict[str, Any] = json.loads((self.folder / "closeout.json").read_text("utf-8"))
         except (FileNotFoundError, ValueError):

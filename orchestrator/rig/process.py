@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,11 @@ from orchestrator.rig.log import logged
 from orchestrator.rig.mortal import Life, MortalJournal
 from orchestrator.rig.outside import noted, refuse_network
 from orchestrator.rig.people import people_of
+from orchestrator.rig.publishing import publish_arguments
 from orchestrator.rig.request import VIRTUAL_EPOCH_UTC_ns
 from orchestrator.rig.sources import note_sources
 from orchestrator.rig.survivors import kill
-from orchestrator.rig.upkeep import disk_of, give_ballast_back, mind_observer
+from orchestrator.rig.upkeep import PUBLISHER, disk_of, give_ballast_back, mind_observer
 from orchestrator.rig.world import Instruments, World, emulate_request, hosted, made_world, survivors_of
 from orchestrator.runner.run import NOT_CONTINUED, Continuation, run_plan
 from orchestrator.runner.station import INTERRUPTED, Disk, Outcome
@@ -142,8 +143,14 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
     """Live a run to its end, once its first record is on the disk; closes the journal."""
     gathered, folder, journal, life = hosting.gathered, hosting.folder, hosting.journal, hosting.life
     kept_bytes = gathered.plan.ballast_bytes if hosting.disk is not None else 0
-    control = None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated)
-    companions = Companions(folder, gathered.request.display, keep_free_bytes=kept_bytes, mirror_to=gathered.mirror_to, control=control)
+    companions = Companions(
+        folder,
+        gathered.request.display,
+        keep_free_bytes=kept_bytes,
+        mirror_to=gathered.mirror_to,
+        control=None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated),
+        publish=publish_arguments(gathered),
+    )
     record = MortalJournal(journal, life)
     people = people_of(gathered, folder, record)
     outcome = error = None
@@ -217,8 +224,8 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         commands: Commands = asyncio.Queue(maxsize=64)
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
-            minding = asyncio.create_task(mind_observer(companions, journal.put_unless_ended), name="companions")
-            stack.push_async_callback(_cancelled, minding)
+            for minding in _upkeep(journal, companions):
+                stack.push_async_callback(_cancelled, minding)
         else:
             stack.push_async_callback(_cancelled, _analysing(hosting, journal, commands))
         await hosting.interrupts.started()
@@ -285,6 +292,12 @@ async def _left_to_guard(instruments: Instruments, guard: GuardLink) -> None:
         async with asyncio.timeout(LET_GO_WITHIN_s):
             await instruments.station.potentiostat.release()
     await guard.hand_over()
+
+
+def _upkeep(journal: MortalJournal, companions: Companions) -> Iterator[asyncio.Task[None]]:
+    yield asyncio.create_task(mind_observer(companions, journal.put_unless_ended), name="companions")
+    if companions.publishing is not None:
+        yield asyncio.create_task(mind_observer(companions.publishing, journal.put_unless_ended, PUBLISHER), name="publishing")
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from drivers.clock import Clock
 from orchestrator.recorder.rundisk import RunDisk, drop_ballast
@@ -40,8 +40,37 @@ def pause_s(failures: int) -> float:
     return min(LONGEST_PAUSE_S, 2.0 ** (failures - 1))
 
 
-async def mind_observer(observed: Observed, put: Put) -> None:
-    """Start the observer again when it dies, each time later; from the third time on with an alarm, until it holds."""
+class Wording(NamedTuple):
+    """What is noted when a companion dies, and the alarm after the third time in a row."""
+
+    died: str
+    alarm: dict[str, Any]
+
+
+OBSERVER = Wording(
+    "the observer died and is started again; run.h5 is rebuilt from the journal",
+    {
+        "id": "observer",
+        "level": "alarm",
+        "title": "run.h5 is not kept",
+        "text": f"the observer died {FAILURES_TO_ALARM} times in a row: run.h5 falls behind; the journal holds everything",
+        "advice": "afterwards: operando recover",
+    },
+)
+PUBLISHER = Wording(
+    "the publisher died and is started again; what it has not sent stands in the journal",
+    {
+        "id": "publisher",
+        "level": "warn",
+        "title": "Nobody can watch over MQTT",
+        "text": f"the publisher died {FAILURES_TO_ALARM} times in a row: nobody sees the run over MQTT, and no command comes from there",
+        "advice": "the run goes on; `operando watch` and `operando status` work here",
+    },
+)
+
+
+async def mind_observer(observed: Observed, put: Put, wording: Wording = OBSERVER) -> None:
+    """Start a companion again when it dies, each time later; from the third time on with an alarm, until it holds."""
     failures, lived_s = 0, 0.0
     while True:
         await asyncio.sleep(LOOK_S)
@@ -51,22 +80,16 @@ async def mind_observer(observed: Observed, put: Put) -> None:
         if not observed.observer_died():
             if failures and lived_s >= HOLDS_AFTER_S:
                 if failures >= FAILURES_TO_ALARM:
-                    put("alarm.cleared", {"id": "observer"})
+                    put("alarm.cleared", {"id": wording.alarm["id"]})
                 failures = 0
             continue
         failures += 1
-        text = "the observer died and is started again; run.h5 is rebuilt from the journal"
-        put("note", {"text": f"{text} ({failures} in a row)", "who": "rig"})
+        put("note", {"text": f"{wording.died} ({failures} in a row)", "who": "rig"})
         if failures == FAILURES_TO_ALARM:
-            put("alarm.raised", _observer_alarm())
+            put("alarm.raised", wording.alarm)
         await asyncio.sleep(pause_s(failures))
         observed.start_observer()
         lived_s = 0.0
-
-
-def _observer_alarm() -> dict[str, Any]:
-    text = f"the observer died {FAILURES_TO_ALARM} times in a row: run.h5 falls behind; the journal holds everything"
-    return {"id": "observer", "level": "alarm", "title": "run.h5 is not kept", "text": text, "advice": "afterwards: operando recover"}
 
 
 def disk_of(folder: Path, gathered: Gathered) -> Disk | None:

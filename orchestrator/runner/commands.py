@@ -69,6 +69,7 @@ class Commands:
             return await self._observed(command)
         ok, text = self._do(command)
         data = {"id": command.id, "verb": command.verb, "arguments": dict(command.arguments), "who": command.who}
+        data |= {name: text for name, text in (("if_state", command.if_state), ("why", command.why)) if text}
         cause = self._s.journal.put("command.received", data)
         seq = self._s.put("command.answered", cause, id=command.id, ok=ok, text=text)
         try:
@@ -95,6 +96,8 @@ class Commands:
     def _do(self, command: Command) -> Told:
         if (wrong := complaint(command.verb, command.arguments)) is not None:
             return False, wrong
+        if command.if_state not in {"", self._run.state.value}:
+            return False, f"the run is {self._run.state.value}, not {command.if_state}"
         if self._run.ending is not None and command.verb not in {"abort", "acknowledge", "note"}:
             return False, f"the run is ending: {self._run.ending.reason}"
         return self._verbs[command.verb](command)

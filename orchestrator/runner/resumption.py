@@ -434,8 +434,10 @@ class Story:
         line.engine.feed(newest._replace(mono_ns=run_ns, elapsed_s=line.elapsed_s(run_ns), charge_C=charge_C, fraction=share, x=x))
 
     def _take_observable(self, event: Event) -> None:
-        """R_cell as the run learnt it; what was found in spectra, known by its number so that nobody journals it twice, and a spectrum at
-        a time for the rules that compare with earlier ones.
+        """R_cell as the run learnt it, and what was found in spectra.
+
+        The latter is known by its number, so that nobody journals it twice, and goes a spectrum at a time to the rules that compare
+        with earlier ones.
         """
         data = event.data
         if event.source != "rig":

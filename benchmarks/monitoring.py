@@ -1,0 +1,235 @@
+"""What watching over MQTT costs, and how fast an abort from a phone is.
+
+Real brokers on this computer. The broker of the laboratory is mosquitto with the configuration of configs/mosquitto and what
+`operando init` writes: TLS, passwords, access list. Delays between processes are by the computer's own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.guard import EXPERIMENT
+from benchmarks.measure import OPERANDO, Report, alternate, cpu_s, percentile, spread
+from drivers.clock import Clock
+from orchestrator.control.client import send
+from orchestrator.model.broker import Broker
+from orchestrator.monitor.mqtt import Link, connected
+from orchestrator.monitor.outbox import Outbox
+from orchestrator.monitor.picture import Out
+from orchestrator.monitor.topics import Topics
+from orchestrator.observer.publisher import Publisher
+from orchestrator.observer.source import Source
+from orchestrator.observer.words import Words
+from orchestrator.recorder.journal import Journal
+from orchestrator.rig.folders import state_folder
+from orchestrator.rig.truth import read_truth
+
+ROUNDS = 10
+EVENTS = 100
+RIGS, PER_SECOND, SECONDS = 20, 10, 10
+TOPICS = Topics("watched")
+PATIENCE_s = 60.0
+
+
+def measure(repository: Path, scratch: Path) -> Report:
+    """Aborts in turn with their control, one broker under 20 rigs, events from the journal to a watcher."""
+    os.environ["OPERANDO_HOME"] = str(scratch / "home")
+    report = Report(
+        "Watching over MQTT",
+        f"An abort is sent by a client that is connected already; its time ends when the emulated cell is at open circuit by its own "
+        f"record ({ROUNDS} runs at speed 1 each, in turn). An event's time is from its commit in the journal to a subscriber.",
+        ("", "measured", "asked"),
+    )
+    with laboratory(repository, scratch) as (broker, process):
+        bench = _Bench(repository, scratch, broker)
+        over_mqtt, control = alternate(ROUNDS, bench.abort_over_mqtt, bench.abort_locally)
+        events_ms = asyncio.run(bench.events_ms())
+        busy = asyncio.run(bench.crowd(broker("operator"), process.pid))
+    report.rows += [
+        ("abort over TLS, to open circuit", spread([1e3 * value for value in over_mqtt], "ms", 1), "<= 100 ms"),
+        ("control: the same through the control socket", spread([1e3 * value for value in control], "ms", 1), "control"),
+        ("event in the journal to a subscriber over TLS", _median_and_99(events_ms), "<= 300 ms with the page"),
+        (f"{RIGS} rigs, {PER_SECOND} messages/s each, one watcher of all: mosquitto, TLS", busy, "one core with the dashboard"),
+    ]
+    with own_broker(scratch) as (url, pid):
+        text = asyncio.run(bench.crowd(Broker(url=url), pid))
+        report.rows.append(("the same on `operando broker`, no TLS", text, "control"))
+    return report
+
+
+def _median_and_99(values: list[float]) -> str:
+    return f"median {percentile(values, 50):.0f} ms, 99 % {percentile(values, 99):.0f} ms of {len(values)}"
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def laboratory(repository: Path, scratch: Path) -> Iterator[tuple[Callable[[str], Broker], subprocess.Popen[bytes]]]:
+    """The laboratory's broker; gives the settings of each of its users."""
+    secrets, port = scratch / "secrets", _free_port()
+    subprocess.run([*OPERANDO, "init", str(secrets), "--rig", "watched"], check=True, capture_output=True)
+    text = (repository / "configs" / "mosquitto" / "mosquitto.conf").read_text("utf-8")
+    for there, here in (("/mosquitto/secrets", secrets), ("/mosquitto/data", scratch), ("listener 8883", f"listener {port}")):
+        text = text.replace(there, str(here))
+    (scratch / "mosquitto.conf").write_text(f"user root\n{text}".replace("listener 8883", f"listener {port}"), "utf-8")
+    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    assert program is not None, "apt-get install mosquitto"
+    process = subprocess.Popen([program, "-c", str(scratch / "mosquitto.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def as_user(user: str) -> Broker:
+        files = {"password_file": str(secrets / f"{user}.password"), "ca": str(secrets / "ca.crt")}
+        return Broker(url=f"mqtts://127.0.0.1:{port}", user=user, **files)
+
+    try:
+        yield as_user, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def own_broker(scratch: Path) -> Iterator[tuple[str, int]]:
+    """`operando broker`: its URL and process."""
+    command = [*OPERANDO, "broker", "--port", "0", "--home", str(scratch / "broker"), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"], process.pid
+        process.terminate()
+
+
+class _Bench:
+    def __init__(self, repository: Path, scratch: Path, broker: Callable[[str], Broker]) -> None:
+        self._scratch, self._broker = scratch, broker
+        self._experiment = scratch / "monitoring.yaml"
+        self._experiment.write_text(EXPERIMENT, "utf-8")
+        text = (repository / "configs" / "rigs" / "memory.yaml").read_text("utf-8")
+        text = text.replace(
+            "potentiostat: {driver: sim, address: memory}", 'potentiostat: {driver: methodscript, address: "emulator:methodscript"}'
+        )
+        text = text.replace("name: memory", "name: watched").replace("../twins/", f"{repository / 'configs' / 'twins'}/")
+        self._rig = scratch / "watched.yaml"
+        self._rig.write_text(f"{text}\nbroker: {broker('rig-watched').model_dump_json()}\n", "utf-8")
+        self._count = 0
+
+    def abort_over_mqtt(self) -> float:
+        """Seconds."""
+        return asyncio.run(self._died(self._abort_over_mqtt))
+
+    def abort_locally(self) -> float:
+        """Seconds."""
+        return asyncio.run(self._died(self._abort_locally))
+
+    async def _abort_over_mqtt(self, link: Link) -> None:
+        table = {"id": f"a{self._count}", "not_after_s": time.time() + 10, "reply_to": TOPICS.reply("operator", "bench")}
+        await link.publish(Out(TOPICS.command("operator", "abort"), json.dumps(table).encode(), 1, retained=False))
+
+    async def _abort_locally(self, _: Link) -> None:
+        await asyncio.to_thread(send, state_folder("watched", simulated=False), "abort")
+
+    async def _died(self, abort: Callable[[Link], Any]) -> float:
+        self._count += 1
+        out = self._scratch / f"watched{self._count}"
+        command = [*OPERANDO, "run", str(self._experiment), "--rig", str(self._rig), "--out", str(out), "--json"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            async with connected(self._broker("operator"), "bench") as link:
+                await link.subscribe(TOPICS.status, TOPICS.state)
+                async with asyncio.timeout(PATIENCE_s):
+                    async for heard in link.messages():
+                        if heard.topic == TOPICS.state and not heard.retained and json.loads(heard.payload)["cell_state"] == "on":
+                            break
+                truth = next(out.glob("*/emulated/truth.jsonl"))
+                await _until_drive(truth, "current")
+                await asyncio.sleep(1.0)
+                began_ns = time.time_ns()
+                await abort(link)
+                return (await _until_drive(truth, "off") - began_ns) / 1e9
+        finally:
+            await asyncio.to_thread(_ended, process)
+
+    async def events_ms(self) -> list[float]:
+        """Milliseconds of each event from its commit to a subscriber."""
+        folder, clock = self._scratch / "events", Clock()
+        folder.mkdir()
+        journal = Journal.create(folder / "journal.sqlite", clock)
+        journal.put("run.started", STARTED)
+        source = Source(folder, "watched", lambda: clock.utc_ns() / 1e9)
+        outbox = Outbox(folder, source.picture.origin_ns)
+        publisher = Publisher(source, outbox, self._broker("rig-watched"), "watched", _nobody, Words(None), clock)
+        running = asyncio.create_task(publisher.run())
+        delays_ms: list[float] = []
+        async with connected(self._broker("operator"), "watcher") as link:
+            await link.subscribe(TOPICS.event)
+            messages = link.messages()
+            await anext(messages)
+            for number in range(EVENTS):
+                await asyncio.sleep(0.037 * (1 + number % 5))  # in no step with any poll
+                await journal.durable(journal.put("note", {"text": str(number), "who": "bench"}))
+                began_s = time.perf_counter()
+                await anext(messages)
+                delays_ms.append(1e3 * (time.perf_counter() - began_s))
+        publisher.stop()
+        await running
+        await journal.close()
+        return delays_ms
+
+    async def crowd(self, broker: Broker, pid: int) -> str:
+        """What the broker's process takes of one core while all rigs publish; the clients are in another process."""
+        began_s, cpu = time.perf_counter(), cpu_s(pid)
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "benchmarks.crowd", broker.model_dump_json(), stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await client.communicate()
+        heard = int(said)
+        share = (cpu_s(pid) - cpu) / (time.perf_counter() - began_s)
+        return f"{100 * share:.1f} % of a core; {heard} of {RIGS * PER_SECOND * SECONDS} heard"
+
+
+STARTED = {
+    "name": "bench",
+    "run_id": "0",
+    "experiment": "",
+    "rig": "",
+    "cell": {},
+    "plan": {},
+    "versions": {},
+    "seed": 0,
+    "speed": 1.0,
+    "simulated": True,
+    "origin_mono_ns": 0,
+}
+
+
+async def _until_drive(truth: Path, drive: str) -> int:
+    """When the emulated cell came to be driven so, UTC ns."""
+    async with asyncio.timeout(PATIENCE_s):
+        while not (drives := [one for one in read_truth(truth) if one.what == "drive"]) or drives[-1].data["drive"] != drive:
+            await asyncio.sleep(0.05)
+    return drives[-1].real_utc_ns
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(PATIENCE_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+async def _nobody(command: Any) -> Any:
+    raise AssertionError(command)

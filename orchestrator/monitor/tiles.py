@@ -1,0 +1,103 @@
+"""The picture in bytes: spectra as rows of int16, the night's voltage as tiles; little-endian, each message below 4 kB.
+
+A browser on a Debian broker gets 4 kB at once and larger messages slowly; many small ones are fast everywhere.
+
+Row, 48 bytes and then ``points`` int16 (n,), ppm falling: version u1, flags u1 (1: partial), points u2, run u4 (``run_tag``),
+index u4, scans u4, t_s f8 and time_s f8 (the middle of the spectrum), scale f4 (intensity = value · scale), noise f4, voltage_V f4
+(NaN: not known), cycle i4.
+
+Tile of samples, 16 bytes and then ``n`` times 24: version u1, 0 u1, n u2, run u4, tile u4, 0 u4; then each sample t_s f8,
+voltage_V f4, current_A f4, charge_step_C f4, step i2, cycle i2.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1
+ROW_HEAD = struct.Struct("<BBHIIIddfffi")
+TILE_HEAD = struct.Struct("<BBHIII")
+SAMPLE = np.dtype([("t_s", "<f8"), ("voltage_V", "<f4"), ("current_A", "<f4"), ("charge_step_C", "<f4"), ("step", "<i2"), ("cycle", "<i2")])
+ROW_POINTS = 512
+TILE_SAMPLES = 160
+FULL_SCALE = 32767
+MOST = 1e38  # of a float32
+PARTIAL = 1
+
+Real = NDArray[np.float64]
+
+
+class NotATile(ValueError):
+    """Bytes that are no row or tile of this version."""
+
+
+def run_tag(run_id: str) -> int:
+    """Which run a tile is of, in four bytes: CRC-32 of the run's id."""
+    return zlib.crc32(run_id.encode())
+
+
+def max_hold(values: Real, points: int) -> Real:
+    """float64 (n,) → (min(n, points),): of each bin the value farthest from zero, so that no narrow line is lost."""
+    if values.size <= points:
+        return values
+    edges = np.arange(points + 1) * values.size // points
+    held = np.maximum.reduceat(values, edges[:-1]), np.minimum.reduceat(values, edges[:-1])
+    return np.where(held[0] >= -held[1], *held)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One spectrum for the waterfall; ``intensity`` float64 (points,), ppm falling."""
+
+    run: int
+    index: int
+    scans: int
+    t_s: float
+    time_s: float
+    noise: float
+    voltage_V: float
+    cycle: int
+    partial: bool
+    intensity: Real
+
+    def encoded(self) -> bytes:
+        """The payload; of a spectrum that is not finite somewhere, that is 0."""
+        finite = np.clip(np.nan_to_num(self.intensity, nan=0.0, posinf=0.0, neginf=0.0), -MOST, MOST)
+        most = float(np.abs(finite).max(initial=0.0))
+        scale = float(np.float32(most / FULL_SCALE)) or 1.0
+        counts = np.clip(np.rint(finite / scale), -FULL_SCALE, FULL_SCALE).astype("<i2")
+        flags = PARTIAL if self.partial else 0
+        head = (VERSION, flags, counts.size, self.run, self.index, self.scans, self.t_s, self.time_s, scale, self.noise, self.voltage_V)
+        return ROW_HEAD.pack(*head, self.cycle) + counts.tobytes()
+
+
+def row(payload: bytes) -> Row:
+    """The row in a payload. Raises NotATile."""
+    if len(payload) < ROW_HEAD.size or payload[0] != VERSION:
+        raise NotATile(f"{len(payload)} bytes are no row of version {VERSION}")
+    _, flags, points, run, index, scans, t_s, time_s, scale, noise, voltage_V, cycle = ROW_HEAD.unpack_from(payload)
+    if len(payload) != ROW_HEAD.size + 2 * points:
+        raise NotATile(f"{len(payload)} bytes are no row of {points} points")
+    intensity = np.frombuffer(payload, "<i2", offset=ROW_HEAD.size).astype(np.float64) * scale
+    return Row(run, index, scans, t_s, time_s, noise, voltage_V, cycle, bool(flags & PARTIAL), intensity)
+
+
+def samples_encoded(run: int, tile: int, samples: NDArray[Any]) -> bytes:
+    """A tile of ``SAMPLE`` (n,)."""
+    return TILE_HEAD.pack(VERSION, 0, samples.size, run, tile, 0) + samples.astype(SAMPLE).tobytes()
+
+
+def samples(payload: bytes) -> tuple[int, int, NDArray[Any]]:
+    """Run, number and ``SAMPLE`` (n,) of a tile. Raises NotATile."""
+    if len(payload) < TILE_HEAD.size or payload[0] != VERSION:
+        raise NotATile(f"{len(payload)} bytes are no tile of version {VERSION}")
+    _, _, n, run, tile, _ = TILE_HEAD.unpack_from(payload)
+    if len(payload) != TILE_HEAD.size + n * SAMPLE.itemsize:
+        raise NotATile(f"{len(payload)} bytes are no tile of {n} samples")
+    return run, tile, np.frombuffer(payload, SAMPLE, offset=TILE_HEAD.size)

@@ -1,0 +1,312 @@
+"""Shows one run on a broker and takes commands for it: two lanes out, one in, and patience with a broker that is gone.
+
+The journal lane sends every event in order and moves the outbox's cursor behind the acknowledgement. The other lane keeps one slot
+a topic, where the newest wins. Answers to commands go before both. Nothing here is ever waited for by the rig.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+from drivers.clock import Clock
+from orchestrator.control.client import NoRunHere
+from orchestrator.control.messages import Answer, Command
+from orchestrator.model.broker import Broker
+from orchestrator.monitor.discovery import discovery
+from orchestrator.monitor.judge import Judged, judge
+from orchestrator.monitor.mqtt import IN_FLIGHT, BrokerGone, Heard, Link, connected
+from orchestrator.monitor.outbox import Outbox
+from orchestrator.monitor.payloads import Reply, utc
+from orchestrator.monitor.picture import Out
+from orchestrator.monitor.topics import Topics
+from orchestrator.observer.source import Source
+from orchestrator.observer.words import Words
+
+POLL_s = 0.1
+FIRST_PAUSE_s, LONGEST_PAUSE_s = 0.1, 5.0
+SETTLE_s = 3.0
+"""So long after connecting, what is retained of earlier runs is cleared."""
+AFTER_THE_END_s = 60.0
+TOLD_TO_STOP_s = 2.0
+ALARM_AFTER_s = 60.0
+NOTED_FROM_s = 2.0
+REFUSALS_EVERY_s = 1.0
+MOST_COMMANDS = 16
+REMEMBERED = 1000
+
+HandOver = Callable[[Command], Awaitable[Answer]]
+
+
+class Publisher:
+    """``run`` it until the run is over, or ``stop`` it. ``hand_over`` brings a command to the rig."""
+
+    def __init__(self, source: Source, outbox: Outbox, broker: Broker, rig: str, hand_over: HandOver, words: Words, clock: Clock) -> None:
+        self._source = source
+        self._outbox = outbox
+        self._broker = broker
+        self._rig = rig
+        self._hand_over = hand_over
+        self._words = words
+        self._clock = clock
+        self._topics: Topics = source.topics
+        self._retained: dict[str, Out] = {}
+        self._newest: dict[str, Out] = {}
+        self._replies: deque[Out] = deque()
+        self._answers: dict[str, asyncio.Task[Answer]] = {}
+        self._busy: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._over = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._random = Random(os.getpid())
+        self._lost_s: float | None = self._now_s()
+        self._noted_s = -1e9
+        if broker.home_assistant:
+            self._keep(discovery(self._topics, rig))
+
+    def stop(self) -> None:
+        """Say good-bye, soon."""
+        self._stopped.set()
+        self._over.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish until the run is over and everything was sent, or nobody takes it."""
+        reading = asyncio.create_task(self._read(), name="journal")
+        connecting = asyncio.create_task(self._connect(), name="broker")
+        over, stopped = (asyncio.create_task(event.wait()) for event in (self._over, self._stopped))
+        tasks = (reading, connecting, over, stopped)
+        try:
+            await asyncio.wait({reading, connecting, over}, return_when=asyncio.FIRST_COMPLETED)
+            if self._over.is_set():
+                await asyncio.wait({connecting, stopped}, timeout=AFTER_THE_END_s, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({connecting}, timeout=TOLD_TO_STOP_s)
+            for task in (reading, connecting):
+                if task.done():
+                    task.result()
+        finally:
+            await _cancelled(*tasks, *self._busy, *self._answers.values())
+
+    def _now_s(self) -> float:
+        return self._clock.utc_ns() / 1e9
+
+    # ---------------------------------------------------------------------------------------------------------- journal
+
+    async def _read(self) -> None:
+        """From the journal to the slots, until nothing comes any more."""
+        while not self._over.is_set():
+            looked = await self._clock.in_thread(self._source.look, lane="journal")
+            for out in looked.outs.values():
+                self._keep(out)
+            if looked.over:
+                self._over.set()
+            if looked.outs or looked.over or self._source.picture.seq > self._outbox.read_seq:
+                self._wake.set()
+            if not looked.more:
+                await asyncio.sleep(POLL_s)
+
+    def _keep(self, out: Out) -> None:
+        """Into its slot; what is retained also for the next connection."""
+        self._newest.pop(out.topic, None)
+        self._newest[out.topic] = out
+        if not out.payload:
+            self._retained.pop(out.topic, None)
+        elif out.retained:
+            self._retained[out.topic] = out
+
+    def _everything(self) -> Iterator[Out]:
+        """What is retained, what a person looks at first first."""
+        first = (self._topics.state, f"{self._topics.top}/alarm/", f"{self._topics.top}/view/axis/", f"{self._topics.top}/spectrum/")
+        rows = f"{self._topics.top}/view/row/"
+
+        def rank(topic: str) -> int:
+            late = 7 if topic.startswith(rows) and not topic.endswith("/newest") else 5
+            return next((place for place, start in enumerate(first) if topic.startswith(start)), late)
+
+        return iter(sorted(self._retained.values(), key=lambda out: rank(out.topic)))
+
+    # ------------------------------------------------------------------------------------------------------- connection
+
+    async def _connect(self) -> None:
+        """Connected again and again until everything was sent."""
+        will = Out(self._topics.status, b"offline")
+        name, pause_s = f"operando-{self._topics.rig}-{os.getpid()}", FIRST_PAUSE_s
+        while True:
+            try:
+                async with connected(self._broker, name, will) as link:
+                    self._connected()
+                    pause_s = FIRST_PAUSE_s
+                    await self._session(link)
+                    return
+            except BrokerGone as gone:
+                self._gone(str(gone))
+            await self._clock.in_thread(self._outbox.back, lane="outbox")
+            await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.0))
+            pause_s = min(LONGEST_PAUSE_s, 2 * pause_s)
+
+    def _connected(self) -> None:
+        if self._lost_s is not None:
+            outage_s, self._lost_s = self._now_s() - self._lost_s, None
+            if outage_s >= NOTED_FROM_s:
+                self._words.note(f"nobody could watch for {outage_s:.1f} s: the broker at {self._broker.host} was gone", "mqtt")
+        self._words.alarm("mqtt", None, title="", advice="")
+
+    def _gone(self, why: str) -> None:
+        if self._lost_s is None:
+            self._lost_s = self._now_s()
+        if self._now_s() - self._lost_s >= ALARM_AFTER_s:
+            text = f"the broker {self._broker.url} cannot be reached: {why}"
+            advice = "the run goes on; what happens meanwhile is sent when the broker is back"
+            self._words.alarm("mqtt", text, title="Nobody can watch over MQTT", advice=advice, level="warn")
+
+    async def _session(self, link: Link) -> None:
+        """Listen and send until everything was sent; BrokerGone when the connection breaks."""
+        listening, sending = (asyncio.create_task(work(link), name=work.__name__) for work in (self._listen, self._send))
+        try:
+            await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancelled(listening, sending)
+        for task in (sending, listening):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        if sending.cancelled() or not self._over.is_set():
+            raise BrokerGone("the connection was closed")
+
+    # ----------------------------------------------------------------------------------------------------------- sending
+
+    async def _send(self, link: Link) -> None:
+        self._newest = {out.topic: out for out in (*self._everything(), *self._newest.values())}
+        await link.subscribe(self._topics.commands)
+        await link.publish(Out(self._topics.status, b"online"))
+        await link.subscribe(*self._topics.passing)
+        settled_s: float | None = self._now_s() + SETTLE_s
+        while True:
+            last = self._over.is_set()
+            self._wake.clear()
+            sent = await self._send_replies(link) + await self._send_newest(link) + await self._send_events(link)
+            if settled_s is not None and self._now_s() >= settled_s:
+                settled_s = None
+                await link.unsubscribe(*self._topics.passing)
+            if not sent and last and not self._busy:
+                await link.publish(Out(self._topics.status, b"offline"))
+                return
+            if not sent:
+                await self._woken(SETTLE_s)
+
+    async def _woken(self, within_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._wake.wait()
+
+    async def _send_replies(self, link: Link) -> int:
+        count = 0
+        while self._replies:
+            await link.publish(self._replies[0])
+            self._replies.popleft()
+            count += 1
+        return count
+
+    async def _send_newest(self, link: Link) -> int:
+        outs = [self._newest.pop(topic) for topic in list(self._newest)[:IN_FLIGHT]]
+        if outs and await link.publish_all(outs) < len(outs):
+            raise BrokerGone("it did not acknowledge")
+        return len(outs)
+
+    async def _send_events(self, link: Link) -> int:
+        if self._outbox.read_seq >= self._source.picture.seq:
+            return 0
+        waiting = await self._clock.in_thread(self._outbox.pending, IN_FLIGHT, lane="outbox")
+        if not waiting:
+            return 0
+        count = await link.publish_all([Out(self._topics.event, one.payload, 1, retained=False) for one in waiting])
+        await self._clock.in_thread(self._outbox.acknowledged, waiting[:count], lane="outbox")
+        if count < len(waiting):
+            raise BrokerGone("it did not acknowledge")
+        return count
+
+    # ---------------------------------------------------------------------------------------------------------- commands
+
+    async def _listen(self, link: Link) -> None:
+        async for heard in link.messages():
+            if self._topics.addressed(heard.topic) is not None:
+                self._hear(heard)
+            elif heard.retained and heard.payload and self._source.picture.begun:
+                self._settle(heard.topic)
+
+    def _settle(self, topic: str) -> None:
+        """Clear what is of an earlier run, or an alarm that no longer stands; a broker may tell more than was asked for."""
+        if self._topics.is_passing(topic) and topic not in self._retained:
+            self._keep(Out(topic, b""))
+            self._wake.set()
+
+    def _hear(self, heard: Heard) -> None:
+        judged = judge(self._topics, heard.topic, heard.payload, retained=heard.retained, now_s=self._now_s())
+        if heard.retained:
+            self._keep(Out(heard.topic, b""))
+        if judged is None or not heard.payload:
+            return
+        if judged.refused is not None:
+            self._refuse(judged, judged.refused)
+        elif len(self._busy) >= MOST_COMMANDS:
+            self._refuse(judged, "too many commands at once; try again")
+        else:
+            obeying = asyncio.create_task(self._obey(judged), name=f"command {judged.verb}")
+            self._busy.add(obeying)
+            obeying.add_done_callback(self._busy.discard)
+        self._wake.set()
+
+    def _refuse(self, judged: Judged, why: str) -> None:
+        self._reply(judged, ok=False, text=f"refused: {why}")
+        if self._now_s() - self._noted_s >= REFUSALS_EVERY_s:
+            self._noted_s = self._now_s()
+            self._words.note(f"refused `{judged.verb}` of {judged.who}: {why}"[:500], "mqtt")
+
+    async def _obey(self, judged: Judged) -> None:
+        """Hand it to the rig, once; that the connection breaks meanwhile changes nothing."""
+        known = self._source.picture.answered(judged.id)
+        given = self._answers.get(judged.id)
+        if known is not None and given is None:
+            self._reply(judged, ok=known[0], text=known[1], duplicate=True)
+            return
+        command = Command(judged.id, judged.verb, judged.arguments, judged.who, judged.if_state, judged.reason)
+        task = given if given is not None else asyncio.create_task(_handed(self._hand_over, command), name=f"answer {judged.id}")
+        self._remember(judged.id, task)
+        try:
+            answer = await asyncio.shield(task)
+        except NoRunHere as gone:
+            self._answers.pop(judged.id, None)
+            self._reply(judged, ok=False, text=str(gone))
+            return
+        facts = {name: answer.data.get(key) for name, key in (("state", "state"), ("cell_state", "cell"))}
+        self._reply(judged, ok=answer.ok, text=answer.text, duplicate=given is not None, **facts)
+
+    def _remember(self, name: str, task: asyncio.Task[Answer]) -> None:
+        self._answers[name] = task
+        while len(self._answers) > REMEMBERED:
+            self._answers.pop(next(iter(self._answers)))
+
+    def _reply(
+        self, judged: Judged, *, ok: bool, text: str, duplicate: bool = False, state: str | None = None, cell_state: str | None = None
+    ) -> None:
+        if not judged.reply_to:
+            return
+        now_s = self._now_s()
+        facts = {"state": state, "cell_state": cell_state, "answered_s": now_s, "answered_utc": utc(now_s)}
+        reply = Reply(id=judged.id, verb=judged.verb, ok=ok, duplicate=duplicate, text=text, **facts)
+        self._replies.append(Out(judged.reply_to, reply.encoded(), 1, retained=False))
+        self._wake.set()
+
+
+async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _handed(hand_over: HandOver, command: Command) -> Answer:
+    return await hand_over(command)
