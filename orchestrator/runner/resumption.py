@@ -113,7 +113,8 @@ class Resumption:
 
     ``phase`` and ``position``: where the protocol stands; ``account``: the step there, begun (None: not yet), perhaps over; its
     ``part`` is the one that runs, or the next. ``running``: what was started and not heard to end. ``program``: so many steps follow
-    the running one on the instrument. ``intended``: keys that were about to be started when the journal ends.
+    the running one on the instrument. ``intended``: keys that were about to be started when the journal ends;
+    ``ordered``: all keys of the program that was started last.
     ``observables``: findings of others that are journaled, with their numbers.
     ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample;
     ``last_told_ns`` and ``last_utc_ns``: of the last event, as it stands there. ``clock``: whose the last process's was.
@@ -135,6 +136,7 @@ class Resumption:
     running: Open | None
     program: int
     intended: tuple[str, ...]
+    ordered: tuple[str, ...]
     passed: tuple[Passed, ...]
     visits: Mapping[int, int]
     waits: int
@@ -207,6 +209,7 @@ class Story:
         self._line: Line | None = None
         self._open: Open | None = None
         self._intended: tuple[str, ...] = ()
+        self._ordered: tuple[str, ...] = ()
         self._passed: list[Passed] = []
         self._visits: Counter[int] = Counter()
         self._waits = self._looks = 0
@@ -483,6 +486,7 @@ class Story:
             case "cell.state":
                 self._cell, self._cell_confirmed = str(data["cell"]), bool(data["confirmed"])
                 self._guard = None if self._cell_confirmed else self._guard
+                self._ordered = tuple(data.get("intent") or self._ordered)
                 self._intended = tuple(data.get("intent") or (self._intended if not data["confirmed"] else ()))
             case "alarm.raised":
                 self._alarms[data["id"]] = {"level": data["level"], "title": data["title"]}
@@ -592,6 +596,7 @@ class Story:
             running=None if self._open is None else replace(self._open, started_ns=self._open.started_ns + origin_ns),
             program=0 if here is None else here.follows,
             intended=self._intended,
+            ordered=self._ordered,
             passed=tuple(self._passed),
             visits=dict(self._visits),
             waits=self._waits,
