@@ -36,7 +36,7 @@ def test_findings_and_R_cell_outlive_the_host(survive: Survive, kill: Any, whole
     night = survive(kill(200.0))
     whole(night)
     first, second = Asked.lives
-    (found,) = night.of("observable", name="area(metal)")
+    (found,) = night.of("observable", name="area(metal)", algorithm="sum 1")
     assert (first["new"], second["new"]) == (1, 0), "sent again to the one that continues, it is not journaled again"
     assert first["seq"] == second["seq"] == found.seq
     (learnt,) = night.of("observable", name="R_cell")
