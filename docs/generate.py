@@ -173,6 +173,7 @@ def _head_of_interlocks() -> Iterator[str]:
     yield from ("What stands beside them looks at the console, the clocks and the disk, and never touches a cell by itself.", "")
     yield "`operando check` says which are armed for an experiment and why the others are not; an experiment changes them under"
     yield from ("[`interlocks:`](experiment-file.md#interlocks).", "")
+    yield from ("A number that is *inferred* stands in no source: it was chosen here, and no cell has tried it yet.", "")
     yield "R_cell is the resistance of the last impedance spectrum (its real part at its lowest frequency), or of the first minute of"
     yield "current (the mean of |E - E_rest| / |I|), less `lead_ohm`. It is recorded as the observable `R_cell`, with where it comes from."
 
@@ -192,7 +193,7 @@ def _interlock(one: Interlock) -> Iterator[str]:
     yield from ("| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items() if text))
     for name, number in one.numbers.items():
         value = "must be given" if number.value is None else said(number.unit, number.value)
-        yield f"| `{name}` | {value} |"
+        yield f"| `{name}` | {value}{', inferred' if number.inferred else ''} |"
 
 
 def pages() -> dict[Path, str]:

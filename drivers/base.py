@@ -325,6 +325,9 @@ class ChannelState:
     detail: str = ""
 
 
+GARBLED = "garbled_lines"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleBlock:
     """One or more samples in time order.
@@ -332,7 +335,8 @@ class SampleBlock:
     ``mono_ns`` int64 (n,): when each was taken, on the host's clock (instrument stamp + measured offset where it has
     one). ``device_ns`` int64 (n,) or None: the instrument's own stamp, untouched. ``voltage_V``, ``current_A`` float64
     (n,); ``voltage_we_V``, ``voltage_ce_V`` where measured; ``status`` uint16 (n,): the instrument's own bits, 0 = fine.
-    ``aux``: further named channels, float64 (n,). ``half_width_ns``: uncertainty of ``mono_ns``.
+    ``aux``: further named channels, float64 (n,); ``garbled_lines`` (GARBLED) among them where lines came since the last block
+    that were no samples, with their number since the driver connected. ``half_width_ns``: uncertainty of ``mono_ns``.
     """
 
     step_key: str

@@ -1,7 +1,4 @@
-"""A night whose host is killed: it dies in a process of its own, and what outlives it goes on in this one.
-
-Where ``operando continue`` takes a simulated run up again, it begins where ``die_and_live_on`` ends.
-"""
+"""A night whose host is killed: it dies in a process of its own, what outlives it goes on in this one, and so does the run."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from nights import invariants
 from nights.live import Lived, gathered_night, looked_at, observed_here
 from nights.schedule import Night
 from orchestrator.recorder.recover import recover
+from orchestrator.rig.continuing import ContinueRequest, continue_run
 from orchestrator.rig.gather import Gathered
 from orchestrator.rig.process import Ended, emulate_request, run
 from orchestrator.rig.survivors import KILLED, live_on, read_survivors
@@ -49,16 +47,35 @@ def die(night: Night, folder: Path) -> None:
         run(gathered_night(deadly(night), folder))
 
 
-def die_and_live_on(night: Night, folder: Path) -> Killed | None:
-    """Kill the host of a night in another process, then let cell, instruments and guard go on here; None: it ended before."""
+def _died(night: Night, folder: Path) -> Path | None:
+    """Kill the host of a night in another process; its run folder, None where the night ended before."""
     command = [sys.executable, "-m", "nights.killed", json.dumps(asdict(night)), str(folder)]
     dying = subprocess.run(command, check=False, capture_output=True, text=True)
     if dying.returncode == 0:
         return None
     if dying.returncode != KILLED:
         raise RuntimeError(f"the dying process ended with {dying.returncode}: {dying.stderr}")
-    gathered = gathered_night(deadly(night), folder)
     (run_folder,) = (folder / "runs").iterdir()
+    return run_folder
+
+
+def die_and_continue(night: Night, folder: Path) -> Killed | None:
+    """The host dies, for a while only cell, instruments and guard live, then `operando continue`; None: it ended before."""
+    if (run_folder := _died(night, folder)) is None:
+        return None
+    died_s = float(read_survivors(run_folder)["mono_ns"]) / 1e9
+    with observed_here():
+        ended = continue_run(ContinueRequest(run_folder, display="none", away_s=night.away_s))
+    lived = looked_at(night, gathered_night(deadly(night), folder), ended)
+    acted = [line for line in lived.guard if line["kind"] == "guard.acted" and line["run_mono_ns"] / 1e9 <= died_s + night.away_s]
+    return Killed(lived, died_s, bool(acted) and acted[0]["confirmed"])
+
+
+def die_and_live_on(night: Night, folder: Path) -> Killed | None:
+    """The host dies, and only cell, instruments and guard live on; None: it ended before."""
+    if (run_folder := _died(night, folder)) is None:
+        return None
+    gathered = gathered_night(deadly(night), folder)
     state = read_survivors(run_folder)
     safe = virtual_run(
         lambda clock: _alone(gathered, run_folder, clock, night.away_s), epoch_utc_ns=state["utc_ns"], start_ns=state["mono_ns"]
@@ -75,18 +92,26 @@ async def _alone(gathered: Gathered, folder: Path, clock: Clock, away_s: float) 
 
 
 def the_cell_comes_to_its_declared_state(killed: Killed) -> Iterator[str]:
-    """Open circuit within ``host_lost``, or the step finished by the device; where the wire is out of order too, told as unknown."""
-    lived, plan = killed.lived, killed.lived.plan
-    if killed.safe and lived.cell.drives and lived.cell.drives[-1].on:
-        yield f"the guard says the cell is safe; it is driven since {lived.cell.drives[-1].begin_s:.1f} s"
-    wire = [line.data["fault"] for line in lived.cell.faults if line.data["fault"] in UNREACHABLE]
-    until_s = killed.died_s + plan.host_lost_within_s
-    if plan.host_lost != "open circuit" or wire or killed.died_s + lived.night.away_s < until_s + REACHES_S:
+    """Open circuit within ``host_lost``, or the step finished by the device; where the wire is out of order just then, told as unknown."""
+    lived, plan, died_s = killed.lived, killed.lived.plan, killed.died_s
+    back_s = died_s + lived.night.away_s
+    if killed.safe and not lived.cell.off_at(back_s):
+        yield f"the guard says the cell is safe; it is driven at {back_s:.1f} s"
+    finishes = plan.host_lost != "open circuit"
+    longest_s = max(step.limits.time_s for step in plan.steps) if finishes else plan.host_lost_within_s
+    until_s = died_s + longest_s
+    if back_s < until_s + REACHES_S or _wire_is_out(lived, died_s, until_s + REACHES_S):
         return
     if not lived.cell.off_at(until_s):
-        yield f"killed at {killed.died_s:.1f} s; the cell is still driven {plan.host_lost_within_s:g} s later"
+        yield f"killed at {died_s:.1f} s; the cell is still driven {longest_s:g} s later"
     if not killed.safe:
-        yield f"killed at {killed.died_s:.1f} s; the guard has not confirmed open circuit: {lived.guard[-2:]}"
+        yield f"killed at {died_s:.1f} s; the guard has not confirmed open circuit: {lived.guard[-2:]}"
+
+
+def _wire_is_out(lived: Lived, begin_s: float, end_s: float) -> bool:
+    """Did a fault of the potentiostat's wire stand in between? One that lasts as often as it is met: from its begin on."""
+    faults = [line for line in lived.cell.faults if line.data["fault"] in UNREACHABLE]
+    return any(line.t_s <= end_s and (line.data["end_s"] is None or line.data["end_s"] >= begin_s) for line in faults)
 
 
 def broken_by_death(killed: Killed | None) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nights.invariants import broken
-from nights.killed import broken_by_death, die_and_live_on
+from nights.killed import broken_by_death, die_and_continue
 from nights.live import live
 from nights.schedule import Night, killed_night, night_of
 
@@ -24,7 +24,7 @@ def night(seed: int, *, killed: bool = False) -> Night:
 def complaints(seed: int, folder: Path, *, killed: bool = False) -> list[str]:
     """What does not hold after the night of a seed; a night that could not be lived is one complaint."""
     try:
-        return broken_by_death(die_and_live_on(killed_night(seed), folder)) if killed else broken(live(night_of(seed), folder))
+        return broken_by_death(die_and_continue(killed_night(seed), folder)) if killed else broken(live(night_of(seed), folder))
     except Exception:  # noqa: BLE001 whatever it is, the next night is lived
         return [traceback.format_exc()]
 

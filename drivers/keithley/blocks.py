@@ -1,7 +1,8 @@
 """The trigger model of one step: what the instrument does by itself, block by block. Pure.
 
-It measures at the beat of a timer, tests every reading, counts the step's time, and asks from time to time whether the host has sent
-``*TRG`` since; every way out switches the output off. Built to the document, the combination is ours (inferred), not yet met an instrument.
+It measures, tests the reading, pauses, counts the step's time, and asks from time to time whether the host has sent ``*TRG`` since; every
+way out switches the output off. It pauses by a delay, not by a timer's event: no block of it can wait for ever. Built to the document, the
+combination is ours (inferred), not yet met an instrument.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from drivers.keithley import wire
 from drivers.keithley.setup import SETTLE_S, Setup, Window
 
 MOST_BLOCKS = 63
-STIMULUS = 8
 _LABEL = re.compile(r"\{(\w+)\}")
 
 
@@ -38,17 +38,6 @@ class _Blocks:
         return f":TRIG:BLOC:{verb} {at:d}" + (f",{jumps}" if jumps else "")
 
 
-def timer(interval_s: float) -> tuple[str, ...]:
-    """Timer 1 beats once an interval from the moment that the model's NOTify block starts it."""
-    return (
-        ":TRIG:TIM1:STAT OFF",
-        f":TRIG:TIM1:DEL {wire.number(interval_s)}",
-        ":TRIG:TIM1:COUN 0",
-        f":TRIG:TIM1:STAR:STIM NOT{STIMULUS:d}",
-        ":TRIG:TIM1:STAT ON",
-    )
-
-
 def model(setup: Setup) -> tuple[str, ...]:
     """Every command that builds the model; ``:INIT`` is not among them."""
     blocks = _Blocks()
@@ -57,12 +46,11 @@ def model(setup: Setup) -> tuple[str, ...]:
     blocks.add("SOUR:STAT", "ON")
     if setup.source == "VOLT":
         blocks.add("DEL:CONS", wire.number(SETTLE_S))
-    blocks.add("NOT", str(STIMULUS))
     if setup.armed_above_V is not None and setup.window is not None:
         _loop(blocks, setup, "unarmed", Window.one_sided("ABOVe", setup.window.high))
     _loop(blocks, setup, "armed", setup.window)
     _last(blocks, setup)
-    return (':TRIG:LOAD "Empty"', *timer(setup.order.sample_interval_s), *blocks.lines())
+    return (':TRIG:LOAD "Empty"', *blocks.lines())
 
 
 def count_of(commands: tuple[str, ...]) -> int:
@@ -71,14 +59,14 @@ def count_of(commands: tuple[str, ...]) -> int:
 
 
 def _loop(blocks: _Blocks, setup: Setup, name: str, window: Window | None) -> None:
-    """Measure, test, wait for the beat, count. *unarmed*: a reading above the arming voltage goes on with the armed loop."""
+    """Measure, test, pause, count. *unarmed*: a reading above the arming voltage goes on with the armed loop."""
     blocks.add("MEAS", wire.BUFFER, label=f"{name}_measure")
     if window is not None:
         blocks.add("BRAN:LIM:CONS", f"{_test(window)},{{off}},{{{name}_measure}}")
     if name == "unarmed":
         armed = Window.one_sided("ABOVe", setup.armed_above_V or 0.0)
-        blocks.add("BRAN:LIM:CONS", f"{_test(armed)},{{armed_wait}},{{{name}_measure}}")
-    blocks.add("WAIT", "TIM1", label=f"{name}_wait")
+        blocks.add("BRAN:LIM:CONS", f"{_test(armed)},{{armed_pause}},{{{name}_measure}}")
+    blocks.add("DEL:CONS", wire.number(setup.pause_s), label=f"{name}_pause")
     if setup.options.watchdog_s == 0:
         blocks.add("BRAN:COUN", f"{setup.duration.count:d},{{{name}_measure}}")
         blocks.add("BRAN:ALW", "{last}")

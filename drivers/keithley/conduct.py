@@ -197,10 +197,14 @@ class Conduct:
         """How far the buffer is filled."""
         return await self._talk.ask(":TRAC:ACT:END?", wire.parse_integer)
 
-    async def open_circuit(self) -> None:
-        """Stop the model, output off, high impedance; each read back. Raises InstrumentError when one of them is not so."""
+    async def open_circuit(self) -> int:
+        """Stop the model, output off, high impedance; each read back: when the output was found off, by our clock.
+
+        Raises InstrumentError when one of them is not so.
+        """
         await self._talk.tell(":ABOR")
         await self._off()
+        off_ns = self._clock.mono_ns()
         for _ in range(IDLE_TRIES):
             if not (await self._talk.trigger_state()).active:
                 break
@@ -211,6 +215,7 @@ class Conduct:
         await self._talk.tell(*high_impedance())
         await self._need_high_impedance()
         await self._off()
+        return off_ns
 
     async def _off(self) -> None:
         for _ in range(OFF_TRIES):

@@ -211,12 +211,14 @@ class Keithley:
         self._unconfirmed, self._conduct.initiated = key, False
         try:
             await self._run(setup)
-        except NotReachable as fault:
-            if self._conduct.initiated:
-                self._following.begin(Running(setup.tag, self._outbox, setup), self._clock.mono_ns(), shown=False)
-            self._following.lose(fault.message)
-            raise OutcomeUnknown("start not confirmed", instrument=self._name, sent=fault.sent, received=fault.message) from fault
         except InstrumentError as fault:
+            silent, initiated = isinstance(fault, NotReachable), self._conduct.initiated and not isinstance(fault, Rejected)
+            if initiated:
+                self._following.begin(Running(setup.tag, self._outbox, setup), self._clock.mono_ns(), shown=False)
+            if silent:
+                self._following.lose(fault.message)
+            if silent or initiated:
+                raise OutcomeUnknown("start not confirmed", instrument=self._name, sent=fault.sent, received=fault.message) from fault
             self._started.discard(key)
             raise self._refusal(fault.message, fault) from fault
         self._unconfirmed = None

@@ -77,10 +77,10 @@ class Following:
 
     async def stop(self, reason: Reason, detail: str) -> None:
         """End the step now: model and output off, the last readings, StepEnded. Raises InstrumentError."""
-        await self._conduct.open_circuit()
+        off_ns = await self._conduct.open_circuit()
         if self.step is not None:
             await self._read(self.step)
-        self.over(reason, detail)
+        self.over(reason, detail, off_ns)
 
     # ------------------------------------------------------------------------------------------------------- one look
 
@@ -101,7 +101,7 @@ class Following:
 
     async def _still_running(self, step: Running) -> None:
         self._show(step)
-        if reached := step.reached():
+        if reached := step.reached(self._clock.mono_ns()):
             return await self.stop(*reached)
         now_ns = self._clock.mono_ns()
         if self._trigger_every_ns and now_ns - self._triggered_ns >= self._trigger_every_ns:
@@ -133,19 +133,21 @@ class Following:
         asked_ns = self._clock.mono_ns()
         end = await self._conduct.last_index()
         seen_ns = self._clock.mono_ns()
-        if end == step.taken:
+        if not end:
+            return
+        overrun = step.first_ns is not None and asked_ns - step.alignment.last_mono_ns >= self._conduct.capacity * step.interval_ns
+        if end == step.taken and not overrun:
             self._misses += 1
             step.not_yet(asked_ns)
             return
         self._misses = 0
-        if end < step.taken:
-            if not end:
-                return
+        if overrun or end - step.taken > wire.MOST_ROWS:
+            oldest = await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer)
+            step.fetched_all = not overrun and oldest - 1 <= step.taken
+            step.taken = oldest - 1 if overrun else max(step.taken, oldest - 1)
+        if end <= step.taken:  # the numbers begin anew where the buffer is full
             await self._fetch(step, step.taken + 1, self._conduct.capacity, seen_ns)
             step.taken = 0
-        if end - step.taken > wire.MOST_ROWS:
-            oldest = await self._talk.ask(":TRAC:ACT:STAR?", wire.parse_integer)
-            step.fetched_all, step.taken = oldest - 1 <= step.taken, max(step.taken, oldest - 1)
         await self._fetch(step, step.taken + 1, end, seen_ns)
 
     async def _fetch(self, step: Running, first: int, last: int, seen_ns: int) -> None:
@@ -180,10 +182,11 @@ class Following:
         self._looks += 1
         width_ns = step.alignment.half_width_ns
         probes = self._looks % PROBE_EVERY == 0 or width_ns > WIDE_NS
-        due_ns = last_ns + max(step.interval_ns, SHORTEST_NS) + (-width_ns // 2 if probes else LATE_NS)
+        due_ns = last_ns + max(step.beat_ns, SHORTEST_NS) + (-width_ns // 2 if probes else LATE_NS)
         if due_ns <= now_ns:
             due_ns = now_ns + min(RETRY_NS << min(max(self._misses - 1, 0), 5), SHORTEST_NS)
-        self._next_ns = min(due_ns, now_ns + LONGEST_NS)
+        over_ns = step.due_ns if step.due_ns is not None and step.due_ns > now_ns else due_ns
+        self._next_ns = min(due_ns, over_ns, now_ns + LONGEST_NS)
 
     # ---------------------------------------------------------------------------------------------------------- for ever
 

@@ -14,6 +14,7 @@ from drivers.keithley.timing import Alignment
 CLOCK_STEP_NS = 2_000_000_000
 """A reading that comes so much earlier or later than its beat shows that somebody has set the instrument's clock."""
 
+STALLED_NS, STALLED_BEATS = 5_000_000_000, 3
 REST_NOISE_A = 1e-7
 """A source of 0 A reads back its own noise; what is below this, in a rest, is no current, and more is said as it was read."""
 NEAR_V = 0.002
@@ -34,6 +35,7 @@ class Running:
     first_ns: int | None = None
     last_device_ns: int | None = None
     stepped_ns: int = 0
+    beat_ns: int = 0
     fetched_all: bool = True
     voltage_V: float | None = None
     current_A: float | None = None
@@ -43,6 +45,7 @@ class Running:
 
     def __post_init__(self) -> None:
         self.armed = self.order is None or self.order.limits.voltage_lower_armed_above_V is None
+        self.beat_ns = self.interval_ns
 
     @property
     def key(self) -> str:
@@ -83,6 +86,8 @@ class Running:
             step_ns = device_ns - self.last_device_ns - self.interval_ns
             if abs(step_ns) > max(CLOCK_STEP_NS, self.interval_ns):
                 self.stepped_ns += step_ns
+            elif 0 <= step_ns < self.interval_ns // 4:
+                self.beat_ns = self.interval_ns + step_ns
         self.last_device_ns, self.fetched_all = device_ns, True
         return device_ns - self.stepped_ns
 
@@ -107,7 +112,7 @@ class Running:
     def not_yet(self, asked_ns: int) -> None:
         """The next reading was not there yet."""
         if self.alignment.last_device_ns is not None:
-            self.alignment.not_yet(self.alignment.last_device_ns + self.interval_ns, asked_ns)
+            self.alignment.not_yet(self.alignment.last_device_ns + self.beat_ns, asked_ns)
 
     def began(self, row: wire.Row, asked_ns: int) -> None:
         """The first reading cannot have been taken before the model was started."""
@@ -149,8 +154,19 @@ class Running:
 
     # ------------------------------------------------------------------------------------------------------------- ends
 
-    def reached(self) -> tuple[Reason, str] | None:
-        """What the host must end, since the trigger model does not see it: the other voltage, and charge while a voltage is held."""
+    @property
+    def due_ns(self) -> int | None:
+        """When its time is over by our clock, once it has a reading; the model counts beats, a little longer than the interval."""
+        if self.first_ns is None or not self.alignment.uppers_ns:
+            return None
+        return self.first_ns + self.alignment.offset_ns + self.tag.duration_ms * 1_000_000
+
+    def reached(self, now_ns: int) -> tuple[Reason, str] | None:
+        """What the host ends: the exact time, a model that stands still, and what the model does not see."""
+        if self.due_ns is not None and now_ns >= self.due_ns:
+            return (self.setup.duration.reason if self.setup else Reason.TIME), f"{self.tag.duration_ms / 1000:g} s"
+        if self.first_ns is not None and now_ns - self.alignment.last_mono_ns > max(STALLED_NS, STALLED_BEATS * self.beat_ns):
+            return Reason.DEVICE_ERROR, f"its trigger model runs, and there is no reading for {STALLED_BEATS} beats"
         if self.order is None or self.voltage_V is None or self.tag.topology == "CURR":
             return None
         return self._beyond_voltage() or self._beyond_charge(self.order)

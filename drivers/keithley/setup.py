@@ -23,6 +23,7 @@ IN_CONTROL = 0.95
 """Share of the current limit below which the voltage source, not its limit, is in control (inferred: limit accuracy is far better)."""
 SETTLE_S = 0.1
 LEAST_REMAINDER_S = 1e-3
+FASTEST_MAINS_Hz = 60.0
 AGREES = 1e-3
 
 
@@ -71,6 +72,11 @@ class Setup:
         return "CURR" if self.source == "VOLT" else "VOLT"
 
     @property
+    def pause_s(self) -> float:
+        """Between two readings: the interval less the shortest that a reading takes, so that no beat is shorter than the interval."""
+        return self.order.sample_interval_s - self.options.nplc / FASTEST_MAINS_Hz
+
+    @property
     def tag(self) -> wire.Tag:
         """What the trigger model says of itself."""
         order = self.order
@@ -101,6 +107,8 @@ def setup_of(order: StepOrder, model: Model, options: Options) -> Setup:
         raise Rejected(
             f"step {order.key}: a watchdog of {options.watchdog_s:g} s needs a sample every {options.watchdog_s / 2:g} s or more often"
         )
+    if order.sample_interval_s < 2 * options.nplc / FASTEST_MAINS_Hz:
+        raise Rejected(f"step {order.key}: a sample every {order.sample_interval_s} s is too fast for nplc: {options.nplc:g}")
     fence_V = ROOM * max(abs(order.limits.voltage_upper_V), abs(order.limits.voltage_lower_V))
     fence_V = min(max(fence_V, model.least_limit_V), model.voltage_V)
     level, limit = _levels(order, source, fence_V)

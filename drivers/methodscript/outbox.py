@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from drivers.base import LinkLost, PotentiostatEvent, SampleBlock
+from drivers.base import GARBLED, LinkLost, PotentiostatEvent, SampleBlock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,8 @@ class _Pending:
         first = self.samples[0]
         return first.step_key == sample.step_key and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
 
-    def block(self) -> SampleBlock:
+    def block(self, garbled: int) -> SampleBlock:
+        """``garbled``: lines that were no samples, where some were not told yet; else 0."""
         import numpy as np
 
         rows = np.array([sample[1:] for sample in self.samples], _row())
@@ -61,7 +62,7 @@ class _Pending:
             device_ns=rows["device_ns"],
             half_width_ns=max([sample.half_width_ns for sample in self.samples]),
             status=rows["status"],
-            aux={"charge_C": rows["charge_C"]},
+            aux={"charge_C": rows["charge_C"]} | ({GARBLED: np.full(len(rows), float(garbled))} if garbled else {}),
         )
 
 
@@ -75,6 +76,7 @@ class Outbox:
         self._samples = 0
         self._lost = 0
         self._closed = False
+        self.garbled = self._garbled_told = 0
 
     def put(self, event: PotentiostatEvent) -> None:
         """An event, after everything before it."""
@@ -123,4 +125,5 @@ class Outbox:
         if not isinstance(first, _Pending):
             return first
         self._samples -= len(first.samples)
-        return first.block()
+        fresh, self._garbled_told = self.garbled != self._garbled_told, self.garbled
+        return first.block(self.garbled if fresh else 0)

@@ -69,6 +69,11 @@ class RunningScript:
         self.adopted = not program
         self.garbled = 0
 
+    def _refuse(self) -> None:
+        """A line that was no sample: garbled, twice, or out of order. It is counted, in the file too."""
+        self.garbled += 1
+        self._outbox.garbled += 1
+
     @property
     def begun(self) -> bool:
         """At least one step was heard to begin."""
@@ -92,7 +97,7 @@ class RunningScript:
                 # An empty line inside a measurement loop is noise on the wire; silence afterwards would show the truth.
                 return Said.FINISHED if not self._loops else None
             case wire.Garbage():
-                self.garbled += 1
+                self._refuse()
         return None
 
     # ---------------------------------------------------------------------------------------------------- where it is
@@ -129,7 +134,7 @@ class RunningScript:
     def _ended(self, index: int, code: int, heard_ns: int) -> None:
         step = self.step
         if step is None or step.index != index:
-            self.garbled += 1
+            self._refuse()
             return
         reason = script.reason_of(code)
         if reason is Reason.TIME and step.skip_asked and not step.ran_its_time():
@@ -169,12 +174,12 @@ class RunningScript:
     def _sample(self, step: Step, package: wire.Package, heard_ns: int) -> None:
         stamp, voltage = package.first("eb"), package.first("ab", "da")
         if stamp is None or voltage is None or not 0.0 <= stamp.value < LONGEST_STEP_S:
-            self.garbled += 1
+            self._refuse()
             return
         current, charge = package.first("ba", "db"), package.first("ja")
         device_ns = round(stamp.value * 1e9)
         if not step.timer.follows(device_ns, heard_ns):
-            self.garbled += 1
+            self._refuse()
             return
         mono_ns = step.timer.place(device_ns, heard_ns, round(stamp.resolution * 1e9))
         step.last_s, step.voltage_V = stamp.value, voltage.value

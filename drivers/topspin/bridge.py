@@ -19,11 +19,11 @@ CONNECT_S = 5.0
 REPLY_S = 5.0
 LONG_REPLY_S = 60.0
 """Real seconds for what TopSpin itself has to do; the agent says after 30 s that it waits for a dialog."""
-PING_S = 10.0
+PING_S, PONG_S = 5.0, 4.0
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between attempts to reach an agent that is gone; the last one for ever."""
-TRIES_BEFORE_A_WORD = 5
-"""8.7 s: by then the agent's next sign of life has come, or not, and tells whether TopSpin is gone or only the port."""
+WORD_AFTER_S = 4.5
+"""A refused connection is said after 8.7 s: by then the agent's next sign of life tells whether TopSpin is gone or only the port."""
 CERTAIN = frozenset({"bad_request", "busy", "not_idle", "target_exists", "par_rejected", "locked", "controlled", "auth"})
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -231,19 +231,22 @@ class Bridge:
             await asyncio.sleep(PING_S)
             with contextlib.suppress(InstrumentError):
                 if self._may_ping():
-                    await self.ask("ping")
+                    await self.ask("ping", within_s=PONG_S)
 
     def _may_ping(self) -> bool:
         return True
 
     async def _again(self, why: str) -> None:
         """Connect again, at once and then with pauses; a blip that costs nothing is not worth a word."""
-        for n, pause_s in enumerate(chain((0.0,), PAUSES_S, repeat(PAUSES_S[-1]))):
+        loop = asyncio.get_running_loop()
+        since_s, said = loop.time(), False
+        for pause_s in chain((0.0,), PAUSES_S, repeat(PAUSES_S[-1])):
             await asyncio.sleep(pause_s)
             try:
                 await self.open()
             except InstrumentError as fault:
-                if n == TRIES_BEFORE_A_WORD:
+                if not said and loop.time() - since_s >= WORD_AFTER_S:
+                    said = True
                     await self._on_link(f"{why}; {fault.message}")
                 continue
             await self._on_link(None)

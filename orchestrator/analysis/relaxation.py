@@ -187,8 +187,13 @@ def _chi2(data: Floats, value: Floats, sd: Floats) -> Floats:
 
 
 def _normal(slopes: Floats, residual: Floats, sd: Floats) -> tuple[Floats, Floats]:
-    weight = 1.0 / sd**2
-    return np.einsum("nti,ntj,n->nij", slopes, slopes, weight), np.einsum("nti,nt,n->ni", slopes, residual, weight)
+    weighted = slopes / (sd**2)[:, None, None]
+    k = range(slopes.shape[2])
+    normal = np.empty((len(slopes), len(k), len(k)))
+    for i in k:
+        for j in range(i + 1):
+            normal[:, i, j] = normal[:, j, i] = np.einsum("nt,nt->n", weighted[:, :, i], slopes[:, :, j])
+    return normal, np.stack([np.einsum("nt,nt->n", weighted[:, :, i], residual) for i in k], axis=1)
 
 
 def _told(p: Floats, covariance: Floats, chi2_per_point: Floats, settled: Bools, unit_s: float, shape: tuple[int, ...]) -> Relaxation:

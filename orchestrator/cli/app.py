@@ -218,6 +218,44 @@ def recover(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
     return recover_command(run, out, as_json=as_json)
 
 
+Windows = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Windows of your own: `metal: [220, 310]`, in ppm, a line each.")]
+
+
+@app.command()
+def process(run: Run, windows: Windows = None, out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Analyse a run's spectra again, into a new file beside its run.h5."""
+    from orchestrator.cli.analyse import process_command
+
+    return process_command(run, out, windows, as_json=as_json)
+
+
+@app.command()
+def export(
+    run: Run,
+    observables: Annotated[Path, typer.Option(metavar="FILE.csv", help="One row per spectrum.")],
+    windows: Windows = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Write what the spectra say as a table."""
+    from orchestrator.cli.analyse import export_command
+
+    return export_command(run, out, observables, windows, as_json=as_json)
+
+
+@app.command()
+def rehearse(
+    run: Run,
+    rules: Annotated[Path, typer.Option(metavar="FILE", help="An experiment, or its `rules:` alone.")],
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Say what rules would have done in a run that is over."""
+    from orchestrator.cli.analyse import rehearse_command
+
+    return rehearse_command(run, out, rules, as_json=as_json)
+
+
 @app.command("continue")
 def continue_(
     run: Run,
@@ -302,11 +340,12 @@ def observe(
     keep_free: Annotated[int, typer.Option(hidden=True, help="Publish nothing while fewer bytes are free.")] = 0,
     mirror_to: Annotated[Path | None, typer.Option(hidden=True, help="Copy what is published there.")] = None,
     tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on the standard output what the rig should know.")] = False,
+    control: Annotated[Path | None, typer.Option(hidden=True, help="Send there what live analysis finds.")] = None,
 ) -> int:
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell)
+    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control)
 
 
 @app.command()

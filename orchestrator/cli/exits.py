@@ -37,7 +37,10 @@ def _code(error: Exception) -> int:
     from orchestrator.rig.faults import BadFault
     from orchestrator.rig.folders import NoSuchRun
     from orchestrator.rig.gather import CannotRun
+    from orchestrator.rig.interrupts import Interrupted
 
+    if isinstance(error, Interrupted):
+        return INTERRUPTED
     if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, NotRegistered, FileNotFoundError)):
         return CONFIGURATION
     if isinstance(error, NotATopSpin):

@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 
-def observe_command(folder: Path, rig: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None, tell: bool = False) -> int:
+def observe_command(
+    folder: Path, rig: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None, tell: bool = False, control: Path | None = None
+) -> int:
     """Follow one run to its close-out."""
     from orchestrator.observer.process import follow
 
-    return follow(folder, rig=rig, keep_free_bytes=keep_free_bytes, mirror_to=mirror_to, tell=sys.stdout.fileno() if tell else None)
+    listens = sys.stdout.fileno() if tell else None
+    return follow(folder, rig=rig, keep_free_bytes=keep_free_bytes, mirror_to=mirror_to, tell=listens, control=control)

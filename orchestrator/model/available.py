@@ -19,42 +19,29 @@ NOT_YET: dict[str, str] = {
     "prepare: pulse": "pulse calibration",
     "prepare: reference": "preparation on the console",
     "prepare: noise": "preparation on the console",
-    "prepare: blank": "preparation on the console",
     "prepare: eis": "impedance",
     "eis": "impedance",
     "do: eis": "impedance",
     "do: retune": "tuners",
-    "do: change acquisition": "live analysis",
+    "do: change acquisition": "adaptive averaging",
     "do: hold": "rules that hold",
     "observable: voltage_we": "three electrodes",
     "observable: voltage_ce": "three electrodes",
-    "observable: area": "live analysis",
-    "observable: shift": "live analysis",
-    "observable: width": "live analysis",
-    "observable: phase": "live analysis",
-    "observable: phase_difference_deg": "live analysis",
-    "observable: noise_sd": "live analysis",
-    "observable: reflected_power": "live analysis",
-    "observable: line_snr": "live analysis",
+    "observable: reflected_power": "tuners",
     "reference: step_start": "rules that compare E with its start, sign and all",
-    "reference: mean": "live analysis",
-    "reference: blank": "live analysis",
-    "reference: same_half_cycle": "live analysis",
-    "slope": "live analysis",
-    "confidence": "live analysis",
-    "track": "live analysis",
-    "amplifier_check": "live analysis",
+    "amplifier_check": "tuners",
+    "slope: voltage": "rules over the slope of E",
+    "slope: current": "rules over the slope of E",
     "manual": "acquisitions by hand",
     "arrays": "arrays",
     "until (scans)": "adaptive averaging",
-    "subtract": "live analysis",
     "retune_between": "tuners",
     "retune": "tuners",
     "if_no_short": "acquisitions by hand",
     "E of one electrode": "three electrodes",
     "set": "actuators",
     "prompt": "prompts",
-    "budget": "live analysis",
+    "budget": "the report",
     "after_short": "rules on spectra",
     "at_end: reference": "preparation on the console",
     "at_end: open circuit after": "closing on a step",
@@ -97,7 +84,6 @@ def _acquisitions(experiment: Experiment) -> Used:
             "manual": one.manual,
             "arrays": one.arrays,
             "until (scans)": one.until,
-            "subtract": one.subtract,
             "retune_between": one.retune_between,
             "retune": one.retune_every,
         }
@@ -129,7 +115,7 @@ def _rules(experiment: Experiment) -> Used:
         yield from _actions(rule.do)
         for predicate in (*rule.all_of, *rule.any_of):
             yield from ((predicate.where, name) for name in _of_predicate(predicate))
-        asked = {"confidence": rule.confidence_SE, "track": rule.extra.get("track"), "amplifier_check": rule.extra.get("amplifier_check")}
+        asked = {"amplifier_check": rule.extra.get("amplifier_check")}
         yield from ((rule.where, name) for name, value in asked.items() if value)
 
 
@@ -143,9 +129,10 @@ def _actions(actions: Iterable[Action]) -> Used:
 
 
 def _of_predicate(predicate: Predicate) -> Iterator[str]:
-    yield f"observable: {base_name(predicate.observable)}"
-    if predicate.test.startswith("slope"):
-        yield "slope"
+    base = base_name(predicate.observable)
+    yield f"observable: {base}"
+    if predicate.test.startswith("slope") and base != "area":
+        yield f"slope: {base}"
     if predicate.reference:
         yield f"reference: {predicate.reference.get('of')}"
 

@@ -34,8 +34,11 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
 * ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm; of R_cell
-  also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as source.
-* ``rule.fired`` rule, actions, values, step_key; of an interlock also interlock (true), limits (its numbers) and where.
+  also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as
+  source; the first of a spectrum has context: acquisition, nucleus, scans, blank (1: ended before the first current), and at the middle
+  of the acquisition mono_ns, t_s, charge_mAh, charge_step_mAh, throughput_mAh, x, cycle, step_key, voltage_V, current_A, where known.
+* ``rule.fired`` rule, actions, values, step_key; over spectra also spectrum_key; of an interlock also interlock (true), limits (its
+  numbers) and where.
 * ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice, and values: the numbers that led to it, where there
   are some. ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who, and if_state and
   why where they were given. ``.answered`` id, ok, text.

@@ -10,7 +10,7 @@ or changes its numbers and actions, under ``interlocks:``; what is ``fixed`` sta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.model.experiment import Action, Frozen
@@ -20,13 +20,17 @@ Level = Literal["info", "warn", "alarm", "critical"]
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number of a rule: its value (None: the experiment must give it), its unit ("" = none), and where it may lie."""
+    """One number of a rule: its value (None: the experiment must give it), its unit ("" = none), and where it may lie.
+
+    ``inferred``: no source gives it; chosen here, and never tried on a cell.
+    """
 
     value: float | None
     unit: str = ""
     least: float = 0.0
     most: float = float("inf")
     whole: bool = False
+    inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,9 @@ class Interlock:
 
 
 SAMPLES = Number(3, least=1, most=1000, whole=True)
+ABOUT_SAMPLES = replace(SAMPLES, inferred=True)
 GUARD = Number(5.0, "s", most=3600)
+ABOUT_GUARD = Number(2.0, "s", most=3600, inferred=True)
 LOOK = "look at the cell and its leads before anything is started"
 
 TABLE: tuple[Interlock, ...] = (
@@ -90,7 +96,7 @@ TABLE: tuple[Interlock, ...] = (
         "Nobody can read the cell",
         ("voltage", "current"),
         "voltage or current is no number in 3 samples in a row",
-        "potentiostats.md 5, rule 6",
+        "potentiostats.md 5, rule 6; that it takes three is inferred",
         "critical",
         ("open circuit",),
         LOOK,
@@ -119,15 +125,15 @@ TABLE: tuple[Interlock, ...] = (
         ("voltage", "current"),
         "|I| below {part} of what is asked for, or |E| above {compliance} of the instrument's range, "
         "in {samples} samples in a row, {guard} after an edge",
-        "domain.md 2.4, contact loss; the numbers are inferred",
+        "domain.md 2.4, contact loss",
         "alarm",
         ("open circuit",),
         "look at the cell's leads and contacts; `resume` goes on with what the step is owed",
         {
-            "part": Number(0.1, most=1.0),
-            "compliance": Number(0.95, least=0.1, most=1.0),
-            "samples": SAMPLES,
-            "guard": Number(2.0, "s", most=3600),
+            "part": Number(0.1, most=1.0, inferred=True),
+            "compliance": Number(0.95, least=0.1, most=1.0, inferred=True),
+            "samples": ABOUT_SAMPLES,
+            "guard": ABOUT_GUARD,
         },
     ),
     Interlock(
@@ -142,10 +148,10 @@ TABLE: tuple[Interlock, ...] = (
         ("open circuit",),
         "look at the reference and sense leads; `resume` goes on with what the step is owed",
         {
-            "jump": Number(0.5, "V", least=0.01, most=20),
-            "within": Number(2.0, "s", least=0.001, most=60),
-            "lasts": Number(3.0, "s", most=3600),
-            "guard": GUARD,
+            "jump": Number(0.5, "V", least=0.01, most=20, inferred=True),
+            "within": Number(2.0, "s", least=0.001, most=60, inferred=True),
+            "lasts": Number(3.0, "s", most=3600, inferred=True),
+            "guard": replace(GUARD, inferred=True),
         },
     ),
     Interlock(
@@ -155,11 +161,11 @@ TABLE: tuple[Interlock, ...] = (
         ("voltage", "current", "R_cell"),
         "|E - I R_lead| below {part} |I| R_cell in {samples} samples in a row of one sign, {guard} after an edge, "
         "at constant current, where that bound is at least {floor}",
-        "practice.md 13; the floor is inferred",
+        "practice.md 13, and the guard of its experiments",
         "critical",
         ("open circuit", "tag"),
         "take the post-short spectra; look at the cell before `resume`",
-        {"part": Number(0.2, most=1.0), "samples": SAMPLES, "guard": GUARD, "floor": Number(0.001, "V", most=1.0)},
+        {"part": Number(0.2, most=1.0), "samples": SAMPLES, "guard": GUARD, "floor": Number(0.001, "V", most=1.0, inferred=True)},
     ),
     Interlock(
         "overload",
@@ -168,11 +174,11 @@ TABLE: tuple[Interlock, ...] = (
         ("current",),
         "the instrument says overload, or a constant current is off by {part} of itself, "
         "in {samples} samples in a row, {guard} after an edge",
-        "potentiostats.md 2.1 (f): three in a row are a fault; the part is inferred",
+        "potentiostats.md 2.1 (f): three in a row are a fault",
         "alarm",
         (),
         "look at its range and at the cell's leads: what it reads may not be what is there; the limits go on watching",
-        {"part": Number(0.2, least=0.01, most=0.9), "samples": SAMPLES, "guard": Number(2.0, "s", most=3600)},
+        {"part": Number(0.2, least=0.01, most=0.9, inferred=True), "samples": SAMPLES, "guard": ABOUT_GUARD},
     ),
     Interlock(
         "hardware fence",
@@ -197,7 +203,7 @@ TABLE: tuple[Interlock, ...] = (
         "alarm",
         ("open circuit",),
         "look at the temperature controller and its gas flow",
-        {"above": Number(None, "K", most=2000), "below": Number(None, "K", most=2000), "samples": SAMPLES},
+        {"above": Number(None, "K", most=2000), "below": Number(None, "K", most=2000), "samples": ABOUT_SAMPLES},
     ),
     Interlock(
         "temperature sensor",
@@ -209,7 +215,11 @@ TABLE: tuple[Interlock, ...] = (
         "warn",
         (),
         "look at the sensor's plug; until then nobody watches this temperature",
-        {"lowest": Number(100.0, "K", most=2000), "highest": Number(600.0, "K", most=2000), "samples": SAMPLES},
+        {
+            "lowest": Number(100.0, "K", most=2000, inferred=True),
+            "highest": Number(600.0, "K", most=2000, inferred=True),
+            "samples": ABOUT_SAMPLES,
+        },
     ),
     Interlock(
         "clock step",
@@ -260,16 +270,16 @@ TABLE: tuple[Interlock, ...] = (
         ("noise_sd", "reflected_power", "line_snr"),
         "two of three, in {times} spectra of one acquisition: noise off by a factor {noise}, reflected power by {reflected}, "
         "a line that was there (SNR {there}) below SNR {gone}; never the line alone",
-        "practice.md 30; the numbers are inferred",
+        "practice.md 30",
         "alarm",
         ("pause nmr",),
         "look at the amplifier, switch it on, then `resume`",
         {
-            "noise": Number(1.5, least=1.01, most=100.0),
-            "reflected": Number(3.0, least=1.01, most=1000.0),
-            "there": Number(10.0, least=1.0, most=1e6),
-            "gone": Number(3.0, most=1e6),
-            "times": Number(2, least=1, most=100, whole=True),
+            "noise": Number(1.5, least=1.01, most=100.0, inferred=True),
+            "reflected": Number(3.0, least=1.01, most=1000.0, inferred=True),
+            "there": Number(10.0, least=1.0, most=1e6, inferred=True),
+            "gone": Number(3.0, most=1e6, inferred=True),
+            "times": Number(2, least=1, most=100, whole=True, inferred=True),
         },
     ),
     Interlock(
@@ -282,7 +292,7 @@ TABLE: tuple[Interlock, ...] = (
         "warn",
         ("tag",),
         "lower the receiver gain; this spectrum has a ridge and its areas are too small",
-        {"points": Number(3, least=1, most=1e6, whole=True)},
+        {"points": Number(3, least=1, most=1e6, whole=True, inferred=True)},
     ),
     Interlock(
         "disk",

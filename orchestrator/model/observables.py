@@ -3,6 +3,10 @@
 ``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell) and ``polarisation_ratio`` = abs(E) / abs(E at step start); R_cell is
 the resistance of the last impedance spectrum, or of the first minute, less R_lead. ``noise_sd``: of one scan, relative.
 ``reflected_power``: relative to the forward power. ``line_snr``: height of a line over the noise of its spectrum.
+``area``: amplitude of one scan's FID at time zero, of a fitted line, or of what is real inside a window; ``window_area``: the latter
+where a line is fitted too. ``upper_limit``: of the area of a line that is not resolved (95 %). ``slope``: of an area by the charge of
+the running step, over its last spectra. ``phase``: of a line less the common phase; of the electrolyte what the common phase has
+wandered. ``fit_rms``: what the lines leave, relative to the largest point.
 """
 
 from __future__ import annotations
@@ -32,11 +36,20 @@ OBSERVABLES: dict[str, Observable] = {
     "shift": Observable("ppm", "spectra", of_line=True),
     "width": Observable("ppm", "spectra", of_line=True),
     "phase": Observable("deg", "spectra", of_line=True),
-    "phase_difference_deg": Observable("deg", "spectra"),
+    "phase_difference_deg": Observable("deg", "spectra", of_line=True),
     "noise_sd": Observable("", "spectra"),
     "reflected_power": Observable("", "spectra"),
     "line_snr": Observable("", "spectra", of_line=True),
+    "slope": Observable("1/mAh", "spectra", of_line=True),
+    "window_area": Observable("", "spectra", of_line=True),
+    "upper_limit": Observable("", "spectra", of_line=True),
+    "fit_rms": Observable("", "spectra"),
 }
+
+
+def window_name(low_ppm: float, high_ppm: float) -> str:
+    """``240..290 ppm``: a window without a name of its own."""
+    return f"{low_ppm:g}..{high_ppm:g} ppm"
 
 
 def base_name(observable: str) -> str:

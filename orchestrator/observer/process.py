@@ -18,17 +18,27 @@ if TYPE_CHECKING:
 POLL_s = 0.5
 TROUBLE_s = 30.0
 MIRROR_WITHIN_s = 60.0
+ANALYSIS_WITHIN_s = 2.0
 BROKEN = 1
 
 
 def follow(
-    folder: Path, *, rig: str = "", poll_s: float = POLL_s, keep_free_bytes: int = 0, mirror_to: Path | None = None, tell: int | None = None
+    folder: Path,
+    *,
+    rig: str = "",
+    poll_s: float = POLL_s,
+    keep_free_bytes: int = 0,
+    mirror_to: Path | None = None,
+    tell: int | None = None,
+    control: Path | None = None,
 ) -> int:
     """Follow one run; 0 when the close-out is written, the rig has died, or somebody asked to stop.
 
     ``rig``: ``pid:start`` of the rig's process. ``mirror_to``: a folder that gets a copy. ``tell``: the descriptor on which
-    the rig listens. 2 when another process keeps this ``run.h5`` already; 1 when HDF5 could not write: a new process can.
+    the rig listens. ``control``: the folder of the rig's ``control.json``, for what live analysis finds (None: no live analysis).
+    2 when another process keeps this ``run.h5`` already; 1 when HDF5 could not write: a new process can.
     """
+    from orchestrator.observer.analysis import AnalysisThread
     from orchestrator.observer.mirror import Mirror
     from orchestrator.observer.observer import Observer
     from orchestrator.observer.words import Words
@@ -44,9 +54,13 @@ def follow(
     except ObserverRuns:
         return 2
     mirror = None if mirror_to is None else Mirror(folder, mirror_to)
-    telling = Telling(Words(tell), observer, mirror)
+    words = Words(tell)
+    telling = Telling(words, observer, mirror)
+    analysis = None if control is None else AnalysisThread(folder, control, words.note)
     if mirror is not None:
         mirror.start()
+    if analysis is not None:
+        analysis.start()
     try:
         while observer.step() and not asked_to_stop.wait(poll_s):
             telling.tell()
@@ -57,6 +71,8 @@ def follow(
             if observer.broken:
                 return BROKEN
     finally:
+        if analysis is not None:
+            analysis.finish(ANALYSIS_WITHIN_s)
         observer.close()
         if mirror is not None and not mirror.finish(MIRROR_WITHIN_s):
             sys.stderr.write(f"mirror_to: {mirror.trouble or 'it did not answer'}; copy the run's folder when the place is back\n")

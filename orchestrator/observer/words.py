@@ -29,7 +29,7 @@ class Words:
         self._descriptor = descriptor
         self._standing: set[str] = set()
 
-    def note(self, text: str, who: str) -> None:
+    def note(self, text: str, who: str = "observer") -> None:
         """Write a note into the run."""
         self._say("note", {"text": text, "who": who})
 

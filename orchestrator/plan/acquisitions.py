@@ -106,6 +106,7 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, overhead_s: fl
         points=points(parameters) or ASSUMED_POINTS,
         blocks=blocks,
         duration_s=blocks * ((one.dummies + one.scans) * (one.recycle_s + time_s) + overhead_s),
+        subtract=one.subtract,
         missed=one.missed or experiment.missed,
     )
 

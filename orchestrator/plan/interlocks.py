@@ -163,8 +163,6 @@ WHY_OFF: Mapping[str, Callable[[Watched], str]] = {
 
 def _waits_for(interlock: Interlock, watched: Watched) -> Iterator[str]:
     """What nobody on this rig gives yet: it looks as soon as somebody does."""
-    if "noise_sd" in interlock.needs:
-        yield from interlock.needs
     if "temperature" in interlock.needs and not watched.setup.sensors:
         yield "a temperature"
 

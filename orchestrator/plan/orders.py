@@ -133,6 +133,7 @@ class PlannedAcquisition(Frozen):
     blocks: int = 1
     duration_s: float = 0.0
     members: Mapping[str, int] = {}
+    subtract: str | None = None
     missed: MissedPolicy = MissedPolicy()
     expected_count: int = 0
 

@@ -123,6 +123,10 @@ class Journal:
             self._work.set()
         return row.seq
 
+    def stamp(self) -> Stamp:
+        """This instant, as an event that is put now gets it."""
+        return self._clock.stamp()
+
     def _text_of_block(self, kind: str, data: dict[str, Any]) -> str:
         """As JSON; the blocks of one step say the same of themselves, thousands of times."""
         known, text = self._said.get(kind, ({}, ""))

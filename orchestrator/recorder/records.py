@@ -27,6 +27,8 @@ from typing import Any, NamedTuple, NoReturn, Self
 from orchestrator.model.events import JOURNAL_VERSION, Event
 from orchestrator.platform import network_file_system
 
+OBSERVER_LOCK = ".run.h5.lock"
+"""Held by whoever writes ``run.h5``, in the run's folder."""
 APPLICATION_ID = 0x6F704E4D  # "opNM"
 ROW_OVERHEAD_BYTES = 200
 READ_FOR_S = 0.05
@@ -120,7 +122,7 @@ def check_identity(connection: sqlite3.Connection, path: Path) -> bool:
         # The table first: it comes with its identity in one commit, which may happen between the two questions.
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    except sqlite3.DatabaseError as error:
+    except DAMAGE as error:  # what SQLite says of a damaged schema may be no text either
         if isinstance(error, sqlite3.OperationalError):
             raise
         raise NotAJournal(f"{path} is not a journal: {error}") from error

@@ -16,12 +16,12 @@ from orchestrator.recorder.chapters import FOLDER, chapter_files, missing
 from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, Stream, close_out, compare_open, journal_streams
 from orchestrator.recorder.projection import Projection
 from orchestrator.recorder.publisher import PUBLIC, RING, Publisher
-from orchestrator.recorder.records import ObserverRuns, Reader, Refused
+from orchestrator.recorder.records import OBSERVER_LOCK, ObserverRuns, Reader, Refused
 from orchestrator.recorder.rundisk import drop_ballast
 
 __all__ = ["ObserverRuns", "Refused", "archived", "owned", "recover", "verify"]
 
-LOCK = f".{PUBLIC}.lock"
+LOCK = OBSERVER_LOCK
 PRUNED = "pruned.json"
 
 
@@ -178,5 +178,5 @@ def _rebuilt(folder: Path, reader: Reader, broken: str | None) -> Finding:
         return Finding(finding.ok and broken is None, (*lines, *finding.lines), finding.digest, finding.streams)
     publisher.publish()
     publisher.close()
-    lines.append("the run has not ended: its process was killed, or it still goes on; this version cannot continue it")
+    lines.append("the run has not ended: its rig was killed (then `operando continue` goes on with it), or it still goes on")
     return Finding(broken is None, tuple(lines))

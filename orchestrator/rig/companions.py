@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.observer.words import Heard, Said
-from orchestrator.platform import process_start
+from orchestrator.platform import hold_file, process_start
+from orchestrator.recorder.records import OBSERVER_LOCK
 
 CLOSE_OUT_BYTES_PER_S = 5e6
+PARTS_WITHIN_s = 20.0
 PART_WITHIN_s = 1.0
+LOOK_s = 0.05
 
 
 def spawn(*arguments: str, quiet: bool = False, heard: bool = False) -> subprocess.Popen[bytes]:
@@ -35,6 +39,16 @@ def wait_for_file(path: Path, within_s: float) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+async def observer_gone(folder: Path, within_s: float = PARTS_WITHIN_s) -> None:
+    """Return when the dead rig's observer has let go of the folder, whose ballast it gives back; one that hangs is left."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + within_s
+    while (own := hold_file(folder / OBSERVER_LOCK)) is None and loop.time() < until_s:
+        await asyncio.sleep(LOOK_s)
+    if own is not None:
+        own.close()
 
 
 class Publishing:
@@ -78,16 +92,25 @@ class Companions:
     """Observer, screen and publisher of one run; observer and publisher are started again when they die.
 
     ``keep_free_bytes``: the observer leaves so much of the disk to the journal. ``mirror_to``: where it copies to.
-    ``publish``: what the publisher is told; empty where nobody can watch.
+    ``control``: where live analysis sends what it finds; None: it does not run there. ``publish``: what the publisher is told;
+    empty where nobody can watch.
     """
 
     def __init__(
-        self, folder: Path, display: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None, publish: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        display: str,
+        *,
+        keep_free_bytes: int = 0,
+        mirror_to: Path | None = None,
+        control: Path | None = None,
+        publish: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self._display = display
         self._keep_free_bytes = keep_free_bytes
         self._mirror_to = mirror_to
+        self._control = control
         self._heard: Heard | None = None
         self._observer: subprocess.Popen[bytes] | None = None
         self._screen: subprocess.Popen[bytes] | None = None
@@ -102,6 +125,11 @@ class Companions:
         if self._display != "none":
             self._screen = spawn("watch", str(self.folder), *self._rig, *(["--lines"] if self._display == "lines" else []))
 
+    def start_late(self) -> None:
+        """A run that ended before anybody watched has its ``run.h5`` too."""
+        if self._observer is None:
+            self.start_observer()
+
     def ready(self, within_s: float = 20.0) -> bool:
         """Wait until ``run.h5`` exists, valid and empty."""
         return wait_for_file(self.folder / "run.h5", within_s)
@@ -113,7 +141,8 @@ class Companions:
     def start_observer(self) -> None:
         """Start the observer, again if need be."""
         mirror = () if self._mirror_to is None else ("--mirror-to", str(self._mirror_to))
-        options = ("--keep-free", str(self._keep_free_bytes), *mirror, "--tell")
+        control = () if self._control is None else ("--control", str(self._control))
+        options = ("--keep-free", str(self._keep_free_bytes), *mirror, *control, "--tell")
         self._observer = spawn("observe", str(self.folder), *self._rig, *options, heard=True)
         assert self._observer.stdout is not None
         self._heard = Heard(self._observer.stdout)

@@ -21,15 +21,19 @@ from orchestrator.config import ConfigError, load_rig, parse_experiment, parse_r
 from orchestrator.model.events import Event
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError, JournalInUse, Reader
+from orchestrator.rig.companions import observer_gone
 from orchestrator.rig.folders import state_folder
 from orchestrator.rig.former_guard import FormerGuard
 from orchestrator.rig.gather import CannotRun, Gathered, revision, simulated_instrument
 from orchestrator.rig.hold import name_running, rig_held
+from orchestrator.rig.interrupts import Interrupts
 from orchestrator.rig.log import logged
-from orchestrator.rig.process import Ended, Hosting, disk_of, lived
+from orchestrator.rig.outside import noted
+from orchestrator.rig.process import Ended, Hosting, lived
 from orchestrator.rig.request import RunRequest
 from orchestrator.rig.sources import noted_sources
 from orchestrator.rig.survivors import SURVIVORS, live_on, read_survivors
+from orchestrator.rig.upkeep import disk_of
 from orchestrator.rig.world import GONE, World, emulate_request, found_world
 from orchestrator.runner.resumption import NotResumable, Resumption, Story
 from orchestrator.runner.run import Continuation
@@ -74,18 +78,24 @@ def continue_run(request: ContinueRequest) -> Ended:
 
 async def _continue(request: ContinueRequest) -> Ended:
     rig, simulated = _rig_of(_first(request.folder), request.folder)
+    interrupts = Interrupts()
     with contextlib.ExitStack() as stack:
         state = state_folder(rig, simulated=simulated)
+        stack.enter_context(interrupts.heard())
         stack.enter_context(rig_held(state, rig))
         former = read_former(request.folder)
         gathered = gathered_again(request, former)
         clock, origin_ns = clock_again(former)
         guard = FormerGuard(request.folder)
         await guard.settled()
+        await observer_gone(request.folder)
         name_running(state, request.folder)
         stack.enter_context(logged(request.folder))
         world = found_world(gathered, clock, request.folder)
-        return await go_on(request, former, gathered, clock, origin_ns, world, guard, disk_of(request.folder, gathered))
+        async with noted(state, request.folder, "a run goes on") as tell:
+            ended = await go_on(request, former, gathered, clock, origin_ns, world, guard, disk_of(request.folder, gathered), interrupts)
+            tell(ended.outcome)
+        return ended
 
 
 def _continue_virtual(request: ContinueRequest) -> Ended:
@@ -98,8 +108,7 @@ def _continue_virtual(request: ContinueRequest) -> Ended:
         with logged(request.folder):
             async with live_on(gathered, emulate_request(gathered, request.folder), request.folder, clock) as after:
                 await clock.sleep(request.away_s)
-                if after.guard is not None:
-                    after.guard.relieve()
+                await after.relieved()
                 world = World(after.survivors.network, after.survivors.addresses, clock.beside(), after.survivors.twin)
                 world.emulators = after.survivors.emulators
                 guard, origin_ns = FormerGuard(request.folder), former.left.origin_mono_ns
@@ -138,6 +147,7 @@ async def go_on(
     world: AbstractAsyncContextManager[World],
     guard: FormerGuard,
     disk: Disk | None = None,
+    interrupts: Interrupts | None = None,
 ) -> Ended:
     """Open the journal again, say so in it, import what the guard has written, live on."""
     journal = _opened(request.folder, clock)
@@ -146,7 +156,9 @@ async def go_on(
         _put(journal, former.story, kind, data, at, source="guard")
     left = replace(former.story.resumption(), state=former.left.state)
     continuation, run_id = Continuation(left, request.cell_is_off), str(former.started["run_id"])
-    return await lived(Hosting(gathered, clock, request.folder, journal, world, run_id, disk, continuation, guarded=guard.on_duty), first)
+    hosting = Hosting(gathered, clock, request.folder, journal, world, run_id, disk, continuation, guarded=guard.on_duty)
+    hosting.interrupts = interrupts or hosting.interrupts
+    return await lived(hosting, first)
 
 
 def _put(journal: Journal, story: Story, kind: str, data: dict[str, Any], at: Stamp, source: str = "rig") -> int:

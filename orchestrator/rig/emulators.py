@@ -200,6 +200,9 @@ class EmulatorProcess:
         except TimeoutError:
             process.kill()
             raise EmulatorsDidNotStart(f"the emulators gave no address within {within_s:g} s; nothing was started") from None
+        except BaseException:
+            process.kill()  # nobody would ever stop it, and whoever reads our output would wait for it
+            raise
 
     async def stop(self) -> None:
         """End the emulators."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from drivers.base import ByteStream, Listener, Network
 from drivers.clock import Stamp
 from drivers.errors import NotReachable
+from orchestrator.model.events import Event
 from orchestrator.recorder.journal import Journal
 
 T = TypeVar("T")
@@ -79,6 +80,8 @@ class MortalJournal:
         self.cell: dict[str, Any] = {}
         self.listener: Callable[[str, dict[str, Any]], None] | None = None
         """Told of every event; must not wait."""
+        self.hearer: Callable[[Event], None] | None = None
+        """Given every event whole; must not wait."""
         self._last_seq = 0
 
     def put(
@@ -100,12 +103,19 @@ class MortalJournal:
             self.cell = data
         if self.listener is not None:
             self.listener(kind, data)
+        if self.hearer is not None:
+            stamp = at or self._journal.stamp()
+            self.hearer(Event(self._last_seq, stamp.mono_ns, stamp.utc_ns, kind, data, blob, source, cause))
         return self._last_seq
+
+    def put_unless_ended(self, kind: str, data: dict[str, Any]) -> None:
+        """An event of somebody beside the run, while there is one."""
+        if not self.ended:
+            self.put(kind, data)
 
     def listeners_note(self, text: str) -> None:
         """A note of whoever listens, while there is a run to note it in."""
-        if not self.ended:
-            self.put("note", {"text": text, "who": "rig"})
+        self.put_unless_ended("note", {"text": text, "who": "rig"})
 
     async def durable(self, seq: int) -> None:
         """Return when a synced commit covers ``seq``."""

@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from drivers import registry
-from drivers.base import Context, Emulator, SafeState
+from drivers.base import Context, Emulator, Potentiostat, SafeState
 from drivers.clock import Clock
+from orchestrator.guard.finish import Declared, Say, watch_device
+from orchestrator.guard.heard import heard
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.rig.emulators import EmulateRequest, make_emulators, make_twin, told_truth
+from orchestrator.rig.former_guard import ACTS_WITHIN_s
 from orchestrator.rig.gather import Gathered
 
 SURVIVORS = "survivors.json"
@@ -79,6 +82,14 @@ class Afterwards:
         if self.guard is not None:
             self.guard.flush()
 
+    async def relieved(self) -> None:
+        """The guard has let go of the device that it watched; one that is just opening the circuit is waited for, for a while."""
+        if self.guard is not None and self.guard.alive:
+            self.guard.relieve()
+            gone = asyncio.ensure_future(self.guard.lost())
+            await asyncio.wait({gone}, timeout=ACTS_WITHIN_s)
+            gone.cancel()
+
     @property
     def acted(self) -> SafeState | None:
         """What came of the guard's act."""
@@ -107,7 +118,7 @@ async def live_on(gathered: Gathered, request: EmulateRequest, folder: Path, clo
         survivors = Survivors(clock, network, twin, emulators, addresses)
         guard = None
         if state["guard"] is not None:
-            guard = InlineGuard(clock, 1.0, lambda _: None, lambda: _reach(gathered, survivors), folder, survived=state["guard"])
+            guard = _guard(gathered, survivors, folder, state["guard"])
             watching = asyncio.create_task(guard.run(), name="guard")
             stack.push_async_callback(_ended, watching)
         yield Afterwards(survivors, guard)
@@ -131,13 +142,30 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait({task})
 
 
-async def _reach(gathered: Gathered, survivors: Survivors) -> SafeState:
-    """Open the potentiostat anew and make it safe."""
+def _guard(gathered: Gathered, survivors: Survivors, folder: Path, survived: Mapping[str, Any]) -> InlineGuard:
+    """The guard that has outlived its host; as any other it says what it heard of the step that it broke off, or let finish."""
+    said: dict[str, Any] = {}
+
+    async def device(declared: Declared, within_s: float, say: Say) -> str:
+        return await watch_device(lambda: _anew(gathered, survivors), declared, within_s, say)
+
+    reach = lambda: _reach(gathered, survivors, said)  # noqa: E731
+    return InlineGuard(survivors.clock, 1.0, lambda _: None, reach, folder, device=device, survived=survived, heard=said)
+
+
+def _anew(gathered: Gathered, survivors: Survivors) -> Potentiostat:
     settings = gathered.settings("potentiostat", survivors.addresses)
-    potentiostat = registry.make_potentiostat(settings, Context(survivors.clock, survivors.network, _Unheard(), survivors.twin))
+    return registry.make_potentiostat(settings, Context(survivors.clock, survivors.network, _Unheard(), survivors.twin))
+
+
+async def _reach(gathered: Gathered, survivors: Survivors, said: dict[str, Any]) -> SafeState:
+    """Open the potentiostat anew and make it safe."""
+    potentiostat = _anew(gathered, survivors)
     await potentiostat.connect()
     try:
-        return await potentiostat.make_safe()
+        safe = await potentiostat.make_safe()
+        said.update(await heard(potentiostat, survivors.clock))
+        return safe
     finally:
         await potentiostat.release()
 

@@ -1,15 +1,23 @@
-"""What the rig sees to beside the run, in real time: that the observer lives. Nothing ever waits for it."""
+"""What the rig sees to beside the run, in real time: that the observer lives, and that the disk keeps some room. Nothing waits for it."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from drivers.clock import Clock
+from orchestrator.recorder.rundisk import RunDisk, drop_ballast
+from orchestrator.rig.gather import CannotRun, Gathered
+from orchestrator.runner.station import Disk
 
 LOOK_S = 2.0
 LONGEST_PAUSE_S = 60.0
 HOLDS_AFTER_S = 60.0
 FAILURES_TO_ALARM = 3
+LET_GO_WITHIN_s = 2.0
 
 Put = Callable[[str, dict[str, Any]], object]
 
@@ -82,3 +90,22 @@ async def mind_observer(observed: Observed, put: Put, wording: Wording = OBSERVE
         await asyncio.sleep(pause_s(failures))
         observed.start_observer()
         lived_s = 0.0
+
+
+def disk_of(folder: Path, gathered: Gathered) -> Disk | None:
+    """The disk under the run's folder, with its ballast; in virtual time nothing that is measured may enter the data."""
+    if gathered.request.virtual:
+        return None
+    disk = RunDisk(folder, gathered.plan.ballast_bytes)
+    try:
+        disk.take_ballast()
+    except OSError as error:
+        raise CannotRun(f"{folder}: no room for the ballast of {disk.ballast_bytes / 1e6:.0f} MB ({error}); nothing was started") from error
+    return disk
+
+
+async def give_ballast_back(folder: Path, clock: Clock) -> None:
+    """What was kept for a full disk is there for the close-out; a disk that hangs may keep it."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(LET_GO_WITHIN_s):
+            await clock.in_thread(drop_ballast, folder, lane="disk")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from drivers.base import Reason
@@ -20,8 +21,12 @@ CommandQueue = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 Told = tuple[bool, str]
 
 
+MOST_UNANSWERED = 64
+SAFE_VERBS = frozenset({"pause cell", "stop", "abort", "status"})
+
+
 class Commands:
-    """Obeys commands one after the other: acts, records, and answers when the record is durable."""
+    """Acts on commands one after the other, at once; answers each when its record is durable, so that no abort waits for a disk."""
 
     def __init__(self, surroundings: Surroundings, reactions: Reactions, queue: CommandQueue, interrupts: asyncio.Queue[str]) -> None:
         self._s = surroundings
@@ -29,7 +34,8 @@ class Commands:
         self._queue = queue
         self._interrupts = interrupts
         self._pressed = 0
-        self._given: dict[str, Answer] = {}
+        self._given: dict[str, asyncio.Task[Answer]] = {}
+        self._acted: dict[str, Told] = {}
         self._verbs: Mapping[str, Callable[[Command], Told]] = {
             "status": lambda _: (True, self._sentence()),
             "pause nmr": self._pause_nmr,
@@ -47,14 +53,22 @@ class Commands:
 
     async def obey(self) -> None:
         """Take commands until cancelled."""
-        while True:
-            command, future = await self._queue.get()
-            try:
-                answer = self._given.get(command.id) or await self._answer(command)
-                self._given[command.id] = answer
-                _give(future, answer)
-            finally:
-                _give(future, Answer(command.id, ok=False, text="the run ended before the command was recorded"))
+        async with asyncio.TaskGroup() as group:
+            while True:
+                command, future = await self._queue.get()
+                if command.id not in self._given:
+                    waiting = sum(not answer.done() for answer in self._given.values())
+                    if waiting >= MOST_UNANSWERED and command.verb not in SAFE_VERBS:
+                        _give(future, Answer(command.id, ok=False, text=f"nothing was done: {waiting} commands wait for the disk"))
+                        continue
+                    self._given[command.id] = group.create_task(self._answer(command), name=f"command {command.id}")
+                self._given[command.id].add_done_callback(partial(self._tell, future, command.id))
+
+    def _tell(self, future: asyncio.Future[Answer], command_id: str, answer: asyncio.Task[Answer]) -> None:
+        if not answer.cancelled() and answer.exception() is None:
+            return _give(future, answer.result())
+        ok, text = self._acted.get(command_id, (False, "nothing was done"))
+        return _give(future, Answer(command_id, ok=ok, text=f"{text}; the run ended before the command was recorded"))
 
     def close(self) -> None:
         """Answer what came too late."""
@@ -67,7 +81,7 @@ class Commands:
             return Answer(command.id, ok=True, text=self._sentence(), data=self.status())
         if command.verb == "observed":
             return await self._observed(command)
-        ok, text = self._do(command)
+        ok, text = self._acted[command.id] = self._do(command)
         data = {"id": command.id, "verb": command.verb, "arguments": dict(command.arguments), "who": command.who}
         data |= {name: text for name, text in (("if_state", command.if_state), ("why", command.why)) if text}
         cause = self._s.journal.put("command.received", data)
@@ -86,8 +100,7 @@ class Commands:
             new, last_seq = self._run.rings.inlet.take(command.arguments["observables"], command.who)
         except Refused as error:
             return Answer(command.id, ok=False, text=str(error))
-        for one in new:
-            self._run.rings.on_observable(one)
+        self._run.rings.on_observables(new)
         try:
             await self._s.journal.durable(last_seq) if last_seq else None
         except JournalError as error:

@@ -54,6 +54,9 @@ class Reconciliation:
         """Where the protocol goes on. Raises NotContinued."""
         left, steps = self.left, self._steps
         accounts = self.run.steps.accounts_from(left.account, steps, left.position, left.program if left.running else 0)
+        for account in accounts[1:]:
+            account.part = next((named(key).part for key in left.ordered if named(key).planned == account.planned.key), account.part)
+        at = 0
         state = await self._state()
         self._refuse_unknown(state)
         if state.running and not self._waits(state.step_key):
@@ -62,11 +65,11 @@ class Reconciliation:
         if state.running:
             await self._end_wait(accounts)
         else:
-            self._conclude(accounts)
+            at = self._conclude(accounts)
         self.surroundings.put(
             "cell.state", cell="off", confirmed=True, detail=f"as found when the run was continued: {state.detail or 'off'}"
         )
-        return self._go_on(accounts[0] if accounts else None)
+        return self._go_on(accounts[at] if accounts else None, at)
 
     @property
     def _steps(self) -> tuple[PlannedStep, ...]:
@@ -178,10 +181,7 @@ class Reconciliation:
         """Steps that the instrument has left behind, each by its own limits; returns when the last of them ended, at most."""
         since_ns, now_ns = self.left.heard_ns, self.surroundings.clock.mono_ns()
         for account in accounts:
-            self.run.sampling.expect([account])
-            if account.started_ns is None:
-                account.adopted = True
-                self.run.sampling.take(StepStarted(account.key, since_ns))
+            self._begin_unheard(account, since_ns)
             reason, by_ns = self._own_end(account, since_ns)
             until_ns = min(by_ns, now_ns)
             self._write_off(
@@ -193,31 +193,65 @@ class Reconciliation:
 
     # ------------------------------------------------------------------------------------------------- it runs ours no more
 
-    def _conclude(self, accounts: tuple[Account, ...]) -> None:
-        """The step that ran when the rig died is over, or a part of it is."""
-        running = self.left.running
+    def _begin_unheard(self, account: Account, at_ns: int) -> None:
+        """A step that followed on the instrument has begun there."""
+        self.run.sampling.expect([account])
+        if account.started_ns is None:
+            account.adopted = True
+            self.run.sampling.take(StepStarted(account.key, at_ns))
+
+    def _conclude(self, accounts: tuple[Account, ...]) -> int:
+        """What ran when the rig died is over, or a part of it, and perhaps what followed on the instrument; so many are behind."""
+        running, left = self.left.running, self.left
         if running is None:
-            if self.left.intended:
+            if left.intended:
                 self._doubt_intended(accounts)
-            return
-        account = accounts[0] if accounts and accounts[0].key == running.key else self._of_wait(running)
-        guard, since_ns, now_ns = self.left.guard, self.left.heard_ns, self.surroundings.clock.mono_ns()
+            return 0
+        if not accounts or accounts[0].key != running.key:
+            self._conclude_one(self._of_wait(running), left.heard_ns, followed=False)
+            return 0
+        heard_key = None if left.guard is None or left.guard.heard is None else left.guard.heard.get("step_key")
+        reached = next((k for k, account in enumerate(accounts) if account.key == heard_key), None)
+        since_ns = left.heard_ns
+        for at, account in enumerate(accounts):
+            if at:
+                self._begin_unheard(account, since_ns)
+            ended_ns = self._conclude_one(account, since_ns, followed=reached is not None and at < reached)
+            last = at == reached or at == len(accounts) - 1
+            if ended_ns is None or last or (reached is None and ended_ns >= self._gone_ns()):
+                return at
+            self.run.steps.passed_unheard(account)
+            since_ns = ended_ns
+        return 0
+
+    def _gone_ns(self) -> int:
+        """Up to when an instrument without its rig may have driven the cell: until its guard opened the circuit, or until now."""
+        guard = self.left.guard
+        safe = guard is not None and guard.confirmed and guard.mono_ns >= self.left.heard_ns
+        return guard.mono_ns if guard is not None and safe else self.surroundings.clock.mono_ns()
+
+    def _conclude_one(self, account: Account, since_ns: int, *, followed: bool) -> int | None:
+        """Write one step off; returns when it ended by itself, None where it was broken off. ``followed``: the next one was heard."""
+        running, gone_ns = self.left.running, self._gone_ns()
+        wait = running is not None and running.wait
         reason, by_ns = self._own_end(account, since_ns)
-        guarded_ns = guard.mono_ns if guard is not None and guard.confirmed and guard.mono_ns >= since_ns else None
-        until_ns = now_ns if guarded_ns is None else min(guarded_ns, self._heard_by_guard_ns(account, guarded_ns))
+        guarded = gone_ns < self.surroundings.clock.mono_ns()
+        until_ns = min(gone_ns, self._heard_by_guard_ns(account, gone_ns)) if guarded else gone_ns
         if (ended := self._ended_by(account)) is not None:
             detail = "it ended on the instrument while its guard listened"
-            self._write_off(account, since_ns, int(ended["mono_ns"]), over=not running.wait, reason=Reason(ended["ended"]), detail=detail)
-            return
+            self._write_off(account, since_ns, int(ended["mono_ns"]), over=not wait, reason=Reason(ended["ended"]), detail=detail)
+            return int(ended["mono_ns"])
         finishes = self.surroundings.station.potentiostat.capabilities.autonomous
-        if finishes and by_ns <= until_ns and account.planned.action != "acquisitions":
+        if followed or (finishes and by_ns <= until_ns and account.planned.action != "acquisitions"):
             detail = "it ended on the instrument while nobody heard it"
-            self._write_off(account, since_ns, by_ns, over=not running.wait, reason=reason, detail=detail)
-        elif guarded_ns is not None:
+            self._write_off(account, since_ns, min(by_ns, until_ns), over=not wait, reason=reason, detail=detail)
+            return min(by_ns, until_ns)
+        if guarded:
             self._write_off(account, since_ns, until_ns, over=False, reason=Reason.ABORT, detail="its guard opened the circuit")
         else:
             detail = "it no longer runs, and nobody knows since when; what it may have passed counts as passed"
             self._write_off(account, since_ns, until_ns, over=False, reason=Reason.LOST, detail=detail)
+        return None
 
     def _doubt_intended(self, accounts: tuple[Account, ...]) -> None:
         """A start was written down and none was heard: it may have run until its guard, or itself, ended it."""
@@ -297,10 +331,10 @@ class Reconciliation:
         account.over, account.cut = over, not over
         sampling.end_unseen(StepEnded(account.key, max(since_ns, until_ns), reason, detail))
 
-    def _go_on(self, account: Account | None) -> Begun:
-        """The rest of the step that was begun, under a key that no instrument knows yet; or the first of all."""
+    def _go_on(self, account: Account | None, at: int) -> Begun:
+        """The rest of the step that was begun, under a key that no instrument knows yet; or the first. ``at``: so many are behind."""
         if account is None:
             return Begun(self.left.position)
         if self.left.running is None and not account.over:
             account.part += 1
-        return Begun(self.left.position, (account,))
+        return Begun(self.left.position + at, (account,))

@@ -13,15 +13,19 @@ from typing import Any, NamedTuple
 from orchestrator.model.observables import base_name, declared
 from orchestrator.runner.station import Surroundings
 
-KEYS = frozenset({"name", "value", "error", "unit", "key", "algorithm", "cause"})
+KEYS = frozenset({"name", "value", "error", "unit", "key", "algorithm", "cause", "context"})
 NEEDED = ("name", "value", "unit", "key", "algorithm")
 LONGEST_TEXT = 200
+LONGEST_CONTEXT = 20
 MOST_KNOWN = 100_000
 """So many findings are remembered, so that one that is sent again is not journaled again."""
 
 
 class Observed(NamedTuple):
-    """One finding: ``value`` in the declared unit, ``key`` of the acquisition (or step) it was found in, and by what."""
+    """One finding: ``value`` in the declared unit, ``key`` of the acquisition (or step) it was found in, and by what.
+
+    ``context``: numbers and texts about the cell while it was measured (charge, x, cycle, step).
+    """
 
     name: str
     value: float
@@ -30,6 +34,7 @@ class Observed(NamedTuple):
     key: str
     algorithm: str
     cause: int | None = None
+    context: Mapping[str, float | str] | None = None
 
 
 class Refused(ValueError):
@@ -50,7 +55,7 @@ def observed(row: Mapping[str, Any]) -> Observed:
         raise Refused(f"{name!r} is not a declared observable" + (f"; write {base_name(name)}(LINE)" if known and known.of_line else ""))
     if unit != known.unit:
         raise Refused(f"{name} is in {known.unit or 'no unit'}, not in {unit or 'no unit'}")
-    return Observed(name, _number(row, "value"), _error(row), unit, key, algorithm, _cause(row))
+    return Observed(name, _number(row, "value"), _error(row), unit, key, algorithm, _cause(row), _context(row))
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
@@ -79,6 +84,22 @@ def _cause(row: Mapping[str, Any]) -> int | None:
     if cause is not None and (isinstance(cause, bool) or not isinstance(cause, int) or cause < 1):
         raise Refused(f"'cause' of an observable is the number of an event, not {cause!r:.80}")
     return cause
+
+
+def _context(row: Mapping[str, Any]) -> dict[str, float | str] | None:
+    context = row.get("context")
+    if context is None:
+        return None
+    right = isinstance(context, Mapping) and len(context) <= LONGEST_CONTEXT and all(_plain(*item) for item in context.items())
+    if not right:
+        raise Refused(f"'context' of an observable is a table of at most {LONGEST_CONTEXT} numbers and texts, not {context!r:.80}")
+    return dict(context)
+
+
+def _plain(name: object, value: object) -> bool:
+    texts = all(len(one) <= LONGEST_TEXT for one in (name, value) if isinstance(one, str))
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(name, str) and texts and (number or isinstance(value, str))
 
 
 class Inlet:
@@ -111,7 +132,7 @@ class Inlet:
         self._known[data["name"], data["key"], data.get("algorithm", "")] = (data["value"], seq)
 
     def _put(self, one: Observed, who: str) -> int:
-        data = {name: value for name, value in one._asdict().items() if name != "cause"}
+        data = {name: value for name, value in one._asdict().items() if name != "cause" and (name != "context" or value)}
         return self._s.journal.put("observable", data, source=who, cause=one.cause)
 
     def _remember(self, one: Observed, seq: int) -> None:

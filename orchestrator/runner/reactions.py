@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from drivers.base import Reason
-from orchestrator.model.experiment import Action, TriggerKind
+from orchestrator.model.experiment import Action, Rule, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.charge import or_none
@@ -19,11 +19,12 @@ from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
 from orchestrator.runner.records import Record, members
-from orchestrator.runner.resumption import Resumption
+from orchestrator.runner.resumption import Resumption, named
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation
 from orchestrator.runner.sampling import Edge, Sampling
 from orchestrator.runner.sentences import told
+from orchestrator.runner.spectral import Seen
 from orchestrator.runner.states import RUN, RunState, advance
 from orchestrator.runner.station import (
     ABORT,
@@ -41,6 +42,7 @@ from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
 RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
+OF_THE_STEP = frozenset({"end step", "skip to step"})
 NOT_AVAILABLE = frozenset({"eis", "retune", "change acquisition", "hold"})
 
 Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
@@ -79,6 +81,9 @@ class Reactions:
         left.rules.share(self.interlocks.resistance)
         self.interlocks.resistance.estimate = left.resistance
         self.rings.acting.restore(left.alarms)
+        for data, seq in left.observables:
+            self.rings.inlet.known(data, seq)
+        self.rings.spectral = left.spectral
         self.sampling.restore(left)
         self.steps.restore(left.passed, left.visits, left.waits, left.pauses)
         self.steps.go_to(left.go_to)
@@ -190,9 +195,42 @@ class Reactions:
         )
         for action in rule.do:
             self._act(action, firing, cause)
+        self._stop_when(rule)
+
+    def _stop_when(self, rule: Rule) -> None:
         running = self.sampling.account
         if running is not None and running.planned.stop_when == rule.name:
             self.programs.end_step(Reason.SKIP, f"stop_when {rule.name}")
+
+    def found(self, firing: Firing, seen: Seen) -> None:
+        """Do what a rule over spectra says. What it says of a step is meant for the step it was seen in, and for no later one."""
+        rule, now = firing.rule, self._s.clock.mono_ns()
+        if self.ending is not None:
+            return
+        verbs = {action.verb for action in rule.do}
+        same_step = bool(seen.step_key) and named(seen.step_key).planned == named(self.step_key).planned
+        if "open circuit" in verbs and self.step_key:
+            self.open_circuit(f"rule `{rule.name}`", for_good="end step" in verbs)
+        cause = self._s.put(
+            "rule.fired",
+            mono_ns=now,
+            rule=rule.name,
+            actions=[action.text or action.verb for action in rule.do],
+            values=firing.values,
+            step_key=seen.step_key,
+            spectrum_key=seen.key,
+            x=or_none(firing.first.x),
+            voltage_V=or_none(seen.number("voltage_V")),
+            current_A=or_none(seen.number("current_A")),
+            first={"mono_ns": firing.first.mono_ns, "x": or_none(firing.first.x), "voltage_V": or_none(firing.first.voltage_V)},
+        )
+        for action in rule.do:
+            if action.verb in OF_THE_STEP and not same_step:
+                self._s.put("note", cause, text=f"{action.verb} of rule `{rule.name}` came after its step {seen.step_key}", who="rig")
+            else:
+                self._act(action, firing, cause)
+        if same_step:
+            self._stop_when(rule)
 
     def open_circuit(self, why: str, *, for_good: bool, short: bool = True) -> None:
         """``for_good``: the step is over and the protocol goes on; otherwise it stands still until somebody resumes.

@@ -23,10 +23,12 @@ from orchestrator.recorder.runtime import RunTime
 from orchestrator.runner.account import Account, Passed
 from orchestrator.runner.interlocks.acting import RUN_ACTS, SHORT
 from orchestrator.runner.interlocks.resistance import Estimate
+from orchestrator.runner.observed import MOST_KNOWN, Observed
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.paperwork import Paperwork, RecordLeft
 from orchestrator.runner.rules import RuleEngine
 from orchestrator.runner.safety import Watch
+from orchestrator.runner.spectral import SpectralRules
 from orchestrator.runner.states import RunState
 from orchestrator.runner.triggers import Sample, TriggerEngine
 
@@ -111,7 +113,9 @@ class Resumption:
 
     ``phase`` and ``position``: where the protocol stands; ``account``: the step there, begun (None: not yet), perhaps over; its
     ``part`` is the one that runs, or the next. ``running``: what was started and not heard to end. ``program``: so many steps follow
-    the running one on the instrument. ``intended``: keys that were about to be started when the journal ends.
+    the running one on the instrument. ``intended``: keys that were about to be started when the journal ends;
+    ``ordered``: all keys of the program that was started last.
+    ``observables``: findings of others that are journaled, with their numbers.
     ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample;
     ``last_told_ns`` and ``last_utc_ns``: of the last event, as it stands there. ``clock``: whose the last process's was.
     """
@@ -132,6 +136,7 @@ class Resumption:
     running: Open | None
     program: int
     intended: tuple[str, ...]
+    ordered: tuple[str, ...]
     passed: tuple[Passed, ...]
     visits: Mapping[int, int]
     waits: int
@@ -145,7 +150,9 @@ class Resumption:
     heard_ns: int
     recent: tuple[tuple[int, float], ...]
     rules: RuleEngine
+    spectral: SpectralRules
     resistance: Estimate | None
+    observables: tuple[tuple[Mapping[str, Any], int], ...]
     watch: Watch
     standing: tuple[tuple[TriggerEngine, int], ...]
     no_more_current: bool
@@ -202,6 +209,7 @@ class Story:
         self._line: Line | None = None
         self._open: Open | None = None
         self._intended: tuple[str, ...] = ()
+        self._ordered: tuple[str, ...] = ()
         self._passed: list[Passed] = []
         self._visits: Counter[int] = Counter()
         self._waits = self._looks = 0
@@ -210,6 +218,8 @@ class Story:
         self._x = math.nan
         self._newest: Sample | None = None
         self._resistance: Estimate | None = None
+        self._observables: dict[tuple[str, str, str], tuple[Mapping[str, Any], int]] = {}
+        self._findings: list[Observed] = []
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self._wishes = _Wishes()
         self._cell, self._cell_confirmed = "unknown", False
@@ -268,6 +278,7 @@ class Story:
         self._deeds = {rule.name: rule.do for rule in plan.rules}
         self._interlocks = {one.name: one.do for one in plan.interlocks}
         self._rules, self._watch = RuleEngine(plan.rules, plan.lead_ohm), Watch(plan.limits)
+        self._spectral = SpectralRules(plan.rules)
         self._x = math.nan if plan.x_per_C is None else plan.x_now
         self._paper.plan = plan
 
@@ -423,11 +434,37 @@ class Story:
         line.engine.feed(newest._replace(mono_ns=run_ns, elapsed_s=line.elapsed_s(run_ns), charge_C=charge_C, fraction=share, x=x))
 
     def _take_observable(self, event: Event) -> None:
-        """R_cell as the run learnt it; what is found in spectra is nobody's state."""
+        """R_cell as the run learnt it, and what was found in spectra.
+
+        The latter is known by its number, so that nobody journals it twice, and goes a spectrum at a time to the rules that compare
+        with earlier ones.
+        """
         data = event.data
+        if event.source != "rig":
+            self._know(data, event.seq)
+        if data.get("key") and data.get("value") is not None:
+            if self._findings and self._findings[0].key != data["key"]:
+                self._seen_spectra()
+            error = None if data.get("error") is None else float(data["error"])
+            told = (str(data["name"]), float(data["value"]), error, str(data.get("unit") or ""), str(data["key"]))
+            self._findings.append(Observed(*told, str(data.get("algorithm") or ""), event.cause, data.get("context")))
         if data["name"] == "R_cell" and data.get("value") is not None:
             known = (float(data["value"]), data.get("error"), str(data.get("algorithm") or ""), str(data.get("step_key") or ""))
             self._resistance = Estimate(*known, event.mono_ns, int(data.get("n") or 0), float(data.get("at") or 0.0))
+
+    def _know(self, data: Mapping[str, Any], seq: int) -> None:
+        """The newest finding of each kind, the oldest forgotten first."""
+        which = (str(data["name"]), str(data["key"]), str(data.get("algorithm") or ""))
+        self._observables.pop(which, None)
+        self._observables[which] = (data, seq)
+        if len(self._observables) > MOST_KNOWN:
+            del self._observables[next(iter(self._observables))]
+
+    def _seen_spectra(self) -> SpectralRules:
+        """The rules over spectra as far as they have come; what they said then was done then."""
+        findings, self._findings = self._findings, []
+        self._spectral.feed(findings)
+        return self._spectral
 
     def _released(self, acquisition: str, run_ns: int, ok: bool) -> None:  # noqa: FBT001 the paperwork's own, always by position
         line = self._line
@@ -449,6 +486,7 @@ class Story:
             case "cell.state":
                 self._cell, self._cell_confirmed = str(data["cell"]), bool(data["confirmed"])
                 self._guard = None if self._cell_confirmed else self._guard
+                self._ordered = tuple(data.get("intent") or self._ordered)
                 self._intended = tuple(data.get("intent") or (self._intended if not data["confirmed"] else ()))
             case "alarm.raised":
                 self._alarms[data["id"]] = {"level": data["level"], "title": data["title"]}
@@ -558,6 +596,7 @@ class Story:
             running=None if self._open is None else replace(self._open, started_ns=self._open.started_ns + origin_ns),
             program=0 if here is None else here.follows,
             intended=self._intended,
+            ordered=self._ordered,
             passed=tuple(self._passed),
             visits=dict(self._visits),
             waits=self._waits,
@@ -571,7 +610,9 @@ class Story:
             heard_ns=self._heard_ns + origin_ns,
             recent=tuple((at + origin_ns, volts) for at, volts in self._recent),
             rules=self._rules,
+            spectral=self._seen_spectra(),
             resistance=self._resistance,
+            observables=tuple(self._observables.values()),
             watch=self._watch,
             standing=tuple((engine, since + origin_ns) for engine, since in wishes.standing),
             no_more_current=wishes.no_more_current,

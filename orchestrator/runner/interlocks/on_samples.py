@@ -10,10 +10,10 @@ from orchestrator.runner.interlocks.readings import NOTHING_A, Driven, Reading, 
 from orchestrator.runner.interlocks.resistance import Resistance
 
 UNCHANGED = 0.05
-"""A current that moved by no more than this part of itself is the same current."""
+"""A current that moved by no more than this part of itself is the same current (inferred)."""
 
 NO_PART = 0.1
-"""A current below this part of what was asked for says nothing about the cell."""
+"""A current below this part of what was asked for says nothing about the cell (inferred)."""
 
 
 class HardShort:

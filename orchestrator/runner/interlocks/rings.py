@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from drivers.base import SampleBlock
+from drivers.base import GARBLED, SampleBlock
 from orchestrator.runner.account import Account
 from orchestrator.runner.interlocks.acting import Acting, Verbs
 from orchestrator.runner.interlocks.interlocks import Interlocks
 from orchestrator.runner.interlocks.readings import Finding
 from orchestrator.runner.interlocks.resistance import Estimate
 from orchestrator.runner.observed import Inlet, Observed
+from orchestrator.runner.rules import Firing
 from orchestrator.runner.safety import Violation, silent_after_s
+from orchestrator.runner.spectral import Seen, SpectralRules
 from orchestrator.runner.station import ABORT, Alarms, Ending, Surroundings
+
+QUIET_NS = 600_000_000_000
+GARBLED_ADVICE = "look at the cable and at what else shares its port; samples that were lost show as wider steps in time"
 
 
 class Run(Verbs, Protocol):
@@ -36,6 +42,9 @@ class Run(Verbs, Protocol):
     def acquisition_of(self, key: str) -> str:
         """The name of the acquisition with this key; the key itself where there is none."""
 
+    def found(self, firing: Firing, seen: Seen) -> None:
+        """A rule has seen in the spectra what it waits for."""
+
 
 class Rings:
     """Fed by the sampling task with every block, by the others with events. Nothing here waits."""
@@ -46,16 +55,30 @@ class Rings:
         self.acting = Acting(surroundings, run, alarms)
         self.interlocks = Interlocks(surroundings.plan, lambda: surroundings.station.potentiostat.capabilities, self._fired, self._learnt)
         self.inlet = Inlet(surroundings)
+        self._alarms = alarms
+        self._garbled_ns = 0
+        self.spectral = SpectralRules(surroundings.plan.rules)
 
     def samples(self, block: SampleBlock, account: Account | None) -> None:
         """A block for the interlocks. Samples that are old when they come are as bad as none."""
         self.interlocks.samples(block, account)
+        self._wire(block)
         if account is None or not account.has_current or not len(block):
             return
         clock, mono_ns = self._s.clock, int(block.mono_ns[-1])
         age_s = ((clock.mono_ns() - mono_ns) / 1e9 - account.interval_s) / clock.speed
         if self.interlocks.old(self._run.heard_s, age_s, self._longest_s):
             self._run.silent(age_s)
+
+    def _wire(self, block: SampleBlock) -> None:
+        """Lines that were no samples are told, until none has come for a while; how many they are stands in the file."""
+        if GARBLED in block.aux:
+            self._garbled_ns, n = int(block.mono_ns[-1]), int(block.aux[GARBLED][-1])
+            text = f"{n} lines since the instrument was connected were no samples: garbled, twice, or out of order"
+            self._alarms.sound("garbled", "warn", "The potentiostat's line is disturbed", text, advice=GARBLED_ADVICE)
+        elif self._garbled_ns and len(block) and block.mono_ns[-1] - self._garbled_ns > QUIET_NS:
+            self._garbled_ns = 0
+            self._alarms.clear("garbled")
 
     @property
     def _longest_s(self) -> float:
@@ -100,7 +123,10 @@ class Rings:
             lead_ohm=self.interlocks.resistance.lead_ohm,
         )
 
-    def on_observable(self, one: Observed) -> None:
-        """A finding that has just been journaled. Rules over spectra, once there are any, hear it here too."""
-        acquisition = self._run.acquisition_of(one.key)
-        self.interlocks.observed(acquisition, one.key, one.name, one.value, self._s.clock.mono_ns())
+    def on_observables(self, found: Sequence[Observed]) -> None:
+        """Findings that have just been journaled: for the interlocks one by one, for the rules spectrum by spectrum."""
+        for one in found:
+            acquisition = self._run.acquisition_of(one.key)
+            self.interlocks.observed(acquisition, one.key, one.name, one.value, self._s.clock.mono_ns())
+        for firing, seen in self.spectral.feed(found):
+            self._run.found(firing, seen)

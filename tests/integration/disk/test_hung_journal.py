@@ -16,6 +16,7 @@ from drivers import registry
 from drivers.base import Context, Settings
 from drivers.clock import Clock
 from orchestrator.config import load_experiment, load_rig, load_twin
+from orchestrator.control.messages import Command
 from orchestrator.model.events import Event
 from orchestrator.plan import make_plan
 from orchestrator.recorder.journal import Journal
@@ -76,6 +77,12 @@ class Run:
     samples: list[int] = field(default_factory=list)
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     outcome: Outcome | None = None
+    commands: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+
+    def command(self, verb: str, **arguments: Any) -> asyncio.Future[Any]:
+        answer = asyncio.get_running_loop().create_future()
+        self.commands.put_nowait((Command(f"{verb}-1", verb, arguments, who="alice"), answer))
+        return answer
 
     def of(self, kind: str, **data: Any) -> list[dict[str, Any]]:
         return [given for name, given in self.told if name == kind and all(given.get(key) == value for key, value in data.items())]
@@ -116,7 +123,7 @@ def live(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> C
         async with asyncio.timeout(90), _station(tmp_path, repository, clock, (charge, plate)) as (plan, station):
             meanwhile = asyncio.create_task(during(run))
             run.outcome = await run_plan(
-                plan, station, run.journal, clock, run.guard, folder=tmp_path, commands=asyncio.Queue(), interrupts=asyncio.Queue()
+                plan, station, run.journal, clock, run.guard, folder=tmp_path, commands=run.commands, interrupts=asyncio.Queue()
             )
             flows.set()
             await meanwhile
@@ -192,3 +199,19 @@ async def test_a_safety_limit_acts_while_the_disk_takes_nothing(live: Any) -> No
     assert run.outcome.exit_code == 4
     assert "limit passed" in run.outcome.reason
     assert len(events) == len(run.told)
+
+
+async def test_an_abort_waits_neither_for_the_disk_nor_for_a_note_that_does(live: Any) -> None:
+    async def during(run: Run) -> None:
+        await run.until(lambda: blocks(run) > 30, "samples")
+        run.flows.clear()
+        note = run.command("note", text="the disk hangs")
+        abort = run.command("abort")
+        await run.until(lambda: run.of("cell.state", cell="off", confirmed=True)[1:], "open circuit while the disk hangs")
+        run.flows.set()
+        assert (await note).text.startswith("noted")
+        assert (await abort).text.startswith("open circuit now")
+
+    run, events = await live(during, limit_bytes=64 << 20)
+    assert run.outcome.reason == "aborted by alice"
+    assert [event.data["verb"] for event in events if event.kind == "command.received"] == ["note", "abort"]

@@ -218,6 +218,11 @@ class Program:
     def wait_for(found: Callable[[], Any], what: str) -> Any:
         return wait_for(found, what, lambda: "")
 
+    @staticmethod
+    def family(out: Path) -> list[int]:
+        """Every process that was started for these runs and still lives."""
+        return list(family(out))
+
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
         path.write_text(text, encoding="utf-8")

@@ -11,10 +11,13 @@ import pytest
 pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(240)]
 
 Intact = Callable[[Any], None]
+PLATE = "20 hours"
+ENDLESS = [("charge_per_step_mAh: 0.12", "charge_per_step_mAh: 10"), (", nmr: {fast: [at start, every 1 minute]}", ", nmr: {fast: at end}")]
+"""A step that does not end before somebody ends it, however slow this computer is."""
 
 
 def test_a_whole_conversation(program: Any, intact: Intact) -> None:
-    run = program.start(speed="15", changes=[("every 1 minute", "at end"), ("Rest for 10 seconds, nmr", "Rest for 5 minutes, nmr")])
+    run = program.start(speed="15", plate=PLATE, changes=[*ENDLESS, ("Rest for 10 seconds, nmr", "Rest for 20 hours, nmr")])
     run.under_current()
 
     status = run.operando("status")
@@ -61,7 +64,7 @@ def test_a_whole_conversation(program: Any, intact: Intact) -> None:
 
 
 def test_abort_from_another_process(program: Any, intact: Intact) -> None:
-    run = program.start()
+    run = program.start(plate=PLATE, changes=ENDLESS)
     run.under_current()
     assert "open circuit now" in run.operando("abort").text
     ended = run.ends()
@@ -74,7 +77,7 @@ def test_abort_from_another_process(program: Any, intact: Intact) -> None:
 
 def test_one_rig_one_run(program: Any, intact: Intact) -> None:
     """A second run on the same rig is refused before it touches anything, and says who holds it."""
-    run = program.start()
+    run = program.start(plate=PLATE, changes=ENDLESS)
     run.under_current()
     second = program.start(out="second").ends()
     assert second.code == 2
@@ -89,7 +92,8 @@ def test_one_rig_one_run(program: Any, intact: Intact) -> None:
 
 
 def test_an_alarm_is_acknowledged_by_its_name(program: Any) -> None:
-    run = program.start(faults=["half_line_then_stall:stall_s=150,under_current_s=30"], changes=[("within 20 s", "within 60 s")])
+    stalls = "half_line_then_stall:stall_s=150,under_current_s=30"
+    run = program.start(faults=[stalls], plate=PLATE, changes=[*ENDLESS, ("within 20 s", "within 60 s")])
     run.until("alarm.raised", id="potentiostat-link")
     unknown = run.operando("acknowledge", "no-such-alarm")
     assert unknown.code == 2

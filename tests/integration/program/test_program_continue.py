@@ -6,10 +6,13 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 import pytest
+
+from orchestrator.recorder.records import Reader
 
 pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(240)]
 
@@ -31,11 +34,23 @@ def killed(run: Any) -> None:
     assert run.ends().code == -signal.SIGKILL
 
 
-def continued(run: Any) -> dict[str, Any]:
-    told = run.operando("continue", str(run.folder), "--json")
+def continued(run: Any, see: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """``see``: looks while it lives."""
+    with ThreadPoolExecutor(1) as aside:
+        telling = aside.submit(run.operando, "continue", str(run.folder), "--json")
+        see()
+        told = telling.result()
     assert told.code == 0, told.text
     found: dict[str, Any] = json.loads(told.text.splitlines()[-1])
     return found
+
+
+def keeps_ballast(run: Any) -> None:
+    """Once it goes on, the run has its ballast again, although the observer of the dead rig gave it back."""
+    again = run.until("run.state", continued=1)
+    run.when(lambda: any(event["seq"] > again["seq"] for event in run.of("ec.block")) or None, "samples of the second life")
+    sizes = [(run.folder / name).stat().st_size for name in (".ballast", ".ballast.last")]
+    assert sum(sizes) >= 64e6
 
 
 def plated_C(run: Any) -> float:
@@ -64,6 +79,10 @@ def test_what_its_guard_broke_off_goes_on(program: Any, intact: Intact) -> None:
     again = run.operando("continue", str(run.folder))
     assert again.code == 2
     assert "has ended (finished, as planned" in again.text
+    with Reader(program.folder / "home" / "state" / "wired" / "journal.sqlite") as reader:
+        assert reader.check_chain() is None
+        told = [event.data["text"].partition(":")[0] if event.kind == "note" else event.kind for event in reader.events()]
+    assert told == ["a run begins", "guard.acting", "guard.fenced", "guard.safe", "guard.acted", "a run goes on", "ended"], told
     intact(run)
 
 
@@ -71,9 +90,10 @@ def test_what_still_runs_is_adopted(program: Any, intact: Intact) -> None:
     changes = [QUIET, FINISHES, ("charge_per_step_mAh: 0.12", "charge_per_step_mAh: 0.5")]
     run = program.start(plate="25 minutes", changes=changes)
     killed(run)
-    told = continued(run)
+    told = continued(run, see=lambda: keeps_ballast(run))
     assert told["complete"]
     assert [event["key"] for event in run.of("step.started", index=1)] == ["s0001-c01-plate"]
+    assert not list(run.folder.glob(".ballast*"))
     assert plated_C(run) == pytest.approx(true_C(run), rel=1e-3)
     drives = [one for one in run.truth() if one.what == "drive" and one.data["drive"] == "current" and one.data["value"]]
     assert len(drives) == 1, "the current was never touched"

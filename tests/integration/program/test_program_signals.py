@@ -67,14 +67,22 @@ def test_ctrl_c_three_times_leaves_the_cell_to_the_guard(program: Any, intact: I
     intact(run)
 
 
-def test_ctrl_c_before_anything_was_started(program: Any) -> None:
+@pytest.mark.parametrize(("word", "instant"), [("SIGINT", "journal.sqlite"), ("SIGTERM", "run.h5"), ("SIGINT", "emulated/emulators.json")])
+def test_what_is_interrupted_before_anything_was_started_ends_in_order(program: Any, intact: Intact, word: str, instant: str) -> None:
     run = program.start()
-    assert run.folder
-    os.kill(run.process.pid, signal.SIGINT)
+    run.until_file(instant)
+    os.kill(run.process.pid, getattr(signal, word))
     ended = run.ends()
     assert ended.code == 130
     assert "Traceback" not in ended.text
+    assert "Nothing was started, the cell was not touched." in ended.text
+    (said,) = run.of("run.ended")
+    assert said["reason"].startswith(f"interrupted ({word})")
+    assert not run.of("step.started")
     assert not run.driven()
+    assert not list(run.folder.glob(".ballast*"))
+    assert not program.family(run.out), "no emulator, guard or observer is left behind"
+    intact(run)
 
 
 def test_sigterm_ends_the_run_in_order(program: Any, intact: Intact) -> None:

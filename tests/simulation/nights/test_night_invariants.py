@@ -95,7 +95,7 @@ SPOILT: list[tuple[str, Callable[[Lived], object]]] = [
     ("nothing_of_ours_broke", lambda n: outcome(n, reason="a fault of this program: KeyError: 'x'")),
     ("it_ended_once", lambda n: without(n, "run.ended")),
     ("it_ended_once", lambda n: outcome(n, exit_code=3)),
-    ("it_ended_once", lambda n: n.guard.append({"kind": "guard.fenced"})),
+    ("it_ended_once", lambda n: outcome(n, reason="the guard ended the run: no heartbeat")),
     ("every_acquisition_has_an_end", lambda n: without(n, "acquisition.verified")),
     ("every_acquisition_has_an_end", lambda n: n.events.append(last(n, "acquisition.verified"))),
     ("every_acquisition_has_an_end", lambda n: n.events.append(Event(9, 9, 9, "acquisition.lost", {"key": "zz", "why": ""}))),

@@ -123,6 +123,19 @@ def test_what_a_night_survives(run_night: RunNight, fault: str) -> None:
     assert not night.of("alarm.raised", level="critical")
 
 
+@pytest.mark.parametrize(("fault", "least"), [("garbage_line:times=5", 5), ("duplicate_package:times=3", 3), ("", 0)])
+def test_lines_that_are_no_samples_are_told_and_counted_in_the_file(run_night: RunNight, fault: str, least: int) -> None:
+    night = run_night(*([f"{fault},{MIDWAY}"] if fault else []))
+    assert night.summary == (0, "finished", "off")
+    alarms = night.of("alarm.raised", id="garbled")
+    assert [event.data["level"] for event in alarms] == ["warn"] * bool(least)
+    with open_run(night.folder) as file:
+        counted = file.aux["garbled_lines"]["value"].tolist() if least else []
+        assert least or "garbled_lines" not in file.aux, "an honest wire costs no row"
+    assert not least or counted[-1] >= least
+    assert counted == sorted(counted)
+
+
 def test_an_overload_that_stays_is_told_with_its_numbers(run_night: RunNight) -> None:
     """The driver names the bit of its instrument's status; three readings in a row are an alarm, and nothing else."""
     night = run_night(f"overload:{MIDWAY}")

@@ -12,6 +12,7 @@ from orchestrator.model.events import GAP_EDGE
 from orchestrator.recorder.reader import open_run
 
 Survive = Callable[..., Any]
+QUIET = [(", nmr: {fast: at start}", ""), (", nmr: {slow: at start}", "")]
 FINISHES = [("open circuit within 60 s", "finish step on device")]
 
 
@@ -78,3 +79,19 @@ def test_a_scan_that_the_console_has_filed_meanwhile_is_fetched(survive: Survive
     interrupted = [one.key for one in night.left[0].records if one.state == "acquiring"]
     assert interrupted
     assert night.of("acquisition.verified", key=interrupted[0])
+
+
+@pytest.mark.parametrize(("outage_s", "guard", "currents"), [(120.0, True, 3), (1400.0, False, 2)], ids=["guarded", "alone"])
+def test_what_followed_unheard_on_the_instrument_is_counted(
+    survive: Survive, kill: Any, whole: Any, outage_s: float, currents: int, *, guard: bool
+) -> None:
+    """Killed in the rest before the current: the instrument went on to the next steps of its program by itself."""
+    night = survive(kill(29.0, outage_s, guard=guard), rig="sim", changes=QUIET)
+    whole(night)
+    assert (night.ended.outcome.state, night.ended.outcome.cell) == ("finished", "off"), night.ended.outcome.reason
+    true_C = night.true_C()
+    for key, charge_C in night.charges_C().items():
+        assert charge_C == pytest.approx(true_C[1.0 if charge_C > 0 else -1.0], rel=2e-3), key
+        assert abs(charge_C) == pytest.approx(0.24, rel=2e-3), "nothing is passed twice"
+    driven = [one for one in night.truth if one.what == "drive" and one.data["drive"] == "current" and one.data["value"]]
+    assert len(driven) == currents

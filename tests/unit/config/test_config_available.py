@@ -53,10 +53,6 @@ def test_li_li_names_each_thing_where_it_stands(repository: Path) -> None:
         (6, "prepare: eis"),
         (15, "eis"),
         (17, "eis"),
-        (19, "confidence"),
-        (19, "observable: area"),
-        (19, "slope"),
-        (19, "reference: same_half_cycle"),
         (19, "do: eis"),
         (23, "at_end: reference"),
     ]
@@ -64,7 +60,7 @@ def test_li_li_names_each_thing_where_it_stands(repository: Path) -> None:
 
 LATER = {
     "prepare: [tune, gain frozen, pulse on reference, reference r, noise, blank, eis]\nprotocol: [Rest for 1 s]\n": {
-        *("prepare: tune", "prepare: gain", "prepare: pulse", "prepare: reference", "prepare: noise", "prepare: blank", "prepare: eis"),
+        *("prepare: tune", "prepare: gain", "prepare: pulse", "prepare: reference", "prepare: noise", "prepare: eis"),
     },
     "protocol: [{set: temperature, to_K: 298}, {prompt: look}, {eis: {points: 9}},\n"
     "  {step: Rest for 1 s, eis: at end, if_no_short: stop}]\n": {
@@ -88,11 +84,10 @@ LATER = {
     "  - {name: f, when: slope(x) < 0.7 of the same half-cycle in cycle 2, confidence: 2 SE, do: [warn]}\n"
     "  - {name: g, when: area(x) > mean + 3 sd, do: [warn]}\n  - {name: h, when: E > 1.1 * E at start, do: [warn]}\n"
     "  - {name: k, any: [noise_sd > 2, reflected_power > 0.1, line_snr(x) < 3], do: [warn]}\n"
+    "  - {name: l, all: [{observable: voltage, slope: above, value: 0}, {observable: current, slope: below, value: 0}], do: [warn]}\n"
     "  - {name: i, track: strongest line 1..2 ppm in fast}\n  - {name: j, acquisition: fast, amplifier_check: noise level}\n": {
-        *("prepare: blank", "do: eis", "do: retune", "do: change acquisition", "do: hold", "observable: area", "observable: shift"),
-        *("observable: noise_sd", "observable: reflected_power", "observable: line_snr"),
-        *("observable: width", "observable: phase", "observable: phase_difference_deg", "reference: step_start", "slope", "confidence"),
-        *("reference: blank", "reference: mean", "reference: same_half_cycle", "track", "amplifier_check"),
+        *("do: eis", "do: retune", "do: change acquisition", "do: hold", "observable: reflected_power", "reference: step_start"),
+        *("amplifier_check", "slope: voltage", "slope: current"),
     },
 }
 ACQUISITIONS = """\
@@ -114,6 +109,6 @@ def test_what_comes_later(text: str) -> None:
 def test_acquisitions_that_come_later() -> None:
     head = HEAD[: HEAD.index("acquisitions")]
     found = {name for _, name in not_available(parse_experiment(head + ACQUISITIONS))}
-    assert found == {"prepare: blank", "subtract", "arrays", "until (scans)", "manual", "retune_between", "retune"}
+    assert found == {"arrays", "until (scans)", "manual", "retune_between", "retune"}
     together = set().union(*LATER.values()) | found
     assert together == set(NOT_YET)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.app import app
-from orchestrator.model.interlocks import TABLE
+from orchestrator.model.interlocks import INTERLOCKS, TABLE
 from orchestrator.recorder import layout
 
 
@@ -44,3 +44,13 @@ def test_every_command_for_people_is_there(pages: dict[str, str]) -> None:
     for command in app.registered_commands:
         name = command.name or command.callback.__name__  # type: ignore[union-attr]
         assert (f"\n## operando {name}\n" in pages["commands.md"]) is not command.hidden
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [("hard short", {"floor"}), ("overload", {"part", "guard"}), ("open lead", {"part", "compliance", "samples", "guard"})],
+)
+def test_numbers_that_no_source_gives_are_marked(pages: dict[str, str], name: str, numbers: set[str]) -> None:
+    assert {one for one, number in INTERLOCKS[name].numbers.items() if number.inferred} == numbers
+    section = pages["interlocks.md"].partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert {line.split("`")[1] for line in section.splitlines() if line.endswith(", inferred |")} == numbers

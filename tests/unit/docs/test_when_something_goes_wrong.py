@@ -88,6 +88,12 @@ def test_the_commands_are_there() -> None:
     assert set(re.findall(r"(?:`|^)operando ([a-z]+)", PAGE, flags=re.MULTILINE)) <= known
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/when-something-goes-wrong.md"])
+def test_what_goes_on_after_a_death_is_named(page: str) -> None:
+    named = set(re.findall(r"`operando ([a-z]+)", (REPOSITORY / page).read_text("utf-8")))
+    assert named >= {"verify", "recover", "continue", "pack", "prune", "guard"}
+
+
 def test_the_faults_to_try_are_there() -> None:
     known = registry.fault_names("emulators", "methodscript") | registry.fault_names("emulators", "openvnmrj")
     known |= registry.fault_names("consoles", "sim") | registry.fault_names("potentiostats", "sim")

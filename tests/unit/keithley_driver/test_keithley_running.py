@@ -103,15 +103,29 @@ def test_a_lower_limit_counts_once_it_is_armed() -> None:
 
 def test_what_only_the_host_sees_is_ended_by_the_host() -> None:
     step = after(HOLD, *(row(second, 5e-4, 4.2) for second in range(4)))
-    assert step.reached() is None
+    assert step.reached(9 * S) is None
     step.take((row(4, 5e-4, 4.2),), 9 * S)
-    reached = step.reached()
+    reached = step.reached(9 * S)
     assert reached is not None
     assert reached[0] is Reason.CHARGE
-    assert after(PLATE, row(0, 0.5, -4e-4)).reached() is None, "a current source watches its voltage by itself"
-    lifted = after(CHARGE, row(0, 5e-4, 2.3)).reached()
+    assert after(PLATE, row(0, 0.5, -4e-4)).reached(5 * S) is None, "a current source watches its voltage by itself"
+    lifted = after(CHARGE, row(0, 5e-4, 2.3)).reached(5 * S)
     assert lifted is not None
     assert lifted[0] is Reason.SAFETY
+
+
+def test_the_host_ends_a_step_at_its_very_time() -> None:
+    step = after(PLATE, *(row(1.0033 * n, -0.1, -4e-4) for n in range(60)))
+    assert step.reached(65 * S - 1) is None
+    assert step.reached(65 * S) == (Reason.TIME, "60 s")
+
+
+def test_a_model_that_stands_still_is_ended() -> None:
+    step = after(PLATE, row(0, -0.1, -4e-4), row(1, -0.1, -4e-4))
+    assert step.reached(11 * S) is None
+    stalled = step.reached(12 * S)
+    assert stalled is not None
+    assert stalled[0] is Reason.DEVICE_ERROR
 
 
 # -------------------------------------------------------------------------------------------------------------- samples

@@ -15,7 +15,8 @@ from drivers.errors import Rejected
 from drivers.keithley import blocks
 from drivers.keithley.driver import Keithley
 from drivers.keithley.models import MODELS, Options, check
-from drivers.keithley.setup import commands, look_of, over_before_it_began, setup_of
+from drivers.keithley.setup import Setup, commands, look_of, over_before_it_began, setup_of
+from drivers.keithley.wire import number
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "keithley"
 MODEL = MODELS["2450"]
@@ -45,8 +46,9 @@ def test_golden_commands(name: str) -> None:
     assert [*commands(setup), *blocks.model(setup)] == lines
 
 
-def walk(lines: tuple[str, ...], readings: list[float], *, triggered: bool = True) -> tuple[list[str], int]:
-    """Play a model, as the document says its blocks work: what was done, and how many beats it waited."""
+def walk(setup: Setup, readings: list[float], *, triggered: bool = True) -> tuple[list[str], int]:
+    """Play a model, as the document says its blocks work: what was done, and how often it paused."""
+    lines = blocks.model(setup)
     program = [line.removeprefix(":TRIG:BLOC:") for line in lines if line.startswith(":TRIG:BLOC:")]
     parsed = [re.fullmatch(r"(\S+) (\d+),?(.*)", line) for line in program]
     assert all(parsed)
@@ -63,8 +65,8 @@ def walk(lines: tuple[str, ...], readings: list[float], *, triggered: bool = Tru
             done.append("measure")
         elif verb == "SOUR:STAT":
             done.append(arguments[0])
-        elif verb == "WAIT":
-            beats += 1
+        elif verb == "DEL:CONS":
+            beats += arguments == [number(setup.pause_s)]
         elif verb == "BRAN:ALW":
             at = int(arguments[0])
         elif verb == "BRAN:EVEN" and triggered:
@@ -87,7 +89,7 @@ def test_every_model_begins_on_and_ends_off_at_its_time(name: str) -> None:
     order = replace(order, ends=replace(order.ends, time_s=200.0))
     reading = {"VOLT": 3.5 if order.limits is not SYMMETRIC else 0.1, "CURR": order.current_A or 4e-4}
     setup = setup_of(order, MODEL, options)
-    done, beats = walk(blocks.model(setup), [reading[setup.measure]] * 300)
+    done, beats = walk(setup, [reading[setup.measure]] * 300)
     assert (done[0], done[-1], done.count("ON"), done.count("OFF")) == ("ON", "OFF", 1, 1)
     assert beats == 200
     assert done.count("measure") == 201
@@ -97,7 +99,7 @@ def test_without_a_trigger_the_model_ends_within_the_watchdog() -> None:
     for order in (PLATE, CHARGE, HOLD, REST, ARMED):
         setup = setup_of(order, MODEL, Options(watchdog_s=60))
         reading = {"VOLT": 3.5 if order.limits is not SYMMETRIC else 0.1, "CURR": order.current_A or 4e-4}[setup.measure]
-        done, beats = walk(blocks.model(setup), [reading] * 100, triggered=False)
+        done, beats = walk(setup, [reading] * 100, triggered=False)
         assert done[-1] == "OFF"
         assert beats == 30
 
@@ -117,8 +119,18 @@ def test_without_a_trigger_the_model_ends_within_the_watchdog() -> None:
     ],
 )
 def test_a_model_ends_at_its_limit(order: StepOrder, readings: list[float]) -> None:
-    done, _ = walk(blocks.model(setup_of(order, MODEL, Options())), readings)
+    done, _ = walk(setup_of(order, MODEL, Options()), readings)
     assert done == ["ON", "measure", "measure", "measure", "OFF"]
+
+
+def test_a_beat_is_never_shorter_than_the_interval() -> None:
+    assert setup_of(PLATE, MODEL, Options()).pause_s == pytest.approx(1.0 - 1 / 60)
+    with pytest.raises(Rejected, match="nplc"):
+        setup_of(replace(PLATE, sample_interval_s=0.1), MODEL, Options(nplc=5))
+
+
+def test_no_block_can_wait_for_ever() -> None:
+    assert not [line for order, options in ALL.values() for line in blocks.model(setup_of(order, MODEL, options)) if "WAIT" in line]
 
 
 def test_a_model_fits_the_instrument() -> None:

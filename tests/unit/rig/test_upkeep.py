@@ -12,8 +12,10 @@ import pytest
 from drivers import registry
 from drivers.clock import Clock
 from orchestrator.model.events import complaints
+from orchestrator.platform import hold_file
+from orchestrator.recorder.records import OBSERVER_LOCK
 from orchestrator.rig import upkeep
-from orchestrator.rig.companions import Companions
+from orchestrator.rig.companions import Companions, observer_gone
 from orchestrator.rig.process import ended_anyhow
 from orchestrator.rig.upkeep import mind_observer
 
@@ -122,3 +124,18 @@ def test_the_end_that_nobody_wrote_says_what_is_known_of_the_cell(cell: dict[str
     assert end["exit_code"] == code
     assert says in end["reason"]
     assert ("no current" in end["reason"]) == (not cell)
+
+
+async def test_a_run_that_is_continued_waits_for_the_former_observer(tmp_path: Path) -> None:
+    """That one gives the ballast back when it sees its rig dead; taken before that, the ballast would be gone."""
+    held = hold_file(tmp_path / OBSERVER_LOCK)
+    assert held is not None
+    waiting = asyncio.create_task(observer_gone(tmp_path))
+    await asyncio.sleep(0.12)
+    assert not waiting.done()
+    held.close()
+    await asyncio.wait_for(waiting, 10.0)
+    again = hold_file(tmp_path / OBSERVER_LOCK)
+    assert again is not None, "and it keeps nobody from the file"
+    await observer_gone(tmp_path, within_s=0.1)
+    again.close()

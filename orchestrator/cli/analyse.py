@@ -1,0 +1,104 @@
+"""``operando process``, ``export`` and ``rehearse``: what the spectra of a run that is over say, and what rules would have done."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli import exits
+
+if TYPE_CHECKING:
+    from orchestrator.model.experiment import Rule
+    from orchestrator.recorder.reprocess import Source
+
+
+def process_command(run: str, out: Path, windows: Path | None, *, as_json: bool) -> int:
+    """Analyse a run again, into a new file beside its ``run.h5``."""
+    from orchestrator.recorder.reprocess import process
+    from orchestrator.rig.folders import find_run
+
+    path, source = process(find_run(run, out), _windows(windows), asked=" ".join(sys.argv[1:]))
+    return _told(f"{source.spectra} spectra analysed into {path}; run.h5 is as it was", {"file": str(path)}, source, as_json=as_json)
+
+
+def export_command(run: str, out: Path, observables: Path, windows: Path | None, *, as_json: bool) -> int:
+    """One row per spectrum as CSV."""
+    from orchestrator.recorder.reprocess import export_observables
+    from orchestrator.rig.folders import find_run
+
+    source = export_observables(find_run(run, out), observables, _windows(windows))
+    return _told(f"{source.spectra} spectra, a row each, in {observables}", {"file": str(observables)}, source, as_json=as_json)
+
+
+def rehearse_command(run: str, out: Path, rules: Path, *, as_json: bool) -> int:
+    """What these rules would have done in this run."""
+    from orchestrator.recorder.records import Reader
+    from orchestrator.recorder.reprocess import journal_of
+    from orchestrator.rig.folders import find_run
+    from orchestrator.runner.rehearsal import rehearse
+
+    journal = journal_of(find_run(run, out))
+    with Reader(journal) as reader:
+        wanted = _rules(rules, str(next(reader.events()).data["experiment"]))
+        fired = 0
+        for firing in rehearse(reader.events(), wanted):
+            fired += 1
+            print(json.dumps(asdict(firing)) if as_json else "\n".join(_lines(asdict(firing))))
+    if not as_json:
+        print(f"{len(wanted)} rules, {fired} firings; nothing was done")
+    return exits.COMPLETE
+
+
+def _lines(firing: dict[str, Any]) -> Iterator[str]:
+    hours, minutes = divmod(round(firing["time_s"] / 60.0), 60)
+    where = " ".join(part for part in (firing["step_key"], firing["spectrum_key"]) if part)
+    yield f"{hours:4d} h {minutes:02d} min  {firing['rule']} ({where}): would {', '.join(firing['actions']) or 'do nothing'}"
+    yield "                 " + ", ".join(f"{name} {value:.4g}" for name, value in firing["values"].items())
+
+
+def _told(text: str, data: dict[str, Any], source: Source, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({**data, "spectra": source.spectra, "run_id": source.run_id, "failed": source.failed}))
+    else:
+        print(text)
+        print("".join(f"not analysed: {why}\n" for why in source.failed), end="", file=sys.stderr)
+    return exits.BUG if source.failed else exits.COMPLETE
+
+
+def _windows(file: Path | None) -> dict[str, tuple[float, float]] | None:
+    """``{metal: [220, 310]}`` out of a YAML file. Raises BadWindows."""
+    if file is None:
+        return None
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        read = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+        found = {str(name): (float(low), float(high)) for name, (low, high) in dict(read).items()}
+    except (YAMLError, TypeError, ValueError) as error:
+        raise FileNotFoundError(f"{file}: windows are written as `metal: [220, 310]`, a line each: {error}") from error
+    if wrong := [name for name, (low, high) in found.items() if not low < high]:
+        raise FileNotFoundError(f"{file}: window `{wrong[0]}` must begin below its end, in ppm")
+    return found
+
+
+def _rules(file: Path, experiment: str) -> tuple[Rule, ...]:
+    """The rules of a file (an experiment, or ``rules:`` alone), read as if they stood in the run's own experiment."""
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    from orchestrator.config import parse_experiment
+
+    yaml = YAML()
+    own, run = yaml.load(file.read_text(encoding="utf-8")), yaml.load(experiment)
+    run["rules"] = own["rules"] if isinstance(own, dict) and "rules" in own else own
+    for item in ("prepare",):
+        run[item] = list(dict.fromkeys([*(run.get(item) or []), "blank"]))
+    text = StringIO()
+    yaml.dump(run, text)
+    return tuple(rule for rule in parse_experiment(text.getvalue(), file=str(file)).rules if rule.enabled)

@@ -1,0 +1,257 @@
+"""The analysis of a run once more: from its journal into a file beside ``run.h5``, or into a table. ``run.h5`` stays as it is.
+
+``processed/NNNN.h5`` holds, per acquisition, one row per spectrum with everything the analysis tells, and where it came from:
+the run's id, the digest of ``run.h5`` if it is there, the journal's last record, program, versions, windows, command. Each run
+of ``process`` makes a new file under the next number; nothing is ever written over.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from orchestrator.analysis.live import ALGORITHM, LINES, SLOPE, Finding, LiveAnalysis
+from orchestrator.model.events import Event
+from orchestrator.recorder.digest import digest
+from orchestrator.recorder.layout import group_name
+from orchestrator.recorder.publisher import PUBLIC
+from orchestrator.recorder.records import Reader, Refused
+
+FOLDER = "processed"
+FORMAT = "operando-processed"
+FORMAT_VERSION = 1
+JOURNAL = "journal.sqlite"
+CONTEXT = ("t_s", "charge_mAh", "throughput_mAh", "charge_step_mAh", "x", "voltage_V", "current_A", "cycle", "scans")
+TEXTS = ("key", "acquisition", "nucleus", "step_key", "flags")
+CHUNK_ROWS = 256
+
+Windows = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One spectrum: ``context`` as in ``analysis.live``, observables as name → (value, error, unit)."""
+
+    key: str
+    context: Mapping[str, Any]
+    flags: tuple[str, ...]
+    values: Mapping[str, tuple[float, float, str]]
+    start_utc_ns: int = 0
+
+    def number(self, name: str) -> float:
+        """A number of the context; NaN where it has none."""
+        value = self.context.get(name)
+        return float(value) if isinstance(value, int | float) else math.nan
+
+    def text(self, name: str) -> str:
+        """A text of the row."""
+        return {"key": self.key, "flags": ",".join(self.flags)}.get(name, str(self.context.get(name, "")))
+
+
+@dataclass(slots=True)
+class Source:
+    """What the rows came from; filled while they are read."""
+
+    run_id: str = ""
+    name: str = ""
+    last_seq: int = 0
+    spectra: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+def journal_of(folder: Path) -> Path:
+    """The journal of a run; raises Refused where ``prune`` has dropped it."""
+    path = folder / JOURNAL
+    if not path.is_file():
+        raise Refused(f"{folder}: its journal was pruned, and only a journal can be processed again; run.h5 holds what was found live")
+    return path
+
+
+def rows(folder: Path, windows: Windows | None = None, source: Source | None = None) -> Iterator[Row]:
+    """Every spectrum of a run in the order in which it was stored. Memory: one spectrum and two hours of samples."""
+    source = source if source is not None else Source()
+    analysis = LiveAnalysis(full=True, edits=windows)
+    flags: dict[str, list[str]] = {}
+    with Reader(journal_of(folder)) as reader:
+        for event in reader.events():
+            source.last_seq = event.seq
+            _note(event, source, flags)
+            try:
+                found = analysis.feed(event)
+            except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+                source.failed.append(f"{event.data.get('key')}: {type(error).__name__}: {error}")
+                continue
+            if found:
+                source.spectra += 1
+                yield _row(found, flags.get(found[0].key, []), event.utc_ns)
+
+
+def _note(event: Event, source: Source, flags: dict[str, list[str]]) -> None:
+    data = event.data
+    if event.kind == "run.started":
+        source.run_id, source.name = str(data["run_id"]), str(data.get("name", ""))
+    elif event.kind.startswith("acquisition.") and "key" in data:
+        for flag, there in (("partial", data.get("partial")), ("deviating", data.get("deviations")), ("coalesced", data.get("added"))):
+            if there and flag not in flags.setdefault(data["key"], []):
+                flags[data["key"]].append(flag)
+
+
+def _row(found: Sequence[Finding], flags: Sequence[str], stored_utc_ns: int) -> Row:
+    context = found[0].context or {}
+    own = [*flags, *(["blank"] if context.get("blank") else [])]
+    own += [f"{one.name.partition('(')[2].removesuffix(')')} not resolved" for one in found if one.name.startswith("upper_limit(")]
+    values = {one.name: (one.value, math.nan if one.error is None else one.error, one.unit) for one in found}
+    return Row(found[0].key, context, tuple(own), values, stored_utc_ns)
+
+
+# ------------------------------------------------------------------------------------------------------------- sidecar
+
+
+def process(folder: Path, windows: Windows | None = None, *, asked: str = "") -> tuple[Path, Source]:
+    """Analyse a run again into the next ``processed/NNNN.h5``; returns it and what it came from. Raises Refused."""
+    journal_of(folder)
+    (folder / FOLDER).mkdir(exist_ok=True)
+    path = _next(folder / FOLDER)
+    part, source = path.with_suffix(".part"), Source()
+    public = folder / PUBLIC
+    try:
+        with h5py.File(part, "w", libver=("v108", "v110"), track_order=True) as file:
+            entry = file.create_group("entry")
+            entry.attrs["NX_class"] = "NXentry"
+            tables: dict[str, _Table] = {}
+            for row in rows(folder, windows, source):
+                name = group_name(str(row.context["acquisition"]))
+                if name not in tables:
+                    tables[name] = _Table(entry.create_group(name))
+                tables[name].add(row)
+            for table in tables.values():
+                table.flush()
+            _describe(file, source, windows, asked, digest(public) if public.is_file() else "")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path, source
+
+
+def _next(folder: Path) -> Path:
+    numbers = [int(path.stem) for path in folder.glob("*.h5") if path.stem.isdigit()]
+    return folder / f"{max(numbers, default=0) + 1:04d}.h5"
+
+
+def _describe(file: Any, source: Source, windows: Windows | None, asked: str, run_digest: str) -> None:
+    file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
+    process = file["entry"].create_group("process")
+    process.attrs["NX_class"] = "NXprocess"
+    texts = {
+        "program": "operando-nmr",
+        "version": version("operando-nmr"),
+        "libraries": json.dumps({name: version(name) for name in ("numpy", "scipy", "h5py")}),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "algorithms": json.dumps([ALGORITHM, LINES, SLOPE]),
+        "windows_ppm": json.dumps({name: list(edges) for name, edges in (windows or {}).items()}),
+        "asked": asked,
+        "run_id": source.run_id,
+        "run_h5_digest": run_digest,
+        "failed": json.dumps(source.failed),
+    }
+    for name, text in texts.items():
+        process.attrs[name] = text
+    process.attrs["journal_seq"], process.attrs["spectra"] = source.last_seq, source.spectra
+
+
+class _Table:
+    """Rows of one acquisition, appended a chunk at a time."""
+
+    def __init__(self, group: Any) -> None:
+        self._group = group
+        self._group.attrs["NX_class"] = "NXcollection"
+        self._waiting: list[Row] = []
+        self._size = 0
+
+    def add(self, row: Row) -> None:
+        """One more row; written when enough wait."""
+        self._waiting.append(row)
+        if len(self._waiting) >= CHUNK_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        for name in TEXTS:
+            self._append(name, np.array([row.text(name).encode()[:120] for row in waiting], dtype="S120"), b"")
+        for name in CONTEXT:
+            self._append(name, np.array([row.number(name) for row in waiting]), math.nan)
+        units = {name: unit for row in waiting for name, (_, _, unit) in row.values.items()}
+        for name, unit in units.items():
+            found = [row.values.get(name, (math.nan, math.nan, "")) for row in waiting]
+            self._append(name, np.array([value for value, _, _ in found]), math.nan, unit)
+            self._append(f"{name} error", np.array([error for _, error, _ in found]), math.nan, unit)
+        self._size += len(waiting)
+        for dataset in self._group.values():
+            if dataset.shape[0] < self._size:
+                dataset.resize(self._size, axis=0)
+
+    def _append(self, name: str, values: Any, missing: Any, unit: str | None = None) -> None:
+        if name not in self._group:
+            made = self._group.create_dataset(name, (self._size,), values.dtype, maxshape=(None,), chunks=(CHUNK_ROWS,), fillvalue=missing)
+            if unit is not None:
+                made.attrs["units"] = unit
+        dataset = self._group[name]
+        dataset.resize(self._size + len(values), axis=0)
+        dataset[self._size :] = values
+
+
+# ---------------------------------------------------------------------------------------------------------------- table
+
+
+def export_observables(folder: Path, path: Path, windows: Windows | None = None) -> Source:
+    """One row per spectrum as CSV: times, charges, voltage, then every observable and its error. Raises Refused, OSError.
+
+    Columns are named with their units; a cell is empty where nothing was found.
+    """
+    source = Source()
+    found = list(rows(folder, windows, source))
+    units: dict[str, str] = {}
+    for row in found:
+        units |= {name: unit for name, (_, _, unit) in row.values.items()}
+    names = sorted(units, key=_order)
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        heads = [label for name in names for label in _labels(name, units[name])]
+        writer.writerow(["key", "acquisition", "nucleus", "stored_utc", "step", *CONTEXT, *heads, "flags"])
+        writer.writerows(_cells(row, names) for row in found)
+    part.replace(path)
+    return source
+
+
+def _order(name: str) -> tuple[str, int]:
+    """Observables of one line stand together."""
+    base, _, line = name.partition("(")
+    rank = ("area", "phase", "shift", "width", "window_area", "upper_limit", "slope", "line_snr")
+    return line, rank.index(base) if base in rank else len(rank)
+
+
+def _labels(name: str, unit: str) -> Iterable[str]:
+    label = f"{name} / {unit}" if unit else name
+    return label, f"{label} error"
+
+
+def _cells(row: Row, names: Sequence[str]) -> list[str]:
+    stored = datetime.fromtimestamp(row.start_utc_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+    head = [row.key, row.text("acquisition"), row.text("nucleus"), stored, row.text("step_key")]
+    numbers = [row.number(name) for name in CONTEXT]
+    numbers += [number for name in names for number in row.values.get(name, (math.nan, math.nan, ""))[:2]]
+    return [*head, *("" if math.isnan(number) else f"{number:.9g}" for number in numbers), ",".join(row.flags)]

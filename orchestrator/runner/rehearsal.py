@@ -1,0 +1,100 @@
+"""``operando rehearse``: rules over a run that is over. The engines are those of a live run; nothing is done, all is told. Pure.
+
+Spectra are analysed again, so that a rule may look at windows that nobody asked for at the time; a firing is told at the
+spectrum or sample that completed it, without the analysis' latency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.analysis.live import LiveAnalysis
+from orchestrator.model.columns import unpack
+from orchestrator.model.events import GAP_EDGE, Event
+from orchestrator.model.experiment import Rule
+from orchestrator.plan.orders import Plan, PlannedStep
+from orchestrator.runner.observed import observed
+from orchestrator.runner.resumption import named
+from orchestrator.runner.rules import Firing, RuleEngine
+from orchestrator.runner.spectral import SpectralRules
+from orchestrator.runner.triggers import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """One firing: seconds since the run began, step, spectrum (or none), numbers, and what the rule would have done."""
+
+    rule: str
+    time_s: float
+    step_key: str
+    spectrum_key: str
+    values: Mapping[str, float]
+    actions: tuple[str, ...]
+
+
+def rehearse(events: Iterable[Event], rules: tuple[Rule, ...]) -> Iterator[Rehearsed]:
+    """Every firing of these rules over a run's events. Raises ValueError where they do not begin with a run and its plan."""
+    rehearsal = _Rehearsal(rules)
+    for event in events:
+        yield from rehearsal.feed(event)
+
+
+class _Rehearsal:
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
+        self._analysis = LiveAnalysis()
+        self._spectral = SpectralRules(rules)
+        self._engine: RuleEngine | None = None
+        self._steps: dict[str, PlannedStep] = {}
+        self._origin_ns = self._started_ns = 0
+        self._begun = ""
+        self._capacity_C: float | None = None
+
+    def feed(self, event: Event) -> Iterator[Rehearsed]:
+        if event.kind == "run.started":
+            event = self._start(event)
+        elif self._engine is None:
+            raise ValueError(f"the journal begins with {event.kind}, not with the start of a run")
+        elif event.kind == "step.started":
+            self._step(event)
+        elif event.kind == "ec.block":
+            yield from self._samples(event)
+        found = self._analysis.feed(event)
+        for firing, seen in self._spectral.feed([observed(finding.row()) for finding in found]):
+            yield self._told(firing, firing.mono_ns, seen.step_key, seen.key)
+
+    def _start(self, event: Event) -> Event:
+        """The run as it was, with these rules in its plan, so that the analysis looks where they look."""
+        plan = Plan.model_validate(event.data["plan"])
+        self._engine = RuleEngine(self._rules, plan.lead_ohm)
+        self._steps = {step.key: step for step in (*plan.prepare, *plan.steps)}
+        self._origin_ns, self._capacity_C = int(event.data["origin_mono_ns"]), plan.capacity_C
+        asked: dict[str, Any] = {**event.data["plan"], "rules": [rule.model_dump(mode="json") for rule in self._rules]}
+        return Event(event.seq, event.mono_ns, event.utc_ns, event.kind, {**event.data, "plan": asked}, event.blob)
+
+    def _step(self, event: Event) -> None:
+        key = named(str(event.data["key"])).planned
+        planned = self._steps.get(key)
+        if planned is not None and self._engine is not None:
+            self._engine.begin(planned, first=key != self._begun)
+            self._started_ns = event.mono_ns if key != self._begun else self._started_ns
+            self._begun = key
+
+    def _samples(self, event: Event) -> Iterator[Rehearsed]:
+        key = str(event.data["step_key"])
+        if self._engine is None or named(key).planned != self._begun:
+            return
+        columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
+        names = ("mono_ns", "charge_step_C", "voltage_V", "current_A", "x", "status")
+        for at_ns, charge_C, voltage_V, current_A, x, status in zip(*(columns[name].tolist() for name in names), strict=True):
+            if int(status) & GAP_EDGE:
+                continue
+            fraction = abs(charge_C) / self._capacity_C if self._capacity_C else None
+            sample = Sample(at_ns, (at_ns - self._started_ns) / 1e9, charge_C, voltage_V, current_A, x, fraction)
+            yield from (self._told(firing, at_ns, key, "") for firing in self._engine.feed(sample))
+
+    def _told(self, firing: Firing, at_ns: int, step_key: str, spectrum_key: str) -> Rehearsed:
+        actions = tuple(action.text or action.verb for action in firing.rule.do)
+        return Rehearsed(firing.rule.name, (at_ns - self._origin_ns) / 1e9, step_key, spectrum_key, dict(firing.values), actions)

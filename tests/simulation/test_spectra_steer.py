@@ -1,0 +1,95 @@
+"""Spectra that steer: the twin's soft short is seen by dA/dQ while the voltage still looks well, and an honest cell is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from drivers.sim.faults import Fault
+from orchestrator.model.events import Event
+from orchestrator.observer.analysis import Inline, LATENCY_s
+
+Live = Callable[..., Any]
+
+NIGHT = """
+version: 1
+experiment: soft-short
+cell: {{id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2,
+       capacity_mAh: 12}}
+limits: {{abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 3, host_lost: open circuit within 60 s}}
+prepare: [blank]
+acquisitions:
+  fast: {{template: 7Li_metal, recycle_s: 0.75, scans: 64, dummies: 4}}
+protocol:
+  - {{step: Rest for 5 minutes, nmr: {{fast: at start}}}}
+  - {{step: Plate working at 1 mA/cm2 until {hours} hours, nmr: {{fast: every 4 minutes}}, stop_when: soft short}}
+rules:
+  - name: soft short
+    when: {{observable: area(moss), slope: below, reference: {{of: mean, factor: 0.7, over: {{x: [0.03, 0.07]}}}}}}
+    confidence: 2 SE
+    for: 2 spectra
+    do: [warn, mark x and E at the first of the two]
+  - {{name: drowned, when: area(240..290 ppm) > blank + 5 sd, for: 3 spectra, do: [info]}}
+record: {{every_s: 10}}
+at_end: {{cell: open circuit}}
+"""
+
+
+def analysed(live: Live, *, hours: float, short_at_s: float | None = None, seed: int = 1) -> Any:
+    made: list[Inline] = []
+
+    def before(night: Any) -> None:
+        made.append(Inline(night.clock, night.commands))
+        started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.clock.mono_ns()}
+        made[0].before([Event(1, night.clock.mono_ns(), night.clock.utc_ns(), "run.started", started)])
+        night.journal.watchers.append(made[0].heard)
+        if short_at_s is not None:
+            night.twin.inject(Fault("soft_short", short_at_s))
+
+    async def during(_: Any) -> None:
+        await made[0].run()
+
+    night = live(NIGHT.format(hours=hours), during, before=before, seed=seed)
+    assert not made[0].errors
+    return night
+
+
+def fired(night: Any, rule: str) -> list[Any]:
+    return [event.data for event in night.of("rule.fired") if event.data["rule"] == rule]
+
+
+def test_a_soft_short_is_seen_by_the_spectra_and_ends_the_step(live: Live) -> None:
+    night = analysed(live, hours=4.5, short_at_s=2.0 * 3600)
+    (short,) = fired(night, "soft short")
+    values = short["values"]
+    assert values["slope(moss) ratio"] + 2 * values["slope(moss) ratio SE"] < 0.7
+    assert values["slope(moss) reference"] > 3 * values["slope(moss) reference SE"] > 0
+    assert values["slope(moss)"] < 0.7 * values["slope(moss) reference"]
+    assert abs(short["voltage_V"]) > 0.05  # no hard short: the voltage alone would not end anything
+    (event,) = night.of("rule.fired", rule="soft short")
+    assert 2.0 * 3600 < night.seconds(event) < 4.4 * 3600
+    assert [each.data["id"] for each in night.of("alarm.raised")] == ["rule-drowned", "rule-soft short"]
+    (plated,) = (each for each in night.of("step.ended") if "plate" in each.data["key"])
+    assert "stop_when soft short" in plated.data["detail"]
+    stored = night.of("acquisition.stored", key=short["spectrum_key"])[0]
+    assert abs(event.mono_ns - stored.mono_ns - LATENCY_s * 1e9) < 0.1e9
+
+
+def test_an_honest_cell_is_left_alone_and_its_numbers_are_those_of_the_twin(live: Live) -> None:
+    night = analysed(live, hours=2.5)
+    assert fired(night, "soft short") == []
+    assert len(fired(night, "drowned")) == 1  # against the blank before the first current, metal is there at once
+    slopes = [event.data for event in night.of("observable", name="slope(moss)")]
+    assert len(slopes) > 25
+    last = slopes[-1]
+    umol_per_mAh, counts_per_umol, visible = 37.31, 50.0, 0.45
+    assert abs(last["value"] / (umol_per_mAh * counts_per_umol * visible) - 1.0) < 0.1
+    (plated,) = (each for each in night.of("step.ended") if "plate" in each.data["key"])
+    assert plated.data["reason"] == "time"
+    phase = [event.data["value"] for event in night.of("observable", name="phase(bulk)")]
+    assert all(-53.0 < each < -48.0 for each in phase[5:])
+
+
+def test_the_same_seed_finds_the_same(live: Live) -> None:
+    first, second = ([(e.kind, e.mono_ns, e.data) for e in analysed(live, hours=0.5, seed=3).journal.events] for _ in range(2))
+    assert first == second

@@ -1,0 +1,150 @@
+"""Battery quantities: slopes with honest errors, skin and pulse by the books, and a budget that can fail."""
+
+from __future__ import annotations
+
+import cmath
+import math
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis import battery as b
+
+
+def test_slopes_and_their_errors() -> None:
+    rng = np.random.default_rng(2)
+    charge = np.linspace(0.0, 1.0, 18)
+    area = 5.0 + 3.0 * charge + rng.normal(size=(2000, 18)) * 0.2
+    found = b.slope(charge, area, 0.2)
+    assert found.slope.mean() == pytest.approx(3.0, abs=0.02)
+    pulls = (found.slope - 3.0) / found.slope_sd
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.15)
+    assert b.slope(charge, 5.0 + 3.0 * charge, 0.1).intercept == pytest.approx(5.0)
+
+
+def test_a_slope_of_two_spectra_or_of_no_charge_is_none() -> None:
+    assert math.isnan(float(b.slope([0.0, 1.0, np.nan], [1.0, 2.0, 3.0], 0.1).slope))
+    assert math.isnan(float(b.slope([1.0, 1.0, 1.0], [1.0, 2.0, 3.0], 0.1).slope))
+
+
+def test_scatter_beyond_the_stated_errors_widens_the_error() -> None:
+    rng = np.random.default_rng(3)
+    charge = np.linspace(0.0, 1.0, 30)
+    found = b.slope(charge, charge + rng.normal(size=30), 0.01)
+    assert float(found.slope_sd) > 0.3
+
+
+def test_a_moving_slope_sees_the_bend() -> None:
+    charge = np.linspace(0.0, 2.0, 101)
+    area = np.minimum(charge, 1.0)
+    found = b.moving_slope(charge, area, np.full(101, 0.01), over=10)
+    assert found.slope[45] == pytest.approx(1.0)
+    assert found.slope[-1] == pytest.approx(0.0, abs=1e-9)
+    assert np.isnan(found.slope[:2]).all()
+    assert found.n[5] == 6
+
+
+@pytest.mark.parametrize(
+    ("tip_deg", "size", "phase_deg"),
+    [(1e-3, None, -45.0), (45, 0.261, -46.2), (90, 0.431, -50.4), (123, 0.468, -56.4), (180, 0.387, -79.4)],
+)
+def test_the_face_of_a_metal(tip_deg: float, size: float | None, phase_deg: float) -> None:
+    """P2 and domain.md 4.12."""
+    seen = b.metal_face(tip_deg)
+    assert math.degrees(cmath.phase(seen)) == pytest.approx(phase_deg, abs=0.1)
+    assert abs(seen) == pytest.approx(0.354 * math.radians(tip_deg) if size is None else size, rel=0.003)
+
+
+def test_a_thin_metal_has_no_skin() -> None:
+    assert cmath.phase(b.metal_face(90.0, 0.01)) == pytest.approx(0.0, abs=0.02)
+    assert b.skin_corrected_area(0.431, 90.0, 18.0)[0] == pytest.approx(18.0, rel=0.01)
+    assert b.skin_corrected_area(0.01, 90.0, 0.01)[0] == pytest.approx(0.01, rel=0.02)
+
+
+def test_skin_depths() -> None:
+    """P1: 11 and 12 µm in the papers."""
+    assert b.skin_depth_um("23Na", 105.84) == pytest.approx(10.7, abs=0.05)
+    assert b.skin_depth_um("7Li", 155.5) == pytest.approx(12.3, abs=0.05)
+
+
+def test_excitation_far_from_the_carrier_is_not_believed() -> None:
+    factor, doubtful = b.excitation([0.0, 30e3, 200e3], 8.0, 90.0)
+    assert factor[0] == pytest.approx(1.0)
+    assert 0.5 < factor[1] < 1.1
+    assert list(doubtful) == [False, False, True]
+
+
+def test_mass_and_shift_and_sand() -> None:
+    assert b.moss_mass_mg(2.0, 3.0, "7Li")[()] == pytest.approx(6.0 / 3.861, rel=1e-3)
+    assert b.bulk_shift_ppm(24.1e-6, 90.0) - b.bulk_shift_ppm(24.1e-6, 0.0) == pytest.approx(24.1)
+    tau = b.sand_time_s(3e-6, 1.0, [1.0, 2.0], 0.6)
+    assert tau[0] / tau[1] == pytest.approx(4.0)
+    assert tau[0] > 60
+    assert b.leakage_A(0.25, 4e-4)[()] == pytest.approx(3e-4)
+
+
+def test_the_transition_needs_three_in_a_row() -> None:
+    assert b.beyond_transition([0.1, 0.2, 0.1, 0.2, 0.2, -0.2]) == 3
+    assert b.beyond_transition([0.1, 0.2]) is None
+    assert b.beyond_transition([0.1] * 9) is None
+
+
+def cycles(n: int = 8, *, efficiency: float = 0.985, first: float = 0.90, k: float = 0.5, noise: float = 0.0) -> dict[str, np.ndarray]:
+    """Anode-free: each cycle loses to SEI at once and leaves dead metal."""
+    rng = np.random.default_rng(8)
+    metal, made = 0.0, {name: [] for name in ("charge_mAh", "discharge_mAh", "charged", "discharged")}
+    for cycle in range(n):
+        plated = 2.0 * (first if cycle == 0 else efficiency)
+        dead = 0.02 * plated
+        for name, value in (
+            ("charge_mAh", 2.0),
+            ("discharge_mAh", plated - dead),
+            ("charged", metal + plated),
+            ("discharged", metal + dead),
+        ):
+            made[name].append(value / k + noise * rng.normal() if name in {"charged", "discharged"} else value)
+        metal += dead
+    return {name: np.array(values) for name, values in made.items()}
+
+
+def budget(**given: float) -> b.Budget:
+    made = cycles(**given)  # type: ignore[arg-type]
+    sd = np.full(len(made["charged"]), given.get("noise", 0.0) or 1e-6)
+    return b.lithium_budget(made["charge_mAh"], made["discharge_mAh"], made["charged"], sd, made["discharged"], sd)
+
+
+def test_the_budget_of_a_cell_whose_first_plating_hides_its_SEI() -> None:
+    """practice.md 15: k from the first plating would be 11 % high."""
+    found = budget()
+    assert found.mAh_per_area == pytest.approx(0.5)
+    assert list(found.calibrated[:5]) == [False, True, True, True, False]
+    assert found.plating_efficiency == pytest.approx([0.90, *[0.985] * 7])
+    assert found.sei_mAh == pytest.approx([0.2, *[0.03] * 7], abs=1e-6)
+    assert found.dead_mAh[1:] == pytest.approx(0.02 * 2 * 0.985, abs=1e-6)
+    assert found.doubtful == ()
+
+
+def test_the_budget_carries_its_errors_and_fails_where_the_metal_hides() -> None:
+    assert budget(noise=0.01).doubtful == ()
+    assert 0.0 < budget(noise=0.01).mAh_per_area_sd < 0.01
+    made = cycles(noise=0.01)
+    sd = np.full(8, 0.01)
+    made["charged"][6] *= 0.8  # dense metal, under its own skin
+    found = b.lithium_budget(made["charge_mAh"], made["discharge_mAh"], made["charged"], sd, made["discharged"], sd)
+    assert abs(found.closes[6]) > 3
+    assert "cycles 7" in found.doubtful[0]
+    with pytest.raises(ValueError, match="no metal is seen"):
+        b.lithium_budget(made["charge_mAh"], made["discharge_mAh"], made["discharged"], sd, made["discharged"], sd)
+
+
+def test_blanks_and_correlations_and_lags() -> None:
+    area, sd = b.less_blank([5.0], [0.3], [1.0, 3.0], [0.4, 0.4])
+    assert area[0] == 3.0
+    assert sd[0] == pytest.approx(math.hypot(0.3, 0.4 / math.sqrt(2)))
+    t = np.linspace(0, 10, 200)
+    found = b.correlations(np.sin(t), {"t": t, "same": np.sin(t), "flat": np.ones(200)})
+    assert found.r["same"] == pytest.approx(1.0)
+    assert found.p["same"] < 1e-9
+    assert math.isnan(found.r["flat"])
+    noise = np.random.default_rng(4).normal(size=207)
+    assert b.lag(noise[7:], noise[:-7], 20)[0] == 7
