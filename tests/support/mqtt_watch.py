@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from orchestrator.observer.words import Words
 from orchestrator.recorder.journal import Journal
 
 PATIENCE_S = 20.0
+CONNECTIONS = 5
 RIG = "Magnet 2"
 TOPICS = Topics("magnet-2")
 
@@ -92,15 +93,25 @@ class Watcher:
 @asynccontextmanager
 async def watching(broker: Broker, *filters: str) -> AsyncIterator[Watcher]:
     """A watcher who has subscribed, to all of the rig where nothing else is said."""
-    async with connected(broker, f"watcher-{id(broker)}-{len(filters)}-{filters}") as link:
-        watcher = Watcher(link)
-        listening = asyncio.create_task(watcher.listen())
-        await link.subscribe(*(filters or (f"{TOPICS.top}/#",)))
-        try:
-            yield watcher
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+    async with AsyncExitStack() as stack:
+        watcher = await _subscribed(stack, broker, filters or (f"{TOPICS.top}/#",))
+        yield watcher
+
+
+async def _subscribed(stack: AsyncExitStack, broker: Broker, filters: tuple[str, ...]) -> Watcher:
+    """Connects again where amqtt drops a client that subscribes while another does (0.12), as every client of ours does."""
+    for attempt in range(CONNECTIONS):
+        async with AsyncExitStack() as connection:
+            link = await connection.enter_async_context(connected(broker, f"watcher-{id(stack)}-{attempt}"))
+            watcher = Watcher(link)
+            listening = asyncio.create_task(watcher.listen())
+            connection.push_async_callback(asyncio.gather, listening, return_exceptions=True)
+            connection.callback(listening.cancel)
+            with suppress(BrokerGone):
+                await link.subscribe(*filters)
+                stack.push_async_exit(connection.pop_all())
+                return watcher
+    raise BrokerGone(f"no subscription in {CONNECTIONS} connections")
 
 
 class Lasting:
