@@ -162,9 +162,18 @@ class AnalysisThread:
 
 
 class Inline:
-    """The analysis at ``--speed max``. ``heard`` is told of every event as it is journaled; ``run`` is one task of the run."""
+    """The analysis at ``--speed max``. ``heard`` is told of every event as it is journaled; ``run`` is one task of the run.
 
-    def __init__(self, clock: Clock, commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]], latency_s: float = LATENCY_s) -> None:
+    ``say``: told once of each way in which it failed, after the event that it failed on has been journaled.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]],
+        say: Callable[[str], object],
+        latency_s: float = LATENCY_s,
+    ) -> None:
         from orchestrator.analysis.live import LiveAnalysis
 
         self._clock = clock
@@ -173,7 +182,8 @@ class Inline:
         self._analysis = LiveAnalysis()
         self._due: asyncio.Queue[tuple[int, Rows]] = asyncio.Queue()
         self._sent = 0
-        self.errors: list[str] = []
+        self._say = say
+        self._errors: set[str] = set()
 
     def before(self, events: Iterable[Event]) -> None:
         """What a run that is continued had before; spectra that nobody has told of are told now."""
@@ -181,15 +191,20 @@ class Inline:
         for event in events:
             if event.kind == "observable":
                 untold.pop(str(event.data["key"]), None)
-            elif found := analysed(self._analysis, event, self.errors.append):
+            elif found := analysed(self._analysis, event, self._report):
                 untold[found[0].key] = told(found)
         for rows in untold.values():
             self._due.put_nowait((self._clock.mono_ns(), rows))
 
     def heard(self, event: Event) -> None:
         """One event, just journaled."""
-        if found := analysed(self._analysis, event, self.errors.append):
+        if found := analysed(self._analysis, event, self._report):
             self._due.put_nowait((self._clock.mono_ns() + round(self._latency_s * 1e9), told(found)))
+
+    def _report(self, text: str) -> None:
+        if text not in self._errors:
+            self._errors.add(text)
+            asyncio.get_running_loop().call_soon(self._say, text)
 
     async def run(self) -> None:
         """Deliver each finding at its time, until cancelled."""

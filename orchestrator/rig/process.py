@@ -271,7 +271,7 @@ def _analysing(hosting: Hosting, journal: MortalJournal, commands: Commands) -> 
     """Live analysis in this very process, as it is at ``--speed max`` alone."""
     from orchestrator.observer.analysis import Inline
 
-    inline = Inline(hosting.clock, commands)
+    inline = Inline(hosting.clock, commands, lambda text: journal.put_unless_ended("note", {"text": text, "who": "analysis"}))
     with Reader(hosting.folder / "journal.sqlite") as reader:
         inline.before(reader.events())
     journal.hearer = inline.heard

@@ -36,6 +36,7 @@ class Commands:
         self._pressed = 0
         self._given: dict[str, asyncio.Task[Answer]] = {}
         self._acted: dict[str, Told] = {}
+        self._unanswered: set[str] = set()
         self._verbs: Mapping[str, Callable[[Command], Told]] = {
             "status": lambda _: (True, self._sentence()),
             "pause nmr": self._pause_nmr,
@@ -57,14 +58,16 @@ class Commands:
             while True:
                 command, future = await self._queue.get()
                 if command.id not in self._given:
-                    waiting = sum(not answer.done() for answer in self._given.values())
-                    if waiting >= MOST_UNANSWERED and command.verb not in SAFE_VERBS:
-                        _give(future, Answer(command.id, ok=False, text=f"nothing was done: {waiting} commands wait for the disk"))
+                    if len(self._unanswered) >= MOST_UNANSWERED and command.verb not in SAFE_VERBS:
+                        text = f"nothing was done: {len(self._unanswered)} commands wait for the disk"
+                        _give(future, Answer(command.id, ok=False, text=text))
                         continue
+                    self._unanswered.add(command.id)
                     self._given[command.id] = group.create_task(self._answer(command), name=f"command {command.id}")
                 self._given[command.id].add_done_callback(partial(self._tell, future, command.id))
 
     def _tell(self, future: asyncio.Future[Answer], command_id: str, answer: asyncio.Task[Answer]) -> None:
+        self._unanswered.discard(command_id)
         if not answer.cancelled() and answer.exception() is None:
             return _give(future, answer.result())
         ok, text = self._acted.get(command_id, (False, "nothing was done"))

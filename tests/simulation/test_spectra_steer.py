@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from drivers.clock import Clock
 from drivers.sim.faults import Fault
 from orchestrator.model.events import Event
 from orchestrator.observer.analysis import Inline, LATENCY_s
@@ -37,9 +39,10 @@ at_end: {{cell: open circuit}}
 
 def analysed(live: Live, *, hours: float, short_at_s: float | None = None, seed: int = 1) -> Any:
     made: list[Inline] = []
+    errors: list[str] = []
 
     def before(night: Any) -> None:
-        made.append(Inline(night.clock, night.commands))
+        made.append(Inline(night.clock, night.commands, errors.append))
         started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.clock.mono_ns()}
         made[0].before([Event(1, night.clock.mono_ns(), night.clock.utc_ns(), "run.started", started)])
         night.journal.watchers.append(made[0].heard)
@@ -50,7 +53,7 @@ def analysed(live: Live, *, hours: float, short_at_s: float | None = None, seed:
         await made[0].run()
 
     night = live(NIGHT.format(hours=hours), during, before=before, seed=seed)
-    assert not made[0].errors
+    assert errors == []
     return night
 
 
@@ -93,3 +96,14 @@ def test_an_honest_cell_is_left_alone_and_its_numbers_are_those_of_the_twin(live
 def test_the_same_seed_finds_the_same(live: Live) -> None:
     first, second = ([(e.kind, e.mono_ns, e.data) for e in analysed(live, hours=0.5, seed=3).journal.events] for _ in range(2))
     assert first == second
+
+
+async def test_what_the_analysis_fails_on_is_said_once_and_after_the_event() -> None:
+    said: list[str] = []
+    inline = Inline(Clock(), asyncio.Queue(), said.append)
+    for seq in (1, 2):
+        inline.heard(Event(seq, 0, 0, "run.started", {}))
+    assert said == [], "not while the journal puts the event"
+    await asyncio.sleep(0)
+    assert len(said) == 1
+    assert "KeyError" in said[0]
