@@ -58,17 +58,19 @@ class Following:
         """Fetch; then say that it is over, end it, or when to look again. Raises InstrumentError."""
         step = self.step
         if step is None:
-            return None
+            return
         try:
             came = await self._fetch(step)
         except ChannelTaken as gone:
-            return self.over(Reason.LOST, f"the channel lost its firmware, or EC-Lab took it: {gone.message}")
+            self.over(Reason.LOST, f"the channel lost its firmware, or EC-Lab took it: {gone.message}")
+            return
         now_ns = self._clock.mono_ns()
         if step.stops >= self._door.stops_needed and (step.samples or now_ns > step.begun_ns + GRACE_NS):
-            return self.over(*step.why(now_ns))
-        if (end := step.to_be_ended(now_ns)) is not None:
-            return await self.stop(*end)
-        return self._schedule(step, came=came)
+            self.over(*step.why(now_ns))
+        elif (end := step.to_be_ended(now_ns)) is not None:
+            await self.stop(*end)
+        else:
+            self._schedule(step, came=came)
 
     async def _fetch(self, step: Running) -> bool:
         """Everything that there is; True when there was something."""
@@ -81,11 +83,12 @@ class Following:
                 break
         step.stops = 0 if batch.running or batch.more else step.stops + 1
         if batch.running:
+            step.seen_running = True
             step.show(step.begun_ns)
         return step.samples > before
 
     def _schedule(self, step: Running, *, came: bool) -> None:
-        """When the next sample is due, but at least each second; soon where it was not there, or where the channel seems to have stopped."""
+        """When the next sample is due, but at least each second; soon where it was not there, or the channel seems to have stopped."""
         now_ns = self._clock.mono_ns()
         if step.stops:
             self._next_ns = now_ns + round(STOP_LOOK_S * 1e9)

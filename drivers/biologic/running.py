@@ -66,7 +66,7 @@ class Running:
         self.current_A: float | None = None
         self.charge_C = charge_C
         self.stops = self.samples = self.refused = self.beyond = 0
-        self.trouble = ""
+        self.trouble, self.seen_running = "", False
         self._volts: deque[tuple[float, float]] = deque(maxlen=2)
         self._points: list[Point] = []
         if shown:
@@ -198,6 +198,8 @@ class Running:
             return Reason.DEVICE_ERROR, self.trouble, now_ns
         if self.plan is None:
             return Reason.LOST, "it ended on the instrument; what it was is not known", now_ns
+        if not self.samples and not self.seen_running:
+            return Reason.DEVICE_ERROR, "the start was accepted, and nothing was ever seen to run", now_ns
         if self.plan.order.mode is Mode.IMPEDANCE and self._swept():
             return Reason.TIME, "the sweep is complete", now_ns
         found = self._at_bound() or self._at_time(now_ns) or self._nearly()
