@@ -27,9 +27,9 @@ from drivers.base import (
     StepOrder,
 )
 from drivers.biologic import notebook
-from drivers.biologic.doors import make_door
+from drivers.biologic.doors import make_door, options_of
 from drivers.biologic.following import Following
-from drivers.biologic.models import Options, capabilities_of, channel_of, check
+from drivers.biologic.models import capabilities_of, channel_of, check
 from drivers.biologic.outbox import Outbox
 from drivers.biologic.running import Running
 from drivers.biologic.techniques import Plan, plan_of
@@ -46,12 +46,11 @@ class BioLogic:
     @staticmethod
     def declared(settings: Settings) -> Capabilities:
         """What the rig file alone says."""
-        return capabilities_of(Options.of(settings.options, settings.instrument))
+        return capabilities_of(options_of(settings))
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self._name, self._clock = settings.instrument, context.clock
-        self._options = Options.of(settings.options, settings.instrument)
-        self._channel = channel_of(settings.channel, settings.instrument)
+        self._options, self._channel = options_of(settings), channel_of(settings.channel, settings.instrument)
         self._door = make_door(self._options, settings, context, self._channel)
         self._outbox = Outbox()
         self._following = Following(self._door, self._clock, self._outbox, self._name)
