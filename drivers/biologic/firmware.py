@@ -28,7 +28,7 @@ class Firmware:
         self._channel, self._options = channel, options
 
     async def ensure(self) -> None:
-        """Our kernel on the channel. Raises Rejected. It replaces EC-Lab's only where the rig says that the channel is ours, and nothing else runs."""
+        """Our kernel on the channel; other firmware gives way only where the rig says so, and nothing runs. Raises Rejected."""
         try:
             infos = await self._channel.infos()
         except Refused as refused:
@@ -74,8 +74,9 @@ class Firmware:
         )
         files = (self._channel.file(kernel), self._channel.file(gates) if gates else "")
         results = (await self._channel.call("BL_LoadFirmware", self._channel.id, mask, 0, 1, *files, within_s=FIRMWARE_S))[0]
-        if bad := [code for code in results if code < 0]:
-            raise Refused(bad[0], "BL_LoadFirmware", self._channel.name)
+        code = results[self._channel.number] if len(results) > self._channel.number else 0
+        if code < 0:
+            raise Refused(code, "BL_LoadFirmware", self._channel.name)
         infos = await self._channel.infos()
         if infos.FirmwareCode != eclib.FIRMWARE_KERNEL:
             raise self._channel.refusal(f"firmware {infos.FirmwareCode} is on the channel after the kernel was loaded")

@@ -210,7 +210,7 @@ def _scaled(value: float, units: tuple[tuple[float, str], ...], site: Site) -> t
         raise Rejected(f"{value} is not a number")
     for scale, unit in units:
         steps = value / scale * 1e3
-        if abs(steps - round(steps)) <= 1e-6 * max(1.0, abs(steps)) * 1e-3 and (steps or not value):
+        if abs(steps - round(steps)) <= 1e-9 * abs(steps):
             return _fixed(value / scale, site, 3), unit
     scale, unit = units[-1]
     text = _fixed(value / scale, site, 3)
