@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,10 @@ from pydantic import ValidationError
 
 from orchestrator.model.events import ALARM_LEVELS
 from orchestrator.monitor.payloads import Alarm, Axis, Event, Message, Observable, OfRun, Sample, SensorValue, Spectrum, State
-from orchestrator.monitor.tiles import SAMPLE, NotATile, Row, row, run_tag, samples
+from orchestrator.monitor.tiles import SAMPLE, SEEN, NotATile, Row, row, run_tag, samples, seen
 from orchestrator.monitor.topics import ROOT, level
 
 EVENTS = 300
-SEEN = 2000
 NEWEST = "newest"
 FILTERS = tuple(
     f"{ROOT}/+/{branch}" for branch in ("status", "state", "ec", "sensor/+", "spectrum/+", "observable/+", "event", "alarm/+", "view/#")
@@ -51,7 +50,8 @@ class Rig:
         self.changes = 0
         self.pictures = 0
         self.events: deque[Event] = deque(maxlen=EVENTS)
-        self.seen: dict[str, deque[Observable]] = {}
+        self._observables: dict[str, Observable] = {}
+        self._seen: dict[tuple[str, int], tuple[int, NDArray[Any]]] = {}
         self._alarms: dict[str, Alarm] = {}
         self._stacks: dict[str, Stack] = {}
         self._tiles: dict[int, tuple[int, NDArray[Any]]] = {}
@@ -114,6 +114,19 @@ class Rig:
         newest = self._newest()
         return known if newest is None or (known.size and known["t_s"][-1] >= newest["t_s"][0]) else np.concatenate([known, newest])
 
+    @property
+    def observables(self) -> dict[str, Observable]:
+        """The newest value of each observable of this run, by its level in topics."""
+        return {level: one for level, one in self._observables.items() if self._current(one)}
+
+    def seen(self, observable: str) -> NDArray[Any]:
+        """``SEEN`` (n,): values of an observable from the run's start until now, by its level in topics."""
+        if self.state is None:
+            return np.empty(0, SEEN)
+        tag = run_tag(self.state.run_id)
+        parts = [values for (level, _), (run, values) in sorted(self._seen.items()) if level == observable and run == tag]
+        return np.concatenate(parts) if parts else np.empty(0, SEEN)
+
     def _newest(self) -> NDArray[Any] | None:
         one = self.sample
         if one is None or one.voltage_V is None:
@@ -144,7 +157,7 @@ class Rig:
             case ["spectrum", name]:
                 _keep(self._spectra, name, payload, Spectrum)
             case ["observable", name]:
-                self._hear_observable(name, payload)
+                _keep(self._observables, name, payload, Observable)
             case ["view", *rest]:
                 self._hear_view(rest, payload)
                 self.pictures += 1
@@ -159,7 +172,6 @@ class Rig:
         state = State.model_validate_json(payload)
         if self.state is None or state.run_id != self.state.run_id:
             self.events = deque((event for event in self.events if event.run_id == state.run_id), EVENTS)
-            self.seen = {}
             self.pictures += 1
         self.heard_s = min(now_s, state.published_s) if retained else now_s
         self.state = state
@@ -167,15 +179,6 @@ class Rig:
     def _hear_event(self, event: Event) -> None:
         if not any(event.seq == other.seq and event.run_id == other.run_id for other in self.events):
             self.events.append(event)
-
-    def _hear_observable(self, name: str, payload: bytes) -> None:
-        if not payload:
-            self.seen.pop(name, None)
-            return
-        one = Observable.model_validate_json(payload)
-        known = self.seen.setdefault(name, deque(maxlen=SEEN))
-        if not known or known[-1].t_s != one.t_s:
-            known.append(one)
 
     def _hear_view(self, branch: list[str], payload: bytes) -> None:
         match branch:
@@ -192,6 +195,11 @@ class Rig:
                 self._tiles[tile] = run, values
             case ["ec", place]:
                 self._tiles.pop(int(place), None)
+            case ["observable", name, place] if payload:
+                run, tile, values = seen(payload)
+                self._seen[name, tile] = run, values
+            case ["observable", name, place]:
+                self._seen.pop((name, int(place)), None)
 
     def _stack(self, name: str) -> Stack:
         return self._stacks.setdefault(name, Stack())
@@ -230,6 +238,40 @@ class Rigs:
     def shown(self) -> list[Rig]:
         """Rigs that have said what they are doing, by name."""
         return sorted((rig for rig in self.by_level.values() if rig.state is not None), key=lambda rig: rig.level)
+
+
+METAL = ("area(moss)", "area(metal)", "window_area(metal)", "area(bulk)")
+"""What says how much metal there is, the most telling first."""
+
+
+def metal(rig: Rig) -> str | None:
+    """Level of the observable that is the metal's area; None where nobody measures one."""
+    levels = {one.name: level for level, one in rig.observables.items()}
+    return next((levels[name] for name in METAL if name in levels), None)
+
+
+class FittedLine(NamedTuple):
+    """A line that the analysis has fitted to one spectrum."""
+
+    name: str
+    shift_ppm: float
+    area: float
+    error: float | None
+
+
+def fitted(rig: Rig, acquisition: str) -> list[FittedLine]:
+    """The resolved lines of the newest spectrum of an acquisition; empty until the analysis has told of it."""
+    spectrum = rig.spectrum(acquisition)
+    if spectrum is None:
+        return []
+    of_it = {one.name: one for one in rig.observables.values() if one.key == spectrum.key and one.value is not None}
+    found = (name.removeprefix("phase(").removesuffix(")") for name in of_it if name.startswith("phase("))
+    lines = ((name, of_it.get(f"shift({name})"), of_it.get(f"area({name})")) for name in sorted(found))
+    return [
+        FittedLine(name, shift.value, area.value, area.error)
+        for name, shift, area in lines
+        if shift is not None and area is not None and shift.value is not None and area.value is not None
+    ]
 
 
 def rank(alarm_level: str) -> int:
