@@ -70,8 +70,8 @@ class Picture:
         self._levels: dict[str, Levels] = {branch: Levels() for branch in ("alarm", "acquisition", "observable", "sensor")}
         self._history = History(0, 0.0)
         self._stacks: dict[str, Stack] = {}
-        self._seen: dict[str, SeenHistory] = {}
-        self._middles_s: dict[str, float] = {}
+        self._seen: dict[tuple[str, str], SeenHistory] = {}
+        self._measured: dict[str, tuple[str, float]] = {}
         self._step: Step | None = None
         self._sample: dict[str, Any] = {}
         self._unsaid: tuple[Event, int] | None = None
@@ -131,9 +131,9 @@ class Picture:
             self._unsaid = None
         for tile, payload in self._history.tiles():
             self._put(self.topics.samples(tile), payload)
-        for level, seen_ in self._seen.items():
-            for tile, payload in seen_.tiles():
-                self._put(self.topics.seen(level, tile), payload)
+        for (acquisition, level), values in self._seen.items():
+            for tile, payload in values.tiles():
+                self._put(self.topics.seen(acquisition, level, tile), payload)
         changed, self._changed = self._changed, {}
         return changed
 
@@ -312,9 +312,9 @@ class Picture:
         name = str(data["name"])
         stack = self._stacks.setdefault(name, Stack(self._levels["acquisition"].of(name)))
         mono_ns = middle_ns(event)
-        self._middles_s[str(data["key"])] = self._time.seconds(mono_ns)
-        if len(self._middles_s) > REMEMBERED:
-            del self._middles_s[next(iter(self._middles_s))]
+        self._measured[str(data["key"])] = stack.level, self._time.seconds(mono_ns)
+        if len(self._measured) > REMEMBERED:
+            del self._measured[next(iter(self._measured))]
         at, cycle = self._at(event, mono_ns), int(self._step.data["cycle"]) if self._step else 0
         voltage_V = self._sample.get("voltage_V")
         found = seen(event, stack.count, self._tag, at["t_s"], at["time_s"], voltage_V, cycle)
@@ -352,9 +352,10 @@ class Picture:
         level = self._levels["observable"].of(str(data["name"]))
         self._say(self.topics.observable(level), message)
         if message.value is not None:
-            t_s = self._middles_s.get(message.key or "", message.t_s)
+            nowhere = self._levels["acquisition"].of(""), message.t_s
+            acquisition, t_s = self._measured.get(message.key or "", nowhere)
             error = message.error if message.error is not None else math.nan
-            self._seen.setdefault(level, SeenHistory(self._tag)).add((t_s, message.value, error))
+            self._seen.setdefault((acquisition, level), SeenHistory(self._tag)).add((t_s, message.value, error))
 
     def _alarm_raised(self, event: Event) -> None:
         words = {name: str(event.data.get(name) or "") for name in ("id", "level", "title", "text", "advice")}

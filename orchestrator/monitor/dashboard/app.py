@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+from numpy.typing import NDArray
 
 from orchestrator.monitor.dashboard import buttons, page
 from orchestrator.monitor.dashboard.client import Client
-from orchestrator.monitor.dashboard.halves import areas, halves
+from orchestrator.monitor.dashboard.halves import Areas, Halves, areas, halves
 from orchestrator.monitor.dashboard.person import Person, not_allowed
 from orchestrator.monitor.dashboard.plots import Newest, Night, Observed, Overlay
 from orchestrator.monitor.dashboard.rigs import Rig, labels, metal
@@ -154,9 +155,9 @@ class RigPage:
 
     def _words(self, rig: Rig, now_s: float) -> None:
         lost_s = self._client.rigs.lost_s
-        samples, metal_ = rig.samples(), metal(rig)
+        samples = rig.samples()
         half = halves(samples)
-        self.overlay.feed(half, areas(half, rig.observables[metal_].name, rig.seen(metal_), samples) if metal_ else None)
+        self.overlay.feed(half, self._metal(rig, half, samples))
         _put(self.top, page.first_screen(rig, half, lost_s, now_s))
         _put(self.health, page.health(rig, half, lost_s, now_s))
         _put(self.log, page.events(rig))
@@ -170,14 +171,20 @@ class RigPage:
             return
         rig = self._rig
         _choose(self.which, {name: level for level, name in labels(rig).items()})
-        first = metal(rig)
+        acquisition = self.which.value or ""
+        first = metal(rig, acquisition)
         told = sorted(rig.observables.items(), key=lambda one: (one[0] != first, one[1].name))
-        _choose(self.what, {one.name: level for level, one in told if len(rig.seen(level)) > 1})
+        _choose(self.what, {one.name: level for level, one in told if len(rig.seen(acquisition, level)) > 1})
         samples = rig.samples()
         night, newest, observed = self._below
         night.feed(rig, self.which.value, samples)
         newest.feed(rig, self.which.value)
-        observed.feed(rig, self.what.value, samples)
+        observed.feed(rig, (acquisition, self.what.value) if self.what.value else None, samples)
+
+    def _metal(self, rig: Rig, half: Halves | None, samples: NDArray[Any]) -> Areas | None:
+        acquisition = self.which.value or next(iter(rig.acquisitions), "")
+        level = metal(rig, acquisition)
+        return None if level is None else areas(half, rig.observables[level].name, rig.seen(acquisition, level), samples)
 
     # --------------------------------------------------------------------------------------------------------- pressing
 

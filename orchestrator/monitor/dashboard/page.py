@@ -18,7 +18,8 @@ from orchestrator.monitor.tiles import Row
 SHOWN_ALARMS = 3
 SHOWN_EVENTS = 60
 QUIET = frozenset(
-    {f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")} | {"fid.block", "raw.archived", "disk"}
+    {f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")}
+    | {"fid.block", "raw.archived", "disk", "observable"}
 )
 """Events that a person need not read one by one."""
 SILENT = 3.0

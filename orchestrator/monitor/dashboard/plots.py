@@ -201,17 +201,17 @@ class Observed:
         self.figure.scatter("x", "y", source=self._points, color=NOW, size=6)
         self.figure.xaxis.axis_label = "net charge, mAh"
 
-    def feed(self, rig: Rig, name: str | None, samples: NDArray[Any]) -> None:
+    def feed(self, rig: Rig, where: tuple[str, str] | None, samples: NDArray[Any]) -> None:
         """Draw the whole run's values."""
-        seen = rig.seen(name or "")
+        seen = rig.seen(*(where or ("", "")))
         self.figure.visible = len(seen) > 1
         if not self.figure.visible or samples.size < 2:
             return
         passed_C = np.concatenate([[0.0], np.cumsum(samples["current_A"][1:] * np.diff(samples["t_s"]))])
         charge_mAh = np.interp(seen["t_s"], samples["t_s"], passed_C) / C_PER_mAh
         self._points.data = {"x": charge_mAh, "y": seen["value"]}
-        newest = rig.observables.get(name or "")
-        self.figure.yaxis.axis_label = ", ".join(word for word in (newest.name, newest.unit) if word) if newest else name
+        newest = rig.observables.get(where[1]) if where else None
+        self.figure.yaxis.axis_label = ", ".join(word for word in (newest.name, newest.unit) if word) if newest else ""
         self.figure.xaxis.axis_label = f"net charge, mAh{_sloped(charge_mAh, seen['value'])}"
 
 

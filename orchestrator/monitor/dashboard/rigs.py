@@ -51,7 +51,7 @@ class Rig:
         self.pictures = 0
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self._observables: dict[str, Observable] = {}
-        self._seen: dict[tuple[str, int], tuple[int, NDArray[Any]]] = {}
+        self._seen: dict[tuple[str, str, int], tuple[int, NDArray[Any]]] = {}
         self._alarms: dict[str, Alarm] = {}
         self._stacks: dict[str, Stack] = {}
         self._tiles: dict[int, tuple[int, NDArray[Any]]] = {}
@@ -119,12 +119,13 @@ class Rig:
         """The newest value of each observable of this run, by its level in topics."""
         return {level: one for level, one in self._observables.items() if self._current(one)}
 
-    def seen(self, observable: str) -> NDArray[Any]:
-        """``SEEN`` (n,): values of an observable from the run's start until now, by its level in topics."""
+    def seen(self, acquisition: str, observable: str) -> NDArray[Any]:
+        """``SEEN`` (n,): values of an observable in the run's spectra of one acquisition, both by their levels in topics."""
         if self.state is None:
             return np.empty(0, SEEN)
         tag = run_tag(self.state.run_id)
-        parts = [values for (level, _), (run, values) in sorted(self._seen.items()) if level == observable and run == tag]
+        wanted = acquisition, observable
+        parts = [values for (*names, _), (run, values) in sorted(self._seen.items()) if tuple(names) == wanted and run == tag]
         return np.concatenate(parts) if parts else np.empty(0, SEEN)
 
     def _newest(self) -> NDArray[Any] | None:
@@ -195,11 +196,11 @@ class Rig:
                 self._tiles[tile] = run, values
             case ["ec", place]:
                 self._tiles.pop(int(place), None)
-            case ["observable", name, place] if payload:
+            case ["observable", acquisition, name, place] if payload:
                 run, tile, values = seen(payload)
-                self._seen[name, tile] = run, values
-            case ["observable", name, place]:
-                self._seen.pop((name, int(place)), None)
+                self._seen[acquisition, name, tile] = run, values
+            case ["observable", acquisition, name, place]:
+                self._seen.pop((acquisition, name, int(place)), None)
 
     def _stack(self, name: str) -> Stack:
         return self._stacks.setdefault(name, Stack())
@@ -240,14 +241,20 @@ class Rigs:
         return sorted((rig for rig in self.by_level.values() if rig.state is not None), key=lambda rig: rig.level)
 
 
+SAME_s = 1e-3
 METAL = ("area(moss)", "area(metal)", "window_area(metal)", "area(bulk)")
 """What says how much metal there is, the most telling first."""
 
 
-def metal(rig: Rig) -> str | None:
-    """Level of the observable that is the metal's area; None where nobody measures one."""
+def metal(rig: Rig, acquisition: str) -> str | None:
+    """Level of the observable that is the metal's area in an acquisition; None where nobody measures one.
+
+    Moss that is hardly ever resolved says less than the whole metal's window, which every spectrum has.
+    """
     levels = {one.name: level for level, one in rig.observables.items()}
-    return next((levels[name] for name in METAL if name in levels), None)
+    found = [(levels[name], len(rig.seen(acquisition, levels[name]))) for name in METAL if name in levels]
+    most = max((count for _, count in found), default=0)
+    return next((level for level, count in found if 2 * count > most), None)
 
 
 class FittedLine(NamedTuple):
@@ -256,7 +263,7 @@ class FittedLine(NamedTuple):
     name: str
     shift_ppm: float
     area: float
-    error: float | None
+    error: float
 
 
 def fitted(rig: Rig, acquisition: str) -> list[FittedLine]:
@@ -264,14 +271,15 @@ def fitted(rig: Rig, acquisition: str) -> list[FittedLine]:
     spectrum = rig.spectrum(acquisition)
     if spectrum is None:
         return []
-    of_it = {one.name: one for one in rig.observables.values() if one.key == spectrum.key and one.value is not None}
-    found = (name.removeprefix("phase(").removesuffix(")") for name in of_it if name.startswith("phase("))
-    lines = ((name, of_it.get(f"shift({name})"), of_it.get(f"area({name})")) for name in sorted(found))
-    return [
-        FittedLine(name, shift.value, area.value, area.error)
-        for name, shift, area in lines
-        if shift is not None and area is not None and shift.value is not None and area.value is not None
-    ]
+    newest = {one.name: values[-1] for level, one in rig.observables.items() if (values := rig.seen(acquisition, level)).size}
+    of_it = {name: value for name, value in newest.items() if abs(value["t_s"] - spectrum.t_s) < SAME_s}
+    names = sorted(name.removeprefix("phase(").removesuffix(")") for name in of_it if name.startswith("phase("))
+    whole = [name for name in names if f"shift({name})" in of_it and f"area({name})" in of_it]
+    return [FittedLine(name, float(of_it[f"shift({name})"]["value"]), *_area(of_it[f"area({name})"])) for name in whole]
+
+
+def _area(seen: np.void) -> tuple[float, float]:
+    return float(seen["value"]), float(seen["error"])
 
 
 def rank(alarm_level: str) -> int:

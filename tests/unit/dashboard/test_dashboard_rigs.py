@@ -63,19 +63,8 @@ def test_what_is_cleared_is_gone() -> None:
 @pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe", b"[]", b"\x01" * 20, b"9" * 5000])
 def test_rubbish_is_counted_and_changes_nothing(payload: bytes) -> None:
     rigs, rig = heard(told(Night(samples=100, fids=1)))
-    for topic in (
-        "ec",
-        "event",
-        "view/row/li/001",
-        "view/axis/li",
-        "view/ec/000",
-        "view/ec/x",
-        "view/observable/a/000",
-        "view/observable/a/x",
-        "observable/a",
-        "alarm/a",
-        "nobody/knows",
-    ):
+    view = ("view/row/li/001", "view/axis/li", "view/ec/000", "view/ec/x", "view/observable/a/b/000", "view/observable/a/b/x")
+    for topic in ("ec", "event", *view, "observable/a", "alarm/a", "nobody/knows"):
         if payload or topic in {"ec", "event"}:
             rigs.hear(f"{TOPICS.top}/{topic}", payload, NOW_s, retained=False)
     assert [row.index for row in rig.rows("li")] == [0]
@@ -114,7 +103,7 @@ def analysed(*rows: dict[str, Any], fids: int = 4) -> Rig:
 
 def test_the_values_of_an_observable_are_there_from_the_runs_start_at_the_middle_of_their_spectra() -> None:
     rig = analysed()
-    seen = rig.seen("metal-area")
+    seen = rig.seen("li", "metal-area")
     assert seen["value"].tolist() == [0.0, 1.0, 2.0, 3.0]
     assert seen["t_s"].tolist() == [row.t_s for row in rig.rows("li")]
     assert np.isnan(seen["error"]).all()
@@ -128,8 +117,18 @@ def test_lines_are_those_of_the_newest_spectrum_alone() -> None:
     rig = analysed(*told, *older, *windows)
     assert fitted(rig, "li") == [FittedLine("bulk", 262.5, 7.0, 0.5), FittedLine("moss", 262.5, 7.0, 0.5)]
     assert fitted(rig, "nobody") == []
-    assert rig.observables[metal(rig)].name == "area(moss)"
-    assert metal(analysed()) is None
+    assert rig.observables[metal(rig, "li")].name == "area(moss)"
+    often = analysed(observable("area(moss)", 1.0, last), *(observable("area(metal)", 1.0, last) for _ in range(3)))
+    assert often.observables[metal(often, "li")].name == "area(metal)"
+    assert metal(analysed(), "li") is None
+
+
+def test_acquisitions_do_not_mix_and_what_is_of_none_stands_apart() -> None:
+    last = analysed().spectrum("li").key
+    rig = analysed(observable("R_cell", 2.0, ""), observable("area(moss)", 5.0, last))
+    assert rig.seen("unnamed", "r-cell")["value"].tolist() == [2.0]
+    assert rig.seen("li", "r-cell").size == rig.seen("unnamed", "area-moss").size == 0
+    assert rig.seen("li", "area-moss")["value"].tolist() == [5.0]
 
 
 LINE = {"shift": 262.5, "area": 7.0, "phase": -44.0}
