@@ -114,7 +114,8 @@ def _lines(lines: Iterable[Line]) -> str:
 
 
 def _cell(rig: Rig, state: State, half: Halves | None) -> Iterator[Line]:
-    yield Line("state", {"on": "under current", "off": "open circuit"}.get(state.cell_state, "NOT KNOWN"), state.cell_state == "unknown")
+    on = "resting" if state.step_mode == "rest" else "under current"
+    yield Line("state", {"on": on, "off": "open circuit"}.get(state.cell_state, "NOT KNOWN"), state.cell_state == "unknown")
     sample = rig.sample
     voltage_V = sample.voltage_V if sample else state.voltage_V
     current_A = sample.current_A if sample else state.current_A

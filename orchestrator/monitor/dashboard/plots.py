@@ -77,7 +77,7 @@ class Overlay:
         area = {"y_range_name": "area", "size": 7, "marker": "diamond", "line_color": METAL}
         self.figure.scatter("x", "y", source=self._area_before, fill_alpha=0.0, line_alpha=0.55, name="area before", **area)
         self.figure.scatter("x", "y", source=self._area_now, fill_color=METAL, name="area", **area)
-        self.figure.yaxis.formatter = PrintfTickFormatter(format="%.3g")
+        self.figure.yaxis[0].formatter = PrintfTickFormatter(format="%.3g")
         for axis in self.figure.yaxis:
             axis.ticker.desired_num_ticks = 4
 
