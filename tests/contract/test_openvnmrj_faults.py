@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import AcquisitionOrder, ConsoleActivity, ConsoleEvent, Context, Failed, Settings
 from drivers.clock import Clock
@@ -20,12 +21,6 @@ from drivers.transport.virtual import run_virtual
 TEMPLATE = {"points": 1024, "spectral_width_Hz": 93458.0, "carrier_ppm": 100.0, "gain": 13.3}
 ORDER = AcquisitionOrder("key-1", "fast", "7Li", TEMPLATE, scans=20, dummies=1, recycle_s=0.5, deadline_s=60.0)
 WHOLE = ["Started", "Acquired", "Filed"]
-
-
-class Silence:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 @dataclass
