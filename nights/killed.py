@@ -15,7 +15,8 @@ from nights import invariants
 from nights.live import Lived, gathered_night, looked_at, observed_here
 from nights.schedule import Night
 from orchestrator.recorder.recover import recover
-from orchestrator.rig.continuing import ContinueRequest, continue_run
+from orchestrator.rig.as_it_began import ContinueRequest
+from orchestrator.rig.continuing import continue_run
 from orchestrator.rig.gather import Gathered
 from orchestrator.rig.process import Ended, emulate_request, run
 from orchestrator.rig.survivors import KILLED, live_on, read_survivors
