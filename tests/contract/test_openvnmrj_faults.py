@@ -211,6 +211,35 @@ def test_the_console_reports_an_error(play: Play) -> None:
     play(scenario)
 
 
+def test_a_tuner_that_hangs_costs_its_acquisition_and_no_other(play: Play) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.emulator.inject("tuner_hang")
+        await bench.acquire()
+        await bench.clock.sleep(30.0)
+        assert bench.kinds() == ["Started"]
+        await bench.driver.halt("key-1")
+        await bench.clock.sleep(5.0)
+        assert bench.kinds() == ["Started", "Failed"]
+        assert "halted before a block of scans was over" in bench.why()
+        await bench.driver.prepare(replace(ORDER, key="key-2"))
+        await bench.driver.start("key-2")
+        await bench.clock.sleep(20.0)
+        assert bench.kinds()[2:] == WHOLE
+
+    play(scenario)
+
+
+def test_a_driver_that_nobody_halts_gives_a_hung_scan_up_by_itself(play: Play) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.emulator.inject("tuner_hang")
+        await bench.acquire()
+        await bench.clock.sleep(200.0)
+        assert bench.kinds() == ["Started", "Failed"]
+        assert (await bench.driver.read_state()).activity is ConsoleActivity.IDLE
+
+    play(scenario)
+
+
 def test_somebody_elses_acquisition_fires_our_wexp(play: Play) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.driver.connect()
