@@ -4,7 +4,7 @@ Built to the document, not yet met an instrument. Options: ``folder`` (where eve
 data; default ``<folder>/data``), ``shown_as`` (what the PC calls that folder, ``D:\opnmr``), ``profile`` (``real``: as recorded
 traffic, Progress with secondsRemaining; ``xsd``: by the schema), ``strict`` (malformed requests are answered by an Error, else by
 nothing; default: with ``xsd``), ``version``, ``model``, ``zone`` (IANA, "UTC"), ``clock_off_s``, ``overhead_s`` (1), ``write_s``
-(1), ``line_width_Hz``, ``lock``, ``port``, ``faults``. Two clients are both served and told everything (inferred; nobody knows).
+(1), ``line_width_Hz``, ``lock``, ``port``, ``faults``. Its address is host, port and ``folder``, which stands for the share. Two clients are both served and told everything (inferred; nobody knows).
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class SpinsolveEmulator:
         for name in sorted(set(self.faults.on)):  # a snapshot was taken while they were on
             self._apply(name)
         self.faults.start()
-        return EmulatorAddress(self.settings.instrument, "spinsolve", f"{HOST}:{self.port}", HOST, self.port)
+        shared = self.folder.as_posix().lstrip("/")
+        return EmulatorAddress(self.settings.instrument, "spinsolve", f"{HOST}:{self.port}/{shared}", HOST, self.port)
 
     async def stop(self) -> None:
         """Close the port and the program; the twin and the files stay (a temporary folder goes)."""
