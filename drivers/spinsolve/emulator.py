@@ -4,7 +4,8 @@ Built to the document, not yet met an instrument. Options: ``folder`` (where eve
 data; default ``<folder>/data``), ``shown_as`` (what the PC calls that folder, ``D:\opnmr``), ``profile`` (``real``: as recorded
 traffic, Progress with secondsRemaining; ``xsd``: by the schema), ``strict`` (malformed requests are answered by an Error, else by
 nothing; default: with ``xsd``), ``version``, ``model``, ``zone`` (IANA, "UTC"), ``clock_off_s``, ``overhead_s`` (1), ``write_s``
-(1), ``line_width_Hz``, ``lock``, ``port``, ``faults``. Its address is host, port and ``folder``, which stands for the share. Two clients are both served and told everything (inferred; nobody knows).
+(1), ``line_width_Hz``, ``lock``, ``port``, ``faults``. Its address is host, port and ``folder``, which stands for the share. Two clients
+are both served and told everything (inferred; nobody knows).
 """
 
 from __future__ import annotations

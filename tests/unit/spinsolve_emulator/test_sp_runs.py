@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,9 @@ import nmrglue
 import numpy as np
 import pytest
 from spinsolve_client import LITHIUM, Client, Desk, data_1d, parameters
+
+from drivers.spinsolve.instrument import files
+from drivers.spinsolve.instrument.run import Receiver, Run
 
 
 def test_a_run_says_running_progress_ready_completed(play: Callable[..., None]) -> None:
@@ -84,6 +88,19 @@ def test_nmrglue_and_the_program_agree_where_the_line_is(play: Callable[..., Non
         assert axis[np.argmax(np.abs(processed))] == pytest.approx(247.0, abs=0.5)
 
     play(scene)
+
+
+def test_the_golden_line_is_written_as_golden(tmp_path: Path, repository: Path) -> None:
+    golden = json.loads((repository / "tests/golden/spinsolve/mirrored.json").read_text("utf-8"))
+    place = np.arange(32)
+    fid = np.exp(2j * np.pi * 1000.0 * place / 4000.0 - place / 16)  # above the carrier
+    run = Run(1, LITHIUM, {}, 0, 1, 1.0, 1.0, 1.0)
+    files.write(tmp_path / "run", run, Receiver("7Li", 100.0, 100.0005, 4000.0, 32), fid, scans=1)
+    found, expected = (tmp_path / "run" / "data.1d").read_bytes(), bytes.fromhex(golden["data.1d"])
+    assert found[:160] == expected[:160]
+    assert np.allclose(np.frombuffer(found[160:], "<f4"), np.frombuffer(expected[160:], "<f4"), atol=1e-6)
+    written = parameters(tmp_path / "run")
+    assert (written["b1Freq"], written["lowestFrequency"]) == pytest.approx((100.0005, -1500.0))
 
 
 def test_a_8192_point_file_has_the_size_of_recorded_ones(play: Callable[..., None]) -> None:
