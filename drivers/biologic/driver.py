@@ -30,10 +30,10 @@ from drivers.biologic import notebook
 from drivers.biologic.doors import make_door, options_of
 from drivers.biologic.following import Following
 from drivers.biologic.models import capabilities_of, channel_of, check
-from drivers.biologic.outbox import Outbox
 from drivers.biologic.running import Running
 from drivers.biologic.techniques import Plan, plan_of
 from drivers.errors import InstrumentError, NotReachable, OutcomeUnknown, Rejected
+from drivers.stream.samples import Outbox
 
 SAFE_SHARE = 0.9
 """Of ``make_safe_s``: so long the instrument is told to open the circuit before the answer is *unconfirmed*."""

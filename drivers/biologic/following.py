@@ -7,10 +7,10 @@ import logging
 
 from drivers.base import LinkLost, LinkRestored, Reason
 from drivers.biologic.door import ChannelTaken, Door
-from drivers.biologic.outbox import Outbox
 from drivers.biologic.running import Running
 from drivers.clock import Clock
 from drivers.errors import DeviceFault, InstrumentError
+from drivers.stream.samples import Outbox
 
 LATE_NS = 5_000_000
 """A look comes so much later than a sample is due."""

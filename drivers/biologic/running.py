@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
 from drivers.biologic.models import OVERLOAD_E
-from drivers.biologic.outbox import Outbox, Sample
 from drivers.biologic.techniques import Bound, Plan
 from drivers.biologic.wire import Point, Row
+from drivers.stream.samples import Outbox, Sample
 
 WINDOW = 64
 LEAST_HALF_WIDTH_NS = 1_000_000
@@ -101,11 +101,17 @@ class Running:
             if isinstance(row, Point):
                 self._points.append(row)
             if not 0 <= row.time_s < S or not self._follows(device_ns := round(row.time_s * S)):
-                self.refused += not isinstance(row, Point)
+                self._refuse(row)
                 continue
             self.show(self.begun_ns)
             self.alignment.take(seen_ns - device_ns)
             self._sample(row, device_ns, status if row is rows[-1] else 0)
+
+    def _refuse(self, row: Row | Point) -> None:
+        """A row that was no sample; it is counted, in the file too. A point of a sweep has said what it has to say."""
+        if not isinstance(row, Point):
+            self.refused += 1
+            self._outbox.garbled += 1
 
     def _follows(self, device_ns: int) -> bool:
         return self.last_device_ns is None or device_ns > self.last_device_ns
@@ -121,8 +127,8 @@ class Running:
         self._volts.append((row.time_s, row.voltage_V))
         self._count_beyond(row)
         bits = status | (0 if math.isfinite(row.voltage_V) and math.isfinite(row.current_A) else OVERLOAD_E)
-        sample = Sample(mono_ns, device_ns, row.voltage_V, row.current_A, bits, self.alignment.half_width_ns, self.charge_C)
-        self._outbox.sample(self.key, sample)
+        half_width_ns = self.alignment.half_width_ns
+        self._outbox.sample(Sample(self.key, mono_ns, row.voltage_V, row.current_A, device_ns, half_width_ns, bits, self.charge_C))
 
     def _count_beyond(self, row: Row | Point) -> None:
         """How many samples in a row lay beyond a voltage at which the instrument should have ended the step."""

@@ -12,10 +12,10 @@ import pytest
 from biologic_bench import LIMITS, step
 
 from drivers.base import ImpedanceOrder, ImpedanceSpectrum, Mode, Reason, SampleBlock, StepEnded, StepStarted
-from drivers.biologic.outbox import Outbox
 from drivers.biologic.running import Running
 from drivers.biologic.techniques import plan_of
 from drivers.biologic.wire import Point, Row
+from drivers.stream.samples import Outbox
 
 S = 10**9
 BEGUN_NS = 1000 * S
