@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from drivers.base import ByteStream, Network, WireRecorder
 from drivers.biologic import remote
@@ -18,7 +19,46 @@ from drivers.errors import BadReply, DeviceFault, NotReachable
 
 CALL_S = 8.0
 """Real seconds for one call: the DLL's own time-out is 5 s, loading a firmware takes longer and says so."""
-CONNECT_S = 5.0
+
+T = TypeVar("T")
+
+
+class OneThread:
+    """Work done in order on one thread, for which nobody waits when the program ends: a call into a DLL may never return."""
+
+    def __init__(self, name: str) -> None:
+        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _work(self) -> None:
+        while (work := self._waiting.get()) is not None:
+            work()
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Its result. Who no longer waits leaves it to itself, and what was asked for later waits behind it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if not future.done():
+                future.set_result(result) if error is None else future.set_exception(error)
+
+        def work() -> None:
+            result, failure = None, None
+            if not future.cancelled():
+                try:
+                    result = function(*args)
+                except BaseException as error:  # noqa: BLE001 raised where it is awaited
+                    failure = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended first
+                loop.call_soon_threadsafe(settle, result, failure)
+
+        self._waiting.put(work)
+        return await future
+
+    def end(self) -> None:
+        """The thread ends after what waits."""
+        self._waiting.put(None)
 
 
 class Calls(Protocol):
@@ -42,7 +82,7 @@ class ThreadCalls:
         self._open, self._clock, self._wire, self._name = open_backend, clock, wire, name
         self._backend: Any = None
         self._number = 0
-        self._worker = None if clock.virtual else ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._thread = None if clock.virtual else OneThread(f"{name}: calls")
 
     async def call(self, name: str, *args: Any, within_s: float = CALL_S) -> Any:
         """The answer. Raises NotReachable, DeviceFault."""
@@ -62,10 +102,10 @@ class ThreadCalls:
         return answer
 
     async def _run(self, name: str, args: tuple[Any, ...], within_s: float) -> Any:
-        if self._worker is None:
+        if self._thread is None:
             return self._made(name, args)
         async with asyncio.timeout(within_s):
-            return await asyncio.get_running_loop().run_in_executor(self._worker, self._made, name, args)
+            return await self._thread.run(self._made, name, args)
 
     def _made(self, name: str, args: tuple[Any, ...]) -> Any:
         if self._backend is None:
@@ -74,8 +114,8 @@ class ThreadCalls:
 
     async def close(self) -> None:
         """Let go of the thread, without waiting for a call that hangs."""
-        if self._worker is not None:
-            self._worker.shutdown(wait=False, cancel_futures=True)
+        if self._thread is not None:
+            self._thread.end()
 
 
 class RemoteCalls:

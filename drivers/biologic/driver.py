@@ -10,6 +10,7 @@ import contextlib
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from drivers.base import (
     Capabilities,
@@ -193,11 +194,11 @@ class BioLogic:
             plan = plan_of(entry.order)
             known = entry.order.mode in {Mode.GALVANOSTATIC, Mode.REST}
             self._started.add(entry.order.key)
-            step = Running(entry.order.key, plan, self._outbox, begun_ns, charge_C=0.0 if known else math.nan)
+            step = self._running(entry.order.key, plan, begun_ns, charge_C=0.0 if known else math.nan)
             self._following.begin(step)
         elif look.key:
             self._started.add(look.key)
-            self._following.begin(Running(look.key, None, self._outbox, begun_ns, charge_C=math.nan))
+            self._following.begin(self._running(look.key, None, begun_ns, charge_C=math.nan))
 
     async def _state(self) -> ChannelState:
         await self._following.look()
@@ -222,11 +223,14 @@ class BioLogic:
             self._started.discard(key)
             raise
         except InstrumentError as fault:
-            self._following.begin(Running(key, plan, self._outbox, self._clock.mono_ns(), shown=False))
+            self._following.begin(self._running(key, plan, self._clock.mono_ns(), shown=False))
             self._following.lose(fault.message)
             raise OutcomeUnknown("start not confirmed", instrument=self._name, sent=fault.sent, received=fault.message) from fault
         self._unconfirmed = None
-        self._following.begin(Running(key, plan, self._outbox, self._clock.mono_ns()))
+        self._following.begin(self._running(key, plan, self._clock.mono_ns()))
+
+    def _running(self, key: str, plan: Plan | None, begun_ns: int, **known: Any) -> Running:
+        return Running(key, plan, self._outbox, begun_ns, speed=self._clock.speed, **known)
 
     async def _note(self, plan: Plan) -> None:
         """Before the current flows, so that whoever finds it knows what it is."""

@@ -65,7 +65,7 @@ class Following:
             self.over(Reason.LOST, f"the channel lost its firmware, or EC-Lab took it: {gone.message}")
             return
         now_ns = self._clock.mono_ns()
-        if step.stops >= self._door.stops_needed and (step.samples or now_ns > step.begun_ns + GRACE_NS):
+        if step.stops >= self._door.stops_needed and (step.samples or now_ns > step.begun_ns + GRACE_NS * self._clock.speed):
             self.over(*step.why(now_ns))
         elif (end := step.to_be_ended(now_ns)) is not None:
             await self.stop(*end)

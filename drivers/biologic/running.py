@@ -52,12 +52,23 @@ class Alignment:
 class Running:
     """One step. ``begun_ns``: our clock when the technique's time was zero, or a little later.
 
-    ``plan`` None: adopted, and nobody knows what it is. ``charge_C`` NaN: nobody knows what has passed before.
+    ``plan`` None: adopted, and nobody knows what it is. ``charge_C`` NaN: nobody knows what has passed before. ``speed``: of the clock, by
+    which the patience with the wire is longer.
     """
 
-    def __init__(self, key: str, plan: Plan | None, outbox: Outbox, begun_ns: int, *, shown: bool = True, charge_C: float = 0.0) -> None:
+    def __init__(
+        self,
+        key: str,
+        plan: Plan | None,
+        outbox: Outbox,
+        begun_ns: int,
+        *,
+        shown: bool = True,
+        charge_C: float = 0.0,
+        speed: float = 1.0,
+    ) -> None:
         self.key, self.plan, self.begun_ns, self.shown = key, plan, begun_ns, False
-        self._outbox = outbox
+        self._outbox, self.speed = outbox, speed
         self.alignment = Alignment()
         self.alignment.take(begun_ns)
         self.last_mono_ns = begun_ns
@@ -186,7 +197,7 @@ class Running:
         if self.plan is None:
             return None
         of_its_own = self.plan.order.mode is not Mode.IMPEDANCE
-        patience_s = LATE_S + 2 * self.interval_s if of_its_own else 0.0
+        patience_s = LATE_S * self.speed + 2 * self.interval_s if of_its_own else 0.0
         if now_ns < self.due_ns + patience_s * S:
             return None
         return self.plan.duration.reason, "its time was over, and the instrument went on" if of_its_own else "its time was over"
