@@ -244,6 +244,14 @@ def export(
 
 
 @app.command()
+def report(run: Run = "latest", out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Write one page about a run: verdict, what not to trust, the figure, every table (figure: extra [report])."""
+    from orchestrator.cli.report import report_command
+
+    return report_command(run, out, as_json=as_json)
+
+
+@app.command()
 def rehearse(
     run: Run,
     rules: Annotated[Path, typer.Option(metavar="FILE", help="An experiment, or its `rules:` alone.")],
