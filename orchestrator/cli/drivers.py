@@ -37,7 +37,7 @@ def drivers_command(*, as_json: bool) -> int:
             if as_json:
                 print(json.dumps(quality | {"kind": kind[:-1], "name": name, "level": level(quality), "can": can}))
             else:
-                told = f"; {', '.join(can)}" if can else ""
+                told = f"; {', '.join(can)}" if can else "" if quality == {} else "; what it can it tells when it is connected"
                 print(f"{kind[:-1]:<13} {name:<14} {_in_words(quality)}{told}")
     return exits.COMPLETE
 

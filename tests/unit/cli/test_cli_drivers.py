@@ -26,13 +26,16 @@ def test_as_json_with_its_rules(capsys: pytest.CaptureFixture[str]) -> None:
     (methodscript,) = (row for row in rows if (row["kind"], row["name"]) == ("potentiostat", "methodscript"))
     assert {"rule": "tried on hardware", "state": "not yet"} in methodscript["rules"]
     assert methodscript["level"] == "bronze"
-    assert "constant current" in methodscript["can"]
+    (keithley,) = (row for row in rows if (row["kind"], row["name"]) == ("potentiostat", "keithley"))
+    assert "watchdog on the instrument" in keithley["can"]
 
 
 def test_no_driver_is_above_bronze_that_has_met_no_instrument(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drivers", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {"potentiostat", "console", "fence", "emulator"} == {row["kind"] for row in rows}
-    assert all(row["level"] in {"simulation", "bronze", "below bronze"} for row in rows if "not yet met" in row.get("hardware", "not yet met"))
+    assert all(
+        row["level"] in {"simulation", "bronze", "below bronze"} for row in rows if "not yet met" in row.get("hardware", "not yet met")
+    )
     assert level({"rules": [], "hardware": "x"}) == "below bronze"
     assert level({"rules": [], "hardware": "a night at X", "level": "gold"}) == "gold"
