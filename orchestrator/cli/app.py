@@ -218,6 +218,37 @@ def recover(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
     return recover_command(run, out, as_json=as_json)
 
 
+Zone = Annotated[Optional[str], typer.Option(metavar="AREA/CITY", help="Zone of the vendors' stamps that name none; else this computer's.")]  # noqa: UP045
+OffsetS = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        "--offset-s", metavar="S", help="To be added to the cycler's stamps to get the console's; else it is found, where it can be."
+    ),
+]
+HalfWidthS = Annotated[float, typer.Option("--half-width-s", metavar="S", help="How well --offset-s is known.")]
+DateOrder = Annotated[
+    str, typer.Option("--date-order", metavar="mdy|dmy", help="Of dates in the cycler's files that can be read both ways.")
+]
+
+
+@app.command("import")
+def import_(
+    nmr: Annotated[Path, typer.Argument(metavar="NMR", help="A folder with data sets of TopSpin, VnmrJ or Spinsolve.")],
+    ec: Annotated[Optional[Path], typer.Option(metavar="PATH", help="The cycler's file, or the folder with its files.")] = None,  # noqa: UP045
+    offset_s: OffsetS = None,
+    half_width_s: HalfWidthS = 1.0,
+    zone: Zone = None,
+    date_order: DateOrder = "",
+    name: Annotated[str, typer.Option(help="Of the run; else the folder's.")] = "",
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Make a run of what others have measured: .mpr, .mpt, .nda, .ndax or BDF beside the console's folders."""
+    from orchestrator.cli.import_ import import_command
+
+    return import_command(nmr, ec, offset_s, half_width_s, zone, date_order, name, out, as_json=as_json)
+
+
 Windows = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Windows of your own: `metal: [220, 310]`, in ppm, a line each.")]
 
 
