@@ -606,12 +606,14 @@ class DataReader(Protocol):
 
     ``parameter_file``: the file that tells one of its folders from another vendor's. ``opens``: any of these files makes a folder
     a candidate. ``saved_stamps``: names in ``VendorTimes.stamps`` of the moment at which the vendor wrote the files, best first.
+    ``stamped_first``: that stamp is of when writing began; else of when it ended.
     """
 
     vendor: str
     parameter_file: str
     opens: tuple[str, ...]
     saved_stamps: tuple[str, ...]
+    stamped_first: bool
 
     def lacking(self, folder: Path) -> str:
         """Empty once a folder is complete; else what is still missing, in words."""

@@ -16,6 +16,7 @@ class Reader:
     parameter_file = "procpar"
     opens = ("procpar",)
     saved_stamps = ("time_saved",)
+    stamped_first = True
 
     def lacking(self, folder: Path) -> str:
         """Empty once both files are there, the data as long as their header says, and the parameters name an end."""

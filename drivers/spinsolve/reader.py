@@ -15,7 +15,8 @@ class Reader:
     vendor = "Magritek Spinsolve"
     parameter_file = PARAMETERS
     opens = (DATA, PARAMETERS)
-    saved_stamps = ()
+    stamped_first = False
+    saved_stamps: tuple[str, ...] = ()
     """``CurrentTime`` is no moment of saving (inferred: when the protocol was started)."""
 
     def lacking(self, folder: Path) -> str:

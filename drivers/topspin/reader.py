@@ -18,6 +18,7 @@ class Reader:
     """Any of these makes a folder one of ours, complete or not."""
     saved_stamps = ("ended", "DATE")
     """Stamps at which the vendor wrote the files, best first."""
+    stamped_first = False
 
     def lacking(self, folder: Path) -> str:
         """Empty once it is complete: the audit trail and both its sums, or where there is none all numbers that ``acqus`` names."""

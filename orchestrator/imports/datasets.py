@@ -47,7 +47,18 @@ class Found:
     fetched: Fetched | None
     why: str
     seen: Seen
-    saved_stamps: tuple[str, ...]
+    appeared: Seen
+    reader: DataReader
+
+    @property
+    def saved_stamps(self) -> tuple[str, ...]:
+        """Names of the stamps of saving."""
+        return self.reader.saved_stamps
+
+    @property
+    def stamped(self) -> Seen:
+        """Between which looks the moment of the stamp lies: when the folder appeared, or when it changed last."""
+        return self.appeared if self.reader.stamped_first else self.seen
 
     @property
     def name(self) -> str:
@@ -62,6 +73,7 @@ class Growing:
 
     reader: DataReader
     seen: Seen
+    appeared: Seen
     signature: Signature = ()
     judged: Signature = ()
     lacking: str = ""
@@ -96,7 +108,7 @@ class Datasets:
             if (key := key_of(folder, self.root)) in self._taken:
                 self._done[str(folder)] = None
                 continue
-            growing = self.growing.get(folder) or Growing(reader, Seen(self._looked_s, now_s))
+            growing = self.growing.get(folder) or Growing(reader, seen := Seen(self._looked_s, now_s), seen)
             if (one := self.judge(folder, key, growing, now_s)) is None:
                 there[folder] = growing
             else:
@@ -105,6 +117,11 @@ class Datasets:
                 self._taken[key] = None
         self.growing, self._looked_s = there, now_s
         return found
+
+    def again(self, found: Found) -> None:
+        """It could not be used after all: look at it anew."""
+        self._taken.pop(found.key, None)
+        self._done.pop(str(found.folder), None)
 
     def _candidates(self, folder: Path, depth: int) -> Iterator[tuple[Path, DataReader]]:
         """Folders that are, or become, a data set; those that are done with are not opened."""
@@ -158,14 +175,14 @@ class Datasets:
     def _found(folder: Path, key: str, growing: Growing, fetched: Fetched | None, why: str) -> Found:
         reader = growing.reader
         program = "" if fetched is None else reader.program(fetched)
-        return Found(folder, key, reader.vendor, program, fetched, why, growing.seen, tuple(reader.saved_stamps))
+        return Found(folder, key, reader.vendor, program, fetched, why, growing.seen, growing.appeared, reader)
 
 
 def open_folder(folder: Path, root: Path) -> Found:
     """One data set that is finished, complete or not."""
     one = Datasets(root, lambda: 0.0, settle_s=0.0)
     reader = one.reader_for({path.name for path in folder.iterdir() if path.is_file()})
-    growing = Growing(reader, Seen(float("-inf"), 0.0)) if reader is not None else None
+    growing = Growing(reader, never := Seen(float("-inf"), 0.0), never) if reader is not None else None
     found = None if growing is None else one.judge(folder, key_of(folder, root), growing, 0.0)
     if found is None:
         raise FileNotFoundError(f"{folder} is no data set any more")

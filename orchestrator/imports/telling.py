@@ -97,11 +97,18 @@ class SpectrumTeller:
         if found.fetched is not None:
             archive(found.fetched.files, self._raw / found.key, attempt)
 
-    def tell(self, found: Found, step_key: str, now_ns: int) -> int:
-        """Everything that is known of it; returns the number of the last event. ``now_ns``: UTC, where its files say no time."""
+    def tell(self, found: Found, step_key: str, now_ns: int, half_told: Mapping[str, int | None] | None = None) -> int:
+        """Everything that is known of it; returns the number of the last event. ``now_ns``: UTC, where its files say no time.
+
+        ``half_told``: keys of which a killed process has told the beginning, and the number of their FID where that was told too.
+        """
         when = interval(found, self._axis)
         asked_ns = when.start_ns if when.start_ns is not None else when.end_ns if when.end_ns is not None else now_ns
-        seq = self._requested(found, step_key, asked_ns)
+        half_told = half_told or {}
+        if (fid_seq := half_told.get(found.key)) is not None:
+            self._put("acquisition.stored", {"key": found.key, "block": 0, "fid_seq": fid_seq}, asked_ns, fid_seq)
+            return self._put("acquisition.verified", {"key": found.key, "partial": bool(found.fetched and found.fetched.partial)}, asked_ns)
+        seq = None if found.key in half_told else self._requested(found, step_key, asked_ns)
         fetched = found.fetched
         if fetched is None:
             return self._put("acquisition.lost", {"key": found.key, "name": found.name, "why": found.why, "fault": False}, asked_ns, seq)
@@ -123,7 +130,7 @@ class SpectrumTeller:
         data = {"key": found.key, "name": found.name, **known, "reasons": [f"found: {found.vendor}"], "step_key": step_key}
         return self._put("acquisition.requested", data, at_ns)
 
-    def _stored(self, found: Found, fetched: Fetched, when: Interval, at_ns: int, cause: int) -> int:
+    def _stored(self, found: Found, fetched: Fetched, when: Interval, at_ns: int, cause: int | None) -> int:
         files = [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in fetched.files]
         self._put("raw.archived", {"key": found.key, "block": 0, "folder": f"raw/{found.key}", "files": files}, at_ns, cause)
         zone = fetched.times.zone if fetched.times.start_utc_ns is not None else f"local; taken as {self._axis.zone_name}"
@@ -178,6 +185,8 @@ class CellTeller:
     """UTC of the last sample that was told."""
     late: int = 0
     """Rows that were left out, because they lie before the last that was told (files that overlap)."""
+    step_charges_C: list[float] = field(default_factory=list)
+    """Of the block that was told last, row by row."""
     _step_C: float = 0.0
 
     def tell(self, block: Block, file: str) -> int:
@@ -221,6 +230,7 @@ class CellTeller:
             charges[:, i] = self._step_C, self.charge.net_C, self.charge.throughput_C
         if not np.isfinite(rows.current_A).any() and not self.charge.throughput_C:
             charges[:] = np.nan
+        self.step_charges_C = charges[0].tolist()
         columns: dict[str, Any] = {"mono_ns": mono_ns.astype("<i8"), "voltage_V": rows.voltage_V, "current_A": rows.current_A}
         columns |= dict(zip(("charge_step_C", "charge_net_C", "charge_throughput_C"), charges, strict=True))
         columns |= {"x": np.full(n, np.nan), "status": np.zeros(n, "<u2"), "device_ns": block.device_ns.astype("<i8")}
