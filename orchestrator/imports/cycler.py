@@ -18,6 +18,7 @@ from orchestrator.imports.tails import Tail, Unreadable, ec_files, open_tail
 MOST_HELD = 20_000
 """So many rows wait until the offset of the clocks is known; then reading waits too."""
 RESOLUTION_s = 0.001
+INTERVALS = 8
 STALE_FILES = 4
 """Of a folder's files the newest so many are looked at each time: a cycler goes on to the next and does not come back."""
 
@@ -39,6 +40,7 @@ class Open:
     tail: Tail
     zero_ns: int | None = None
     how: str = ""
+    last_s: float = math.nan
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +60,6 @@ class Cycler:
     problems: dict[str, str] = field(default_factory=dict)
     files: dict[str, Open] = field(default_factory=dict)
     _looked_s: float = -math.inf
-    _interval_s: float = 60.0
 
     def look(self, held: int = 0) -> list[Fresh]:
         """New rows of all files, in the order of their names. Raises OSError where the share is gone. ``held``: rows that wait."""
@@ -90,7 +91,7 @@ class Cycler:
             except Unreadable as why:
                 self._note_problem(path.name, str(why))
                 return
-        self._compare(taken.rows, opened.zero_ns, now_s)
+        self._compare(taken.rows, opened, opened.zero_ns, now_s)
         yield Fresh(path.name, taken.rows, taken.first, opened.zero_ns)
 
     def _note_problem(self, name: str, trouble: str) -> None:
@@ -99,9 +100,11 @@ class Cycler:
         else:
             self.problems.pop(name, None)
 
-    def _compare(self, rows: Rows, zero_ns: int, now_s: float) -> None:
+    def _compare(self, rows: Rows, opened: Open, zero_ns: int, now_s: float) -> None:
         """The last row was written between the last look and this one (assumed: within one sampling interval after it was taken)."""
-        interval_s = float(np.median(np.diff(rows.time_s[-8:]))) if len(rows) > 1 else self._interval_s
-        self._interval_s = interval_s if math.isfinite(interval_s) else self._interval_s
-        stamp_s = zero_ns / 1e9 + float(rows.time_s[-1])
-        self.bounds.add(stamp_s, self._looked_s, now_s, late_s=self._interval_s, resolution_s=RESOLUTION_s)
+        times_s = np.concatenate([[opened.last_s], rows.time_s[-INTERVALS:]])
+        opened.last_s = float(times_s[-1])
+        between_s = np.diff(times_s[np.isfinite(times_s)])
+        if between_s.size:
+            stamp_s = zero_ns / 1e9 + opened.last_s
+            self.bounds.add(stamp_s, self._looked_s, now_s, late_s=float(np.median(between_s)), resolution_s=RESOLUTION_s)

@@ -109,6 +109,8 @@ class Datasets:
                 self._done[str(folder)] = None
                 continue
             growing = self.growing.get(folder) or Growing(reader, seen := Seen(self._looked_s, now_s), seen)
+            if growing.reader is not reader:  # only now the vendor shows
+                growing.reader, growing.judged = reader, ()
             if (one := self.judge(folder, key, growing, now_s)) is None:
                 there[folder] = growing
             else:

@@ -41,6 +41,7 @@ SAVED_LATE_s = 2.0
 LEAST_ARRIVALS = 3
 SURE_HALF_WIDTH_s = 30.0
 REFINED = 0.5
+NOT_KNOWN = "not known"
 DRIFT_EVERY_s = 3600.0
 
 
@@ -287,7 +288,7 @@ class Following:
         if ec.n >= LEAST_ARRIVALS and console.known and (found := between(ec, console)).half_width_s <= SURE_HALF_WIDTH_s:
             self._use(found)
         elif self._now_s() - self._began_s >= self.hold_s and self._held:
-            self._use(Offset(0.0, 0.0, "not known"))
+            self._use(Offset(0.0, 0.0, NOT_KNOWN))
             text = f"the clocks could not be compared within {self.hold_s / 60:.0f} min; both are taken to be right"
             self.alarms.sound("clock-offset", "info", "The clocks are not compared", text, "import the files afterwards with --offset-s")
 
@@ -301,14 +302,14 @@ class Following:
         now_ns = self.clock.utc_ns()
         data = {
             "instrument": CYCLER,
-            "half_width_ns": round(offset.half_width_s * 1e9),
+            "half_width_ns": -1 if offset.how == NOT_KNOWN else round(offset.half_width_s * 1e9),
             "device_ns": now_ns - round(offset.seconds * 1e9),
             "offset_s": offset.seconds,
             "how": offset.how,
             "used": used,
         }
         self.now("clock.sample", data)
-        if used:
+        if used and offset.how != NOT_KNOWN:
             self.note(f"the cycler's clock: {offset.seconds:+.1f} s ± {offset.half_width_s:.1f} s to the console's ({offset.how})")
 
     def _refine(self) -> None:
@@ -320,7 +321,7 @@ class Following:
         if now.half_width_s < REFINED * self._told_width_s:
             self._told_width_s = now.half_width_s
             self.sample(now, used=False)
-        if abs(now.seconds - self.offset.seconds) > now.half_width_s + max(self.offset.half_width_s, 1.0) and self.offset.how != "not known":
+        if abs(now.seconds - self.offset.seconds) > now.half_width_s + max(self.offset.half_width_s, 1.0) and self.offset.how != NOT_KNOWN:
             text = f"samples are told with {self.offset.seconds:+.1f} s, and the clocks now differ by {now.seconds:+.1f} s ± {now.half_width_s:.1f} s"
             self.alarms.sound("clock-drift", "warn", "A clock was set", text, "import the files afterwards with --offset-s")
 
