@@ -12,6 +12,7 @@ from drivers.biologic import eclib
 from drivers.biologic.driver import BioLogic
 from drivers.biologic.remote import Served, serve
 from drivers.clock import Clock
+from drivers.errors import NotReachable
 
 LIMITS = Limits(voltage_upper_V=4.3, voltage_lower_V=2.4, current_A=1e-3, charge_C=20.0, time_s=40_000.0)
 BASE_S = 2e-5
@@ -95,3 +96,50 @@ async def reached(network: Any, clock: Clock, backend: Any, calls: frozenset[str
     served = await (serve(network, backend) if calls is None else serve(network, backend, calls))
     settings = Settings("cycler", "biologic", served.address, channel="1", options=options)
     return BioLogic(settings, Context(clock, network, Silence())), served
+
+
+class Cable:
+    """A network whose connections can be cut; what lies behind them goes on."""
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+        self.whole = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    async def connect(self, host: str, port: int) -> Plugged:
+        """As the network does, while the cable is whole."""
+        if not self.whole:
+            raise NotReachable("the cable is cut")
+        return Plugged(await self._network.connect(host, port), self)
+
+    def cut(self) -> None:
+        """Nothing comes through any more."""
+        self.whole = False
+
+    def mend(self) -> None:
+        """New connections are taken again."""
+        self.whole = True
+
+
+class Plugged:
+    """One end of a connection through a cable."""
+
+    def __init__(self, stream: Any, cable: Cable) -> None:
+        self._stream, self._cable = stream, cable
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """The end of the stream once the cable is cut."""
+        data: bytes = await self._stream.read(limit)
+        return data if self._cable.whole else b""
+
+    async def write(self, data: bytes) -> None:
+        """Raises NotReachable once the cable is cut."""
+        if not self._cable.whole:
+            raise NotReachable("the cable is cut")
+        await self._stream.write(data)
+
+    async def close(self) -> None:
+        """Let go."""
+        await self._stream.close()

@@ -83,7 +83,7 @@ def test_charge_at_constant_current_is_a_time() -> None:
 
 def test_ring_1_comes_before_ring_2_and_says_another_reason() -> None:
     def sides(plan: Plan) -> tuple[Reason | None, Reason | None]:
-        return plan.upper and plan.upper.reason, plan.lower and plan.lower.reason
+        return plan.upper.reason if plan.upper else None, plan.lower.reason if plan.lower else None
 
     assert sides(plan_of(step(ends={"voltage_upper_V": 4.2}))) == (Reason.V_UPPER, Reason.SAFETY)
     assert sides(plan_of(step(ends={"voltage_upper_V": 4.4}))) == (Reason.SAFETY, Reason.SAFETY)
