@@ -112,6 +112,8 @@ class DllDoor:
             return ""
         error, position = await self._channel.on_channel("BL_GetOptErr")
         words = {2: "its emergency input is open", 101: "too hot"}
+        if not error:
+            return ""
         return f"option error {error} ({words.get(error, 'not known')}) at position {position}"
 
     # ---------------------------------------------------------------------------------------------------------- running

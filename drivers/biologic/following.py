@@ -77,14 +77,16 @@ class Following:
         before = step.samples
         for _ in range(MOST_FETCHES):
             batch = await self._door.fetch()
-            step.trouble = step.trouble or batch.trouble
+            if batch.trouble and not step.trouble:
+                step.trouble, step.trouble_reason = batch.trouble, batch.trouble_reason
             step.take(batch.rows, self._clock.mono_ns(), batch.status)
             if not batch.more or not batch.rows:
                 break
         step.stops = 0 if batch.running or batch.more else step.stops + 1
         if batch.running:
             step.seen_running = True
-            step.show(step.begun_ns)
+            if not step.waits:
+                step.show(step.begun_ns)
         return step.samples > before
 
     def _schedule(self, step: Running, *, came: bool) -> None:

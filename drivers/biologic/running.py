@@ -22,6 +22,7 @@ LATE_S = 5.0
 WRONG_WAY = 0.5
 BEYOND = 2
 S = 1e9
+NEVER_NS = 10**18
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Running:
     """One step. ``begun_ns``: our clock when the technique's time was zero, or a little later.
 
     ``plan`` None: adopted, and nobody knows what it is. ``charge_C`` NaN: nobody knows what has passed before. ``speed``: of the clock, by
-    which the patience with the wire is longer.
+    which the patience with the wire is longer. ``waits``: for a trigger; it begins with its first sample, however long that takes.
     """
 
     def __init__(
@@ -66,21 +67,23 @@ class Running:
         shown: bool = True,
         charge_C: float = 0.0,
         speed: float = 1.0,
+        waits: bool = False,
     ) -> None:
         self.key, self.plan, self.begun_ns, self.shown = key, plan, begun_ns, False
         self._outbox, self.speed = outbox, speed
-        self.alignment = Alignment()
-        self.alignment.take(begun_ns)
+        self.alignment, self.waits = Alignment(), waits
+        if not waits:
+            self.alignment.take(begun_ns)
         self.last_mono_ns = begun_ns
         self.last_device_ns: int | None = None
         self.voltage_V: float | None = None
         self.current_A: float | None = None
         self.charge_C = charge_C
-        self.stops = self.samples = self.refused = self.beyond = 0
-        self.trouble, self.seen_running = "", False
+        self.stops = self.samples = self.refused = self.beyond = self.backwards = 0
+        self.trouble, self.trouble_reason, self.seen_running = "", Reason.DEVICE_ERROR, False
         self._volts: deque[tuple[float, float]] = deque(maxlen=2)
         self._points: list[Point] = []
-        if shown:
+        if shown and not waits:
             self.show(begun_ns)
 
     @property
@@ -114,6 +117,8 @@ class Running:
             if not 0 <= row.time_s < S or not self._follows(device_ns := round(row.time_s * S)):
                 self._refuse(row)
                 continue
+            if self.waits:
+                self.waits, self.begun_ns, self.last_mono_ns = False, seen_ns - device_ns, seen_ns - device_ns
             self.show(self.begun_ns)
             self.alignment.take(seen_ns - device_ns)
             self._sample(row, device_ns, status if row is rows[-1] else 0)
@@ -142,13 +147,16 @@ class Running:
         self._outbox.sample(Sample(self.key, mono_ns, row.voltage_V, row.current_A, device_ns, half_width_ns, bits, self.charge_C))
 
     def _count_beyond(self, row: Row | Point) -> None:
-        """How many samples in a row lay beyond a voltage at which the instrument should have ended the step."""
+        """How many samples in a row lay beyond a voltage at which it should have been over; how many had the current the other way."""
         plan = self.plan
         beyond = plan is not None and (
             (plan.upper is not None and row.voltage_V > plan.upper.value + CLOSE_V + 0.0005)
             or (plan.lower is not None and row.voltage_V < plan.lower.value - CLOSE_V - 0.0005)
         )
         self.beyond = self.beyond + 1 if beyond else 0
+        asked_A = plan.order.current_A if plan is not None and plan.order.mode is Mode.GALVANOSTATIC else None
+        backwards = bool(asked_A) and row.current_A * (asked_A or 0.0) < -WRONG_WAY * (asked_A or 0.0) ** 2
+        self.backwards = self.backwards + 1 if backwards else 0
 
     # ------------------------------------------------------------------------------------------- what the host ends it for
 
@@ -159,12 +167,9 @@ class Running:
         return self._wrong_way() or self._beyond() or self._charge() or self._open_voltages() or self._too_long(now_ns)
 
     def _wrong_way(self) -> tuple[Reason, str] | None:
-        asked_A, now_A = self.order.current_A if self.order else None, self.current_A
-        if self.order is None or self.order.mode is not Mode.GALVANOSTATIC or not asked_A or now_A is None:
+        if self.backwards < BEYOND or self.order is None:
             return None
-        if now_A * asked_A < 0 and abs(now_A) > WRONG_WAY * abs(asked_A):
-            return Reason.DEVICE_ERROR, f"{now_A:.4g} A flow where {asked_A:.4g} A were asked for: the other way"
-        return None
+        return Reason.DEVICE_ERROR, f"{self.current_A:.4g} A flow where {self.order.current_A:.4g} A were asked for: the other way"
 
     def _beyond(self) -> tuple[Reason, str] | None:
         if self.beyond < BEYOND or self.plan is None or self.voltage_V is None:
@@ -204,22 +209,27 @@ class Running:
 
     @property
     def due_ns(self) -> int:
-        """When its time is over, on our clock."""
+        """When its time is over, on our clock; while it waits nobody knows."""
+        if self.waits:
+            return self.begun_ns + NEVER_NS
         return self.alignment.offset_ns + round((self.plan.duration_s if self.plan else 0.0) * S)
 
     # ---------------------------------------------------------------------------------------------------------- its end
 
     def why(self, now_ns: int) -> tuple[Reason, str, int]:
         """The instrument has stopped by itself: for what reason, in words, and when. It does not say; the samples do."""
-        if self.trouble:
-            return Reason.DEVICE_ERROR, self.trouble, now_ns
         if self.plan is None:
             return Reason.LOST, "it ended on the instrument; what it was is not known", now_ns
         if not self.samples and not self.seen_running:
             return Reason.DEVICE_ERROR, "the start was accepted, and nothing was ever seen to run", now_ns
         if self.plan.order.mode is Mode.IMPEDANCE and self._swept():
             return Reason.TIME, "the sweep is complete", now_ns
-        found = self._at_bound() or self._at_time(now_ns) or self._nearly()
+        if self.waits:
+            return Reason.LOST, "it was stopped before its trigger came", now_ns
+        found = self._at_bound() or self._at_time(now_ns)
+        if found is None and self.trouble:
+            return self.trouble_reason, self.trouble, now_ns
+        found = found or self._nearly()
         return found or (Reason.LOST, "it stopped at none of its limits: by hand, or by another program", now_ns)
 
     def _swept(self) -> bool:

@@ -245,6 +245,16 @@ def test_a_start_that_nobody_knows_of_is_found_running() -> None:
     played(backend, play)
 
 
+def test_an_operation_in_progress_is_waited_for() -> None:
+    backend = Scripted(BL_StopChannel=[-12, -12, 0], BL_LoadTechnique=[-12, 0])
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        await driver.load((step(),))
+
+    played(backend, play)
+    assert len(backend.names("BL_StopChannel")) == 3
+
+
 def test_a_start_that_was_accepted_and_did_nothing() -> None:
     async def play(driver: BioLogic, clock: Clock) -> None:
         await driver.load((step(),))
@@ -293,7 +303,7 @@ def test_an_option_that_trips_is_the_reason() -> None:
 
 
 def test_a_current_that_flows_the_other_way_is_stopped() -> None:
-    backend = Scripted(BL_GetData=[IDLE["BL_GetData"], running([row(0.0, 3.7, -5e-4)])])
+    backend = Scripted(BL_GetData=[IDLE["BL_GetData"], running([row(0.0, 3.7, -5e-4), row(1.0, 3.7, -5e-4)])])
 
     async def play(driver: BioLogic, clock: Clock) -> None:
         await driver.load((step(),))
