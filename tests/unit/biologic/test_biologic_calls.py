@@ -75,7 +75,7 @@ async def test_a_broken_connection_is_made_anew() -> None:
 async def test_silence_and_rubbish_are_told_apart() -> None:
     network = RealNetwork()
     listener = await network.listen()
-    answers = iter([b"", b"not json\n", b'{"n":99,"answer":0}\n{"n":3,"answer":0}\n'])
+    answers = iter([b"", b"not json\n", b'{"n":99,"answer":5}\n{"n":3,"answer":0}\n'])
 
     async def other_side() -> None:
         for answer in answers:

@@ -206,6 +206,18 @@ def test_a_single_stop_between_two_techniques_is_not_the_end() -> None:
     played(backend, play)
 
 
+def test_a_channel_that_is_slow_to_begin_has_not_ended() -> None:
+    stop = running([], state=eclib.STATE_STOP)
+    backend = Scripted(BL_GetData=[IDLE["BL_GetData"], *[stop] * 6, running([row(0.0, 3.7, 5e-4)]), running([row(1.0, 3.7, 5e-4)])])
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        await driver.load((step(),))
+        await driver.start("step-1")
+        assert [type(event) for event in await seen(driver, SampleBlock)] == [StepStarted, SampleBlock]
+
+    played(backend, play)
+
+
 def test_data_that_the_channel_still_holds_belong_to_the_step_before() -> None:
     old = running([row(5.0, 3.0, 1e-4)], state=eclib.STATE_STOP, MemFilled=20)
     backend = Scripted(BL_GetData=[old, old, running([], state=eclib.STATE_STOP), running([row(0.0, 3.7, 5e-4)])])
