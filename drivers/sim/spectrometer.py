@@ -23,6 +23,7 @@ from drivers.sim import noise
 from drivers.sim.faults import Faults
 from drivers.sim.nuclei import Amount, Nuclei, excite, nodes_of, saturate
 from drivers.sim.physics import Scan
+from drivers.sim.quadrupolar import pattern
 
 ADC_LIMIT = 32767.0
 AVERAGED = 8
@@ -143,7 +144,10 @@ class Spectrometer:
         reach_s = 2.0 * GONE / (lorentz + math.sqrt(lorentz**2 + 4.0 * gauss * GONE) or 1e-300)
         count = min(scan.points, int(reach_s * scan.spectral_width_Hz) + 1)
         t_s = np.arange(count) / scan.spectral_width_Hz + scan.dead_s
-        signal[:count] += amplitude * np.exp(t_s * (2j * math.pi * offset_Hz - lorentz - gauss * t_s))
+        shape = np.exp(t_s * (2j * math.pi * offset_Hz - lorentz - gauss * t_s))
+        if line.Cq_kHz:
+            shape *= pattern(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, line.Cq_kHz, self.larmor_MHz(scan.nucleus))
+        signal[:count] += amplitude * shape
 
     # ------------------------------------------------------------------------------------------------------ saturation
 
