@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+Times = NDArray[np.float64]
 CENTRAL, SATELLITES = 0.4, 0.6
 NEGLIGIBLE_Hz = 2.0
 
@@ -26,11 +27,12 @@ def second_order_Hz(Cq_kHz: float, larmor_MHz: float) -> float:
 @lru_cache(maxsize=32)
 def pattern(count: int, step_s: float, start_s: float, Cq_kHz: float, larmor_MHz: float) -> NDArray[np.complex128]:
     """complex128 (count,): what a line of one frequency is multiplied with, at start, start + step, …; 1 at time zero."""
-    t_s = start_s + step_s * np.arange(count)
-    return CENTRAL * _central(t_s, second_order_Hz(Cq_kHz, larmor_MHz)) + SATELLITES * _satellites(t_s, 500.0 * Cq_kHz)
+    t_s = start_s + step_s * np.arange(count, dtype=np.float64)
+    both = CENTRAL * _central(t_s, second_order_Hz(Cq_kHz, larmor_MHz)) + SATELLITES * _satellites(t_s, 500.0 * Cq_kHz)
+    return np.asarray(both, dtype=np.complex128)
 
 
-def _satellites(t_s: NDArray[np.float64], nu_Q_Hz: float) -> NDArray[np.complex128]:
+def _satellites(t_s: Times, nu_Q_Hz: float) -> NDArray[np.complex128]:
     """complex128 (n,): the mean of both over all directions, by Fresnel's integrals."""
     from scipy.special import fresnel
 
@@ -40,7 +42,7 @@ def _satellites(t_s: NDArray[np.float64], nu_Q_Hz: float) -> NDArray[np.complex1
     return np.asarray((np.exp(-1j * turn) * (cosine + 1j * sine) / reach).real, dtype=np.complex128)
 
 
-def _central(t_s: NDArray[np.float64], horn_Hz: float) -> NDArray[np.complex128]:
+def _central(t_s: Times, horn_Hz: float) -> NDArray[np.complex128]:
     if horn_Hz < NEGLIGIBLE_Hz:
         return np.ones(t_s.size, dtype=np.complex128)
     roots, weights = np.polynomial.legendre.leggauss(64 + int(16.0 * horn_Hz * t_s[-1]))

@@ -165,5 +165,5 @@ def test_the_same_rule_speaks_where_graphite_is_full_and_plates(live: Live) -> N
     (fired,) = night.of("rule.fired", rule="plating")
     state = night.twin.state((fired.mono_ns - night.twin.t0_mono_ns) / 1e9)
     assert 1e-8 < state.counter.moss_mol < 3e-6
-    (charged,) = (event for event in night.of("step.ended") if "charge" in event.data["key"])
-    assert "stop_when plating" in charged.data["detail"]
+    (charged,) = (event for event in night.of("step.ended") if event.data["key"].endswith("charge"))
+    assert charged.data["detail"] == "rule `plating`"

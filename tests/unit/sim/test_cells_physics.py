@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def test_C2_voltage_slides_through_the_end_of_discharge_and_does_not_jump_over_i
     full_s = drive_until(twin, 0.0, 1.2e-3, 3.8, 3.0)
     low_s = drive_until(twin, full_s, -1.2e-3, 2.7, 3.0, 1.0)
     volts = [twin.measure(low_s + second).voltage_V for second in range(20)]
-    assert max(before - after for before, after in zip(volts, volts[1:], strict=False)) < 0.1
+    assert max(before - after for before, after in itertools.pairwise(volts)) < 0.1
     assert volts[-1] < 2.3
 
 
@@ -199,7 +200,7 @@ def test_C5_below_180_mV_a_line_grows_and_moves_to_higher_shift() -> None:
         found.append((twin.measure(t_s).voltage_V, clusters, shift_ppm(twin, t_s, "23Na", "quasi_metal")))
     above, below = [one for one in found if one[0] > 0.18], [one for one in found if one[0] < 0.12]
     assert max(one[1] for one in above) < 1e-9
-    assert all(after[1] > before[1] and after[2] > before[2] for before, after in zip(below, below[1:], strict=False))
+    assert all(after[1] > before[1] and after[2] > before[2] for before, after in itertools.pairwise(below))
     assert below[-1][2] > 600.0
 
 
@@ -343,7 +344,7 @@ def test_silicon_overlithiated_decays_to_Li15Si4_at_rest() -> None:
     assert over[1] / over[0] == pytest.approx(math.exp(-1.0), rel=0.05)
     assert sei[1] - sei[0] == pytest.approx(over[0] - over[2], rel=0.02)
     assert shift_ppm(twin, full_s, "7Li", "Li15plusSi4") == pytest.approx(-10.0)
-    assert -15.0 <= min(shift_ppm(twin, full_s, "7Li", name) for name in ("Si_clusters", "Li15Si4", "Li15plusSi4"))
+    assert min(shift_ppm(twin, full_s, "7Li", name) for name in ("Si_clusters", "Li15Si4", "Li15plusSi4")) >= -15.0
 
 
 def test_germanium_has_the_four_lines_of_the_paper() -> None:
