@@ -10,6 +10,7 @@ from drivers.biologic.dll_door import DllDoor
 from drivers.biologic.door import Door
 from drivers.biologic.eclab_door import EcLabDoor
 from drivers.biologic.models import Options, channel_of
+from drivers.biologic.sharing import OneConnection
 
 
 def options_of(settings: Settings) -> Options:
@@ -36,11 +37,12 @@ def _calls(options: Options, settings: Settings, context: Context) -> Calls:
     def dll() -> Any:
         from drivers.biologic.dll import Dll
 
-        return Dll(options.package)
+        return OneConnection(Dll(options.package))
 
     def eclab() -> Any:
         from drivers.biologic.com import EcLab
 
         return EcLab()
 
-    return ThreadCalls(dll if options.door == "dll" else eclab, context.clock, context.wire, settings.instrument)
+    named = (f"EClib {options.package}", dll) if options.door == "dll" else ("EC-Lab", eclab)
+    return ThreadCalls(*named, context.clock, context.wire, settings.instrument)

@@ -13,8 +13,8 @@ from drivers.biologic.techniques import RANGES_A, VOLTAGES_V, Trigger
 from drivers.errors import Rejected
 
 MIN_INTERVAL_S = 0.02
-MAKE_SAFE_S = 10.0
-"""EC-Lab's calls are tried again after 10, 50, 250 ms, and the DLL's own time-out is 5 s (inferred)."""
+MAKE_SAFE_S = {"dll": 5.0, "eclab": 10.0}
+"""A stop lands in milliseconds by the DLL; EC-Lab's calls are tried again after 10, 50, 250 ms, and may wait for its window (inferred)."""
 LONGEST_STEP_S = 1e7
 MOST_POINTS = 1000
 NOT_OURS = frozenset({"emulator", "faults", "unlock"})
@@ -119,7 +119,7 @@ def capabilities_of(options: Options) -> Capabilities:
         autonomous=True,
         ttl=options.door == "dll" and (options.trigger_in or options.trigger_out),
         buffered=options.door == "dll",
-        make_safe_s=MAKE_SAFE_S,
+        make_safe_s=MAKE_SAFE_S[options.door],
         max_current_A=options.max_current_A,
         voltage_range_V=(-options.max_voltage_V, options.max_voltage_V),
         min_sample_interval_s=MIN_INTERVAL_S if options.door == "dll" else 0.5,
