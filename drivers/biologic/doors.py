@@ -11,15 +11,21 @@ from drivers.biologic.door import Door
 from drivers.biologic.eclab_door import EcLabDoor
 from drivers.biologic.models import Options, channel_of
 from drivers.biologic.sharing import OneConnection
+from drivers.errors import Rejected
 
 
 def options_of(settings: Settings) -> Options:
     """What the rig says. An emulator stands in the DLL's place, and its channel belongs to nobody else. Raises Rejected."""
     given = dict(settings.options)
-    if is_remote(settings.address) or settings.address.startswith("emulator:"):
+    emulated = is_remote(settings.address) or settings.address.startswith("emulator:")
+    if emulated:
         given.setdefault("door", "dll")
         given.setdefault("ours", [channel_of(settings.channel, settings.instrument) + 1])
-    return Options.of(given, settings.instrument)
+    options = Options.of(given, settings.instrument)
+    if options.door == "dll" and not emulated and not (options.package and options.folder):
+        advice = "`package`: where the EC-Lab Development Package is; `folder`: for the notebook, by which a running step is known again"
+        raise Rejected("option package or folder is missing", instrument=settings.instrument, did="nothing was opened", advice=advice)
+    return options
 
 
 def make_door(options: Options, settings: Settings, context: Context, channel: int) -> Door:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from drivers.base import Settings
 from drivers.biologic.driver import BioLogic
+from drivers.errors import Rejected
 from drivers.registry import factory, names
 from orchestrator.config import load_rig
 from orchestrator.rig.planned import capabilities
@@ -20,7 +23,7 @@ def test_the_example_rig_is_planned_with_what_ec_lab_can_do(repository: Path) ->
 
 
 def test_the_dll_can_do_more() -> None:
-    settings = Settings("cycler", "biologic", "USB0", options={"door": "dll", "ours": [4], "trigger_out": True})
+    settings = Settings("cycler", "biologic", "USB0", options={"door": "dll", "package": "C:/p", "folder": "D:/o", "trigger_out": True})
     found = BioLogic.declared(settings)
     assert (found.EIS, found.ttl, found.buffered) == (True, True, True)
     emulated = BioLogic.declared(replace(settings, address="emulator:biologic", options={}))
@@ -30,3 +33,11 @@ def test_the_dll_can_do_more() -> None:
 def test_it_is_registered() -> None:
     assert "biologic" in names("potentiostats")
     assert factory("potentiostats", "biologic") is BioLogic
+
+
+def test_a_channel_of_the_dll_has_a_notebook_or_is_not_opened() -> None:
+    for missing in ("package", "folder"):
+        options = {"door": "dll", "package": "C:/p", "folder": "D:/o"}
+        del options[missing]
+        with pytest.raises(Rejected, match="missing"):
+            BioLogic.declared(Settings("cycler", "biologic", "USB0", options=options))
