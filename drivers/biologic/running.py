@@ -80,7 +80,8 @@ class Running:
         self.current_A: float | None = None
         self.charge_C = charge_C
         self.stops = self.samples = self.refused = self.beyond = self.backwards = 0
-        self.trouble, self.trouble_reason, self.seen_running = "", Reason.DEVICE_ERROR, False
+        self.trouble, self.trouble_reason = "", Reason.DEVICE_ERROR
+        self.seen_running = self.more = False
         self._volts: deque[tuple[float, float]] = deque(maxlen=2)
         self._points: list[Point] = []
         if shown and not waits:

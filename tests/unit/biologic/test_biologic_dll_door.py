@@ -218,6 +218,21 @@ def test_a_channel_that_is_slow_to_begin_has_not_ended() -> None:
     played(backend, play)
 
 
+def test_a_channel_that_holds_back_data_for_ever_has_ended_all_the_same() -> None:
+    kept = running([], state=eclib.STATE_STOP, MemFilled=4)
+    data = [kept] * 6 + [running([row(0.0, 3.7, 5e-4)]), running([row(1.0, 3.7, 5e-4)], state=eclib.STATE_STOP, MemFilled=20), kept]
+    backend = Scripted(BL_GetData=data)
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        await driver.load((replace(step(), ends=replace(step().ends, time_s=2.0)),))
+        before_ns = clock.mono_ns()
+        await driver.start("step-1")
+        assert (await seen(driver, StepEnded))[-1].reason is Reason.TIME
+        assert clock.mono_ns() - before_ns > 1_000_000_000  # it was given time to give them away
+
+    played(backend, play)
+
+
 def test_data_that_the_channel_still_holds_belong_to_the_step_before() -> None:
     old = running([row(5.0, 3.0, 1e-4)], state=eclib.STATE_STOP, MemFilled=20)
     backend = Scripted(BL_GetData=[old, old, running([], state=eclib.STATE_STOP), running([row(0.0, 3.7, 5e-4)])])
