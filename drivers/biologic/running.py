@@ -3,51 +3,31 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
 from collections import deque
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
+from drivers.biologic.alignment import Alignment
 from drivers.biologic.models import OVERLOAD_E
 from drivers.biologic.techniques import Bound, Plan
 from drivers.biologic.wire import Point, Row
 from drivers.stream.samples import Outbox, Sample
 
-WINDOW = 64
-LEAST_HALF_WIDTH_NS = 1_000_000
 CLOSE_V, CLOSE = 2e-4, 2e-3
 """So near to a bound, in V and relative to a current, a sample is at it: the instrument compares in single precision."""
 LATE_S = 5.0
-WRONG_WAY = 0.5
+BACKWARDS, TOO_MUCH, LITTLE_A = 0.5, 1.5, 1e-6
+"""A current is astray that flows the other way with half its size, or with half as much again; less than this is noise."""
 BEYOND = 2
 S = 1e9
 NEVER_NS = 10**18
 
 
-@dataclass(slots=True)
-class Alignment:
-    """Host clock less the technique's time: the smallest of the last delays, since nothing is read before it was measured."""
-
-    delays_ns: deque[int] = field(default_factory=deque)
-    sorted_ns: list[int] = field(default_factory=list)
-
-    def take(self, delay_ns: int) -> None:
-        """One more; the oldest falls out of a full window."""
-        if len(self.delays_ns) == WINDOW:
-            del self.sorted_ns[bisect_left(self.sorted_ns, self.delays_ns.popleft())]
-        self.delays_ns.append(delay_ns)
-        insort(self.sorted_ns, delay_ns)
-
-    @property
-    def offset_ns(self) -> int:
-        """The best estimate."""
-        return self.sorted_ns[0]
-
-    @property
-    def half_width_ns(self) -> int:
-        """Uncertainty: the usual delay beyond the smallest, and at least 1 ms."""
-        return max(LEAST_HALF_WIDTH_NS, self.sorted_ns[len(self.sorted_ns) // 2] - self.sorted_ns[0])
+def astray(asked_A: float, current_A: float) -> bool:
+    """Is this another current than the one that was asked for: a sign, or a decimal point, that the instrument read otherwise?"""
+    if current_A * asked_A < 0:
+        return abs(current_A) > BACKWARDS * abs(asked_A) and abs(current_A) > LITTLE_A
+    return abs(current_A) > TOO_MUCH * abs(asked_A) + LITTLE_A
 
 
 class Running:
@@ -79,7 +59,7 @@ class Running:
         self.voltage_V: float | None = None
         self.current_A: float | None = None
         self.charge_C = charge_C
-        self.stops = self.samples = self.refused = self.beyond = self.backwards = 0
+        self.stops = self.samples = self.refused = self.beyond = self.astray = 0
         self.trouble, self.trouble_reason = "", Reason.DEVICE_ERROR
         self.seen_running = self.more = False
         self._volts: deque[tuple[float, float]] = deque(maxlen=2)
@@ -148,7 +128,7 @@ class Running:
         self._outbox.sample(Sample(self.key, mono_ns, row.voltage_V, row.current_A, device_ns, half_width_ns, bits, self.charge_C))
 
     def _count_beyond(self, row: Row | Point) -> None:
-        """How many samples in a row lay beyond a voltage at which it should have been over; how many had the current the other way."""
+        """How many samples in a row lay beyond a voltage at which it should have been over; how many had a current not asked for."""
         plan = self.plan
         beyond = plan is not None and (
             (plan.upper is not None and row.voltage_V > plan.upper.value + CLOSE_V + 0.0005)
@@ -156,8 +136,7 @@ class Running:
         )
         self.beyond = self.beyond + 1 if beyond else 0
         asked_A = plan.order.current_A if plan is not None and plan.order.mode is Mode.GALVANOSTATIC else None
-        backwards = bool(asked_A) and row.current_A * (asked_A or 0.0) < -WRONG_WAY * (asked_A or 0.0) ** 2
-        self.backwards = self.backwards + 1 if backwards else 0
+        self.astray = self.astray + 1 if asked_A and astray(asked_A, row.current_A) else 0
 
     # ------------------------------------------------------------------------------------------- what the host ends it for
 
@@ -165,12 +144,12 @@ class Running:
         """Why this program must end the step, where the instrument does not or did not."""
         if self.plan is None:
             return None
-        return self._wrong_way() or self._beyond() or self._charge() or self._open_voltages() or self._too_long(now_ns)
+        return self._astray() or self._beyond() or self._charge() or self._open_voltages() or self._too_long(now_ns)
 
-    def _wrong_way(self) -> tuple[Reason, str] | None:
-        if self.backwards < BEYOND or self.order is None:
+    def _astray(self) -> tuple[Reason, str] | None:
+        if self.astray < BEYOND or self.order is None:
             return None
-        return Reason.DEVICE_ERROR, f"{self.current_A:.4g} A flow where {self.order.current_A:.4g} A were asked for: the other way"
+        return Reason.DEVICE_ERROR, f"{self.current_A:.4g} A flow where {self.order.current_A:.4g} A were asked for"
 
     def _beyond(self) -> tuple[Reason, str] | None:
         if self.beyond < BEYOND or self.plan is None or self.voltage_V is None:

@@ -12,7 +12,7 @@ import pytest
 from biologic_bench import LIMITS, step
 
 from drivers.base import ImpedanceOrder, ImpedanceSpectrum, Mode, Reason, SampleBlock, StepEnded, StepStarted
-from drivers.biologic.running import Running
+from drivers.biologic.running import Running, astray
 from drivers.biologic.techniques import plan_of
 from drivers.biologic.wire import Point, Row
 from drivers.stream.samples import Outbox
@@ -161,6 +161,23 @@ def test_the_host_ends_what_the_instrument_does_not() -> None:
     endless, _ = begun()
     assert endless.to_be_ended(BEGUN_NS + 3606 * S) is None
     assert endless.to_be_ended(BEGUN_NS + 3608 * S)[0] is Reason.TIME  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("asked_A", "current_A", "wrong"),
+    [
+        (5e-4, 5.1e-4, False),
+        (5e-4, 0.0, False),  # at its compliance, or not yet begun
+        (5e-4, -5e-4, True),
+        (5e-4, 0.5, True),  # a decimal point read otherwise
+        (-5e-4, -0.5, True),
+        (-5e-4, -4.9e-4, False),
+        (1e-8, -3e-8, False),  # noise of the range
+        (5e-4, math.nan, False),
+    ],
+)
+def test_a_current_that_was_not_asked_for(asked_A: float, current_A: float, wrong: bool) -> None:
+    assert astray(asked_A, current_A) is wrong
 
 
 def test_a_charge_that_nobody_knows_ends_nothing() -> None:
