@@ -13,6 +13,17 @@ from drivers.biologic.models import Options, channel_of
 from drivers.biologic.sharing import OneConnection
 from drivers.errors import Rejected
 
+NEEDED = {
+    "eclab": {
+        "decimal": "the sign between 4 and 2 in a settings file that this EC-Lab has saved",
+        "folder": "where EC-Lab reads settings and writes data",
+    },
+    "dll": {
+        "package": "where the EC-Lab Development Package is",
+        "folder": "for the notebook, by which a running step is known again",
+    },
+}
+
 
 def options_of(settings: Settings) -> Options:
     """What the rig says. An emulator stands in the DLL's place, and its channel belongs to nobody else. Raises Rejected."""
@@ -22,10 +33,16 @@ def options_of(settings: Settings) -> Options:
         given.setdefault("door", "dll")
         given.setdefault("ours", [channel_of(settings.channel, settings.instrument) + 1])
     options = Options.of(given, settings.instrument)
-    if options.door == "dll" and not emulated and not (options.package and options.folder):
-        advice = "`package`: where the EC-Lab Development Package is; `folder`: for the notebook, by which a running step is known again"
-        raise Rejected("option package or folder is missing", instrument=settings.instrument, did="nothing was opened", advice=advice)
+    if settings.address and not (emulated and options.door == "dll"):
+        _complete(options, settings.instrument)
     return options
+
+
+def _complete(options: Options, instrument: str) -> None:
+    """What a rig must say of a real channel. Raises Rejected."""
+    if missing := [name for name in NEEDED[options.door] if not getattr(options, name)]:
+        advice = "; ".join(f"`{name}`: {NEEDED[options.door][name]}" for name in missing)
+        raise Rejected(f"option {' and '.join(missing)} is missing", instrument=instrument, did="nothing was opened", advice=advice)
 
 
 def make_door(options: Options, settings: Settings, context: Context, channel: int) -> Door:

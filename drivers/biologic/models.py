@@ -73,9 +73,6 @@ class Options:
         ):
             if value not in values:
                 raise _bad(instrument, f"option {name}: {value!r}", f"one of {', '.join(repr(one) for one in values if one)}")
-        if self.door == "eclab" and not (self.decimal and self.folder):
-            advice = "EC-Lab needs both; `decimal` is the sign between 4 and 2 in a settings file that this EC-Lab has saved"
-            raise _bad(instrument, "option decimal or folder is missing", advice)
         if self.bandwidth not in BANDWIDTHS:
             raise _bad(instrument, f"option bandwidth: {self.bandwidth!r}", "1 to 9")
         if not all(isinstance(channel, int) and 1 <= channel <= 16 for channel in self.ours):

@@ -35,9 +35,16 @@ def test_it_is_registered() -> None:
     assert factory("potentiostats", "biologic") is BioLogic
 
 
-def test_a_channel_of_the_dll_has_a_notebook_or_is_not_opened() -> None:
-    for missing in ("package", "folder"):
-        options = {"door": "dll", "package": "C:/p", "folder": "D:/o"}
-        del options[missing]
-        with pytest.raises(Rejected, match="missing"):
-            BioLogic.declared(Settings("cycler", "biologic", "USB0", options=options))
+@pytest.mark.parametrize(
+    "options", [{"door": "dll", "package": "C:/p", "folder": "D:/o"}, {"door": "eclab", "decimal": ".", "folder": "D:/o"}]
+)
+def test_a_real_channel_is_opened_only_when_the_rig_says_what_it_needs(options: dict[str, str]) -> None:
+    assert BioLogic.declared(Settings("cycler", "biologic", "USB0", options=options)).max_steps == 1
+    for missing in set(options) - {"door"}:
+        rest = {name: value for name, value in options.items() if name != missing}
+        with pytest.raises(Rejected, match=f"{missing} is missing"):
+            BioLogic.declared(Settings("cycler", "biologic", "USB0", options=rest))
+
+
+def test_who_asks_before_there_is_a_rig_is_told_the_first_doors_capabilities() -> None:
+    assert not BioLogic.declared(Settings("biologic", "biologic", "")).EIS
