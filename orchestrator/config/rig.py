@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import time
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -62,6 +63,16 @@ def _check_notify(root: Node, problems: Problems) -> None:
     for way in notify.rows() if notify else []:
         if sum(bool(way.given(name)) for name in ("run", "desktop", "url")) != 1:
             problems.add(way.where(), "say how to tell: one of run, desktop and url", "run: [PROGRAM, ARGUMENT]")
+        if (summary := way.given("summary")) is not None and not _is_hour(summary.text):
+            problems.add(summary.where(), f"`{summary.text}` is not a time of day", 'summary: "07:00"')
+
+
+def _is_hour(text: str) -> bool:
+    try:
+        time.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_broker(node: Node | None, problems: Problems) -> None:

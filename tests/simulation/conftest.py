@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wire_taps import Silence
 
 from drivers import registry
 from drivers.base import Context, Settings
@@ -103,12 +104,6 @@ class WatchingGuard:
     def go(self) -> None:
         self.alive = False
         self._gone.set()
-
-
-class Quiet:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 @dataclass
@@ -216,7 +211,7 @@ def live(tmp_path: Path) -> Callable[..., Night]:
             for role, make in (("potentiostat", registry.make_potentiostat), ("console", registry.make_console)):
                 own = {"scratch": str(folder / "console")} if role == "console" else {}
                 settings = Settings(role, "sim", "memory", options={**own, **(options or {}).get(role, {})})
-                made.append(make(settings, Context(clock, registry.memory_network(), Quiet(), twin)))
+                made.append(make(settings, Context(clock, registry.memory_network(), Silence(), twin)))
             night = Night(plan, clock, folder, twin, made[0], made[1], ListJournal(clock), WatchingGuard(), fence)
             nights.append(night)
             if before is not None:
