@@ -280,7 +280,7 @@ class Channel:
         soonest = math.inf
         for which, target in targets:
             slope = (now[which] - before[which]) / dt_s if dt_s > 0 else 0.0
-            if target is not None and slope and (target - now[which]) / slope > 0:
+            if target is not None and slope and (target - now[which]) / slope >= 0:
                 soonest = min(soonest, (target - now[which]) / slope)
         return soonest
 
