@@ -1,4 +1,4 @@
-"""Tests of the cycler: step files in the vendor's units, ends of steps, protections, cycles, rows. 1 mA: E = 3.1 V at once, then 10 uV/s."""
+"""Tests of the cycler: step files in the vendor's units, ends of steps, protections, cycles, rows. 1 mA: 3.1 V at once, then 10 uV/s."""
 
 from __future__ import annotations
 
