@@ -16,7 +16,7 @@ INT, BOOL, SINGLE = "int", "bool", "single"
 MOST_STEPS, MOST_LIMITED_STEPS = 100, 20
 SUFFIX = {1: "", 2: "4", 3: "5"}
 """Of the technique files of each board family."""
-AUTO_RANGE = 12
+AUTO_RANGE, ONE_AMPERE = 12, 10
 RANGES_A = (100e-12, 1e-9, 10e-9, 100e-9, 1e-6, 10e-6, 100e-6, 1e-3, 10e-3, 100e-3, 1.0)
 """Full scale by I_Range (inferred from public programs)."""
 E_RANGES_V = (2.5, 5.0, 10.0, 10.0)
@@ -48,8 +48,9 @@ def _tests() -> dict[str, Label]:
     return {**found, "Exit_Cond": Label(INT, each_step=True, default=0)}
 
 
-def _ranges() -> dict[str, Label]:
-    return {"I_Range": Label(INT, default=AUTO_RANGE), "E_Range": Label(INT, default=2), "Bandwidth": Label(INT, default=5)}
+def _ranges(current: int = AUTO_RANGE) -> dict[str, Label]:
+    """``current``: the range of a file that says none (inferred: public programs leave it out)."""
+    return {"I_Range": Label(INT, default=current), "E_Range": Label(INT, default=2), "Bandwidth": Label(INT, default=5)}
 
 
 def _steps(driven: str, delta: str) -> dict[str, Label]:
@@ -61,7 +62,7 @@ def _steps(driven: str, delta: str) -> dict[str, Label]:
         "Record_every_dT": Label(SINGLE, default=1.0),
         delta: Label(SINGLE, default=0.0),
         "N_Cycles": Label(INT, default=0),
-        **_ranges(),
+        **_ranges(ONE_AMPERE if driven == "Current_step" else AUTO_RANGE),
     }
 
 

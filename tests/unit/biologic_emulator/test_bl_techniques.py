@@ -252,6 +252,18 @@ def test_a_galvanostat_gives_no_more_than_its_range(play: Callable[..., None]) -
     play(scene)
 
 
+def test_a_range_that_is_not_said(play: Callable[..., None]) -> None:
+    """As public programs load it."""
+
+    async def scene(host: Host) -> None:
+        name, values = cplimit(5e-3, 3.0)
+        host.start((name, {label: value for label, value in values.items() if label != "I_Range"}))
+        await host.until_stop()
+        assert host.of(0).column(3) == pytest.approx([5e-3] * 4)
+
+    play(scene)
+
+
 def test_parameters_can_be_changed_while_it_runs(play: Callable[..., None]) -> None:
     async def scene(host: Host) -> None:
         more = host.params(Current_step=2e-3)
