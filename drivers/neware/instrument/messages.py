@@ -44,7 +44,7 @@ def read(message: bytes) -> tuple[str, Element]:
     except ET.ParseError as error:
         raise Malformed(f"no XML: {error}") from None
     command = root.findtext("cmd")
-    if root.tag != "bts" or not command:
+    if root.tag != "bts" or not command or not command.strip().isidentifier():
         raise Malformed("<bts> with a <cmd> is expected")
     return command.strip(), root
 

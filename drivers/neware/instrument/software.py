@@ -88,9 +88,15 @@ class Software:
             command, root = read(message)
         except Malformed:
             return None
+        return command, answer(command, self._lines(command, root))
+
+    def _lines(self, command: str, root: Element) -> list[str]:
+        """What is unknown, or asks with something that is no number, is answered by false (inferred)."""
         handle = getattr(self, f"_on_{command}", None)
-        lines = ["  <result>false</result>"] if handle is None else handle(root)
-        return command, answer(command, lines)
+        try:
+            return ["  <result>false</result>"] if handle is None else list(handle(root))
+        except ValueError:
+            return ["  <result>false</result>"]
 
     def _asked(self, root: Element, name: str) -> list[tuple[Element, Place, Channel | None]]:
         found = []

@@ -7,6 +7,7 @@ discharging, discharge and hold) as public readers of the vendor's data files na
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -63,9 +64,12 @@ def _number(parent: ET.Element, path: str) -> float | None:
     if found is None or found.get("Value") is None or found.get("Is_Select", "1") == "0":
         return None
     try:
-        return float(found.get("Value", ""))
+        value = float(found.get("Value", ""))
     except ValueError:
         raise BadStepFile(f"{path} is no number") from None
+    if not math.isfinite(value):
+        raise BadStepFile(f"{path} is no number")
+    return value
 
 
 def _step(one: ET.Element, unit_A: float) -> Step:

@@ -166,7 +166,7 @@ def test_loop_goes_back_so_many_times(play: Callable[..., None]) -> None:
 def test_an_endless_loop_ends_by_stop(play: Callable[..., None]) -> None:
     async def scene(host: Host) -> None:
         host.start(ocv(0.0), ("loop", {"loop_N_times": -1, "protocol_number": 0}))
-        for _ in range(50):
+        for _ in range(10):
             await host.clock.sleep(0.1)
             assert host.fetch() == RUN
         host.dll.BL_StopChannel(host.id, host.ch)
