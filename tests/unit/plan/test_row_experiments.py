@@ -16,7 +16,8 @@ ROWS = sorted(path.stem for path in (CONFIGS / "experiments").glob("[OR][0-9]*.y
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_plans_on_the_simulated_rig_and_needs_nothing_that_is_not_there(name: str) -> None:
-    plan = make_plan(load_experiment(CONFIGS / "experiments" / f"{name}.yaml"), load_rig(CONFIGS / "rigs" / "memory.yaml"))
+    experiment = load_experiment(CONFIGS / "experiments" / f"{name}.yaml")
+    plan = make_plan(experiment, load_rig(CONFIGS / "experiments" / (experiment.rig or "../rigs/memory.yaml")))
     assert list(plan.not_available) == []
     assert plan.steps
 
