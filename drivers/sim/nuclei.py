@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from drivers.sim.cell import State
 from drivers.sim.cell_parameters import CellParameters
+from drivers.sim.sequences import Times
 
 MU0 = 4e-7 * math.pi
 FOIL_DEPTHS = 14.0  # in skin depths: exp(-14) is nothing
@@ -25,13 +26,32 @@ ENVIRONMENTS = ("bulk", "moss", "dead", "electrolyte", "broad", "sodium")
 
 @dataclass(frozen=True, slots=True)
 class LineParameters:
-    """One line at this field: Lorentzian half width at half height and Gaussian standard deviation in Hz."""
+    """One line at this field: Lorentzian half width at half height and Gaussian standard deviation in Hz.
+
+    ``T2_s`` 0: what the Lorentzian width says, at most T1. ``korringa_s_K``: of a metal, T1 times the temperature, in place of
+    ``T1_s`` (lithium 44, sodium 5.1: domain.md 2.3).
+    """
 
     shift_ppm: float
     lorentz_half_width_Hz: float
     gauss_sd_Hz: float
     T1_s: float
     shift_ppm_per_mAh_per_cm2: float = 0.0
+    T2_s: float = 0.0
+    korringa_s_K: float = 0.0
+    diffusion_m2_per_s: float = 0.0
+
+    def T1_at_s(self, temperature_K: float) -> float:
+        """T1 at a temperature."""
+        return self.korringa_s_K / temperature_K if self.korringa_s_K > 0 else self.T1_s
+
+    def times(self, temperature_K: float) -> Times:
+        """All relaxation times."""
+        T1_s = self.T1_at_s(temperature_K)
+        width = 2.0 * math.pi * self.lorentz_half_width_Hz
+        T2_s = self.T2_s if self.T2_s > 0 else min(T1_s, 1.0 / width if width > 0 else T1_s)
+        dephased = width + math.sqrt(2.0) * math.pi * self.gauss_sd_Hz
+        return Times(T1_s, T2_s, 1.0 / dephased if dephased > 0 else T2_s, self.diffusion_m2_per_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from drivers.sim.cell_parameters import CellParameters
 from drivers.sim.description import build
 from drivers.sim.faults import NAMES, Fault, Faults
 from drivers.sim.history import History
+from drivers.sim.image import ImageParameters
 from drivers.sim.nuclei import Nuclei
 from drivers.sim.physics import Measured, Scan
 from drivers.sim.spectrometer import Spectrometer, SpectrometerParameters
@@ -68,6 +69,7 @@ class Description:
     magnet: Magnet = field(default_factory=Magnet)
     nuclei: Nuclei = field(default_factory=Nuclei)
     spectrometer: SpectrometerParameters = field(default_factory=SpectrometerParameters)
+    image: ImageParameters = field(default_factory=ImageParameters)
     faults: tuple[Fault, ...] = ()
     grid: Grid = field(default_factory=Grid)
 
@@ -98,6 +100,7 @@ class Twin:
             field_T=self.description.magnet.field_T,
             faults=self.faults,
             seed=seed,
+            images=self.description.image,
         )
         self.instruments: dict[str, Any] = {}
         """Memory of the simulated pair, by instrument; not part of a snapshot."""

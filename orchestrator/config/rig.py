@@ -24,6 +24,7 @@ def rig_of(root: Node, problems: Problems) -> Rig | None:
         return None
     _check_stations(root, problems)
     _check_templates(root, problems)
+    _check_by_hand(root, problems)
     _check_notify(root, problems)
     _check_broker(root.given("broker"), problems)
     _check_zone(root.given("zone"), problems)
@@ -48,6 +49,14 @@ def _check_templates(root: Node, problems: Problems) -> None:
         if bool(template.given("dataset")) == bool(template.given("series")):
             hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
+
+
+def _check_by_hand(root: Node, problems: Problems) -> None:
+    by_hand, templates = root.given("by_hand"), root.given("templates")
+    known = dict(templates.items()) if templates else {}
+    for _, template in by_hand.items() if by_hand else ():
+        if template.text not in known:
+            problems.add(template.where(), f"no template is named `{template.text}`", suggestion(template.text, known))
 
 
 def _check_notify(root: Node, problems: Problems) -> None:
