@@ -270,7 +270,7 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         self._memory.now = self._memory.closing = None
         if "never_filed" in self._faults:
             return
-        done = replace(acquisition.parameters, scans=scans)
+        done = replace(acquisition.parameters, scans=scans if len(acquisition.rows) == 1 else acquisition.parameters.scans)
         edges_s = [(edge_ns - acquisition.start_ns) / 1e9 for edge_ns in acquisition.edges_ns()]
         row_s = tuple(zip(edges_s[: len(rows)], edges_s[1:], strict=False)) if len(acquisition.rows) > 1 else ()
         asked = acquisition.parameters.scans
