@@ -7,23 +7,60 @@ sample read late) is answered from the knots too, and a drive that changes at an
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Generic, Protocol, TypeVar
 
-from drivers.sim.cell import Cell, Electrode, State
+from drivers.sim.faults import Faults
+
+S = TypeVar("S", bound="Instant")
 
 
-class History:
+class Instant(Protocol):
+    """What the past asks of a state; it is a tuple of plain values and of tuples of them."""
+
+    @property
+    def t_s(self) -> float:
+        """The instant."""
+
+    @property
+    def drive(self) -> str:
+        """``off``, ``current`` or ``voltage``."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Its values in order."""
+
+
+class Laws(Protocol[S]):
+    """What the past asks of a cell."""
+
+    faults: Faults
+    lives_at_rest: bool
+    """False: open circuit changes nothing."""
+
+    def fresh(self) -> S:
+        """As built."""
+
+    def driven(self, state: S, drive: str, value: float) -> S:
+        """Under a new drive."""
+
+    def advance(self, state: S, t_s: float) -> S:
+        """At ``t_s``, the drive unchanged."""
+
+    def revived(self, values: list[Any]) -> S:
+        """A state from the lists of ``plain``."""
+
+
+class History(Generic[S]):
     """Knots of one cell, at most ``kept_s`` into the past."""
 
-    def __init__(self, cell: Cell, step_s: float, kept_s: float) -> None:
+    def __init__(self, cell: Laws[S], step_s: float, kept_s: float) -> None:
         self.cell = cell
         self.step_s = step_s
         self.kept_s = kept_s
         self._knots = [cell.fresh()]
         self._times_s = [0.0]
 
-    def at(self, t_s: float) -> State:
+    def at(self, t_s: float) -> S:
         """The state at ``t_s``; the oldest kept one for an instant before it."""
         if t_s >= self._times_s[-1]:
             self._reach(t_s)
@@ -44,7 +81,7 @@ class History:
 
     def _reach(self, t_s: float) -> None:
         knot = self._knots[-1]
-        if knot.drive == "off":
+        if knot.drive == "off" and not self.cell.lives_at_rest:
             return
         while (boundary_s := self._next_boundary_s(knot.t_s)) <= t_s:
             knot = self.cell.advance(knot, boundary_s)
@@ -58,7 +95,7 @@ class History:
             grid_s = (count + 1) * self.step_s
         return min(grid_s, self.cell.faults.next_edge_s(t_s)) if self.cell.faults.listed else grid_s
 
-    def _append(self, knot: State) -> None:
+    def _append(self, knot: S) -> None:
         self._knots.append(knot)
         self._times_s.append(knot.t_s)
 
@@ -74,9 +111,5 @@ class History:
 
     def restore(self, knots: list[list[Any]]) -> None:
         """Go on from ``plain``."""
-        self._knots = [_state(dict(zip(State._fields, values, strict=True))) for values in knots]
+        self._knots = [self.cell.revived(values) for values in knots]
         self._times_s = [knot.t_s for knot in self._knots]
-
-
-def _state(values: Mapping[str, Any]) -> State:
-    return State(**{**values, "working": Electrode(*values["working"]), "counter": Electrode(*values["counter"])})

@@ -21,10 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import image, noise
-from drivers.sim.cell import State
-from drivers.sim.cell_parameters import CellParameters
 from drivers.sim.faults import Faults
-from drivers.sim.nuclei import Amount, LineParameters, Nuclei, amounts, excite, nodes_of, saturate
+from drivers.sim.nuclei import Amount, LineParameters, Nuclei, excite, nodes_of, saturate
 from drivers.sim.physics import Scan
 from drivers.sim.sequences import IMAGES, Pulse, course, recovered, settle, shape
 
@@ -32,6 +30,8 @@ ADC_LIMIT = 32767.0
 AVERAGED = 8
 GONE = 32.0  # exponent at which a line has decayed below everything: e^-32 = 1e-14
 SINGLE_PULSE = frozenset({"one_pulse", "nutation"})
+Amounts = Callable[[Any, str, float], list[Amount]]
+"""The lines of a nucleus in one state of the cell, at a Larmor frequency in MHz."""
 WALK_PURPOSE, FID_PURPOSE = 0x50484153, 0x464944
 
 
@@ -62,20 +62,20 @@ class Spectrometer:
         self,
         parameters: SpectrometerParameters,
         nuclei: Nuclei,
-        cell: CellParameters,
+        amounts: Amounts,
         *,
         field_T: float,
         faults: Faults,
         seed: int,
-        images: image.ImageParameters | None = None,
+        pictures: image.Pictures | None = None,
     ) -> None:
         self.parameters = parameters
         self.nuclei = nuclei
-        self.cell = cell
+        self.amounts = amounts
         self.field_T = field_T
         self.faults = faults
         self.seed = seed
-        self.images = images or image.ImageParameters()
+        self.pictures = pictures
         self._left: dict[str, Left] = {}
         self._walk_deg = [0.0]
 
@@ -86,7 +86,7 @@ class Spectrometer:
         except KeyError:
             raise ValueError(f"the twin has no `{nucleus}`; it has: {', '.join(self.nuclei.nucleus)}") from None
 
-    def acquire(self, scan: Scan, state_at: Callable[[float], State]) -> NDArray[np.complex128]:
+    def acquire(self, scan: Scan, state_at: Callable[[float], Any]) -> NDArray[np.complex128]:
         """complex128 (points,): the summed FID; ``state_at`` gives the cell at an instant."""
         _check(scan)
         larmor_MHz = self.larmor_MHz(scan.nucleus)
@@ -109,9 +109,7 @@ class Spectrometer:
 
     # ---------------------------------------------------------------------------------------------------------- signal
 
-    def _amplitudes(
-        self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], State], probe: complex
-    ) -> list[tuple[Amount, complex]]:
+    def _amplitudes(self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], Any], probe: complex) -> list[tuple[Amount, complex]]:
         """Complex amplitude of every line, all scans summed."""
         parameters = self.nuclei.nucleus[scan.nucleus]
         repetition_s = _repetition_s(scan)
@@ -123,12 +121,11 @@ class Spectrometer:
             line, nodes = parameters.lines[amount.environment], nodes_of(amount, self.nuclei.geometry, larmor_MHz)
             name = f"{slot}.{amount.environment}"
             earlier = np.array(before.get(name, [1.0] * nodes.reach.size))
-            T1_s = line.T1_at_s(self.cell.temperature_K)
-            rested = 1.0 - (1.0 - earlier) * math.exp(-gap_s / T1_s)
+            rested = 1.0 - (1.0 - earlier) * math.exp(-gap_s / line.T1_s)
             offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
             tipped, kept = excite(_tip(scan, probe) * nodes.reach, scan.pulse_s, offset_Hz)
             if scan.sequence in SINGLE_PULSE:
-                mean, after = saturate(rested, kept, math.exp(-repetition_s / T1_s), scan.dummies, scan.scans)
+                mean, after = saturate(rested, kept, math.exp(-repetition_s / line.T1_s), scan.dummies, scan.scans)
             else:
                 tipped, mean, after = self._through(scan, line, Pulse(tipped, kept, _tip(scan, probe) * nodes.reach), rested, offset_Hz)
             found[name], left[name] = earlier.tolist(), after.tolist()
@@ -143,32 +140,26 @@ class Spectrometer:
     ) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64]]:
         """(n,) what is seen of m where it is read, (n,) mean of that m over the counted scans, (n,) m at the end of the last."""
         turning = excite(2.0 * pulse.tip_rad, 2.0 * scan.pulse_s, offset_Hz)
-        times = line.times(self.cell.temperature_K)
-        gone = course(scan, pulse, Pulse(*turning, 2.0 * pulse.tip_rad), times)
-        mean, last = settle(rested, gone.left.then(recovered(scan.recycle_s, times.T1_s)), scan.dummies, scan.scans)
+        gone = course(scan, pulse, Pulse(*turning, 2.0 * pulse.tip_rad), line.times)
+        mean, last = settle(rested, gone.left.then(recovered(scan.recycle_s, line.T1_s)), scan.dummies, scan.scans)
         return gone.seen, gone.ready.at(mean), gone.left.at(last)
 
-    def _encode(
-        self, signal: NDArray[np.complex128], scan: Scan, lines: list[tuple[Amount, complex]], larmor_MHz: float, state: State
-    ) -> None:
-        """One row of k-space: what each line has, where it lies; a short's cluster takes its part from both electrodes."""
-        short = image.grown(state, 0.5 * (scan.t_start_s + scan.t_end_s), self.cell.filament_s)
-        body = image.Body(self.cell.area_cm2, self.cell.foil_thickness_um, round(short, 3))
-        taken = self.images.cluster_fraction * short
+    def _encode(self, signal: NDArray[np.complex128], scan: Scan, lines: list[tuple[Amount, complex]], larmor_MHz: float, state: Any) -> None:
+        """One row of k-space: of each line what it has, where it lies."""
+        if self.pictures is None:
+            raise ValueError("this twin has no images")
         met: Counter[str] = Counter()
         for amount, amplitude in lines:
+            environment = amount.environment
+            line = self.nuclei.nucleus[scan.nucleus].lines[environment]
             offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
-            place = image.place_of(amount.environment, met[amount.environment])
-            met[amount.environment] += 1
-            dephased_s = self.nuclei.nucleus[scan.nucleus].lines[amount.environment].times(self.cell.temperature_K).T2star_s
-            parts = {place: 1.0 - taken, "cluster": taken} if place in {"working", "counter"} and taken > 0.0 else {place: 1.0}
-            for where, part in parts.items():
-                signal += amplitude * part * image.view(scan, body, self.images, where, offset_Hz, self.seed, dephased_s)
+            signal += amplitude * self.pictures.row(scan, state, environment, met[environment], offset_Hz, (line.times, line.T2_sd_s))
+            met[environment] += 1
 
-    def _mean_amounts(self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], State]) -> list[Amount]:
+    def _mean_amounts(self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], Any]) -> list[Amount]:
         begin_s = min(scan.t_end_s, scan.t_start_s + scan.dummies * _repetition_s(scan))
         part_s = (scan.t_end_s - begin_s) / AVERAGED
-        rows = [amounts(state_at(begin_s + (n + 0.5) * part_s), self.cell, self.nuclei, scan.nucleus, larmor_MHz) for n in range(AVERAGED)]
+        rows = [self.amounts(state_at(begin_s + (n + 0.5) * part_s), scan.nucleus, larmor_MHz) for n in range(AVERAGED)]
         return [
             Amount(column[0].environment, *(sum(values) / AVERAGED for values in zip(*(amount[1:] for amount in column), strict=True)))
             for column in zip(*rows, strict=True)
