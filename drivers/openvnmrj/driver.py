@@ -33,7 +33,7 @@ from drivers.base import (
     Settings,
 )
 from drivers.errors import InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
-from drivers.openvnmrj import wire
+from drivers.openvnmrj import sequences, wire
 from drivers.openvnmrj.folders import Folders
 from drivers.openvnmrj.foreground import PATIENT_REPLY_S, Foreground
 from drivers.openvnmrj.parameters import LOCKED_NAMES, Setup, check_frequency, deviations, field_1H_MHz, readable, setup_of
@@ -55,7 +55,9 @@ class OpenVnmrJ:
     ``H1_MHz`` (the magnet), ``unlock``.
     """
 
-    capabilities = ConsoleCapabilities(overhead_s=8.0, make_safe_s=20.0)  # 8 s a block: measured on a DD2
+    capabilities = ConsoleCapabilities(  # 8 s a block: measured on a DD2
+        overhead_s=8.0, make_safe_s=20.0, sequences=sequences.runs(), lacks=sequences.LACKS
+    )
 
     @classmethod
     def declared(cls, settings: Settings) -> ConsoleCapabilities:
@@ -137,6 +139,9 @@ class OpenVnmrJ:
             raise self._refusal(f"data of {order.key} are there already", "fetch them, or take another key")
         setup = await self._set(setup, order.key)
         found = await self._read_back()
+        if order.rows is not None or order.per_block is not None:
+            also = ("arraydim",) if order.per_block is None or order.per_block.name != "carrier_ppm" else ("arraydim", "reffrq")
+            found = readable({**found, **await self._foreground.numbers(also)})
         if found["tn"] != setup.first["tn"]:
             raise Rejected(f"the console stays at {found['tn']}", instrument=self._name, sent=str(setup.first["tn"]))
         check_frequency(setup, order, found, self._1H_MHz)
@@ -165,10 +170,12 @@ class OpenVnmrJ:
         if order is None or order.key != key or not 0 <= block < order.blocks:
             raise self._refusal(f"{key} block {block} is not prepared", "prepare it first")
         self._require_none_of_ours()
-        scan = self._follower.scan(key, block, order.deadline_s, self._found)
+        expected_s = sequences.expected_s(order, block, self._found)
+        scan = self._follower.scan(key, block, order.deadline_s, self._found, expected_s)
+        first = sequences.block_values(order, block, self._found)
         path = self._folders.remote(key, block)
         try:
-            await self._foreground.send(wire.acquire(self._foreground.back, scan.nonce, path), at_once=True)
+            await self._foreground.send(wire.acquire(self._foreground.back, scan.nonce, path, *first), at_once=True)
         except NotReachable as fault:
             self._foreground.forget(scan.nonce)
             raise self._refusal(f"the start was not delivered: {fault.message}", fault.advice) from fault

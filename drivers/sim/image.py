@@ -39,7 +39,7 @@ class ImageParameters:
     T2_high_ms: float = 12.0
     T2_cluster_ms: float = 16.3
     T2_cluster_sd_ms: float = 0.15
-    cluster_fraction: float = 0.01
+    cluster_fraction: float = 0.0035
     cluster_y_mm: float = 1.0
     cluster_z_mm: float = 0.2
     cluster_height_mm: float = 0.6

@@ -106,6 +106,17 @@ class ParameterSet:
             self._set_frequency()
         if name == "sfrq":
             self._set_reference()
+        self._set_array(name)
+
+    def _set_array(self, name: str) -> None:
+        """An arrayed parameter is named in ``array``; rows are its values, or the phase encodes of an image."""
+        if len(self.tree[name].values) > 1 and name not in {"array", "acqstatus"}:
+            self.put("array", name)
+        elif self["array"] == name:
+            self.put("array", "")
+        arrayed = str(self["array"])
+        views = int(self.number("nv")) if str(self["seqcon"])[2:3] == "s" else 0
+        self.put("arraydim", float(len(self.tree[arrayed].values) if arrayed else max(1, views)))
 
     # -------------------------------------------------------------------------------------------------------- nucleus
 
