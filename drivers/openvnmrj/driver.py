@@ -80,6 +80,9 @@ class OpenVnmrJ:
         self._lost = asyncio.Event()
         self._order: AcquisitionOrder | None = None
         self._found: dict[str, Any] = {}
+        self._plain_seqfil: str | None = None
+        self._plain_pw: float | None = None
+        self._arrayed: tuple[str, ...] = ()
         self._scan: Scan | None = None
         self._unsafe: Scan | None = None
         self._started: set[tuple[str, int]] = set()
@@ -151,7 +154,14 @@ class OpenVnmrJ:
         return ReadBack(found, differing)
 
     async def _set(self, setup: Setup, key: str) -> Setup:
-        await self._foreground.send(wire.compose(*wire.DISARM, *setup.load, *wire.set_parameters(setup.first)))
+        if self._plain_seqfil is None:
+            found = await self._foreground.text("seqfil")
+            ours = found in sequences.SEQFIL.values() and found != sequences.PLAIN
+            self._plain_seqfil, self._arrayed = (sequences.PLAIN, sequences.OURS) if ours else (found, ())
+        before = wire.set_parameters(sequences.plain(self._arrayed, self._plain_seqfil, self._plain_pw))
+        self._plain_pw = (await self._foreground.numbers(("pw",)))["pw"] if isinstance(setup.values.get("pw"), tuple) else None
+        await self._foreground.send(wire.compose(*wire.DISARM, *before, *setup.load, *wire.set_parameters(setup.first)))
+        self._arrayed = tuple(name for name in setup.values if name in sequences.OURS)
         if setup.carrier_ppm is not None:
             setup = setup.at_carrier(await self._foreground.numbers(("sfrq", "reffrq")))
         await self._foreground.send(wire.compose(*wire.set_parameters(setup.values), f"text({wire.quote(key)})"))

@@ -109,6 +109,8 @@ class Folders:
             for name, content in contents.items()
         )
         rows = stored.header.blocks
+        if not len(fid.data):
+            raise Rejected(f"no row of {key} block {block} is complete", advice="it was stopped in its first row")
         whole = len(fid.data) if fid.data.ndim > 1 else 1
         partial = fid.scans != int(files.first(parameters, "nt", fid.scans)) or whole < rows
         spans = sequences.row_s(parameters, rows)

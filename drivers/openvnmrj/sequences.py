@@ -39,6 +39,9 @@ LACKS: Mapping[str, str] = {
 }
 NAMES: Mapping[str, tuple[str, float]] = {"TE_ms": ("te", 1e-3), "tau_ms": ("tau", 1e-3), "pulse_us": ("pw", 1.0), "echoes": ("ne", 1.0)}
 """What an order sweeps or a template says → VnmrJ's parameter, and its unit in that of ours."""
+PLAIN = "s2pul"
+OURS = ("nv", "te", "tau", "seqfil")
+"""What an array or an image leaves changed in the console's experiment."""
 WAITING = ("te", "tau")
 """Parameters whose time lengthens each scan, in s."""
 
@@ -65,6 +68,13 @@ def values_of(order: AcquisitionOrder) -> dict[str, wire.Settable]:
         name, scale = _name(order, order.rows.name)
         values[name] = tuple(round(scale * value, 9) for value in order.rows.values)
     return values | ({"ss": -order.dummies} if order.rows is not None else {})
+
+
+def plain(changed: tuple[str, ...], seqfil: str, pulse_us: float | None) -> dict[str, wire.Settable]:
+    """What makes an ordinary experiment of one that we have arrayed: its own pulse sequence, no phase encodes, nothing arrayed."""
+    found: dict[str, wire.Settable] = {"seqfil": seqfil} if "seqfil" in changed else {}
+    found |= {} if pulse_us is None else {"pw": pulse_us}
+    return found | ({"nv": 0} if "nv" in changed else {}) | {name: 0 for name in ("te", "tau") if name in changed}
 
 
 def block_values(order: AcquisitionOrder, block: int, found: Mapping[str, Any]) -> list[str]:
