@@ -118,6 +118,9 @@ def consoles_that_cannot(facts: Facts) -> Iterator[Problem]:
         return
     for planned, _, kind, where in _measured(facts):
         if planned.sequence in console.sequences:
+            if "pulse_us" in _axes(planned) and "pulse_us" in console.locked:
+                hint = "unlock: {pulse_us: [least, most]} in the rig file"
+                yield Problem(where, f"`{planned.name}` sweeps pulse_us, which this rig keeps locked", hint)
             continue
         name = kind.text if kind is not None else planned.sequence
         why = console.lacks.get(planned.sequence, "its driver does not know the sequence")
