@@ -14,7 +14,7 @@ lambda of the moss that vanishes stays behind as dead metal; then the foil. Sour
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from drivers.sim.cell_parameters import FARADAY_C_PER_MOL, CellParameters
 from drivers.sim.faults import Faults
@@ -76,11 +76,6 @@ class Cell:
         """Two fresh foils, disconnected."""
         foil = Electrode(self.parameters.foil_mol)
         return State(0.0, "off", 0.0, foil, foil)
-
-    def revived(self, values: list[Any]) -> State:
-        """A state from the lists of a snapshot."""
-        named = dict(zip(State._fields, values, strict=True))
-        return State(**{**named, "working": Electrode(*named["working"]), "counter": Electrode(*named["counter"])})
 
     def populations_mol(self, state: State) -> dict[str, float]:
         """Moles of lithium in every environment."""

@@ -23,10 +23,13 @@ Faults (``settings.options["faults"]``, or ``inject``):
     garbage                 the FID on disk is cut short: fetch raises BadReply
     foreign                 somebody else's acquisition runs: start is rejected
     wrong_nucleus           the read-back names another nucleus
+    tuner_hang              before the first scan of the next acquisitions (``times``, 1) the tuner keeps it waiting for ``stall_s`` (none:
+                            until it is stopped)
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -71,19 +74,36 @@ from drivers.sim.template import LACKS, RUNS, Parameters, of_sequence, parameter
 EXACT_IN_FLOAT32 = 1 << 24
 LARGEST = (1 << 31) - 1
 FAULTS = frozenset(
-    {"start_error", "start_error_but_runs", "echoes_no_start", "silent", "fails", "never_filed", "garbage", "foreign", "wrong_nucleus"}
+    {
+        "start_error",
+        "start_error_but_runs",
+        "echoes_no_start",
+        "silent",
+        "fails",
+        "never_filed",
+        "garbage",
+        "foreign",
+        "wrong_nucleus",
+        "tuner_hang",
+    }
 )
 COMMANDS = frozenset({"prepare", "start", "halt", "abort", "fetch", "look", "make_safe"})
 
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """One block under way."""
+    """One block under way. ``held_ns``: so long its tuner keeps it waiting before the first scan; None: for ever."""
 
     key: str
     block: int
     rows: tuple[Parameters, ...]
     start_ns: int
+    held_ns: int | None = 0
+
+    @property
+    def first_ns(self) -> int:
+        """When its first scan begins, of one that is not kept waiting for ever."""
+        return self.start_ns + (self.held_ns or 0)
 
     @property
     def parameters(self) -> Parameters:
@@ -93,7 +113,7 @@ class Acquisition:
     def edges_ns(self) -> list[int]:
         """When each row begins, and when the last one ends."""
         lengths = (row.duration_ns(row.scans) for row in self.rows)
-        return list(accumulate(lengths, initial=self.start_ns))
+        return list(accumulate(lengths, initial=self.first_ns))
 
     def rows_done(self, now_ns: int) -> int:
         """Rows that are over at an instant."""
@@ -101,6 +121,8 @@ class Acquisition:
 
     def scans_done(self, now_ns: int) -> int:
         """Scans that are over at an instant, of the row that is under way."""
+        if self.held_ns is None:
+            return 0
         done = self.rows_done(now_ns)
         if done == len(self.rows):
             return self.parameters.scans
@@ -218,14 +240,27 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         self._memory.started.add((key, block))
         if "echoes_no_start" not in self._faults:
             order, made = self._memory.prepared[key]
-            self._memory.now, self._memory.counts = Acquisition(key, block, _rows_of(order, made, block), self.clock.mono_ns()), []
+            rows = _rows_of(order, made, block)
+            self._memory.now, self._memory.counts = Acquisition(key, block, rows, self.clock.mono_ns(), self._held_ns()), []
             self._put(Started(key, block, self._memory.now.start_ns))
             self._begin_task(self._acquire(self._memory.now))
         if "start_error_but_runs" in self._faults:
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
 
+    def _held_ns(self) -> int | None:
+        """What the tuner takes of the next acquisition's time; None: it never answers."""
+        fault = self._faults.get("tuner_hang")
+        if fault is None:
+            return 0
+        fault["times"] = int(fault.get("times", 1)) - 1
+        if fault["times"] <= 0:
+            del self._faults["tuner_hang"]
+        return None if fault.get("stall_s") is None else round(float(fault["stall_s"]) * 1e9)
+
     async def _acquire(self, acquisition: Acquisition) -> None:
         """Scan, saying now and then how far it is; then file."""
+        if acquisition.held_ns is None:
+            await asyncio.Event().wait()  # until somebody halts it
         begun_ns = self.clock.mono_ns()
         edges_ns = acquisition.edges_ns()
         for row, asked in enumerate(acquisition.rows):
@@ -362,7 +397,7 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         scans = now.scans_done(now_ns) if now is not None and now.key == key and self._running and self._memory.closing is None else 0
         if now is None or scans == 0 or len(now.rows) > 1:
             raise NotSupported(f"`{key}` has no scan to show", instrument=self.settings.instrument, sent=f"look {key}")
-        end_ns = now.start_ns + now.parameters.duration_ns(scans)
+        end_ns = now.first_ns + now.parameters.duration_ns(scans)
         record = Record(replace(now.parameters, scans=scans), (), now.start_ns, end_ns, now.parameters.scans)
         return self._fetched(key, now.block, record, self._counts(now, 0, end_ns, scans).astype(np.float64).view(np.complex128)[:, 0])
 
@@ -382,7 +417,7 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         if scans == 0 or len(now.rows) > 1:
             self._fail(now, now_ns, "halted before the first scan was over")
             return
-        self._close(now, Closing(now.start_ns + now.parameters.duration_ns(scans), scans, now_ns))
+        self._close(now, Closing(now.first_ns + now.parameters.duration_ns(scans), scans, now_ns))
         self._begin_task(self._file(now))
 
     async def abort(self, key: str) -> None:

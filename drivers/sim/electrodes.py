@@ -115,8 +115,7 @@ class FoilLaw:
     def _plated(self, half: Half, mol: float, worse: float) -> Half:
         foil = self.foil
         metal = mol * foil.plating_efficiency
-        start = 1.0 - (1.0 - foil.moss_fraction_start) / worse
-        dense = -(1.0 - start) * self._q0_mol * math.exp(-half.deposit_mol / self._q0_mol) * math.expm1(-metal / self._q0_mol)
+        dense = metal if self._q0_mol <= 0.0 else self._dense(half.deposit_mol, metal, worse)
         return half._replace(
             bulk_mol=half.bulk_mol + dense,
             moss_mol=half.moss_mol + (metal - dense),
@@ -125,6 +124,11 @@ class FoilLaw:
             throughput_mol=half.throughput_mol + mol,
             contact=min(1.0, half.contact + mol / self._mol_per_contact),
         )
+
+    def _dense(self, deposit_mol: float, metal_mol: float, worse: float) -> float:
+        """What grows dense of a metal that is plated on a deposit (domain.md 5.1 C1)."""
+        start, q0 = 1.0 - (1.0 - self.foil.moss_fraction_start) / worse, self._q0_mol
+        return -(1.0 - start) * q0 * math.exp(-deposit_mol / q0) * math.expm1(-metal_mol / q0)
 
     def _stripped(self, half: Half, mol: float, span_s: float, worse: float) -> Half:
         kept = 1.0 - min(0.9, self.foil.dead_fraction * worse)
@@ -224,8 +228,10 @@ class InsertionLaw:
         return found_V, slope_S
 
     def drift_ohm(self, half: Half, span_s: float) -> float:
-        """The host's own voltage moves with composition."""
+        """The host's own voltage moves with composition; a full or empty one only charges its surface."""
         _, slope, _ = self._surface(half)
+        if half.surface_C != 0.0 or not 0.0 < half.inserted_mol < self.capacity_mol:
+            return 0.5 * span_s / self._surface_F
         reached = -math.expm1(-0.5 * span_s / self.host.lag_s) * self.host.diffusion_s
         return max(0.0, -slope) * (0.5 * span_s + reached) / (self.capacity_mol * FARADAY_C_PER_MOL)
 

@@ -59,10 +59,10 @@ class Body:
 def body_of(cell: Any) -> Body:
     """Of a cell's parameters: of C1, or of any pair of electrodes (a host is as thick as its smallest pixel)."""
     if hasattr(cell, "foil_thickness_um"):
-        thick = (cell.foil_thickness_um, cell.foil_thickness_um)
+        working_um, counter_um = cell.foil_thickness_um, cell.foil_thickness_um
     else:
-        thick = tuple(side.foil.thickness_um if side.foil is not None else 0.0 for side in (cell.working, cell.counter))
-    return Body(10.0 * math.sqrt(cell.area_cm2 / math.pi), 1e-3 * thick[0], 1e-3 * thick[1], cell.filament_s)
+        working_um, counter_um = (side.foil.thickness_um if side.foil is not None else 0.0 for side in (cell.working, cell.counter))
+    return Body(10.0 * math.sqrt(cell.area_cm2 / math.pi), 1e-3 * working_um, 1e-3 * counter_um, cell.filament_s)
 
 
 class Decay(NamedTuple):

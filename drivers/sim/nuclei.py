@@ -32,6 +32,7 @@ class LineParameters:
     ``T2_s`` (and its standard deviation over places): of an echo, not of the width. ``observed``: the part of the moles
     that this line shows (0.4 for the central line of spin 3/2 whose satellites are lost). ``bms_ppm``: how much further the
     shift lies with the electrode's normal across the field (bulk susceptibility, domain.md 4.13: measured, not computed).
+    ``Cq_kHz``: the line is a powder pattern of spin 3/2, satellites and all (then ``observed`` stays 1).
     """
 
     shift_ppm: float
@@ -43,6 +44,7 @@ class LineParameters:
     T2_sd_s: float = 0.0
     observed: float = 1.0
     bms_ppm: float = 0.0
+    Cq_kHz: float = 0.0
     diffusion_m2_per_s: float = 0.0
 
     @property

@@ -10,7 +10,7 @@ a step, with half of what the potentials will drift in that step, so that long s
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from drivers.sim.cell import Leads
 from drivers.sim.cell_parameters import FARADAY_C_PER_MOL
@@ -70,12 +70,6 @@ class Pair:
         """As built, disconnected."""
         p = self.parameters
         return PairState(0.0, "off", 0.0, self.working.fresh(), self.counter.fresh(), p.salt_mol, natural(p))
-
-    def revived(self, values: list[Any]) -> PairState:
-        """A state from the lists of a snapshot."""
-        named = dict(zip(PairState._fields, values, strict=True))
-        halves = {name: Half(*named[name]) for name in ("working", "counter")}
-        return PairState(**{**named, **halves, "isotopes": Isotopes(*named["isotopes"])})
 
     # --------------------------------------------------------------------------------------------------- what drives it
 

@@ -32,7 +32,10 @@ class Voids:
 
 @dataclass(frozen=True, slots=True)
 class Foil:
-    """A metal electrode: dense metal, moss, dead metal and SEI, as in C1; ``bare_V``: where a bare collector floats."""
+    """A metal electrode: dense metal, moss, dead metal and SEI, as in C1; ``bare_V``: where a bare collector floats.
+
+    ``moss_fraction_charge_mAh_per_cm2`` of 0: everything that is plated is dense.
+    """
 
     thickness_um: float = 380.0
     resistance_ohm_cm2: float = 0.0

@@ -24,6 +24,7 @@ from drivers.sim import image, noise
 from drivers.sim.faults import Faults
 from drivers.sim.nuclei import Amount, LineParameters, Nuclei, excite, nodes_of, saturate
 from drivers.sim.physics import Scan
+from drivers.sim.quadrupolar import pattern
 from drivers.sim.sequences import IMAGES, Pulse, course, recovered, settle, shape
 
 ADC_LIMIT = 32767.0
@@ -183,7 +184,10 @@ class Spectrometer:
         reach_s = 2.0 * GONE / (lorentz + math.sqrt(lorentz**2 + 4.0 * gauss * GONE) or 1e-300)
         count = scan.points if scan.sequence == "qcpmg" else min(scan.points, int(reach_s * scan.spectral_width_Hz) + 1)
         t_s = np.arange(count) / scan.spectral_width_Hz + scan.dead_s
-        signal[:count] += amplitude * shape(scan, t_s, offset_Hz, lorentz, gauss)
+        seen = shape(scan, t_s, offset_Hz, lorentz, gauss)
+        if line.Cq_kHz:
+            seen *= pattern(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, line.Cq_kHz, self.larmor_MHz(scan.nucleus))
+        signal[:count] += amplitude * seen
 
     # ------------------------------------------------------------------------------------------------------ saturation
 

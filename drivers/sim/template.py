@@ -147,7 +147,17 @@ def _checked(order: AcquisitionOrder, values: Mapping[str, Any], reference_MHz: 
     for name in ("pulse", "dead"):
         numbers[f"{name}_s"] = numbers.pop(f"{name}_us") * 1e-6
     made = Parameters(
-        order.nucleus, order.scans, order.dummies, recycle_s, points, carrier_MHz=carrier_MHz, reference_MHz=reference_MHz, **numbers
+        order.nucleus,
+        order.scans,
+        order.dummies,
+        recycle_s,
+        points,
+        numbers["spectral_width_Hz"],
+        carrier_MHz,
+        reference_MHz,
+        numbers["pulse_s"],
+        numbers["tip_deg"],
+        numbers["dead_s"],
     )
     if min(made.scans, made.points, made.spectral_width_Hz, made.carrier_MHz) <= 0:
         raise ValueError("scans, points, spectral width and carrier must be positive")

@@ -139,7 +139,8 @@ def _neighbours(mask: Bools) -> NDArray[np.int64]:
     """How many of a pixel's 3 x 3 surroundings are set, itself included."""
     padded = np.pad(mask.astype(np.int64), 1)
     rows, columns = mask.shape
-    return np.sum([padded[y : y + rows, z : z + columns] for y in range(3) for z in range(3)], axis=0)
+    shifted = [padded[y : y + rows, z : z + columns] for y in range(3) for z in range(3)]
+    return np.asarray(np.sum(shifted, axis=0), dtype=np.int64)
 
 
 def _groups(bright: Bools) -> NDArray[np.int64]:

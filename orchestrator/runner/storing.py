@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -151,6 +152,7 @@ class Storing:
         known = float(limit) if isinstance(limit, int | float) else None
         self._seen.fid(record.key, fetched.fid.data, fetched.fid.raw_dtype, known, self._s.clock.mono_ns())
         data, blob = fid_block(record, block, fetched)
+        data |= _swept(record.planned, block, fetched)
         return self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)
 
     async def _verify(self, record: Record) -> None:
@@ -165,7 +167,27 @@ class Storing:
         self._records.move(record, S.VERIFIED)
 
 
-def fid_block(record: Record, block: int, fetched: Fetched) -> tuple[dict[str, Any], bytes]:
+class Measured(Protocol):
+    """What of an acquisition stands beside its FID. ``times``: block → (started, acquired) in mono_ns; None: not known."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+
+    @property
+    def name(self) -> str:
+        """Of the acquisition."""
+
+    @property
+    def partial(self) -> bool:
+        """Fewer scans than asked."""
+
+    @property
+    def times(self) -> Mapping[int, Sequence[int | None]]:
+        """By block."""
+
+
+def fid_block(record: Measured, block: int, fetched: Fetched) -> tuple[dict[str, Any], bytes]:
     """Data and blob of a ``fid.block``: the FID in the byte order of this computer's files, little-endian."""
     fid, times = fetched.fid, fetched.times
     values = np.ascontiguousarray(fid.data, dtype=fid.data.dtype.newbyteorder("<"))
@@ -199,7 +221,6 @@ def fid_block(record: Record, block: int, fetched: Fetched) -> tuple[dict[str, A
         "parameters": dict(fetched.parameters),
         "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in fetched.files],
         "partial": record.partial or fetched.partial,
-        **_swept(record.planned, block, fetched),
     }, blob
 
 

@@ -29,7 +29,7 @@ DONE, ABORTED, STOPPED = 101, 16, 18
 
 @dataclass(slots=True)
 class Acquisition:
-    """A submitted acquisition; ``frozen``: its procpar at submission. ``run_ns`` -1 = queued."""
+    """A submitted acquisition; ``frozen``: its procpar at submission. ``run_ns`` -1 = queued. ``held_s``: what it waits for its tuner."""
 
     number: int
     user: str
@@ -48,15 +48,21 @@ class Acquisition:
     recorded_s: float = 0.0
     blocks_told: int = 0
     row_repeat_s: list[float] = field(default_factory=list)
+    held_s: float = 0.0
+
+    @property
+    def before_s(self) -> float:
+        """From start to the first scan."""
+        return self.held_s + self.overhead_s
 
     @property
     def duration_s(self) -> float:
         """From start to the last scan, of all rows of an array."""
         if self.recorded:
-            return self.recorded_s
+            return self.held_s + self.recorded_s
         if self.row_repeat_s:
-            return self.overhead_s + sum(self.row_lengths_s)
-        return self.overhead_s + (self.ss + self.planned) * self.repeat_s
+            return self.before_s + sum(self.row_lengths_s)
+        return self.before_s + (self.ss + self.planned) * self.repeat_s
 
     @property
     def row_lengths_s(self) -> list[float]:
@@ -66,7 +72,7 @@ class Acquisition:
 
     def rows_done(self, now_ns: int) -> int:
         """Complete rows of an array at an instant."""
-        edges_s = accumulate(self.row_lengths_s, initial=self.overhead_s)
+        edges_s = accumulate(self.row_lengths_s, initial=self.before_s)
         return sum(self.run_ns + round(edge_s * 1e9) <= now_ns for edge_s in list(edges_s)[1:])
 
     @property
@@ -82,8 +88,8 @@ class Acquisition:
     def scan_end_ns(self, scans: int) -> int:
         """When so many scans are done."""
         if self.recorded:
-            return self.run_ns + round(self.recorded_s * 1e9 * scans / max(1, self.nt))
-        return self.run_ns + round((self.overhead_s + (self.ss + scans) * self.repeat_s) * 1e9)
+            return self.run_ns + round((self.held_s + self.recorded_s * scans / max(1, self.nt)) * 1e9)
+        return self.run_ns + round((self.before_s + (self.ss + scans) * self.repeat_s) * 1e9)
 
     def scans_done(self, now_ns: int) -> int:
         """Complete scans at an instant."""
@@ -174,11 +180,11 @@ def signals(acquisition: Acquisition, parameters: ParameterSet, twin: Physics, e
     ours = ParameterSet(parameters.larmor_MHz)
     ours.load(acquisition.frozen)
     p = texts(read_procpar(acquisition.frozen))
-    edges_s = list(accumulate(acquisition.row_lengths_s, initial=acquisition.overhead_s))
+    edges_s = list(accumulate(acquisition.row_lengths_s, initial=acquisition.before_s))
     found = np.zeros((len(acquisition.row_repeat_s), int(p["np"]) // 2), dtype=np.complex128)
     for row in range(acquisition.rows_done(end_ns)):
         swept = {name: _at(ours, name, row) for name in ("te", "tau", "pw")}
-        one = replace(acquisition, overhead_s=edges_s[row], repeat_s=acquisition.row_repeat_s[row], ss=max(0, -acquisition.ss))
+        one = replace(acquisition, held_s=0.0, overhead_s=edges_s[row], repeat_s=acquisition.row_repeat_s[row], ss=max(0, -acquisition.ss))
         found[row] = _stored(one, {**p, **swept, "row": row}, parameters, twin, acquisition.nt)
     return found
 
@@ -196,7 +202,7 @@ def _stored(acquisition: Acquisition, p: dict[str, Any], parameters: ParameterSe
 
 def _acquired(acquisition: Acquisition, p: dict[str, Any], twin: Physics, nucleus: str | None, scans: int) -> NDArray[np.complex128]:
     points = int(p["np"]) // 2
-    begin_s = (acquisition.run_ns - twin.t0_mono_ns) / 1e9 + acquisition.overhead_s
+    begin_s = (acquisition.run_ns - twin.t0_mono_ns) / 1e9 + acquisition.before_s
     if nucleus is not None:
         scan = Scan(
             nucleus,

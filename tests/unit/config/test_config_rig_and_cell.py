@@ -73,15 +73,22 @@ def test_a_wrong_rig(tmp_path: Path, old: str, new: str, line: int, message: str
     assert hint in next(one[2] for one in found if one[1].startswith(message))
 
 
+@pytest.mark.parametrize("parameters", ["protocol: 1D LITHIUM+", "acquisition_time_s: 0.4", "points: 2048"])
+def test_a_template_of_a_console_with_protocols_of_its_own(tmp_path: Path, parameters: str) -> None:
+    found = rig_problems(tmp_path, ", dataset: /data/7Li/1", f", parameters: {{{parameters}}}")
+    assert [one[1] for one in found] == (["template `7Li_metal` needs a dataset or a series"] if parameters == "points: 2048" else [])
+
+
 @pytest.mark.parametrize("name", ["sim", "memory"])
 def test_the_simulated_rigs(repository: Path, name: str) -> None:
     rig = load_rig(repository / "configs" / "rigs" / f"{name}.yaml")
     assert rig.name == name
-    assert set(rig.templates) == {"7Li_metal", "7Li_wide", "23Na_0ppm", "23Na_900ppm", "23Na_mrs_1126ppm"}
+    assert {"7Li_metal", "7Li_wide", "23Na_0ppm", "23Na_900ppm", "23Na_mrs_1126ppm"} < set(rig.templates)
+    assert set(rig.by_hand.values()) < set(rig.templates)
     assert set(rig.references) == {"7Li_LiCl_aq", "23Na_NaCl_aq"}
     for template in rig.templates.values():
         parameters = template.parameters
-        assert set(parameters) == {"points", "spectral_width_Hz", "carrier_ppm", "pulse_us"}
+        assert {"points", "spectral_width_Hz", "carrier_ppm", "pulse_us"} <= set(parameters)
         assert parameters["points"] / parameters["spectral_width_Hz"] < 0.1
     twin = twin_file(rig)
     assert twin is not None
