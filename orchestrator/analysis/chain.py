@@ -187,6 +187,16 @@ def peak(real: Floats, axis_ppm: Floats, inside: NDArray[np.bool_]) -> tuple[flo
     return place_ppm, max(high - low - 1, 1) * step_ppm
 
 
+def _beside(inside: NDArray[np.bool_]) -> Floats:
+    """float64 (points,): weights, 1 in all, of what lies on both sides of a stretch, at one and a half to two and a half of its length."""
+    where = np.flatnonzero(inside)
+    middle, length = 0.5 * (where[0] + where[-1]), where[-1] - where[0] + 1.0
+    away = np.abs(np.arange(len(inside)) - middle)
+    beside = (away > 1.5 * length) & (away <= 2.5 * length)
+    low = middle - 2.5 * length < 0 or middle + 2.5 * length >= len(inside)
+    return np.zeros(len(inside)) if low or not beside.any() else beside / beside.sum()
+
+
 class Chain:
     """The chain of one acquisition: make it once, then ``process`` stacks of its FIDs.
 
@@ -300,15 +310,16 @@ class Chain:
     def integrals(self, fids: Fids) -> tuple[Complexes, Floats]:
         """complex128 (n, windows): unphased sums over the upper half of what is strongest in each window, and (windows,) errors.
 
-        The same points for all rows of complex (n, points) FIDs; errors for noise 1. The upper half only: the wings of lines beside a
-        window relax by their own time.
+        The same points for all rows of complex (n, points) FIDs; errors for noise 1. The upper half only, less what lies on both of its
+        sides: the wings of lines beside a window relax by their own time.
         """
         unphased = spectra(fids, self.settings)
         size = np.abs(unphased)
         upper = np.zeros((len(self._masks), len(self.axis_ppm)))
         for column, mask in enumerate(self._masks):
             row = size[int(np.argmax(size[:, mask].max(axis=1)))]
-            upper[column] = mask & (row > 0.5 * row[mask].max())
+            inside = mask & (row > 0.5 * row[mask].max())
+            upper[column] = inside - _beside(inside) * inside.sum()
         upper /= self.settings.first_point * self.settings.points
         return unphased @ upper.T, self._noise_of(upper.astype(np.complex128), fids.shape[-1])
 

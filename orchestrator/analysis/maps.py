@@ -80,11 +80,12 @@ class Mapped:
 
 
 class Group(NamedTuple):
-    """A connected group of bright pixels: how many, and its T2 as a whole."""
+    """A connected group of bright pixels: how many, its T2 as a whole, and its signal at the shortest echo time."""
 
     pixels: int
     T2_s: float
     sd_s: float
+    signal: float
 
 
 class Summary(NamedTuple):
@@ -157,8 +158,8 @@ def _isolated(images: NDArray[np.complex128], echo_s: Floats, noise_sd: float, g
     known = {number: each for number, each in known.items() if each is not None}
     if len(known) < 2:
         return None
-    largest = max(each[0].pixels for each in known.values() if each is not None)
-    metal = [each for each, _ in (one for one in known.values() if one is not None) if each.pixels >= largest / 2]
+    largest = max(each[0].signal for each in known.values() if each is not None)
+    metal = [each for each, _ in (one for one in known.values() if one is not None) if each.signal >= largest / 2]
     mean_s = float(np.average([each.T2_s for each in metal], weights=[each.pixels for each in metal]))
     spread_s = float(np.std([each.T2_s for each in metal])) if len(metal) > 1 else 0.0
     apart: dict[int, Group] = {}
@@ -167,7 +168,7 @@ def _isolated(images: NDArray[np.complex128], echo_s: Floats, noise_sd: float, g
             continue
         group, sure = one
         pooled_s = math.hypot(group.sd_s, spread_s, *(each.sd_s for each in metal[:1]))
-        if sure and LEAST_PIXELS <= group.pixels < largest / 2 and group.T2_s - mean_s > APART * pooled_s:
+        if sure and group.signal < largest / 2 and group.T2_s - mean_s > APART * pooled_s:
             apart[number] = group
     if not apart:
         return None
@@ -187,7 +188,7 @@ def _fitted(pixels: NDArray[np.complex128], echo_s: Floats, noise_sd: float) -> 
         length = float(np.sqrt((np.abs(reference) ** 2).sum()))
         signals[n] = float((np.conj(reference) @ pixels[n]).real) / max(length, 1e-300)
     fit: Relaxation = echo_decay(signals[None], echo_s, noise_sd, noise=Noise.NONE)
-    return Group(pixels.shape[1], float(fit.time_s[0]), float(fit.time_sd_s[0])), bool(fit.determined[0])
+    return Group(pixels.shape[1], float(fit.time_s[0]), float(fit.time_sd_s[0]), float(signals.max())), bool(fit.determined[0])
 
 
 def _drift(images: NDArray[np.complex128], echo_s: Floats, noise_sd: float, bright: Bools) -> tuple[float, float]:

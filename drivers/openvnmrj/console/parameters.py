@@ -8,6 +8,7 @@ at. tn and tof change sfrq. Values are rounded to their step and kept inside the
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from drivers.openvnmrj.console.standard import standard
@@ -129,12 +130,19 @@ class ParameterSet:
         return match
 
     def base_frequency(self, name: str) -> float:
-        """Frequency of 0 ppm, in MHz, of a nucleus by VnmrJ's name; those the twin lacks follow from 7Li."""
+        """Frequency of 0 ppm, in MHz, of a nucleus by VnmrJ's name; those the twin lacks follow from those it has."""
         ours, percent = NUCLEI[name]
         try:
             return self.larmor_MHz(ours)
         except (KeyError, ValueError):
-            return self.larmor_MHz("7Li") * percent / NUCLEI["Li7"][1]
+            return self._beside(percent)
+
+    def _beside(self, percent: float) -> float:
+        """By the first nucleus that the twin has."""
+        for known, its_percent in NUCLEI.values():
+            with suppress(KeyError, ValueError):
+                return self.larmor_MHz(known) * percent / its_percent
+        raise ValueError("the twin has no nucleus that this console knows")
 
     def set_nucleus(self, name: str) -> None:
         """What follows from a new tn."""
