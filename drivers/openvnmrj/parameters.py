@@ -110,7 +110,10 @@ def _unlocked(name: str, value: float, bounds: Any) -> float:
 
 def readable(found: Mapping[str, Any]) -> dict[str, Any]:
     """What the console says, integers as integers."""
-    return {name: int(value) if isinstance(value, float) and name in {"np", "nt", "ss", "gain", "arraydim"} else value for name, value in found.items()}
+    return {
+        name: int(value) if isinstance(value, float) and name in {"np", "nt", "ss", "gain", "arraydim"} else value
+        for name, value in found.items()
+    }
 
 
 def deviations(setup: Setup, order: AcquisitionOrder, found: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -59,7 +59,9 @@ def values_of(order: AcquisitionOrder) -> dict[str, wire.Settable]:
         return {}
     seqfil = wire.safe_name(str(order.template.get("seqfil") or SEQFIL[order.sequence] or "s2pul"))
     values: dict[str, wire.Settable] = {"seqfil": seqfil, "nv": 0}
-    values |= {name: round(scale * float(order.template[ours]), 9) for ours, (name, scale) in _names(order).items() if ours in order.template}
+    values |= {
+        name: round(scale * float(order.template[ours]), 9) for ours, (name, scale) in _names(order).items() if ours in order.template
+    }
     if order.sequence in IMAGES:
         values |= {"seqcon": "ncsnn", "nv": int(order.template.get("views", 0))}
         lengths = {"lpe": "field_of_view_mm", "lro": "read_field_of_view_mm"}

@@ -1,8 +1,8 @@
 """A console in memory, on the twin: obeys ``drivers.base.Console`` without any wire.
 
 An acquisition lasts (dummies + scans) × (recycle + what its sequence waits + points / spectral width), and an array that for each of
-its rows; then ``overhead_s`` (2.8) until its files are there. A template names its nucleus and either a built-in ``series`` or the parameters themselves (flat, or under
-``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
+its rows; then ``overhead_s`` (2.8) until its files are there. A template names its nucleus and either a built-in ``series``
+or the parameters themselves (flat, or under ``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
 ``dead_us``, and what its sequence needs (``drivers.sim.template``); ``name`` and ``dataset`` are ignored, anything else is refused.
 Halting an array keeps the rows that are complete.
 
@@ -36,8 +36,8 @@ import re
 import shutil
 import tempfile
 import weakref
-from itertools import accumulate
 from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +307,7 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
             return
         done = replace(acquisition.parameters, scans=scans if len(acquisition.rows) == 1 else acquisition.parameters.scans)
         edges_s = [(edge_ns - acquisition.start_ns) / 1e9 for edge_ns in acquisition.edges_ns()]
-        row_s = tuple(zip(edges_s[: len(rows)], edges_s[1:], strict=False)) if len(acquisition.rows) > 1 else ()
+        row_s = tuple(pairwise(edges_s[: len(rows) + 1])) if len(acquisition.rows) > 1 else ()
         asked = acquisition.parameters.scans
         record = Record(done, written, acquisition.start_ns, end_ns, asked, row_s, len(acquisition.rows))
         self._memory.records[acquisition.key, acquisition.block] = record

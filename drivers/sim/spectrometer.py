@@ -145,7 +145,9 @@ class Spectrometer:
         mean, last = settle(rested, gone.left.then(recovered(scan.recycle_s, line.T1_s)), scan.dummies, scan.scans)
         return gone.seen, gone.ready.at(mean), gone.left.at(last)
 
-    def _encode(self, signal: NDArray[np.complex128], scan: Scan, lines: list[tuple[Amount, complex]], larmor_MHz: float, state: Any) -> None:
+    def _encode(
+        self, signal: NDArray[np.complex128], scan: Scan, lines: list[tuple[Amount, complex]], larmor_MHz: float, state: Any
+    ) -> None:
         """One row of k-space: of each line what it has, where it lies."""
         if self.pictures is None:
             raise ValueError("this twin has no images")

@@ -105,7 +105,13 @@ def parameters(order: AcquisitionOrder, reference_MHz: float) -> Parameters:
 
 def of_sequence(p: Parameters) -> dict[str, Any]:
     """What a sequence asks of the twin besides: keywords of ``drivers.sim.physics.Scan``."""
-    g_d = GAMMA_rad_per_sT.get(p.nucleus, 0.0) * p.number("gradient_percent") / 100.0 * p.number("full_gradient_T_per_m") * p.number("gradient_ms")
+    g_d = (
+        GAMMA_rad_per_sT.get(p.nucleus, 0.0)
+        * p.number("gradient_percent")
+        / 100.0
+        * p.number("full_gradient_T_per_m")
+        * p.number("gradient_ms")
+    )
     diffusing_s = p.number("diffusion_ms") * 1e-3
     return {
         "sequence": p.sequence,

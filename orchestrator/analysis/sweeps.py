@@ -1,7 +1,7 @@
-"""What an array of FIDs says: T1, T2, the 90 degree pulse, diffusion, each for every window that holds a line (domain.md 4.6, 4.8). Pure.
+"""What an array of FIDs says: T1, T2, the 90 degree pulse, diffusion, for every window that holds a line (domain.md 4.6, 4.8).
 
-The signal of a window is the complex integral of what is strongest in it, turned by the phase of its strongest row: a skin's own phase does not matter,
-and a recovery keeps its sign.
+Pure. The signal of a window is the complex integral of what is strongest in it, turned by the phase of its strongest row: a
+skin's own phase does not matter, and a recovery keeps its sign.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def signals(chain: Chain, scans: NDArray[np.complex128], noise_sd: float) -> Ite
 def _of_window(sweep: Sweep, window: str, signal: Floats, sd: float) -> Iterator[Told]:
     values = sweep.values
     match sweep.sequence, sweep.name:
-        case ("hahn_echo" | "cpmg"), "TE_ms" if len(np.unique(values)) > 1:
+        case (("hahn_echo" | "cpmg"), "TE_ms") if len(np.unique(values)) > 1:
             yield from _time(f"T2({window})", echo_decay(signal[None], values * 1e-3, sd, noise=Noise.NONE))
-        case ("saturation_recovery" | "inversion_recovery"), "tau_ms" if len(np.unique(values)) > 2:
+        case (("saturation_recovery" | "inversion_recovery"), "tau_ms") if len(np.unique(values)) > 2:
             inverted = sweep.sequence == "inversion_recovery"
             signed = signal * math.copysign(1.0, signal[int(np.argmax(values))])
             yield from _time(f"T1({window})", recovery(signed[None], values * 1e-3, sd, inversion=inverted))
@@ -108,7 +108,9 @@ def _pulse_90(window: str, signal: Floats, pulse_us: Floats, sd: float) -> Itera
 
         for guess in np.geomspace(0.2 * pulse_us.max(), 2.0 * pulse_us.max(), 8):
             try:
-                found, covariance = curve_fit(model, pulse_us, signal, p0=(signal.max(), guess), sigma=np.full(len(signal), sd), absolute_sigma=True)
+                found, covariance = curve_fit(
+                    model, pulse_us, signal, p0=(signal.max(), guess), sigma=np.full(len(signal), sd), absolute_sigma=True
+                )
             except RuntimeError:
                 continue
             chi2 = float((((signal - model(pulse_us, *found)) / sd) ** 2).sum())

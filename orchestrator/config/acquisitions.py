@@ -9,8 +9,8 @@ from orchestrator.config.checked import checked, sentence
 from orchestrator.config.diagnostics import Problems
 from orchestrator.config.tree import Node
 from orchestrator.config.written import WrittenAcquisition, WrittenInterleave, WrittenManual
-from orchestrator.model.kinds import AXES
 from orchestrator.model.experiment import Acquisition, MissedPolicy, NmrTrigger
+from orchestrator.model.kinds import AXES
 
 ACQUISITION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 ARRAYS = tuple(AXES)

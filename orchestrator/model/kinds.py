@@ -161,15 +161,23 @@ def _kinds() -> Iterator[Kind]:
         observables=("T2_electrode", "T2_cluster", "cluster_pixels"), **image,  # type: ignore[arg-type]
     )  # fmt: skip
     yield Kind("ge2d_image", "gradient-echo image", sequence="image_ge", phase_cycle=2, **{**image, "pulses": 1})  # type: ignore[arg-type]
-    yield Kind("ge3d_1H", "gradient-echo volume of the electrolyte's protons", sequence="volume_ge", nuclei=("1H",), parameters=(VIEWS, *FIELD))
+    yield Kind(
+        "ge3d_1H", "gradient-echo volume of the electrolyte's protons", sequence="volume_ge", nuclei=("1H",), parameters=(VIEWS, *FIELD)
+    )
     yield Kind("mas_hahn", "Hahn echo of a spinning rotor", sequence="magic_angle_spinning", parameters=(ECHO,), phase_cycle=8)
     yield Kind("mas_matpass", "side bands sorted by pj-MATPASS", sequence="magic_angle_spinning", phase_cycle=9)
     by_steps = "steps: `{set: temperature, …}`, and the same acquisition at each"
     yield Kind("vt_array", "the same at several temperatures", sequence="", written_as=by_steps)
     yield Kind("reference_check", "the external reference", windows=("electrolyte", "ionic"), phase_cycle=1)
-    yield Kind("noise_check", "the receiver alone, no pulse", parameters=(PULSE._replace(low=0.0),), phase_cycle=1, observables=("noise_sd",))
-    yield Kind("tune_only", "tuning and matching, no acquisition", sequence="", written_as="`prepare: [tune]`, or `retune` of an interleave")
-    yield Kind("eis_gap", "no RF while an impedance spectrum is taken", sequence="", written_as="`eis: at end` of a step: the console waits")
+    yield Kind(
+        "noise_check", "the receiver alone, no pulse", parameters=(PULSE._replace(low=0.0),), phase_cycle=1, observables=("noise_sd",)
+    )
+    yield Kind(
+        "tune_only", "tuning and matching, no acquisition", sequence="", written_as="`prepare: [tune]`, or `retune` of an interleave"
+    )
+    yield Kind(
+        "eis_gap", "no RF while an impedance spectrum is taken", sequence="", written_as="`eis: at end` of a step: the console waits"
+    )
 
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _kinds()}
@@ -178,4 +186,3 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _kinds()}
 def kind_of(template: Mapping[str, Any]) -> Kind | None:
     """The kind of a template as planned (its ``series``); None where it clones a data set of the site."""
     return KINDS.get(str(template.get("series")))
-

@@ -151,7 +151,7 @@ class PlannedAcquisition(Frozen):
     @property
     def drift(self) -> bool:
         """Is the first value measured once more at the end?"""
-        axis = self.rows or self.per_block
+        axis = self.rows if self.per_block is None else self.per_block
         return axis is not None and len(axis) > 2 and axis.values[0] == axis.values[-1]
 
 

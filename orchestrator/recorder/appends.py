@@ -18,7 +18,8 @@ Column = NDArray[Any]
 class Make:
     """A group of the table, under its real name, with what the table leaves open (``*``).
 
-    ``fixed``: axes that do not grow. ``dtypes``: of datasets whose dtype is open. ``width``: length of the second axis; ``shapes``: of one row of datasets that have further ones.
+    ``fixed``: axes that do not grow. ``dtypes``: of datasets whose dtype is open. ``width``: length of the second axis;
+    ``shapes``: of one row of datasets that have further ones.
     ``described``: attributes of datasets by name; the key "" is the group itself. ``source``: path that ``*`` of a link stands for.
     """
 

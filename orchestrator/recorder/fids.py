@@ -62,7 +62,6 @@ class Streams:
         return stream, [*_made(stream, data, fids.shape[1], self._time), *first]
 
 
-
 def free_name(name: str, taken: set[str]) -> str:
     """The name, or ``NAME_2`` and so on where it is taken; it is taken then."""
     free, n = name, 1

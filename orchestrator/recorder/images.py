@@ -110,7 +110,6 @@ def _mapped(stream: ImageStream, data: Mapping[str, Any], series: list[tuple[flo
     )
 
 
-
 def _made_map(stream: ImageStream, path: str) -> Make:
     size = (len(stream.geometry.y_mm), len(stream.geometry.z_mm))
     pixels = dict.fromkeys(("T2", "T2_error", "amplitude", "mask", "cluster"), size)

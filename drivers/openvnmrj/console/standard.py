@@ -43,7 +43,7 @@ FREQUENCY = Kind(5, 1, "1e+09", "-1e+09")
 PULSE = Kind(6, 1, "8190", "0", "0.025")
 INTEGER = Kind(7, 1, "1e+09", "0", "1")
 FREE_INTEGER = Kind(7, 1, "1e+09", "-1e+09", "1")
-OFFSET = FREQUENCY.within(1e5, -1e5, 0.1)
+OFFSET = FREQUENCY.within(1e6, -1e6, 0.1)
 POWER = REAL.within(63, -16, 1)
 SHIM = INTEGER.within(32767, -32767, 1)
 

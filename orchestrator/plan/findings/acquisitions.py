@@ -9,7 +9,7 @@ from drivers.base import IMAGES, Axis, waits_s
 from orchestrator.model.experiment import Acquisition, Where
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem
-from orchestrator.plan.acquisitions import acquisition_time_s, made_by_console
+from orchestrator.plan.acquisitions import made_by_console
 from orchestrator.plan.findings.facts import Facts, warning
 from orchestrator.plan.orders import PlannedAcquisition
 
@@ -71,7 +71,9 @@ def parameters_inside_their_limits(facts: Facts) -> Iterator[Problem]:
 
 
 def _numbers(planned: PlannedAcquisition) -> dict[str, tuple[float, ...]]:
-    own = {name: (float(value),) for name, value in planned.template.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    own = {
+        name: (float(value),) for name, value in planned.template.items() if isinstance(value, int | float) and not isinstance(value, bool)
+    }
     return own | {name: axis.values for name, axis in _axes(planned).items()}
 
 

@@ -18,7 +18,11 @@ T2_s = 0.008
 
 def chain(*, reversed_axis: bool = False) -> Chain:
     settings = FourierSettings(points=POINTS, spectral_width_Hz=SW, reversed_axis=reversed_axis)
-    return Chain(settings, Axis(CARRIER, CARRIER), [Window("electrolyte", -20, 20), Window("metal", 90, 110, metal=True), Window("empty", -150, -110)])
+    return Chain(
+        settings,
+        Axis(CARRIER, CARRIER),
+        [Window("electrolyte", -20, 20), Window("metal", 90, 110, metal=True), Window("empty", -150, -110)],
+    )
 
 
 def rows(signal: np.ndarray, noise_sd: float, *, reversed_axis: bool = False, seed: int = 1) -> np.ndarray:
@@ -31,7 +35,9 @@ def rows(signal: np.ndarray, noise_sd: float, *, reversed_axis: bool = False, se
     return fids + noise_sd * (rng.standard_normal(fids.shape) + 1j * rng.standard_normal(fids.shape))
 
 
-def found(sequence: str, name: str, values: np.ndarray, signal: np.ndarray, *, reversed_axis: bool = False, settings: dict | None = None) -> dict:
+def found(
+    sequence: str, name: str, values: np.ndarray, signal: np.ndarray, *, reversed_axis: bool = False, settings: dict | None = None
+) -> dict:
     sweep = sweeps.Sweep(sequence, name, values, "7Li", settings or {})
     told = sweeps.told(sweep, chain(reversed_axis=reversed_axis), rows(signal, 0.05, reversed_axis=reversed_axis), 0.05)
     return {one.name: (one.value, one.error) for one in told}

@@ -13,9 +13,9 @@ from orchestrator.model.kinds import AXES, KINDS
 from orchestrator.plan import PlanError, make_plan
 from orchestrator.plan.orders import Plan, PlannedAcquisition
 
-OF_THE_REFERENCE = """series_1p_7Li_metal, series_1p_7Li_wide, series_1p_23Na_metal, series_1p_23Na_ionic, dual_offset_23Na, dual_nucleus_7Li_23Na,
-dual_7Li_133Cs, dual_1H_19F_7Li, hahn_echo, vocs_echo, sr_T1, ir_T1, echo_T2, cpmg_T2, qcpmg, nutation, exsy2d, pfg_ste, csi_1d, se2d_image,
-se2d_T2map, ge2d_image, ge3d_1H, mas_hahn, mas_matpass, vt_array, reference_check, noise_check, tune_only, eis_gap"""
+OF_THE_REFERENCE = """series_1p_7Li_metal, series_1p_7Li_wide, series_1p_23Na_metal, series_1p_23Na_ionic, dual_offset_23Na,
+dual_nucleus_7Li_23Na, dual_7Li_133Cs, dual_1H_19F_7Li, hahn_echo, vocs_echo, sr_T1, ir_T1, echo_T2, cpmg_T2, qcpmg, nutation, exsy2d, pfg_ste, csi_1d,
+se2d_image, se2d_T2map, ge2d_image, ge3d_1H, mas_hahn, mas_matpass, vt_array, reference_check, noise_check, tune_only, eis_gap"""
 RIG = """
 version: 1
 name: bench
@@ -42,7 +42,8 @@ protocol: [Rest for 1 hour]
 acquisitions:
 """
 Made = Callable[..., Plan]
-EVERYTHING = ConsoleCapabilities(overhead_s=2.0, sequences=frozenset(SEQUENCES) - {"magic_angle_spinning"}, lacks={"magic_angle_spinning": "no rotor"})
+RUNS = frozenset(SEQUENCES) - {"magic_angle_spinning"}
+EVERYTHING = ConsoleCapabilities(overhead_s=2.0, sequences=RUNS, lacks={"magic_angle_spinning": "no rotor"})
 
 
 def plan(acquisition: str, console: ConsoleCapabilities | None = EVERYTHING) -> Plan:
@@ -79,7 +80,7 @@ def test_an_array_is_one_data_set_with_a_row_a_value_and_the_first_once_more() -
 
 def test_images_are_one_data_set_an_echo_time_with_a_row_a_phase_encode() -> None:
     made = one("{template: map, scans: 4, dummies: 2, recycle_s: 0.1, TE_ms: [3, 5], repeat_first: true}")
-    assert (made.blocks, made.fids) == (3, 3 * 64)
+    assert (made.blocks, made.fids, made.drift) == (3, 3 * 64, True)
     assert made.per_block == Axis("TE_ms", (3.0, 5.0, 3.0))
     assert made.rows == Axis("pe", tuple(float(view) for view in range(64)))
     assert made.duration_s == pytest.approx(sum(64 * 6 * (0.1 + 0.00256 + TE_s) + 2.0 for TE_s in (0.003, 0.005, 0.003)))
@@ -120,10 +121,14 @@ def test_a_console_that_runs_single_pulses_only_says_so_and_an_unknown_one_is_no
     assert any("this console cannot: T2 by Hahn echoes" in problem for problem in refused(acquisition, ConsoleCapabilities()))
     assert plan(acquisition, None).acquisitions["one"].sequence == "hahn_echo"
     locked = replace(EVERYTHING, locked=frozenset({"pulse_us"}))
-    rig = RIG.replace("  two:", "  pulses: {nucleus: 7Li, series: nutation, parameters: {points: 1000, spectral_width_Hz: 100000, pulse_us: 8}}\n  two:")
+    rig = RIG.replace(
+        "  two:", "  pulses: {nucleus: 7Li, series: nutation, parameters: {points: 1000, spectral_width_Hz: 100000, pulse_us: 8}}\n  two:"
+    )
     with pytest.raises(PlanError, match="keeps locked"):
         make_plan(
-            parse_experiment(HEAD + "  one: {template: pulses, scans: 4, recycle_s: 5, pulse_us: [2, 4, 6]}\n"), parse_rig(rig), capabilities={"c": locked}
+            parse_experiment(HEAD + "  one: {template: pulses, scans: 4, recycle_s: 5, pulse_us: [2, 4, 6]}\n"),
+            parse_rig(rig),
+            capabilities={"c": locked},
         )
 
 
@@ -135,7 +140,17 @@ def test_scans_that_break_the_phase_cycle_and_hours_without_a_look_back_are_said
 
 
 def test_an_order_says_what_each_row_of_each_block_is_measured_at() -> None:
-    order = AcquisitionOrder("k", "n", "7Li", {"TE_ms": 9.0}, 4, blocks=2, sequence="hahn_echo", rows=Axis("TE_ms", (1.0, 2.0)), per_block=Axis("carrier_ppm", (0.0, 50.0)))
+    order = AcquisitionOrder(
+        "k",
+        "n",
+        "7Li",
+        {"TE_ms": 9.0},
+        4,
+        blocks=2,
+        sequence="hahn_echo",
+        rows=Axis("TE_ms", (1.0, 2.0)),
+        per_block=Axis("carrier_ppm", (0.0, 50.0)),
+    )
     assert order.values(1, 0) == {"TE_ms": 1.0, "carrier_ppm": 50.0}
     assert order.scan_s(0, 1) == 0.002
     assert waits_s("one_pulse", {"TE_ms": 9.0}) == 0.0

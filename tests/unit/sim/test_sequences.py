@@ -70,7 +70,10 @@ def test_the_twins_lithium_follows_the_T1_and_T2_of_its_description() -> None:
     twin = quiet("C1", "bulk")
     on_metal = replace(SCAN, carrier_MHz=116.6493 * (1 + 246.9e-6))
     middle = slice(0, 40)
-    tall = [abs(signal(twin, replace(on_metal, t_start_s=1e3 * n, sequence="hahn_echo", echo_s=TE_s))[middle].sum()) for n, TE_s in enumerate((0.001, 0.011))]
+    tall = [
+        abs(signal(twin, replace(on_metal, t_start_s=1e3 * n, sequence="hahn_echo", echo_s=TE_s))[middle].sum())
+        for n, TE_s in enumerate((0.001, 0.011))
+    ]
     assert math.log(tall[0] / tall[1]) == pytest.approx(0.010 / 0.010, rel=0.03)
     back = [
         abs(signal(twin, replace(on_metal, t_start_s=1e4 + 1e3 * n, sequence="saturation_recovery", delay_s=delay_s))[middle].sum())
@@ -83,7 +86,10 @@ def test_inside_the_skin_an_echo_sees_less_than_a_single_pulse() -> None:
     """practice.md 25: 0.84 at surface angles of 90 and 180 degrees and infinite T2."""
     twin = quiet("C1", "bulk")
     on_metal = replace(SCAN, carrier_MHz=116.6493 * (1 + 246.9e-6), pulse_s=1e-9)
-    one, echo = (abs(signal(twin, replace(on_metal, t_start_s=1e3 * n, sequence=name, echo_s=1e-7))[0]) for n, name in enumerate(("one_pulse", "hahn_echo")))
+    one, echo = (
+        abs(signal(twin, replace(on_metal, t_start_s=1e3 * n, sequence=name, echo_s=1e-7))[0])
+        for n, name in enumerate(("one_pulse", "hahn_echo"))
+    )
     assert 0.7 < echo / one < 0.95
 
 
@@ -119,7 +125,19 @@ def test_the_middle_of_k_space_is_what_is_left_of_all_pixels_at_the_echo_time() 
 def image_of(twin: Twin, sequence: str, t_s: float, echo_s: float = 0.003) -> np.ndarray:
     carrier_MHz = twin.larmor_MHz("23Na") * (1 + 1126e-6)
     scan = Scan(
-        "23Na", t_s, t_s, 4, 1, 0.2, PIXELS.points, 50e3, carrier_MHz, sequence=sequence, echo_s=echo_s, views=PIXELS.views, fov_mm=PIXELS.fov_mm
+        "23Na",
+        t_s,
+        t_s,
+        4,
+        1,
+        0.2,
+        PIXELS.points,
+        50e3,
+        carrier_MHz,
+        sequence=sequence,
+        echo_s=echo_s,
+        views=PIXELS.views,
+        fov_mm=PIXELS.fov_mm,
     )
     return np.stack([signal(twin, replace(scan, t_start_s=t_s + view, view=view)) for view in range(PIXELS.views)])
 
