@@ -43,8 +43,9 @@ def drivers_command(*, as_json: bool) -> int:
 
 
 def level(quality: dict[str, Any]) -> str:
-    """*simulation*; *bronze*: the contract of all drivers of its kind is passed; *below bronze*. More takes an instrument: silver a
-    recorded dialogue with a real one, gold a night in a named laboratory; a driver says so itself in ``quality.yaml``.
+    """*simulation*; *bronze*: the contract of all drivers of its kind is passed; *below bronze*; or what ``quality.yaml`` says.
+
+    More than bronze takes an instrument: silver a recorded dialogue with a real one, gold a night in a named laboratory.
     """
     if not quality:
         return "simulation"
