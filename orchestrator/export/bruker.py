@@ -20,6 +20,7 @@ from orchestrator.recorder.reader import Run
 LITTLE, INT32, FLOAT64 = 0, 0, 2
 NUCLEI = {"7Li": "7Li", "6Li": "6Li", "23Na": "23Na", "1H": "1H", "19F": "19F", "31P": "31P", "13C": "13C"}
 UNKNOWN_TEMPERATURE_K = 298.0
+BLOCK_BYTES = 1024
 
 
 def write_bruker(run: Run, folder: Path) -> list[Path]:
@@ -34,13 +35,18 @@ def _write_one(one: One, folder: Path) -> None:
     fid = one.fid
     integers = as_integers(fid)
     raw = integers.astype("<i4") if integers is not None else fid.astype("<c16").view("<f8")
-    (folder / "fid").write_bytes(raw.tobytes())
+    (folder / "fid").write_bytes(padded(raw.tobytes()))
     text = jcamp_parameters(acqus(one, INT32 if integers is not None else FLOAT64))
     for name in ("acqus", "acqu"):
         write_text(folder / name, text)
     write_text(folder / "pulseprogram", "; not known to the program that exported this; see raw/ of the run\n")
     if one.series.shown is not None:
         _write_spectrum(one, folder / "pdata" / "1")
+
+
+def padded(raw: bytes) -> bytes:
+    """As TopSpin writes it: in blocks of 1024 bytes, the last filled with zeros; TD says how much of it is data."""
+    return raw + bytes(-len(raw) % BLOCK_BYTES)
 
 
 def acqus(one: One, dtype: int) -> dict[str, Any]:
