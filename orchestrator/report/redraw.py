@@ -21,6 +21,7 @@ FORMATS = ("png", "svg", "pdf")
 UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 MARKS = "osD^v<>P"
 LEGEND_COLUMNS = 4
+LONGER, USUAL_percent, NOTHING_h = 1.25, 80.0, 1e-9
 Floats = NDArray[np.float64]
 
 
@@ -54,24 +55,36 @@ def edges(centres: Floats) -> Floats:
     return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
 
 
+def widths(start: Floats, end: Floats) -> Floats:
+    """float64 (n,): until when each spectrum is drawn: to the next, unless that is unusually far away, at least to its own end."""
+    if start.size < 2:
+        return end
+    following = np.append(start[1:], np.inf)
+    usual = float(np.percentile(np.diff(start), USUAL_percent))
+    until: Floats = np.maximum(np.minimum(following, start + LONGER * usual), np.minimum(end, following))
+    return until
+
+
 def draw_waterfall(axes: Any, path: Path) -> None:
-    """Each spectrum as wide as it took; where none was taken the paper stays white."""
+    """Each spectrum from its start until the next begins; where one is missing the paper stays white."""
     start, end, shift, intensity = waterfall(path)
     order = np.argsort(start)
+    order = order[np.isfinite(start[order]) & np.isfinite(end[order])]
+    start, end, intensity = start[order], end[order], intensity[order]
     bounds: list[float] = []
     shown: list[Floats] = []
-    for row in order[np.isfinite(start[order]) & np.isfinite(end[order])]:
-        if bounds and start[row] > bounds[-1]:
+    for first, until, values in zip(start, widths(start, end), intensity, strict=True):
+        if not bounds:
+            bounds.append(first)
+        elif first > bounds[-1] + NOTHING_h:
             shown.append(np.full(shift.size, np.nan))
-            bounds.append(start[row])
-        elif not bounds:
-            bounds.append(start[row])
-        shown.append(intensity[row])
-        bounds.append(max(end[row], bounds[-1] + 1e-9))
+            bounds.append(first)
+        shown.append(values)
+        bounds.append(max(until, bounds[-1] + NOTHING_h))
     if shown:
-        picture = np.clip(np.array(shown).T, 0, None)
-        most = float(np.nanpercentile(picture, 99.7)) or 1.0
-        axes.pcolormesh(np.array(bounds), edges(shift), picture, cmap="magma_r", vmin=0.0, vmax=most, rasterized=True)
+        picture = np.ma.masked_invalid(np.clip(np.array(shown).T, 0, None))
+        most = float(np.nanpercentile(picture.filled(np.nan), 99.7)) or 1.0
+        axes.pcolorfast(np.array(bounds), edges(shift), picture, cmap="magma_r", vmin=0.0, vmax=most)
     axes.set_ylim(shift.max(), shift.min())
     axes.set_ylabel(f"{path.stem.removeprefix('waterfall_')}\nshift / ppm")
 

@@ -33,7 +33,8 @@ def verdict(facts: Facts) -> Verdict:
     failed = [check for check in checks if check.ok is False]
     if not facts.over:
         return Verdict(False, f"Still running, or died: state of {_published(facts)}.", checks)
-    how = f"{facts.attributes['state']}, {facts.attributes['outcome']}: {facts.attributes['reason']}".rstrip(": ")
+    reason = str(facts.attributes["reason"]).partition("\n")[0]
+    how = f"{facts.attributes['state']}, {facts.attributes['outcome']}: {reason}".rstrip(": ")
     if failed:
         return Verdict(False, f"Not complete ({how}). {'. '.join(f'{check.name}: {check.text}' for check in failed)}.", checks)
     return Verdict(True, f"Complete ({how}).", checks)

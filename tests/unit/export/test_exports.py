@@ -118,9 +118,8 @@ def test_a_delay_of_the_digital_filter_and_floating_point_data_stay_true(tmp_pat
     for event in clean(night):
         if event.kind == "fid.block":
             fid = np.frombuffer(event.blob or b"", "<c16") + 0.25
-            event = replace(
-                event, data={**event.data, "group_delay_points": 67.98, "reversed_axis": False, "raw_dtype": "<f8"}, blob=fid.tobytes()
-            )  # noqa: PLW2901
+            changed = {**event.data, "group_delay_points": 67.98, "reversed_axis": False, "raw_dtype": "<f8"}
+            event = replace(event, data=changed, blob=fid.tobytes())  # noqa: PLW2901
         events.append(event)
     folder = run_folder(tmp_path / "run", numbered(events))
     export(folder, "bruker", tmp_path / "b")
