@@ -88,6 +88,7 @@ class WrittenRig(Written):
     zone: str = "UTC"
     data_root: str | None = None
     mirror_to: str | None = None
+    status_to: str | None = Field(None, description="a folder or share that gets status.html and a picture each minute")
     broker: Annotated[WrittenBroker | None, BeforeValidator(_url_alone, json_schema_input_type=str | WrittenBroker | None)] = None
     instruments: dict[Name, WrittenInstrument] = Field(min_length=1, description="the instruments by name")
     stations: dict[Name, WrittenStation] = Field(min_length=1, description="which channel and console belong together")

@@ -237,6 +237,9 @@ class Picture:
         return zlib.crc32(str(self._of_run["run_id"]).encode())
 
     def _run_state(self, event: Event) -> None:
+        if "continued" in event.data and self.ended:
+            self.ended = False
+            self._facts |= {"outcome": None, "reason": None, "complete": None}
         self._facts |= {"state": event.data["to"], "why": event.data["why"], "cell_paused": event.data["to"] == "paused"}
         self.urgent = True
 
