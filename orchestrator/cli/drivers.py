@@ -59,12 +59,16 @@ def _can(kind: str, name: str) -> list[str]:
     """What a driver says of itself without an instrument; of an emulator, its faults. Empty where it does not say."""
     from drivers import registry
     from drivers.base import Settings
+    from drivers.errors import InstrumentError
 
     if kind == "emulators":
         return [f"{len(registry.fault_names(kind, name))} faults"]
     factory = registry.factory(kind, name)
     declared = getattr(factory, "declared", None)
-    said = declared(Settings(name, name, "")) if declared else getattr(factory, "capabilities", None)
+    try:
+        said = declared(Settings(name, name, "")) if declared else getattr(factory, "capabilities", None)
+    except (InstrumentError, LookupError, TypeError, ValueError):  # it cannot say without the rig file's options
+        return []
     if not is_dataclass(said):
         return []
     return [_ability(key.name, value) for key in fields(said) if (value := getattr(said, key.name)) and key.name in ABILITIES]
