@@ -20,6 +20,7 @@ WIDTH_inch, DPI = 7.2, 200
 FORMATS = ("png", "svg", "pdf")
 UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 MARKS = "osD^v<>P"
+CURVES = ("voltage_V", "current_mA")
 LEGEND_COLUMNS = 4
 LONGER, USUAL_percent, NOTHING_h = 1.25, 80.0, 1e-9
 Floats = NDArray[np.float64]
@@ -129,16 +130,16 @@ def along_time(folder: Path) -> Figure:
     """Waterfall, E, I, areas on one time axis."""
     maps = sorted(folder.glob("waterfall_*.csv"))
     cell, areas, marked = (rows(folder / f"{name}.csv") for name in ("electrochemistry", "areas", "not_to_trust"))
-    heights = [*(2.0 for _ in maps), 1.0, 0.7, *([1.2] if areas else [])]
+    heights = [*(2.0 for _ in maps), *((1.0, 0.7) if cell else ()), *((1.2,) if areas or not (maps or cell) else ())]
     figure = Figure(figsize=(WIDTH_inch, 1.1 * sum(heights) + 0.5 + legend_inch(areas)))
     panels = list(np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)))
     for axes, path in zip(panels, maps, strict=False):
         draw_waterfall(axes, path)
-    time_h = column(cell, "time_h")
-    for axes, name, label in zip(panels[len(maps) :], ("voltage_V", "current_mA"), ("E / V", "I / mA"), strict=False):
-        axes.plot(time_h, column(cell, name), lw=0.8, color="k")
-        axes.set_ylabel(label)
-        shade(axes, marked)
+    for axes, name, label in zip(panels[len(maps) :], CURVES, ("E / V", "I / mA"), strict=False):
+        if cell:
+            axes.plot(column(cell, "time_h"), column(cell, name), lw=0.8, color="k")
+            axes.set_ylabel(label)
+            shade(axes, marked)
     if areas:
         draw_areas(panels[-1], areas, "time_h")
         shade(panels[-1], marked)

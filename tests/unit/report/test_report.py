@@ -128,6 +128,17 @@ def test_a_run_that_goes_on_is_neither(tmp_path: Path) -> None:
     assert judged.sentence.startswith("Still running, or died")
 
 
+def test_of_a_run_that_others_drove_it_is_not_claimed_that_it_ended_as_planned_nor_that_it_did_not(tmp_path: Path) -> None:
+    events = [event for event in clean(Night(samples=120, fids=2, points=64)) if event.kind not in {"ec.block", "cell.state"}]
+    events[-1] = replace(events[-1], data={**events[-1].data, "outcome": "imported"})
+    folder = run_folder(tmp_path / "run", numbered(events))
+    written = write_report(folder)
+    told = {check.name: check.ok for check in written.verdict.checks}
+    assert [told[name] for name in ("Ended as planned", "Cell at the end", "Samples")] == [None, None, None]
+    assert (written.verdict.complete, written.distrusted, written.has_figure) == (True, 0, True)
+    assert written.verdict.sentence == "Complete (finished, imported)."
+
+
 def test_a_run_that_has_hardly_begun_has_a_page_too(tmp_path: Path) -> None:
     publish_empty(tmp_path)
     assert write_report(tmp_path).verdict.sentence.startswith("Still running, or died")
