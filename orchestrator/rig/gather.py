@@ -66,6 +66,11 @@ class Gathered:
         """The folder that the rig wants a copy in, relative to its file."""
         return (self.rig_path.parent / Path(self.rig.mirror_to).expanduser()) if self.rig.mirror_to else None
 
+    @property
+    def status_to(self) -> Path | None:
+        """The folder that the rig wants ``status.html`` in, relative to its file."""
+        return (self.rig_path.parent / Path(self.rig.status_to).expanduser()) if self.rig.status_to else None
+
     def instrument(self, role: str) -> Instrument:
         """The station's potentiostat or console in the rig file."""
         return self.rig.instruments[self.instrument_id(role)]
