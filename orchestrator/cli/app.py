@@ -34,6 +34,7 @@ Fault = Annotated[
     list[str] | None,
     typer.Option("--fault", metavar="[EMULATOR.]NAME[:after_s=20]", help="Switch a fault of an emulator on; may be repeated."),
 ]
+TwinFile = Annotated[Optional[Path], typer.Option("--twin", metavar="FILE", help="Simulated rigs only: another cell than the rig's.")]  # noqa: UP045
 RigProcess = Annotated[str, typer.Option(hidden=True, help="pid:start of the rig; end with it.")]
 Rig = Annotated[Optional[str], typer.Option("--rig", metavar="NAME", help="Which rig, where several run.")]  # noqa: UP045
 
@@ -65,12 +66,13 @@ def run_(
     out: Out = Path("runs"),
     data: Data = None,
     fault: Fault = None,
+    twin: TwinFile = None,
     as_json: Json = False,
 ) -> int:
     """Run an experiment. Ctrl-C once: stop after this acquisition; twice: open circuit now."""
     from orchestrator.cli.run import run_command
 
-    return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), as_json=as_json)
+    return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), twin=twin, as_json=as_json)
 
 
 @app.command()

@@ -100,6 +100,7 @@ def gathered_again(request: ContinueRequest, former: Former) -> Gathered:
         int(started["seed"]),
         data=data,
         display=request.display,
+        twin=sources.get("twin") if same["twin"] else None,
     )
     return Gathered(run_request, experiment, rig, rig_path, former.left.plan)
 

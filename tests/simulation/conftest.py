@@ -196,15 +196,15 @@ def live(tmp_path: Path) -> Callable[..., Night]:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         change: Callable[[Plan, Clock], Plan] | None = None,
         fence: Any = None,
+        physics: Mapping[str, Any] | None = None,
     ) -> Night:
         nights: list[Night] = []
 
         async def main(clock: Clock) -> None:
             plan = experiment if isinstance(experiment, Plan) else plan_of(experiment, tmp_path)
             plan = change(plan, clock) if change else plan
-            twin = registry.factory("twins", "twin")(
-                load_twin(REPOSITORY / "configs" / "twins" / "C1.yaml"), seed=seed, t0_mono_ns=clock.mono_ns()
-            )
+            described = load_twin(REPOSITORY / "configs" / "twins" / "C1.yaml") if physics is None else physics
+            twin = registry.factory("twins", "twin")(described, seed=seed, t0_mono_ns=clock.mono_ns())
             folder = tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
             (folder / "raw").mkdir(parents=True)
             made = []
