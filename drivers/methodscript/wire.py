@@ -123,6 +123,8 @@ def encode_value(value: float) -> str:
     """The 8-character field: smallest prefix for which |raw| < 2^27. Raises ValueError."""
     if math.isnan(value):
         return NAN
+    if math.isinf(value):
+        raise ValueError(f"{value} does not fit any prefix")
     if value == 0:
         return f"{OFFSET:07X} "
     for prefix, power in PREFIX_POWER.items():

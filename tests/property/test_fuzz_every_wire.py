@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,3 +30,24 @@ def test_every_wire_is_known_by_what_is_really_said_on_it(vendor: str) -> None:
 @given(data=st.data())
 def test_nothing_hangs_it_or_makes_it_raise_but_its_own(vendor: str, target: Target, data: st.DataObject) -> None:
     target.check(data.draw(target.arguments))
+
+
+@pytest.mark.soak
+@pytest.mark.posix_only
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed: pip install atheris")
+@pytest.mark.parametrize("vendor", wires())
+def test_guided_by_coverage(vendor: str, tmp_path: Path, repository: Path) -> None:
+    """Ten minutes each; what fails is left in a file that libFuzzer names."""
+    support = repository / "tests" / "support"
+    paths = os.pathsep.join([str(repository), str(support), os.environ.get("PYTHONPATH", "")])
+    command = (sys.executable, str(support / "atheris_wire.py"), vendor, "-max_total_time=600", "-timeout=20", "-rss_limit_mb=2000")
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
