@@ -31,6 +31,7 @@ from orchestrator.imports.telling import (
     archive_cycler,
     blocks,
     interval,
+    left_out,
     log_notes,
     sha256_of,
 )
@@ -206,9 +207,11 @@ def _lag_of_areas(request: Request, axis: Axis, folders: list[Folder], cycler: l
             if finding.name.startswith("area("):
                 row = ((one.start_ns - zero_ns) / 1e9, (one.end_ns - zero_ns) / 1e9, finding.value)
                 areas.setdefault((found.name, finding.name), []).append(row)
-    lags = []
-    for rows in (np.array(each) for each in areas.values() if len(each) >= LEAST_SPECTRA):
-        lags.append(best_lag(rows[:, 0], rows[:, 1], rows[:, 2], ec_s[order], current_A[order], longest_s=request.longest_lag_s))
+    lags = [
+        best_lag(rows[:, 0], rows[:, 1], rows[:, 2], ec_s[order], current_A[order], longest_s=request.longest_lag_s)
+        for rows in map(np.array, areas.values())
+        if len(rows) >= LEAST_SPECTRA
+    ]
     return min((lag for lag in lags if lag is not None), key=lambda lag: lag.half_width_s, default=None)
 
 
@@ -334,8 +337,7 @@ class _Import:
         if self._request.ec is not None:
             self._keep_cycler(self._request.ec, folder / "raw", self._axis.stamp(max(cell.last_ns, self._span()[1])))
         if cell.late:
-            text = f"{cell.late} rows of the cycler are left out: they lie before the row ahead of them (files that overlap, or a clock set back)"
-            self.put("note", {"text": text, "who": "import"}, at=self._axis.stamp(cell.last_ns))
+            self.put("note", {"text": left_out(cell.late), "who": "import"}, at=self._axis.stamp(cell.last_ns))
 
     def _keep_cycler(self, source: Path, raw: Path, at: Stamp) -> None:
         """The cycler's own files, and what its logs say."""

@@ -20,6 +20,8 @@ LEAST_SPECTRA = 12
 LEAST_GAIN = 9.0
 """So much must chi² per degree fall from the worst lag to the best, or the data do not know."""
 SIGMAS = 2.0
+FARTHEST_s = 26 * 3600.0
+"""Clocks, and zones that were told wrong, differ by less: what is older has been copied there, and says nothing."""
 
 
 class Offset(NamedTuple):
@@ -42,11 +44,11 @@ class Bounds:
     def add(self, stamp_s: float, before_s: float, at_s: float, *, late_s: float, resolution_s: float) -> None:
         """What is stamped ``stamp_s`` (cut to ``resolution_s``) was not there at ``before_s`` and was at ``at_s``.
 
-        ``late_s``: so long after its stamp it may have been written. An arrival that contradicts the others has come late: it does not count.
+        ``late_s``: so long after its stamp it may have been written. One that contradicts the others has come late: it does not count.
         """
         high_s = at_s - stamp_s
         low_s = before_s - stamp_s - resolution_s - late_s
-        if not math.isfinite(low_s):
+        if not math.isfinite(low_s) or abs(high_s) > FARTHEST_s:
             return
         if high_s < self.low_s:
             # It came sooner than any that we believed: they were late, not this one.

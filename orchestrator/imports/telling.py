@@ -241,7 +241,10 @@ class CellTeller:
 
 
 def blocks(rows: Rows, first: int, file: str, zero_ns: int, offset_ns: int, after_ns: int) -> Iterator[Block]:
-    """Rows of a file as blocks. ``zero_ns``: its time 0 in UTC by the cycler's clock. Rows that go back behind ``after_ns`` or the row before are left out."""
+    """Rows of a file as blocks; those that go back behind ``after_ns`` or the row before are left out.
+
+    ``zero_ns``: the file's time 0 in UTC by the cycler's clock; ``offset_ns``: what makes the run's time of it.
+    """
     device_ns = zero_ns + np.rint(rows.time_s * 1e9).astype(np.int64)
     utc_ns = device_ns + offset_ns
     later = np.flatnonzero(utc_ns >= np.maximum.accumulate(np.concatenate([[after_ns], utc_ns[:-1]])))
@@ -282,6 +285,11 @@ def _log_words(text: str) -> str:
     wanted = ("Run on channel", "Device", "Acquisition started on", "Electrode connection")
     lines = [" ".join(line.split()) for line in text.splitlines()[:40] if line.strip().startswith(wanted)]
     return "; ".join(lines)
+
+
+def left_out(rows: int) -> str:
+    """Of rows that are not told, in a sentence."""
+    return f"{rows} rows of the cycler are left out: they lie before the row ahead of them (files that overlap, or a clock set back)"
 
 
 def sha256_of(path: Path) -> str:

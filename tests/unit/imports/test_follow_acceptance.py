@@ -27,7 +27,10 @@ def spectra(folder):
         for name, group in file["entry/fid"].items():
             shown = file[f"entry/spectra/{name}/intensity"][()]
             for n, key in enumerate(group["key"][()]):
-                beside = {column: group[column][n] for column in ("t_start_utc", "t_end_utc", "vendor_times", "raw_sha256", "sha256", "scans_done")}
+                beside = {
+                    column: group[column][n]
+                    for column in ("t_start_utc", "t_end_utc", "vendor_times", "raw_sha256", "sha256", "scans_done")
+                }
                 found[name, key.decode()] = (group["fid"][n], shown[n], beside)
     return found
 
