@@ -34,7 +34,9 @@ ALGORITHM = "operando-nmr chain 1"
 LINES = "operando-nmr lines 1"
 SLOPE = "operando-nmr slope 1"
 KEPT_NS = 7_200_000_000_000
-"""So long are samples kept: no acquisition takes longer to come back."""
+"""So long are samples kept for an acquisition that is out: none takes longer to come back."""
+SPARE_NS = 600_000_000_000
+"""So long are they kept anyhow, for what is heard of late."""
 SLOPE_OVER = 12
 SLOPE_FROM = 6
 """dA/dQ over so many spectra of a step, told from so many on: fewer are too noisy (practice.md, domain.md 3.9)."""
@@ -157,14 +159,16 @@ class _Stream:
 
 
 class _Samples:
-    """The samples of the last hours."""
+    """The samples since the oldest acquisition began that is still out, and of the last minutes; always the newest before them."""
 
     def __init__(self) -> None:
         self._blocks: deque[Event] = deque()
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Event, out_since_ns: Iterable[int | None]) -> None:
+        began_ns = min((since_ns for since_ns in out_since_ns if since_ns is not None), default=event.mono_ns)
+        oldest_ns = max(event.mono_ns - KEPT_NS, min(began_ns, event.mono_ns) - SPARE_NS)
         self._blocks.append(event)
-        while self._blocks and event.mono_ns - self._blocks[0].mono_ns > KEPT_NS:
+        while len(self._blocks) > 1 and self._blocks[1].mono_ns < oldest_ns:
             self._blocks.popleft()
 
     def context(self, start_ns: int, end_ns: int, origin_ns: int) -> dict[str, Any]:
@@ -221,7 +225,7 @@ class LiveAnalysis:
             case "step.started" if event.data["mode"] != "rest" and self._driven_ns is None:
                 self._driven_ns = event.mono_ns
             case "ec.block":
-                self._samples.feed(event)
+                self._samples.feed(event, (ends[0] for ends in self._heard.values()))
             case "acquisition.started" | "acquisition.acquired" if event.data.get("heard", True):
                 ends = self._heard.setdefault(event.data["key"], [None, None])
                 first = event.kind.endswith("started")
@@ -232,6 +236,8 @@ class LiveAnalysis:
             case "acquisition.stored":
                 stored = self._fids.pop((event.data["key"], event.data["block"]), None)
                 return [] if stored is None else self._analysed(stored)
+            case "acquisition.verified" | "acquisition.missed" | "acquisition.rejected" | "acquisition.lost":
+                self._heard.pop(event.data["key"], None)
             case _:
                 pass
         return []

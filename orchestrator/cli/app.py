@@ -34,6 +34,7 @@ Fault = Annotated[
     list[str] | None,
     typer.Option("--fault", metavar="[EMULATOR.]NAME[:after_s=20]", help="Switch a fault of an emulator on; may be repeated."),
 ]
+TwinFile = Annotated[Optional[Path], typer.Option("--twin", metavar="FILE", help="Simulated rigs only: another cell than the rig's.")]  # noqa: UP045
 RigProcess = Annotated[str, typer.Option(hidden=True, help="pid:start of the rig; end with it.")]
 Rig = Annotated[Optional[str], typer.Option("--rig", metavar="NAME", help="Which rig, where several run.")]  # noqa: UP045
 
@@ -65,12 +66,13 @@ def run_(
     out: Out = Path("runs"),
     data: Data = None,
     fault: Fault = None,
+    twin: TwinFile = None,
     as_json: Json = False,
 ) -> int:
     """Run an experiment. Ctrl-C once: stop after this acquisition; twice: open circuit now."""
     from orchestrator.cli.run import run_command
 
-    return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), as_json=as_json)
+    return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), twin=twin, as_json=as_json)
 
 
 @app.command()
@@ -300,6 +302,14 @@ def export(
 
 
 @app.command()
+def report(run: Run = "latest", out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Write one page about a run: verdict, what not to trust, the figure, every table (figure: extra [report])."""
+    from orchestrator.cli.report import report_command
+
+    return report_command(run, out, as_json=as_json)
+
+
+@app.command()
 def rehearse(
     run: Run,
     rules: Annotated[Path, typer.Option(metavar="FILE", help="An experiment, or its `rules:` alone.")],
@@ -351,6 +361,51 @@ def drivers(as_json: Json = False) -> int:
     from orchestrator.cli.drivers import drivers_command
 
     return drivers_command(as_json=as_json)
+
+
+@app.command()
+def doctor(
+    rig: RigFile = None,
+    out: Out = Path("runs"),
+    report: Annotated[Optional[Path], typer.Option("--report", metavar="FILE.txt", help="Also as text for an issue, redacted.")] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> int:
+    """Look for what would keep a rig from running tonight: computer, disk, broker, and with --rig its instruments."""
+    from orchestrator.cli.doctor import doctor_command
+
+    return doctor_command(rig, out, report, as_json=as_json)
+
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="As in a rig file; with --rig, the instrument's name there.")]
+Verbs = Annotated[Optional[list[str]], typer.Argument(metavar="[identify|state|clock|safe]...", help="Default: all but safe.")]  # noqa: UP045
+Driver = Annotated[Optional[str], typer.Option(metavar="NAME", help="As `operando drivers` lists them.")]  # noqa: UP045
+Options = Annotated[Optional[list[str]], typer.Option("--option", metavar="KEY=VALUE", help="Of the driver; may be repeated.")]  # noqa: UP045
+
+
+@app.command()
+def potentiostat(
+    address: Address,
+    verbs: Verbs = None,
+    driver: Driver = None,
+    channel: Annotated[str, typer.Option(help="Of an instrument with several.")] = "",
+    rig: RigFile = None,
+    option: Options = None,
+    as_json: Json = False,
+) -> int:
+    """Ask one potentiostat by hand, or make it safe (open circuit). Nothing here starts current."""
+    from orchestrator.cli.by_hand import by_hand_command
+
+    return by_hand_command("potentiostat", address, tuple(verbs or ()), driver, channel, rig, tuple(option or ()), as_json=as_json)
+
+
+@app.command()
+def console(
+    address: Address, verbs: Verbs = None, driver: Driver = None, rig: RigFile = None, option: Options = None, as_json: Json = False
+) -> int:
+    """Ask one NMR console by hand, or make it safe (RF off). Nothing here starts a pulse."""
+    from orchestrator.cli.by_hand import by_hand_command
+
+    return by_hand_command("console", address, tuple(verbs or ()), driver, "", rig, tuple(option or ()), as_json=as_json)
 
 
 @app.command("install-agent")

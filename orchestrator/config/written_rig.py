@@ -62,6 +62,7 @@ class WrittenNotify(Written):
     level: Literal["info", "warn", "alarm", "critical"] = Field("alarm", description="the least level that is told so")
     run: list[str] = Field(default_factory=list, description="a program and its arguments; level, title and text follow")
     desktop: bool = False
+    summary: str = Field("", description='an hour such as "07:00", by the rig\'s zone: what happened, or that all is fine')
     url: str = Field("", description="as apprise writes it, such as `ntfy://TOPIC`; needs the extra [notify]")
 
 

@@ -15,10 +15,12 @@ from orchestrator.control.messages import Answer, Command, complaint
 
 Answering = Callable[[Command], Awaitable[Answer]]
 LONGEST_LINE = 65536
+MOST_GIVEN = 1000
+"""So many answers are remembered."""
 
 
 class ControlServer:
-    """Takes commands for one run and hands each to ``answering``; the same command id is answered from memory."""
+    """Takes commands for one run and hands each to ``answering``; the same command id is answered from memory, while it is recent."""
 
     def __init__(self, folder: Path, run_folder: Path, answering: Answering) -> None:
         self._path = folder / "control.json"
@@ -72,9 +74,12 @@ class ControlServer:
             command = self._command(decode(line))
         except (ValueError, KeyError, TypeError) as error:
             return Answer("", ok=False, text=f"not a command: {error}")
-        if command.id not in self._given:
-            self._given[command.id] = await self._answering(command)
-        return self._given[command.id]
+        if command.id in self._given:
+            return self._given[command.id]
+        answer = self._given[command.id] = await self._answering(command)
+        if len(self._given) > MOST_GIVEN:
+            del self._given[next(iter(self._given))]
+        return answer
 
     def _command(self, message: dict[str, Any]) -> Command:
         if not secrets.compare_digest(str(message.pop("token", "")).encode("utf-8", "replace"), self._token.encode()):

@@ -153,7 +153,7 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
         status_to=gathered.status_to,
     )
     record = MortalJournal(journal, life)
-    people = people_of(gathered, folder, record)
+    people = people_of(gathered, folder, record, hosting.clock, from_start=hosting.continuation is None)
     outcome = error = None
     try:
         await journal.durable(first_seq)

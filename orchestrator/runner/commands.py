@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from drivers.base import Reason
@@ -22,6 +23,10 @@ Told = tuple[bool, str]
 
 
 MOST_UNANSWERED = 64
+MOST_GIVEN = 1000
+"""So many commands are remembered, so that one that is given again is answered and not done again."""
+REPEATABLE = frozenset({"status", "observed"})
+"""Given again they do no harm (a finding is journaled once anyhow), and they come all night long."""
 SAFE_VERBS = frozenset({"pause cell", "stop", "abort", "status"})
 
 
@@ -64,7 +69,9 @@ class Commands:
                         continue
                     self._unanswered.add(command.id)
                     self._given[command.id] = group.create_task(self._answer(command), name=f"command {command.id}")
-                self._given[command.id].add_done_callback(partial(self._tell, future, command.id))
+                answer = self._given[command.id]
+                answer.add_done_callback(partial(self._tell, future, command.id))
+                answer.add_done_callback(partial(self._forget, command))
 
     def _tell(self, future: asyncio.Future[Answer], command_id: str, answer: asyncio.Task[Answer]) -> None:
         self._unanswered.discard(command_id)
@@ -72,6 +79,14 @@ class Commands:
             return _give(future, answer.result())
         ok, text = self._acted.get(command_id, (False, "nothing was done"))
         return _give(future, Answer(command_id, ok=ok, text=f"{text}; the run ended before the command was recorded"))
+
+    def _forget(self, command: Command, _: asyncio.Task[Answer]) -> None:
+        """What need not be remembered once it is answered: this one, or the oldest of too many."""
+        oldest = list(islice(self._given, max(0, len(self._given) - MOST_GIVEN)))
+        for known in [command.id] if command.verb in REPEATABLE else oldest:
+            if known not in self._unanswered:
+                self._given.pop(known, None)
+                self._acted.pop(known, None)
 
     def close(self) -> None:
         """Answer what came too late."""

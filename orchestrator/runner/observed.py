@@ -17,8 +17,9 @@ KEYS = frozenset({"name", "value", "error", "unit", "key", "algorithm", "cause",
 NEEDED = ("name", "value", "unit", "key", "algorithm")
 LONGEST_TEXT = 200
 LONGEST_CONTEXT = 20
-MOST_KNOWN = 100_000
-"""So many findings are remembered, so that one that is sent again is not journaled again."""
+MOST_KNOWN = 2_000
+"""So many findings are remembered, so that one that is sent again is not journaled again: those of a hundred spectra. Who sends repeats
+none but what was not answered."""
 
 
 class Observed(NamedTuple):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from orchestrator.runner import commands
 
 Live = Callable[..., Any]
 
@@ -259,3 +263,22 @@ def test_the_booking_ends(live: Live, cell: str, last_reason: str, ended: tuple[
     if cell != "continue":
         ended_steps = [e for e in night.of("step.ended") if e.data["key"].startswith("s0001")]
         assert ended_steps[-1].data["reason"] == last_reason
+
+
+def test_a_command_given_again_is_once_while_it_is_remembered(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "MOST_GIVEN", 2)
+    remembered: list[asyncio.Task[Any]] = []
+
+    async def during(night: Any) -> None:
+        await night.until("step.started", mode="galvanostatic")
+        for number in (1, 1, 2, 3, 3, 1):
+            night.numbers = number - 1
+            night.answers.append(await night.command("note", text=f"note {number}"))
+        for _ in range(10):
+            await night.command("status")
+        gc.collect()
+        remembered.extend(one for one in gc.get_objects() if isinstance(one, asyncio.Task) and one.get_name().startswith("command "))
+
+    night = live(NIGHT, during)
+    assert [event.data["text"] for event in night.of("note") if event.data["who"] == "tester"] == ["note 1", "note 2", "note 3", "note 1"]
+    assert len(remembered) <= 3

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.control import server as module
 from orchestrator.control.client import NoRunHere, send
 from orchestrator.control.heartbeat import decode, encode
 from orchestrator.control.messages import Answer, Command
@@ -89,6 +90,14 @@ async def test_the_same_id_twice_is_once(server: ControlServer, tmp_path: Path) 
     answers = await talk(tmp_path, line, line)
     assert answers[0] == answers[1]
     assert len(server.taken) == 1  # type: ignore[attr-defined]
+
+
+async def test_only_so_many_answers_are_remembered(server: ControlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_GIVEN", 3)
+    token = json.loads((tmp_path / "rig" / "control.json").read_text())["token"]
+    first, *others = (encode({"token": token, "id": f"c{number}", "verb": "status"}) for number in range(5))
+    answers = await talk(tmp_path, first, *others, others[-1], first)
+    assert [answer["data"] for answer in answers] == [{"n": n} for n in (1, 2, 3, 4, 5, 5, 6)]
 
 
 def test_no_run_is_a_sentence(tmp_path: Path) -> None:

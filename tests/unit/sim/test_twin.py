@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from drivers.sim.cell import Electrode, State
 from drivers.sim.description import DescriptionError, build, read
 from drivers.sim.faults import Fault
+from drivers.sim.knots import Knots, Shape
 from drivers.sim.physics import Physics, Scan
 from drivers.sim.twin import Description, Twin
 
@@ -119,6 +121,16 @@ def test_a_snapshot_goes_through_json_and_goes_on_exactly() -> None:
     wanted = scan(5061.0, 5100.0, recycle_s=0.05)
     np.testing.assert_array_equal(first.acquire(wanted), second.acquire(wanted))
     assert first.snapshot() == second.snapshot()
+
+
+def test_what_is_kept_of_the_past_is_exact() -> None:
+    foil = Electrode(1e-4, 2e-5, 3e-6, 4e-7, 5e-8)
+    states = [State(0.1, "off", 0.0, foil, foil), State(1.0, "voltage", -0.3, foil, Electrode(1e-9), -7.0, -1, 0.5, 0.7, 0.9, 12.0)]
+    knots = Knots(Shape(states[0]), states)
+    assert list(knots) == states
+    assert [type(number) for number in knots[1]] == [type(number) for number in states[1]]
+    knots.cut(1, 2)
+    assert list(knots) == states[1:]
 
 
 def test_a_snapshot_of_another_seed_is_refused() -> None:

@@ -1,0 +1,67 @@
+"""How much of the electrochemistry the live analysis remembers: what an acquisition that is out will ask for, and little else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.live import SPARE_NS, LiveAnalysis
+from orchestrator.model.columns import pack
+from orchestrator.model.events import Event
+
+FID = np.exp(-np.arange(256) / 40.0).astype("<c8")
+DATA = {
+    "key": "a1", "block": 0, "name": "fast", "nucleus": "7Li", "scans": 1, "dtype": "<c8", "shape": [1, 256], "spectral_width_Hz": 1e5,
+    "carrier_MHz": 116.6, "reference_MHz": 116.6,
+}  # fmt: skip
+
+
+def at(s: float, kind: str, blob: bytes | None = None, **data: object) -> Event:
+    return Event(1, round(s * 1e9), 0, kind, {"key": "a1", **data}, blob)
+
+
+def block(s: int) -> Event:
+    """One sample a second; its net charge is the second, so that it tells its time."""
+    names = ("voltage_V", "current_A", "charge_step_C", "charge_throughput_C", "x")
+    columns = {"mono_ns": np.array([s * 10**9]), "charge_net_C": np.array([3.6 * s]), **{name: np.zeros(1) for name in names}}
+    description, blob = pack(columns)
+    return at(s, "ec.block", blob, n=1, columns=description, step_key="1", cycle=1, index=0)
+
+
+def heard(*further: tuple[float, Event], seconds: int) -> LiveAnalysis:
+    """The analysis after so many seconds, told of further events in between."""
+    analysis = LiveAnalysis(full=True)
+    analysis.feed(at(0, "run.started", origin_mono_ns=0, plan={}))
+    due = sorted(further, key=lambda one: one[0])
+    for s in range(seconds):
+        analysis.feed(block(s))
+        while due and due[0][0] <= s:
+            analysis.feed(due.pop(0)[1])
+    return analysis
+
+
+def test_without_an_acquisition_only_the_last_minutes_are_kept() -> None:
+    assert len(heard(seconds=5000)._samples._blocks) <= SPARE_NS // 10**9 + 2
+
+
+@pytest.mark.parametrize("end", ["missed", "rejected", "lost", "verified"])
+def test_nothing_is_kept_for_an_acquisition_that_is_over(end: str) -> None:
+    analysis = heard((10.0, at(10, "acquisition.started", block=0)), (1000.0, at(1000, f"acquisition.{end}")), seconds=5000)
+    assert len(analysis._samples._blocks) <= SPARE_NS // 10**9 + 2
+
+
+def test_the_samples_of_a_long_acquisition_are_there_when_it_is_stored() -> None:
+    stored = [at(6000, "fid.block", FID.tobytes(), **DATA), at(6000, "acquisition.stored", block=0)]
+    started, acquired = at(100, "acquisition.started", block=0), at(5900, "acquisition.acquired", block=0)
+    analysis = heard((100.0, started), (5900.0, acquired), *((6000.0, event) for event in stored), seconds=6100)
+    assert analysis.contexts["a1"]["charge_mAh"] == pytest.approx(3000.0)
+
+
+def test_a_cell_that_is_seldom_sampled_is_not_forgotten() -> None:
+    analysis = LiveAnalysis(full=True)
+    analysis.feed(at(0, "run.started", origin_mono_ns=0, plan={}))
+    for event in (block(0), block(3600), block(7200)):
+        analysis.feed(event)
+    for event in (at(7100, "fid.block", FID.tobytes(), **DATA), at(7100, "acquisition.stored", block=0)):
+        analysis.feed(event)
+    assert analysis.contexts["a1"]["charge_mAh"] == pytest.approx(3600.0)
