@@ -97,7 +97,9 @@ class _Behind:
     def inside(self, *lags_s: float) -> NDArray[np.bool_]:
         """Which spectra lie among the samples at all of these lags."""
         first, last = self.ec_s[0], self.ec_s[-1]
-        return np.all([(self.start_s - lag >= first) & (self.end_s - lag <= last) for lag in lags_s], axis=0)
+        earliest, latest = min(lags_s), max(lags_s)
+        found: NDArray[np.bool_] = (self.start_s - latest >= first) & (self.end_s - earliest <= last)
+        return found
 
     def chi2(self, lag_s: float, which: NDArray[np.bool_]) -> float:
         """Sum of squares of what is left of area = a + b·t + c·(mean charge while it was measured), over these spectra."""
