@@ -122,7 +122,7 @@ def week(scratch: Path, seconds: float) -> tuple[list[int], list[float], int, in
     return registry.virtual_run(main, epoch_utc_ns=round(epoch_s * 1e9))
 
 
-def measure(repository: Path, scratch: Path) -> Report:
+def measure(_: Path, scratch: Path) -> Report:
     """Both."""
     report = Report(
         "Following other people's instruments",
@@ -135,7 +135,9 @@ def measure(repository: Path, scratch: Path) -> Report:
     report.rows.append(("from complete files to the page", spread(to_the_page(scratch), "s"), "1.5 s of them waited on purpose", "<= 5 s"))
     memory, busy, spectra, samples = week(scratch, WEEK_s)
     grown = (memory[-1] - memory[2]) / 1e6
-    report.rows.append(("a week: memory, day 7 less day 2", f"{grown:+.1f} MB of {memory[-1] / 1e6:.0f} MB", f"day 2: {memory[2] / 1e6:.0f} MB", "flat"))
+    report.rows.append(
+        ("a week: memory, day 7 less day 2", f"{grown:+.1f} MB of {memory[-1] / 1e6:.0f} MB", f"day 2: {memory[2] / 1e6:.0f} MB", "flat")
+    )
     last, first = statistics.mean(busy[-2:]), statistics.mean(busy[1:3])
     report.rows.append(("a week: process time a day", f"{last:.1f} s on days 6 and 7", f"{first:.1f} s on days 2 and 3", "flat"))
     report.rows.append(("a week: told", f"{spectra} spectra, {samples} samples", "", "1008, 10080"))
