@@ -58,7 +58,7 @@ class Places:
 class Look:
     """One share: how its looks go."""
 
-    name: str
+    side: str
     path: Path
     since_s: float | None = None
     gone: bool = False
@@ -102,7 +102,7 @@ class Following:
         self._told_width_s = math.inf
         self._drift_s = -math.inf
         self._problems: dict[str, float] = {}
-        self._looks = (Look("cycler-share", self.places.ec), Look("console-share", self.places.nmr))
+        self._looks = (Look("cycler", self.places.ec), Look("console", self.places.nmr))
         self._last_seq = 0
 
     # ---------------------------------------------------------------------------------------------------------- journal
@@ -187,17 +187,17 @@ class Following:
         """One look; None where the share is gone."""
         look.since_s = self._now_s()
         try:
-            found = await self.clock.in_thread(how, lane=look.name)
+            found = await self.clock.in_thread(how, lane=look.side)
         except OSError as error:
             look.gone = True
             text = f"{look.path.name}: {error.strerror or error}"
             self.alarms.sound(
-                look.name, "warn", "A share is gone", text, "nothing is lost: what was written meanwhile is read when it is back"
+                f"share-{look.side}", "warn", "A share is gone", text, "nothing is lost: what was written meanwhile is read when it is back"
             )
             return None
         finally:
             look.since_s = None
-        self.alarms.clear(look.name)
+        self.alarms.clear(f"share-{look.side}")
         look.gone = False
         return found
 
@@ -218,7 +218,7 @@ class Following:
                 if look.since_s is not None and now_s - look.since_s > HANGS_AFTER_s:
                     text = f"{look.path.name} has not answered for {now_s - look.since_s:.0f} s"
                     self.alarms.sound(
-                        look.name, "warn", "A share does not answer", text, "nothing is lost: reading goes on when it answers"
+                        f"share-{look.side}", "warn", "A share does not answer", text, "nothing is lost: reading goes on when it answers"
                     )
             if now_s - self._drift_s >= DRIFT_EVERY_s and self.offset is not None:
                 self._drift_s = now_s

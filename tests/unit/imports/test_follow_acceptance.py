@@ -87,7 +87,7 @@ def test_a_share_that_vanishes_for_an_hour_loses_nothing(watch, vnmrj):
     kinds = [event for event in events(whole.folder) if event.kind.startswith("alarm.")]
     raised = {event.data["id"] for event in kinds if event.kind == "alarm.raised"}
     cleared = {event.data["id"] for event in kinds if event.kind == "alarm.cleared"}
-    assert {"console-share", "cycler-share"} <= raised & cleared
+    assert {"share-console", "share-cycler"} <= raised & cleared
     assert len(spectra(whole.folder)) == 24
     with h5py.File(whole.folder / "run.h5") as file:
         from replayer import mpt_rows
