@@ -149,7 +149,10 @@ class TextTail(Tail):
             made = self._columns(table)
         except ValueError as wrong:
             raise Unreadable(f"{self.path.name}: {wrong}") from wrong
-        return Rows.of(made)
+        rows = Rows.of(made)
+        if not np.isfinite(rows.time_s).all():
+            raise Unreadable(f"{self.path.name}: its times are no numbers (exported as dates?); export them in seconds since the start")
+        return rows
 
 
 def _number(text: str) -> float:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.imports.clocks import BadZone, dated, instant_ns, interval_of, utc_ns, zone_of
-from orchestrator.imports.importing import resolved
 from orchestrator.imports.lag import Bounds, best_lag, between
+from orchestrator.imports.sources import resolved
 from orchestrator.imports.tails import Start, Unreadable
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -21,6 +21,9 @@ from orchestrator.rig.continuing import read_former
 from orchestrator.rig.gather import CannotRun
 
 
+pytestmark = pytest.mark.timeout(180)
+
+
 def command(*arguments: object) -> str:
     result = CliRunner().invoke(app, [str(one) for one in arguments], standalone_mode=False)
     assert result.exception is None, result.exception

@@ -93,6 +93,14 @@ def test_a_decimal_comma_is_a_number_and_a_missing_current_is_not_zero():
         from_ec_lab({"time/s": np.array([0.0])})
 
 
+def test_times_that_are_dates_are_refused_in_words(tmp_path):
+    path = tmp_path / "a.mpt"
+    grow(path, mpt_head(began()) + next(mpt_rows(1, 1))[1].replace("0.000000E+00", "11/18/2023 02:00:00"))
+    tail = MptTail(path)
+    assert tail.look() is None
+    assert "export them in seconds" in tail.trouble
+
+
 def test_bdf_says_utc_itself(tmp_path):
     path = tmp_path / "cell.csv"
     path.write_text(
