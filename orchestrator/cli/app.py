@@ -253,7 +253,9 @@ def import_(
 
 @app.command()
 def follow(
-    ec: Annotated[Path, typer.Argument(metavar="EC", help="The cycler's file, or the folder with its files: .mpr, .mpt, .nda, .ndax, BDF.")],
+    ec: Annotated[
+        Path, typer.Argument(metavar="EC", help="The cycler's file, or the folder with its files: .mpr, .mpt, .nda, .ndax, BDF.")
+    ],
     nmr: Annotated[Path, typer.Argument(metavar="NMR", help="The folder in which TopSpin, VnmrJ or Spinsolve saves.")],
     offset_s: OffsetS = None,
     half_width_s: HalfWidthS = 1.0,
@@ -271,9 +273,7 @@ def follow(
     """Watch a run that others drive, over read-only shares, and analyse it live. Moves nothing; Ctrl-C ends the watching."""
     from orchestrator.cli.follow import follow_command
 
-    return follow_command(
-        ec, nmr, offset_s, half_width_s, zone, date_order, name, rig, rules, status, mirror, into, out, as_json=as_json
-    )
+    return follow_command(ec, nmr, offset_s, half_width_s, zone, date_order, name, rig, rules, status, mirror, into, out, as_json=as_json)
 
 
 Windows = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Windows of your own: `metal: [220, 310]`, in ppm, a line each.")]
@@ -468,7 +468,9 @@ def observe(
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control, status_to=status_to)
+    return observe_command(
+        run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control, status_to=status_to
+    )
 
 
 @app.command()
