@@ -24,6 +24,7 @@ from benchmarks.measure import OPERANDO, Report, alternate, cpu_s, percentile, s
 from drivers.clock import Clock
 from orchestrator.control.client import send
 from orchestrator.model.broker import Broker
+from orchestrator.monitor.dashboard.person import Person
 from orchestrator.monitor.mqtt import Link, connected
 from orchestrator.monitor.outbox import Outbox
 from orchestrator.monitor.picture import Out
@@ -53,11 +54,12 @@ def measure(repository: Path, scratch: Path) -> Report:
     )
     with laboratory(repository, scratch) as (broker, process):
         bench = _Bench(repository, scratch, broker)
-        over_mqtt, control = alternate(ROUNDS, bench.abort_over_mqtt, bench.abort_locally)
+        over_mqtt, from_page, control = alternate(ROUNDS, bench.abort_over_mqtt, bench.abort_from_page, bench.abort_locally)
         events_ms = asyncio.run(bench.events_ms())
         busy = asyncio.run(bench.crowd(broker("operator"), process.pid))
     report.rows += [
         ("abort over TLS, to open circuit", spread([1e3 * value for value in over_mqtt], "ms", 1), "<= 100 ms"),
+        ("as the page does it, with a TLS connection of its own", spread([1e3 * value for value in from_page], "ms", 1), "<= 100 ms"),
         ("control: the same through the control socket", spread([1e3 * value for value in control], "ms", 1), "control"),
         ("event in the journal to a subscriber over TLS", _median_and_99(events_ms), "<= 300 ms with the page"),
         (f"{RIGS} rigs, {PER_SECOND} messages/s each, one watcher of all: mosquitto, TLS", busy, "one core with the dashboard"),
@@ -130,6 +132,10 @@ class _Bench:
         """Seconds."""
         return asyncio.run(self._died(self._abort_over_mqtt))
 
+    def abort_from_page(self) -> float:
+        """Seconds."""
+        return asyncio.run(self._died(self._abort_from_page))
+
     def abort_locally(self) -> float:
         """Seconds."""
         return asyncio.run(self._died(self._abort_locally))
@@ -137,6 +143,10 @@ class _Bench:
     async def _abort_over_mqtt(self, link: Link) -> None:
         table = {"id": f"a{self._count}", "not_after_s": time.time() + 10, "reply_to": TOPICS.reply("operator", "bench")}
         await link.publish(Out(TOPICS.command("operator", "abort"), json.dumps(table).encode(), 1, retained=False))
+
+    async def _abort_from_page(self, _: Link) -> None:
+        outcome = await Person("operator", self._broker("operator"), Clock()).command("watched", "abort", {})
+        assert outcome.result == "done", outcome
 
     async def _abort_locally(self, _: Link) -> None:
         await asyncio.to_thread(send, state_folder("watched", simulated=False), "abort")

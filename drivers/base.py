@@ -601,6 +601,30 @@ class Fetched:
     partial: bool = False
 
 
+class DataReader(Protocol):
+    """Reads a vendor's data folders that somebody else makes; never writes. Every method may block.
+
+    ``parameter_file``: the file that tells one of its folders from another vendor's. ``opens``: any of these files makes a folder
+    a candidate. ``saved_stamps``: names in ``VendorTimes.stamps`` of the moment at which the vendor wrote the files, best first.
+    ``stamped_first``: that stamp is of when writing began; else of when it ended.
+    """
+
+    vendor: str
+    parameter_file: str
+    opens: tuple[str, ...]
+    saved_stamps: tuple[str, ...]
+    stamped_first: bool
+
+    def lacking(self, folder: Path) -> str:
+        """Empty once a folder is complete; else what is still missing, in words."""
+
+    def read(self, folder: Path, key: str) -> Fetched:
+        """FID, times, parameters and raw files. Raises InstrumentError, OSError."""
+
+    def program(self, fetched: Fetched) -> str:
+        """Name of the pulse program; empty where the files do not say."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleState:
     """What the console says of itself now."""

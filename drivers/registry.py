@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from drivers.base import Console, Context, Emulator, Fence, Network, Potentiostat, Settings, WireRecorder
+from drivers.base import Console, Context, DataReader, Emulator, Fence, Network, Potentiostat, Settings, WireRecorder
 from drivers.clock import Clock
 from drivers.errors import NotRegistered
 
@@ -66,6 +66,11 @@ def make_potentiostat(settings: Settings, context: Context) -> Potentiostat:
 def make_console(settings: Settings, context: Context) -> Console:
     """A console, not yet connected."""
     return cast("Console", factory("consoles", settings.driver)(settings, context))
+
+
+def make_readers() -> dict[str, DataReader]:
+    """One reader of each vendor's data folders, by name, for data that somebody else acquires."""
+    return {name: cast("DataReader", factory("readers", name)()) for name in names("readers")}
 
 
 def make_fence(settings: Settings, context: Context) -> Fence:

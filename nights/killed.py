@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from drivers.clock import Clock
 from drivers.registry import virtual_run
@@ -15,7 +17,9 @@ from nights import invariants
 from nights.live import Lived, gathered_night, looked_at, observed_here
 from nights.schedule import Night
 from orchestrator.recorder.recover import recover
-from orchestrator.rig.continuing import ContinueRequest, continue_run
+from orchestrator.rig.as_it_began import ContinueRequest
+from orchestrator.rig.continuing import continue_run
+from orchestrator.rig.faults import parse
 from orchestrator.rig.gather import Gathered
 from orchestrator.rig.process import Ended, emulate_request, run
 from orchestrator.rig.survivors import KILLED, live_on, read_survivors
@@ -24,6 +28,7 @@ from orchestrator.runner.station import Outcome
 DEAD = Outcome("failed", "ended early", "the host was killed", complete=False, exit_code=KILLED, cell="unknown")
 REACHES_S = 5.0
 """What the guard may take from its decision to the relay, on a wire that answers."""
+POTENTIOSTAT = "methodscript"
 UNREACHABLE = ("silent", "port_vanishes", "half_line_then_stall", "garbage_line", "echo_but_no_start", "reboot_mid_step")
 
 
@@ -110,8 +115,14 @@ def the_cell_comes_to_its_declared_state(killed: Killed) -> Iterator[str]:
 
 def _wire_is_out(lived: Lived, begin_s: float, end_s: float) -> bool:
     """Did a fault of the potentiostat's wire stand in between? One that lasts as often as it is met: from its begin on."""
-    faults = [line for line in lived.cell.faults if line.data["fault"] in UNREACHABLE]
-    return any(line.t_s <= end_s and (line.data["end_s"] is None or line.data["end_s"] >= begin_s) for line in faults)
+    begun = {line.data["fault"]: line.t_s for line in lived.cell.faults if line.data["instrument"] == POTENTIOSTAT}
+    faults = [fault for fault in map(parse, lived.night.faults) if fault.instrument == POTENTIOSTAT and fault.name in UNREACHABLE]
+    times = [(begun[fault.name], _lasts_s(fault.parameters)) for fault in faults if fault.name in begun]
+    return any(at_s <= end_s and at_s + lasts_s >= begin_s for at_s, lasts_s in times)
+
+
+def _lasts_s(parameters: Mapping[str, Any]) -> float:
+    return float(parameters.get("for_s", parameters.get("seconds", math.inf)))
 
 
 def broken_by_death(killed: Killed | None) -> list[str]:

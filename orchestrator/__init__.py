@@ -1,3 +1,20 @@
-"""Runs battery NMR experiments unattended: potentiostat and NMR console together, into one HDF5 file."""
+"""Runs battery NMR experiments unattended: potentiostat and NMR console together, into one HDF5 file.
+
+``from orchestrator import open_run`` opens a run for reading, finished or not (``recorder.labelled``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "open_run"]
+
+
+def __getattr__(name: str) -> Any:
+    """``open_run``, taken in when it is asked for: it needs h5py, and the commands start without."""
+    if name == "open_run":
+        from orchestrator.recorder.labelled import open_run
+
+        return open_run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,6 +21,7 @@ APT = {
     "h5dump": "hdf5-tools",
     "chromium": "chromium",
     "unshare": "util-linux",
+    "ip": "iproute2",
     "gcc": "gcc",
     "systemd-analyze": "systemd",
 }

@@ -30,10 +30,10 @@ from drivers.keithley import wire
 from drivers.keithley.conduct import Conduct
 from drivers.keithley.following import Following
 from drivers.keithley.models import MODELS, Options, capabilities_of, check
-from drivers.keithley.outbox import Outbox
 from drivers.keithley.running import Running
 from drivers.keithley.setup import Setup, over_before_it_began, setup_of
 from drivers.keithley.talk import Talk
+from drivers.stream.samples import Outbox
 
 SAFE_SHARE = 0.9
 """Of ``make_safe_s``: so long the instrument is told to open the circuit before the answer is *unconfirmed*."""

@@ -13,9 +13,9 @@ from drivers.errors import DeviceFault, InstrumentError
 from drivers.keithley import wire
 from drivers.keithley.conduct import Conduct
 from drivers.keithley.models import Options
-from drivers.keithley.outbox import Outbox
 from drivers.keithley.running import Running
 from drivers.keithley.talk import Talk
+from drivers.stream.samples import Outbox
 
 FIRST_LOOK_NS = 50_000_000
 LATE_NS = 1_000_000

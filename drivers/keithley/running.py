@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from drivers.base import Mode, Reason, StepOrder
 from drivers.keithley import wire
-from drivers.keithley.outbox import Outbox, Sample
 from drivers.keithley.setup import Setup
 from drivers.keithley.timing import Alignment
+from drivers.stream.samples import Outbox, Sample
 
 CLOCK_STEP_NS = 2_000_000_000
 """A reading that comes so much earlier or later than its beat shows that somebody has set the instrument's clock."""
@@ -96,7 +96,8 @@ class Running:
         self.alignment.seen(row.device_ns, seen_ns)
         mono_ns = self.alignment.place(row.device_ns)
         self.last_device_ns = row.device_ns
-        self.outbox.sample(self.key, Sample(mono_ns, row.device_ns, row.read, row.source, 0, self.alignment.half_width_ns, 0.0))
+        half_width_ns = self.alignment.half_width_ns
+        self.outbox.sample(Sample(self.key, mono_ns, row.read, row.source, row.device_ns, half_width_ns, 0, 0.0))
 
     def recount(self, rows: tuple[wire.Row, ...], seen_ns: int) -> None:
         """Readings of an adopted step that its former host has seen, or that nobody has: their charge counts, they are no samples again."""
@@ -127,8 +128,8 @@ class Running:
         self.voltage_V, self.current_A, self.source_status = voltage_V, current_A, row.source_status
         self.armed = self.armed or self._arms(voltage_V)
         half_width_ns = self.alignment.half_width_ns
-        sample = Sample(mono_ns, row.device_ns, voltage_V, current_A, self._status(row), half_width_ns, self.charge_C)
-        self.outbox.sample(self.key, sample)
+        sample = Sample(self.key, mono_ns, voltage_V, current_A, row.device_ns, half_width_ns, self._status(row), self.charge_C)
+        self.outbox.sample(sample)
 
     def _of(self, row: wire.Row) -> tuple[float, float]:
         """Voltage and current: which of them was sourced, and which measured."""

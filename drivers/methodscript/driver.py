@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from enum import Enum, auto
-from typing import Any
 
 from drivers.base import (
     CellState,
@@ -30,10 +29,11 @@ from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUn
 from drivers.methodscript import script, wire
 from drivers.methodscript.link import Link
 from drivers.methodscript.models import MODELS, capabilities_of
-from drivers.methodscript.outbox import Outbox
 from drivers.methodscript.running import RunningScript, Said
 from drivers.methodscript.silence import Silence
 from drivers.methodscript.talk import DEAF_S, REPLY_S, SHORT_REPLY_S, Talk, of_script
+from drivers.stream.samples import Outbox
+from drivers.stream.tasks import Tasks
 
 LISTEN_S = 1.5
 LISTEN_FLOOR_S = 0.3
@@ -87,8 +87,8 @@ class MethodScript:
         self._script = self._in_memory = ""
         self._garbage = 0
         self._fresh = True
-        self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._spawn(self._probe()), self._on_restored)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._tasks.spawn(self._probe()), self._on_restored)
+        self._tasks = Tasks(self._name, lambda fault: self._silence.say_lost(f"the driver broke: {fault!r}"))
         self.capabilities = capabilities_of(self._model, None)
 
     # -------------------------------------------------------------------------------------------------- the contract
@@ -97,7 +97,7 @@ class MethodScript:
         """Listen first: a script that runs is adopted; only a silent instrument is asked who it is."""
         await self._link.open()
         self._phase = Phase.LISTENING
-        self._spawn(self._link.run())
+        self._tasks.spawn(self._link.run())
         try:
             await asyncio.sleep(max(LISTEN_FLOOR_S, LISTEN_S / self._clock.speed))
             if self._phase is Phase.LISTENING:
@@ -203,10 +203,7 @@ class MethodScript:
     async def release(self) -> None:
         """Let go; a running script goes on to its own limits."""
         self._silence.disarm()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.end()
         self._silence.disarm()
         await self._link.close()
         self._outbox.close()
@@ -275,7 +272,7 @@ class MethodScript:
             self._finished(*ended)
         elif said is Said.BROKE and isinstance(line, wire.RuntimeFault):
             self._phase = Phase.IDLE
-            self._spawn(self._switch_off_and_end(Reason.DEVICE_ERROR, f"{line.code:04X} {wire.meaning(line.code)}, {line.where}"))
+            self._tasks.spawn(self._switch_off_and_end(Reason.DEVICE_ERROR, f"{line.code:04X} {wire.meaning(line.code)}, {line.where}"))
 
     def _finished(self, reason: Reason, detail: str) -> None:
         self._phase = Phase.IDLE
@@ -295,7 +292,7 @@ class MethodScript:
     def _on_restored(self) -> None:
         """The instrument is heard again: what it could not be told is told it now."""
         if self._owes_safety:
-            self._spawn(self._make_safe_late())
+            self._tasks.spawn(self._make_safe_late())
 
     async def _make_safe_late(self) -> None:
         reached = await self.make_safe()
@@ -456,14 +453,3 @@ class MethodScript:
 
     def _refusal(self, message: str, sent: str = "") -> Rejected:
         return Rejected(message, instrument=self._name, sent=sent, did="nothing was started")
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_over)
-
-    def _on_task_over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            _log.error("%s: the driver broke", self._name, exc_info=fault)
-            self._silence.say_lost(f"the driver broke: {fault!r}")

@@ -9,8 +9,8 @@ from enum import Enum, auto
 
 from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
 from drivers.methodscript import script, wire
-from drivers.methodscript.outbox import Outbox, Sample
 from drivers.methodscript.timing import StepTimer
+from drivers.stream.samples import Outbox, Sample
 
 _WHERE = re.compile(r"(STEP_BEGIN|STEP_AT) (\d+) (\d+) ([RGPI]) (\d+) (\S+)")
 _END = re.compile(r"STEP_END (\d+) (\d+)i?")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from drivers.base import LinkLost, LinkRestored
 from drivers.clock import Clock
-from drivers.methodscript.outbox import Outbox
+from drivers.stream.samples import Outbox
 
 CLOCK_ROUNDS_S = 1e-6
 
@@ -20,7 +20,7 @@ class Silence:
         clock: Clock,
         outbox: Outbox,
         patience_s: Callable[[], float | None],
-        on_silence: Callable[[], None],
+        on_silence: Callable[[], object],
         on_restored: Callable[[], None],
     ) -> None:
         self._clock = clock

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
@@ -38,13 +37,12 @@ from drivers.openvnmrj.folders import Folders
 from drivers.openvnmrj.foreground import PATIENT_REPLY_S, Foreground
 from drivers.openvnmrj.parameters import LOCKED_NAMES, Setup, check_frequency, deviations, field_1H_MHz, readable, setup_of
 from drivers.openvnmrj.scans import POLL_S, SAVE_GRACE_S, STOP_GRACE_S, Follower, Scan
+from drivers.stream.events import Events
+from drivers.stream.tasks import Tasks
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
 ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between questions to a console that fell silent; the last one for ever."""
-MOST_EVENTS = 1000
-
-_log = logging.getLogger(__name__)
 
 
 class OpenVnmrJ:
@@ -70,11 +68,11 @@ class OpenVnmrJ:
         root = str(options.get("data_root") or vnmruser / "data" / "operando")
         self._folders = Folders(root, {theirs: str(vnmruser / ours) for theirs, ours in options.get("path_map", {}).items()}, vnmruser)
         self._foreground = Foreground(self._name, vnmruser, options, context, self._on_link)
-        self._events: asyncio.Queue[ConsoleEvent | None] = asyncio.Queue(MOST_EVENTS)
+        self._events = Events(self._name)
         self._follower = Follower(self._foreground, self._folders, self._clock, self._events.put, self._on_over)
         self._unlock = dict(options.get("unlock") or {})
         self._1H_MHz: float | None = float(options["H1_MHz"]) if "H1_MHz" in options else None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._name)
         self._lost = asyncio.Event()
         self._order: AcquisitionOrder | None = None
         self._found: dict[str, Any] = {}
@@ -91,7 +89,7 @@ class OpenVnmrJ:
         if self._wanted and self._wanted != talk.host:
             raise WrongInstrument(f".talk names the computer {talk.host}, not {self._wanted}", instrument=self._name)
         await self._foreground.listen(talk.host)
-        self._spawn(self._foreground.run())
+        self._tasks.spawn(self._foreground.run())
         try:
             activity = await self._foreground.activity()
             if activity.active < 0:
@@ -101,7 +99,7 @@ class OpenVnmrJ:
         except InstrumentError:
             await self.release()
             raise
-        self._spawn(self._keep_asking())
+        self._tasks.spawn(self._keep_asking())
         return Identity("Agilent", "OpenVnmrJ", serial=talk.host)
 
     async def _adopt(self) -> None:
@@ -116,14 +114,9 @@ class OpenVnmrJ:
 
     async def release(self) -> None:
         """Stop listening; a running scan goes on."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.end()
         await self._foreground.close()
-        if self._events.full():
-            self._events.get_nowait()
-        self._events.put_nowait(None)
+        self._events.close()
 
     # --------------------------------------------------------------------------------------------------------- acquiring
 
@@ -197,7 +190,7 @@ class OpenVnmrJ:
     def _follow(self, scan: Scan) -> None:
         self._scan = scan
         self._started.add((scan.key, scan.block))
-        self._spawn(self._follower.follow(scan))
+        self._tasks.spawn(self._follower.follow(scan))
 
     def _on_over(self, scan: Scan) -> None:
         if scan.disowned:
@@ -279,11 +272,7 @@ class OpenVnmrJ:
 
     def events(self) -> AsyncIterator[ConsoleEvent]:
         """The one ordered stream."""
-        return self._stream()
-
-    async def _stream(self) -> AsyncIterator[ConsoleEvent]:
-        while (event := await self._events.get()) is not None:
-            yield event
+        return self._events.stream()
 
     async def _on_link(self, why: str | None) -> None:
         now_ns = self._clock.mono_ns()
@@ -311,13 +300,3 @@ class OpenVnmrJ:
 
     def _refusal(self, message: str, advice: str) -> Rejected:
         return Rejected(message, instrument=self._name, did="nothing was started", advice=advice)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_over)
-
-    def _on_task_over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            _log.error("%s: the driver broke", self._name, exc_info=fault)

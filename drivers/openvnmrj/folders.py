@@ -78,38 +78,48 @@ class Folders:
 
     def incomplete(self, key: str, block: int) -> str:
         """What is wrong with the files of a block that do not become complete."""
-        folder = self.local_fid(key, block)
-        try:
-            size = (folder / "fid").stat().st_size
-            with (folder / "fid").open("rb") as file:
-                header = files.parse_header(file.read(files.FILE_HEADER.size))
-            if size != header.size:
-                return f"{folder.name}/fid has {size} bytes, its header says {header.size}"
-            stamps = files.time_stamps(files.parse_procpar((folder / "procpar").read_text("latin-1")))
-        except OSError as fault:
-            return f"{folder.name}: {fault.strerror}: {Path(str(fault.filename)).name}"
-        except ValueError as fault:
-            return f"{folder.name} cannot be read: {fault}"
-        return f"{folder.name}/procpar says {', '.join(stamps) or 'no time'}, and no time_complete"
+        return incomplete_in(self.local_fid(key, block)) or "it is complete"
 
     def fetch(self, key: str, block: int) -> Fetched:
         """FID, times, parameters and raw files. Raises Rejected (nothing there), BadReply (not what the format allows)."""
-        folder = self.local_fid(key, block)
-        contents = {name: (folder / name).read_bytes() for name in RAW_NAMES if (folder / name).is_file()}
-        if not {"fid", "procpar"} <= set(contents):
-            raise Rejected(f"no data of {key} block {block}", advice=f"looked in {folder}")
-        try:
-            stored, parameters = files.parse_fid(contents["fid"]), files.parse_procpar(contents["procpar"].decode("latin-1"))
-            fid = _fid(stored, parameters)
-        except (ValueError, KeyError, TypeError) as fault:
-            raise BadReply(f"{folder.name} cannot be read: {fault}", advice="the raw files are as the console left them") from fault
-        times = VendorTimes(files.time_stamps(parameters), ZONE)
-        raw = tuple(
-            RawFile(folder / name, f"{folder.name}/{name}", len(content), hashlib.sha256(content).hexdigest())
-            for name, content in contents.items()
-        )
-        partial = fid.scans != int(files.first(parameters, "nt", fid.scans))
-        return Fetched(key, block, fid, times, parameters, raw, partial)
+        return read_folder(self.local_fid(key, block), key, block)
+
+
+def incomplete_in(folder: Path) -> str:
+    """Empty once both files are complete: the size that the header says, and a time of completion; else what is missing."""
+    try:
+        size = (folder / "fid").stat().st_size
+        with (folder / "fid").open("rb") as file:
+            header = files.parse_header(file.read(files.FILE_HEADER.size))
+        if size != header.size:
+            return f"{folder.name}/fid has {size} bytes, its header says {header.size}"
+        stamps = files.time_stamps(files.parse_procpar((folder / "procpar").read_text("latin-1")))
+    except OSError as fault:
+        return f"{folder.name}: {fault.strerror}: {Path(str(fault.filename)).name}"
+    except ValueError as fault:
+        return f"{folder.name} cannot be read: {fault}"
+    if "time_complete" in stamps:
+        return ""
+    return f"{folder.name}/procpar says {', '.join(stamps) or 'no time'}, and no time_complete"
+
+
+def read_folder(folder: Path, key: str, block: int) -> Fetched:
+    """A ``.fid`` folder, whoever saved it. Raises Rejected (nothing there), BadReply (not what the format allows)."""
+    contents = {name: (folder / name).read_bytes() for name in RAW_NAMES if (folder / name).is_file()}
+    if not {"fid", "procpar"} <= set(contents):
+        raise Rejected(f"no data of {key} block {block}", advice=f"looked in {folder}")
+    try:
+        stored, parameters = files.parse_fid(contents["fid"]), files.parse_procpar(contents["procpar"].decode("latin-1"))
+        fid = _fid(stored, parameters)
+    except (ValueError, KeyError, TypeError) as fault:
+        raise BadReply(f"{folder.name} cannot be read: {fault}", advice="the raw files are as the console left them") from fault
+    times = VendorTimes(files.time_stamps(parameters), ZONE)
+    raw = tuple(
+        RawFile(folder / name, f"{folder.name}/{name}", len(content), hashlib.sha256(content).hexdigest())
+        for name, content in contents.items()
+    )
+    partial = fid.scans != int(files.first(parameters, "nt", fid.scans))
+    return Fetched(key, block, fid, times, parameters, raw, partial)
 
 
 def _fid(stored: files.StoredFid, parameters: files.Parameters) -> Fid:

@@ -248,6 +248,7 @@ class Follower:
         """
         patience_ns = self._clock.mono_ns() + self._grace_ns(SAVE_GRACE_S)
         parameters = await self._filed(scan)
+        self._require_scans(scan, parameters)
         if parameters is None or not stranger(scan.identity, parameters):
             scans = None if parameters is None else int(files.first(parameters, "ct", 0))
             at_ns = self._clock.mono_ns() if scan.said is None else scan.said_ns
@@ -259,6 +260,13 @@ class Follower:
                 raise BadReply(f"no complete files: {wrong}")
             await self._clock.sleep(POLL_S)
             parameters = await self._filed(scan)
+            self._require_scans(scan, parameters)
         if differing := stranger(scan.identity, parameters):
             scan.disowned = True
             raise DeviceFault(f"the files hold another acquisition: {differing}")
+
+    @staticmethod
+    def _require_scans(scan: Scan, parameters: files.Parameters | None) -> None:
+        """A console that was halted while its tuner kept it waiting files zeros (inferred: no recorded data set shows one)."""
+        if parameters is not None and scan.halted and files.first(parameters, "ct", 1) == 0:
+            raise DeviceFault("halted before a block of scans was over: did its tuner, or a trigger, keep it waiting?")

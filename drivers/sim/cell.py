@@ -59,6 +59,8 @@ class Leads(NamedTuple):
 class Cell:
     """The laws of one cell; holds no state."""
 
+    lives_at_rest = False
+
     def __init__(self, parameters: CellParameters, faults: Faults) -> None:
         self.parameters = parameters
         self.faults = faults
@@ -74,6 +76,19 @@ class Cell:
         """Two fresh foils, disconnected."""
         foil = Electrode(self.parameters.foil_mol)
         return State(0.0, "off", 0.0, foil, foil)
+
+    def populations_mol(self, state: State) -> dict[str, float]:
+        """Moles of lithium in every environment."""
+        p = self.parameters
+        found = {"electrolyte": 1e-6 * p.electrolyte_uL * p.salt_mol_per_L, "broad": 1e-6 * p.broad_umol}
+        for side, electrode in (("working", state.working), ("counter", state.counter)):
+            for name in ("bulk", "moss", "dead"):
+                found[f"{name}_{side}"] = getattr(electrode, f"{name}_mol")
+        return found
+
+    def noise_factor(self, state: State) -> float:  # noqa: ARG002
+        """How much more the voltage scatters than the electronics alone."""
+        return 1.0
 
     # --------------------------------------------------------------------------------------------------- what drives it
 

@@ -23,10 +23,13 @@ Faults (``settings.options["faults"]``, or ``inject``):
     garbage                 the FID on disk is cut short: fetch raises BadReply
     foreign                 somebody else's acquisition runs: start is rejected
     wrong_nucleus           the read-back names another nucleus
+    tuner_hang              before the first scan of the next acquisitions (``times``, 1) the tuner keeps it waiting for ``stall_s`` (none:
+                            until it is stopped)
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -70,23 +73,42 @@ from drivers.sim.template import Parameters, parameters
 EXACT_IN_FLOAT32 = 1 << 24
 LARGEST = (1 << 31) - 1
 FAULTS = frozenset(
-    {"start_error", "start_error_but_runs", "echoes_no_start", "silent", "fails", "never_filed", "garbage", "foreign", "wrong_nucleus"}
+    {
+        "start_error",
+        "start_error_but_runs",
+        "echoes_no_start",
+        "silent",
+        "fails",
+        "never_filed",
+        "garbage",
+        "foreign",
+        "wrong_nucleus",
+        "tuner_hang",
+    }
 )
 COMMANDS = frozenset({"prepare", "start", "halt", "abort", "fetch", "look", "make_safe"})
 
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """One block under way."""
+    """One block under way. ``held_ns``: so long its tuner keeps it waiting before the first scan; None: for ever."""
 
     key: str
     block: int
     parameters: Parameters
     start_ns: int
+    held_ns: int | None = 0
+
+    @property
+    def first_ns(self) -> int:
+        """When its first scan begins, of one that is not kept waiting for ever."""
+        return self.start_ns + (self.held_ns or 0)
 
     def scans_done(self, now_ns: int) -> int:
         """Scans that are over at an instant."""
-        passed = math.floor(((now_ns - self.start_ns) / 1e9 + 1e-9) / self.parameters.repetition_s)
+        if self.held_ns is None:
+            return 0
+        passed = math.floor(((now_ns - self.first_ns) / 1e9 + 1e-9) / self.parameters.repetition_s)
         return min(self.parameters.scans, max(0, passed - self.parameters.dummies))
 
 
@@ -185,22 +207,34 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
         self._memory.started.add((key, block))
         if "echoes_no_start" not in self._faults:
-            self._memory.now = Acquisition(key, block, self._memory.prepared[key], self.clock.mono_ns())
+            self._memory.now = Acquisition(key, block, self._memory.prepared[key], self.clock.mono_ns(), self._held_ns())
             self._put(Started(key, block, self._memory.now.start_ns))
             self._begin_task(self._acquire(self._memory.now))
         if "start_error_but_runs" in self._faults:
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
 
+    def _held_ns(self) -> int | None:
+        """What the tuner takes of the next acquisition's time; None: it never answers."""
+        fault = self._faults.get("tuner_hang")
+        if fault is None:
+            return 0
+        fault["times"] = int(fault.get("times", 1)) - 1
+        if fault["times"] <= 0:
+            del self._faults["tuner_hang"]
+        return None if fault.get("stall_s") is None else round(float(fault["stall_s"]) * 1e9)
+
     async def _acquire(self, acquisition: Acquisition) -> None:
         """Scan, saying now and then how far it is; then file."""
+        if acquisition.held_ns is None:
+            await asyncio.Event().wait()  # until somebody halts it
         begun_ns, asked = self.clock.mono_ns(), acquisition.parameters
         each = max(1, math.ceil(self._progress_every_s / asked.repetition_s))
         for scans in range(each, asked.scans, each):
-            at_ns = acquisition.start_ns + asked.duration_ns(scans)
+            at_ns = acquisition.first_ns + asked.duration_ns(scans)
             if at_ns > begun_ns:
                 await self.clock.sleep_until(at_ns)
                 self._put(Progress(acquisition.key, acquisition.block, at_ns, scans))
-        end_ns = acquisition.start_ns + asked.duration_ns(asked.scans)
+        end_ns = acquisition.first_ns + asked.duration_ns(asked.scans)
         await self.clock.sleep_until(end_ns)
         if "fails" in self._faults:
             self._fail(acquisition, end_ns, "the fault `fails` is on")
@@ -240,7 +274,7 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         p = acquisition.parameters
         scan = Scan(
             p.nucleus,
-            self._now_s(acquisition.start_ns),
+            self._now_s(acquisition.first_ns),
             self._now_s(end_ns),
             scans,
             p.dummies,
@@ -314,7 +348,7 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         scans = now.scans_done(now_ns) if now is not None and now.key == key and self._running and self._memory.closing is None else 0
         if now is None or scans == 0:
             raise NotSupported(f"`{key}` has no scan to show", instrument=self.settings.instrument, sent=f"look {key}")
-        end_ns = now.start_ns + now.parameters.duration_ns(scans)
+        end_ns = now.first_ns + now.parameters.duration_ns(scans)
         record = Record(replace(now.parameters, scans=scans), (), now.start_ns, end_ns, now.parameters.scans)
         return self._fetched(key, now.block, record, self._counts(now, end_ns, scans).astype(np.float64).view(np.complex128)[:, 0])
 
@@ -330,7 +364,7 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         if scans == 0:
             self._fail(now, now_ns, "halted before the first scan was over")
             return
-        self._close(now, Closing(now.start_ns + now.parameters.duration_ns(scans), scans, now_ns))
+        self._close(now, Closing(now.first_ns + now.parameters.duration_ns(scans), scans, now_ns))
         self._begin_task(self._file(now))
 
     async def abort(self, key: str) -> None:

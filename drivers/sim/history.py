@@ -6,67 +6,55 @@ sample read late) is answered from the knots too, and a drive that changes at an
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
-from math import isnan, nan
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from drivers.sim.cell import Cell, Electrode, State
+from drivers.sim.faults import Faults
+from drivers.sim.knots import Knots, Shape
 
-DRIVES = ("off", "current", "voltage")
+S = TypeVar("S", bound="Instant")
 
 
-class Knots:
-    """States in the order of their times, as rows of doubles: hours of them take a tenth of the memory of the tuples."""
+class Instant(Protocol):
+    """What the past asks of a state; it is a named tuple (see ``Shape``)."""
 
-    WIDTH = len(State._fields) - 2 + 2 * len(Electrode._fields)
+    @property
+    def t_s(self) -> float:
+        """The instant."""
 
-    def __init__(self, states: Iterable[State]) -> None:
-        self.times_s = array("d")
-        self._rows = array("d")
-        for state in states:
-            self.append(state)
-
-    def __len__(self) -> int:
-        return len(self.times_s)
-
-    def __iter__(self) -> Iterator[State]:
-        return map(self.__getitem__, range(len(self)))
-
-    def __getitem__(self, n: int) -> State:
-        drive, working, counter = 1, 3, 3 + len(Electrode._fields)
-        row = self._rows[n * self.WIDTH : (n + 1) * self.WIDTH].tolist()
-        charge_C, sign, nucleated_s, soft_s, hard_s, hard_ohm = row[counter + len(Electrode._fields) :]
-        return State(
-            row[0], DRIVES[int(row[drive])], row[2], Electrode(*row[working:counter]), Electrode(*row[counter:-6]),
-            charge_C, int(sign), nucleated_s, None if isnan(soft_s) else soft_s, None if isnan(hard_s) else hard_s, hard_ohm,
-        )  # fmt: skip
-
-    def append(self, state: State) -> None:
-        """One more, the newest."""
-        t_s, drive, value, working, counter, *others = state
-        numbers = (nan if number is None else number for number in others)
-        self.times_s.append(t_s)
-        self._rows.extend(chain((t_s, DRIVES.index(drive), value), working, counter, numbers))
-
-    def cut(self, first: int, end: int) -> None:
-        """Keep those from ``first`` on and before ``end``."""
-        self.times_s, self._rows = self.times_s[first:end], self._rows[first * self.WIDTH : end * self.WIDTH]
+    @property
+    def drive(self) -> str:
+        """``off``, ``current`` or ``voltage``."""
 
 
-class History:
+class Laws(Protocol[S]):
+    """What the past asks of a cell."""
+
+    faults: Faults
+    lives_at_rest: bool
+    """False: open circuit changes nothing."""
+
+    def fresh(self) -> S:
+        """As built."""
+
+    def driven(self, state: S, drive: str, value: float) -> S:
+        """Under a new drive."""
+
+    def advance(self, state: S, t_s: float) -> S:
+        """At ``t_s``, the drive unchanged."""
+
+
+class History(Generic[S]):
     """Knots of one cell, at most ``kept_s`` into the past."""
 
-    def __init__(self, cell: Cell, step_s: float, kept_s: float) -> None:
+    def __init__(self, cell: Laws[S], step_s: float, kept_s: float) -> None:
         self.cell = cell
         self.step_s = step_s
         self.kept_s = kept_s
         self._newest = cell.fresh()
-        self._knots = Knots([self._newest])
+        self._knots = Knots(Shape(self._newest), [self._newest])
 
-    def at(self, t_s: float) -> State:
+    def at(self, t_s: float) -> S:
         """The state at ``t_s``; the oldest kept one for an instant before it."""
         if t_s >= self._newest.t_s:
             self._reach(t_s)
@@ -89,7 +77,7 @@ class History:
 
     def _reach(self, t_s: float) -> None:
         knot = self._newest
-        if knot.drive == "off":
+        if knot.drive == "off" and not self.cell.lives_at_rest:
             return
         while (boundary_s := self._next_boundary_s(knot.t_s)) <= t_s:
             knot = self.cell.advance(knot, boundary_s)
@@ -103,7 +91,7 @@ class History:
             grid_s = (count + 1) * self.step_s
         return min(grid_s, self.cell.faults.next_edge_s(t_s)) if self.cell.faults.listed else grid_s
 
-    def _append(self, knot: State) -> None:
+    def _append(self, knot: S) -> None:
         self._knots.append(knot)
         self._newest = knot
 
@@ -115,13 +103,13 @@ class History:
 
     def plain(self) -> list[list[Any]]:
         """JSON data: one list a knot."""
-        return [[list(part) if isinstance(part, tuple) else part for part in knot] for knot in self._knots]
+        return [[list(part) if isinstance(part, tuple) else part for part in _values(knot)] for knot in self._knots]
 
     def restore(self, knots: list[list[Any]]) -> None:
         """Go on from ``plain``."""
-        self._knots = Knots(_state(dict(zip(State._fields, values, strict=True))) for values in knots)
+        self._knots = Knots(self._knots.shape, (self._knots.shape.of_lists(values) for values in knots))
         self._newest = self._knots[len(self._knots) - 1]
 
 
-def _state(values: Mapping[str, Any]) -> State:
-    return State(**{**values, "working": Electrode(*values["working"]), "counter": Electrode(*values["counter"])})
+def _values(knot: Any) -> tuple[Any, ...]:
+    return tuple(knot)

@@ -20,15 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import noise
-from drivers.sim.cell import State
-from drivers.sim.cell_parameters import CellParameters
 from drivers.sim.faults import Faults
-from drivers.sim.nuclei import Amount, Nuclei, amounts, excite, nodes_of, saturate
+from drivers.sim.nuclei import Amount, Nuclei, excite, nodes_of, saturate
 from drivers.sim.physics import Scan
+from drivers.sim.quadrupolar import pattern
 
 ADC_LIMIT = 32767.0
 AVERAGED = 8
 GONE = 32.0  # exponent at which a line has decayed below everything: e^-32 = 1e-14
+Amounts = Callable[[Any, str, float], list[Amount]]
+"""The lines of a nucleus in one state of the cell, at a Larmor frequency in MHz."""
 WALK_PURPOSE, FID_PURPOSE = 0x50484153, 0x464944
 
 
@@ -56,11 +57,11 @@ class Spectrometer:
     """Acquires; remembers only what saturation needs."""
 
     def __init__(
-        self, parameters: SpectrometerParameters, nuclei: Nuclei, cell: CellParameters, *, field_T: float, faults: Faults, seed: int
+        self, parameters: SpectrometerParameters, nuclei: Nuclei, amounts: Amounts, *, field_T: float, faults: Faults, seed: int
     ) -> None:
         self.parameters = parameters
         self.nuclei = nuclei
-        self.cell = cell
+        self.amounts = amounts
         self.field_T = field_T
         self.faults = faults
         self.seed = seed
@@ -74,7 +75,7 @@ class Spectrometer:
         except KeyError:
             raise ValueError(f"the twin has no `{nucleus}`; it has: {', '.join(self.nuclei.nucleus)}") from None
 
-    def acquire(self, scan: Scan, state_at: Callable[[float], State]) -> NDArray[np.complex128]:
+    def acquire(self, scan: Scan, state_at: Callable[[float], Any]) -> NDArray[np.complex128]:
         """complex128 (points,): the summed FID; ``state_at`` gives the cell at an instant."""
         _check(scan)
         larmor_MHz = self.larmor_MHz(scan.nucleus)
@@ -93,9 +94,7 @@ class Spectrometer:
 
     # ---------------------------------------------------------------------------------------------------------- signal
 
-    def _amplitudes(
-        self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], State], probe: complex
-    ) -> list[tuple[Amount, complex]]:
+    def _amplitudes(self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], Any], probe: complex) -> list[tuple[Amount, complex]]:
         """Complex amplitude of every line, all scans summed."""
         parameters = self.nuclei.nucleus[scan.nucleus]
         repetition_s = _repetition_s(scan)
@@ -118,10 +117,10 @@ class Spectrometer:
         self._left[scan.nucleus] = Left(scan.t_start_s, self._last_pulse_s(scan), found, found_at_s, left)
         return result
 
-    def _mean_amounts(self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], State]) -> list[Amount]:
+    def _mean_amounts(self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], Any]) -> list[Amount]:
         begin_s = min(scan.t_end_s, scan.t_start_s + scan.dummies * _repetition_s(scan))
         part_s = (scan.t_end_s - begin_s) / AVERAGED
-        rows = [amounts(state_at(begin_s + (n + 0.5) * part_s), self.cell, self.nuclei, scan.nucleus, larmor_MHz) for n in range(AVERAGED)]
+        rows = [self.amounts(state_at(begin_s + (n + 0.5) * part_s), scan.nucleus, larmor_MHz) for n in range(AVERAGED)]
         return [
             Amount(column[0].environment, *(sum(values) / AVERAGED for values in zip(*(amount[1:] for amount in column), strict=True)))
             for column in zip(*rows, strict=True)
@@ -145,7 +144,10 @@ class Spectrometer:
         reach_s = 2.0 * GONE / (lorentz + math.sqrt(lorentz**2 + 4.0 * gauss * GONE) or 1e-300)
         count = min(scan.points, int(reach_s * scan.spectral_width_Hz) + 1)
         t_s = np.arange(count) / scan.spectral_width_Hz + scan.dead_s
-        signal[:count] += amplitude * np.exp(t_s * (2j * math.pi * offset_Hz - lorentz - gauss * t_s))
+        shape = np.exp(t_s * (2j * math.pi * offset_Hz - lorentz - gauss * t_s))
+        if line.Cq_kHz:
+            shape *= pattern(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, line.Cq_kHz, self.larmor_MHz(scan.nucleus))
+        signal[:count] += amplitude * shape
 
     # ------------------------------------------------------------------------------------------------------ saturation
 

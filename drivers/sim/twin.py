@@ -16,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import noise
-from drivers.sim.cell import Cell, State
+from drivers.sim.cell import Cell
 from drivers.sim.cell_parameters import CellParameters
-from drivers.sim.description import build
+from drivers.sim.description import DescriptionError, build
+from drivers.sim.environments import names_of, pair_amounts, pair_populations_mol
 from drivers.sim.faults import NAMES, Fault, Faults
 from drivers.sim.history import History
-from drivers.sim.nuclei import Nuclei
+from drivers.sim.nuclei import ENVIRONMENTS, Amount, Nuclei, amounts
+from drivers.sim.pair import Pair
+from drivers.sim.pair_parameters import PairParameters
 from drivers.sim.physics import Measured, Scan
 from drivers.sim.spectrometer import Spectrometer, SpectrometerParameters
 
@@ -59,11 +62,12 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The content of ``configs/twins/*.yaml``."""
+    """The content of ``configs/twins/*.yaml``. ``pair``: a cell of any two electrodes, in place of C1's ``cell``."""
 
     version: int = 1
     name: str = "C1"
     cell: CellParameters = field(default_factory=CellParameters)
+    pair: PairParameters | None = None
     electronics: Electronics = field(default_factory=Electronics)
     magnet: Magnet = field(default_factory=Magnet)
     nuclei: Nuclei = field(default_factory=Nuclei)
@@ -76,6 +80,13 @@ class Description:
             raise ValueError(f"version {self.version} of the twin's description is not known (1 is)")
 
 
+def _check_lines(description: Description) -> None:
+    known = ENVIRONMENTS if description.pair is None else names_of(description.pair)
+    for nucleus, parameters in description.nuclei.nucleus.items():
+        if unknown := sorted(set(parameters.lines) - set(known)):
+            raise DescriptionError(f"twin description: unknown line `{unknown[0]}` of {nucleus}; there are: {', '.join(known)}")
+
+
 class Twin:
     """The digital twin; ``description`` is the content of a ``configs/twins/*.yaml`` ({} = the defaults of C1).
 
@@ -86,15 +97,17 @@ class Twin:
 
     def __init__(self, description: Mapping[str, Any], *, seed: int, t0_mono_ns: int = 0) -> None:
         self.description = build(Description, description)
+        _check_lines(self.description)
         self.seed = seed
         self.t0_mono_ns = t0_mono_ns
         self.faults = Faults(list(self.description.faults))
-        self.cell = Cell(self.description.cell, self.faults)
-        self._history = History(self.cell, self.description.grid.step_s, self.description.grid.kept_h * 3600.0)
+        pair = self.description.pair
+        self.cell: Cell | Pair = Cell(self.description.cell, self.faults) if pair is None else Pair(pair, self.faults)
+        self._history: History[Any] = History(self.cell, self.description.grid.step_s, self.description.grid.kept_h * 3600.0)
         self._spectrometer = Spectrometer(
             self.description.spectrometer,
             self.description.nuclei,
-            self.description.cell,
+            self._amounts,
             field_T=self.description.magnet.field_T,
             faults=self.faults,
             seed=seed,
@@ -138,7 +151,7 @@ class Twin:
         leads = self.cell.leads(state, t_s)
         electronics, instant = self.description.electronics, round(t_s * 1e9)
         voltage_noise, current_noise = noise.normal_pair(self.seed, instant, LEADS_PURPOSE)
-        voltage_V = leads.voltage_V + voltage_noise * electronics.voltage_noise_V + self._spike_V(t_s)
+        voltage_V = leads.voltage_V + voltage_noise * electronics.voltage_noise_V * self.cell.noise_factor(state) + self._spike_V(t_s)
         if state.drive == "off":
             return Measured(t_s, voltage_V, 0.0, output_on=False)
         return Measured(t_s, voltage_V, leads.current_A + current_noise * electronics.current_noise_A, output_on=True)
@@ -163,7 +176,7 @@ class Twin:
 
     def impedance(self, t_s: float, frequency_Hz: NDArray[np.float64]) -> NDArray[np.complex128]:
         """complex128 (f,): leads and R_ohm, an arc near 50 Hz, a slow one below 1 mHz, a short beside them; no noise."""
-        p, state = self.description.cell, self._history.at(t_s)
+        p, state = self.cell.parameters, self._history.at(t_s)
         self._latest_s = max(self._latest_s, t_s)
         slope_ohm, chord_ohm = self.cell.resistances_ohm(state, t_s)
         omega = 2j * np.pi * np.asarray(frequency_Hz, dtype=np.float64)
@@ -174,22 +187,28 @@ class Twin:
 
     def charge_C(self) -> float:
         """Net charge passed until the latest instant anybody asked about, oxidation at working positive."""
-        return self._history.at(self._latest_s).charge_C
+        return float(self._history.at(self._latest_s).charge_C)
 
     # -------------------------------------------------------------------------------------------------------- the truth
 
-    def state(self, t_s: float) -> State:
-        """The cell itself at ``t_s``: the truth that tests compare with."""
+    def state(self, t_s: float) -> Any:
+        """The cell itself at ``t_s`` (``State`` of C1, ``PairState``): the truth that tests compare with."""
         return self._history.at(t_s)
 
     def populations_mol(self, t_s: float) -> dict[str, float]:
-        """Moles of lithium in every environment; their sum never changes."""
-        state, p = self._history.at(t_s), self.description.cell
-        found = {"electrolyte": 1e-6 * p.electrolyte_uL * p.salt_mol_per_L, "broad": 1e-6 * p.broad_umol}
-        for side, electrode in (("working", state.working), ("counter", state.counter)):
-            for name in ("bulk", "moss", "dead"):
-                found[f"{name}_{side}"] = getattr(electrode, f"{name}_mol")
-        return found
+        """Moles of lithium or sodium in every environment; their sum never changes."""
+        state = self._history.at(t_s)
+        return pair_populations_mol(self.cell, state) if isinstance(self.cell, Pair) else self.cell.populations_mol(state)
+
+    def amounts(self, t_s: float, nucleus: str) -> list[Amount]:
+        """What a coil could see of a nucleus at ``t_s``: umol of every line, with its shift."""
+        return self._amounts(self._history.at(t_s), nucleus, self.larmor_MHz(nucleus))
+
+    def _amounts(self, state: Any, nucleus: str, larmor_MHz: float) -> list[Amount]:
+        description = self.description
+        if isinstance(self.cell, Pair):
+            return pair_amounts(self.cell, state, description.nuclei, nucleus, larmor_MHz)
+        return amounts(state, description.cell, description.nuclei, nucleus, larmor_MHz)
 
     def inject(self, fault: Fault) -> None:
         """One more fault; what was computed after its start is forgotten."""

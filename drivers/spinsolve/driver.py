@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from drivers.base import (
     AcquisitionOrder,
@@ -27,7 +25,6 @@ from drivers.base import (
     Identity,
     LinkLost,
     LinkRestored,
-    Progress,
     ReadBack,
     SafeState,
     Settings,
@@ -41,14 +38,13 @@ from drivers.spinsolve.machine import OVER, Phase, Sign
 from drivers.spinsolve.others import Others, begins
 from drivers.spinsolve.preparing import Preparation, Prepared
 from drivers.spinsolve.scans import LISTEN_S, SLOW_POLL_S, START_S, Follower, Scan
+from drivers.stream.events import Events
+from drivers.stream.tasks import Tasks
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
 SAFE_S = 8.0
-MOST_EVENTS = 1000
 OURS = (folders.KEY, folders.BLOCK, folders.SCANS, folders.PROTOCOL)
 NOTHING = dict.fromkeys(OURS, "")
-
-_log = logging.getLogger(__name__)
 
 
 class Spinsolve:
@@ -82,13 +78,15 @@ class Spinsolve:
         host, port, start = address_of(settings.address)
         self._folders = Folders(str(options.get("data_root", "")), dict(options.get("path_map") or {}), start)
         self._link = Link(self._name, lambda: context.network.connect(host, port), self._hear, self._on_link)
-        self._events: asyncio.Queue[ConsoleEvent | None] = asyncio.Queue(MOST_EVENTS)
-        self._follower = Follower(self._folders, self._clock, self._say, self._link.send, self._on_over, lambda: self._others.running)
+        self._events = Events(self._name)
+        self._follower = Follower(
+            self._folders, self._clock, self._events.say, self._link.send, self._on_over, lambda: self._others.running
+        )
         self._archive = Archive(self._folders, self._clock)
         self._others = Others(self._clock.mono_ns, self._follower.grace_s)
         self._preparation = Preparation(self._link, dict(options.get("protocols") or {}))
         self._leave_folder = str(options.get("leave_folder", ""))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._name)
         self._prepared: Prepared | None = None
         self._scan: Scan | None = None
         self._stamped = self._met = False
@@ -108,7 +106,7 @@ class Spinsolve:
         try:
             self._check(hardware)
             self._met = True
-            self._spawn(self._link.run())
+            self._tasks.spawn(self._link.run())
             held = (await self._link.ask(wire.get_user_data(), wire.Held)).user_data or {}
             if held.get(folders.KEY):
                 await self._adopt(held)
@@ -142,12 +140,9 @@ class Spinsolve:
         if self._met and self._leave_folder and self._scan is None and not self._link.lost:
             with contextlib.suppress(InstrumentError):
                 await self._link.send(wire.set_data_folder(self._leave_folder, "TimeStamp"))
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.end()
         await self._link.close()
-        self._say(None)
+        self._events.close()
 
     # --------------------------------------------------------------------------------------------------------- preparing
 
@@ -238,7 +233,7 @@ class Spinsolve:
     def _follow(self, scan: Scan) -> None:
         self._scan = scan
         self._started.add((scan.key, scan.block))
-        self._spawn(self._follower.follow(scan))
+        self._tasks.spawn(self._follower.follow(scan))
 
     async def _on_over(self, scan: Scan) -> None:
         """The key is taken away first, and said afterwards."""
@@ -334,19 +329,7 @@ class Spinsolve:
 
     def events(self) -> AsyncIterator[ConsoleEvent]:
         """The one ordered stream."""
-        return self._stream()
-
-    async def _stream(self) -> AsyncIterator[ConsoleEvent]:
-        while (event := await self._events.get()) is not None:
-            yield event
-
-    def _say(self, event: ConsoleEvent | None) -> None:
-        """Progress may be dropped where nobody listens; beyond that, the oldest."""
-        if isinstance(event, Progress) and self._events.qsize() > MOST_EVENTS // 2:
-            return
-        if self._events.full():
-            _log.warning("%s: nobody takes its events; dropped %s", self._name, self._events.get_nowait())
-        self._events.put_nowait(event)
+        return self._events.stream()
 
     # ----------------------------------------------------------------------------------------------------------- hearing
 
@@ -382,12 +365,12 @@ class Spinsolve:
             self._others.forget()
             if scan is not None:
                 self._follower.move(scan, Sign.LINK_LOST)
-            self._say(LinkLost(now_ns, why))
+            self._events.say(LinkLost(now_ns, why))
             return
         if scan is not None:
             scan.since_ns = now_ns
-        self._say(LinkRestored(now_ns, "the console answers"))
-        self._spawn(self._after_loss(scan))
+        self._events.say(LinkRestored(now_ns, "the console answers"))
+        self._tasks.spawn(self._after_loss(scan))
 
     async def _after_loss(self, scan: Scan | None) -> None:
         """What may not have arrived: a stop that is owed, a key to be taken away."""
@@ -406,13 +389,3 @@ class Spinsolve:
 
     def _refusal(self, message: str, advice: str) -> Rejected:
         return Rejected(message, instrument=self._name, did="nothing was started", advice=advice)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_over)
-
-    def _on_task_over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            _log.error("%s: the driver broke", self._name, exc_info=fault)

@@ -134,7 +134,10 @@ class Folders:
 
 
 def _fid(data: bytes, parameters: Mapping[str, Any]) -> Fid:
-    """Inferred (as nmrglue has it): the carrier is half a width above ``lowestFrequency``, which counts from 0 ppm."""
+    """Inferred (as nmrglue has it): the carrier is half a width above ``lowestFrequency``, which counts from 0 ppm.
+
+    Inferred (as two public programs show recorded data: a plain Fourier transform on an axis that falls): the axis is mirrored.
+    """
     width_Hz = 1000.0 * files.number(parameters, "bandwidth")
     carrier_MHz = files.number(parameters, "b1Freq")
     offset_Hz = files.number(parameters, "lowestFrequency") + width_Hz / 2
@@ -147,6 +150,7 @@ def _fid(data: bytes, parameters: Mapping[str, Any]) -> Fid:
         reference_MHz=carrier_MHz - offset_Hz * 1e-6,
         scans=int(files.number(parameters, "nrScans")),
         raw_dtype=files.RAW_DTYPE,
+        reversed_axis=True,
         gain=float(gain) if isinstance(gain, int | float) else None,
     )
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,8 @@ from drivers.base import (
     Settings,
 )
 from drivers.errors import DeviceFault, InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
+from drivers.stream.events import Events
+from drivers.stream.tasks import Tasks
 from drivers.topspin import states, wire
 from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door, PullBridge
 from drivers.topspin.folders import Folders, Known
@@ -47,9 +48,6 @@ CONTROL_TRIES = 3
 PULLED = frozenset({"prepare", "start", "fetch"})
 ON_ITS_WAY = frozenset({"started", "stopping", "acquired"})
 SAFE_WITHIN_S = 12.0
-MOST_EVENTS = 1000
-
-_log = logging.getLogger(__name__)
 
 
 class TopSpin:
@@ -75,10 +73,10 @@ class TopSpin:
         self._context = context
         self._folders = Folders("", dict(self._options.get("path_map") or {}))
         self._dataset = wire.safe_name(str(self._options.get("dataset", "operando")))
-        self._events: asyncio.Queue[ConsoleEvent | None] = asyncio.Queue(MOST_EVENTS)
+        self._events = Events(self._name)
         self._bridge: Bridge | None = None
         self._follower: Follower | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._name)
         self._lost = ""
         self._offset_s = 0.0
         self._known: dict[tuple[str, int], Known] = {}
@@ -106,7 +104,7 @@ class TopSpin:
         self._offset_s = float(greeting.get("t_unix", 0.0)) - self._clock.utc_ns() / 1e9
         self._follower = Follower(self._name, bridge, self._folders, self._clock, self._events.put, self._on_over)
         self._adopt(greeting)
-        self._spawn(bridge.run())
+        self._tasks.spawn(bridge.run())
         return Identity("Bruker", "TopSpin", serial=str(greeting.get("host", "")), firmware=str(greeting.get("topspin", "")))
 
     async def _meet(self, bridge: Bridge) -> Mapping[str, Any]:
@@ -161,15 +159,10 @@ class TopSpin:
 
     async def release(self) -> None:
         """Let go of the agent; a running scan goes on."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.end()
         if self._bridge is not None:
             await self._bridge.shut()
-        if self._events.full():
-            self._events.get_nowait()
-        self._events.put_nowait(None)
+        self._events.close()
 
     # --------------------------------------------------------------------------------------------------------- acquiring
 
@@ -239,7 +232,7 @@ class TopSpin:
         assert self._follower is not None
         self._scan = scan
         self._started.add((scan.key, scan.block))
-        scan.task = self._spawn(self._follower.follow(scan))
+        scan.task = self._tasks.spawn(self._follower.follow(scan))
 
     async def _forget(self, scan: Scan) -> None:
         """It was never started: nobody follows it, and it may be asked for again."""
@@ -342,11 +335,7 @@ class TopSpin:
 
     def events(self) -> AsyncIterator[ConsoleEvent]:
         """The one ordered stream."""
-        return self._stream()
-
-    async def _stream(self) -> AsyncIterator[ConsoleEvent]:
-        while (event := await self._events.get()) is not None:
-            yield event
+        return self._events.stream()
 
     async def _on_event(self, event: wire.Event) -> None:
         scan = self._scan
@@ -361,7 +350,7 @@ class TopSpin:
         if self._lost:
             self._lost = ""
             await self._events.put(LinkRestored(self._clock.mono_ns(), "the agent answers"))
-        self._spawn(self._catch_up())
+        self._tasks.spawn(self._catch_up())
 
     async def _catch_up(self) -> None:
         """What was owed while nobody answered, and what became of a start that nobody confirmed."""
@@ -393,14 +382,3 @@ class TopSpin:
 
     def _refusal(self, message: str, advice: str) -> Rejected:
         return Rejected(message, instrument=self._name, did="nothing was started", advice=advice)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_over)
-        return task
-
-    def _on_task_over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            _log.error("%s: the driver broke", self._name, exc_info=fault)

@@ -93,17 +93,7 @@ class Folders:
 
     def wrong(self, target: str) -> str:
         """Empty once the raw data of a data set are there and both sums of its audit trail hold; else what is still missing."""
-        try:
-            contents = self._read(target, (*RAW_NAMES, "acqus", "audita.txt"))
-            raw = _raw(contents)
-            if raw is None:
-                return "there is neither fid nor ser"
-            if missing := {"acqus", "audita.txt"} - set(contents):
-                return f"there is no {min(missing)}"
-            layout = files.layout_of(files.parse_parameters(contents["acqus"].decode("latin-1")))
-        except (OSError, ValueError) as fault:
-            return str(fault)
-        return parse_audit(contents["audita.txt"]).wrong(layout.hashed(contents[raw]))
+        return wrong_in(self.local(wire.safe_path(target)))
 
     def status(self, target: str) -> files.Parameters:
         """The status parameters of a data set; none where they cannot be read."""
@@ -117,38 +107,62 @@ class Folders:
 
         Raises Rejected (nothing there), BadReply (not what the format allows, or a sum that does not hold).
         """
-        folder = self.local(known.target)
-        try:
-            contents = self._read(known.target, KEPT_NAMES)
-        except OSError as fault:
-            raise BadReply(f"{folder} cannot be read: {fault.strerror}", advice="is the share of TopSpin's data still there?") from fault
-        raw = _raw(contents)
-        if raw is None or "acqus" not in contents:
-            raise Rejected(f"no data of {key} block {block}", advice=f"looked in {folder}")
-        audit = parse_audit(contents.get("audita.txt", b""))
-        try:
-            acqus, procs = _parameters(contents, "acqus"), _parameters(contents, "pdata/1/procs", "pdata/1/proc")
-            layout = files.layout_of(acqus)
-            data = files.parse_fid(contents[raw], layout)
-            fid = _fid(data, layout, acqus, procs)
-        except (ValueError, KeyError, TypeError) as fault:
-            raise BadReply(f"{folder} cannot be read: {fault}", advice="the raw files are as TopSpin left them") from fault
-        if wrong := audit.wrong(layout.hashed(contents[raw])):
-            raise BadReply(f"{folder}: {wrong}", advice="the raw files are as they were found; look at the data set in TopSpin")
-        asked = known.scans or int(_parameters(contents, "acqu").get("NS", fid.scans))
-        return Fetched(key, block, fid, _times(audit, acqus), acqus, self._raw_files(folder, contents), partial=fid.scans != asked)
+        return read_folder(self.local(wire.safe_path(known.target)), key, block, known.scans)
 
     def _read(self, target: str, names: tuple[str, ...]) -> dict[str, bytes]:
-        folder = self.local(wire.safe_path(target))
-        return {name: path.read_bytes() for name in names if (path := folder / name).is_file()}
+        return _read(self.local(wire.safe_path(target)), names)
 
-    def _raw_files(self, folder: Path, contents: Mapping[str, bytes]) -> tuple[RawFile, ...]:
-        """Named as TopSpin browses them: name, number, file."""
-        inside = f"{folder.parent.name}/{folder.name}"
-        return tuple(
-            RawFile(folder / name, f"{inside}/{name}", len(content), hashlib.sha256(content).hexdigest())
-            for name, content in contents.items()
-        )
+
+def read_folder(folder: Path, key: str, block: int, asked: int | None = None, *, ours: bool = True) -> Fetched:
+    """A data set; ``asked``: scans that were ordered. Raises Rejected, BadReply as ``Folders.fetch``.
+
+    Not ``ours``: somebody else's, which may have lost its audit trail; one that is there must hold.
+    """
+    try:
+        contents = _read(folder, KEPT_NAMES)
+    except OSError as fault:
+        raise BadReply(f"{folder} cannot be read: {fault.strerror}", advice="is the share of TopSpin's data still there?") from fault
+    raw = _raw(contents)
+    if raw is None or "acqus" not in contents:
+        raise Rejected(f"no data of {key} block {block}", advice=f"looked in {folder}")
+    audit = parse_audit(contents.get("audita.txt", b""))
+    try:
+        acqus, procs = _parameters(contents, "acqus"), _parameters(contents, "pdata/1/procs", "pdata/1/proc")
+        layout = files.layout_of(acqus)
+        fid = _fid(files.parse_fid(contents[raw], layout), layout, acqus, procs)
+    except (ValueError, KeyError, TypeError) as fault:
+        raise BadReply(f"{folder} cannot be read: {fault}", advice="the raw files are as TopSpin left them") from fault
+    if (ours or "audita.txt" in contents) and (wrong := audit.wrong(layout.hashed(contents[raw]))):
+        raise BadReply(f"{folder}: {wrong}", advice="the raw files are as they were found; look at the data set in TopSpin")
+    ordered = asked or int(_parameters(contents, "acqu").get("NS", fid.scans))
+    return Fetched(key, block, fid, _times(audit, acqus), acqus, _raw_files(folder, contents), partial=fid.scans != ordered)
+
+
+def wrong_in(folder: Path) -> str:
+    """Empty once the raw data of a data set are there and both sums of its audit trail hold; else what is still missing."""
+    try:
+        contents = _read(folder, (*RAW_NAMES, "acqus", "audita.txt"))
+        raw = _raw(contents)
+        if raw is None:
+            return "there is neither fid nor ser"
+        if missing := {"acqus", "audita.txt"} - set(contents):
+            return f"there is no {min(missing)}"
+        layout = files.layout_of(files.parse_parameters(contents["acqus"].decode("latin-1")))
+    except (OSError, ValueError) as fault:
+        return str(fault)
+    return parse_audit(contents["audita.txt"]).wrong(layout.hashed(contents[raw]))
+
+
+def _read(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name in names if (path := folder / name).is_file()}
+
+
+def _raw_files(folder: Path, contents: Mapping[str, bytes]) -> tuple[RawFile, ...]:
+    """Named as TopSpin browses them: name, number, file."""
+    inside = f"{folder.parent.name}/{folder.name}"
+    return tuple(
+        RawFile(folder / name, f"{inside}/{name}", len(content), hashlib.sha256(content).hexdigest()) for name, content in contents.items()
+    )
 
 
 def _event(line: bytes) -> Mapping[str, Any]:

@@ -43,7 +43,7 @@ def rehearse_command(run: str, out: Path, rules: Path, *, as_json: bool) -> int:
 
     journal = journal_of(find_run(run, out))
     with Reader(journal) as reader:
-        wanted = _rules(rules, str(next(reader.events()).data["experiment"]))
+        wanted = rules_of(rules, str(next(reader.events()).data["experiment"]))
         fired = 0
         for firing in rehearse(reader.events(), wanted):
             fired += 1
@@ -86,7 +86,17 @@ def _windows(file: Path | None) -> dict[str, tuple[float, float]] | None:
     return found
 
 
-def _rules(file: Path, experiment: str) -> tuple[Rule, ...]:
+SKELETON = """
+name: rules
+cell: {type: full, working: graphite, counter: NMC, positive: NMC, negative: graphite, capacity_mAh: 1, C_rate_of: graphite}
+limits: {E_V: [-5, 5], abs_I_mA: 1000, charge_per_step_mAh: 1000, host_lost: open circuit within 60 s}
+acquisitions: {}
+protocol: [Rest for 1 minute]
+"""
+"""What rules stand in where a run has no experiment of its own; nothing else of it is used."""
+
+
+def rules_of(file: Path, experiment: str) -> tuple[Rule, ...]:
     """The rules of a file (an experiment, or ``rules:`` alone), read as if they stood in the run's own experiment."""
     from io import StringIO
 
@@ -95,7 +105,10 @@ def _rules(file: Path, experiment: str) -> tuple[Rule, ...]:
     from orchestrator.config import parse_experiment
 
     yaml = YAML()
-    own, run = yaml.load(file.read_text(encoding="utf-8")), yaml.load(experiment)
+    own = yaml.load(file.read_text(encoding="utf-8"))
+    if not experiment.strip() and isinstance(own, dict) and "protocol" in own:
+        experiment = file.read_text(encoding="utf-8")
+    run = yaml.load(experiment if "protocol" in experiment else SKELETON)
     run["rules"] = own["rules"] if isinstance(own, dict) and "rules" in own else own
     for item in ("prepare",):
         run[item] = list(dict.fromkeys([*(run.get(item) or []), "blank"]))

@@ -34,6 +34,7 @@ Fault = Annotated[
     list[str] | None,
     typer.Option("--fault", metavar="[EMULATOR.]NAME[:after_s=20]", help="Switch a fault of an emulator on; may be repeated."),
 ]
+TwinFile = Annotated[Optional[Path], typer.Option("--twin", metavar="FILE", help="Simulated rigs only: another cell than the rig's.")]  # noqa: UP045
 RigProcess = Annotated[str, typer.Option(hidden=True, help="pid:start of the rig; end with it.")]
 Rig = Annotated[Optional[str], typer.Option("--rig", metavar="NAME", help="Which rig, where several run.")]  # noqa: UP045
 
@@ -65,12 +66,13 @@ def run_(
     out: Out = Path("runs"),
     data: Data = None,
     fault: Fault = None,
+    twin: TwinFile = None,
     as_json: Json = False,
 ) -> int:
     """Run an experiment. Ctrl-C once: stop after this acquisition; twice: open circuit now."""
     from orchestrator.cli.run import run_command
 
-    return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), as_json=as_json)
+    return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), twin=twin, as_json=as_json)
 
 
 @app.command()
@@ -218,6 +220,62 @@ def recover(run: Run, out: Out = Path("runs"), as_json: Json = False) -> int:
     return recover_command(run, out, as_json=as_json)
 
 
+Zone = Annotated[Optional[str], typer.Option(metavar="AREA/CITY", help="Zone of the vendors' stamps that name none; else this computer's.")]  # noqa: UP045
+OffsetS = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        "--offset-s", metavar="S", help="To be added to the cycler's stamps to get the console's; else it is found, where it can be."
+    ),
+]
+HalfWidthS = Annotated[float, typer.Option("--half-width-s", metavar="S", help="How well --offset-s is known.")]
+DateOrder = Annotated[
+    str, typer.Option("--date-order", metavar="mdy|dmy", help="Of dates in the cycler's files that can be read both ways.")
+]
+
+
+@app.command("import")
+def import_(
+    nmr: Annotated[Path, typer.Argument(metavar="NMR", help="A folder with data sets of TopSpin, VnmrJ or Spinsolve.")],
+    ec: Annotated[Optional[Path], typer.Option(metavar="PATH", help="The cycler's file, or the folder with its files.")] = None,  # noqa: UP045
+    offset_s: OffsetS = None,
+    half_width_s: HalfWidthS = 1.0,
+    zone: Zone = None,
+    date_order: DateOrder = "",
+    name: Annotated[str, typer.Option(help="Of the run; else the folder's.")] = "",
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Make a run of what others have measured: .mpr, .mpt, .nda, .ndax or BDF beside the console's folders."""
+    from orchestrator.cli.import_ import import_command
+
+    return import_command(nmr, ec, offset_s, half_width_s, zone, date_order, name, out, as_json=as_json)
+
+
+@app.command()
+def follow(
+    ec: Annotated[Path, typer.Argument(metavar="EC", help="The cycler's file, or the folder with its files: .mpr, .mpt, .nda, .ndax, BDF.")],
+    nmr: Annotated[Path, typer.Argument(metavar="NMR", help="The folder in which TopSpin, VnmrJ or Spinsolve saves.")],
+    offset_s: OffsetS = None,
+    half_width_s: HalfWidthS = 1.0,
+    zone: Zone = None,
+    date_order: DateOrder = "",
+    name: Annotated[str, typer.Option(help="Of the run; else the folder's.")] = "",
+    rig: Annotated[str, typer.Option("--rig", metavar="NAME", help="Under which it is shown; else watch-NAME of the run.")] = "",
+    rules: Annotated[Optional[Path], typer.Option(metavar="FILE", help="An experiment, or its `rules:` alone: told as alarms.")] = None,  # noqa: UP045
+    status: Annotated[Optional[Path], typer.Option(metavar="DIR", help="A folder or share for status.html, each minute.")] = None,  # noqa: UP045
+    mirror: Annotated[Optional[Path], typer.Option("--mirror-to", metavar="DIR", help="A folder that gets a copy of the run.")] = None,  # noqa: UP045
+    into: Annotated[Optional[Path], typer.Option(metavar="RUN", help="The run folder of an earlier `follow`, to go on with.")] = None,  # noqa: UP045
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Watch a run that others drive, over read-only shares, and analyse it live. Moves nothing; Ctrl-C ends the watching."""
+    from orchestrator.cli.follow import follow_command
+
+    return follow_command(
+        ec, nmr, offset_s, half_width_s, zone, date_order, name, rig, rules, status, mirror, into, out, as_json=as_json
+    )
+
+
 Windows = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Windows of your own: `metal: [220, 310]`, in ppm, a line each.")]
 
 
@@ -241,6 +299,14 @@ def export(
     from orchestrator.cli.analyse import export_command
 
     return export_command(run, out, observables, windows, as_json=as_json)
+
+
+@app.command()
+def report(run: Run = "latest", out: Out = Path("runs"), as_json: Json = False) -> int:
+    """Write one page about a run: verdict, what not to trust, the figure, every table (figure: extra [report])."""
+    from orchestrator.cli.report import report_command
+
+    return report_command(run, out, as_json=as_json)
 
 
 @app.command()
@@ -297,6 +363,51 @@ def drivers(as_json: Json = False) -> int:
     return drivers_command(as_json=as_json)
 
 
+@app.command()
+def doctor(
+    rig: RigFile = None,
+    out: Out = Path("runs"),
+    report: Annotated[Optional[Path], typer.Option("--report", metavar="FILE.txt", help="Also as text for an issue, redacted.")] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> int:
+    """Look for what would keep a rig from running tonight: computer, disk, broker, and with --rig its instruments."""
+    from orchestrator.cli.doctor import doctor_command
+
+    return doctor_command(rig, out, report, as_json=as_json)
+
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="As in a rig file; with --rig, the instrument's name there.")]
+Verbs = Annotated[Optional[list[str]], typer.Argument(metavar="[identify|state|clock|safe]...", help="Default: all but safe.")]  # noqa: UP045
+Driver = Annotated[Optional[str], typer.Option(metavar="NAME", help="As `operando drivers` lists them.")]  # noqa: UP045
+Options = Annotated[Optional[list[str]], typer.Option("--option", metavar="KEY=VALUE", help="Of the driver; may be repeated.")]  # noqa: UP045
+
+
+@app.command()
+def potentiostat(
+    address: Address,
+    verbs: Verbs = None,
+    driver: Driver = None,
+    channel: Annotated[str, typer.Option(help="Of an instrument with several.")] = "",
+    rig: RigFile = None,
+    option: Options = None,
+    as_json: Json = False,
+) -> int:
+    """Ask one potentiostat by hand, or make it safe (open circuit). Nothing here starts current."""
+    from orchestrator.cli.by_hand import by_hand_command
+
+    return by_hand_command("potentiostat", address, tuple(verbs or ()), driver, channel, rig, tuple(option or ()), as_json=as_json)
+
+
+@app.command()
+def console(
+    address: Address, verbs: Verbs = None, driver: Driver = None, rig: RigFile = None, option: Options = None, as_json: Json = False
+) -> int:
+    """Ask one NMR console by hand, or make it safe (RF off). Nothing here starts a pulse."""
+    from orchestrator.cli.by_hand import by_hand_command
+
+    return by_hand_command("console", address, tuple(verbs or ()), driver, "", rig, tuple(option or ()), as_json=as_json)
+
+
 @app.command("install-agent")
 def install_agent(
     topspin: Annotated[Path, typer.Argument(metavar="TOPSPIN", help="The folder TopSpin is installed in (/opt/topspin4.4.0).")],
@@ -341,11 +452,12 @@ def observe(
     mirror_to: Annotated[Path | None, typer.Option(hidden=True, help="Copy what is published there.")] = None,
     tell: Annotated[bool, typer.Option("--tell", hidden=True, help="Say on the standard output what the rig should know.")] = False,
     control: Annotated[Path | None, typer.Option(hidden=True, help="Send there what live analysis finds.")] = None,
+    status_to: Annotated[Path | None, typer.Option(hidden=True, help="Write status.html there each minute.")] = None,
 ) -> int:
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control)
+    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control, status_to=status_to)
 
 
 @app.command()

@@ -9,7 +9,8 @@ from pathlib import Path
 def continue_command(run: str, out: Path, *, cell_is_off: bool, as_begun: bool, away_s: float, as_json: bool) -> int:
     """Continue a run to its end."""
     from orchestrator.cli.run import tell
-    from orchestrator.rig.continuing import ContinueRequest, continue_run
+    from orchestrator.rig.as_it_began import ContinueRequest
+    from orchestrator.rig.continuing import continue_run
     from orchestrator.rig.folders import find_run
 
     display = "none" if as_json else "screen" if sys.stdout.isatty() else "lines"

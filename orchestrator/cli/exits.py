@@ -32,6 +32,7 @@ def _code(error: Exception) -> int:
     from orchestrator.control.client import NoRunHere
     from orchestrator.guard.start import GuardDidNotStart
     from orchestrator.model.problems import ProblemsError
+    from orchestrator.recorder.reader import NotARun
     from orchestrator.recorder.records import JournalInUse, NetworkFolder, NotAJournal, ObserverRuns, Refused
     from orchestrator.rig.emulators import EmulatorsDidNotStart
     from orchestrator.rig.faults import BadFault
@@ -43,7 +44,7 @@ def _code(error: Exception) -> int:
         return INTERRUPTED
     if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, NotRegistered, FileNotFoundError)):
         return CONFIGURATION
-    if isinstance(error, NotATopSpin):
+    if isinstance(error, (NotATopSpin, NotARun)):
         return CONFIGURATION
     if isinstance(error, (ObserverRuns, Refused, JournalInUse, NetworkFolder, NotAJournal)):
         return CONFIGURATION

@@ -28,6 +28,7 @@ def run_command(
     data: Path | None,
     faults: tuple[str, ...],
     *,
+    twin: Path | None = None,
     as_json: bool,
 ) -> int:
     """Run an experiment to its end."""
@@ -36,7 +37,7 @@ def run_command(
     from orchestrator.rig.request import RunRequest
 
     display = "none" if as_json else "screen" if sys.stdout.isatty() else "lines"
-    request = RunRequest(file, rig, out, station, booking_end, _speed(speed), seed, _epoch_ns(epoch), data, display, faults)
+    request = RunRequest(file, rig, out, station, booking_end, _speed(speed), seed, _epoch_ns(epoch), data, display, faults, twin)
     gathered = gather(request)
     for text in gathered.ignored:
         print(f"warning: {text}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import time
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -45,9 +46,16 @@ def _check_stations(root: Node, problems: Problems) -> None:
 def _check_templates(root: Node, problems: Problems) -> None:
     templates = root.given("templates")
     for name, template in templates.items() if templates else ():
-        if bool(template.given("dataset")) == bool(template.given("series")):
+        sources = [bool(template.given("dataset")), bool(template.given("series"))]
+        if all(sources) or not (any(sources) or _of_a_protocol(template)):
             hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
+
+
+def _of_a_protocol(template: Node) -> bool:
+    """A console with protocols of its own needs no data set: it is told which one, or how long to listen."""
+    parameters = template.given("parameters")
+    return parameters is not None and parameters.is_table and bool({"protocol", "acquisition_time_s"} & set(parameters.keys))
 
 
 def _check_notify(root: Node, problems: Problems) -> None:
@@ -55,6 +63,16 @@ def _check_notify(root: Node, problems: Problems) -> None:
     for way in notify.rows() if notify else []:
         if sum(bool(way.given(name)) for name in ("run", "desktop", "url")) != 1:
             problems.add(way.where(), "say how to tell: one of run, desktop and url", "run: [PROGRAM, ARGUMENT]")
+        if (summary := way.given("summary")) is not None and not _is_hour(summary.text):
+            problems.add(summary.where(), f"`{summary.text}` is not a time of day", 'summary: "07:00"')
+
+
+def _is_hour(text: str) -> bool:
+    try:
+        time.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_broker(node: Node | None, problems: Problems) -> None:

@@ -62,6 +62,7 @@ class WrittenNotify(Written):
     level: Literal["info", "warn", "alarm", "critical"] = Field("alarm", description="the least level that is told so")
     run: list[str] = Field(default_factory=list, description="a program and its arguments; level, title and text follow")
     desktop: bool = False
+    summary: str = Field("", description='an hour such as "07:00", by the rig\'s zone: what happened, or that all is fine')
     url: str = Field("", description="as apprise writes it, such as `ntfy://TOPIC`; needs the extra [notify]")
 
 
@@ -87,6 +88,7 @@ class WrittenRig(Written):
     zone: str = "UTC"
     data_root: str | None = None
     mirror_to: str | None = None
+    status_to: str | None = Field(None, description="a folder or share that gets status.html and a picture each minute")
     broker: Annotated[WrittenBroker | None, BeforeValidator(_url_alone, json_schema_input_type=str | WrittenBroker | None)] = None
     instruments: dict[Name, WrittenInstrument] = Field(min_length=1, description="the instruments by name")
     stations: dict[Name, WrittenStation] = Field(min_length=1, description="which channel and console belong together")

@@ -482,6 +482,7 @@ class Rig(Frozen):
     zone: str = "UTC"
     data_root: str | None = None
     mirror_to: str | None = None
+    status_to: str | None = None
     broker: Broker | None = None
     instruments: Mapping[str, Instrument]
     stations: Mapping[str, StationSetup]

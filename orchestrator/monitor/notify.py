@@ -16,7 +16,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import time
+from typing import Any, NamedTuple, Protocol
 
 LEVELS = ("info", "warn", "alarm", "critical")
 WITHIN_S = 30.0
@@ -29,55 +30,89 @@ Report = Callable[[str], None]
 class Notifier(Protocol):
     """Whoever can tell a person something."""
 
-    def tell(self, level: str, title: str, text: str) -> None:
-        """Pass on a message (``info``, ``warn``, ``alarm``, ``critical``); never waits, never raises."""
+    def tell(self, level: str, title: str, text: str, *, hour: str = "", everybody: bool = False) -> None:
+        """Pass on a message (``info``, ``warn``, ``alarm``, ``critical``); never waits, never raises.
+
+        ``hour``: to those alone who asked for a summary then. ``everybody``: whatever level they asked for.
+        """
 
     def close(self, within_s: float = WITHIN_S) -> bool:
         """Pass on what is queued; False when that has taken longer than so many seconds."""
+
+    @property
+    def hours(self) -> list[str]:
+        """The hours, ``07:00``, at which somebody wants a summary."""
 
 
 class Nobody:
     """A ``Notifier`` where the rig file names nobody."""
 
-    def tell(self, level: str, title: str, text: str) -> None:
+    def tell(self, level: str, title: str, text: str, *, hour: str = "", everybody: bool = False) -> None:
         """Nothing."""
 
     def close(self, within_s: float = WITHIN_S) -> bool:
         """Nothing is queued."""
         return within_s >= 0.0
 
+    @property
+    def hours(self) -> list[str]:
+        """None."""
+        return []
+
 
 class BadNotify(ValueError):
     """An entry of ``notify:`` that nobody understands."""
 
 
+class Message(NamedTuple):
+    """One message. ``hour``: a summary, for those who asked for one then. ``everybody``: whatever level they asked for."""
+
+    level: str
+    title: str
+    text: str
+    hour: str = ""
+    everybody: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One entry of ``notify:``: a command, and the least level that goes there. ``stdin``: what the command reads."""
+    """One entry of ``notify:``: a command, the least level that goes there, and the hour of a summary."""
 
     command: tuple[str, ...]
     least: str = "alarm"
     url: str = ""
+    summary: str = ""
 
-    def wants(self, level: str) -> bool:
-        """Does a message of this level go here? An unknown level always does."""
-        return level not in LEVELS or LEVELS.index(level) >= LEVELS.index(self.least)
+    def wants(self, told: Message) -> bool:
+        """Does a message go here? One of an unknown level always does."""
+        if told.hour:
+            return told.hour == self.summary
+        return told.everybody or told.level not in LEVELS or LEVELS.index(told.level) >= LEVELS.index(self.least)
 
 
 def way(entry: Mapping[str, Any]) -> Way:
     """An entry of ``notify:`` as a way to tell. Raises BadNotify."""
     given = [name for name in WAYS if entry.get(name)]
-    unknown = sorted(set(entry) - {*WAYS, "level"})
+    unknown = sorted(set(entry) - {*WAYS, "level", "summary"})
     if len(given) != 1 or unknown:
         raise BadNotify(f"write `run: [PROGRAM, …]`, `desktop: true` or `url: APPRISE-URL`, and `level:`; not {dict(entry)}")
     least = str(entry.get("level", "alarm"))
     if least not in LEVELS:
         raise BadNotify(f"level is {', '.join(LEVELS)}; not `{least}`")
+    summary = _hour(entry.get("summary", ""))
     if given == ["run"]:
-        return Way(_command(entry["run"]), least)
+        return Way(_command(entry["run"]), least, summary=summary)
     if given == ["desktop"]:
-        return Way(_desktop(), least)
-    return Way((sys.executable, "-m", "orchestrator.monitor.apprise_child"), least, str(entry["url"]))
+        return Way(_desktop(), least, summary=summary)
+    return Way((sys.executable, "-m", "orchestrator.monitor.apprise_child"), least, str(entry["url"]), summary)
+
+
+def _hour(text: Any) -> str:
+    """``07:00`` as it is; "" where none is asked for."""
+    try:
+        return f"{time.fromisoformat(str(text)):%H:%M}" if text else ""
+    except ValueError as error:
+        raise BadNotify(f'`summary` is a time of day such as "07:00"; not `{text}`') from error
 
 
 def _command(run: Any) -> tuple[str, ...]:
@@ -104,14 +139,19 @@ class Ways:
         self._ways = tuple(ways)
         self._report = report
         self._within_s = within_s
-        self._messages: queue.Queue[tuple[str, str, str] | None] = queue.Queue(LONGEST_QUEUE)
+        self._messages: queue.Queue[Message | None] = queue.Queue(LONGEST_QUEUE)
         self._thread = threading.Thread(target=self._work, name="notify", daemon=True)
         self._thread.start()
 
-    def tell(self, level: str, title: str, text: str) -> None:
+    @property
+    def hours(self) -> list[str]:
+        """When summaries are asked for."""
+        return sorted({one.summary for one in self._ways if one.summary})
+
+    def tell(self, level: str, title: str, text: str, *, hour: str = "", everybody: bool = False) -> None:
         """Queue a message; one that finds no room is lost, and said to be."""
         try:
-            self._messages.put_nowait((level, title, text))
+            self._messages.put_nowait(Message(level, title, text, hour, everybody))
         except queue.Full:
             self._report(f"nobody was told `{title}`: {LONGEST_QUEUE} messages wait already")
 
@@ -125,8 +165,8 @@ class Ways:
     def _work(self) -> None:
         while (message := self._messages.get()) is not None:
             for one in self._ways:
-                if one.wants(message[0]):
-                    self._tell(one, *message)
+                if one.wants(message):
+                    self._tell(one, message.level, message.title, message.text)
 
     def _tell(self, one: Way, level: str, title: str, text: str) -> None:
         words = (title, text) if one.command[0].endswith("notify-send") else (level, title, text)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import ALARM_LEVELS, Event
-from orchestrator.monitor.history import History
+from orchestrator.monitor.history import History, SeenHistory
 from orchestrator.monitor.payloads import Alarm, Axis, Message, Observable, Sample, SensorValue, Spectrum, State, utc
 from orchestrator.monitor.topics import Levels, Topics
 from orchestrator.monitor.waterfall import Slots, middle_ns, seen
@@ -69,6 +70,8 @@ class Picture:
         self._levels: dict[str, Levels] = {branch: Levels() for branch in ("alarm", "acquisition", "observable", "sensor")}
         self._history = History(0, 0.0)
         self._stacks: dict[str, Stack] = {}
+        self._seen: dict[tuple[str, str], SeenHistory] = {}
+        self._measured: dict[str, tuple[str, float]] = {}
         self._step: Step | None = None
         self._sample: dict[str, Any] = {}
         self._unsaid: tuple[Event, int] | None = None
@@ -128,6 +131,9 @@ class Picture:
             self._unsaid = None
         for tile, payload in self._history.tiles():
             self._put(self.topics.samples(tile), payload)
+        for (acquisition, level), values in self._seen.items():
+            for tile, payload in values.tiles():
+                self._put(self.topics.seen(acquisition, level, tile), payload)
         changed, self._changed = self._changed, {}
         return changed
 
@@ -231,6 +237,9 @@ class Picture:
         return zlib.crc32(str(self._of_run["run_id"]).encode())
 
     def _run_state(self, event: Event) -> None:
+        if "continued" in event.data and self.ended:
+            self.ended = False
+            self._facts |= {"outcome": None, "reason": None, "complete": None}
         self._facts |= {"state": event.data["to"], "why": event.data["why"], "cell_paused": event.data["to"] == "paused"}
         self.urgent = True
 
@@ -306,6 +315,9 @@ class Picture:
         name = str(data["name"])
         stack = self._stacks.setdefault(name, Stack(self._levels["acquisition"].of(name)))
         mono_ns = middle_ns(event)
+        self._measured[str(data["key"])] = stack.level, self._time.seconds(mono_ns)
+        if len(self._measured) > REMEMBERED:
+            del self._measured[next(iter(self._measured))]
         at, cycle = self._at(event, mono_ns), int(self._step.data["cycle"]) if self._step else 0
         voltage_V = self._sample.get("voltage_V")
         found = seen(event, stack.count, self._tag, at["t_s"], at["time_s"], voltage_V, cycle)
@@ -340,7 +352,13 @@ class Picture:
             key=data["key"] or None,
             source=event.source,
         )
-        self._say(self.topics.observable(self._levels["observable"].of(str(data["name"]))), message)
+        level = self._levels["observable"].of(str(data["name"]))
+        self._say(self.topics.observable(level), message)
+        if message.value is not None:
+            nowhere = self._levels["acquisition"].of(""), message.t_s
+            acquisition, t_s = self._measured.get(message.key or "", nowhere)
+            error = message.error if message.error is not None else math.nan
+            self._seen.setdefault((acquisition, level), SeenHistory(self._tag)).add((t_s, message.value, error))
 
     def _alarm_raised(self, event: Event) -> None:
         words = {name: str(event.data.get(name) or "") for name in ("id", "level", "title", "text", "advice")}
@@ -368,6 +386,8 @@ class Picture:
             self.urgent = True
 
 
+REMEMBERED = 500
+"""Middles of so many spectra are known: what the analysis sees in one comes soon after it."""
 SAMPLE_COLUMNS = frozenset(Sample.model_fields)
 SAMPLE_OF_STATE = frozenset({"voltage_V", "current_A", "charge_step_C", "charge_net_C", "x"})
 PROGRESS = ("armed", "started", "acquired", "filed", "stored", "verified", "missed", "rejected", "lost")

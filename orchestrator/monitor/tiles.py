@@ -6,8 +6,9 @@ Row, 48 bytes and then ``points`` int16 (n,), ppm falling: version u1, flags u1 
 index u4, scans u4, t_s f8 and time_s f8 (the middle of the spectrum), scale f4 (intensity = value · scale), noise f4, voltage_V f4
 (NaN: not known), cycle i4.
 
-Tile of samples, 16 bytes and then ``n`` times 24: version u1, 0 u1, n u2, run u4, tile u4, 0 u4; then each sample t_s f8,
-voltage_V f4, current_A f4, charge_step_C f4, step i2, cycle i2.
+Tile, 16 bytes and then ``n`` times its values: version u1, kind u1, n u2, run u4, tile u4, 0 u4. Of samples (kind 0), 24 bytes each:
+t_s f8, voltage_V f4, current_A f4, charge_step_C f4, step i2, cycle i2. Of an observable (kind 1), 20 bytes each: t_s f8 (the
+middle of the spectrum), value f8, error f4 (NaN: not known).
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ VERSION = 1
 ROW_HEAD = struct.Struct("<BBHIIIddfffi")
 TILE_HEAD = struct.Struct("<BBHIII")
 SAMPLE = np.dtype([("t_s", "<f8"), ("voltage_V", "<f4"), ("current_A", "<f4"), ("charge_step_C", "<f4"), ("step", "<i2"), ("cycle", "<i2")])
+SEEN = np.dtype([("t_s", "<f8"), ("value", "<f8"), ("error", "<f4")])
 ROW_POINTS = 512
 TILE_SAMPLES = 160
+TILE_SEEN = 48
 FULL_SCALE = 32767
 MOST = 1e38  # of a float32
 PARTIAL = 1
@@ -90,14 +93,35 @@ def row(payload: bytes) -> Row:
 
 def samples_encoded(run: int, tile: int, samples: NDArray[Any]) -> bytes:
     """A tile of ``SAMPLE`` (n,)."""
-    return TILE_HEAD.pack(VERSION, 0, samples.size, run, tile, 0) + samples.astype(SAMPLE).tobytes()
+    return _encoded(run, tile, samples.astype(SAMPLE))
+
+
+def seen_encoded(run: int, tile: int, seen: NDArray[Any]) -> bytes:
+    """A tile of ``SEEN`` (n,)."""
+    return _encoded(run, tile, seen.astype(SEEN))
 
 
 def samples(payload: bytes) -> tuple[int, int, NDArray[Any]]:
     """Run, number and ``SAMPLE`` (n,) of a tile. Raises NotATile."""
-    if len(payload) < TILE_HEAD.size or payload[0] != VERSION:
-        raise NotATile(f"{len(payload)} bytes are no tile of version {VERSION}")
+    return _decoded(payload, SAMPLE)
+
+
+def seen(payload: bytes) -> tuple[int, int, NDArray[Any]]:
+    """Run, number and ``SEEN`` (n,) of a tile. Raises NotATile."""
+    return _decoded(payload, SEEN)
+
+
+KINDS = (SAMPLE, SEEN)
+
+
+def _encoded(run: int, tile: int, values: NDArray[Any]) -> bytes:
+    return TILE_HEAD.pack(VERSION, KINDS.index(values.dtype), values.size, run, tile, 0) + values.tobytes()
+
+
+def _decoded(payload: bytes, kind: np.dtype[Any]) -> tuple[int, int, NDArray[Any]]:
+    if len(payload) < TILE_HEAD.size or payload[0] != VERSION or payload[1] != KINDS.index(kind):
+        raise NotATile(f"{len(payload)} bytes are no tile of version {VERSION} and kind {KINDS.index(kind)}")
     _, _, n, run, tile, _ = TILE_HEAD.unpack_from(payload)
-    if len(payload) != TILE_HEAD.size + n * SAMPLE.itemsize:
-        raise NotATile(f"{len(payload)} bytes are no tile of {n} samples")
-    return run, tile, np.frombuffer(payload, SAMPLE, offset=TILE_HEAD.size)
+    if len(payload) != TILE_HEAD.size + n * kind.itemsize:
+        raise NotATile(f"{len(payload)} bytes are no tile of {n} values")
+    return run, tile, np.frombuffer(payload, kind, offset=TILE_HEAD.size)

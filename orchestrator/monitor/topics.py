@@ -17,8 +17,9 @@ ROOT = f"operando/v{VERSION}"
 ROWS = 256
 """So many spectra of each acquisition are on the broker at once; see ``monitor.tiles``."""
 EC_TILES = 24
+SEEN_TILES = 16
 
-Payload = Literal["text", "json", "row", "samples"]
+Payload = Literal["text", "json", "row", "samples", "seen"]
 
 
 def level(text: str) -> str:
@@ -119,6 +120,10 @@ class Topics:
         """A stretch of the night's voltage and current."""
         return f"{self.top}/view/ec/{tile:03d}"
 
+    def seen(self, acquisition: str, observable: str, tile: int) -> str:
+        """A stretch of the night's values of an observable in the spectra of one acquisition."""
+        return f"{self.top}/view/observable/{acquisition}/{observable}/{tile:03d}"
+
     def command(self, user: str, verb: str) -> str:
         """Where ``user`` sends a command: a key of ``COMMAND_LEVELS``."""
         return f"{self.top}/cmd/{user}/{verb}"
@@ -182,6 +187,15 @@ TREE: tuple[Described, ...] = (
     Described("view/row/<acquisition>/<NNN>", "row", "", 1, True, "newest", f"one spectrum of the waterfall; at most {ROWS}, in no order"),
     Described("view/row/<acquisition>/newest", "row", "", 1, True, "newest", "the newest spectrum, which the waterfall may leave out"),
     Described("view/ec/<NNN>", "samples", "", 1, True, "newest", f"voltage and current from the run's start; at most {EC_TILES} tiles"),
+    Described(
+        "view/observable/<acquisition>/<name>/<NNN>",
+        "seen",
+        "",
+        1,
+        True,
+        "newest",
+        f"an observable's values in the spectra of an acquisition; `unnamed`: of none; at most {SEEN_TILES} tiles",
+    ),
     Described("cmd/<user>/<verb>", "json", "Command", 1, False, "command", "what a person wants; never retained"),
     Described("reply/<user>/<client>", "json", "Reply", 1, False, "command", "what became of a command"),
 )

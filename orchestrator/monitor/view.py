@@ -100,6 +100,8 @@ def _run_started(view: View, event: Event) -> None:
 
 def _run_state(view: View, event: Event) -> None:
     view.state = event.data["to"]
+    if "continued" in event.data:
+        view.ended = None
 
 
 def _run_ended(view: View, event: Event) -> None:

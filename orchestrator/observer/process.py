@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orchestrator.observer.mirror import Mirror
     from orchestrator.observer.observer import Observer
+    from orchestrator.observer.status import StatusPage
     from orchestrator.observer.words import Words
 
 POLL_s = 0.5
 TROUBLE_s = 30.0
 MIRROR_WITHIN_s = 60.0
+STATUS_WITHIN_s = 20.0
 ANALYSIS_WITHIN_s = 2.0
 BROKEN = 1
 
@@ -31,11 +33,13 @@ def follow(
     mirror_to: Path | None = None,
     tell: int | None = None,
     control: Path | None = None,
+    status_to: Path | None = None,
 ) -> int:
     """Follow one run; 0 when the close-out is written, the rig has died, or somebody asked to stop.
 
     ``rig``: ``pid:start`` of the rig's process. ``mirror_to``: a folder that gets a copy. ``tell``: the descriptor on which
     the rig listens. ``control``: the folder of the rig's ``control.json``, for what live analysis finds (None: no live analysis).
+    ``status_to``: a folder that gets ``status.html`` and a picture each minute.
     2 when another process keeps this ``run.h5`` already; 1 when HDF5 could not write: a new process can.
     """
     from orchestrator.observer.analysis import AnalysisThread
@@ -55,10 +59,12 @@ def follow(
         return 2
     mirror = None if mirror_to is None else Mirror(folder, mirror_to)
     words = Words(tell)
-    telling = Telling(words, observer, mirror)
+    status = None if status_to is None else StatusPage(folder / "journal.sqlite", status_to, rig)
+    telling = Telling(words, observer, mirror, status)
     analysis = None if control is None else AnalysisThread(folder, control, words.note)
-    if mirror is not None:
-        mirror.start()
+    for companion in (mirror, status):
+        if companion is not None:
+            companion.start()
     if analysis is not None:
         analysis.start()
     try:
@@ -74,6 +80,8 @@ def follow(
         if analysis is not None:
             analysis.finish(ANALYSIS_WITHIN_s)
         observer.close()
+        if status is not None and not status.finish(STATUS_WITHIN_s):
+            sys.stderr.write(f"{status_to}: the status page is old: {status.trouble or 'the folder did not answer'}\n")
         if mirror is not None and not mirror.finish(MIRROR_WITHIN_s):
             sys.stderr.write(f"mirror_to: {mirror.trouble or 'it did not answer'}; copy the run's folder when the place is back\n")
     return 0
@@ -82,10 +90,18 @@ def follow(
 class Telling:
     """What the observer's process has to tell of itself, as alarms that come and go."""
 
-    def __init__(self, words: Words, observer: Observer, mirror: Mirror | None, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        words: Words,
+        observer: Observer,
+        mirror: Mirror | None,
+        status: StatusPage | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._words = words
         self._observer = observer
         self._mirror = mirror
+        self._status = status
         self._monotonic = monotonic
         self._since_s: float | None = None
 
@@ -99,3 +115,6 @@ class Telling:
         if self._mirror is not None:
             advice = "the run goes on; the copy catches up when the place is back"
             self._words.alarm("mirror", self._mirror.trouble, title="The run is not copied", advice=advice)
+        if self._status is not None:
+            advice = "the run goes on; the page is written again when the place is back"
+            self._words.alarm("status", self._status.trouble, title="The status page is old", advice=advice, level="warn")

@@ -341,3 +341,13 @@ def fill_value(dtype: str) -> object:
 def group_name(name: str) -> str:
     """A name as one element of an HDF5 path."""
     return name.replace("/", "_").strip(".") or "_"
+
+
+def described_as(path: str) -> dict[str, tuple[str, ...]]:
+    """The axes of every dataset that the table knows in a group of ``/entry``, by name; empty where it knows none."""
+    parts = path.split("/")
+    for group in GROUPS:
+        known = group.path.split("/")
+        if len(known) == len(parts) and all(here in {"*", there} for here, there in zip(known, parts, strict=True)):
+            return {dataset.name: dataset.dims for dataset in group.datasets}
+    return described_as("impedance") if parts[0].startswith("impedance_") else {}

@@ -90,6 +90,8 @@ class Projection:
                 yield Text("end_time", iso_utc(event.utc_ns))
                 yield Attributes("", {name: event.data[name] for name in ("state", "outcome", "reason", "complete")})
                 yield from self._acquisitions.complete(self._electrochemistry.samples, ended=True)
+            case "run.state" if "continued" in event.data:
+                self.ended = False
             case "eis":
                 yield from self._eis(event)
             case "clock.sample":
@@ -135,7 +137,7 @@ class Projection:
         }
         for path, text in texts.items():
             yield Text(path, str(text))
-        yield Attributes("", {name: data.get(name) for name in ("simulated", "fids_recorded", "seed", "speed", "zone", "station")})
+        yield Attributes("", {name: data.get(name) for name in ("simulated", "fids_recorded", "seed", "speed", "zone", "station", "rung", "cannot")})
 
     def _event_rows(self, event: Event) -> Rows:
         elsewhere = ELSEWHERE.get(event.kind, ())

@@ -29,15 +29,23 @@ class ChapterMissing(NotARun):
 
 
 class Columns(Mapping[str, NDArray[Any]]):
-    """The datasets of one group by name, each read when asked for; texts as str. ``units`` by name, ``attributes`` of the group."""
+    """The datasets of one group by name, each read when asked for; texts as str.
+
+    ``units`` and ``long_names`` by name, ``attributes`` of the group; ``part`` reads some rows only.
+    """
 
     def __init__(self, group: Any) -> None:
         self._group = group
         self.units = {name: str(node.attrs["units"]) for name, node in group.items() if "units" in node.attrs}
+        self.long_names = {name: str(node.attrs.get("long_name", name)) for name, node in group.items()}
         self.attributes = dict(group.attrs)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        values: NDArray[Any] = np.asarray(self._group[name][()])
+        return self.part(name, slice(None))
+
+    def part(self, name: str, rows: slice | int) -> NDArray[Any]:
+        """Some rows of one dataset, or one; nothing else is read."""
+        values: NDArray[Any] = np.asarray(self._group[name][rows])
         return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
 
     def __iter__(self) -> Iterator[str]:
@@ -73,6 +81,11 @@ class Run:
     def close(self) -> None:
         """Let go of the file: while it is open, its copy on the disk stays as it is."""
         self._file.close()
+
+    @property
+    def entry(self) -> Any:
+        """The open h5py group ``/entry``."""
+        return self._entry
 
     @property
     def attributes(self) -> dict[str, Any]:

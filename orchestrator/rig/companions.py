@@ -93,7 +93,7 @@ class Companions:
 
     ``keep_free_bytes``: the observer leaves so much of the disk to the journal. ``mirror_to``: where it copies to.
     ``control``: where live analysis sends what it finds; None: it does not run there. ``publish``: what the publisher is told;
-    empty where nobody can watch.
+    empty where nobody can watch. ``status_to``: a folder that gets a page and a picture each minute.
     """
 
     def __init__(
@@ -105,12 +105,14 @@ class Companions:
         mirror_to: Path | None = None,
         control: Path | None = None,
         publish: tuple[str, ...] = (),
+        status_to: Path | None = None,
     ) -> None:
         self.folder = folder
         self._display = display
         self._keep_free_bytes = keep_free_bytes
         self._mirror_to = mirror_to
         self._control = control
+        self._status_to = status_to
         self._heard: Heard | None = None
         self._observer: subprocess.Popen[bytes] | None = None
         self._screen: subprocess.Popen[bytes] | None = None
@@ -142,7 +144,8 @@ class Companions:
         """Start the observer, again if need be."""
         mirror = () if self._mirror_to is None else ("--mirror-to", str(self._mirror_to))
         control = () if self._control is None else ("--control", str(self._control))
-        options = ("--keep-free", str(self._keep_free_bytes), *mirror, *control, "--tell")
+        status = () if self._status_to is None else ("--status-to", str(self._status_to))
+        options = ("--keep-free", str(self._keep_free_bytes), *mirror, *control, *status, "--tell")
         self._observer = spawn("observe", str(self.folder), *self._rig, *options, heard=True)
         assert self._observer.stdout is not None
         self._heard = Heard(self._observer.stdout)

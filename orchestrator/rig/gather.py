@@ -58,13 +58,20 @@ class Gathered:
 
     @property
     def twin_path(self) -> Path | None:
-        """The physics file that the rig names, relative to it."""
+        """The physics file that was asked for, else the one that the rig names, relative to it."""
+        if self.request.twin is not None:
+            return self.request.twin.resolve()
         return (self.rig_path.parent / self.rig.twin).resolve() if self.rig.twin else None
 
     @property
     def mirror_to(self) -> Path | None:
         """The folder that the rig wants a copy in, relative to its file."""
         return (self.rig_path.parent / Path(self.rig.mirror_to).expanduser()) if self.rig.mirror_to else None
+
+    @property
+    def status_to(self) -> Path | None:
+        """The folder that the rig wants ``status.html`` in, relative to its file."""
+        return (self.rig_path.parent / Path(self.rig.status_to).expanduser()) if self.rig.status_to else None
 
     def instrument(self, role: str) -> Instrument:
         """The station's potentiostat or console in the rig file."""
@@ -176,6 +183,8 @@ def _refuse_impossible(gathered: Gathered) -> None:
     if gathered.simulated and gathered.twin_path is None:
         raise CannotRun(f"rig `{gathered.rig.name}` has simulated instruments but names no `twin:` file")
     _refuse_missing_data(gathered)
+    if gathered.request.twin is not None and not (gathered.simulated and gathered.request.twin.is_file()):
+        raise CannotRun(f"--twin {gathered.request.twin}: there is no such file, or nothing of rig `{gathered.rig.name}` is simulated")
     real = [role for role in ("potentiostat", "console") if not simulated_instrument(gathered.instrument(role))]
     if gathered.request.speed != 1.0 and real:
         raise CannotRun(f"--speed is for simulated rigs; the {' and the '.join(real)} of rig `{gathered.rig.name}` is real")

@@ -1,20 +1,68 @@
-"""Who is told of a run's alarms and of its end, in real time: the programs that ``notify:`` of the rig names."""
+"""Who is told of a run's alarms, of the night and of its end, in real time: the programs that ``notify:`` of the rig names."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.monitor.notify import Notifier, notifier
+from drivers.clock import Clock
+from orchestrator.monitor.messages import Messages, Of
+from orchestrator.monitor.notify import Message, Notifier, notifier
 from orchestrator.rig.gather import Gathered
 from orchestrator.rig.mortal import MortalJournal
 
+LATEST_LOOK_s = 3600.0
+"""The clock on the wall may have been set."""
 
-def people_of(gathered: Gathered, folder: Path, record: MortalJournal) -> Notifier | None:
-    """Who is told of alarms, in real time; a program that fails to tell is a note in the run."""
+
+class People:
+    """Hears the journal; nobody waits for it."""
+
+    def __init__(self, told: Notifier, messages: Messages, clock: Clock) -> None:
+        self._told = told
+        self._messages = messages
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._look: asyncio.TimerHandle | None = None
+        self._look_again()
+
+    def hear(self, kind: str, data: Mapping[str, Any]) -> None:
+        """One event."""
+        self._tell(self._messages.hear(kind, data, self._now_s()))
+        if kind.startswith("alarm."):
+            self._look_again()
+
+    def close(self) -> bool:
+        """Pass on what is queued; blocks. Nothing is told afterwards."""
+        self._loop.call_soon_threadsafe(self._stop)
+        return self._told.close()
+
+    def _stop(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+
+    def _now_s(self) -> float:
+        return self._clock.utc_ns() / 1e9
+
+    def _tell(self, messages: Iterable[Message]) -> None:
+        for one in messages:
+            self._told.tell(one.level, one.title, one.text, hour=one.hour, everybody=one.everybody)
+
+    def _look_again(self) -> None:
+        self._stop()
+        if (next_s := self._messages.next_s) is not None:
+            self._look = self._loop.call_later(min(LATEST_LOOK_s, max(0.0, next_s - self._now_s())), self._due)
+
+    def _due(self) -> None:
+        self._tell(self._messages.due(self._now_s()))
+        self._look_again()
+
+
+def people_of(gathered: Gathered, folder: Path, record: MortalJournal, clock: Clock, *, from_start: bool) -> People | None:
+    """Who is told, in real time; a program that fails to tell is a note in the run. ``from_start``: it is not continued."""
     if gathered.request.virtual or not gathered.rig.notify:
         return None
     loop = asyncio.get_running_loop()
@@ -23,16 +71,9 @@ def people_of(gathered: Gathered, folder: Path, record: MortalJournal) -> Notifi
         with contextlib.suppress(RuntimeError):  # the run is over
             loop.call_soon_threadsafe(record.listeners_note, text)
 
-    people = notifier(gathered.rig.notify, report)
-    record.listener = lambda kind, data: _tell(people, gathered.rig.name, folder.name, kind, data)
+    told = notifier(gathered.rig.notify, report)
+    of = Of(gathered.rig.name, folder.name, gathered.rig.zone, gathered.plan.expected_s if from_start else 0.0)
+    messages = Messages(of, told.hours, clock.utc_ns() / 1e9)
+    people = People(told, messages, clock)
+    record.listener = people.hear
     return people
-
-
-def _tell(people: Notifier, rig: str, run: str, kind: str, data: Mapping[str, Any]) -> None:
-    """What of the journal is told at once; nobody waits for it."""
-    if kind == "alarm.raised":
-        text = "\n".join(part for part in (data["text"], data.get("advice", ""), f"run: {run}") if part)
-        people.tell(str(data["level"]), f"{rig}: {data['title']}", text)
-    elif kind == "run.ended":
-        level = "info" if data["outcome"] == "as planned" else "alarm"
-        people.tell(level, f"{rig}: the run has ended ({data['outcome']})", f"{data['reason']}\nrun: {run}")

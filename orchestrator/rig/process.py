@@ -150,9 +150,10 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
         mirror_to=gathered.mirror_to,
         control=None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated),
         publish=publish_arguments(gathered),
+        status_to=gathered.status_to,
     )
     record = MortalJournal(journal, life)
-    people = people_of(gathered, folder, record)
+    people = people_of(gathered, folder, record, hosting.clock, from_start=hosting.continuation is None)
     outcome = error = None
     try:
         await journal.durable(first_seq)

@@ -32,6 +32,14 @@ def broker_of(gathered: Gathered) -> Broker | None:
     return None if url is None else Broker(url=url)
 
 
+def publish_to(rig: str, state: Path) -> tuple[str, ...]:
+    """The same of a run without rig file: on the broker that the environment names or that runs here."""
+    named = os.environ.get(VARIABLE)
+    url = next((url for place in places() if (url := running(place)) is not None), None)
+    broker = _named(named) if named else None if url is None else Broker(url=url)
+    return () if broker is None else ("--broker", broker.model_dump_json(), "--rig", rig, "--state", str(state))
+
+
 def places() -> tuple[Path, ...]:
     """Where a broker of ``operando broker`` may have said where it is."""
     return tuple(dict.fromkeys((home(), home(simulated=True))))

@@ -14,7 +14,7 @@ FASTEST = 100_000.0
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """``speed`` None = as fast as it goes (virtual time). ``display``: screen, lines or none."""
+    """``speed`` None = as fast as it goes (virtual time). ``display``: screen, lines or none. ``twin``: in place of the rig's."""
 
     experiment: Path
     rig: Path | None
@@ -27,6 +27,7 @@ class RunRequest:
     data: Path | None = None
     display: str = "screen"
     faults: tuple[str, ...] = ()
+    twin: Path | None = None
 
     @property
     def virtual(self) -> bool:

@@ -8,30 +8,24 @@ the charge that passed, or with the most that can have passed.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-from drivers.base import CellState, ChannelState, EndConditions, Reason, StepEnded, StepStarted
+from drivers.base import CellState, ChannelState, Reason, StepStarted
 from drivers.errors import InstrumentError
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account
-from orchestrator.runner.gaps import BY_INSTRUMENT, COUNTED, Gap, estimated
 from orchestrator.runner.reactions import Reactions
-from orchestrator.runner.resumption import Open, Resumption, named
+from orchestrator.runner.resumption import Resumption, named
 from orchestrator.runner.sentences import told
 from orchestrator.runner.station import UNSAFE, RunFailed, Surroundings
 from orchestrator.runner.steps import Begun
-from orchestrator.runner.triggers import TriggerEngine
+from orchestrator.runner.unheard import Unheard
 from orchestrator.runner.wire import within
 
 STATE_WITHIN_S = 10.0
 SAYS_WHICH_WITHIN_S = 30.0
 """Real seconds within which an instrument that runs something must have said what: scripts say so every few seconds."""
 ASK_EVERY_S = 0.5
-
-OWN_ENDS = frozenset(reason.value for reason in (Reason.TIME, Reason.V_UPPER, Reason.V_LOWER, Reason.CHARGE, Reason.CURRENT))
 
 LEFT_ALONE = "nothing was started or stopped; the run is as it was, and can be continued"
 CONFIRM = "look at the cell and its instrument; when you are sure that it is at open circuit: operando continue RUN --cell-is-off"
@@ -49,6 +43,10 @@ class Reconciliation:
     run: Reactions
     left: Resumption
     cell_is_off: bool = False
+
+    @property
+    def _unheard(self) -> Unheard:
+        return Unheard(self.surroundings, self.run, self.left)
 
     async def begun(self) -> Begun:
         """Where the protocol goes on. Raises NotContinued."""
@@ -120,10 +118,10 @@ class Reconciliation:
         """A wait of our own that still runs: open circuit; that it has ended comes through the stream, behind its last samples."""
         running = self.left.running
         ours = running is not None and accounts and accounts[0].key == running.key
-        account = accounts[0] if ours else self._of_wait(running) if running is not None else None
+        account = accounts[0] if ours else self._unheard.of_wait(running) if running is not None else None
         if account is not None:
             account.adopted = account.cut = True
-            self.run.sampling.take_up(account, self.left.heard_ns, self._last_A(account))
+            self.run.sampling.take_up(account, self.left.heard_ns, self._unheard.last_A(account))
         reached = await self.run.make_safe("the run goes on, and a wait of its own still ran")
         if not reached.confirmed:
             raise self._refusal("a wait of our own runs, and open circuit could not be confirmed", reached.detail, "switch its output off")
@@ -152,7 +150,7 @@ class Reconciliation:
             self.run.sampling.take(StepStarted(account.key, since_ns))
         else:
             since_ns = self.left.heard_ns
-        self.run.sampling.take_up(account, since_ns, self._last_A(account))
+        self.run.sampling.take_up(account, since_ns, self._unheard.last_A(account))
         cell = "on" if account.has_current else "off"
         self.surroundings.put("cell.state", cell=cell, confirmed=True, detail=f"as found when the run was continued: it runs {account.key}")
         self.surroundings.put("note", text=f"{account.key} runs on the instrument and is adopted", who="rig")
@@ -181,10 +179,10 @@ class Reconciliation:
         """Steps that the instrument has left behind, each by its own limits; returns when the last of them ended, at most."""
         since_ns, now_ns = self.left.heard_ns, self.surroundings.clock.mono_ns()
         for account in accounts:
-            self._begin_unheard(account, since_ns)
-            reason, by_ns = self._own_end(account, since_ns)
+            self._unheard.begin(account, since_ns)
+            reason, by_ns = self._unheard.own_end(account, since_ns)
             until_ns = min(by_ns, now_ns)
-            self._write_off(
+            self._unheard.write_off(
                 account, since_ns, until_ns, over=True, reason=reason, detail="it ended on the instrument while nobody heard it"
             )
             self.run.steps.passed_unheard(account)
@@ -192,13 +190,6 @@ class Reconciliation:
         return since_ns
 
     # ------------------------------------------------------------------------------------------------- it runs ours no more
-
-    def _begin_unheard(self, account: Account, at_ns: int) -> None:
-        """A step that followed on the instrument has begun there."""
-        self.run.sampling.expect([account])
-        if account.started_ns is None:
-            account.adopted = True
-            self.run.sampling.take(StepStarted(account.key, at_ns))
 
     def _conclude(self, accounts: tuple[Account, ...]) -> int:
         """What ran when the rig died is over, or a part of it, and perhaps what followed on the instrument; so many are behind."""
@@ -208,49 +199,43 @@ class Reconciliation:
                 self._doubt_intended(accounts)
             return 0
         if not accounts or accounts[0].key != running.key:
-            self._conclude_one(self._of_wait(running), left.heard_ns, followed=False)
+            self._conclude_one(self._unheard.of_wait(running), left.heard_ns, followed=False)
             return 0
         heard_key = None if left.guard is None or left.guard.heard is None else left.guard.heard.get("step_key")
         reached = next((k for k, account in enumerate(accounts) if account.key == heard_key), None)
         since_ns = left.heard_ns
         for at, account in enumerate(accounts):
             if at:
-                self._begin_unheard(account, since_ns)
+                self._unheard.begin(account, since_ns)
             ended_ns = self._conclude_one(account, since_ns, followed=reached is not None and at < reached)
             last = at == reached or at == len(accounts) - 1
-            if ended_ns is None or last or (reached is None and ended_ns >= self._gone_ns()):
+            if ended_ns is None or last or (reached is None and ended_ns >= self._unheard.gone_ns()):
                 return at
             self.run.steps.passed_unheard(account)
             since_ns = ended_ns
         return 0
 
-    def _gone_ns(self) -> int:
-        """Up to when an instrument without its rig may have driven the cell: until its guard opened the circuit, or until now."""
-        guard = self.left.guard
-        safe = guard is not None and guard.confirmed and guard.mono_ns >= self.left.heard_ns
-        return guard.mono_ns if guard is not None and safe else self.surroundings.clock.mono_ns()
-
     def _conclude_one(self, account: Account, since_ns: int, *, followed: bool) -> int | None:
         """Write one step off; returns when it ended by itself, None where it was broken off. ``followed``: the next one was heard."""
-        running, gone_ns = self.left.running, self._gone_ns()
+        running, gone_ns = self.left.running, self._unheard.gone_ns()
         wait = running is not None and running.wait
-        reason, by_ns = self._own_end(account, since_ns)
+        reason, by_ns = self._unheard.own_end(account, since_ns)
         guarded = gone_ns < self.surroundings.clock.mono_ns()
-        until_ns = min(gone_ns, self._heard_by_guard_ns(account, gone_ns)) if guarded else gone_ns
-        if (ended := self._ended_by(account)) is not None:
+        until_ns = min(gone_ns, self._unheard.heard_by_guard_ns(account, gone_ns)) if guarded else gone_ns
+        if (ended := self._unheard.ended_by(account)) is not None:
             detail = "it ended on the instrument while its guard listened"
-            self._write_off(account, since_ns, int(ended["mono_ns"]), over=not wait, reason=Reason(ended["ended"]), detail=detail)
+            self._unheard.write_off(account, since_ns, int(ended["mono_ns"]), over=not wait, reason=Reason(ended["ended"]), detail=detail)
             return int(ended["mono_ns"])
         finishes = self.surroundings.station.potentiostat.capabilities.autonomous
         if followed or (finishes and by_ns <= until_ns and account.planned.action != "acquisitions"):
             detail = "it ended on the instrument while nobody heard it"
-            self._write_off(account, since_ns, min(by_ns, until_ns), over=not wait, reason=reason, detail=detail)
+            self._unheard.write_off(account, since_ns, min(by_ns, until_ns), over=not wait, reason=reason, detail=detail)
             return min(by_ns, until_ns)
         if guarded:
-            self._write_off(account, since_ns, until_ns, over=False, reason=Reason.ABORT, detail="its guard opened the circuit")
+            self._unheard.write_off(account, since_ns, until_ns, over=False, reason=Reason.ABORT, detail="its guard opened the circuit")
         else:
             detail = "it no longer runs, and nobody knows since when; what it may have passed counts as passed"
-            self._write_off(account, since_ns, until_ns, over=False, reason=Reason.LOST, detail=detail)
+            self._unheard.write_off(account, since_ns, until_ns, over=False, reason=Reason.LOST, detail=detail)
         return None
 
     def _doubt_intended(self, accounts: tuple[Account, ...]) -> None:
@@ -266,70 +251,12 @@ class Reconciliation:
             account.part = named(key).part
         guard = left.guard
         until_ns = guard.mono_ns if guard is not None and guard.confirmed and guard.mono_ns >= left.last_ns else now_ns
-        gap = self._gap(account, left.last_ns, min(until_ns, self._own_end(account, left.last_ns)[1]))
+        gap = self._unheard.gap(account, left.last_ns, min(until_ns, self._unheard.own_end(account, left.last_ns)[1]))
         text = f"{key} was about to be started when the rig died; whether it ran is not known: at most {abs(gap.charge_C):.4g} C passed"
         self.surroundings.put("note", text=text, who="rig")
         if any(one is account for one in accounts):
             account.uncertainty_C += abs(gap.charge_C)
             account.part += 1
-
-    def _own_end(self, account: Account, since_ns: int) -> tuple[Reason, int]:
-        """By when the step ends by itself at the latest, and by which of its limits; its voltages may end it earlier."""
-        started_ns = since_ns if account.started_ns is None else account.started_ns
-        by_time_ns = started_ns + int((account.ends.time_s - account.active_s) * 1e9)
-        current_A, charge_C = account.planned.current_A, account.ends.charge_C
-        if not current_A or charge_C is None:
-            return Reason.TIME, by_time_ns
-        by_charge_ns = since_ns + math.ceil(max(0.0, charge_C - abs(account.charge_C)) / abs(current_A) * 1e9)
-        return (Reason.CHARGE, by_charge_ns) if by_charge_ns < by_time_ns else (Reason.TIME, by_time_ns)
-
-    def _of_wait(self, running: Open) -> Account:
-        """An account for a wait of our own, which stands in no plan."""
-        plan = self.left.plan
-        known = {step.key: step for step in (*plan.prepare, *plan.steps)}
-        step = known.get(named(running.key).planned) or (plan.steps or plan.prepare)[0]
-        planned = step.model_copy(update={"key": running.key, "mode": running.mode, "current_A": running.current_A, "triggers": ()})
-        account = Account(planned, EndConditions(time_s=step.limits.time_s), TriggerEngine(()))
-        account.started_ns = account.first_started_ns = running.started_ns
-        account.charge_C = running.charge_C
-        return account
-
-    def _gap(self, account: Account, since_ns: int, until_ns: int) -> Gap:
-        guard = self.left.guard
-        gap = estimated(account, since_ns, until_ns, self._last_A(account))
-        heard = None if guard is None else guard.heard
-        if heard is None or heard.get("step_key") != account.key or heard.get(COUNTED) is None:
-            return gap
-        # The guard broke in between two samples: half an interval more, give or take as much.
-        half_C = 0.0 if "ended" in heard else 0.5 * account.interval_s * float(account.planned.current_A or heard.get("current_A") or 0.0)
-        charge_C = account.earlier_C + float(heard[COUNTED]) + half_C - account.charge_C
-        return replace(gap, charge_C=charge_C, uncertainty_C=abs(half_C), how=BY_INSTRUMENT)
-
-    def _ended_by(self, account: Account) -> Mapping[str, Any] | None:
-        """What the guard heard of the step's own end; None where it heard none."""
-        heard = None if self.left.guard is None else self.left.guard.heard
-        ours = heard is not None and heard.get("step_key") == account.key and heard.get("ended") in OWN_ENDS
-        return heard if ours else None
-
-    def _last_A(self, account: Account) -> float | None:
-        """Current of the last sample of this very step; None where there was none."""
-        running = self.left.running
-        return running.last_A if running is not None and running.key == account.key else None
-
-    def _heard_by_guard_ns(self, account: Account, otherwise_ns: int) -> int:
-        """When the guard broke the step off, by the last sample that it heard."""
-        heard = None if self.left.guard is None else self.left.guard.heard
-        if heard is None or heard.get("step_key") != account.key:
-            return otherwise_ns
-        return int(heard["mono_ns"]) + int(0.5e9 * account.interval_s)
-
-    def _write_off(self, account: Account, since_ns: int, until_ns: int, *, over: bool, reason: Reason, detail: str) -> None:
-        """What nobody heard the end of."""
-        sampling = self.run.sampling
-        sampling.take_up(account, since_ns, self._last_A(account))
-        sampling.unheard(account, self._gap(account, since_ns, max(since_ns, until_ns)))
-        account.over, account.cut = over, not over
-        sampling.end_unseen(StepEnded(account.key, max(since_ns, until_ns), reason, detail))
 
     def _go_on(self, account: Account | None, at: int) -> Begun:
         """The rest of the step that was begun, under a key that no instrument knows yet; or the first. ``at``: so many are behind."""

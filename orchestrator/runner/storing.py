@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -164,7 +165,27 @@ class Storing:
         self._records.move(record, S.VERIFIED)
 
 
-def fid_block(record: Record, block: int, fetched: Fetched) -> tuple[dict[str, Any], bytes]:
+class Measured(Protocol):
+    """What of an acquisition stands beside its FID. ``times``: block → (started, acquired) in mono_ns; None: not known."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+
+    @property
+    def name(self) -> str:
+        """Of the acquisition."""
+
+    @property
+    def partial(self) -> bool:
+        """Fewer scans than asked."""
+
+    @property
+    def times(self) -> Mapping[int, Sequence[int | None]]:
+        """By block."""
+
+
+def fid_block(record: Measured, block: int, fetched: Fetched) -> tuple[dict[str, Any], bytes]:
     """Data and blob of a ``fid.block``: the FID in the byte order of this computer's files, little-endian."""
     fid, times = fetched.fid, fetched.times
     values = np.ascontiguousarray(fid.data, dtype=fid.data.dtype.newbyteorder("<"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import AcquisitionOrder, Context, Limits, Settings
 from drivers.clock import Clock
@@ -17,14 +18,6 @@ from drivers.testing.bench import Bench, ConsoleBench, PotentiostatBench, Run
 
 TEMPLATE = {"points": 2048, "spectral_width_Hz": 93458.0, "carrier_ppm": 100.0}
 WIDE = Limits(voltage_upper_V=2.0, voltage_lower_V=-2.0, current_A=0.01, charge_C=100.0, time_s=10_000.0)
-
-
-class Silence:
-    """Nobody listens to the wire: there is none."""
-
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 def surroundings(repository: Path, clock: Clock) -> tuple[Any, Context]:

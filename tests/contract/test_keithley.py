@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import Context, Limits, Settings
 from drivers.clock import Clock
@@ -22,14 +23,6 @@ WIDE = Limits(voltage_upper_V=2.0, voltage_lower_V=-2.0, current_A=0.01, charge_
 
 OPEN_CIRCUIT_A = 1e-6
 """The twin's current noise is 20 nA; the smallest step here is 400 times as large as this."""
-
-
-class Silence:
-    """Nobody keeps the bytes."""
-
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 async def left_in_high_impedance(network: Any, address: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import Context, Limits, Settings
 from drivers.clock import Clock
@@ -18,14 +19,6 @@ from drivers.testing.potentiostat_contract import PotentiostatContract
 from drivers.transport.real import RealNetwork
 
 WIDE = Limits(voltage_upper_V=2.0, voltage_lower_V=-2.0, current_A=0.01, charge_C=100.0, time_s=10_000.0)
-
-
-class Silence:
-    """Nobody keeps the bytes."""
-
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 class TestMethodScript(PotentiostatContract):

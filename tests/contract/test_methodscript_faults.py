@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import (
     CellState,
@@ -34,12 +35,6 @@ from drivers.transport.virtual import run_virtual
 LIMITS = Limits(voltage_upper_V=0.5, voltage_lower_V=-0.5, current_A=1e-3, charge_C=3.0, time_s=4000.0)
 PLATE = StepOrder("plate", Mode.GALVANOSTATIC, EndConditions(60.0, 0.4, -0.4), LIMITS, current_A=-4e-4)
 STRIP = StepOrder("strip", Mode.GALVANOSTATIC, EndConditions(30.0, 0.4, -0.4), LIMITS, current_A=4e-4)
-
-
-class Silence:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 @dataclass

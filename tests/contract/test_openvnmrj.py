@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import AcquisitionOrder, Context, Settings
 from drivers.clock import Clock
@@ -18,14 +19,6 @@ from drivers.testing.console_contract import ConsoleContract
 from drivers.transport.real import RealNetwork
 
 TEMPLATE = {"points": 2048, "spectral_width_Hz": 93458.0, "carrier_ppm": 100.0}
-
-
-class Silence:
-    """Nobody keeps the bytes."""
-
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 def acquisition(nucleus: str) -> AcquisitionOrder:

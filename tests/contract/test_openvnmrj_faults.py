@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import AcquisitionOrder, ConsoleActivity, ConsoleEvent, Context, Failed, Settings
 from drivers.clock import Clock
@@ -20,12 +21,6 @@ from drivers.transport.virtual import run_virtual
 TEMPLATE = {"points": 1024, "spectral_width_Hz": 93458.0, "carrier_ppm": 100.0, "gain": 13.3}
 ORDER = AcquisitionOrder("key-1", "fast", "7Li", TEMPLATE, scans=20, dummies=1, recycle_s=0.5, deadline_s=60.0)
 WHOLE = ["Started", "Acquired", "Filed"]
-
-
-class Silence:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 @dataclass
@@ -212,6 +207,35 @@ def test_the_console_reports_an_error(play: Play) -> None:
         await bench.clock.sleep(20.0)
         assert bench.kinds() == ["Started", "Failed"]
         assert bench.why().endswith("the console reports 13: soft error")
+
+    play(scenario)
+
+
+def test_a_tuner_that_hangs_costs_its_acquisition_and_no_other(play: Play) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.emulator.inject("tuner_hang")
+        await bench.acquire()
+        await bench.clock.sleep(30.0)
+        assert bench.kinds() == ["Started"]
+        await bench.driver.halt("key-1")
+        await bench.clock.sleep(5.0)
+        assert bench.kinds() == ["Started", "Failed"]
+        assert "halted before a block of scans was over" in bench.why()
+        await bench.driver.prepare(replace(ORDER, key="key-2"))
+        await bench.driver.start("key-2")
+        await bench.clock.sleep(20.0)
+        assert bench.kinds()[2:] == WHOLE
+
+    play(scenario)
+
+
+def test_a_driver_that_nobody_halts_gives_a_hung_scan_up_by_itself(play: Play) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.emulator.inject("tuner_hang")
+        await bench.acquire()
+        await bench.clock.sleep(200.0)
+        assert bench.kinds() == ["Started", "Failed"]
+        assert (await bench.driver.read_state()).activity is ConsoleActivity.IDLE
 
     play(scenario)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import AcquisitionOrder, Context, Settings
 from drivers.clock import Clock
@@ -19,14 +20,6 @@ from drivers.transport.real import RealNetwork
 
 DATASETS = {"7Li": "templates/7Li_metal/1", "23Na": "templates/23Na_0ppm/1"}
 POINTS, WIDTH_Hz = 2048, 93458.0
-
-
-class Silence:
-    """Nobody keeps the bytes."""
-
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 def acquisition(nucleus: str) -> AcquisitionOrder:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import (
     Acquired,
@@ -34,12 +35,6 @@ from drivers.transport.virtual import run_virtual
 
 TEMPLATE = {"nucleus": "7Li", "dataset": "templates/7Li_metal/1", "points": 2048, "carrier_ppm": 100.0}
 EITHER = 300.0
-
-
-class Silence:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 def order(key: str, **changes: Any) -> AcquisitionOrder:

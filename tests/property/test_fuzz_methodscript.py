@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from drivers.base import EndConditions, Limits, Mode, SampleBlock, StepOrder
 from drivers.methodscript import wire
-from drivers.methodscript.outbox import Outbox
 from drivers.methodscript.running import RunningScript
+from drivers.stream.samples import Outbox
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "methodscript"
 LINES = [entry["line"] for entry in json.loads((GOLDEN / "lines.json").read_text("utf-8"))["lines"]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wire_taps import Silence
 
 from drivers import registry
 from drivers.base import Context, Settings
@@ -105,12 +106,6 @@ class WatchingGuard:
         self._gone.set()
 
 
-class Quiet:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
-
-
 @dataclass
 class Night:
     """One run with everything around it that a test may take hold of."""
@@ -201,22 +196,22 @@ def live(tmp_path: Path) -> Callable[..., Night]:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         change: Callable[[Plan, Clock], Plan] | None = None,
         fence: Any = None,
+        physics: Mapping[str, Any] | None = None,
     ) -> Night:
         nights: list[Night] = []
 
         async def main(clock: Clock) -> None:
             plan = experiment if isinstance(experiment, Plan) else plan_of(experiment, tmp_path)
             plan = change(plan, clock) if change else plan
-            twin = registry.factory("twins", "twin")(
-                load_twin(REPOSITORY / "configs" / "twins" / "C1.yaml"), seed=seed, t0_mono_ns=clock.mono_ns()
-            )
+            described = load_twin(REPOSITORY / "configs" / "twins" / "C1.yaml") if physics is None else physics
+            twin = registry.factory("twins", "twin")(described, seed=seed, t0_mono_ns=clock.mono_ns())
             folder = tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
             (folder / "raw").mkdir(parents=True)
             made = []
             for role, make in (("potentiostat", registry.make_potentiostat), ("console", registry.make_console)):
                 own = {"scratch": str(folder / "console")} if role == "console" else {}
                 settings = Settings(role, "sim", "memory", options={**own, **(options or {}).get(role, {})})
-                made.append(make(settings, Context(clock, registry.memory_network(), Quiet(), twin)))
+                made.append(make(settings, Context(clock, registry.memory_network(), Silence(), twin)))
             night = Night(plan, clock, folder, twin, made[0], made[1], ListJournal(clock), WatchingGuard(), fence)
             nights.append(night)
             if before is not None:

@@ -34,17 +34,19 @@ DURABLE = ("allow_anonymous true", "persistence true", "autosave_on_changes true
 class Mosquitto:
     """One broker; ``lines`` are the whole configuration but for the listener, which stands first unless they have one."""
 
-    def __init__(self, folder: Path, lines: Iterable[str] = ("allow_anonymous true",), port: int | None = None) -> None:
-        self.port = port or free_port()
+    def __init__(
+        self, folder: Path, lines: Iterable[str] = ("allow_anonymous true",), port: int | None = None, address: str = "127.0.0.1"
+    ) -> None:
+        self.port, self.address = port or free_port(), address
         self._config = folder / f"mosquitto-{self.port}.conf"
         lines = list(lines)
-        listener = [] if any(line.startswith("listener") for line in lines) else [f"listener {self.port} 127.0.0.1"]
+        listener = [] if any(line.startswith("listener") for line in lines) else [f"listener {self.port} {address}"]
         self._config.write_text("\n".join([*listener, *(line.replace("PORT", str(self.port)) for line in lines)]) + "\n", "utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self.port}"
+        return f"mqtt://{self.address}:{self.port}"
 
     @property
     def broker(self) -> Broker:
@@ -57,7 +59,7 @@ class Mosquitto:
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
+                socket.create_connection((self.address, self.port), timeout=1.0).close()
             except OSError:
                 assert self._process.poll() is None, "mosquitto does not like its configuration"
                 time.sleep(0.01)

@@ -28,7 +28,7 @@ DONE, ABORTED, STOPPED = 101, 16, 18
 
 @dataclass(slots=True)
 class Acquisition:
-    """A submitted acquisition; ``frozen``: its procpar at submission. ``run_ns`` -1 = queued."""
+    """A submitted acquisition; ``frozen``: its procpar at submission. ``run_ns`` -1 = queued. ``held_s``: what it waits for its tuner."""
 
     number: int
     user: str
@@ -46,13 +46,19 @@ class Acquisition:
     recorded: str = ""
     recorded_s: float = 0.0
     blocks_told: int = 0
+    held_s: float = 0.0
+
+    @property
+    def before_s(self) -> float:
+        """From start to the first scan."""
+        return self.held_s + self.overhead_s
 
     @property
     def duration_s(self) -> float:
         """From start to the last scan."""
         if self.recorded:
-            return self.recorded_s
-        return self.overhead_s + (self.ss + self.planned) * self.repeat_s
+            return self.held_s + self.recorded_s
+        return self.before_s + (self.ss + self.planned) * self.repeat_s
 
     @property
     def planned(self) -> int:
@@ -67,8 +73,8 @@ class Acquisition:
     def scan_end_ns(self, scans: int) -> int:
         """When so many scans are done."""
         if self.recorded:
-            return self.run_ns + round(self.recorded_s * 1e9 * scans / max(1, self.nt))
-        return self.run_ns + round((self.overhead_s + (self.ss + scans) * self.repeat_s) * 1e9)
+            return self.run_ns + round((self.held_s + self.recorded_s * scans / max(1, self.nt)) * 1e9)
+        return self.run_ns + round((self.before_s + (self.ss + scans) * self.repeat_s) * 1e9)
 
     def scans_done(self, now_ns: int) -> int:
         """Complete scans at an instant."""
@@ -138,7 +144,7 @@ def signal(acquisition: Acquisition, parameters: ParameterSet, twin: Physics, sc
 
 def _acquired(acquisition: Acquisition, p: dict[str, Any], twin: Physics, nucleus: str | None, scans: int) -> NDArray[np.complex128]:
     points = int(p["np"]) // 2
-    begin_s = (acquisition.run_ns - twin.t0_mono_ns) / 1e9 + acquisition.overhead_s
+    begin_s = (acquisition.run_ns - twin.t0_mono_ns) / 1e9 + acquisition.before_s
     if nucleus is not None:
         scan = Scan(
             nucleus,

@@ -10,6 +10,8 @@ Each also takes ``after_s`` (so much later) and ``for_s`` (cleared so long after
 ``foreground_busy``        the foreground does something else for ``seconds``; lines queue
 ``wexp_stale``             somebody else's ``au`` of ``scans`` fires whatever stands in wexp when it ends
 ``acquisition_error``      the next acquisition stops after ``scans`` with ``code`` (13 soft, 15 hard) and runs werr
+``tuner_hang``             the pulse program waits for its tuner on a TTL line for ``stall_s`` (null: for ever) before the
+                           first scan of the next acquisitions (``times``); only ``halt`` or ``aa`` ends a wait for ever
 ``background_processing``  wexp runs in a background Vnmrbg while the foreground is elsewhere
 ``curpar_stale``           ``curpar`` is never written again
 ``gain_rounding``          gain goes in steps of ``step_dB``
@@ -34,6 +36,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "foreground_busy": {"seconds": 60.0},
     "wexp_stale": {"scans": 4},
     "acquisition_error": {"times": 1, "scans": 1, "code": 15},
+    "tuner_hang": {"times": 1, "stall_s": None},
     "background_processing": {},
     "curpar_stale": {},
     "gain_rounding": {"step_dB": 2.0},

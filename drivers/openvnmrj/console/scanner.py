@@ -23,6 +23,7 @@ from drivers.sim.switches import Faults
 Process = Callable[[str, str], None]
 """Execute a text (with the name of what asked for it) as VnmrJ's processing."""
 HARD_ERROR = 15
+FOR_EVER_s = 1e9
 LAST_LINES = {DONE: "Acquisition complete", ABORTED: "Acquisition aborted", STOPPED: "Acquisition stopped"}
 
 
@@ -129,6 +130,8 @@ class Scanner:
         )
         if fault := self.faults.use("acquisition_error"):
             acquisition.fail_after, acquisition.fail_code = int(fault["scans"]), int(fault["code"])
+        if fault := self.faults.use("tuner_hang"):
+            acquisition.held_s = FOR_EVER_s if fault["stall_s"] is None else float(fault["stall_s"])
         self.queue.append(acquisition)
         self.stamps.mark("submitted")
         self._changed.set()

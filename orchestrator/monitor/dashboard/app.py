@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+from numpy.typing import NDArray
 
 from orchestrator.monitor.dashboard import buttons, page
 from orchestrator.monitor.dashboard.client import Client
-from orchestrator.monitor.dashboard.halves import halves
+from orchestrator.monitor.dashboard.halves import Areas, Halves, areas, halves
 from orchestrator.monitor.dashboard.person import Person, not_allowed
 from orchestrator.monitor.dashboard.plots import Newest, Night, Observed, Overlay
-from orchestrator.monitor.dashboard.rigs import Rig, labels
+from orchestrator.monitor.dashboard.rigs import Rig, labels, metal
 from orchestrator.monitor.mqtt import BrokerGone
 
 LOOK_ms = 100
 PLAIN: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
+SELECT = """:host select, .bk-input { background: #1d2530; color: #e6edf3; border-color: #2e3a48; font-size: 15px; height: 40px; }"""
 AGES_s = 1.0
 PICTURES_s = 2.0
 CSS = (Path(__file__).parent / "page.css").read_text("utf-8")
@@ -109,7 +111,7 @@ class RigPage:
         self.below = pn.Column(**PLAIN)
         self._below: tuple[Night, Newest, Observed] | None = None
         self.which = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
-        self.what = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
+        self.what = pn.widgets.Select(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0), stylesheets=[SELECT])
         for choice in (self.which, self.what):
             choice.param.watch(lambda _: self._draw(), "value")
 
@@ -153,8 +155,9 @@ class RigPage:
 
     def _words(self, rig: Rig, now_s: float) -> None:
         lost_s = self._client.rigs.lost_s
-        half = halves(rig.samples())
-        self.overlay.feed(half)
+        samples = rig.samples()
+        half = halves(samples)
+        self.overlay.feed(half, self._metal(rig, half, samples))
         _put(self.top, page.first_screen(rig, half, lost_s, now_s))
         _put(self.health, page.health(rig, half, lost_s, now_s))
         _put(self.log, page.events(rig))
@@ -168,12 +171,20 @@ class RigPage:
             return
         rig = self._rig
         _choose(self.which, {name: level for level, name in labels(rig).items()})
-        _choose(self.what, {name: name for name in sorted(rig.seen) if len(rig.seen[name]) > 1})
+        acquisition = self.which.value or ""
+        first = metal(rig, acquisition)
+        told = sorted(rig.observables.items(), key=lambda one: (one[0] != first, one[1].name))
+        _choose(self.what, {one.name: level for level, one in told if len(rig.seen(acquisition, level)) > 1})
         samples = rig.samples()
         night, newest, observed = self._below
         night.feed(rig, self.which.value, samples)
         newest.feed(rig, self.which.value)
-        observed.feed(rig, self.what.value, samples)
+        observed.feed(rig, (acquisition, self.what.value) if self.what.value else None, samples)
+
+    def _metal(self, rig: Rig, half: Halves | None, samples: NDArray[Any]) -> Areas | None:
+        acquisition = self.which.value or next(iter(rig.acquisitions), "")
+        level = metal(rig, acquisition)
+        return None if level is None else areas(half, rig.observables[level].name, rig.seen(acquisition, level), samples)
 
     # --------------------------------------------------------------------------------------------------------- pressing
 

@@ -29,6 +29,15 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Areas:
+    """Areas of a line in the running step (``now``) and in the same one of the cycle before: ``along`` as in ``Curve``."""
+
+    name: str
+    now: tuple[Real, Real]
+    before: tuple[Real, Real]
+
+
+@dataclass(frozen=True, slots=True)
 class Halves:
     """The running step and the same one of an earlier cycle; ``above_V``: how far the newest point lies above it."""
 
@@ -64,6 +73,23 @@ def halves(samples: NDArray[Any]) -> Halves | None:
     now = _curve(steps[-1], kind)
     before = _curve(steps[like[-1]], kind) if like and steps[like[-1]].size >= LEAST else None
     return Halves(now, before, kind == 0, _above(now, before))
+
+
+def areas(half: Halves | None, name: str, seen: NDArray[Any], samples: NDArray[Any]) -> Areas | None:
+    """``SEEN`` (n,) of an area beside the voltage of the same half-cycles; None where nothing of it falls into them."""
+    if half is None or not seen.size:
+        return None
+    now, before = (_seen_in(None if one is None else one.step, seen, samples, resting=half.resting) for one in (half.now, half.before))
+    return Areas(name, now, before) if now[0].size or before[0].size else None
+
+
+def _seen_in(step: int | None, seen: NDArray[Any], samples: NDArray[Any], *, resting: bool) -> tuple[Real, Real]:
+    own = samples[samples["step"] == step] if step is not None else samples[:0]
+    if not own.size:
+        return np.empty(0), np.empty(0)
+    inside = seen[(seen["t_s"] >= own["t_s"][0]) & (seen["t_s"] <= own["t_s"][-1])]
+    minutes, mAh = (own["t_s"] - own["t_s"][0]) / 60.0, np.abs(own["charge_step_C"].astype(np.float64)) / C_PER_mAh
+    return np.interp(inside["t_s"], own["t_s"], minutes if resting else mAh), inside["value"].astype(np.float64)
 
 
 def _direction(step: NDArray[Any]) -> int:

@@ -18,7 +18,8 @@ from orchestrator.monitor.tiles import Row
 SHOWN_ALARMS = 3
 SHOWN_EVENTS = 60
 QUIET = frozenset(
-    {f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")} | {"fid.block", "raw.archived", "disk"}
+    {f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")}
+    | {"fid.block", "raw.archived", "disk", "observable"}
 )
 """Events that a person need not read one by one."""
 SILENT = 3.0
@@ -113,7 +114,8 @@ def _lines(lines: Iterable[Line]) -> str:
 
 
 def _cell(rig: Rig, state: State, half: Halves | None) -> Iterator[Line]:
-    yield Line("state", {"on": "under current", "off": "open circuit"}.get(state.cell_state, "NOT KNOWN"), state.cell_state == "unknown")
+    on = "resting" if state.step_mode == "rest" else "under current"
+    yield Line("state", {"on": on, "off": "open circuit"}.get(state.cell_state, "NOT KNOWN"), state.cell_state == "unknown")
     sample = rig.sample
     voltage_V = sample.voltage_V if sample else state.voltage_V
     current_A = sample.current_A if sample else state.current_A

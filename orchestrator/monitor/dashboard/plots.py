@@ -5,22 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from bokeh.models import AdaptiveTicker, ColumnDataSource, CustomJSTickFormatter, LinearColorMapper, PrintfTickFormatter, Range1d
+from bokeh.models import (
+    AdaptiveTicker,
+    ColumnDataSource,
+    CustomJSTickFormatter,
+    LinearAxis,
+    LinearColorMapper,
+    PrintfTickFormatter,
+    Range1d,
+)
 from bokeh.palettes import Magma256
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from orchestrator.monitor.dashboard.grid import grid
-from orchestrator.monitor.dashboard.halves import C_PER_mAh, Halves
-from orchestrator.monitor.dashboard.rigs import Rig
+from orchestrator.monitor.dashboard.halves import Areas, C_PER_mAh, Halves
+from orchestrator.monitor.dashboard.rigs import FittedLine, Rig, fitted
 from orchestrator.monitor.dashboard.sentence import minute_of_day
 
 BACK, PANEL, INK, FAINT = "#0b0f14", "#11171f", "#aab6c3", "#232c37"
-NOW, BEFORE, POINT = "#6fb7ff", "#7d8a99", "#ffffff"
+NOW, BEFORE, POINT, METAL = "#6fb7ff", "#7d8a99", "#ffffff", "#f2b84b"
 SIDE_POINTS = 900
 LEAST_V = 0.02
 """So much of the voltage is shown at least, or noise at rest would fill the picture."""
 MINUTE_s = 60.0
+SLOPE_OVER = 6
 CLOCK = """
 const minutes = ((Math.round(tick) % 1440) + 1440) % 1440
 return `${Math.floor(minutes / 60)}`.padStart(2, '0') + ':' + `${minutes % 60}`.padStart(2, '0')
@@ -33,17 +42,21 @@ def _figure(height: int, **options: Any) -> Any:
     one.background_fill_color, one.border_fill_color, one.outline_line_color = PANEL, BACK, None
     one.grid.grid_line_color = FAINT
     for axis in one.axis:
-        axis.axis_line_color = axis.major_tick_line_color = FAINT
-        axis.minor_tick_line_color = None
-        axis.major_label_text_color = axis.axis_label_text_color = INK
-        axis.major_label_text_font_size = axis.axis_label_text_font_size = "12px"
-        axis.axis_label_text_font_style = "normal"
+        _dress(axis)
     one.min_border = 2
     return one
 
 
+def _dress(axis: Any) -> None:
+    axis.axis_line_color = axis.major_tick_line_color = FAINT
+    axis.minor_tick_line_color = None
+    axis.major_label_text_color = axis.axis_label_text_color = INK
+    axis.major_label_text_font_size = axis.axis_label_text_font_size = "12px"
+    axis.axis_label_text_font_style = "normal"
+
+
 class Overlay:
-    """The running half-cycle over the same one of the cycle before."""
+    """The running half-cycle over the same one of the cycle before: voltage, and the metal's area on the axis at the right."""
 
     def __init__(self, height: int = 176) -> None:
         self.volts = Range1d(0.0, 1.0)
@@ -53,11 +66,24 @@ class Overlay:
         self.figure.line("x", "y", source=self._now, line_width=2.5, color=NOW)
         self.figure.scatter("x", "y", source=self._point, size=9, color=POINT)
         self.figure.yaxis.axis_label = "V"
-        self.figure.yaxis.formatter = PrintfTickFormatter(format="%.3g")
-        self.figure.yaxis.ticker.desired_num_ticks = 4
+        self.area = Range1d(0.0, 1.0)
+        self.figure.extra_y_ranges = {"area": self.area}
+        right = LinearAxis(y_range_name="area", visible=False)
+        self.figure.add_layout(right, "right")
+        _dress(right)
+        self._right = right
+        right.axis_label_text_color = right.major_label_text_color = METAL
+        self._area_before, self._area_now = (ColumnDataSource({"x": [], "y": []}) for _ in range(2))
+        area = {"y_range_name": "area", "size": 7, "marker": "diamond", "line_color": METAL}
+        self.figure.scatter("x", "y", source=self._area_before, fill_alpha=0.0, line_alpha=0.55, name="area before", **area)
+        self.figure.scatter("x", "y", source=self._area_now, fill_color=METAL, name="area", **area)
+        self.figure.yaxis[0].formatter = PrintfTickFormatter(format="%.3g")
+        for axis in self.figure.yaxis:
+            axis.ticker.desired_num_ticks = 4
 
-    def feed(self, half: Halves | None) -> None:
+    def feed(self, half: Halves | None, areas: Areas | None) -> None:
         """Draw the half-cycle."""
+        self._feed_areas(areas)
         if half is None:
             return
         self._now.data = {"x": half.now.along, "y": half.now.voltage_V}
@@ -69,6 +95,18 @@ class Overlay:
         self.volts.update(start=middle_V - half_V, end=middle_V + half_V)
         with_what = "" if before is None else f"   (blue: now, grey: cycle {before.cycle})"
         self.figure.xaxis.axis_label = f"{'minutes of rest' if half.resting else 'mAh of this step'}{with_what}"
+
+    def _feed_areas(self, areas: Areas | None) -> None:
+        now, before = (np.empty(0), np.empty(0)) if areas is None else (areas.now, areas.before)
+        for source, one in ((self._area_now, now), (self._area_before, before)):
+            source.data = {"x": one[0], "y": one[1]} if areas else {"x": [], "y": []}
+        self._right.visible = areas is not None
+        if areas is None:
+            return
+        values = np.concatenate([now[1], before[1]])
+        margin = 0.1 * float(np.ptp(values)) or 0.1 * abs(float(values[0])) or 1.0
+        self.area.update(start=float(values.min()) - margin, end=float(values.max()) + margin)
+        self._right.axis_label = areas.name
 
 
 class Night:
@@ -116,7 +154,7 @@ class Night:
 
 
 class Newest:
-    """The newest spectrum, ppm right to left."""
+    """The newest spectrum, ppm right to left, and where the analysis has fitted its lines."""
 
     def __init__(self, height: int = 200) -> None:
         self.shift = Range1d(1.0, 0.0)
@@ -124,9 +162,13 @@ class Newest:
         self._line, self._first = (ColumnDataSource({"x": [], "y": []}) for _ in range(2))
         self.figure.line("x", "y", source=self._first, color=BEFORE, line_width=1.5, alpha=0.7)
         self.figure.line("x", "y", source=self._line, color=NOW, line_width=1.5)
+        self._fitted = ColumnDataSource({"x": [], "low": [], "high": [], "text": []})
+        self.figure.segment("x", "low", "x", "high", source=self._fitted, color=METAL, line_dash="dashed", name="fitted")
+        words = {"text_color": METAL, "text_font_size": "12px", "text_baseline": "top", "x_offset": 4}
+        self.figure.text("x", "high", "text", source=self._fitted, **words)
 
     def feed(self, rig: Rig, acquisition: str | None) -> None:
-        """Draw it over the run's first one, both for one scan."""
+        """Draw it over the run's first one, both for one scan. Fitted lines stand beside each other at their own shift."""
         axis = rig.axis(acquisition) if acquisition else None
         rows = rig.rows(acquisition) if acquisition else []
         if axis is None or not rows:
@@ -135,7 +177,18 @@ class Newest:
         self.shift.update(start=max(shift_ppm[0], shift_ppm[-1]), end=min(shift_ppm[0], shift_ppm[-1]))
         for source, one in ((self._line, rows[-1]), (self._first, rows[0])):
             source.data = {"x": shift_ppm, "y": one.intensity / max(1, one.scans)}
+        self._mark(fitted(rig, acquisition or ""), rows[-1].intensity / max(1, rows[-1].scans))
         self.figure.xaxis.axis_label = f"{axis.acquisition} no. {rows[-1].index + 1}, {rows[-1].scans} scans; grey: the run's first; ppm"
+
+    def _mark(self, lines: list[FittedLine], intensity: NDArray[Any]) -> None:
+        """The lines at their shifts, the words of each a little lower than those before."""
+        low, high = float(min(0.0, intensity.min())), float(intensity.max())
+        self._fitted.data = {
+            "x": [line.shift_ppm for line in lines],
+            "low": [low for _ in lines],
+            "high": [high - 0.14 * number * (high - low) for number, _ in enumerate(lines)],
+            "text": [f"{line.name} {line.shift_ppm:.1f} ppm" for line in lines],
+        }
 
 
 class Observed:
@@ -148,13 +201,24 @@ class Observed:
         self.figure.scatter("x", "y", source=self._points, color=NOW, size=6)
         self.figure.xaxis.axis_label = "net charge, mAh"
 
-    def feed(self, rig: Rig, name: str | None, samples: NDArray[Any]) -> None:
-        """Draw what was seen since the dashboard began to listen."""
-        seen = [one for one in rig.seen.get(name or "", ()) if one.value is not None]
+    def feed(self, rig: Rig, where: tuple[str, str] | None, samples: NDArray[Any]) -> None:
+        """Draw the whole run's values."""
+        seen = rig.seen(*(where or ("", "")))
         self.figure.visible = len(seen) > 1
         if not self.figure.visible or samples.size < 2:
             return
         passed_C = np.concatenate([[0.0], np.cumsum(samples["current_A"][1:] * np.diff(samples["t_s"]))])
-        charge_mAh = np.interp([one.t_s for one in seen], samples["t_s"], passed_C) / C_PER_mAh
-        self._points.data = {"x": charge_mAh, "y": np.array([one.value for one in seen])}
-        self.figure.yaxis.axis_label = f"{seen[-1].name}, {seen[-1].unit}" if seen[-1].unit else seen[-1].name
+        charge_mAh = np.interp(seen["t_s"], samples["t_s"], passed_C) / C_PER_mAh
+        self._points.data = {"x": charge_mAh, "y": seen["value"]}
+        newest = rig.observables.get(where[1]) if where else None
+        self.figure.yaxis.axis_label = ", ".join(word for word in (newest.name, newest.unit) if word) if newest else ""
+        self.figure.xaxis.axis_label = f"net charge, mAh{_sloped(charge_mAh, seen['value'])}"
+
+
+def _sloped(charge_mAh: NDArray[Any], values: NDArray[Any]) -> str:
+    """The slope over the newest values, where charge has passed in one direction."""
+    charge_mAh, values = charge_mAh[-SLOPE_OVER:], values[-SLOPE_OVER:]
+    steps = np.diff(charge_mAh)
+    if len(steps) < SLOPE_OVER - 1 or not (np.all(steps > 0) or np.all(steps < 0)):
+        return ""
+    return f"   (slope of the last {SLOPE_OVER}: {float(np.polyfit(charge_mAh, values, 1)[0]):.3g} per mAh)"

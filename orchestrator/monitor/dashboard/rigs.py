@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,10 @@ from pydantic import ValidationError
 
 from orchestrator.model.events import ALARM_LEVELS
 from orchestrator.monitor.payloads import Alarm, Axis, Event, Message, Observable, OfRun, Sample, SensorValue, Spectrum, State
-from orchestrator.monitor.tiles import SAMPLE, NotATile, Row, row, run_tag, samples
+from orchestrator.monitor.tiles import SAMPLE, SEEN, NotATile, Row, row, run_tag, samples, seen
 from orchestrator.monitor.topics import ROOT, level
 
 EVENTS = 300
-SEEN = 2000
 NEWEST = "newest"
 FILTERS = tuple(
     f"{ROOT}/+/{branch}" for branch in ("status", "state", "ec", "sensor/+", "spectrum/+", "observable/+", "event", "alarm/+", "view/#")
@@ -51,7 +50,8 @@ class Rig:
         self.changes = 0
         self.pictures = 0
         self.events: deque[Event] = deque(maxlen=EVENTS)
-        self.seen: dict[str, deque[Observable]] = {}
+        self._observables: dict[str, Observable] = {}
+        self._seen: dict[tuple[str, str, int], tuple[int, NDArray[Any]]] = {}
         self._alarms: dict[str, Alarm] = {}
         self._stacks: dict[str, Stack] = {}
         self._tiles: dict[int, tuple[int, NDArray[Any]]] = {}
@@ -114,6 +114,20 @@ class Rig:
         newest = self._newest()
         return known if newest is None or (known.size and known["t_s"][-1] >= newest["t_s"][0]) else np.concatenate([known, newest])
 
+    @property
+    def observables(self) -> dict[str, Observable]:
+        """The newest value of each observable of this run, by its level in topics."""
+        return {level: one for level, one in self._observables.items() if self._current(one)}
+
+    def seen(self, acquisition: str, observable: str) -> NDArray[Any]:
+        """``SEEN`` (n,): values of an observable in the run's spectra of one acquisition, both by their levels in topics."""
+        if self.state is None:
+            return np.empty(0, SEEN)
+        tag = run_tag(self.state.run_id)
+        wanted = acquisition, observable
+        parts = [values for (*names, _), (run, values) in sorted(self._seen.items()) if tuple(names) == wanted and run == tag]
+        return np.concatenate(parts) if parts else np.empty(0, SEEN)
+
     def _newest(self) -> NDArray[Any] | None:
         one = self.sample
         if one is None or one.voltage_V is None:
@@ -144,7 +158,7 @@ class Rig:
             case ["spectrum", name]:
                 _keep(self._spectra, name, payload, Spectrum)
             case ["observable", name]:
-                self._hear_observable(name, payload)
+                _keep(self._observables, name, payload, Observable)
             case ["view", *rest]:
                 self._hear_view(rest, payload)
                 self.pictures += 1
@@ -159,7 +173,6 @@ class Rig:
         state = State.model_validate_json(payload)
         if self.state is None or state.run_id != self.state.run_id:
             self.events = deque((event for event in self.events if event.run_id == state.run_id), EVENTS)
-            self.seen = {}
             self.pictures += 1
         self.heard_s = min(now_s, state.published_s) if retained else now_s
         self.state = state
@@ -167,15 +180,6 @@ class Rig:
     def _hear_event(self, event: Event) -> None:
         if not any(event.seq == other.seq and event.run_id == other.run_id for other in self.events):
             self.events.append(event)
-
-    def _hear_observable(self, name: str, payload: bytes) -> None:
-        if not payload:
-            self.seen.pop(name, None)
-            return
-        one = Observable.model_validate_json(payload)
-        known = self.seen.setdefault(name, deque(maxlen=SEEN))
-        if not known or known[-1].t_s != one.t_s:
-            known.append(one)
 
     def _hear_view(self, branch: list[str], payload: bytes) -> None:
         match branch:
@@ -192,6 +196,11 @@ class Rig:
                 self._tiles[tile] = run, values
             case ["ec", place]:
                 self._tiles.pop(int(place), None)
+            case ["observable", acquisition, name, place] if payload:
+                run, tile, values = seen(payload)
+                self._seen[acquisition, name, tile] = run, values
+            case ["observable", acquisition, name, place]:
+                self._seen.pop((acquisition, name, int(place)), None)
 
     def _stack(self, name: str) -> Stack:
         return self._stacks.setdefault(name, Stack())
@@ -230,6 +239,47 @@ class Rigs:
     def shown(self) -> list[Rig]:
         """Rigs that have said what they are doing, by name."""
         return sorted((rig for rig in self.by_level.values() if rig.state is not None), key=lambda rig: rig.level)
+
+
+SAME_s = 1e-3
+METAL = ("area(moss)", "area(metal)", "window_area(metal)", "area(bulk)")
+"""What says how much metal there is, the most telling first."""
+
+
+def metal(rig: Rig, acquisition: str) -> str | None:
+    """Level of the observable that is the metal's area in an acquisition; None where nobody measures one.
+
+    Moss that is hardly ever resolved says less than the whole metal's window, which every spectrum has.
+    """
+    levels = {one.name: level for level, one in rig.observables.items()}
+    found = [(levels[name], len(rig.seen(acquisition, levels[name]))) for name in METAL if name in levels]
+    most = max((count for _, count in found), default=0)
+    return next((level for level, count in found if 2 * count > most), None)
+
+
+class FittedLine(NamedTuple):
+    """A line that the analysis has fitted to one spectrum."""
+
+    name: str
+    shift_ppm: float
+    area: float
+    error: float
+
+
+def fitted(rig: Rig, acquisition: str) -> list[FittedLine]:
+    """The resolved lines of the newest spectrum of an acquisition; empty until the analysis has told of it."""
+    spectrum = rig.spectrum(acquisition)
+    if spectrum is None:
+        return []
+    newest = {one.name: values[-1] for level, one in rig.observables.items() if (values := rig.seen(acquisition, level)).size}
+    of_it = {name: value for name, value in newest.items() if abs(value["t_s"] - spectrum.t_s) < SAME_s}
+    names = sorted(name.removeprefix("phase(").removesuffix(")") for name in of_it if name.startswith("phase("))
+    whole = [name for name in names if f"shift({name})" in of_it and f"area({name})" in of_it]
+    return [FittedLine(name, float(of_it[f"shift({name})"]["value"]), *_area(of_it[f"area({name})"])) for name in whole]
+
+
+def _area(seen: np.void) -> tuple[float, float]:
+    return float(seen["value"]), float(seen["error"])
 
 
 def rank(alarm_level: str) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wire_taps import Silence
 
 from drivers import registry
 from drivers.base import Context, Settings
@@ -59,12 +60,6 @@ class Guard:
     async def stand_down(self) -> None: ...
 
     async def hand_over(self) -> None: ...
-
-
-class Quiet:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 @dataclass
@@ -144,7 +139,7 @@ async def _station(folder: Path, repository: Path, clock: Clock, asked: tuple[st
     made = []
     for role, make in (("potentiostat", registry.make_potentiostat), ("console", registry.make_console)):
         options = {"scratch": str(folder / "console")} if role == "console" else {}
-        made.append(make(Settings(role, "sim", "memory", options=options), Context(clock, registry.memory_network(), Quiet(), twin)))
+        made.append(make(Settings(role, "sim", "memory", options=options), Context(clock, registry.memory_network(), Silence(), twin)))
     (folder / "raw").mkdir()
     settings = [Settings(role, "sim", "memory") for role in ("potentiostat", "console")]
     yield plan, Station(plan.station, made[0], made[1], *settings, folder / "raw")

@@ -54,3 +54,13 @@ def test_a_cell_that_nobody_brings_to_open_circuit_is_found(tmp_path: Path) -> N
     killed.lived.cell.drives = killed.lived.cell.drives[:-1]
     killed.lived.cell.drives[-1] = replace(killed.lived.cell.drives[-1], end_s=float("inf"))
     assert len(list(the_cell_comes_to_its_declared_state(killed))) == 2
+
+
+def test_only_a_wire_that_is_out_just_then_excuses_a_cell_that_is_left_on(tmp_path: Path) -> None:
+    killed = lived_on(tmp_path, replace(early(), faults=("methodscript.port_vanishes:after_s=100,seconds=5,power_lost=false",)))
+    killed.lived.cell.drives = killed.lived.cell.drives[:-1]
+    killed.lived.cell.drives[-1] = replace(killed.lived.cell.drives[-1], end_s=float("inf"))
+    assert list(the_cell_comes_to_its_declared_state(killed))
+    killed.lived.night = replace(killed.lived.night, faults=("methodscript.port_vanishes:after_s=100,seconds=500,power_lost=false",))
+    killed.safe = False
+    assert list(the_cell_comes_to_its_declared_state(killed)) == []

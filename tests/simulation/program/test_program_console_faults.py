@@ -105,6 +105,32 @@ def test_a_silence_costs_what_falls_into_it_and_no_more(run_night: RunNight, fau
     assert not night.of("acquisition.lost"), "what never started is missed, what started is kept"
 
 
+@pytest.mark.parametrize(("fault", "rig"), [("openvnmrj.tuner_hang:under_current_s=20", "sim"), ("console.tuner_hang", "memory")])
+def test_a_tuner_that_hangs_is_overdue_halted_and_costs_one_spectrum(run_night: RunNight, fault: str, rig: str) -> None:
+    """The pulse program waits for the tuner (domain.md 2.1): only a halt ends it, and only the host can order one."""
+    night = run_night(fault, rig=rig)
+    the_cell_never_noticed(night)
+    (fired,) = [event.data for event in night.of("rule.fired") if event.data["rule"] == "acquisition overdue"]
+    assert fired["values"]["duration_s"] == pytest.approx(1.5 * fired["values"]["planned_s"] + 60, abs=1)
+    (lost,) = night.of("acquisition.lost")
+    assert "halted before" in lost.data["why"]
+    asked = [event.data["key"] for event in night.of("acquisition.requested")]
+    later = asked[asked.index(lost.data["key"]) + 1 :]
+    verified = {event.data["key"] for event in night.of("acquisition.verified")}
+    assert set(later) & verified, "the console measures again"
+
+
+def test_a_tuner_that_stalls_again_and_again_is_told(run_night: RunNight) -> None:
+    longer = (
+        "Rest for 30 seconds, nmr: {fast: at start}}\n  - {step: Plate",
+        "Rest for 12 minutes, nmr: {fast: every 1 minute}}\n  - {step: Plate",
+    )
+    night = run_night("openvnmrj.tuner_hang:times=3,stall_s=25,after_s=400", changes=[longer])
+    the_cell_never_noticed(night)
+    assert [event.data["rule"] for event in night.of("rule.fired")] == ["tuner stall"]
+    assert len(night.of("acquisition.lost")) == 0
+
+
 def test_missed_spectra_can_make_the_cell_wait_at_open_circuit(run_night: RunNight) -> None:
     policy = "busy: coalesce\nmissed_acquisition: wait at open circuit after 1 missed\nprotocol:"
     night = run_night("svf_fails:times=2", changes=[("protocol:", policy)])

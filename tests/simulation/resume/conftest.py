@@ -23,7 +23,8 @@ from orchestrator.recorder.reader import open_run
 from orchestrator.recorder.records import Reader
 from orchestrator.recorder.recover import verify
 from orchestrator.rig import process
-from orchestrator.rig.continuing import ContinueRequest, go_on, read_former
+from orchestrator.rig.as_it_began import ContinueRequest
+from orchestrator.rig.continuing import go_on, read_former
 from orchestrator.rig.former_guard import FormerGuard
 from orchestrator.rig.gather import Gathered, gather, run_started
 from orchestrator.rig.process import Ended, Hosting, lived

@@ -12,7 +12,8 @@ import pytest
 from drivers.base import CellState, ChannelState
 from drivers.clock import Clock, Stamp
 from drivers.sim.potentiostat import SimPotentiostat
-from orchestrator.rig.continuing import clock_again, read_former, same_clock
+from orchestrator.rig.as_it_began import clock_again, same_clock
+from orchestrator.rig.continuing import read_former
 from orchestrator.rig.former_guard import FormerGuard
 from orchestrator.rig.gather import CannotRun
 from orchestrator.runner.resumption import NotResumable, Story

@@ -14,7 +14,8 @@ import pytest
 from orchestrator.recorder.records import Reader
 from orchestrator.recorder.recover import verify
 from orchestrator.rig import process
-from orchestrator.rig.continuing import ContinueRequest, continue_run
+from orchestrator.rig.as_it_began import ContinueRequest
+from orchestrator.rig.continuing import continue_run
 from orchestrator.rig.gather import CannotRun
 from orchestrator.rig.survivors import KILLED
 

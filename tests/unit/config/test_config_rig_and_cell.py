@@ -73,6 +73,12 @@ def test_a_wrong_rig(tmp_path: Path, old: str, new: str, line: int, message: str
     assert hint in next(one[2] for one in found if one[1].startswith(message))
 
 
+@pytest.mark.parametrize("parameters", ["protocol: 1D LITHIUM+", "acquisition_time_s: 0.4", "points: 2048"])
+def test_a_template_of_a_console_with_protocols_of_its_own(tmp_path: Path, parameters: str) -> None:
+    found = rig_problems(tmp_path, ", dataset: /data/7Li/1", f", parameters: {{{parameters}}}")
+    assert [one[1] for one in found] == (["template `7Li_metal` needs a dataset or a series"] if parameters == "points: 2048" else [])
+
+
 @pytest.mark.parametrize("name", ["sim", "memory"])
 def test_the_simulated_rigs(repository: Path, name: str) -> None:
     rig = load_rig(repository / "configs" / "rigs" / f"{name}.yaml")

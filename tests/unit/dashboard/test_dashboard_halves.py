@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from orchestrator.monitor.dashboard.grid import grid
-from orchestrator.monitor.dashboard.halves import halves
-from orchestrator.monitor.tiles import SAMPLE, Row
+from orchestrator.monitor.dashboard.halves import areas, halves
+from orchestrator.monitor.tiles import SAMPLE, SEEN, Row
 
 STEPS = {"charge": 1e-3, "rest": 0.0, "discharge": -1e-3}
 
@@ -83,3 +83,23 @@ def test_a_negative_line_is_as_bright_and_noise_is_dark() -> None:
 def test_no_spectrum_no_image() -> None:
     assert grid([]) is None
     assert grid([row(0, 0.0, np.zeros(8))]).counts.max() == 1
+
+
+def seen_at(*at: tuple[float, float]) -> np.ndarray:
+    return np.array([(t_s, value, 0.1) for t_s, value in at], SEEN)
+
+
+def test_areas_lie_along_the_charge_of_their_own_half_cycle() -> None:
+    samples = cycling(0.0, 0.0, cut=170)  # 30 samples of the second charge; the first began at 0 s, this one at 12,000 s
+    found = areas(halves(samples), "area(moss)", seen_at((600.0, 1.0), (4000.0, 9.0), (12_300.0, 2.0), (99_999.0, 9.0)), samples)
+    assert found.now[0].tolist() == pytest.approx([5 * 60e-3 / 3.6])
+    assert found.now[1].tolist() == [2.0]
+    assert found.before[0].tolist() == pytest.approx([10 * 60e-3 / 3.6])
+    assert found.before[1].tolist() == [1.0]
+
+
+def test_without_an_area_in_either_half_there_is_none() -> None:
+    samples = cycling(0.0, 0.0, cut=170)
+    assert areas(halves(samples), "a", seen_at((4000.0, 9.0)), samples) is None
+    assert areas(None, "a", seen_at((600.0, 1.0)), samples) is None
+    assert areas(halves(samples), "a", seen_at(), samples) is None

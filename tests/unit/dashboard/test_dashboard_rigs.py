@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 from artificial_night import Night
 
-from orchestrator.monitor.dashboard.rigs import Rig, Rigs
+from orchestrator.model.events import Event
+from orchestrator.monitor.dashboard.rigs import FittedLine, Rig, Rigs, fitted, metal
 from orchestrator.monitor.picture import Out, Picture
 from orchestrator.monitor.topics import Topics
 
@@ -61,7 +63,8 @@ def test_what_is_cleared_is_gone() -> None:
 @pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe", b"[]", b"\x01" * 20, b"9" * 5000])
 def test_rubbish_is_counted_and_changes_nothing(payload: bytes) -> None:
     rigs, rig = heard(told(Night(samples=100, fids=1)))
-    for topic in ("ec", "event", "view/row/li/001", "view/axis/li", "view/ec/000", "view/ec/x", "observable/a", "alarm/a", "nobody/knows"):
+    view = ("view/row/li/001", "view/axis/li", "view/ec/000", "view/ec/x", "view/observable/a/b/000", "view/observable/a/b/x")
+    for topic in ("ec", "event", *view, "observable/a", "alarm/a", "nobody/knows"):
         if payload or topic in {"ec", "event"}:
             rigs.hear(f"{TOPICS.top}/{topic}", payload, NOW_s, retained=False)
     assert [row.index for row in rig.rows("li")] == [0]
@@ -82,3 +85,50 @@ def test_the_same_event_twice_is_shown_once() -> None:
     for _ in range(2):
         rig.hear(["event"], event, NOW_s, retained=False)
     assert [one.text for one in rig.events] == ["hallo"]
+
+
+def observable(name: str, value: float | None, key: str, error: float | None = None) -> dict[str, Any]:
+    return {"name": name, "value": value, "error": error, "unit": "", "key": key, "algorithm": "a"}
+
+
+def analysed(*rows: dict[str, Any], fids: int = 4) -> Rig:
+    picture = Picture(TOPICS, "20261121T220000Z_night")
+    events = Night(samples=300, fids=fids).events()
+    picture.feed(events)
+    last = events[-1]
+    picture.feed(Event(last.seq + n, last.mono_ns + n, last.utc_ns + n, "observable", row) for n, row in enumerate(rows, 1))
+    state = picture.state("Magnet 2", rig_alive=True, heard_s=NOW_s, now_s=NOW_s)
+    return heard([*picture.take().values(), Out(TOPICS.state, state.encoded())])[1]
+
+
+def test_the_values_of_an_observable_are_there_from_the_runs_start_at_the_middle_of_their_spectra() -> None:
+    rig = analysed()
+    seen = rig.seen("li", "metal-area")
+    assert seen["value"].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert seen["t_s"].tolist() == [row.t_s for row in rig.rows("li")]
+    assert np.isnan(seen["error"]).all()
+
+
+def test_lines_are_those_of_the_newest_spectrum_alone() -> None:
+    last = analysed().spectrum("li").key
+    told = [observable(f"{what}({line})", value, last, 0.5) for line in ("moss", "bulk") for what, value in LINE.items()]
+    older = [observable(f"{what}(old)", value, "a0001", 0.5) for what, value in LINE.items()]
+    windows = [observable("area(electrolyte)", 3.0, last), observable("shift(quiet)", None, last)]
+    rig = analysed(*told, *older, *windows)
+    assert fitted(rig, "li") == [FittedLine("bulk", 262.5, 7.0, 0.5), FittedLine("moss", 262.5, 7.0, 0.5)]
+    assert fitted(rig, "nobody") == []
+    assert rig.observables[metal(rig, "li")].name == "area(moss)"
+    often = analysed(observable("area(moss)", 1.0, last), *(observable("area(metal)", 1.0, last) for _ in range(3)))
+    assert often.observables[metal(often, "li")].name == "area(metal)"
+    assert metal(analysed(), "li") is None
+
+
+def test_acquisitions_do_not_mix_and_what_is_of_none_stands_apart() -> None:
+    last = analysed().spectrum("li").key
+    rig = analysed(observable("R_cell", 2.0, ""), observable("area(moss)", 5.0, last))
+    assert rig.seen("unnamed", "r-cell")["value"].tolist() == [2.0]
+    assert rig.seen("li", "r-cell").size == rig.seen("unnamed", "area-moss").size == 0
+    assert rig.seen("li", "area-moss")["value"].tolist() == [5.0]
+
+
+LINE = {"shift": 262.5, "area": 7.0, "phase": -44.0}

@@ -12,10 +12,10 @@ import pytest
 from drivers.base import EndConditions, Limits, Mode, PotentiostatEvent, Reason, SampleBlock, StepOrder
 from drivers.keithley import wire
 from drivers.keithley.models import MODELS, Options
-from drivers.keithley.outbox import Outbox
 from drivers.keithley.running import Running
 from drivers.keithley.setup import setup_of
 from drivers.keithley.timing import LEAST_HALF_WIDTH_NS, WINDOW, Alignment
+from drivers.stream.samples import Outbox
 
 S = 1_000_000_000
 EPOCH_NS = 1_700_000_000 * S

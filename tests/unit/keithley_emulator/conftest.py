@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from wire_taps import Silence
 
 from drivers.base import Context, EmulatorAddress, Settings
 from drivers.clock import Clock
@@ -62,12 +63,6 @@ class CapacitorTwin:
         self.told.append(str(data.get("fault", what)))
 
 
-class NoWire:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
-
-
 class Bench:
     """The emulator and one host connected to it."""
 
@@ -75,7 +70,7 @@ class Bench:
         self.clock, self.network = clock, network
         self.twin = CapacitorTwin(clock)
         settings = Settings("smu", "keithley2450", "", options={"output_off": "HIMP", **options})
-        self.emulator = KeithleyEmulator(settings, Context(clock, network, NoWire(), self.twin))
+        self.emulator = KeithleyEmulator(settings, Context(clock, network, Silence(), self.twin))
         self.address: EmulatorAddress
         self.stream: Any = None
         self._waiting = b""

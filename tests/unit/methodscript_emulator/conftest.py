@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from wire_taps import Silence
 
 from drivers.base import Context, Settings
 from drivers.clock import Clock
@@ -81,12 +82,6 @@ class ResistorTwin:
         self.__dict__.update(state)
 
 
-class NoWire:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
-
-
 class Host:
     """A program at the other end of the line."""
 
@@ -140,7 +135,7 @@ class Bench:
     def __init__(self, clock: Clock, network: Any, **options: Any) -> None:
         self.clock, self.network = clock, network
         self.twin = ResistorTwin(clock)
-        self.context = Context(clock, network, NoWire(), self.twin)
+        self.context = Context(clock, network, Silence(), self.twin)
         self.emulator = MethodScriptEmulator(Settings("potentiostat", "methodscript", "", options=options), self.context)
         self.address = ""
         self.host: Host = None  # type: ignore[assignment]

@@ -42,7 +42,7 @@ def test_every_service_is_modest(compose: dict[str, Any]) -> None:
         assert service["cap_drop"] == ["ALL"]
         assert service["user"].startswith("${OPERANDO_UID:-1000}")
         assert service["logging"]["options"]["max-size"]
-        assert all(port.startswith("${OPERANDO_BIND:-127.0.0.1}:") for port in service.get("ports", ()))
+        assert all(port.startswith(("${OPERANDO_BIND:-127.0.0.1}:", "127.0.0.1:")) for port in service.get("ports", ()))
         assert service["restart"] == ("no" if name in {"init", "rig"} else "unless-stopped")
     assert compose["services"]["rig"]["stop_grace_period"] == "120s"
 
@@ -67,15 +67,22 @@ def test_every_file_that_is_mounted_is_there_or_is_written_by_init(compose: dict
 
 
 def test_the_commands_of_our_services_are_ours(compose: dict[str, Any], repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("init", "rig"):
+    for name in ("init", "rig", "dashboard", "dashboard-tls"):
         command = compose["services"][name]["command"]
-        options = [word for word in command if word.startswith("--")]
+        options = [word.partition("=")[0] for word in command if word.startswith("--")]
         operando([command[0], "--help"])
         text = capsys.readouterr().out
         assert all(option in text for option in options)
         for word in command:
             if word.startswith("/configs/"):
                 assert (repository / word[1:]).is_file()
+
+
+def test_what_is_served_to_the_laboratory_is_encrypted(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        opened = [port for port in service.get("ports", ()) if port.startswith("${OPERANDO_BIND")]
+        encrypted = name == "broker" or any(word.startswith("--certificate=") for word in service.get("command", ()))
+        assert not opened or encrypted or name == "grafana", name
 
 
 def numbers(schema: str) -> set[str]:

@@ -13,10 +13,10 @@ from artificial_night import Night
 
 from orchestrator.model.events import Event
 from orchestrator.monitor import said, tiles
-from orchestrator.monitor.history import History
+from orchestrator.monitor.history import History, SeenHistory
 from orchestrator.monitor.outbox import Outbox
 from orchestrator.monitor.picture import Out, Picture
-from orchestrator.monitor.topics import EC_TILES, Topics
+from orchestrator.monitor.topics import EC_TILES, SEEN_TILES, Topics
 from orchestrator.monitor.waterfall import Slots
 
 TOPICS = Topics("sim")
@@ -75,6 +75,27 @@ def test_only_tiles_that_changed_are_sent_again() -> None:
     assert not list(history.tiles())
     history.add((200.0, 0.0, 0.0, 0.0, 0, 1))
     assert [number for number, _ in history.tiles()] == [1]
+
+
+def test_an_observable_of_any_run_fits_into_its_tiles_and_the_newest_is_nearly_there() -> None:
+    history, on_broker = SeenHistory(7), dict[int, bytes]()
+    for number in range(10_000):
+        history.add((float(number), 2.0 * number, 0.5))
+        if number % 7 == 0:
+            on_broker |= history.tiles()
+    on_broker |= history.tiles()
+    assert max(on_broker) < SEEN_TILES
+    values = np.concatenate([tiles.seen(payload)[2] for _, payload in sorted(on_broker.items()) if payload])
+    assert np.all(np.diff(values["t_s"]) == np.diff(values["t_s"])[0])
+    assert values["value"].tolist() == (2 * values["t_s"]).tolist()
+    assert 10_000 - values["t_s"][-1] <= np.diff(values["t_s"])[0]
+    assert all(len(payload) < 1024 for payload in on_broker.values())
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x01" * 16, tiles.samples_encoded(1, 2, np.zeros(3, tiles.SAMPLE))])
+def test_a_tile_of_another_kind_is_none(payload: bytes) -> None:
+    with pytest.raises(tiles.NotATile):
+        tiles.seen(payload)
 
 
 def test_the_edges_of_every_step_are_kept_however_short_it_is() -> None:

@@ -91,3 +91,20 @@ def test_nobody() -> None:
     assert isinstance(people, Nobody)
     people.tell("critical", "a", "b")
     assert people.close()
+
+
+def test_a_summary_goes_to_those_who_asked_for_one_at_its_hour_and_the_end_to_everybody(tmp_path: Path) -> None:
+    early, late = ({**noting(tmp_path / name, "critical"), "summary": hour} for name, hour in (("early", "06:00"), ("late", "7:00")))
+    people = notifier([early, {**late, "summary": "07:00"}, noting(tmp_path / "none", "critical")], print)
+    assert people.hours == ["06:00", "07:00"]
+    people.tell("info", "all fine", "", hour="07:00")
+    people.tell("info", "the end", "", everybody=True)
+    assert people.close()
+    told = {name: (tmp_path / name).read_text().count("all fine|") for name in ("early", "late", "none")}
+    assert told == {"early": 0, "late": 1, "none": 0}
+    assert all("the end" in (tmp_path / name).read_text() for name in told)
+
+
+def test_a_summary_needs_a_time_of_day() -> None:
+    with pytest.raises(BadNotify, match="time of day"):
+        way({"desktop": True, "summary": "in the morning"})

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from console_bench import ConsoleBench
+from wire_taps import Tap
 
-from drivers.base import AcquisitionOrder, ConsoleEvent, Context, Settings
+from drivers.base import AcquisitionOrder, Context, Settings
 from drivers.clock import Clock
 from drivers.openvnmrj import wire
 from drivers.openvnmrj.driver import OpenVnmrJ
@@ -38,18 +40,6 @@ def procpar_text(**values: float | str) -> str:
         shown, kind = (f'"{value}"', "2 2") if isinstance(value, str) else (f"{value:.12g} ", "1 1")
         lines.append(f"{name} {kind} 1 0 0 2 1 0 1 64\n1 {shown}\n0 \n")
     return "".join(lines)
-
-
-@dataclass
-class Tap:
-    out: list[bytes] = field(default_factory=list)
-    into: list[bytes] = field(default_factory=list)
-
-    def sent(self, data: bytes) -> None:
-        self.out += [data] if data else []
-
-    def received(self, data: bytes) -> None:
-        self.into += [data] if data else []
 
 
 @dataclass
@@ -155,27 +145,7 @@ class Console:
         (folder / "text").write_text("text\n")
 
 
-@dataclass
-class Bench:
-    clock: Clock
-    network: MemoryNetwork
-    console: Console
-    driver: OpenVnmrJ
-    another: Callable[[], OpenVnmrJ]
-    tap: Tap
-    events: list[ConsoleEvent] = field(default_factory=list)
-
-    async def collect(self) -> None:
-        async for event in self.driver.events():
-            self.events.append(event)
-
-    def kinds(self) -> list[str]:
-        return [type(event).__name__ for event in self.events]
-
-    async def acquire(self, order: AcquisitionOrder = ORDER, block: int = 0) -> None:
-        await self.driver.prepare(order)
-        await self.driver.start(order.key, block)
-
+Bench = ConsoleBench[Console]
 
 Scenario = Callable[[Bench], Awaitable[None]]
 
@@ -190,7 +160,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
             context = Context(clock, recorded_network(network, tap), tap)
             settings = Settings("console", "openvnmrj", str(tmp_path), identity=identity, options=options)
             console = Console(clock, network, tmp_path)
-            bench = Bench(clock, network, console, OpenVnmrJ(settings, context), lambda: OpenVnmrJ(settings, context), tap)
+            bench = Bench(clock, network, console, OpenVnmrJ(settings, context), lambda: OpenVnmrJ(settings, context), tap, ORDER)
             serving = asyncio.create_task(bench.console.serve()) if listening else asyncio.create_task(asyncio.sleep(0))
             collecting = asyncio.create_task(bench.collect())
             await asyncio.sleep(0)

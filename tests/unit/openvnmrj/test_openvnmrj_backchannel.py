@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from wire_taps import Silence
 
 from drivers.openvnmrj import wire
 from drivers.openvnmrj.backchannel import BackChannel
@@ -15,17 +16,9 @@ NONCE = "0123456789abcdef"
 LINE = f"OPNMR {NONCE} DONE\n".encode()
 
 
-class Tap:
-    """As in a run: the media are recorded, and still say who is at the other end."""
-
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
-
-
 @pytest.fixture
 async def channel() -> AsyncIterator[tuple[BackChannel, int, asyncio.Queue[wire.Said]]]:
-    back, heard = BackChannel(recorded_network(real_network(), Tap()), "console"), asyncio.Queue()
+    back, heard = BackChannel(recorded_network(real_network(), Silence()), "console"), asyncio.Queue()
     port = await back.open("127.0.0.1", 0, "127.0.0.1")
     back.hear(NONCE, heard.put_nowait)
     running = asyncio.create_task(back.run())

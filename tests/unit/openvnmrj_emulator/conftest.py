@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from wire_taps import Silence
 
 from drivers.base import Context, Settings
 from drivers.clock import Clock
@@ -43,19 +44,13 @@ class OneLine:
         return 100.0 * scan.scans * np.exp(2j * np.pi * offset_Hz * t - 500.0 * t)
 
 
-class NoWire:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
-
-
 class Desk:
     """Our side: sends commands to the port of ``.talk``, hears what the console writes back."""
 
     def __init__(self, clock: Clock, network: Any, vnmruser: Path, twin: Any = None, **options: Any) -> None:
         self.clock, self.network, self.vnmruser = clock, network, vnmruser
         self.twin = twin or OneLine(clock)
-        self.context = Context(clock, network, NoWire(), self.twin)
+        self.context = Context(clock, network, Silence(), self.twin)
         self.console = OpenVnmrJEmulator(Settings("console", "openvnmrj", "", options={"vnmruser": str(vnmruser), **options}), self.context)
         self.heard: asyncio.Queue[bytes] = asyncio.Queue()
         self.port = 0

@@ -365,6 +365,36 @@ def test_an_acquisition_error_runs_werr(desk: Any) -> None:
     run_virtual(main)
 
 
+def test_a_tuner_that_hangs_holds_the_scans_up_until_somebody_halts(desk: Any) -> None:
+    async def main(clock: Any) -> None:
+        async with desk(clock, faults={"tuner_hang": {}}) as d:
+            await start(d, "hung")
+            await clock.sleep(3600)
+            assert await d.ask("%d %d", "ct", "acqstatus[1]") == "0 0"
+            assert d.console.scanner.state_of() == 1
+            await d.send("halt")
+            assert await d.hear() == "DONE hung"
+            assert await d.ask("%d", "ct") == "0"
+            assert await d.acquire("good", "nt=4 d1=1") == "DONE good"
+
+    run_virtual(main)
+
+
+def test_a_tuner_that_stalls_makes_the_acquisition_longer(desk: Any) -> None:
+    async def main(clock: Any) -> None:
+        lasted: list[float] = []
+        async with desk(clock) as d:
+            for fault in (False, True):
+                if fault:
+                    d.console.inject("tuner_hang", stall_s=40)
+                began_ns = clock.mono_ns()
+                assert await d.acquire(f"slow{fault}", "nt=4 d1=1") == f"DONE slow{fault}"
+                lasted.append((clock.mono_ns() - began_ns) / 1e9)
+            assert lasted[1] - lasted[0] == pytest.approx(40)
+
+    run_virtual(main)
+
+
 def test_svf_fails_and_a_full_disk(desk: Any) -> None:
     async def main(clock: Any) -> None:
         async with desk(clock, faults=["svf_fails"]) as d:

@@ -364,6 +364,41 @@ def test_acquisitions_that_do_not_end_well(fault: str, kinds: list[type]) -> Non
     assert [type(event) for event in virtually(work, faults=[fault]).events] == kinds
 
 
+def test_a_tuner_that_hangs_is_ended_by_halt_and_the_next_acquisition_is_well() -> None:
+    async def work(bench: Bench) -> None:
+        await bench.console.prepare(order())
+        await bench.console.start("k1")
+        await bench.clock.sleep(3600.0)
+        assert (await bench.console.read_state()).scans_done == 0
+        await bench.console.halt("k1")
+        await bench.console.prepare(order(key="k2"))
+        await bench.console.start("k2")
+        await bench.until(Filed)
+
+    bench = virtually(work, faults=["tuner_hang"])
+    assert [(type(event), event.key) for event in bench.events if not isinstance(event, Progress)] == [
+        (Started, "k1"),
+        (Failed, "k1"),
+        (Started, "k2"),
+        (Acquired, "k2"),
+        (Filed, "k2"),
+    ]
+
+
+def test_a_tuner_that_stalls_makes_the_acquisition_longer_and_keeps_its_scans() -> None:
+    ends: list[int] = []
+    for faults in ({}, {"tuner_hang": {"stall_s": 40.0}}):
+
+        async def work(bench: Bench) -> None:
+            await bench.console.prepare(order())
+            await bench.console.start("k1")
+            await bench.until(Filed)
+            assert (await bench.console.fetch("k1")).fid.scans == 64
+
+        ends.append(virtually(work, faults=faults).of(Acquired)[0].mono_ns)
+    assert ends[1] - ends[0] == 40_000_000_000
+
+
 def test_silence_loses_events_but_not_the_scan() -> None:
     async def work(bench: Bench) -> None:
         await bench.console.prepare(order())

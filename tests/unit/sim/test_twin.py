@@ -12,7 +12,7 @@ import pytest
 from drivers.sim.cell import Electrode, State
 from drivers.sim.description import DescriptionError, build, read
 from drivers.sim.faults import Fault
-from drivers.sim.history import Knots
+from drivers.sim.knots import Knots, Shape
 from drivers.sim.physics import Physics, Scan
 from drivers.sim.twin import Description, Twin
 
@@ -126,7 +126,7 @@ def test_a_snapshot_goes_through_json_and_goes_on_exactly() -> None:
 def test_what_is_kept_of_the_past_is_exact() -> None:
     foil = Electrode(1e-4, 2e-5, 3e-6, 4e-7, 5e-8)
     states = [State(0.1, "off", 0.0, foil, foil), State(1.0, "voltage", -0.3, foil, Electrode(1e-9), -7.0, -1, 0.5, 0.7, 0.9, 12.0)]
-    knots = Knots(states)
+    knots = Knots(Shape(states[0]), states)
     assert list(knots) == states
     assert [type(number) for number in knots[1]] == [type(number) for number in states[1]]
     knots.cut(1, 2)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from console_bench import ConsoleBench
+from wire_taps import Tap
 
-from drivers.base import AcquisitionOrder, ConsoleEvent, Context, Settings
+from drivers.base import AcquisitionOrder, Context, Settings
 from drivers.clock import Clock
 from drivers.registry import recorded_network
 from drivers.spinsolve.driver import Spinsolve
@@ -45,18 +47,6 @@ def acqu_text(user_data: str, scans: int, nucleus: str = "7Li") -> str:
         f'lowestFrequency = -2400.5\nnrPnts = 3\nnrScans = {scans}\nrepTime = 1000\nrxChannel = "{nucleus}"\nrxGain = 28\n'
         f'softwareVersion = "1.18.1.3062"\nuserData = "{user_data}"\n'
     )
-
-
-@dataclass
-class Tap:
-    out: list[bytes] = field(default_factory=list)
-    into: list[bytes] = field(default_factory=list)
-
-    def sent(self, data: bytes) -> None:
-        self.out += [data] if data else []
-
-    def received(self, data: bytes) -> None:
-        self.into += [data] if data else []
 
 
 @dataclass
@@ -238,31 +228,7 @@ def menu(options: dict[str, str]) -> str:
     return "".join(f'<Option name="{name}">{choices}</Option>' for name, choices in values.items())
 
 
-@dataclass
-class Bench:
-    clock: Clock
-    network: MemoryNetwork
-    console: Console
-    driver: Spinsolve
-    another: Callable[[], Spinsolve]
-    tap: Tap
-    events: list[ConsoleEvent] = field(default_factory=list)
-
-    async def collect(self) -> None:
-        async for event in self.driver.events():
-            self.events.append(event)
-
-    def kinds(self) -> list[str]:
-        """Without progress and repetitions."""
-        return [type(event).__name__ for event in self.events if type(event).__name__ != "Progress"]
-
-    def last(self) -> Any:
-        return self.events[-1]
-
-    async def acquire(self, order: AcquisitionOrder = ORDER, block: int = 0) -> None:
-        await self.driver.prepare(order)
-        await self.driver.start(order.key, block)
-
+Bench = ConsoleBench[Console]
 
 Scenario = Callable[[Bench], Awaitable[None]]
 
@@ -282,7 +248,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
             settings = Settings(
                 "console", "spinsolve", f"spinsolve-pc:{played.port}{tmp_path.as_posix()}", identity=identity, options=known
             )
-            bench = Bench(clock, network, played, Spinsolve(settings, context), lambda: Spinsolve(settings, context), tap)
+            bench = Bench(clock, network, played, Spinsolve(settings, context), lambda: Spinsolve(settings, context), tap, ORDER)
             collecting = asyncio.create_task(bench.collect())
             try:
                 await scenario(bench)

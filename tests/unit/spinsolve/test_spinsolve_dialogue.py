@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wire_taps import Silence
 
 from drivers.base import AcquisitionOrder, Context, Filed, Progress, Settings
 from drivers.clock import Clock
@@ -17,12 +18,6 @@ from drivers.transport.real import RealNetwork
 
 DIALOGUE = json.loads((Path(__file__).parents[2] / "golden" / "spinsolve" / "dialogue.json").read_text("utf-8"))["dialogue"]
 SIZES = (1, 64, 5)
-
-
-class Silence:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, folder: Path, said: list[str]) -> None:

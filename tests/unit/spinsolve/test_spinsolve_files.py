@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,17 @@ def test_frequencies_as_the_independent_reader_has_them(folder: Path, folders: F
     assert (fid.spectral_width_Hz, fid.carrier_MHz, fid.nucleus) == (universal["sw"], universal["obs"], universal["label"])
     assert (fid.carrier_MHz - fid.reference_MHz) * 1e6 == pytest.approx(universal["car"], abs=1e-3)
     assert (fid.scans, fid.gain, fid.raw_dtype) == (16, 28.0, "<f4")
+
+
+def test_a_line_is_where_public_programs_show_it(tmp_path: Path, repository: Path) -> None:
+    """Recorded FIDs turn the other way round (inferred from two of them)."""
+    golden = json.loads((repository / "tests/golden/spinsolve/mirrored.json").read_text("utf-8"))
+    (tmp_path / "data.1d").write_bytes(bytes.fromhex(golden["data.1d"]))
+    (tmp_path / "acqu.par").write_text(golden["acqu.par"], encoding="utf-8")
+    fid = Folders(str(tmp_path), {}).fetch(tmp_path, "k", 0).fid
+    turns_Hz = np.fft.fftfreq(fid.data.size, 1 / fid.spectral_width_Hz)[np.argmax(np.abs(np.fft.fft(fid.data)))]
+    above_Hz = -turns_Hz if fid.reversed_axis else turns_Hz
+    assert (fid.carrier_MHz * 1e6 + above_Hz) / fid.reference_MHz - 1e6 == pytest.approx(golden["shift_ppm"], abs=0.1)
 
 
 def spoilt(data: bytes) -> list[bytes]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wire_taps import Silence
 
 from drivers.base import Acquired, AcquisitionOrder, ConsoleActivity, Context, Failed, Filed, LinkLost, Settings, Started
 from drivers.clock import Clock
@@ -26,12 +27,6 @@ STANDIN = Path(__file__).parent / "standin"
 AGENT = Path(__file__).parents[3] / "drivers" / "topspin" / "agent" / "operando_agent.py"
 TEMPLATE = {"nucleus": "7Li", "dataset": "templates/1", "points": 512, "carrier_ppm": 100.0}
 SECRET = b"sixteen bytes or more"
-
-
-class Silence:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 def order(key: str = "a00001-quant", **changes: Any) -> AcquisitionOrder:

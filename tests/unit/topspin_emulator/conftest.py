@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from wire_taps import Silence
 
 from drivers.base import Context, Settings
 from drivers.clock import Clock
@@ -45,12 +46,6 @@ class OneLine:
         return 100.0 * scan.scans * np.exp(2j * np.pi * offset_Hz * t - 500.0 * t)
 
 
-class NoWire:
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
-
-
 class Caller:
     """One connection to the agent."""
 
@@ -79,7 +74,7 @@ class Desk:
     def __init__(self, clock: Clock, network: Any, folder: Path, twin: Any = None, **options: Any) -> None:
         self.clock, self.network, self.folder = clock, network, folder
         self.twin = twin or OneLine(clock)
-        self.context = Context(clock, network, NoWire(), self.twin)
+        self.context = Context(clock, network, Silence(), self.twin)
         settings = Settings("console", "topspin", "", options={"folder": str(folder), "agent": str(AGENT), "write_s": 0.1, **options})
         self.emulator = TopSpinEmulator(settings, self.context)
         self.callers: list[Caller] = []

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from wire_taps import Silence
+
 from drivers.base import Context, Settings
 from drivers.registry import factory, fault_names, make_emulator
 from drivers.topspin.emulator import TopSpinEmulator
@@ -114,11 +116,6 @@ def test_a_temporary_folder_goes_with_it(tmp_path: Path) -> None:
 
         twin = factory("twins", "twin")({}, seed=1, t0_mono_ns=clock.mono_ns())
         agent = str(Path(__file__).parent / "remote_agent.py")
-
-        class Silence:
-            def sent(self, data: bytes) -> None: ...
-
-            def received(self, data: bytes) -> None: ...
 
         settings = Settings("console", "topspin", "", options={"agent": agent, "folder": ""})
         emulator = make_emulator(settings, Context(clock, MemoryNetwork(), Silence(), twin))

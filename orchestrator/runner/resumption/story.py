@@ -8,170 +8,29 @@ Events that were written by an earlier version lack some fields; what they would
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import Any
 
-from drivers.base import EndConditions, Mode
+from drivers.base import Mode
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import GAP_EDGE, Event
-from orchestrator.model.experiment import Action, TriggerKind
-from orchestrator.plan.orders import Plan, PlannedStep, TriggerOrder
+from orchestrator.plan.orders import Plan
 from orchestrator.recorder.runtime import RunTime
-from orchestrator.runner.account import Account, Passed
-from orchestrator.runner.interlocks.acting import RUN_ACTS, SHORT
-from orchestrator.runner.interlocks.resistance import Estimate
-from orchestrator.runner.observed import MOST_KNOWN, Observed
-from orchestrator.runner.owners import Owner
-from orchestrator.runner.paperwork import Paperwork, RecordLeft
+from orchestrator.runner.paperwork import Paperwork
+from orchestrator.runner.resumption.found import Found
+from orchestrator.runner.resumption.left import GuardFound, NotResumable, Open, Phase, Resumption, named
+from orchestrator.runner.resumption.lines import Line, Lines
+from orchestrator.runner.resumption.wanted import Wanted
 from orchestrator.runner.rules import RuleEngine
 from orchestrator.runner.safety import Watch
-from orchestrator.runner.spectral import SpectralRules
 from orchestrator.runner.states import RunState
-from orchestrator.runner.triggers import Sample, TriggerEngine
+from orchestrator.runner.triggers import Sample
 
 RECENT = 2_000
 SKIP_TO = "skip to "
 NOT_OVER = frozenset({"device_error", "lost", "safety", "abort"})
-KEY = re.compile(r"(?P<planned>.+?)(?P<wait>\.(?:(?P<what>w|look)(?P<number>\d+)|end))?(?:\.(?P<part>\d+))?")
-VISIT = re.compile(r"(?P<step>.+)-v(?P<visit>\d+)")
-
-Phase = Literal["prepare", "steps"]
-
-
-class NotResumable(Exception):
-    """The journal does not say what would have to be gone on with."""
-
-
-class Named(NamedTuple):
-    """What the key of a running step says: the planned step's own key, the wait it is (``.w1``, ``.look1``, ``.end``), its part."""
-
-    planned: str
-    wait: str
-    part: int
-
-
-def named(key: str) -> Named:
-    """The parts of a key."""
-    match = KEY.fullmatch(key)
-    return Named(key, "", 0) if match is None else Named(match["planned"], match["wait"] or "", int(match["part"] or 0))
-
-
-@dataclass(slots=True)
-class Line:
-    """One planned step (in one visit) as far as it has come. ``position``: in its list. Times in ns of the run."""
-
-    planned: PlannedStep
-    phase: Phase
-    position: int
-    ends: EndConditions | None
-    engine: TriggerEngine
-    part: int = 0
-    charge_C: float = 0.0
-    earlier_C: float = 0.0
-    uncertainty_C: float = 0.0
-    active_s: float = 0.0
-    started_ns: int | None = None
-    first_started_ns: int | None = None
-    over: bool = False
-    follows: int = 0
-    last_ns: int | None = None
-
-    def elapsed_s(self, run_ns: int) -> float:
-        """Time under this step."""
-        return self.active_s + (0.0 if self.started_ns is None else (run_ns - self.started_ns) / 1e9)
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """A step that was started and whose end is not in the journal. ``wait``: none of the plan's own. ``last_A``: of its last sample."""
-
-    key: str
-    wait: bool
-    mode: Mode
-    current_A: float | None
-    started_ns: int
-    charge_C: float
-    last_A: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GuardFound:
-    """What the guard has said last of the cell: when, and whether open circuit was read back. ``heard``: the step it heard, if any."""
-
-    mono_ns: int
-    confirmed: bool
-    why: str
-    heard: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Resumption:
-    """What is left of a run. Times are ``mono_ns`` of the clock that now counts.
-
-    ``phase`` and ``position``: where the protocol stands; ``account``: the step there, begun (None: not yet), perhaps over; its
-    ``part`` is the one that runs, or the next. ``running``: what was started and not heard to end. ``program``: so many steps follow
-    the running one on the instrument. ``intended``: keys that were about to be started when the journal ends;
-    ``ordered``: all keys of the program that was started last.
-    ``observables``: findings of others that are journaled, with their numbers.
-    ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample;
-    ``last_told_ns`` and ``last_utc_ns``: of the last event, as it stands there. ``clock``: whose the last process's was.
-    """
-
-    plan: Plan
-    state: RunState
-    why: str
-    seq: int
-    origin_mono_ns: int
-    start_utc_ns: int
-    clock: Mapping[str, Any]
-    last_ns: int
-    last_told_ns: int
-    last_utc_ns: int
-    phase: Phase
-    position: int
-    account: Account | None
-    running: Open | None
-    program: int
-    intended: tuple[str, ...]
-    ordered: tuple[str, ...]
-    passed: tuple[Passed, ...]
-    visits: Mapping[int, int]
-    waits: int
-    looks: int
-    go_to: str | None
-    net_C: float
-    throughput_C: float
-    x: float
-    uncertainty_C: float
-    newest: Sample | None
-    heard_ns: int
-    recent: tuple[tuple[int, float], ...]
-    rules: RuleEngine
-    spectral: SpectralRules
-    resistance: Estimate | None
-    observables: tuple[tuple[Mapping[str, Any], int], ...]
-    watch: Watch
-    standing: tuple[tuple[TriggerEngine, int], ...]
-    no_more_current: bool
-    records: tuple[RecordLeft, ...]
-    numbers: int
-    failures: Mapping[str, int]
-    exhausted: Mapping[str, str]
-    cell: str
-    cell_confirmed: bool
-    guard: GuardFound | None
-    guard_lines: int
-    alarms: Mapping[str, Mapping[str, str]]
-    alarms_known: tuple[str, ...]
-    pauses: Mapping[Owner, str]
-    refusals: Mapping[Owner, str]
-    missing: str | None
-    stop: tuple[str, str] | None
-    continued: int
-    ended: Mapping[str, Any] | None
 
 
 def resumption_of(events: Iterable[Event]) -> Resumption:
@@ -182,53 +41,32 @@ def resumption_of(events: Iterable[Event]) -> Resumption:
     return story.resumption()
 
 
-@dataclass(slots=True)
-class _Wishes:
-    """What people and rules want beyond the plan."""
-
-    pauses: dict[Owner, str] = field(default_factory=dict)
-    refusals: dict[Owner, str] = field(default_factory=dict)
-    standing: list[tuple[TriggerEngine, int]] = field(default_factory=list)
-    stop: tuple[str, str] | None = None
-    no_more_current: bool = False
-
-
 class Story:
     """Follows a run by its events. ``resumption`` may be asked after any of them but the very first."""
 
     def __init__(self) -> None:
         self._time = RunTime()
         self._plan: Plan | None = None
-        self._by_key: dict[str, tuple[Phase, int, PlannedStep]] = {}
-        self._deeds: dict[str, tuple[Action, ...]] = {}
-        self._interlocks: dict[str, tuple[Action, ...]] = {}
         self._state, self._why = RunState.QUEUED, ""
         self._began_running = False
         self._seq = self._last_ns = self._last_told_ns = self._last_utc_ns = self._heard_ns = 0
         self._clock: Mapping[str, Any] = {}
-        self._line: Line | None = None
+        self._lines = Lines()
         self._open: Open | None = None
         self._intended: tuple[str, ...] = ()
         self._ordered: tuple[str, ...] = ()
-        self._passed: list[Passed] = []
-        self._visits: Counter[int] = Counter()
-        self._waits = self._looks = 0
         self._go_to: str | None = None
         self._net_C = self._throughput_C = self._uncertainty_C = 0.0
         self._x = math.nan
         self._newest: Sample | None = None
-        self._resistance: Estimate | None = None
-        self._observables: dict[tuple[str, str, str], tuple[Mapping[str, Any], int]] = {}
-        self._findings: list[Observed] = []
+        self._found = Found()
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
-        self._wishes = _Wishes()
+        self._wanted = Wanted()
         self._cell, self._cell_confirmed = "unknown", False
         self._guard: GuardFound | None = None
         self._guard_lines = 0
         self._alarms: dict[str, Mapping[str, str]] = {}
         self._alarms_known: dict[str, None] = {}
-        self._missing: str | None = None
-        self._commands: dict[str, tuple[str, Mapping[str, Any], str]] = {}
         self._continued = 0
         self._ended: Mapping[str, Any] | None = None
         self._paper = Paperwork(self._released)
@@ -254,7 +92,7 @@ class Story:
             case "gap":
                 self._take_gap(event.data)
             case "observable":
-                self._take_observable(event)
+                self._found.take(event)
             case kind if kind.startswith("acquisition.") or kind in {"fid.block", "raw.archived"}:
                 if kind == "acquisition.requested":
                     self._was_asked(event.data, run_ns)
@@ -272,13 +110,10 @@ class Story:
         except (KeyError, ValueError) as error:
             raise NotResumable(f"event 1 holds no plan that this version understands: {error}") from error
         self._plan = plan
-        for phase, steps in (("prepare", plan.prepare), ("steps", plan.steps)):
-            for position, step in enumerate(steps):
-                self._by_key[step.key] = ("prepare" if phase == "prepare" else "steps", position, step)
-        self._deeds = {rule.name: rule.do for rule in plan.rules}
-        self._interlocks = {one.name: one.do for one in plan.interlocks}
+        self._lines.begin(plan)
         self._rules, self._watch = RuleEngine(plan.rules, plan.lead_ohm), Watch(plan.limits)
-        self._spectral = SpectralRules(plan.rules)
+        self._found.begin(plan)
+        self._wanted.begin(plan)
         self._x = math.nan if plan.x_per_C is None else plan.x_now
         self._paper.plan = plan
 
@@ -293,11 +128,12 @@ class Story:
         self._heard_ns = max(self._heard_ns, run_ns)
         self._cell = "off" if mode is Mode.REST else "on"
         if name.wait:
-            self._count_wait(name.wait)
+            self._lines.count_wait(name.wait)
             return
-        line = self._line_of(name, data)
+        before, line = self._lines.now, self._lines.of(name, data)
         if line is None:
             return
+        self._go_to = self._go_to if line is before else None
         first = line.first_started_ns is None
         line.part, line.started_ns = name.part, run_ns
         line.first_started_ns = run_ns if first else line.first_started_ns
@@ -307,39 +143,8 @@ class Story:
         if first:
             line.engine.start(run_ns)
 
-    def _count_wait(self, wait: str) -> None:
-        match = KEY.fullmatch(f"x{wait}")
-        number = int((match and match["number"]) or 0)
-        if wait.startswith(".look"):
-            self._looks = max(self._looks, number)
-        else:
-            self._waits = max(self._waits, number)
-
-    def _line_of(self, name: Named, data: Mapping[str, Any]) -> Line | None:
-        """The line of a planned step: the one before, or a new one; None for a key that is none of the plan's."""
-        if self._line is not None and self._line.planned.key == name.planned:
-            return self._line
-        visit = None if name.planned in self._by_key else VISIT.fullmatch(name.planned)
-        known = self._by_key.get(name.planned if visit is None else visit["step"])
-        if known is None:
-            return None
-        phase, position, step = known
-        self._leave_line()
-        if visit is not None:
-            step = step.model_copy(update={"key": name.planned})
-        self._visits[step.index] = int(visit["visit"]) if visit is not None else 1
-        ends = EndConditions(**data["ends"]) if data.get("ends") else None
-        self._line = Line(step, phase, position, ends, TriggerEngine(step.triggers))
-        self._go_to = None
-        return self._line
-
-    def _leave_line(self) -> None:
-        line = self._line
-        if line is not None and line.phase == "steps" and line.first_started_ns is not None:
-            self._passed.append(Passed(line.planned.verb, line.planned.cycle, abs(line.charge_C)))
-
     def _step_ended(self, data: Mapping[str, Any], run_ns: int) -> None:
-        key, line = str(data["key"]), self._line
+        key, line = str(data["key"]), self._lines.now
         if self._open is not None and self._open.key == key:
             self._open = None
         self._heard_ns = max(self._heard_ns, run_ns)
@@ -375,8 +180,8 @@ class Story:
 
     def _take_gap(self, data: Mapping[str, Any]) -> None:
         self._uncertainty_C += float(data["uncertainty_C"])
-        if self._line is not None and named(str(data["step_key"])).planned == self._line.planned.key:
-            self._line.uncertainty_C += float(data["uncertainty_C"])
+        if self._lines.now is not None and named(str(data["step_key"])).planned == self._lines.now.planned.key:
+            self._lines.now.uncertainty_C += float(data["uncertainty_C"])
 
     # ------------------------------------------------------------------------------------------------------------ samples
 
@@ -388,7 +193,7 @@ class Story:
         run_ns = self._time.run_ns(int(last["mono_ns"]))
         self._last_ns = max(self._last_ns, run_ns)
         self._net_C, self._throughput_C, self._x = (float(last[name]) for name in ("charge_net_C", "charge_throughput_C", "x"))
-        line = self._line if self._open is not None and not self._open.wait and self._open.key == data["step_key"] else None
+        line = self._lines.now if self._open is not None and not self._open.wait and self._open.key == data["step_key"] else None
         if self._open is not None and self._open.key == data["step_key"]:
             self._open = replace(self._open, charge_C=float(last["charge_step_C"]))
         if line is not None:
@@ -415,12 +220,11 @@ class Story:
             line.last_ns = run_ns
             line.engine.feed(sample)
             self._rules.feed(sample)
-        for engine, since_ns in self._wishes.standing:
-            engine.feed(sample._replace(elapsed_s=(run_ns - since_ns) / 1e9))
+        self._wanted.see(sample)
 
     def _was_asked(self, data: Mapping[str, Any], run_ns: int) -> None:
         """A trigger fired on a sample that may not have reached the journal: the line of its grid is passed all the same."""
-        line, newest = self._line, self._newest
+        line, newest = self._lines.now, self._newest
         if line is None or newest is None or line.last_ns is None or line.started_ns is None or run_ns <= newest.mono_ns:
             return
         if named(str(data.get("step_key") or "")).planned != line.planned.key:
@@ -433,44 +237,10 @@ class Story:
         x = newest.x + more_C * ((self._plan.x_per_C if self._plan is not None else None) or 0.0)
         line.engine.feed(newest._replace(mono_ns=run_ns, elapsed_s=line.elapsed_s(run_ns), charge_C=charge_C, fraction=share, x=x))
 
-    def _take_observable(self, event: Event) -> None:
-        """R_cell as the run learnt it, and what was found in spectra.
-
-        The latter is known by its number, so that nobody journals it twice, and goes a spectrum at a time to the rules that compare
-        with earlier ones.
-        """
-        data = event.data
-        if event.source != "rig":
-            self._know(data, event.seq)
-        if data.get("key") and data.get("value") is not None:
-            if self._findings and self._findings[0].key != data["key"]:
-                self._seen_spectra()
-            error = None if data.get("error") is None else float(data["error"])
-            told = (str(data["name"]), float(data["value"]), error, str(data.get("unit") or ""), str(data["key"]))
-            self._findings.append(Observed(*told, str(data.get("algorithm") or ""), event.cause, data.get("context")))
-        if data["name"] == "R_cell" and data.get("value") is not None:
-            known = (float(data["value"]), data.get("error"), str(data.get("algorithm") or ""), str(data.get("step_key") or ""))
-            self._resistance = Estimate(*known, event.mono_ns, int(data.get("n") or 0), float(data.get("at") or 0.0))
-
-    def _know(self, data: Mapping[str, Any], seq: int) -> None:
-        """The newest finding of each kind, the oldest forgotten first."""
-        which = (str(data["name"]), str(data["key"]), str(data.get("algorithm") or ""))
-        self._observables.pop(which, None)
-        self._observables[which] = (data, seq)
-        if len(self._observables) > MOST_KNOWN:
-            del self._observables[next(iter(self._observables))]
-
-    def _seen_spectra(self) -> SpectralRules:
-        """The rules over spectra as far as they have come; what they said then was done then."""
-        findings, self._findings = self._findings, []
-        self._spectral.feed(findings)
-        return self._spectral
-
     def _released(self, acquisition: str, run_ns: int, ok: bool) -> None:  # noqa: FBT001 the paperwork's own, always by position
-        line = self._line
-        if ok and acquisition == self._missing:
-            self._missing = None
-            self._wishes.pauses.pop(Owner.MISSED, None)
+        line = self._lines.now
+        if ok:
+            self._wanted.was_measured(acquisition)
         if line is not None and line.started_ns is not None:
             line.engine.released(acquisition, run_ns, line.elapsed_s(run_ns), ok=ok)
 
@@ -492,16 +262,15 @@ class Story:
                 self._alarms[data["id"]] = {"level": data["level"], "title": data["title"]}
                 self._alarms_known[data["id"]] = None
                 if data["id"] == "missed":
-                    self._missing = self._paper.failed_last
-                    self._wishes.pauses[Owner.MISSED] = str(data["text"])
+                    self._wanted.was_missed(self._paper.failed_last, str(data["text"]))
             case "alarm.cleared":
                 self._alarms.pop(data["id"], None)
             case "command.received":
-                self._commands[data["id"]] = (str(data["verb"]), data["arguments"], str(data["who"]))
+                self._wanted.received(data)
             case "command.answered" if data["ok"]:
-                self._obey(*self._commands.get(data["id"], ("", {}, "")), run_ns)
+                self._wanted.answered(data, run_ns)
             case "rule.fired":
-                self._take_rule(data, run_ns)
+                self._wanted.fired(data, run_ns)
             case _:
                 pass
 
@@ -510,51 +279,7 @@ class Story:
         self._continued = int(data.get("continued") or self._continued)
         self._clock = data.get("clock") or self._clock
         self._began_running = self._began_running or self._state is RunState.RUNNING
-        if self._state is RunState.FINISHING and self._wishes.stop is None:
-            self._wishes.stop = ("finishing", self._why)
-        if self._state in {RunState.ABORTING, RunState.FAILED}:
-            self._wishes.stop = ("aborting", self._why)
-
-    def _obey(self, verb: str, arguments: Mapping[str, Any], who: str, run_ns: int) -> None:
-        wishes = self._wishes
-        if verb == "pause nmr":
-            wishes.refusals[Owner.PERSON] = "nmr paused"
-        elif verb == "pause cell":
-            wishes.pauses[Owner.PERSON] = f"paused by {who}"
-        elif verb == "resume":
-            for owner in (Owner.PERSON, Owner.RULE):
-                wishes.pauses.pop(owner, None)
-                wishes.refusals.pop(owner, None)
-        elif verb == "stop":
-            wishes.stop = ("after step" if arguments.get("after_step") else "stop", f"stopped by {who}")
-        elif verb == "abort":
-            wishes.stop = ("aborting", f"aborted by {who}")
-        elif verb == "acquire" and arguments.get("every_s"):
-            self._stand(str(arguments["name"]), f"asked for by {who}", float(arguments["every_s"]), run_ns)
-
-    def _stand(self, acquisition: str, reason: str, every_s: float, run_ns: int) -> None:
-        text = f"{reason}, every {every_s:g} s"
-        order = TriggerOrder(acquisition=acquisition, kind=TriggerKind.EVERY_TIME, every=every_s, text=text)
-        self._wishes.standing.append((TriggerEngine([order]), run_ns))
-
-    def _take_rule(self, data: Mapping[str, Any], run_ns: int) -> None:
-        name, interlock = str(data["rule"]), bool(data.get("interlock"))
-        do = self._interlocks.get(name) if interlock else self._deeds.get(name)
-        if do is None or self._plan is None or (interlock and name == RUN_ACTS):
-            return
-        wishes, why, verbs = self._wishes, f"{'interlock' if interlock else 'rule'} `{name}`", {action.verb for action in do}
-        if "open circuit" in verbs:
-            if not interlock or name == SHORT:
-                wishes.no_more_current = wishes.no_more_current or not self._plan.after_short_current
-            if "end step" not in verbs:
-                wishes.pauses[Owner.RULE] = why
-        if "pause nmr" in verbs:
-            wishes.refusals[Owner.RULE] = f"nmr paused by {why}"
-        for action in do:
-            if action.verb == "acquire" and action.arguments.get("every_s"):
-                self._stand(str(action.arguments["acquisition"]), why, float(action.arguments["every_s"]), run_ns)
-            elif action.verb in {"stop", "abort"}:
-                wishes.stop = (action.verb if action.verb == "stop" else "aborting", why)
+        self._wanted.became(self._state, self._why)
 
     def _take_guard(self, event: Event, run_ns: int) -> None:
         data = event.data
@@ -575,10 +300,10 @@ class Story:
         """What is left now. Raises NotResumable before the first event."""
         if self._plan is None:
             raise NotResumable("the journal is empty")
-        origin_ns, line = self._time.origin_mono_ns, self._line
+        origin_ns, line = self._time.origin_mono_ns, self._lines.now
         phase: Phase = "steps" if self._began_running else "prepare"
         here = line if line is not None and line.phase == phase else None
-        wishes = self._wishes
+        wanted = self._wanted
         return Resumption(
             plan=self._plan,
             state=self._state,
@@ -592,15 +317,15 @@ class Story:
             last_utc_ns=self._last_utc_ns,
             phase=phase,
             position=0 if here is None else here.position,
-            account=None if here is None else self._account(here, origin_ns),
+            account=None if here is None else here.account(origin_ns),
             running=None if self._open is None else replace(self._open, started_ns=self._open.started_ns + origin_ns),
             program=0 if here is None else here.follows,
             intended=self._intended,
             ordered=self._ordered,
-            passed=tuple(self._passed),
-            visits=dict(self._visits),
-            waits=self._waits,
-            looks=self._looks,
+            passed=tuple(self._lines.passed),
+            visits=dict(self._lines.visits),
+            waits=self._lines.waits,
+            looks=self._lines.looks,
             go_to=self._go_to,
             net_C=self._net_C,
             throughput_C=self._throughput_C,
@@ -610,12 +335,12 @@ class Story:
             heard_ns=self._heard_ns + origin_ns,
             recent=tuple((at + origin_ns, volts) for at, volts in self._recent),
             rules=self._rules,
-            spectral=self._seen_spectra(),
-            resistance=self._resistance,
-            observables=tuple(self._observables.values()),
+            spectral=self._found.spectral(),
+            resistance=self._found.resistance,
+            observables=self._found.observables,
             watch=self._watch,
-            standing=tuple((engine, since + origin_ns) for engine, since in wishes.standing),
-            no_more_current=wishes.no_more_current,
+            standing=tuple((engine, since + origin_ns) for engine, since in wanted.standing),
+            no_more_current=wanted.no_more_current,
             records=self._paper.left(origin_ns),
             numbers=self._paper.numbers,
             failures=dict(self._paper.failures),
@@ -626,19 +351,10 @@ class Story:
             guard_lines=self._guard_lines,
             alarms=dict(self._alarms),
             alarms_known=tuple(self._alarms_known),
-            pauses=dict(wishes.pauses),
-            refusals=dict(wishes.refusals),
-            missing=self._missing,
-            stop=wishes.stop,
+            pauses=dict(wanted.pauses),
+            refusals=dict(wanted.refusals),
+            missing=wanted.missing,
+            stop=wanted.stop,
             continued=self._continued,
             ended=self._ended,
         )
-
-    def _account(self, line: Line, origin_ns: int) -> Account:
-        account = Account(line.planned, line.ends or line.planned.ends, line.engine)
-        account.part, account.charge_C, account.active_s = line.part, line.charge_C, line.active_s
-        account.earlier_C, account.uncertainty_C = line.earlier_C, line.uncertainty_C
-        account.started_ns = None if line.started_ns is None else line.started_ns + origin_ns
-        account.first_started_ns = None if line.first_started_ns is None else line.first_started_ns + origin_ns
-        account.over = line.over
-        return account

@@ -1,4 +1,4 @@
-"""The driver's one ordered stream of events, bounded, that never makes the reader of the wire wait."""
+"""A potentiostat's one ordered stream of events, bounded, that never makes the reader of the wire wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_BLOCK_NS = 1_000_000_000
 
 
 class Sample(NamedTuple):
-    """One sample on its way into a block; ``charge_C`` as the instrument counted it."""
+    """One sample on its way into a block; ``charge_C``: passed since the step began, NaN where it is not known."""
 
     step_key: str
     mono_ns: int

@@ -1,15 +1,11 @@
-"""The stream that never makes the wire wait, and the clock of a step."""
+"""The stream of samples that never makes the wire wait."""
 
 from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from drivers.base import LinkLost, SampleBlock, StepStarted
-from drivers.methodscript.outbox import Outbox, Sample
-from drivers.methodscript.timing import LEAST_HALF_WIDTH_NS, WINDOW, StepTimer
+from drivers.base import GARBLED, LinkLost, SampleBlock, StepStarted
+from drivers.stream.samples import Outbox, Sample
 
 S = 1_000_000_000
 
@@ -66,19 +62,14 @@ async def test_the_stream_waits_for_what_comes() -> None:
     assert await taking == StepStarted("a", 1)
 
 
-@given(st.lists(st.integers(0, 50_000_000), min_size=2, max_size=200))
-def test_placed_times_grow_and_are_never_after_they_were_heard(delays_ns: list[int]) -> None:
-    timer, last = StepTimer(), -1
-    for n, delay_ns in enumerate(delays_ns, start=1):
-        heard_ns = 7 * S + n * S + delay_ns
-        mono_ns = timer.place(n * S, heard_ns)
-        assert last < mono_ns <= heard_ns
-        assert mono_ns - n * S - 7 * S >= min(delays_ns[max(0, n - WINDOW) : n])
-        last = mono_ns
-    assert timer.half_width_ns >= LEAST_HALF_WIDTH_NS
-
-
-def test_resolution_of_a_late_stamp_is_part_of_the_uncertainty() -> None:
-    timer = StepTimer()
-    timer.place(36_000 * S, 36_001 * S, quantum_ns=10_000_000)
-    assert timer.half_width_ns == 10_000_000
+async def test_lines_that_were_no_samples_are_told_once_with_the_next_block() -> None:
+    outbox = Outbox()
+    stream = outbox.stream()
+    told = []
+    for n, garbled in enumerate((0, 2, 2, 3)):
+        outbox.garbled = garbled
+        outbox.sample(sample("a", n * 2 * S))
+        block = await anext(stream)
+        assert isinstance(block, SampleBlock)
+        told.append([int(count) for count in block.aux.get(GARBLED, ())])
+    assert told == [[], [2], [], [3]]

@@ -1,0 +1,177 @@
+"""The dashboard in a real browser: from an event's commit in the journal to the page, opening, and twenty rigs at once.
+
+Chromium with a phone's window on this computer, over TLS to mosquitto. The page's clock and that of the journal are one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import OPERANDO, Report, cpu_s, percentile, spread
+from benchmarks.monitoring import PER_SECOND, RIGS, SECONDS, STARTED, laboratory, own_broker
+from drivers.clock import Clock
+from orchestrator.model.broker import Broker
+from orchestrator.monitor.mqtt import Link, connected
+from orchestrator.monitor.outbox import Outbox
+from orchestrator.monitor.payloads import Sample, State, utc
+from orchestrator.monitor.picture import Out
+from orchestrator.monitor.topics import Topics
+from orchestrator.observer.publisher import Publisher
+from orchestrator.observer.source import Source
+from orchestrator.observer.words import Words
+from orchestrator.recorder.journal import Journal
+
+EVENTS = 60
+OPENINGS = 5
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
+WATCH = """
+window.stamps = {}
+const find = (root) => {
+  for (const one of root.querySelectorAll('*')) {
+    if (one.matches('.events')) return one
+    if (one.shadowRoot) { const found = find(one.shadowRoot); if (found) return found }
+  }
+}
+const look = () => {
+  const events = find(document)
+  const text = events && events.firstElementChild ? events.firstElementChild.innerText : ''
+  const number = (text.match(/no\\.(\\d+)/) || [])[1]
+  if (number !== undefined && !(number in window.stamps)) window.stamps[number] = Date.now()
+  requestAnimationFrame(look)
+}
+look()
+"""
+
+
+def measure(repository: Path, scratch: Path) -> Report:
+    """Each in turn; nothing else runs."""
+    report = Report(
+        "The page in a browser",
+        f"An event's time is from its commit in the journal, over mosquitto with TLS, to the frame in which the page shows it ({EVENTS} "
+        f"events, {OPENINGS} openings). Opening: from the address to the page that lives.",
+        ("", "measured", "asked"),
+    )
+    with laboratory(repository, scratch) as (broker, _):
+        shown_ms, opened_s = asyncio.run(_watched(broker, scratch))
+    report.rows += [
+        (
+            "event in the journal to the page",
+            f"median {percentile(shown_ms, 50):.0f} ms, 99 % {percentile(shown_ms, 99):.0f} ms",
+            "<= 300 ms",
+        ),
+        ("opening a rig's page", spread(opened_s, "s"), "<= 2 s"),
+    ]
+    with own_broker(scratch) as (url, pid):
+        report.rows.append((f"{RIGS} rigs, {PER_SECOND} messages/s each, one open overview", asyncio.run(_crowd(url, pid)), "one core"))
+    return report
+
+
+@contextmanager
+def dashboard(*options: str) -> Iterator[tuple[str, int]]:
+    """Its address and process."""
+    command = [*OPERANDO, "dashboard", "--port", "0", "--json", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"], process.pid
+        process.terminate()
+
+
+@asynccontextmanager
+async def phone() -> AsyncIterator[Any]:
+    """A page of a phone's size."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield await (await chromium.new_context(**PHONE)).new_page()
+        await chromium.close()
+
+
+async def _watched(broker: Any, scratch: Path) -> tuple[list[float], list[float]]:
+    folder, clock = scratch / "events", Clock()
+    folder.mkdir()
+    journal = Journal.create(folder / "journal.sqlite", clock)
+    journal.put("run.started", STARTED)
+    source = Source(folder, "watched", lambda: clock.utc_ns() / 1e9)
+    outbox = Outbox(folder, source.picture.origin_ns)
+    publisher = Publisher(source, outbox, broker("rig-watched"), "watched", _nobody, Words(None), clock)
+    running = asyncio.create_task(publisher.run())
+    operator = broker("operator")
+    files = ("--user", "operator", "--password-file", str(operator.password_file), "--ca", str(operator.ca))
+    with dashboard("--broker", operator.url, *files) as (url, _):
+        async with phone() as page:
+            opened_s = [await _opened_s(page, f"{url}/rig?rig=watched") for _ in range(OPENINGS)]
+            await page.evaluate(WATCH)
+            committed: dict[str, float] = {}
+            for number in range(EVENTS):
+                await asyncio.sleep(0.137 * (1 + number % 5))  # in no step with any poll
+                await journal.durable(journal.put("note", {"text": f"no.{number}", "who": "bench"}))
+                committed[str(number)] = time.time() * 1e3
+            await asyncio.sleep(2.0)
+            stamps = await page.evaluate("window.stamps")
+    publisher.stop()
+    await running
+    await journal.close()
+    return [stamps[number] - at_ms for number, at_ms in committed.items() if number in stamps], opened_s
+
+
+async def _opened_s(page: Any, url: str) -> float:
+    began_s = time.perf_counter()
+    await page.goto(url)
+    await page.wait_for_function("document.getElementById('silent') && !document.getElementById('first')")
+    return time.perf_counter() - began_s
+
+
+async def _crowd(url: str, broker_pid: int) -> str:
+    """What broker and dashboard take of one core, by their process time, while all rigs publish and a phone looks on."""
+    with dashboard("--broker", url) as (page_url, page_pid):
+        async with phone() as page:
+            process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.page", url)
+            await asyncio.sleep(2.0)
+            await page.goto(page_url)
+            await page.wait_for_function(f"document.getElementById('silent') && {RIGS} > 0")
+            began_s, before = time.perf_counter(), (cpu_s(broker_pid), cpu_s(page_pid))
+            await process.wait()
+            took_s = time.perf_counter() - began_s
+            broker, own = (cpu_s(pid) - then for pid, then in zip((broker_pid, page_pid), before, strict=True))
+    return f"`operando broker` {100 * broker / took_s:.0f} %, dashboard {100 * own / took_s:.0f} % of a core"
+
+
+async def _rigs(broker: Broker) -> None:
+    """Twenty rigs that say what they do and ten samples a second."""
+    async with AsyncExitStack() as stack:
+        links = [await stack.enter_async_context(connected(broker, f"rig{number}")) for number in range(RIGS)]
+        await asyncio.gather(*(_rig(Topics(f"rig{number}"), link) for number, link in enumerate(links)))
+
+
+async def _rig(topics: Topics, link: Link) -> None:
+    def at() -> dict[str, Any]:
+        now_s = time.time()
+        return {"run_id": topics.rig, "run": topics.rig, "time_s": now_s, "time_utc": utc(now_s), "t_s": now_s % 1e5}
+
+    heard = {"heard_s": time.time(), "heard_utc": "", "published_s": time.time(), "published_utc": ""}
+    state = State(**at(), rig=topics.rig, name="crowd", state="running", rig_alive=True, cell_state="on", journal_seq=1, **heard)
+    await link.publish(Out(topics.state, state.encoded()))
+    await link.publish(Out(topics.status, b"online"))
+    began_s = asyncio.get_running_loop().time()
+    for count in range(PER_SECOND * (SECONDS + 5)):
+        await asyncio.sleep(max(0.0, began_s + count / PER_SECOND - asyncio.get_running_loop().time()))
+        sample = Sample(**at(), seq=count, step_key="s000", step_index=0, cycle=1, voltage_V=3.4, current_A=1e-3, charge_step_C=0.1)
+        await link.publish(Out(topics.ec, sample.encoded(), 0, retained=False))
+
+
+async def _nobody(command: Any) -> Any:
+    raise AssertionError(command)
+
+
+if __name__ == "__main__":
+    asyncio.run(_rigs(Broker(url=sys.argv[1])))

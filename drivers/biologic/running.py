@@ -1,0 +1,287 @@
+"""The step that runs: its samples on our clock, its charge, its spectrum, and why it ended. No I/O: rows in, events out."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
+from drivers.biologic.models import OVERLOAD_E
+from drivers.biologic.techniques import Bound, Plan
+from drivers.biologic.wire import Point, Row
+from drivers.stream.samples import Outbox, Sample
+
+WINDOW = 64
+LEAST_HALF_WIDTH_NS = 1_000_000
+CLOSE_V, CLOSE = 2e-4, 2e-3
+"""So near to a bound, in V and relative to a current, a sample is at it: the instrument compares in single precision."""
+LATE_S = 5.0
+WRONG_WAY = 0.5
+BEYOND = 2
+S = 1e9
+
+
+@dataclass(slots=True)
+class Alignment:
+    """Host clock less the technique's time: the smallest of the last delays, since nothing is read before it was measured."""
+
+    delays_ns: deque[int] = field(default_factory=deque)
+    sorted_ns: list[int] = field(default_factory=list)
+
+    def take(self, delay_ns: int) -> None:
+        """One more; the oldest falls out of a full window."""
+        if len(self.delays_ns) == WINDOW:
+            del self.sorted_ns[bisect_left(self.sorted_ns, self.delays_ns.popleft())]
+        self.delays_ns.append(delay_ns)
+        insort(self.sorted_ns, delay_ns)
+
+    @property
+    def offset_ns(self) -> int:
+        """The best estimate."""
+        return self.sorted_ns[0]
+
+    @property
+    def half_width_ns(self) -> int:
+        """Uncertainty: the usual delay beyond the smallest, and at least 1 ms."""
+        return max(LEAST_HALF_WIDTH_NS, self.sorted_ns[len(self.sorted_ns) // 2] - self.sorted_ns[0])
+
+
+class Running:
+    """One step. ``begun_ns``: our clock when the technique's time was zero, or a little later.
+
+    ``plan`` None: adopted, and nobody knows what it is. ``charge_C`` NaN: nobody knows what has passed before. ``speed``: of the clock, by
+    which the patience with the wire is longer.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        plan: Plan | None,
+        outbox: Outbox,
+        begun_ns: int,
+        *,
+        shown: bool = True,
+        charge_C: float = 0.0,
+        speed: float = 1.0,
+    ) -> None:
+        self.key, self.plan, self.begun_ns, self.shown = key, plan, begun_ns, False
+        self._outbox, self.speed = outbox, speed
+        self.alignment = Alignment()
+        self.alignment.take(begun_ns)
+        self.last_mono_ns = begun_ns
+        self.last_device_ns: int | None = None
+        self.voltage_V: float | None = None
+        self.current_A: float | None = None
+        self.charge_C = charge_C
+        self.stops = self.samples = self.refused = self.beyond = 0
+        self.trouble, self.seen_running = "", False
+        self._volts: deque[tuple[float, float]] = deque(maxlen=2)
+        self._points: list[Point] = []
+        if shown:
+            self.show(begun_ns)
+
+    @property
+    def order(self) -> StepOrder | None:
+        """What was asked for."""
+        return self.plan.order if self.plan is not None else None
+
+    @property
+    def interval_s(self) -> float:
+        """How often a sample is due."""
+        return self.order.sample_interval_s if self.order is not None else 1.0
+
+    @property
+    def rests(self) -> bool:
+        """The circuit is open."""
+        return self.order is not None and self.order.mode is Mode.REST
+
+    def show(self, mono_ns: int) -> None:
+        """Say, once, that it has begun."""
+        if not self.shown:
+            self.shown = True
+            self._outbox.put(StepStarted(self.key, mono_ns))
+
+    # ---------------------------------------------------------------------------------------------------------- samples
+
+    def take(self, rows: tuple[Row | Point, ...], seen_ns: int, status: int = 0) -> None:
+        """Rows in the order in which they were measured; ``status`` belongs to the last one."""
+        for row in rows:
+            if isinstance(row, Point):
+                self._points.append(row)
+            if not 0 <= row.time_s < S or not self._follows(device_ns := round(row.time_s * S)):
+                self._refuse(row)
+                continue
+            self.show(self.begun_ns)
+            self.alignment.take(seen_ns - device_ns)
+            self._sample(row, device_ns, status if row is rows[-1] else 0)
+
+    def _refuse(self, row: Row | Point) -> None:
+        """A row that was no sample; it is counted, in the file too. A point of a sweep has said what it has to say."""
+        if not isinstance(row, Point):
+            self.refused += 1
+            self._outbox.garbled += 1
+
+    def _follows(self, device_ns: int) -> bool:
+        return self.last_device_ns is None or device_ns > self.last_device_ns
+
+    def _sample(self, row: Row | Point, device_ns: int, status: int) -> None:
+        first_ns = self.last_mono_ns + (self.samples > 0)
+        mono_ns = max(device_ns + self.alignment.offset_ns, first_ns)
+        if math.isfinite(row.current_A):
+            self.charge_C += row.current_A * (device_ns - (self.last_device_ns or 0)) / S
+        self.samples += 1
+        self.last_mono_ns, self.last_device_ns = mono_ns, device_ns
+        self.voltage_V, self.current_A = row.voltage_V, row.current_A
+        self._volts.append((row.time_s, row.voltage_V))
+        self._count_beyond(row)
+        bits = status | (0 if math.isfinite(row.voltage_V) and math.isfinite(row.current_A) else OVERLOAD_E)
+        half_width_ns = self.alignment.half_width_ns
+        self._outbox.sample(Sample(self.key, mono_ns, row.voltage_V, row.current_A, device_ns, half_width_ns, bits, self.charge_C))
+
+    def _count_beyond(self, row: Row | Point) -> None:
+        """How many samples in a row lay beyond a voltage at which the instrument should have ended the step."""
+        plan = self.plan
+        beyond = plan is not None and (
+            (plan.upper is not None and row.voltage_V > plan.upper.value + CLOSE_V + 0.0005)
+            or (plan.lower is not None and row.voltage_V < plan.lower.value - CLOSE_V - 0.0005)
+        )
+        self.beyond = self.beyond + 1 if beyond else 0
+
+    # ------------------------------------------------------------------------------------------- what the host ends it for
+
+    def to_be_ended(self, now_ns: int) -> tuple[Reason, str] | None:
+        """Why this program must end the step, where the instrument does not or did not."""
+        if self.plan is None:
+            return None
+        return self._wrong_way() or self._beyond() or self._charge() or self._open_voltages() or self._too_long(now_ns)
+
+    def _wrong_way(self) -> tuple[Reason, str] | None:
+        asked_A, now_A = self.order.current_A if self.order else None, self.current_A
+        if self.order is None or self.order.mode is not Mode.GALVANOSTATIC or not asked_A or now_A is None:
+            return None
+        if now_A * asked_A < 0 and abs(now_A) > WRONG_WAY * abs(asked_A):
+            return Reason.DEVICE_ERROR, f"{now_A:.4g} A flow where {asked_A:.4g} A were asked for: the other way"
+        return None
+
+    def _beyond(self) -> tuple[Reason, str] | None:
+        if self.beyond < BEYOND or self.plan is None or self.voltage_V is None:
+            return None
+        upper = self.plan.upper is not None and self.voltage_V > self.plan.upper.value
+        bound = self.plan.upper if upper else self.plan.lower
+        if bound is None:
+            return None
+        return bound.reason, f"{self.voltage_V:.4g} V, beyond {bound.value:g} V, and the instrument went on"
+
+    def _charge(self) -> tuple[Reason, str] | None:
+        order, passed_C = self.order, abs(self.charge_C)
+        if order is None or order.mode is Mode.GALVANOSTATIC or math.isnan(passed_C):
+            return None
+        if order.ends.charge_C is not None and passed_C >= order.ends.charge_C:
+            return Reason.CHARGE, f"{passed_C:.4g} C"
+        return (Reason.SAFETY, f"{passed_C:.4g} C, beyond the limit") if passed_C >= order.limits.charge_C else None
+
+    def _open_voltages(self) -> tuple[Reason, str] | None:
+        """At open circuit and in a sweep the instrument tests no voltage."""
+        order, now_V = self.order, self.voltage_V
+        if order is None or now_V is None or order.mode not in {Mode.REST, Mode.IMPEDANCE}:
+            return None
+        ends = order.ends
+        if ends.voltage_upper_V is not None and now_V >= ends.voltage_upper_V:
+            return Reason.V_UPPER, f"{now_V:.4g} V"
+        return (Reason.V_LOWER, f"{now_V:.4g} V") if ends.voltage_lower_V is not None and now_V <= ends.voltage_lower_V else None
+
+    def _too_long(self, now_ns: int) -> tuple[Reason, str] | None:
+        if self.plan is None:
+            return None
+        of_its_own = self.plan.order.mode is not Mode.IMPEDANCE
+        patience_s = LATE_S * self.speed + 2 * self.interval_s if of_its_own else 0.0
+        if now_ns < self.due_ns + patience_s * S:
+            return None
+        return self.plan.duration.reason, "its time was over, and the instrument went on" if of_its_own else "its time was over"
+
+    @property
+    def due_ns(self) -> int:
+        """When its time is over, on our clock."""
+        return self.alignment.offset_ns + round((self.plan.duration_s if self.plan else 0.0) * S)
+
+    # ---------------------------------------------------------------------------------------------------------- its end
+
+    def why(self, now_ns: int) -> tuple[Reason, str, int]:
+        """The instrument has stopped by itself: for what reason, in words, and when. It does not say; the samples do."""
+        if self.trouble:
+            return Reason.DEVICE_ERROR, self.trouble, now_ns
+        if self.plan is None:
+            return Reason.LOST, "it ended on the instrument; what it was is not known", now_ns
+        if not self.samples and not self.seen_running:
+            return Reason.DEVICE_ERROR, "the start was accepted, and nothing was ever seen to run", now_ns
+        if self.plan.order.mode is Mode.IMPEDANCE and self._swept():
+            return Reason.TIME, "the sweep is complete", now_ns
+        found = self._at_bound() or self._at_time(now_ns) or self._nearly()
+        return found or (Reason.LOST, "it stopped at none of its limits: by hand, or by another program", now_ns)
+
+    def _swept(self) -> bool:
+        wanted = self.plan.order.impedance if self.plan is not None else None
+        return wanted is not None and len(self._points) >= wanted.points
+
+    def _at_bound(self) -> tuple[Reason, str, int] | None:
+        plan, volts, amps = self.plan, self.voltage_V, self.current_A
+        if plan is None or volts is None or amps is None:
+            return None
+        for bound, sign in ((plan.upper, 1), (plan.lower, -1)):
+            if bound is not None and sign * (volts - bound.value) >= -CLOSE_V:
+                return bound.reason, f"{volts:.6g} V", self.last_mono_ns
+        if plan.taper_A is not None and abs(amps) <= plan.taper_A * (1 + CLOSE):
+            return Reason.CURRENT, f"{amps:.4g} A", self.last_mono_ns
+        if plan.order.mode is Mode.POTENTIOSTATIC and abs(amps) >= plan.order.limits.current_A * (1 - CLOSE):
+            return Reason.SAFETY, f"{amps:.4g} A, beyond the limit", self.last_mono_ns
+        return None
+
+    def _at_time(self, now_ns: int) -> tuple[Reason, str, int] | None:
+        if self.plan is None:
+            return None
+        last_s = (self.last_device_ns or 0) / S
+        if last_s < self.plan.duration_s - 1.02 * self.interval_s - 0.01:
+            return None
+        charge = f", {self.charge_C:.4g} C" if self.plan.duration.reason is Reason.CHARGE else ""
+        return self.plan.duration.reason, f"{self.plan.duration_s:g} s{charge}", min(now_ns, self.due_ns)
+
+    def _nearly(self) -> tuple[Reason, str, int] | None:
+        """The bound that the next sample would have passed: the instrument tests more often than it records."""
+        plan = self.plan
+        if plan is None:
+            return None
+        if not self._volts:
+            return self._before_the_first(plan)
+        soon_V = self._volts[-1][1]
+        for (before_s, before_V), (last_s, last_V) in pairwise(self._volts):
+            soon_V = last_V + (last_V - before_V) / (last_s - before_s) * self.interval_s * 1.5
+        for bound, sign in ((plan.upper, 1), (plan.lower, -1)):
+            if bound is not None and sign * (soon_V - bound.value) >= 0:
+                return bound.reason, f"on the way to {bound.value:g} V after {self._volts[-1][1]:.6g} V", self._between()
+        if plan.taper_A is not None and self.current_A is not None and abs(self.current_A) <= 2 * plan.taper_A:
+            return Reason.CURRENT, f"on the way to {plan.taper_A:.4g} A after {self.current_A:.4g} A", self._between()
+        return None
+
+    def _between(self) -> int:
+        return self.last_mono_ns + round(self.interval_s * S / 2)
+
+    def _before_the_first(self, plan: Plan) -> tuple[Reason, str, int] | None:
+        bound: Bound | None = plan.upper if (plan.order.current_A or 0.0) > 0 else plan.lower
+        if bound is not None:
+            return bound.reason, f"at {bound.value:g} V before its first sample", self.begun_ns
+        return (Reason.CURRENT, "before its first sample", self.begun_ns) if plan.taper_A is not None else None
+
+    def end(self, reason: Reason, detail: str, end_ns: int, now_ns: int) -> None:
+        """Spectrum, if there is one, and end."""
+        self.show(self.begun_ns)
+        end_ns = max(min(end_ns, now_ns), self.last_mono_ns)
+        if self._points:
+            import numpy as np
+
+            frequency_Hz = np.array([point.frequency_Hz for point in self._points], np.float64)
+            impedance_ohm = np.array([point.impedance_ohm for point in self._points], np.complex128)
+            self._outbox.put(ImpedanceSpectrum(self.key, end_ns, frequency_Hz, impedance_ohm))
+        self._outbox.put(StepEnded(self.key, end_ns, reason, detail, self.last_device_ns))

@@ -1,0 +1,1 @@
+"""The Spinsolve program as its clients see it: messages, protocols, runs, files."""

@@ -1,0 +1,32 @@
+"""The example rig: it loads, and what the driver says from it alone is true of both doors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from drivers.base import Settings
+from drivers.biologic.driver import BioLogic
+from drivers.registry import factory, names
+from orchestrator.config import load_rig
+from orchestrator.rig.planned import capabilities
+
+
+def test_the_example_rig_is_planned_with_what_ec_lab_can_do(repository: Path) -> None:
+    rig = load_rig(repository / "configs" / "rigs" / "biologic.yaml")
+    found = capabilities(rig)["cycler"]
+    assert (found.EIS, found.max_steps, found.autonomous, found.buffered) == (False, 1, True, False)  # type: ignore[union-attr]
+    assert found.max_current_A == 0.1  # type: ignore[union-attr]
+
+
+def test_the_dll_can_do_more() -> None:
+    settings = Settings("cycler", "biologic", "USB0", options={"door": "dll", "ours": [4], "trigger_out": True})
+    found = BioLogic.declared(settings)
+    assert (found.EIS, found.ttl, found.buffered) == (True, True, True)
+    emulated = BioLogic.declared(replace(settings, address="emulator:biologic", options={}))
+    assert (emulated.EIS, emulated.ttl) == (True, False)
+
+
+def test_it_is_registered() -> None:
+    assert "biologic" in names("potentiostats")
+    assert factory("potentiostats", "biologic") is BioLogic
