@@ -65,7 +65,6 @@ class Parameter:
         return bool(int(self.header[7]) & 8192)
 
 
-@lru_cache(maxsize=1024)
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
