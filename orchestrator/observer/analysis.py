@@ -162,7 +162,7 @@ class AnalysisThread:
 
 
 class Inline:
-    """The analysis at ``--speed max``. ``heard`` is told of every event of its ``kinds`` as it is journaled; ``run`` is one task of the run.
+    """The analysis at ``--speed max``. ``heard`` is told of each event of its ``kinds`` as it is journaled; ``run`` is a task of the run.
 
     ``say``: told once of each way in which it failed, after the event that it failed on has been journaled.
     """
