@@ -141,17 +141,21 @@ def fid_size(points_2: int, blocks: int = 1) -> int:
     return FILE_HEADER.size + blocks * (BLOCK_HEADER.size + 4 * points_2)
 
 
-def write_fid(signal: NDArray[np.complex128], scans: int) -> bytes:
-    """A one-block int32 fid file from a complex signal (points,), rounded; ``scans``: completed transients."""
-    values = np.empty(2 * signal.size, dtype=">i4")
-    rounded = np.clip(np.rint(np.stack((signal.real, signal.imag), axis=-1)), -(2**31), 2**31 - 1)
+def write_fid(signal: NDArray[np.complex128], *scans: int) -> bytes:
+    """An int32 fid file from a complex signal (points,) or (rows, points), rounded, one block a row; ``scans``: completed, of each."""
+    rows = signal.reshape(len(scans), -1)
+    trace_bytes = 8 * rows.shape[1]
+    head = FILE_HEADER.pack(len(rows), 1, 2 * rows.shape[1], 4, trace_bytes, trace_bytes + BLOCK_HEADER.size, 0, STATUS_INT32, 1)
+    return head + b"".join(_block(row, number + 1, done) for number, (row, done) in enumerate(zip(rows, scans, strict=True)))
+
+
+def _block(row: NDArray[np.complex128], number: int, scans: int) -> bytes:
+    values = np.empty(2 * row.size, dtype=">i4")
+    rounded = np.clip(np.rint(np.stack((row.real, row.imag), axis=-1)), -(2**31), 2**31 - 1)
     values[:] = rounded.reshape(-1)
-    trace_bytes = values.nbytes
-    tail = signal[-max(1, signal.size // DC_PART) :] if signal.size else np.zeros(1, dtype=np.complex128)
+    tail = row[-max(1, row.size // DC_PART) :] if row.size else np.zeros(1, dtype=np.complex128)
     level = complex(np.mean(tail))
-    head = FILE_HEADER.pack(1, 1, values.size, 4, trace_bytes, trace_bytes + BLOCK_HEADER.size, 0, STATUS_INT32, 1)
-    block = BLOCK_HEADER.pack(0, STATUS_INT32, 1, 0, scans, 0.0, 0.0, level.real, level.imag)
-    return head + block + values.tobytes()
+    return BLOCK_HEADER.pack(0, STATUS_INT32, number, 0, scans, 0.0, 0.0, level.real, level.imag) + values.tobytes()
 
 
 # ---------------------------------------------------------------------------------------------------------- log, times
