@@ -7,58 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
-import threading
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from drivers.base import ByteStream, Network, WireRecorder
 from drivers.biologic import remote
+from drivers.biologic.sharing import Library, borrow, give_back
 from drivers.clock import Clock
 from drivers.errors import BadReply, DeviceFault, NotReachable
 
 CALL_S = 8.0
 """Real seconds for one call: the DLL's own time-out is 5 s, loading a firmware takes longer and says so."""
-
-T = TypeVar("T")
-
-
-class OneThread:
-    """Work done in order on one thread, for which nobody waits when the program ends: a call into a DLL may never return."""
-
-    def __init__(self, name: str) -> None:
-        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
-
-    def _work(self) -> None:
-        while (work := self._waiting.get()) is not None:
-            work()
-
-    async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Its result. Who no longer waits leaves it to itself, and what was asked for later waits behind it."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def settle(result: Any, error: BaseException | None) -> None:
-            if not future.done():
-                future.set_result(result) if error is None else future.set_exception(error)
-
-        def work() -> None:
-            result, failure = None, None
-            if not future.cancelled():
-                try:
-                    result = function(*args)
-                except BaseException as error:  # noqa: BLE001 raised where it is awaited
-                    failure = error
-            with contextlib.suppress(RuntimeError):  # the loop has ended first
-                loop.call_soon_threadsafe(settle, result, failure)
-
-        self._waiting.put(work)
-        return await future
-
-    def end(self) -> None:
-        """The thread ends after what waits."""
-        self._waiting.put(None)
 
 
 class Calls(Protocol):
@@ -72,25 +31,27 @@ class Calls(Protocol):
 
 
 class ThreadCalls:
-    """A backend of this computer: the DLL and COM want to be called from the thread that opened them.
+    """A library of this computer: the DLL and COM want to be called from the thread that opened them, whichever channel calls.
 
     A call that hangs keeps the thread; those after it wait behind it, and each says after its time that no answer came. In virtual time
     calls are made at once.
     """
 
-    def __init__(self, open_backend: Callable[[], Any], clock: Clock, wire: WireRecorder, name: str) -> None:
-        self._open, self._clock, self._wire, self._name = open_backend, clock, wire, name
-        self._backend: Any = None
+    def __init__(self, library: str, open_backend: Callable[[], Any], clock: Clock, wire: WireRecorder, name: str) -> None:
+        self._named, self._open, self._threaded = library, open_backend, clock.virtual is None
+        self._library: Library | None = None
+        self._wire, self._name = wire, name
         self._number = 0
-        self._thread = None if clock.virtual else OneThread(f"{name}: calls")
 
     async def call(self, name: str, *args: Any, within_s: float = CALL_S) -> Any:
         """The answer. Raises NotReachable, DeviceFault."""
         self._number += 1
         number = self._number
+        if self._library is None:
+            self._library = borrow(self._named, self._open, threaded=self._threaded)
         self._wire.sent(remote.call_line(number, name, args))
         try:
-            answer = await self._run(name, args, within_s)
+            answer = await self._library.call(name, args, within_s)
         except TimeoutError as late:
             raise NotReachable(f"{name} did not return within {within_s:g} s", instrument=self._name, sent=name) from late
         except NotReachable:
@@ -101,21 +62,11 @@ class ThreadCalls:
         self._wire.received(remote.answer_line(number, answer))
         return answer
 
-    async def _run(self, name: str, args: tuple[Any, ...], within_s: float) -> Any:
-        if self._thread is None:
-            return self._made(name, args)
-        async with asyncio.timeout(within_s):
-            return await self._thread.run(self._made, name, args)
-
-    def _made(self, name: str, args: tuple[Any, ...]) -> Any:
-        if self._backend is None:
-            self._backend = self._open()
-        return getattr(self._backend, name)(*args)
-
     async def close(self) -> None:
-        """Let go of the thread, without waiting for a call that hangs."""
-        if self._thread is not None:
-            self._thread.end()
+        """Let go of the library, without waiting for a call that hangs."""
+        library, self._library = self._library, None
+        if library is not None:
+            give_back(library)
 
 
 class RemoteCalls:

@@ -5,6 +5,7 @@ Built to the document, not yet met an instrument.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from drivers.errors import BadReply, DeviceFault, InstrumentError, NotReachable,
 DISCONNECT_S = 2.0
 CONNECT_TIMEOUT_S = 5
 MOST_MESSAGES = 100
+BUSY_TIMES, BUSY_S = 10, 0.05
+"""So often a call is made again that was answered with "an operation is in progress": it was not begun."""
 BOARDS = {eclib.BOARD_ESSENTIAL: Family.VMP3, eclib.BOARD_PREMIUM: Family.VMP300, eclib.BOARD_DIGICORE: Family.PREMIUM}
 NAMED = {"VMP3": Family.VMP3, "VMP-300": Family.VMP300, "premium": Family.PREMIUM}
 BRINGS = {
@@ -59,10 +62,14 @@ class Channel:
 
     async def call(self, name: str, *args: Any, within_s: float = CALL_S) -> tuple[Any, ...]:
         """What a call brings besides its code. Raises NotReachable, Refused, BadReply."""
-        answer = await self._calls.call(name, *args, within_s=within_s)
-        code, *values = answer if isinstance(answer, tuple) else (answer,)
-        if not isinstance(code, int):
-            raise BadReply(f"{name} answered {code!r}", instrument=self.name, sent=name)
+        for _ in range(BUSY_TIMES):
+            answer = await self._calls.call(name, *args, within_s=within_s)
+            code, *values = answer if isinstance(answer, tuple) else (answer,)
+            if not isinstance(code, int):
+                raise BadReply(f"{name} answered {code!r}", instrument=self.name, sent=name)
+            if code != wire.IN_PROGRESS:
+                break
+            await asyncio.sleep(BUSY_S)
         if code in wire.LINK:
             raise NotReachable(f"{name}: {wire.meaning(code)}", instrument=self.name, sent=name, received=str(code))
         if code < 0:

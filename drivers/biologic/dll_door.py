@@ -10,7 +10,7 @@ import logging
 from drivers.base import Identity
 from drivers.biologic import eclib, wire
 from drivers.biologic.calls import Calls
-from drivers.biologic.channel import MOST_MESSAGES, Channel, Refused
+from drivers.biologic.channel import Channel, Refused
 from drivers.biologic.door import Batch, ChannelTaken, Look
 from drivers.biologic.firmware import Firmware
 from drivers.biologic.models import OVERLOAD_E, OVERLOAD_I, POINTS_LOST, Options
@@ -22,6 +22,7 @@ from drivers.errors import NotReachable, WrongInstrument
 MADE_S, MADE_EVERY_S = 5.0, 0.05
 """A list takes about 170 ms to be made, and the channel reads RUN meanwhile; another load in that time breaks it."""
 MESSAGES_EVERY = 100
+MOST_READS, EMPTY_READS = 10_000, 5
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +113,8 @@ class DllDoor:
             return ""
         error, position = await self._channel.on_channel("BL_GetOptErr")
         words = {2: "its emergency input is open", 101: "too hot"}
+        if not error:
+            return ""
         return f"option error {error} ({words.get(error, 'not known')}) at position {position}"
 
     # ---------------------------------------------------------------------------------------------------------- running
@@ -132,11 +135,11 @@ class DllDoor:
         """Stopped, and emptied of what an earlier list left behind."""
         await self._channel.on_channel("BL_StopChannel")
         values = await self._stopped()
-        left = 0
-        for _ in range(MOST_MESSAGES * 100):
+        left = empty = 0
+        for _ in range(MOST_READS):
             _, infos, now = await self._channel.on_channel("BL_GetData")
-            left += infos.NbRows
-            if not infos.NbRows and not now.MemFilled:
+            left, empty = left + infos.NbRows, 0 if infos.NbRows else empty + 1
+            if not now.MemFilled or empty >= EMPTY_READS:
                 break
         if left:
             _log.warning("%s: %d rows of an earlier list were still in the channel; they are dropped", self._channel.name, left)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from drivers.base import Identity
+from drivers.base import Identity, Reason
 from drivers.biologic.techniques import Plan
 from drivers.biologic.wire import Point, Row
 from drivers.errors import DeviceFault
@@ -43,6 +43,7 @@ class Batch:
     more: bool = False
     status: int = 0
     trouble: str = ""
+    trouble_reason: Reason = Reason.DEVICE_ERROR
 
 
 class Door(Protocol):

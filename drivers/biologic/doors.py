@@ -10,15 +10,39 @@ from drivers.biologic.dll_door import DllDoor
 from drivers.biologic.door import Door
 from drivers.biologic.eclab_door import EcLabDoor
 from drivers.biologic.models import Options, channel_of
+from drivers.biologic.sharing import OneConnection
+from drivers.errors import Rejected
+
+NEEDED = {
+    "eclab": {
+        "decimal": "the sign between 4 and 2 in a settings file that this EC-Lab has saved",
+        "folder": "where EC-Lab reads settings and writes data",
+    },
+    "dll": {
+        "package": "where the EC-Lab Development Package is",
+        "folder": "for the notebook, by which a running step is known again",
+    },
+}
 
 
 def options_of(settings: Settings) -> Options:
     """What the rig says. An emulator stands in the DLL's place, and its channel belongs to nobody else. Raises Rejected."""
     given = dict(settings.options)
-    if is_remote(settings.address) or settings.address.startswith("emulator:"):
+    emulated = is_remote(settings.address) or settings.address.startswith("emulator:")
+    if emulated:
         given.setdefault("door", "dll")
         given.setdefault("ours", [channel_of(settings.channel, settings.instrument) + 1])
-    return Options.of(given, settings.instrument)
+    options = Options.of(given, settings.instrument)
+    if settings.address and not (emulated and options.door == "dll"):
+        _complete(options, settings.instrument)
+    return options
+
+
+def _complete(options: Options, instrument: str) -> None:
+    """What a rig must say of a real channel. Raises Rejected."""
+    if missing := [name for name in NEEDED[options.door] if not getattr(options, name)]:
+        advice = "; ".join(f"`{name}`: {NEEDED[options.door][name]}" for name in missing)
+        raise Rejected(f"option {' and '.join(missing)} is missing", instrument=instrument, did="nothing was opened", advice=advice)
 
 
 def make_door(options: Options, settings: Settings, context: Context, channel: int) -> Door:
@@ -36,11 +60,12 @@ def _calls(options: Options, settings: Settings, context: Context) -> Calls:
     def dll() -> Any:
         from drivers.biologic.dll import Dll
 
-        return Dll(options.package)
+        return OneConnection(Dll(options.package))
 
     def eclab() -> Any:
         from drivers.biologic.com import EcLab
 
         return EcLab()
 
-    return ThreadCalls(dll if options.door == "dll" else eclab, context.clock, context.wire, settings.instrument)
+    named = (f"EClib {options.package}", dll) if options.door == "dll" else ("EC-Lab", eclab)
+    return ThreadCalls(*named, context.clock, context.wire, settings.instrument)

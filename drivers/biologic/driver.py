@@ -223,14 +223,18 @@ class BioLogic:
             self._started.discard(key)
             raise
         except InstrumentError as fault:
-            self._following.begin(self._running(key, plan, self._clock.mono_ns(), shown=False))
+            self._following.begin(self._running(key, plan, self._clock.mono_ns(), shown=False, waits=self._waits))
             self._following.lose(fault.message)
             raise OutcomeUnknown("start not confirmed", instrument=self._name, sent=fault.sent, received=fault.message) from fault
         self._unconfirmed = None
-        self._following.begin(self._running(key, plan, self._clock.mono_ns()))
+        self._following.begin(self._running(key, plan, self._clock.mono_ns(), waits=self._waits))
 
     def _running(self, key: str, plan: Plan | None, begun_ns: int, **known: Any) -> Running:
         return Running(key, plan, self._outbox, begun_ns, speed=self._clock.speed, **known)
+
+    @property
+    def _waits(self) -> bool:
+        return self._options.door == "dll" and self._options.trigger_in
 
     async def _note(self, plan: Plan) -> None:
         """Before the current flows, so that whoever finds it knows what it is."""

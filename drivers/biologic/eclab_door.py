@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from drivers.base import Identity
+from drivers.base import Identity, Reason
 from drivers.biologic import mps
 from drivers.biologic.calls import Calls, is_remote
 from drivers.biologic.door import Batch, Look
@@ -140,7 +140,7 @@ class EcLabDoor:
         running = status[STATUS] != 0
         trouble = "a safety limit of EC-Lab was met" if status[SAFETY_LIMIT] and not running else ""
         rows = (Row(status[TIME], status[EWE], status[CURRENT] * MILLI),) if running else ()
-        return Batch(rows, running, trouble=trouble)
+        return Batch(rows, running, trouble=trouble, trouble_reason=Reason.SAFETY)
 
     # ---------------------------------------------------------------------------------------------------------- running
 

@@ -21,6 +21,8 @@ GRACE_NS = 2_000_000_000
 """A channel that has shown no sample yet may not have begun: a start takes its time (inferred)."""
 BACK_OFF_S = (0.5, 0.5, 1.0, 2.0, 5.0)
 MOST_FETCHES = 500
+STALE_STOPS = 50
+"""So many looks at a channel that stands still, says it holds data, and gives none away, are the end too."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +67,8 @@ class Following:
             self.over(Reason.LOST, f"the channel lost its firmware, or EC-Lab took it: {gone.message}")
             return
         now_ns = self._clock.mono_ns()
-        if step.stops >= self._door.stops_needed and (step.samples or now_ns > step.begun_ns + GRACE_NS * self._clock.speed):
+        begun = step.samples > 0 or now_ns > step.begun_ns + GRACE_NS * self._clock.speed
+        if begun and step.stops >= (STALE_STOPS if step.more else self._door.stops_needed):
             self.over(*step.why(now_ns))
         elif (end := step.to_be_ended(now_ns)) is not None:
             await self.stop(*end)
@@ -74,17 +77,20 @@ class Following:
 
     async def _fetch(self, step: Running) -> bool:
         """Everything that there is; True when there was something."""
-        before = step.samples
+        before, rows = step.samples, 0
         for _ in range(MOST_FETCHES):
             batch = await self._door.fetch()
-            step.trouble = step.trouble or batch.trouble
+            if batch.trouble and not step.trouble:
+                step.trouble, step.trouble_reason = batch.trouble, batch.trouble_reason
             step.take(batch.rows, self._clock.mono_ns(), batch.status)
+            rows += len(batch.rows)
             if not batch.more or not batch.rows:
                 break
-        step.stops = 0 if batch.running or batch.more else step.stops + 1
+        step.stops, step.more = 0 if batch.running or rows else step.stops + 1, batch.more
         if batch.running:
             step.seen_running = True
-            step.show(step.begun_ns)
+            if not step.waits:
+                step.show(step.begun_ns)
         return step.samples > before
 
     def _schedule(self, step: Running, *, came: bool) -> None:

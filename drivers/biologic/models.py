@@ -13,8 +13,8 @@ from drivers.biologic.techniques import RANGES_A, VOLTAGES_V, Trigger
 from drivers.errors import Rejected
 
 MIN_INTERVAL_S = 0.02
-MAKE_SAFE_S = 10.0
-"""EC-Lab's calls are tried again after 10, 50, 250 ms, and the DLL's own time-out is 5 s (inferred)."""
+MAKE_SAFE_S = {"dll": 5.0, "eclab": 10.0}
+"""A stop lands in milliseconds by the DLL; EC-Lab's calls are tried again after 10, 50, 250 ms, and may wait for its window (inferred)."""
 LONGEST_STEP_S = 1e7
 MOST_POINTS = 1000
 NOT_OURS = frozenset({"emulator", "faults", "unlock"})
@@ -73,9 +73,6 @@ class Options:
         ):
             if value not in values:
                 raise _bad(instrument, f"option {name}: {value!r}", f"one of {', '.join(repr(one) for one in values if one)}")
-        if self.door == "eclab" and not (self.decimal and self.folder):
-            advice = "EC-Lab needs both; `decimal` is the sign between 4 and 2 in a settings file that this EC-Lab has saved"
-            raise _bad(instrument, "option decimal or folder is missing", advice)
         if self.bandwidth not in BANDWIDTHS:
             raise _bad(instrument, f"option bandwidth: {self.bandwidth!r}", "1 to 9")
         if not all(isinstance(channel, int) and 1 <= channel <= 16 for channel in self.ours):
@@ -119,7 +116,7 @@ def capabilities_of(options: Options) -> Capabilities:
         autonomous=True,
         ttl=options.door == "dll" and (options.trigger_in or options.trigger_out),
         buffered=options.door == "dll",
-        make_safe_s=MAKE_SAFE_S,
+        make_safe_s=MAKE_SAFE_S[options.door],
         max_current_A=options.max_current_A,
         voltage_range_V=(-options.max_voltage_V, options.max_voltage_V),
         min_sample_interval_s=MIN_INTERVAL_S if options.door == "dll" else 0.5,

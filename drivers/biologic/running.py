@@ -3,57 +3,38 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
 from collections import deque
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
+from drivers.biologic.alignment import Alignment
 from drivers.biologic.models import OVERLOAD_E
 from drivers.biologic.techniques import Bound, Plan
 from drivers.biologic.wire import Point, Row
 from drivers.stream.samples import Outbox, Sample
 
-WINDOW = 64
-LEAST_HALF_WIDTH_NS = 1_000_000
 CLOSE_V, CLOSE = 2e-4, 2e-3
 """So near to a bound, in V and relative to a current, a sample is at it: the instrument compares in single precision."""
 LATE_S = 5.0
-WRONG_WAY = 0.5
+BACKWARDS, TOO_MUCH, LITTLE_A = 0.5, 1.5, 1e-6
+"""A current is astray that flows the other way with half its size, or with half as much again; less than this is noise."""
 BEYOND = 2
 S = 1e9
+NEVER_NS = 10**18
 
 
-@dataclass(slots=True)
-class Alignment:
-    """Host clock less the technique's time: the smallest of the last delays, since nothing is read before it was measured."""
-
-    delays_ns: deque[int] = field(default_factory=deque)
-    sorted_ns: list[int] = field(default_factory=list)
-
-    def take(self, delay_ns: int) -> None:
-        """One more; the oldest falls out of a full window."""
-        if len(self.delays_ns) == WINDOW:
-            del self.sorted_ns[bisect_left(self.sorted_ns, self.delays_ns.popleft())]
-        self.delays_ns.append(delay_ns)
-        insort(self.sorted_ns, delay_ns)
-
-    @property
-    def offset_ns(self) -> int:
-        """The best estimate."""
-        return self.sorted_ns[0]
-
-    @property
-    def half_width_ns(self) -> int:
-        """Uncertainty: the usual delay beyond the smallest, and at least 1 ms."""
-        return max(LEAST_HALF_WIDTH_NS, self.sorted_ns[len(self.sorted_ns) // 2] - self.sorted_ns[0])
+def astray(asked_A: float, current_A: float) -> bool:
+    """Is this another current than the one that was asked for: a sign, or a decimal point, that the instrument read otherwise?"""
+    if current_A * asked_A < 0:
+        return abs(current_A) > BACKWARDS * abs(asked_A) and abs(current_A) > LITTLE_A
+    return abs(current_A) > TOO_MUCH * abs(asked_A) + LITTLE_A
 
 
 class Running:
     """One step. ``begun_ns``: our clock when the technique's time was zero, or a little later.
 
     ``plan`` None: adopted, and nobody knows what it is. ``charge_C`` NaN: nobody knows what has passed before. ``speed``: of the clock, by
-    which the patience with the wire is longer.
+    which the patience with the wire is longer. ``waits``: for a trigger; it begins with its first sample, however long that takes.
     """
 
     def __init__(
@@ -66,21 +47,24 @@ class Running:
         shown: bool = True,
         charge_C: float = 0.0,
         speed: float = 1.0,
+        waits: bool = False,
     ) -> None:
         self.key, self.plan, self.begun_ns, self.shown = key, plan, begun_ns, False
         self._outbox, self.speed = outbox, speed
-        self.alignment = Alignment()
-        self.alignment.take(begun_ns)
+        self.alignment, self.waits = Alignment(), waits
+        if not waits:
+            self.alignment.take(begun_ns)
         self.last_mono_ns = begun_ns
         self.last_device_ns: int | None = None
         self.voltage_V: float | None = None
         self.current_A: float | None = None
         self.charge_C = charge_C
-        self.stops = self.samples = self.refused = self.beyond = 0
-        self.trouble, self.seen_running = "", False
+        self.stops = self.samples = self.refused = self.beyond = self.astray = 0
+        self.trouble, self.trouble_reason = "", Reason.DEVICE_ERROR
+        self.seen_running = self.more = False
         self._volts: deque[tuple[float, float]] = deque(maxlen=2)
         self._points: list[Point] = []
-        if shown:
+        if shown and not waits:
             self.show(begun_ns)
 
     @property
@@ -114,6 +98,8 @@ class Running:
             if not 0 <= row.time_s < S or not self._follows(device_ns := round(row.time_s * S)):
                 self._refuse(row)
                 continue
+            if self.waits:
+                self.waits, self.begun_ns, self.last_mono_ns = False, seen_ns - device_ns, seen_ns - device_ns
             self.show(self.begun_ns)
             self.alignment.take(seen_ns - device_ns)
             self._sample(row, device_ns, status if row is rows[-1] else 0)
@@ -142,13 +128,15 @@ class Running:
         self._outbox.sample(Sample(self.key, mono_ns, row.voltage_V, row.current_A, device_ns, half_width_ns, bits, self.charge_C))
 
     def _count_beyond(self, row: Row | Point) -> None:
-        """How many samples in a row lay beyond a voltage at which the instrument should have ended the step."""
+        """How many samples in a row lay beyond a voltage at which it should have been over; how many had a current not asked for."""
         plan = self.plan
         beyond = plan is not None and (
             (plan.upper is not None and row.voltage_V > plan.upper.value + CLOSE_V + 0.0005)
             or (plan.lower is not None and row.voltage_V < plan.lower.value - CLOSE_V - 0.0005)
         )
         self.beyond = self.beyond + 1 if beyond else 0
+        asked_A = plan.order.current_A if plan is not None and plan.order.mode is Mode.GALVANOSTATIC else None
+        self.astray = self.astray + 1 if asked_A and astray(asked_A, row.current_A) else 0
 
     # ------------------------------------------------------------------------------------------- what the host ends it for
 
@@ -156,15 +144,12 @@ class Running:
         """Why this program must end the step, where the instrument does not or did not."""
         if self.plan is None:
             return None
-        return self._wrong_way() or self._beyond() or self._charge() or self._open_voltages() or self._too_long(now_ns)
+        return self._astray() or self._beyond() or self._charge() or self._open_voltages() or self._too_long(now_ns)
 
-    def _wrong_way(self) -> tuple[Reason, str] | None:
-        asked_A, now_A = self.order.current_A if self.order else None, self.current_A
-        if self.order is None or self.order.mode is not Mode.GALVANOSTATIC or not asked_A or now_A is None:
+    def _astray(self) -> tuple[Reason, str] | None:
+        if self.astray < BEYOND or self.order is None:
             return None
-        if now_A * asked_A < 0 and abs(now_A) > WRONG_WAY * abs(asked_A):
-            return Reason.DEVICE_ERROR, f"{now_A:.4g} A flow where {asked_A:.4g} A were asked for: the other way"
-        return None
+        return Reason.DEVICE_ERROR, f"{self.current_A:.4g} A flow where {self.order.current_A:.4g} A were asked for"
 
     def _beyond(self) -> tuple[Reason, str] | None:
         if self.beyond < BEYOND or self.plan is None or self.voltage_V is None:
@@ -204,22 +189,27 @@ class Running:
 
     @property
     def due_ns(self) -> int:
-        """When its time is over, on our clock."""
+        """When its time is over, on our clock; while it waits nobody knows."""
+        if self.waits:
+            return self.begun_ns + NEVER_NS
         return self.alignment.offset_ns + round((self.plan.duration_s if self.plan else 0.0) * S)
 
     # ---------------------------------------------------------------------------------------------------------- its end
 
     def why(self, now_ns: int) -> tuple[Reason, str, int]:
         """The instrument has stopped by itself: for what reason, in words, and when. It does not say; the samples do."""
-        if self.trouble:
-            return Reason.DEVICE_ERROR, self.trouble, now_ns
         if self.plan is None:
             return Reason.LOST, "it ended on the instrument; what it was is not known", now_ns
         if not self.samples and not self.seen_running:
             return Reason.DEVICE_ERROR, "the start was accepted, and nothing was ever seen to run", now_ns
         if self.plan.order.mode is Mode.IMPEDANCE and self._swept():
             return Reason.TIME, "the sweep is complete", now_ns
-        found = self._at_bound() or self._at_time(now_ns) or self._nearly()
+        if self.waits:
+            return Reason.LOST, "it was stopped before its trigger came", now_ns
+        found = self._at_bound() or self._at_time(now_ns)
+        if found is None and self.trouble:
+            return self.trouble_reason, self.trouble, now_ns
+        found = found or self._nearly()
         return found or (Reason.LOST, "it stopped at none of its limits: by hand, or by another program", now_ns)
 
     def _swept(self) -> bool:

@@ -153,4 +153,4 @@ LINK = frozenset({-1, -6, -7, -200, -201, -207})
 """Nobody answers, or not us."""
 NO_KERNEL = frozenset({-308, -309})
 EC_LAB = -9
-BUSY = frozenset({-12, -13})
+IN_PROGRESS = -12

@@ -21,7 +21,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   interrupted ends in parts (``KEY``, ``KEY.1`` …): duration_s and charge_C of each count those before it too.
 * ``gap``: nobody heard the cell from so long before this instant up to it. step_key, seconds, charge_C (passed meanwhile, by ``how``:
   ``counted by the instrument``, ``set current``, ``open circuit``), uncertainty_C.
-* ``ec.block`` (of a cycler's file also file and row: the number in it of the row after the last) step_key, cycle, index, n, columns, half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
+* ``ec.block`` step_key, cycle, index, n, columns; of a cycler's file also file and row (the number in it of the row after the
+  last); half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
   in no column of run.h5); blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
   charge_net_C f8, charge_throughput_C f8, x f8,
   status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.

@@ -11,8 +11,9 @@ from biologic_bench import IDLE, KERNEL, Scripted, Silence
 
 from drivers.biologic import remote
 from drivers.biologic.calls import RemoteCalls, ThreadCalls, is_remote
-from drivers.biologic.eclib import EccParam
+from drivers.biologic.eclib import DeviceInfos, EccParam
 from drivers.biologic.remote import CALLS, serve
+from drivers.biologic.sharing import OneConnection
 from drivers.clock import Clock
 from drivers.errors import BadReply, DeviceFault, NotReachable
 from drivers.transport.real import RealNetwork
@@ -75,7 +76,7 @@ async def test_a_broken_connection_is_made_anew() -> None:
 async def test_silence_and_rubbish_are_told_apart() -> None:
     network = RealNetwork()
     listener = await network.listen()
-    answers = iter([b"", b"not json\n", b'{"n":99,"answer":0}\n{"n":3,"answer":0}\n'])
+    answers = iter([b"", b"not json\n", b'{"n":99,"answer":5}\n{"n":3,"answer":0}\n'])
 
     async def other_side() -> None:
         for answer in answers:
@@ -113,7 +114,7 @@ async def test_a_backend_of_this_computer_lives_on_one_thread() -> None:
             raise OSError("access violation")
 
     wire = Kept()
-    calls = ThreadCalls(Backend, Clock(), wire, "cycler")
+    calls = ThreadCalls("one", Backend, Clock(), wire, "cycler")
     assert [await calls.call("BL_StopChannel", 7, 0) for _ in range(3)] == [0, 0, 0]
     with pytest.raises(DeviceFault, match="access violation"):
         await calls.call("BL_StartChannel", 7, 0)
@@ -133,7 +134,7 @@ async def test_a_call_that_hangs_is_given_up_and_blocks_nobody_who_can_wait() ->
             let_go.wait(10)
             return 0
 
-    calls = ThreadCalls(Backend, Clock(), Silence(), "cycler")
+    calls = ThreadCalls("hangs", Backend, Clock(), Silence(), "cycler")
     for _ in range(2):
         with pytest.raises(NotReachable, match="did not return"):
             await calls.call("BL_TestConnection", 7, within_s=0.05)
@@ -146,7 +147,7 @@ async def test_a_dll_that_cannot_be_loaded_says_so_each_time() -> None:
     def none() -> Any:
         raise NotReachable("no package there")
 
-    calls = ThreadCalls(none, Clock(), Silence(), "cycler")
+    calls = ThreadCalls("none", none, Clock(), Silence(), "cycler")
     for _ in range(2):
         with pytest.raises(NotReachable, match="no package there"):
             await calls.call("BL_TestConnection", 7)
@@ -160,3 +161,39 @@ def test_what_stands_in_for_an_instrument_has_a_port(address: str, is_one: bool)
 
 def test_plain_addresses_of_instruments_are_no_ports() -> None:
     assert not is_remote("192.109.209.226")
+
+
+async def test_channels_of_one_instrument_share_the_thread_and_the_connection() -> None:
+    seen: list[str] = []
+    inside = Scripted(BL_TestConnection=[0, -200, 0])
+
+    def opened() -> OneConnection:
+        seen.append(threading.current_thread().name)
+        return OneConnection(inside)
+
+    first, second = (ThreadCalls("shared", opened, Clock(), Silence(), f"cycler-{number}") for number in (1, 2))
+    for calls in (first, second):
+        assert (await calls.call("BL_Connect", "USB0", 5))[:2] == (0, 7)
+    assert inside.names("BL_Connect") == ["BL_Connect"]
+    assert await first.call("BL_Disconnect", 7) == 0
+    assert inside.names("BL_Disconnect") == []
+    assert await second.call("BL_Disconnect", 7) == 0
+    assert inside.names("BL_Disconnect") == ["BL_Disconnect"]
+    await first.close()
+    assert await second.call("BL_GetChannelBoardType", 7, 0) == IDLE["BL_GetChannelBoardType"]
+    await second.close()
+    assert len(seen) == 1
+
+
+def test_a_connection_that_died_is_given_to_nobody_else() -> None:
+    inside = Scripted(BL_Connect=[(0, 7, DeviceInfos()), (0, 8, DeviceInfos())], BL_TestConnection=[0, -200])
+    backend = OneConnection(inside)
+    assert [backend.BL_Connect("USB0", 5)[1] for _ in range(2)] == [7, 7]
+    assert [backend.BL_TestConnection(7) for _ in range(2)] == [0, -200]
+    backend.BL_Disconnect(7)
+    assert backend.BL_Connect("USB0", 5)[1] == 8
+    backend.BL_Disconnect(7)
+    assert backend.BL_Connect("USB0", 5)[1] == 8
+    assert backend.BL_Disconnect(99) == 0
+    failing = OneConnection(Scripted(BL_Connect=[(-201, 0, DeviceInfos()), (0, 9, DeviceInfos())]))
+    assert [failing.BL_Connect("USB0", 5)[:2] for _ in range(2)] == [(-201, 0), (0, 9)]

@@ -206,6 +206,33 @@ def test_a_single_stop_between_two_techniques_is_not_the_end() -> None:
     played(backend, play)
 
 
+def test_a_channel_that_is_slow_to_begin_has_not_ended() -> None:
+    stop = running([], state=eclib.STATE_STOP)
+    backend = Scripted(BL_GetData=[IDLE["BL_GetData"], *[stop] * 6, running([row(0.0, 3.7, 5e-4)]), running([row(1.0, 3.7, 5e-4)])])
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        await driver.load((step(),))
+        await driver.start("step-1")
+        assert [type(event) for event in await seen(driver, SampleBlock)] == [StepStarted, SampleBlock]
+
+    played(backend, play)
+
+
+def test_a_channel_that_holds_back_data_for_ever_has_ended_all_the_same() -> None:
+    kept = running([], state=eclib.STATE_STOP, MemFilled=4)
+    data = [kept] * 6 + [running([row(0.0, 3.7, 5e-4)]), running([row(1.0, 3.7, 5e-4)], state=eclib.STATE_STOP, MemFilled=20), kept]
+    backend = Scripted(BL_GetData=data)
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        await driver.load((replace(step(), ends=replace(step().ends, time_s=2.0)),))
+        before_ns = clock.mono_ns()
+        await driver.start("step-1")
+        assert (await seen(driver, StepEnded))[-1].reason is Reason.TIME
+        assert clock.mono_ns() - before_ns > 1_000_000_000  # it was given time to give them away
+
+    played(backend, play)
+
+
 def test_data_that_the_channel_still_holds_belong_to_the_step_before() -> None:
     old = running([row(5.0, 3.0, 1e-4)], state=eclib.STATE_STOP, MemFilled=20)
     backend = Scripted(BL_GetData=[old, old, running([], state=eclib.STATE_STOP), running([row(0.0, 3.7, 5e-4)])])
@@ -243,6 +270,16 @@ def test_a_start_that_nobody_knows_of_is_found_running() -> None:
         assert [type(event) for event in events] == [LinkLost, StepStarted]
 
     played(backend, play)
+
+
+def test_an_operation_in_progress_is_waited_for() -> None:
+    backend = Scripted(BL_StopChannel=[-12, -12, 0], BL_LoadTechnique=[-12, 0])
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        await driver.load((step(),))
+
+    played(backend, play)
+    assert len(backend.names("BL_StopChannel")) == 3
 
 
 def test_a_start_that_was_accepted_and_did_nothing() -> None:
@@ -293,7 +330,7 @@ def test_an_option_that_trips_is_the_reason() -> None:
 
 
 def test_a_current_that_flows_the_other_way_is_stopped() -> None:
-    backend = Scripted(BL_GetData=[IDLE["BL_GetData"], running([row(0.0, 3.7, -5e-4)])])
+    backend = Scripted(BL_GetData=[IDLE["BL_GetData"], running([row(0.0, 3.7, -5e-4), row(1.0, 3.7, -5e-4)])])
 
     async def play(driver: BioLogic, clock: Clock) -> None:
         await driver.load((step(),))

@@ -173,7 +173,7 @@ def test_a_safety_limit_of_ec_lab_is_said(tmp_path: Path) -> None:
         backend.answers["MeasureStatus"] = [status(1, 0.0, 3.7, 0.5), status(safety=1.0)]
         await driver.start("step-1")
         ended = (await seen(driver, StepEnded))[-1]
-        assert (ended.reason, "safety limit" in ended.detail) == (Reason.DEVICE_ERROR, True)
+        assert (ended.reason, "safety limit" in ended.detail) == (Reason.SAFETY, True)
 
     played(backend, tmp_path, play)
 

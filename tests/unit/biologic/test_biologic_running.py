@@ -12,7 +12,7 @@ import pytest
 from biologic_bench import LIMITS, step
 
 from drivers.base import ImpedanceOrder, ImpedanceSpectrum, Mode, Reason, SampleBlock, StepEnded, StepStarted
-from drivers.biologic.running import Running
+from drivers.biologic.running import Running, astray
 from drivers.biologic.techniques import plan_of
 from drivers.biologic.wire import Point, Row
 from drivers.stream.samples import Outbox
@@ -113,11 +113,24 @@ def test_a_step_whose_time_was_over_ended_then() -> None:
     assert told(outbox)[-1].mono_ns == BEGUN_NS + 7 * S
 
 
-def test_what_the_instrument_complains_about_comes_first() -> None:
-    running, _ = begun(step(ends={"voltage_upper_V": 4.2}))
-    running.take(rows(4.3), BEGUN_NS)
-    running.trouble = "option error 2"
-    assert why(running)[0] is Reason.DEVICE_ERROR
+def test_what_the_instrument_complains_about_is_the_reason_where_no_bound_was_met() -> None:
+    for volts, reason in ((4.19, Reason.DEVICE_ERROR), (4.2, Reason.V_UPPER)):
+        running, _ = begun(step(ends={"voltage_upper_V": 4.2}))
+        running.take(rows(4.1, volts), BEGUN_NS)
+        running.trouble = "option error 2"
+        assert why(running)[0] is reason
+
+
+def test_a_step_that_waits_for_its_trigger_begins_with_its_first_sample() -> None:
+    running, outbox = begun(waits=True)
+    assert running.to_be_ended(BEGUN_NS + 10**6 * S) is None
+    assert why(running)[0] is Reason.LOST
+    running.take((Row(0.5, 3.7, 5e-4),), BEGUN_NS + 7200 * S)
+    started, block = told(outbox)
+    assert started.mono_ns == BEGUN_NS + 7200 * S - S // 2
+    assert block.mono_ns.tolist() == [BEGUN_NS + 7200 * S]
+    assert running.to_be_ended(BEGUN_NS + 10_000 * S) is None
+    assert running.to_be_ended(BEGUN_NS + 11_000 * S) is not None
 
 
 def test_a_step_without_a_sample() -> None:
@@ -131,7 +144,8 @@ def test_the_host_ends_what_the_instrument_does_not() -> None:
     soon = BEGUN_NS + 5 * S
     running, _ = begun()
     running.take(rows(3.7, current_A=-5e-4), BEGUN_NS)
-    assert running.to_be_ended(soon) is not None  # the current flows the other way
+    assert running.to_be_ended(soon) is None  # one sample may be noise
+    running.take((Row(9.0, 3.7, -5e-4),), BEGUN_NS + 9 * S)  # the current flows the other way
     assert running.to_be_ended(soon)[0] is Reason.DEVICE_ERROR  # type: ignore[index]
     held, _ = begun(step(Mode.POTENTIOSTATIC, voltage_V=4.2, ends={"charge_C": 1e-3}))
     held.take(rows(4.2, 4.2, 4.2), BEGUN_NS)
@@ -147,6 +161,23 @@ def test_the_host_ends_what_the_instrument_does_not() -> None:
     endless, _ = begun()
     assert endless.to_be_ended(BEGUN_NS + 3606 * S) is None
     assert endless.to_be_ended(BEGUN_NS + 3608 * S)[0] is Reason.TIME  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("asked_A", "current_A", "wrong"),
+    [
+        (5e-4, 5.1e-4, False),
+        (5e-4, 0.0, False),  # at its compliance, or not yet begun
+        (5e-4, -5e-4, True),
+        (5e-4, 0.5, True),  # a decimal point read otherwise
+        (-5e-4, -0.5, True),
+        (-5e-4, -4.9e-4, False),
+        (1e-8, -3e-8, False),  # noise of the range
+        (5e-4, math.nan, False),
+    ],
+)
+def test_a_current_that_was_not_asked_for(asked_A: float, current_A: float, wrong: bool) -> None:
+    assert astray(asked_A, current_A) is wrong
 
 
 def test_a_charge_that_nobody_knows_ends_nothing() -> None:

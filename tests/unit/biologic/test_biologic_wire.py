@@ -98,4 +98,4 @@ def test_codes_are_told_apart() -> None:
     assert wire.meaning(-308) == f"-308, {CODES[-308]}"
     assert wire.meaning(-999) == "-999"
     assert -200 in wire.LINK
-    assert wire.NO_KERNEL.isdisjoint(wire.LINK | wire.BUSY | {wire.EC_LAB})
+    assert wire.NO_KERNEL.isdisjoint(wire.LINK | {wire.EC_LAB, wire.IN_PROGRESS})
