@@ -20,7 +20,6 @@ from orchestrator.recorder.recover import verify
 from orchestrator.rig.continuing import read_former
 from orchestrator.rig.gather import CannotRun
 
-
 pytestmark = pytest.mark.timeout(180)
 
 
