@@ -290,14 +290,25 @@ def process(run: Run, windows: Windows = None, out: Out = Path("runs"), as_json:
 @app.command()
 def export(
     run: Run,
-    observables: Annotated[Path, typer.Option(metavar="FILE.csv", help="One row per spectrum.")],
+    observables: Annotated[Optional[Path], typer.Option(metavar="FILE.csv", help="What the spectra say, one row per spectrum.")] = None,  # noqa: UP045
+    formats: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--format", metavar="bdf|bruker|crate|csdm|csv|jcamp|nmrpipe", help="May be repeated."),
+    ] = None,
+    to: Annotated[Optional[Path], typer.Option(metavar="DIR", help="Where; default: export/FORMAT in the run's folder.")] = None,  # noqa: UP045
     windows: Windows = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> int:
-    """Write what the spectra say as a table."""
+    """Write what the spectra say as a table, or the run in the formats of others."""
     from orchestrator.cli.analyse import export_command
+    from orchestrator.cli.export import formats_command
 
+    if formats:
+        code = formats_command(run, out, tuple(formats), to, as_json=as_json)
+        return code if code or observables is None else export_command(run, out, observables, windows, as_json=as_json)
+    if observables is None:
+        raise typer.BadParameter("say what: --format NAME, or --observables FILE.csv")
     return export_command(run, out, observables, windows, as_json=as_json)
 
 
