@@ -40,8 +40,8 @@ class Channel:
 
     async def open(self) -> Identity:
         """Reach the client, and find the channel. Changes nothing. Raises WrongInstrument."""
-        root = await self._talk.ask("getdevinfo", wire.devices())
-        found = self._read(lambda: wire.addresses(root))
+        answer = await self._talk.ask("getdevinfo", wire.devices())
+        found = self._read(lambda: wire.addresses(answer))
         chosen = choose(found, self._wanted)
         if chosen is None:
             listed = ", ".join(str(one) for one in found) or "none"
@@ -56,19 +56,19 @@ class Channel:
     async def look(self) -> wire.State:
         """What it does now."""
         address = self._found()
-        root = await self._talk.ask("inquire", wire.inquire(address))
-        return self._read(lambda: wire.state(root, address))
+        answer = await self._talk.ask("inquire", wire.inquire(address))
+        return self._read(lambda: wire.state(answer, address))
 
     async def test(self) -> wire.Test:
         """Its latest test."""
         address = self._found()
-        root = await self._talk.ask("inquiredf", wire.inquire_data(address))
-        return self._read(lambda: wire.test(root, address))
+        answer = await self._talk.ask("inquiredf", wire.inquire_data(address))
+        return self._read(lambda: wire.test_of(answer, address))
 
     async def rows(self, test: int, first: int) -> tuple[wire.Row, ...]:
         """At most a thousand rows of a test, from ``first`` on (the first one is 1)."""
-        root = await self._talk.ask("download", wire.download(self._found(), test, first))
-        return self._read(lambda: wire.rows(root))
+        answer = await self._talk.ask("download", wire.download(self._found(), test, first))
+        return self._read(lambda: wire.rows(answer))
 
     # ------------------------------------------------------------------------------------------------------------ orders
 
@@ -95,8 +95,8 @@ class Channel:
         """Run the step file. Raises Rejected where the client says no."""
         address, barcode = self._found(), notebook.barcode_of(key)
         question = wire.start(address, barcode, self._shown(barcode + ".xml"), self._options.backup or self._shown())
-        root = await self._talk.ask("start", question)
-        if not self._read(lambda: wire.verdict(root, address)):
+        answer = await self._talk.ask("start", question)
+        if not self._read(lambda: wire.verdict(answer, address)):
             advice = "can the BTS client's computer read the step file under that name? what does the client itself complain of?"
             raise Rejected(
                 "the BTS client refused the start", instrument=self._name, sent=question, did="nothing was started", advice=advice
@@ -105,8 +105,8 @@ class Channel:
     async def stop(self) -> bool:
         """Open circuit; whether it is reached, ``look`` says. False: the client refused, as it does where nothing runs."""
         address = self._found()
-        root = await self._talk.ask("stop", wire.stop(address))
-        return self._read(lambda: wire.verdict(root, address))
+        answer = await self._talk.ask("stop", wire.stop(address))
+        return self._read(lambda: wire.verdict(answer, address))
 
     async def close(self) -> None:
         """Let go; what runs goes on."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from xml.etree import ElementTree as ET
 
 from drivers.base import ByteStream, Network
 from drivers.errors import BadReply, NotReachable, Rejected
@@ -26,7 +25,7 @@ class Talk:
         self._stream: ByteStream | None = None
         self._splitter = wire.Splitter()
 
-    async def ask(self, command: str, question: bytes) -> ET.Element:
+    async def ask(self, command: str, question: bytes) -> bytes:
         """The answer to it. Raises NotReachable, BadReply; the connection is given up then, since an answer may still come."""
         try:
             if self._stream is None:
@@ -42,23 +41,23 @@ class Talk:
         if not wire.welcome(await self._exchange("connect", wire.connect())):
             raise Rejected("the BTS client refuses the connection", instrument=self._name, advice="allow remote access in the BTS client")
 
-    async def _exchange(self, command: str, question: bytes) -> ET.Element:
+    async def _exchange(self, command: str, question: bytes) -> bytes:
         assert self._stream is not None
         try:
             async with asyncio.timeout(REPLY_S):
                 await self._stream.write(question)
                 while True:
-                    root = await self._hear(question)
-                    if wire.command_of(root) == command:
-                        return root
-                    _log.warning("%s: an answer to %r that nobody asked for", self._name, wire.command_of(root))
+                    said, answer = await self._hear(question)
+                    if said == command:
+                        return answer
+                    _log.warning("%s: an answer to %r that nobody asked for", self._name, said)
         except TimeoutError as silence:
             raise NotReachable("the BTS client does not answer", instrument=self._name, sent=question) from silence
         except OSError as fault:
             raise NotReachable(f"the connection broke: {fault}", instrument=self._name, sent=question) from fault
 
-    async def _hear(self, question: bytes) -> ET.Element:
-        """The next message."""
+    async def _hear(self, question: bytes) -> tuple[str, bytes]:
+        """The next message, and what it answers."""
         assert self._stream is not None
         messages: list[bytes] = []
         data = b""
@@ -69,7 +68,7 @@ class Talk:
                 messages = self._splitter.feed(data)
             if len(messages) > 1:
                 _log.warning("%s: %d messages at once, the last one counts", self._name, len(messages))
-            return wire.parse(messages[-1])
+            return wire.command_of(messages[-1]), messages[-1]
         except wire.Garbled as fault:
             shown = (messages[-1] if messages else data)[:SHOWN_BYTES]
             raise BadReply(f"what came back is no answer: {fault}", instrument=self._name, sent=question, received=shown) from fault

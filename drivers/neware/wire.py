@@ -153,7 +153,7 @@ class Row:
     charge_C: float
 
 
-def parse(data: bytes) -> ET.Element:
+def _parse(data: bytes) -> ET.Element:
     """A message without its terminator. Raises Garbled."""
     if b"<!" in data:
         raise Garbled("a declaration in a message")  # entities could grow without end
@@ -166,34 +166,34 @@ def parse(data: bytes) -> ET.Element:
     return root
 
 
-def command_of(root: ET.Element) -> str:
-    """What it answers, as the protocol means it to be spelt."""
-    said = (root.findtext("cmd") or "").strip()
+def command_of(data: bytes) -> str:
+    """What a message (without its terminator) answers, as the protocol means it to be spelt. Raises Garbled."""
+    said = (_parse(data).findtext("cmd") or "").strip()
     return ALIASES.get(said, said).removesuffix("_resp")
 
 
-def welcome(root: ET.Element) -> bool:
-    """Was the connection taken?"""
-    return (root.findtext("result") or "").strip() == "ok"
+def welcome(data: bytes) -> bool:
+    """Was the connection taken? Raises Garbled."""
+    return (_parse(data).findtext("result") or "").strip() == "ok"
 
 
-def addresses(root: ET.Element) -> tuple[Address, ...]:
+def addresses(data: bytes) -> tuple[Address, ...]:
     """The channels that are there. Raises Garbled."""
-    return tuple(_address(one) for one in _records(root, "middle"))
+    return tuple(_address(one) for one in _records(_parse(data), "middle"))
 
 
 def _address(one: ET.Element) -> Address:
     return Address(*(_text(one, name) for name in ("ip", "devtype", "devid", "subdevid", "Channelid")))
 
 
-def verdict(root: ET.Element, channel: Address) -> bool:
+def verdict(data: bytes, channel: Address) -> bool:
     """Was it done? Raises Garbled."""
-    return (_record(root, channel).text or "").strip() in {"ok", "true"}
+    return (_record(data, channel).text or "").strip() in {"ok", "true"}
 
 
-def state(root: ET.Element, channel: Address) -> State:
+def state(data: bytes, channel: Address) -> State:
     """What a channel does. Raises Garbled."""
-    one = _record(root, channel)
+    one = _record(data, channel)
     return State(
         status=_text(one, "workstatus"),
         step_type=one.get("step_type", ""),
@@ -205,15 +205,15 @@ def state(root: ET.Element, channel: Address) -> State:
     )
 
 
-def test(root: ET.Element, channel: Address) -> Test:
+def test_of(data: bytes, channel: Address) -> Test:
     """Its latest test. Raises Garbled."""
-    one = _record(root, channel)
+    one = _record(data, channel)
     return Test(_whole(one, "testid"), _whole(one, "count"))
 
 
-def rows(root: ET.Element) -> tuple[Row, ...]:
+def rows(data: bytes) -> tuple[Row, ...]:
     """What was downloaded. Raises Garbled."""
-    return tuple(_row(one) for one in _records(root, "list"))
+    return tuple(_row(one) for one in _records(_parse(data), "list"))
 
 
 def _row(one: ET.Element) -> Row:
@@ -228,9 +228,9 @@ def _records(root: ET.Element, name: str) -> list[ET.Element]:
     return list(found)
 
 
-def _record(root: ET.Element, channel: Address) -> ET.Element:
+def _record(data: bytes, channel: Address) -> ET.Element:
     """The one record of an answer about one channel; its ``subdevid`` may wrongly be 1, and is not looked at."""
-    records = _records(root, "list")
+    records = _records(_parse(data), "list")
     if not records:
         raise Garbled("an empty list")
     one = records[0]
@@ -254,7 +254,7 @@ def _number(one: ET.Element, name: str) -> float:
     if text.strip() in NOTHING:
         return math.nan
     try:
-        return float(text)
+        return float(text.replace("_", "?"))  # Python alone reads 1_000
     except ValueError as error:
         raise Garbled(f"{name} is {text[:40]!r}") from error
 

@@ -78,7 +78,7 @@ class Pair:
         push = {"off": 0.0, "current": value}.get(drive)
         if push is None:
             push = value - self._at_rest_V(state)
-        sign = (push > 0) - (push < 0)
+        sign = int(push > 0) - int(push < 0)
         if sign in (0, state.sign):
             return state._replace(drive=drive, value=value)
         hard_s, hard_ohm = state.hard_short_s, state.hard_short_ohm

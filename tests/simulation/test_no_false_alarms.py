@@ -16,7 +16,7 @@ from orchestrator.observer.analysis import Inline
 Live = Callable[..., Any]
 TWINS = Path(__file__).parents[2] / "configs" / "twins"
 
-seeds = pytest.mark.parametrize("seed", [1, 2])
+seeds = pytest.mark.parametrize("seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(3, 101))])
 
 LITHIUM = """
 version: 1

@@ -391,3 +391,28 @@ def test_a_line_of_an_environment_that_the_cell_does_not_have_is_refused_by_name
     said["nuclei"]["nucleus"]["7Li"]["lines"]["NMC"] = {"shift_ppm": 0.0, "lorentz_half_width_Hz": 1.0, "gauss_sd_Hz": 1.0, "T1_s": 1.0}
     with pytest.raises(DescriptionError, match="unknown line `NMC` of 7Li; there are: electrolyte, other, LFP, sei, bulk, moss, dead"):
         Twin(said, seed=1)
+
+
+# ----------------------------------------------------------------------------------------------- limits within one sample
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("cell", ["C2", "C3", "C3-LFP", "C4", "C5", "Si", "Ge", "S"])
+def test_no_second_of_1_mA_per_cm2_carries_a_cell_past_until_and_limit_at_once(cell: str, sign: float) -> None:
+    """A host that is full or empty, a collector that is bare: the voltage slides, by less than 0.15 V a second."""
+    twin, t_s, last_V = made(cell), 0.0, math.nan
+    current_A = sign * 1e-3 * twin.cell.parameters.area_cm2
+    twin.drive_current(0.0, current_A)
+    steepest = 0.0
+    while t_s < 12 * HOUR_S:
+        here_V = twin.measure(t_s).voltage_V
+        if not -1.0 < here_V < 5.5:
+            break
+        if abs(twin.measure(t_s + 60.0).voltage_V - here_V) > 0.1:
+            volts = np.array([twin.measure(t_s + second).voltage_V for second in range(61)])
+            steepest = max(steepest, float(np.abs(np.diff(volts[(volts > -1.0) & (volts < 5.5)])).max(initial=0.0)))
+        t_s += 60.0
+        last_V = here_V
+    assert steepest < 0.15
+    assert math.isfinite(last_V)
+    assert steepest > 0.0, "no end was met"
