@@ -1,5 +1,1 @@
-<<<<<<< HEAD
 """Neware BTS 8 cyclers: the BTS client of the cycler's Windows computer obeys by XML over TCP."""
-=======
-"""Neware cyclers."""
->>>>>>> main
