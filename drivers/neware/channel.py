@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -27,8 +26,8 @@ class Channel:
         self._name, self._wanted, self._identity = settings.instrument, settings.channel, settings.identity
         self._clock: Clock = context.clock
         self._options = options
-        self._talk = Talk(context.network, *where(settings.address, settings.instrument), settings.instrument)
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        host, port, folder = where(settings.address, settings.instrument)
+        self._talk, self._folder = Talk(context.network, host, port, settings.instrument), Path(options.folder or folder)
         self._address: wire.Address | None = None
 
     @property
@@ -111,9 +110,6 @@ class Channel:
     async def close(self) -> None:
         """Let go; what runs goes on."""
         await self._talk.close()
-        scratch, self._scratch = self._scratch, None
-        if scratch is not None:
-            await self._clock.in_thread(scratch.cleanup)
 
     # ----------------------------------------------------------------------------------------------------------- private
 
@@ -128,21 +124,14 @@ class Channel:
         except wire.Garbled as fault:
             raise BadReply(f"what came back is no answer: {fault}", instrument=self._name) from fault
 
-    def _folder(self) -> Path:
-        if self._options.folder:
-            return Path(self._options.folder)
-        if self._scratch is None:  # beside an emulator
-            self._scratch = tempfile.TemporaryDirectory(prefix="operando-neware-")
-        return Path(self._scratch.name)
-
     def _file(self, barcode: str, suffix: str) -> Path:
-        return self._folder() / (notebook.barcode_of(barcode.removeprefix(notebook.OURS)) + suffix)
+        return self._folder / (notebook.barcode_of(barcode.removeprefix(notebook.OURS)) + suffix)
 
     def _shown(self, name: str = "") -> str:
         """A file of ours as the client's computer calls it."""
         told = self._options.bts_folder
         if not told:
-            return str(self._folder() / name)
+            return str(self._folder / name)
         return str(PureWindowsPath(told, name) if "\\" in told or ":" in told else PurePosixPath(told, name))
 
     async def _write(self, key: str, suffix: str, text: str) -> None:

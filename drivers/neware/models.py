@@ -46,7 +46,7 @@ class Options:
         """From a rig's ``options``. Raises Rejected with the name of what cannot be, or is missing of a real instrument."""
         made = cls(**_known(settings.options, settings.instrument))
         made._check(settings.instrument)
-        if settings.address and not _emulated(settings) and not made.folder:
+        if not _has_folder(made, settings):
             advice = "`folder`: where step files are written, which the computer of the BTS client sees; `bts_folder`: its name there"
             raise _bad(settings.instrument, "option folder is missing", advice)
         return made
@@ -72,22 +72,25 @@ def _within(value: object, least: float, most: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
-def _emulated(settings: Settings) -> bool:
-    return settings.simulated or settings.address.startswith("emulator:")
+def _has_folder(options: Options, settings: Settings) -> bool:
+    """True too where there is no instrument yet, or an emulator that brings its own."""
+    address = settings.address
+    return bool(options.folder) or not address or address.startswith("emulator:") or "/" in address
 
 
 def _bad(instrument: str, message: str, advice: str) -> Rejected:
     return Rejected(message, instrument=instrument, did="nothing was opened", advice=advice)
 
 
-def where(address: str, instrument: str) -> tuple[str, int]:
-    """Host and port of a BTS client. Raises Rejected."""
-    host, colon, port = address.rpartition(":")
+def where(address: str, instrument: str) -> tuple[str, int, str]:
+    """Host and port of a BTS client, and the folder that both sides see ("" = option ``folder``). Raises Rejected."""
+    place, slash, folder = address.partition("/")
+    host, colon, port = place.rpartition(":")
     if not colon:
-        host, port = address, str(PORT)
+        host, port = place, str(PORT)
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise _bad(instrument, f"address {address!r}", f"host, or host:port ({PORT})")
-    return host, int(port)
+        raise _bad(instrument, f"address {address!r}", f"host, host:port ({PORT}), or host:port/folder")
+    return host, int(port), slash + folder
 
 
 def choose(found: tuple[Address, ...], wanted: str) -> Address | None:
