@@ -39,7 +39,7 @@ class TestNeware(PotentiostatContract):
             address, cable = (await emulator.start()).address, Cable(network)
 
             def another(identity: str = "") -> Any:
-                settings = Settings("cycler", "neware", address, identity=identity)
+                settings = Settings("cycler", "neware", address, channel="21-1-1", identity=identity)
                 return make_potentiostat(settings, Context(clock, cable, Silence()))
 
             try:
