@@ -23,6 +23,8 @@ STOPPED_LOOKS, TELL_EVERY = 60, 10
 """So often it is looked at before it has not obeyed, and told again."""
 GRACE_NS = 5_000_000_000
 """A channel whose latest test is still the one before may not have begun: a start takes its time (inferred)."""
+LATE_ROWS_NS = 45_000_000_000
+"""So long rows are waited for that would show why a step finished."""
 BACK_OFF_S = (0.5, 0.5, 1.0, 2.0, 5.0)
 
 _log = logging.getLogger(__name__)
@@ -68,19 +70,39 @@ class Following:
         self._note(step, state, came=came)
         if state.status == wire.PAUSE:
             await self.stop(Reason.LOST, "somebody paused it at the BTS client; stopped, since nobody watches a paused step")
-        elif step.stops >= STOPS_NEEDED and (step.test is not None or now_ns > step.begun_ns + GRACE_NS * self._clock.speed):
-            self.over(*step.why(state.status, now_ns, state.log_code))
+        elif self._has_ended(step, state, now_ns):
+            await self._end(step, state, now_ns)
         elif (end := step.to_be_ended(now_ns)) is not None:
             await self.stop(*end)
         else:
             self._schedule(step, came=came)
+
+    def _has_ended(self, step: Running, state: wire.State, now_ns: int) -> bool:
+        if step.stops < STOPS_NEEDED:
+            return False
+        if step.test is None:
+            return now_ns > step.begun_ns + GRACE_NS * self._clock.speed
+        rows_missing = state.status == wire.FINISH and step.clearly(now_ns) is None
+        return not rows_missing or now_ns > step.stood_ns + LATE_ROWS_NS
+
+    async def _end(self, step: Running, state: wire.State, now_ns: int) -> None:
+        """It ended by itself; where nothing shows why, it is told to stop, lest only the status be old."""
+        reason, detail, end_ns = step.why(state.status, now_ns, state.log_code)
+        if reason is Reason.LOST:
+            await self.stop(reason, detail)
+        else:
+            self.over(reason, detail, end_ns)
 
     def _note(self, step: Running, state: wire.State, *, came: bool) -> None:
         """Does it run?"""
         if state.status == wire.WORKING:
             step.seen_running = True
             step.show(step.begun_ns)
-        step.stops = step.stops + 1 if state.status in wire.STANDING and not came else 0
+            step.at(state.elapsed_s or 0.0, self._clock.mono_ns())
+        if not step.stops:
+            step.stood_ns = self._clock.mono_ns()
+        step.stands = state.status in wire.STANDING
+        step.stops = step.stops + 1 if step.stands and not came else 0
 
     async def _fetch(self, step: Running) -> bool:
         """Every row that there is; True when there was one."""
@@ -99,7 +121,7 @@ class Following:
         """When the next sample is due, but at least each second; soon where it was not there, or the channel seems to have stopped."""
         now_ns = self._clock.mono_ns()
         if step.stops:
-            self._next_ns = now_ns + round(STOP_LOOK_S * 1e9)
+            self._next_ns = now_ns + (round(STOP_LOOK_S * 1e9) if step.stops < STOPS_NEEDED else LONGEST_NS)
             return
         self._misses = 0 if came else self._misses + 1
         due_ns = step.last_mono_ns + round(step.interval_s * 1e9) + LATE_NS

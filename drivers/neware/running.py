@@ -63,7 +63,8 @@ class Running:
         self.current_A: float | None = None
         self.charge_C = 0.0
         self.rows = self.stops = self.beyond = self.astray = 0
-        self.seen_running = False
+        self.seen_running = self.stands = False
+        self.stood_ns = begun_ns
         self._volts: deque[tuple[float, float]] = deque(maxlen=2)
         if shown:
             self.show(begun_ns)
@@ -112,6 +113,11 @@ class Running:
             self.show(self.begun_ns)
             self.alignment.take(seen_ns - round(row.time_s * S))
             self._sample(row, round(row.time_s * S))
+
+    def at(self, elapsed_s: float, seen_ns: int) -> None:
+        """The client's own time of the step, in tenths of a second: it holds where rows come late."""
+        if elapsed_s > 0:
+            self.alignment.take(seen_ns - round((elapsed_s - TICK_S / 2) * S))
 
     def _sample(self, row: wire.Row, device_ns: int) -> None:
         mono_ns = max(device_ns + self.alignment.offset_ns, self.last_mono_ns + (self.last_device_ns is not None))
@@ -183,7 +189,8 @@ class Running:
         return (Reason.V_LOWER, f"{now_V:.4g} V") if ends.voltage_lower_V is not None and now_V <= ends.voltage_lower_V else None
 
     def _is_too_long(self, now_ns: int) -> tuple[Reason, str] | None:
-        if self.plan is None or now_ns < self.due_ns + (LATE_S * self.speed + 2 * self.interval_s) * S:
+        late = self.stands and (self.last_device_ns or 0) < (self.plan.duration_s if self.plan else 0.0) * S  # rows are, not the step
+        if self.plan is None or late or now_ns < self.due_ns + (LATE_S * self.speed + 2 * self.interval_s) * S:
             return None
         return self.plan.duration.reason, "its time was over, and the instrument went on"
 
@@ -199,8 +206,12 @@ class Running:
             return self._protected(log_code)
         if status != wire.FINISH:
             return Reason.LOST, f"stopped by hand, or by another program ({status})", now_ns
-        found = self._at_bound() or self._at_time(now_ns) or self._nearly()
+        found = self.clearly(now_ns) or self._nearly()
         return found or (Reason.LOST, "it finished at none of its limits", now_ns)
+
+    def clearly(self, now_ns: int) -> End | None:
+        """The end that its last row shows; None where rows may still be missing."""
+        return self._at_bound() or self._at_time(now_ns)
 
     def _protected(self, log_code: str) -> End:
         """A protection: of the voltage on the side that the current leaves, of the charge while a voltage is held, or ring 2."""
