@@ -189,10 +189,13 @@ class Running:
         return (Reason.V_LOWER, f"{now_V:.4g} V") if ends.voltage_lower_V is not None and now_V <= ends.voltage_lower_V else None
 
     def _is_too_long(self, now_ns: int) -> tuple[Reason, str] | None:
-        late = self.stands and (self.last_device_ns or 0) < (self.plan.duration_s if self.plan else 0.0) * S  # rows are, not the step
-        if self.plan is None or late or now_ns < self.due_ns + (LATE_S * self.speed + 2 * self.interval_s) * S:
+        if self.plan is None or (self.stands and self._rows_are_late()) or now_ns < self.due_ns + (LATE_S * self.speed + 2 * self.interval_s) * S:
             return None
         return self.plan.duration.reason, "its time was over, and the instrument went on"
+
+    def _rows_are_late(self) -> bool:
+        """Rows of a step that is over: none lies beyond its time."""
+        return self.plan is not None and (self.last_device_ns or 0) <= (self.plan.duration_s + LATE_S) * S
 
     # ---------------------------------------------------------------------------------------------------------- its end
 
