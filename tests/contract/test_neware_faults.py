@@ -29,7 +29,7 @@ from drivers.base import (
     StepStarted,
 )
 from drivers.clock import Clock
-from drivers.errors import InstrumentError, Rejected, WrongInstrument
+from drivers.errors import InstrumentError, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.registry import factory, make_emulator, make_potentiostat, memory_network
 from drivers.testing.bench import EventLog, listening, near
 from drivers.transport.virtual import run_virtual
@@ -247,5 +247,56 @@ def test_what_is_not_there_is_told_on_connecting(laboratory: Callable[..., None]
                 await stranger.connect()
             await stranger.release()
             lab.emulator.clear(fault)
+
+    laboratory(test)
+
+
+@pytest.mark.parametrize(("ran", "reason"), [(True, Reason.TIME), (False, Reason.DEVICE_ERROR)])
+def test_a_start_whose_answer_was_lost_is_found_running(laboratory: Callable[..., None], ran: bool, reason: Reason) -> None:
+    """Or not running: then that is said. It is not started a second time."""
+
+    async def test(lab: Laboratory) -> None:
+        hear, starts = lab.emulator.software.hear, []
+
+        def tapped(message: bytes) -> Any:
+            if b"<cmd>start</cmd>" in message:
+                starts.append(message)
+                lab.emulator.inject("half_answer")
+            return hear(message)
+
+        lab.emulator.software.hear = tapped
+        if not ran:
+            lab.emulator.inject("start_ignored")
+        await lab.driver.load((order(),))
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown):
+                await lab.driver.start("s1")
+        assert (await lab.ended()).reason is reason
+        assert len(starts) == len(lab.log.of(LinkLost)) == len(lab.log.of(LinkRestored)) == 1
+        assert [one.key for one in lab.log.of(StepStarted)] == ["s1"]
+        assert not lab.emulator.driven
+
+    laboratory(test)
+
+
+def test_a_running_step_is_adopted_with_its_name_and_its_charge(laboratory: Callable[..., None]) -> None:
+    """By another program: it ends for the reason that was asked for, and what the first one had is no sample again."""
+
+    async def test(lab: Laboratory) -> None:
+        await lab.run(order("s0002-c01-plate", time_s=40.0))
+        await lab.log.until(SampleBlock, 11)
+        await lab.driver.release()
+        await lab.clock.sleep(10)
+        again = lab.another()
+        await again.connect()
+        connected_ns = lab.clock.mono_ns()
+        async with listening(again.events(), lab.clock) as log:
+            assert (await again.read_state()).step_key == "s0002-c01-plate"
+            ended = await log.until(StepEnded, within_s=60.0)
+            assert (ended.key, ended.reason) == ("s0002-c01-plate", Reason.TIME)
+            blocks = log.of(SampleBlock)
+            assert blocks[0].mono_ns[0] >= connected_ns
+            assert near(float(blocks[-1].aux["charge_C"][-1]), 40 * 4e-4, 1e-3 * 40 * 4e-4)
+        await again.release()
 
     laboratory(test)

@@ -78,7 +78,7 @@ def test_a_channel_is_named_whole_or_by_a_number_that_only_one_has() -> None:
         {"sample_interval_s": 0.01},
         {"current_A": 2e-3},
         {"current_A": None},
-        {"ends": EndConditions(float("inf"))},
+        {"ends": EndConditions(float("nan"))},
         {"ends": EndConditions(60.0, 9.0)},
         {"ends": EndConditions(60.0, charge_C=0.0)},
         {"limits": replace(LIMITS, voltage_lower_V=5.0)},
