@@ -437,6 +437,45 @@ class Potentiostat(Protocol):
 
 # ------------------------------------------------------------------------------------------------------------ console
 
+ONE_PULSE = "one_pulse"
+SEQUENCES: Mapping[str, tuple[str, ...]] = {
+    ONE_PULSE: (),
+    "nutation": (),
+    "hahn_echo": ("TE_ms",),
+    "cpmg": ("TE_ms",),
+    "qcpmg": (),
+    "saturation_recovery": ("tau_ms",),
+    "inversion_recovery": ("tau_ms",),
+    "stimulated_echo": ("TE_ms", "diffusion_ms"),
+    "exchange": ("mixing_ms",),
+    "phase_encoded_fid": ("TE_ms",),
+    "image_se": ("TE_ms",),
+    "image_ge": ("TE_ms",),
+    "volume_ge": ("TE_ms",),
+    "magic_angle_spinning": (),
+}
+"""Every sequence that an order may name → its parameters whose time lengthens each scan."""
+IMAGES = frozenset({"phase_encoded_fid", "image_se", "image_ge"})
+"""Sequences whose rows are phase encodes: their data are k-space."""
+ENCODES = "pe"
+"""Name of the axis of phase encodes; its values count from 0."""
+
+
+def waits_s(sequence: str, values: Mapping[str, Any]) -> float:
+    """What a sequence adds to each scan besides recycle delay and acquisition time, for these parameters (in ms)."""
+    return sum(float(values.get(name) or 0.0) for name in SEQUENCES.get(sequence, ())) / 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One parameter that is swept: its name, with its unit, and its values in the order in which they are measured."""
+
+    name: str
+    values: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
 
 @dataclass(frozen=True, slots=True)
 class ConsoleCapabilities:
@@ -444,7 +483,8 @@ class ConsoleCapabilities:
 
     ``locked``: template parameters that stay as the console has them, and are only compared with what the template says.
     ``least_repetition_s``, ``least_acquisition_s``: no scan comes sooner after the one before, or is digitised for less;
-    ``too_fast_advice``: what somebody can do who wants that.
+    ``too_fast_advice``: what somebody can do who wants that. ``sequences``: those of ``SEQUENCES`` that it runs, arrays included;
+    ``lacks``: why not one of the others, by sequence.
     """
 
     commands: frozenset[str] = frozenset({"prepare", "start", "halt", "abort", "fetch", "make_safe"})
@@ -457,6 +497,8 @@ class ConsoleCapabilities:
     least_repetition_s: float = 0.0
     least_acquisition_s: float = 0.0
     too_fast_advice: str = ""
+    sequences: frozenset[str] = frozenset({ONE_PULSE})
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,6 +518,18 @@ class AcquisitionOrder:
     recycle_s: float = 1.0
     blocks: int = 1
     deadline_s: float = 3600.0
+    sequence: str = ONE_PULSE
+    rows: Axis | None = None
+    per_block: Axis | None = None
+
+    def values(self, block: int, row: int = 0) -> dict[str, float]:
+        """The swept parameters of one row of one block, by name."""
+        swept = [(self.per_block, block), (self.rows, row)]
+        return {axis.name: axis.values[place] for axis, place in swept if axis is not None}
+
+    def scan_s(self, block: int, row: int = 0) -> float:
+        """What the sequence adds to each scan of a row."""
+        return waits_s(self.sequence, {**self.template, **self.values(block, row)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,7 +644,11 @@ class VendorTimes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fetched:
-    """What ``fetch`` brings: the FID, the vendor's times and parameters, the raw files with their hashes."""
+    """What ``fetch`` brings: the FID, the vendor's times and parameters, the raw files with their hashes.
+
+    ``row_s`` float64 (rows, 2): when each row began and ended, in seconds after the first began, as the console counts; None: not
+    known, or one row.
+    """
 
     key: str
     block: int
@@ -599,6 +657,7 @@ class Fetched:
     parameters: Mapping[str, Any]
     files: tuple[RawFile, ...]
     partial: bool = False
+    row_s: Floats | None = None
 
 
 class DataReader(Protocol):

@@ -13,9 +13,11 @@ import numpy as np
 from nights.live import Lived
 from nights.truth import Drive
 from orchestrator.model.events import Event
+from orchestrator.monitor.said import is_sent
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.recorder.reader import open_run
 from orchestrator.recorder.recover import verify
+from orchestrator.rig.shown import SHOWN
 from orchestrator.runner.states import ACQUISITION, RUN, AcquisitionState, RunState, Table
 
 Invariant = Callable[[Lived], Iterator[str]]
@@ -146,10 +148,12 @@ def time_runs_forward(lived: Lived) -> Iterator[str]:
 def _spectra_in_time(lived: Lived, name: str, keys: list[str], start_s: np.ndarray, end_s: np.ndarray) -> Iterator[str]:
     asked_s = {event.data["key"]: lived.second(event.mono_ns) for event in reversed(lived.of("acquisition.requested"))}
     stored_s = {event.data["key"]: lived.second(event.mono_ns) for event in lived.of("acquisition.stored")}
-    unheard = {event.data["key"] for event in lived.of("acquisition.acquired", heard=False)}
+    begun, ended = ({event.data["key"] for event in lived.of(f"acquisition.{word}", heard=False)} for word in ("started", "acquired"))
     for key, begin_s, until_s in zip(keys, start_s.tolist(), end_s.tolist(), strict=True):
-        known_s = begin_s if math.isnan(until_s) and key in unheard else until_s  # an end that the console did not say is not guessed
-        if not asked_s[key] - 3.0 <= begin_s <= known_s <= stored_s.get(key, math.inf) + 3.0:
+        # What the console did not say is not guessed: where nobody heard it, a start or an end is no number.
+        from_s = asked_s[key] if math.isnan(begin_s) and key in begun else begin_s
+        known_s = from_s if math.isnan(until_s) and key in ended else until_s
+        if not asked_s[key] - 3.0 <= from_s <= known_s <= stored_s.get(key, math.inf) + 3.0:
             yield f"{name} {key}: {begin_s:.1f} to {until_s:.1f} s, asked at {asked_s[key]:.1f}, stored at {stored_s.get(key)}"
 
 
@@ -301,6 +305,23 @@ def _only_time_ends(step: PlannedStep) -> bool:
     return (ends.voltage_upper_V, ends.voltage_lower_V, ends.charge_C, ends.current_below_A) == (None,) * 4
 
 
+def the_broker_has_every_event(lived: Lived) -> Iterator[str]:
+    """Where the run was shown: each event once at least, each naming the one before; all of them where the broker is there at the end."""
+    path = lived.folder / "emulated" / SHOWN
+    if not path.exists():
+        return
+    shown = json.loads(path.read_text("utf-8"))
+    before = dict(shown["events"])
+    asked = [event.seq for event in lived.events if is_sent(event)]
+    told = sorted(before)
+    if told != asked[: len(told)]:
+        yield f"the broker has events that are none, or lacks some in between: {sorted(set(told) ^ set(asked[: len(told)]))[:5]}"
+    elif [before[seq] for seq in told] != [0, *told[:-1]][: len(told)]:
+        yield "an event on the broker names another one before it than there was"
+    if shown["state"] == "there" and len(told) < len(asked) and not dead(lived) and lived.night.killed_s is None:
+        yield f"the broker has {len(told)} of {len(asked)} events"
+
+
 def it_comes_to_an_end(lived: Lived) -> Iterator[str]:
     """Within the plan's own worst case, and what its waits and last acquisitions may take."""
     lasted_s = lived.second(lived.events[-1].mono_ns)
@@ -322,6 +343,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     told_no_better_than_it_is,
     steps_are_told_in_order,
     as_planned_means_every_step,
+    the_broker_has_every_event,
     it_comes_to_an_end,
 )
 

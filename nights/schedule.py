@@ -94,6 +94,7 @@ FAULTS: Mapping[str, Draw] = {
     "openvnmrj.wrong_nucleus": lambda r: f"for_s={_lasts(r)}",
     "openvnmrj.svf_fails": lambda r: f"times={r.choice((1, 3))}",
     "openvnmrj.disk_full": lambda r: f"times={r.choice((1, 3))}",
+    "openvnmrj.tuner_hang": lambda r: f"times={r.choice((1, 1, 3))},stall_s={r.choice(('null', '30', '200'))}",
     "twin.soft_short": lambda r: f"for_s={_lasts(r, 7200.0)}",
     "twin.hard_short_on_reversal": lambda r: f"value={r.choice((0.5, 5.0, 50.0))}",
     "twin.contact_loss": lambda r: f"for_s={_lasts(r)}",
@@ -103,11 +104,9 @@ FAULTS: Mapping[str, Draw] = {
     "twin.filter_fault": lambda r: f"for_s={_lasts(r)}",
     "host.clock_step": lambda r: f"seconds={r.choice((-3600.0, 3600.0, 0.7))}",
     "host.journal_disk_full": lambda r: f"for_s={_lasts(r)}",
+    "host.broker_gone": lambda r: f"for_s={_lasts(r, 7200.0)},hangs={r.choice(('true', 'false'))}",
 }
 """Every fault of a night, and how its parameters are drawn."""
-
-COMING = ("tuner hang", "broker gone")
-"""Faults of the issue whose part does not exist yet; each gets its line in ``FAULTS`` when it does."""
 
 
 @dataclass(frozen=True, slots=True)

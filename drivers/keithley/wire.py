@@ -15,6 +15,8 @@ BUFFER = '"defbuffer1"'
 ELEMENTS = "READ,SOUR,STAT,SOURSTAT,SEC,FRAC"
 """Of one reading, in this order; the instrument's own time as seconds of UTC and their fraction."""
 MOST_ROWS = 200
+LATEST_S = 1 << 33
+"""No instrument lives so long: seconds of UTC, in nanoseconds, fit 64 bits."""
 NO_NUMBER = 9.8e37
 """Readings from here on are the instrument's words for overflow (9.9E37) and for not a number (9.91E37)."""
 
@@ -174,7 +176,10 @@ def parse_rows(text: str, count: int) -> tuple[Row, ...]:
 
 def _row(fields: list[str]) -> Row:
     read, source, status, source_status, seconds, fraction = fields
-    device_ns = parse_integer(seconds) * 1_000_000_000 + round(parse_number(fraction) * 1e9)
+    device_s, part_s = parse_integer(seconds), parse_number(fraction)
+    if not (0 <= device_s < LATEST_S and 0.0 <= part_s <= 1.0):
+        raise ValueError(f"not a time: {seconds!r} and {fraction!r}")
+    device_ns = device_s * 1_000_000_000 + round(part_s * 1e9)
     return Row(reading(read), reading(source), parse_integer(status), parse_integer(source_status), device_ns)
 
 
@@ -196,7 +201,7 @@ class Tag:
         return f"operando {self.key} {self.mode} {self.topology} {self.interval_ms:d} {self.duration_ms:d}"
 
 
-_TAG = re.compile(r"operando (\S+) ([A-Z]+) (CURR|VOLT) (\d+) (\d+)")
+_TAG = re.compile(r"operando (\S+) ([A-Z]+) (CURR|VOLT) (\d{1,12}) (\d{1,12})(?!\d)")
 _WINDOW = re.compile(r"LIM:CONS\s+(ABOV\w*|BEL\w*|INS\w*|OUT\w*|IN|OUT)\s*,\s*([^,\s]+)\s*,\s*([^,\s]+)", re.IGNORECASE)
 
 

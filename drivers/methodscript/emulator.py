@@ -9,7 +9,8 @@ error 0006.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +24,8 @@ from drivers.methodscript.interpreter.program import compile_script
 from drivers.sim.line import InstrumentLine
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
+
+_log = logging.getLogger(__name__)
 
 SCRIPT_VERSION = "01.09.00"
 DEAF_S = 0.1
@@ -82,6 +85,8 @@ class MethodScriptEmulator:
         self._overtaken: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._chores: set[asyncio.Task[None]] = set()
+        self.broken: Exception | None = None
+        """A bug of this emulator, once it has met one."""
         self._package_ns = 0
         if skew_ppm := float(options.get("skew_ppm", 0.0)):
             self.inject("clock_skew", ppm=skew_ppm)
@@ -336,9 +341,15 @@ class MethodScriptEmulator:
         self._timer = None if due_ns is None else self.clock.call_at(self.device.mono(due_ns), self._due)
 
     def _due(self) -> None:
+        """A timer's callback: nobody awaits it. What goes wrong in it takes the port away, so that a host notices, and is said."""
         self._timer = None
-        self._advance()
-        self._resume()
+        try:
+            self._advance()
+            self._resume()
+        except Exception as error:  # noqa: BLE001 a bug of ours, whatever it is
+            _log.exception("%s: the emulated instrument broke", self.settings.instrument)
+            self.broken = error
+            self._begin(self.line.unplug())
 
     def _disturb(self, potential_V: float, current_A: float) -> tuple[float, float, int]:
         if not self.faults.on:
@@ -365,9 +376,12 @@ class MethodScriptEmulator:
         elif fault == "port_vanishes":
             found = self.faults[fault]
             self.faults.clear(fault)
-            chore = asyncio.create_task(self._vanish(found["seconds"], power_lost=found["power_lost"]))
-            self._chores.add(chore)
-            chore.add_done_callback(self._chores.discard)
+            self._begin(self._vanish(found["seconds"], power_lost=found["power_lost"]))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        chore = asyncio.create_task(work)
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
 
     def clear(self, fault: str) -> None:
         """Switch a fault off."""

@@ -120,22 +120,24 @@ def resolution_of(field: str) -> float:
 
 
 def encode_value(value: float) -> str:
-    """The 8-character field: smallest prefix for which |raw| < 2^27. Raises OverflowError."""
+    """The 8-character field: smallest prefix for which |raw| < 2^27. Raises ValueError."""
     if math.isnan(value):
         return NAN
+    if math.isinf(value):
+        raise ValueError(f"{value} does not fit any prefix")
     if value == 0:
         return f"{OFFSET:07X} "
     for prefix, power in PREFIX_POWER.items():
         raw = round(Fraction(value) / Fraction(10) ** power)
         if abs(raw) < FULL_SCALE:
             return f"{raw + OFFSET:07X}{prefix}"
-    raise OverflowError(f"{value} does not fit any prefix")
+    raise ValueError(f"{value} does not fit any prefix")
 
 
 def encode_integer(value: int) -> str:
-    """The 8-character field of a plain integer. Raises OverflowError."""
+    """The 8-character field of a plain integer. Raises ValueError."""
     if abs(value) >= FULL_SCALE:
-        raise OverflowError(f"{value} does not fit 28 bits")
+        raise ValueError(f"{value} does not fit 28 bits")
     return f"{value + OFFSET:07X}i"
 
 

@@ -32,7 +32,7 @@ from drivers.base import (
     Settings,
 )
 from drivers.errors import InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
-from drivers.openvnmrj import wire
+from drivers.openvnmrj import sequences, wire
 from drivers.openvnmrj.folders import Folders
 from drivers.openvnmrj.foreground import PATIENT_REPLY_S, Foreground
 from drivers.openvnmrj.parameters import LOCKED_NAMES, Setup, check_frequency, deviations, field_1H_MHz, readable, setup_of
@@ -53,7 +53,9 @@ class OpenVnmrJ:
     ``H1_MHz`` (the magnet), ``unlock``.
     """
 
-    capabilities = ConsoleCapabilities(overhead_s=8.0, make_safe_s=20.0)  # 8 s a block: measured on a DD2
+    capabilities = ConsoleCapabilities(  # 8 s a block: measured on a DD2
+        overhead_s=8.0, make_safe_s=20.0, sequences=sequences.runs(), lacks=sequences.LACKS
+    )
 
     @classmethod
     def declared(cls, settings: Settings) -> ConsoleCapabilities:
@@ -76,6 +78,9 @@ class OpenVnmrJ:
         self._lost = asyncio.Event()
         self._order: AcquisitionOrder | None = None
         self._found: dict[str, Any] = {}
+        self._plain_seqfil: str | None = None
+        self._plain_pw: float | None = None
+        self._arrayed: tuple[str, ...] = ()
         self._scan: Scan | None = None
         self._unsafe: Scan | None = None
         self._started: set[tuple[str, int]] = set()
@@ -130,6 +135,9 @@ class OpenVnmrJ:
             raise self._refusal(f"data of {order.key} are there already", "fetch them, or take another key")
         setup = await self._set(setup, order.key)
         found = await self._read_back()
+        if order.rows is not None or order.per_block is not None:
+            also = ("arraydim",) if order.per_block is None or order.per_block.name != "carrier_ppm" else ("arraydim", "reffrq")
+            found = readable({**found, **await self._foreground.numbers(also)})
         if found["tn"] != setup.first["tn"]:
             raise Rejected(f"the console stays at {found['tn']}", instrument=self._name, sent=str(setup.first["tn"]))
         check_frequency(setup, order, found, self._1H_MHz)
@@ -139,7 +147,14 @@ class OpenVnmrJ:
         return ReadBack(found, differing)
 
     async def _set(self, setup: Setup, key: str) -> Setup:
-        await self._foreground.send(wire.compose(*wire.DISARM, *setup.load, *wire.set_parameters(setup.first)))
+        if self._plain_seqfil is None:
+            found = await self._foreground.text("seqfil")
+            ours = found in sequences.SEQFIL.values() and found != sequences.PLAIN
+            self._plain_seqfil, self._arrayed = (sequences.PLAIN, sequences.OURS) if ours else (found, ())
+        before = wire.set_parameters(sequences.plain(self._arrayed, self._plain_seqfil, self._plain_pw))
+        self._plain_pw = (await self._foreground.numbers(("pw",)))["pw"] if isinstance(setup.values.get("pw"), tuple) else None
+        await self._foreground.send(wire.compose(*wire.DISARM, *before, *setup.load, *wire.set_parameters(setup.first)))
+        self._arrayed = tuple(name for name in setup.values if name in sequences.OURS)
         if setup.carrier_ppm is not None:
             setup = setup.at_carrier(await self._foreground.numbers(("sfrq", "reffrq")))
         await self._foreground.send(wire.compose(*wire.set_parameters(setup.values), f"text({wire.quote(key)})"))
@@ -158,10 +173,12 @@ class OpenVnmrJ:
         if order is None or order.key != key or not 0 <= block < order.blocks:
             raise self._refusal(f"{key} block {block} is not prepared", "prepare it first")
         self._require_none_of_ours()
-        scan = self._follower.scan(key, block, order.deadline_s, self._found)
+        expected_s = sequences.expected_s(order, block, self._found)
+        scan = self._follower.scan(key, block, order.deadline_s, self._found, expected_s)
+        first = sequences.block_values(order, block, self._found)
         path = self._folders.remote(key, block)
         try:
-            await self._foreground.send(wire.acquire(self._foreground.back, scan.nonce, path), at_once=True)
+            await self._foreground.send(wire.acquire(self._foreground.back, scan.nonce, path, *first), at_once=True)
         except NotReachable as fault:
             self._foreground.forget(scan.nonce)
             raise self._refusal(f"the start was not delivered: {fault.message}", fault.advice) from fault

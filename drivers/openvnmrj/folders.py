@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from drivers.base import Fetched, Fid, RawFile, VendorTimes
 from drivers.errors import BadReply, Rejected
-from drivers.openvnmrj import files, wire
+from drivers.openvnmrj import files, sequences, wire
 
 RAW_NAMES = ("fid", "procpar", "text", "log")
 ZONE = "local, no zone"
@@ -118,19 +118,25 @@ def read_folder(folder: Path, key: str, block: int) -> Fetched:
         RawFile(folder / name, f"{folder.name}/{name}", len(content), hashlib.sha256(content).hexdigest())
         for name, content in contents.items()
     )
-    partial = fid.scans != int(files.first(parameters, "nt", fid.scans))
-    return Fetched(key, block, fid, times, parameters, raw, partial)
+    if not len(fid.data):
+        raise Rejected(f"no row of {key} block {block} is complete", advice="it was stopped in its first row")
+    rows, whole = stored.header.blocks, len(fid.data) if fid.data.ndim > 1 else 1
+    partial = fid.scans != int(files.first(parameters, "nt", fid.scans)) or whole < rows
+    spans = sequences.row_s(parameters, rows)
+    return Fetched(key, block, fid, times, parameters, raw, partial, None if spans is None else spans[:whole])
 
 
 def _fid(stored: files.StoredFid, parameters: files.Parameters) -> Fid:
     gain = files.first(parameters, "gain")
+    many = stored.header.blocks > 1
+    asked = int(files.first(parameters, "nt", 1))
     return Fid(
-        data=stored.data,
+        data=stored.data[stored.scans >= asked] if many else stored.data,  # a halted array keeps the rows that are complete
         nucleus=wire.nucleus_of(str(files.first(parameters, "tn"))),
         spectral_width_Hz=float(files.first(parameters, "sw")),
         carrier_MHz=float(files.first(parameters, "sfrq")),
         reference_MHz=files.zero_ppm_MHz(parameters),
-        scans=int(files.first(parameters, "ct", int(stored.scans.min()))),
+        scans=asked if many else int(files.first(parameters, "ct", int(stored.scans.min()))),
         raw_dtype=stored.raw_dtype,
         reversed_axis=True,
         gain=float(gain) if isinstance(gain, int | float) else None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from drivers.base import AcquisitionOrder
 from drivers.errors import Rejected
-from drivers.openvnmrj import wire
+from drivers.openvnmrj import sequences, wire
 
 MOST_NUMBERS = 524288
 """``np`` of a DD2."""
@@ -39,7 +39,7 @@ class Setup:
 
     load: tuple[str, ...]
     first: Mapping[str, float | str]
-    values: Mapping[str, float | str]
+    values: Mapping[str, wire.Settable]
     locked: Mapping[str, float]
     carrier_ppm: float | None = None
 
@@ -55,24 +55,33 @@ class Setup:
 def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any]) -> Setup:
     """Raises Rejected for what the console cannot do."""
     template = order.template
-    values: dict[str, float | str] = {TEMPLATE_NAMES[name]: _finite(name, template[name]) for name in TEMPLATE_NAMES if name in template}
+    values: dict[str, wire.Settable] = {TEMPLATE_NAMES[name]: _finite(name, template[name]) for name in TEMPLATE_NAMES if name in template}
     numbers = int(template["np"]) if "np" in template else 2 * int(template.get("points", 0))
     if numbers:
         values["np"] = numbers
     values |= {"nt": order.scans, "ss": order.dummies, "d1": _finite("recycle_s", order.recycle_s)}
     _check(order, numbers)
+    values |= sequences.values_of(order)
     locked = {LOCKED_NAMES[name]: _finite(name, template[name]) for name in LOCKED_NAMES if name in template}
     values |= {
         LOCKED_NAMES[name]: _unlocked(name, float(template[name]), unlock[name])
         for name in unlock
-        if name in LOCKED_NAMES and name in template
+        if name in LOCKED_NAMES and name in template and not _swept(order, name)
     }
+    if order.rows is not None and order.rows.name == "pulse_us":
+        if "pulse_us" not in unlock:
+            raise Rejected(f"{order.key}: pulse lengths are the site's own", advice="unlock `pulse_us: [least, most]` in the rig file")
+        values["pw"] = tuple(_unlocked("pulse_us", value, unlock["pulse_us"]) for value in order.rows.values)
     carrier = template.get("carrier_ppm")
     ppm = None if carrier is None or "tof" in values else _finite("carrier_ppm", carrier)
     first: dict[str, float | str] = {"tn": wire.nucleus_name(order.nucleus)} | ({} if ppm is None else {"tof": 0})
     dataset = template.get("dataset")
     load = (f"rtp({wire.quote(wire.safe_path(str(dataset)))})",) if dataset else ()
     return Setup(load, first, values, locked, ppm)
+
+
+def _swept(order: AcquisitionOrder, name: str) -> bool:
+    return order.rows is not None and order.rows.name == name
 
 
 def _check(order: AcquisitionOrder, numbers: int) -> None:
@@ -101,7 +110,10 @@ def _unlocked(name: str, value: float, bounds: Any) -> float:
 
 def readable(found: Mapping[str, Any]) -> dict[str, Any]:
     """What the console says, integers as integers."""
-    return {name: int(value) if isinstance(value, float) and name in {"np", "nt", "ss", "gain"} else value for name, value in found.items()}
+    return {
+        name: int(value) if isinstance(value, float) and name in {"np", "nt", "ss", "gain", "arraydim"} else value
+        for name, value in found.items()
+    }
 
 
 def deviations(setup: Setup, order: AcquisitionOrder, found: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -110,11 +122,14 @@ def deviations(setup: Setup, order: AcquisitionOrder, found: Mapping[str, Any]) 
     differing = {
         name: (value, found[name])
         for name, value in asked.items()
-        if name in found and not math.isclose(float(value), float(found[name]), rel_tol=1e-6, abs_tol=1e-3)
+        if name in found and not isinstance(value, tuple) and not math.isclose(float(value), float(found[name]), rel_tol=1e-6, abs_tol=1e-3)
     }
     scans = differing.get("nt")
     if scans is not None:
         raise Rejected(f"{order.key}: {scans[0]} scans asked, the console says {scans[1]}")
+    rows = sequences.rows_of(order)
+    if rows > 1 and int(found.get("arraydim", 1)) != rows:
+        raise Rejected(f"{order.key}: {rows} rows asked, the console says {found.get('arraydim')}")
     return differing
 
 
@@ -138,7 +153,7 @@ def check_frequency(setup: Setup, order: AcquisitionOrder, found: Mapping[str, A
 
 def identity_of(found: Mapping[str, Any]) -> dict[str, Any]:
     """What the files of this acquisition must say again."""
-    return {name: found[name] for name in ("nt", "np", "tn")}
+    return {name: found[name] for name in ("nt", "np", "tn", "arraydim") if name in found}
 
 
 def stranger(expected: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:

@@ -84,14 +84,14 @@ class Follower:
         self._over = over
         self._experiment = 1
 
-    def scan(self, key: str, block: int, deadline_s: float, found: Mapping[str, Any] | None = None) -> Scan:
-        """A scan to follow; lines about it are heard from now on. ``found``: the parameters read back."""
+    def scan(self, key: str, block: int, deadline_s: float, found: Mapping[str, Any] | None = None, expected_s: float = 0.0) -> Scan:
+        """A scan to follow; lines about it are heard from now on. ``found``: the parameters read back, ``expected_s``: of all scans."""
         now_ns = self._clock.mono_ns()
         scan = Scan(key, block, self._foreground.nonce(key, block), now_ns + int(deadline_s * 1e9), seen_ns=now_ns)
         if found:
-            one_s = found["at"] + found["d1"]
-            scan.expected_s, scan.identity = (found["nt"] + max(0, found["ss"])) * one_s, identity_of(found)
-            scan.not_before_ns = now_ns + int(0.9 * found["nt"] * one_s * 1e9)
+            scan.expected_s, scan.identity = expected_s, identity_of(found)
+            counted = found["nt"] / max(1, found["nt"] + abs(found["ss"]))
+            scan.not_before_ns = now_ns + int(0.9 * counted * expected_s * 1e9)
             scan.deadline_ns += int(scan.expected_s * 1e9)
 
         def hear(said: wire.Said) -> None:

@@ -28,6 +28,11 @@ DC_PART = 16
 # ------------------------------------------------------------------------------------------------------------- procpar
 
 
+@lru_cache(maxsize=64)
+def _is_string(basictype: str) -> bool:
+    return int(basictype) == STRING
+
+
 @dataclass(slots=True)
 class Parameter:
     """One parameter: the eleven words of its first line, its values, its allowed values.
@@ -43,7 +48,7 @@ class Parameter:
     @property
     def is_text(self) -> bool:
         """True for strings."""
-        return int(self.header[1]) == STRING
+        return _is_string(self.header[1])
 
     @property
     def step(self) -> float:
@@ -64,19 +69,24 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+@lru_cache(maxsize=1024)
+def _head(name: str, header: tuple[str, ...]) -> str:
+    return f"{name} {' '.join(header)}\n"
+
+
 def _record(parameter: Parameter) -> str:
-    count = len(parameter.values)
     if parameter.is_text:
-        values = "\n".join(_quoted(str(value)) for value in parameter.values)
+        values = "\n".join([_quoted(str(value)) for value in parameter.values])
     else:
-        values = "".join(f"{float(value):.12g} " for value in parameter.values)
-    allowed = "".join(f'"{value}" ' for value in parameter.enumeration)
-    return f"{parameter.name} {' '.join(parameter.header)}\n{count} {values}\n{len(parameter.enumeration)} {allowed}\n"
+        values = "".join([f"{float(value):.12g} " for value in parameter.values])
+    allowed = "".join([f'"{value}" ' for value in parameter.enumeration])
+    head = _head(parameter.name, parameter.header)
+    return f"{head}{len(parameter.values)} {values}\n{len(parameter.enumeration)} {allowed}\n"
 
 
 def write_procpar(parameters: Iterable[Parameter]) -> str:
     """The text of a procpar: three records per parameter."""
-    return "".join(_record(parameter) for parameter in parameters)
+    return "".join([_record(parameter) for parameter in parameters])
 
 
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)" *\n?', re.DOTALL)
@@ -141,17 +151,21 @@ def fid_size(points_2: int, blocks: int = 1) -> int:
     return FILE_HEADER.size + blocks * (BLOCK_HEADER.size + 4 * points_2)
 
 
-def write_fid(signal: NDArray[np.complex128], scans: int) -> bytes:
-    """A one-block int32 fid file from a complex signal (points,), rounded; ``scans``: completed transients."""
-    values = np.empty(2 * signal.size, dtype=">i4")
-    rounded = np.clip(np.rint(np.stack((signal.real, signal.imag), axis=-1)), -(2**31), 2**31 - 1)
+def write_fid(signal: NDArray[np.complex128], *scans: int) -> bytes:
+    """An int32 fid file from a complex signal (points,) or (rows, points), rounded, one block a row; ``scans``: completed, of each."""
+    rows = signal.reshape(len(scans), -1)
+    trace_bytes = 8 * rows.shape[1]
+    head = FILE_HEADER.pack(len(rows), 1, 2 * rows.shape[1], 4, trace_bytes, trace_bytes + BLOCK_HEADER.size, 0, STATUS_INT32, 1)
+    return head + b"".join(_block(row, number + 1, done) for number, (row, done) in enumerate(zip(rows, scans, strict=True)))
+
+
+def _block(row: NDArray[np.complex128], number: int, scans: int) -> bytes:
+    values = np.empty(2 * row.size, dtype=">i4")
+    rounded = np.clip(np.rint(np.stack((row.real, row.imag), axis=-1)), -(2**31), 2**31 - 1)
     values[:] = rounded.reshape(-1)
-    trace_bytes = values.nbytes
-    tail = signal[-max(1, signal.size // DC_PART) :] if signal.size else np.zeros(1, dtype=np.complex128)
+    tail = row[-max(1, row.size // DC_PART) :] if row.size else np.zeros(1, dtype=np.complex128)
     level = complex(np.mean(tail))
-    head = FILE_HEADER.pack(1, 1, values.size, 4, trace_bytes, trace_bytes + BLOCK_HEADER.size, 0, STATUS_INT32, 1)
-    block = BLOCK_HEADER.pack(0, STATUS_INT32, 1, 0, scans, 0.0, 0.0, level.real, level.imag)
-    return head + block + values.tobytes()
+    return BLOCK_HEADER.pack(0, STATUS_INT32, number, 0, scans, 0.0, 0.0, level.real, level.imag) + values.tobytes()
 
 
 # ---------------------------------------------------------------------------------------------------------- log, times

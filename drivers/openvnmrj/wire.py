@@ -150,9 +150,18 @@ def ask_text(back: BackAddress, nonce: str, name: str) -> bytes:
     return compose(back.write(nonce, "TEXT", "%s", name))
 
 
-def set_parameters(values: Mapping[str, float | str]) -> list[str]:
-    """``name=value`` statements; strings are quoted."""
-    return [f"{name}={quote(value) if isinstance(value, str) else number(value)}" for name, value in values.items()]
+Settable = float | str | tuple[float, ...]
+
+
+def set_parameters(values: Mapping[str, Settable]) -> list[str]:
+    """``name=value`` statements; strings are quoted, several numbers make an array."""
+    return [f"{name}={_written(value)}" for name, value in values.items()]
+
+
+def _written(value: Settable) -> str:
+    if isinstance(value, str):
+        return quote(value)
+    return ",".join(map(number, value)) if isinstance(value, tuple) else number(value)
 
 
 def _at_the_end(back: BackAddress, nonce: str, path: str) -> tuple[str, str]:
@@ -166,15 +175,15 @@ def arm(back: BackAddress, nonce: str, path: str) -> bytes:
     return compose(*_at_the_end(back, nonce, path))
 
 
-def acquire(back: BackAddress, nonce: str, path: str) -> bytes:
-    """Where nothing acquires, arm and go; the console says which it was: GONE or BUSY.
+def acquire(back: BackAddress, nonce: str, path: str, *before: str) -> bytes:
+    """Where nothing acquires, arm and go; the console says which it was: GONE or BUSY. ``before``: what this block is measured at.
 
     One write, and nobody can come between the look and the start. inferred: ``if`` is legal in a line from the socket, as it
     is at the prompt; the parser is the same.
     """
     go = (*_at_the_end(back, nonce, path), "au", back.write(nonce, "GONE"))
     busy = (STATE[1], back.write(nonce, "BUSY", "%d %d %s", "$a", "$e", "$u"))
-    return compose(STATE[0], "if $a<1 then", *go, "else", *busy, "endif")
+    return compose(STATE[0], "if $a<1 then", *before, *go, "else", *busy, "endif")
 
 
 DISARM = ("wexp=''", "werr=''")

@@ -14,6 +14,7 @@ from typing import Any
 from drivers.base import FenceState
 
 MOST_RELAYS = 8
+MOST_BYTES = 256
 
 
 class BadOptions(ValueError):
@@ -66,7 +67,7 @@ def words(options: Mapping[str, Any]) -> Words:
 
 def _relay(options: Mapping[str, Any]) -> int:
     relay = options.get("relay", 1)
-    if not isinstance(relay, int) or not 1 <= relay <= MOST_RELAYS:
+    if isinstance(relay, bool) or not isinstance(relay, int) or not 1 <= relay <= MOST_RELAYS:
         raise BadOptions(f"relay is 1 to {MOST_RELAYS}, not `{relay}`")
     return relay
 
@@ -77,7 +78,9 @@ def _custom(options: Mapping[str, Any]) -> Words:
         raise BadOptions('a custom relay needs `trip`, its bytes in hexadecimal ("A0 01 00 A1")')
     if given["query"] and not (given["tripped"] and given["armed"]):
         raise BadOptions("with `query`, say what the answers mean: `tripped` and `armed`, in hexadecimal")
-    answer_bytes = int(options.get("answer_bytes", max(len(given["tripped"]), len(given["armed"]), 1)))
+    answer_bytes = options.get("answer_bytes", max(len(given["tripped"]), len(given["armed"]), 1))
+    if isinstance(answer_bytes, bool) or not isinstance(answer_bytes, int) or not 1 <= answer_bytes <= MOST_BYTES:
+        raise BadOptions(f"answer_bytes is 1 to {MOST_BYTES}, not `{answer_bytes}`")
     return Words(given["trip"], given["query"], answer_bytes, tripped=given["tripped"], armed=given["armed"])
 
 

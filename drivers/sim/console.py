@@ -1,15 +1,15 @@
 """A console in memory, on the twin: obeys ``drivers.base.Console`` without any wire.
 
-An acquisition lasts (dummies + scans) × (recycle + points / spectral width); then ``overhead_s`` (2.8) until its files
-are there. A template names its nucleus and either a built-in ``series`` or the parameters themselves (flat, or under
-``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
-``dead_us``; ``name``, ``dataset`` and ``arrays`` are ignored (blocks are the same acquisition again), anything else is
-refused.
+An acquisition lasts (dummies + scans) × (recycle + what its sequence waits + points / spectral width), and an array that for each of
+its rows; then ``overhead_s`` (2.8) until its files are there. A template names its nucleus and either a built-in ``series``
+or the parameters themselves (flat, or under ``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
+``dead_us``, and what its sequence needs (``drivers.sim.template``); ``name`` and ``dataset`` are ignored, anything else is refused.
+Halting an array keeps the rows that are complete.
 
 Files, in ``settings.options["scratch"]`` (else a temporary folder that goes with the twin), one folder a block:
 
     parameters.json   key, block, nucleus, every parameter, scans, times in ISO 8601 UTC; sorted, UTF-8
-    fid.bin           points × (real, imaginary), little-endian int32: the summed ADC counts
+    fid.bin           rows × points × (real, imaginary), little-endian int32: the summed ADC counts
 
 Other options: ``overhead_s``, ``progress_every_s`` (10), ``clock_offset_s`` (0: how far the console's clock is ahead).
 Faults (``settings.options["faults"]``, or ``inject``):
@@ -37,6 +37,7 @@ import shutil
 import tempfile
 import weakref
 from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ from drivers.errors import BadReply, InstrumentError, NotSupported, OutcomeUnkno
 from drivers.sim import files
 from drivers.sim.instrument import Memory, SimInstrument
 from drivers.sim.physics import Scan
-from drivers.sim.template import Parameters, parameters
+from drivers.sim.template import LACKS, RUNS, Parameters, of_sequence, parameters, row_parameters
 
 EXACT_IN_FLOAT32 = 1 << 24
 LARGEST = (1 << 31) - 1
@@ -95,7 +96,7 @@ class Acquisition:
 
     key: str
     block: int
-    parameters: Parameters
+    rows: tuple[Parameters, ...]
     start_ns: int
     held_ns: int | None = 0
 
@@ -104,12 +105,30 @@ class Acquisition:
         """When its first scan begins, of one that is not kept waiting for ever."""
         return self.start_ns + (self.held_ns or 0)
 
+    @property
+    def parameters(self) -> Parameters:
+        """Of its first row."""
+        return self.rows[0]
+
+    def edges_ns(self) -> list[int]:
+        """When each row begins, and when the last one ends."""
+        lengths = (row.duration_ns(row.scans) for row in self.rows)
+        return list(accumulate(lengths, initial=self.first_ns))
+
+    def rows_done(self, now_ns: int) -> int:
+        """Rows that are over at an instant."""
+        return sum(edge <= now_ns for edge in self.edges_ns()[1:])
+
     def scans_done(self, now_ns: int) -> int:
-        """Scans that are over at an instant."""
+        """Scans that are over at an instant, of the row that is under way."""
         if self.held_ns is None:
             return 0
-        passed = math.floor(((now_ns - self.first_ns) / 1e9 + 1e-9) / self.parameters.repetition_s)
-        return min(self.parameters.scans, max(0, passed - self.parameters.dummies))
+        done = self.rows_done(now_ns)
+        if done == len(self.rows):
+            return self.parameters.scans
+        row = self.rows[done]
+        passed = math.floor(((now_ns - self.edges_ns()[done]) / 1e9 + 1e-9) / row.repetition_s)
+        return min(row.scans, max(0, passed - row.dummies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,27 +140,37 @@ class Record:
     start_ns: int
     end_ns: int
     asked: int
+    row_s: tuple[tuple[float, float], ...] = ()
+    rows_asked: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How a block ended: when its last scan was over, how many there are, when that was said."""
+    """How a block ended: when its last scan was over, how many there are (of the last row), when that was said, complete rows."""
 
     end_ns: int
     scans: int
     acquired_ns: int
+    rows: int = 1
 
 
 @dataclass(slots=True)
 class Shelf(Memory):
     """The console's own: what was prepared, started and filed, what runs, and the folder of its files."""
 
-    prepared: dict[str, Parameters] = field(default_factory=dict)
+    prepared: dict[str, tuple[AcquisitionOrder, Parameters]] = field(default_factory=dict)
     started: set[tuple[str, int]] = field(default_factory=set)
     records: dict[tuple[str, int], Record] = field(default_factory=dict)
     now: Acquisition | None = None
+    counts: list[np.ndarray[Any, np.dtype[np.int32]]] = field(default_factory=list)
     closing: Closing | None = None
     folder: Path | None = None
+
+
+def _rows_of(order: AcquisitionOrder, made: Parameters, block: int) -> tuple[Parameters, ...]:
+    """The parameters of every row of a block."""
+    rows = 1 if order.rows is None else len(order.rows)
+    return tuple(row_parameters(made, order.values(block, row)) for row in range(rows))
 
 
 class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
@@ -156,7 +185,9 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         self._overhead_s = float(options.get("overhead_s", 2.8))
         self._progress_every_s = float(options.get("progress_every_s", 10.0))
         self._clock_offset_ns = round(float(options.get("clock_offset_s", 0.0)) * 1e9)
-        self.capabilities = ConsoleCapabilities(commands=COMMANDS, progress=True, look=True, overhead_s=self._overhead_s, make_safe_s=1.0)
+        self.capabilities = ConsoleCapabilities(
+            commands=COMMANDS, progress=True, look=True, overhead_s=self._overhead_s, make_safe_s=1.0, sequences=RUNS, lacks=LACKS
+        )
 
     def _resume(self) -> None:
         if self._memory.now is not None:
@@ -185,10 +216,11 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         self._reach(f"prepare {order.key}")
         try:
             made = parameters(order, self.twin.larmor_MHz(order.nucleus))
+            _rows_of(order, made, 0)
         except ValueError as error:
             sent = f"prepare {order.key} {dict(order.template)}"
             raise Rejected(str(error), instrument=self.settings.instrument, sent=sent, did="nothing was set") from None
-        self._memory.prepared[order.key] = made
+        self._memory.prepared[order.key] = (order, made)
         shown = asdict(made)
         if "wrong_nucleus" not in self._faults:
             return ReadBack(shown)
@@ -207,7 +239,9 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
         self._memory.started.add((key, block))
         if "echoes_no_start" not in self._faults:
-            self._memory.now = Acquisition(key, block, self._memory.prepared[key], self.clock.mono_ns(), self._held_ns())
+            order, made = self._memory.prepared[key]
+            rows = _rows_of(order, made, block)
+            self._memory.now, self._memory.counts = Acquisition(key, block, rows, self.clock.mono_ns(), self._held_ns()), []
             self._put(Started(key, block, self._memory.now.start_ns))
             self._begin_task(self._acquire(self._memory.now))
         if "start_error_but_runs" in self._faults:
@@ -227,19 +261,23 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         """Scan, saying now and then how far it is; then file."""
         if acquisition.held_ns is None:
             await asyncio.Event().wait()  # until somebody halts it
-        begun_ns, asked = self.clock.mono_ns(), acquisition.parameters
-        each = max(1, math.ceil(self._progress_every_s / asked.repetition_s))
-        for scans in range(each, asked.scans, each):
-            at_ns = acquisition.first_ns + asked.duration_ns(scans)
-            if at_ns > begun_ns:
-                await self.clock.sleep_until(at_ns)
-                self._put(Progress(acquisition.key, acquisition.block, at_ns, scans))
-        end_ns = acquisition.first_ns + asked.duration_ns(asked.scans)
-        await self.clock.sleep_until(end_ns)
+        begun_ns = self.clock.mono_ns()
+        edges_ns = acquisition.edges_ns()
+        for row, asked in enumerate(acquisition.rows):
+            each = max(1, math.ceil(self._progress_every_s / asked.repetition_s))
+            for scans in range(each, asked.scans, each):
+                at_ns = edges_ns[row] + asked.duration_ns(scans)
+                if at_ns > begun_ns:
+                    await self.clock.sleep_until(at_ns)
+                    self._put(Progress(acquisition.key, acquisition.block, at_ns, scans))
+            await self.clock.sleep_until(edges_ns[row + 1])
+            if row >= len(self._memory.counts) and row + 1 < len(acquisition.rows):
+                self._memory.counts.append(self._counts(acquisition, row, edges_ns[row + 1], asked.scans))
+        end_ns, asked = edges_ns[-1], acquisition.parameters
         if "fails" in self._faults:
             self._fail(acquisition, end_ns, "the fault `fails` is on")
             return
-        self._close(acquisition, Closing(end_ns, asked.scans, end_ns))
+        self._close(acquisition, Closing(end_ns, asked.scans, end_ns, len(acquisition.rows)))
         await self._file(acquisition)
 
     def _fail(self, acquisition: Acquisition, mono_ns: int, why: str) -> None:
@@ -256,7 +294,10 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         assert self._memory.closing is not None
         end_ns, scans = self._memory.closing.end_ns, self._memory.closing.scans
         filed_ns = self._memory.closing.acquired_ns + round(self._overhead_s * 1e9)
-        counts = self._counts(acquisition, end_ns, scans)
+        rows = self._memory.counts[: self._memory.closing.rows]
+        if len(rows) < self._memory.closing.rows:
+            rows = [*rows, self._counts(acquisition, len(rows), end_ns, scans)]
+        counts = np.stack(rows)
         name = f"{len(self._memory.records):05d}_{re.sub(r'[^A-Za-z0-9_.-]', '_', acquisition.key)}_{acquisition.block}"
         text = json.dumps(self._plain(acquisition, end_ns, scans), indent=1, sort_keys=True, ensure_ascii=False)
         written = await self.clock.in_thread(files.write, self._folder() / name, text, counts, "garbage" in self._faults)
@@ -264,17 +305,20 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         self._memory.now = self._memory.closing = None
         if "never_filed" in self._faults:
             return
-        done = replace(acquisition.parameters, scans=scans)
-        record = Record(done, written, acquisition.start_ns, end_ns, acquisition.parameters.scans)
+        done = replace(acquisition.parameters, scans=scans if len(acquisition.rows) == 1 else acquisition.parameters.scans)
+        edges_s = [(edge_ns - acquisition.start_ns) / 1e9 for edge_ns in acquisition.edges_ns()]
+        row_s = tuple(pairwise(edges_s[: len(rows) + 1])) if len(acquisition.rows) > 1 else ()
+        asked = acquisition.parameters.scans
+        record = Record(done, written, acquisition.start_ns, end_ns, asked, row_s, len(acquisition.rows))
         self._memory.records[acquisition.key, acquisition.block] = record
         self._put(Filed(acquisition.key, acquisition.block, filed_ns, name))
 
-    def _counts(self, acquisition: Acquisition, end_ns: int, scans: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-        """int32 (points, 2): the FID as the ADC sums it."""
-        p = acquisition.parameters
+    def _counts(self, acquisition: Acquisition, row: int, end_ns: int, scans: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """int32 (points, 2): the FID of one row as the ADC sums it."""
+        p = acquisition.rows[row]
         scan = Scan(
             p.nucleus,
-            self._now_s(acquisition.first_ns),
+            self._now_s(acquisition.edges_ns()[row]),
             self._now_s(end_ns),
             scans,
             p.dummies,
@@ -285,6 +329,7 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
             p.pulse_s,
             p.tip_deg,
             p.dead_s,
+            **of_sequence(p),
         )
         summed = self.twin.acquire(scan).view(np.float64).reshape(-1, 2)
         return np.clip(np.rint(summed), -LARGEST, LARGEST).astype("<i4")
@@ -315,13 +360,15 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         if record is None:
             raise InstrumentError(f"`{key}` block {block} is not filed", instrument=self.settings.instrument, sent="fetch")
         stored = await self.clock.in_thread(files.read, record.files[0].path)
-        if stored.size != 2 * record.parameters.points:
+        points, rows = record.parameters.points, max(1, len(record.row_s))
+        if stored.size != 2 * points * rows:
             raise BadReply(
-                f"the FID has {stored.size // 2} points, not {record.parameters.points}",
+                f"the FID has {stored.size // 2} points, not {points * rows}",
                 instrument=self.settings.instrument,
                 sent=f"fetch {key}",
             )
-        return self._fetched(key, block, record, stored.astype(np.float64).view(np.complex128))
+        data = stored.astype(np.float64).view(np.complex128)
+        return self._fetched(key, block, record, data.reshape(rows, points) if record.rows_asked > 1 else data)
 
     def _fetched(self, key: str, block: int, record: Record, data: np.ndarray[tuple[int, ...], np.dtype[np.complex128]]) -> Fetched:
         p = record.parameters
@@ -339,18 +386,20 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         start_ns, end_ns = self._utc_ns(record.start_ns), self._utc_ns(record.end_ns)
         stamps = {"start_utc": files.iso_utc(start_ns), "end_utc": files.iso_utc(end_ns)}
         times = VendorTimes(stamps, "UTC", start_ns, end_ns, resolution_ns=1)
-        return Fetched(key, block, fid, times, asdict(p) | {"key": key, "block": block}, record.files, partial=p.scans < record.asked)
+        partial = p.scans < record.asked or (record.rows_asked > 1 and len(record.row_s) < record.rows_asked)
+        row_s = np.array(record.row_s) if record.row_s else None
+        return Fetched(key, block, fid, times, asdict(p) | {"key": key, "block": block}, record.files, partial, row_s)
 
     async def look(self, key: str) -> Fetched:
         """The scans that are over, while the acquisition goes on."""
         self._reach(f"look {key}")
         now, now_ns = self._memory.now, self.clock.mono_ns()
         scans = now.scans_done(now_ns) if now is not None and now.key == key and self._running and self._memory.closing is None else 0
-        if now is None or scans == 0:
+        if now is None or scans == 0 or len(now.rows) > 1:
             raise NotSupported(f"`{key}` has no scan to show", instrument=self.settings.instrument, sent=f"look {key}")
         end_ns = now.first_ns + now.parameters.duration_ns(scans)
         record = Record(replace(now.parameters, scans=scans), (), now.start_ns, end_ns, now.parameters.scans)
-        return self._fetched(key, now.block, record, self._counts(now, end_ns, scans).astype(np.float64).view(np.complex128)[:, 0])
+        return self._fetched(key, now.block, record, self._counts(now, 0, end_ns, scans).astype(np.float64).view(np.complex128)[:, 0])
 
     # ----------------------------------------------------------------------------------------------------------- stops
 
@@ -360,8 +409,12 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         now = self._memory.now
         if now is None or now.key != key or self._memory.closing is not None or not await self._end_task():
             return
-        scans = now.scans_done(now_ns := self.clock.mono_ns())
-        if scans == 0:
+        scans, rows = now.scans_done(now_ns := self.clock.mono_ns()), now.rows_done(self.clock.mono_ns())
+        if len(now.rows) > 1 and rows:
+            self._close(now, Closing(now.edges_ns()[rows], scans, now_ns, rows))
+            self._begin_task(self._file(now))
+            return
+        if scans == 0 or len(now.rows) > 1:
             self._fail(now, now_ns, "halted before the first scan was over")
             return
         self._close(now, Closing(now.first_ns + now.parameters.duration_ns(scans), scans, now_ns))

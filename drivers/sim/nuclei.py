@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from drivers.sim.cell import State
 from drivers.sim.cell_parameters import CellParameters
+from drivers.sim.sequences import Times
 
 MU0 = 4e-7 * math.pi
 FOIL_DEPTHS = 14.0  # in skin depths: exp(-14) is nothing
@@ -44,6 +45,13 @@ class LineParameters:
     observed: float = 1.0
     bms_ppm: float = 0.0
     Cq_kHz: float = 0.0
+    diffusion_m2_per_s: float = 0.0
+
+    @property
+    def times(self) -> Times:
+        """All relaxation times; T2* from the widths of both kinds."""
+        dephased = 2.0 * math.pi * self.lorentz_half_width_Hz + math.sqrt(2.0) * math.pi * self.gauss_sd_Hz
+        return Times(self.T1_s, self.T2_s, 1.0 / dephased if dephased > 0 else self.T2_s, self.diffusion_m2_per_s)
 
     def __post_init__(self) -> None:
         if min(self.T1_s, self.T2_s) <= 0.0 or not 0.0 < self.observed <= 1.0:

@@ -31,6 +31,11 @@ class Scan:
 
     ``t_start_s`` to ``t_end_s``: the whole time it lasts (dummies included). ``carrier_MHz``: transmitter frequency.
     ``tip_deg``: nominal tip angle; ``pulse_s``: pulse length; ``dead_s``: delay before the first point.
+
+    One row of an acquisition that is no single pulse: ``sequence`` is a word of ``drivers.base.SEQUENCES``; ``echo_s``: echo time;
+    ``delay_s``: recovery delay, or diffusion time; ``echoes``: of a train, ``spacing_s`` apart; ``gradient``: Stejskal and Tanner's
+    gamma^2 g^2 d^2 (D - d/3), in s/m2; ``view`` of ``views``: which phase encode, of a field of view of ``fov_mm`` (phase, read). Other
+    sequences begin to digitise at the top of the echo; a train and an image have it in the middle.
     """
 
     nucleus: str
@@ -45,6 +50,20 @@ class Scan:
     pulse_s: float = 8e-6
     tip_deg: float = 90.0
     dead_s: float = 10e-6
+    sequence: str = "one_pulse"
+    echo_s: float = 0.0
+    delay_s: float = 0.0
+    echoes: int = 1
+    spacing_s: float = 0.0
+    gradient: float = 0.0
+    view: int = 0
+    views: int = 0
+    fov_mm: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def wait_s(self) -> float:
+        """What the sequence adds to each scan (``drivers.base.waits_s``)."""
+        return self.echo_s + self.delay_s
 
 
 class Physics(Protocol):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import cmath
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,15 +20,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.sim import noise
+from drivers.sim import image, noise
 from drivers.sim.faults import Faults
-from drivers.sim.nuclei import Amount, Nuclei, excite, nodes_of, saturate
+from drivers.sim.nuclei import Amount, LineParameters, Nuclei, excite, nodes_of, saturate
 from drivers.sim.physics import Scan
 from drivers.sim.quadrupolar import pattern
+from drivers.sim.sequences import IMAGES, Pulse, course, recovered, settle, shape
 
 ADC_LIMIT = 32767.0
 AVERAGED = 8
 GONE = 32.0  # exponent at which a line has decayed below everything: e^-32 = 1e-14
+SINGLE_PULSE = frozenset({"one_pulse", "nutation"})
 Amounts = Callable[[Any, str, float], list[Amount]]
 """The lines of a nucleus in one state of the cell, at a Larmor frequency in MHz."""
 WALK_PURPOSE, FID_PURPOSE = 0x50484153, 0x464944
@@ -57,7 +60,15 @@ class Spectrometer:
     """Acquires; remembers only what saturation needs."""
 
     def __init__(
-        self, parameters: SpectrometerParameters, nuclei: Nuclei, amounts: Amounts, *, field_T: float, faults: Faults, seed: int
+        self,
+        parameters: SpectrometerParameters,
+        nuclei: Nuclei,
+        amounts: Amounts,
+        *,
+        field_T: float,
+        faults: Faults,
+        seed: int,
+        pictures: image.Pictures | None = None,
     ) -> None:
         self.parameters = parameters
         self.nuclei = nuclei
@@ -65,6 +76,7 @@ class Spectrometer:
         self.field_T = field_T
         self.faults = faults
         self.seed = seed
+        self.pictures = pictures
         self._left: dict[str, Left] = {}
         self._walk_deg = [0.0]
 
@@ -81,10 +93,14 @@ class Spectrometer:
         larmor_MHz = self.larmor_MHz(scan.nucleus)
         signal = np.zeros(scan.points, dtype=np.complex128)
         probe = self._probe(scan)
-        for amount, amplitude in self._amplitudes(scan, larmor_MHz, state_at, probe):
-            offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
-            self._add(signal, scan, amount.environment, amplitude, offset_Hz)
         middle_s = 0.5 * (scan.t_start_s + scan.t_end_s)
+        lines = self._amplitudes(scan, larmor_MHz, state_at, probe)
+        if scan.sequence in IMAGES:
+            self._encode(signal, scan, lines, larmor_MHz, state_at(middle_s))
+        else:
+            for amount, amplitude in lines:
+                offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
+                self._add(signal, scan, amount.environment, amplitude, offset_Hz)
         turned = cmath.exp(1j * math.radians(self.parameters.phase_deg + self.walk_deg(middle_s)))
         gain = self._gain(middle_s)
         signal *= turned * gain * (0.0 if self.faults.any("amplifier_trip", middle_s) else 1.0)
@@ -108,14 +124,40 @@ class Spectrometer:
             earlier = np.array(before.get(name, [1.0] * nodes.reach.size))
             rested = 1.0 - (1.0 - earlier) * math.exp(-gap_s / line.T1_s)
             offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
-            tipped, kept = excite(math.radians(scan.tip_deg) * abs(probe) * nodes.reach, scan.pulse_s, offset_Hz)
-            mean, after = saturate(rested, kept, math.exp(-repetition_s / line.T1_s), scan.dummies, scan.scans)
+            tipped, kept = excite(_tip(scan, probe) * nodes.reach, scan.pulse_s, offset_Hz)
+            if scan.sequence in SINGLE_PULSE:
+                mean, after = saturate(rested, kept, math.exp(-repetition_s / line.T1_s), scan.dummies, scan.scans)
+            else:
+                tipped, mean, after = self._through(scan, line, Pulse(tipped, kept, _tip(scan, probe) * nodes.reach), rested, offset_Hz)
             found[name], left[name] = earlier.tolist(), after.tolist()
             total = complex(np.sum(nodes.weight * tipped * mean)) * probe * probe / abs(probe)
             counts = scan.scans * parameters.counts_per_umol * amount.umol
             result.append((amount, counts * self._rephased(amount, larmor_MHz, scan) * total))
         self._left[scan.nucleus] = Left(scan.t_start_s, self._last_pulse_s(scan), found, found_at_s, left)
         return result
+
+    def _through(
+        self, scan: Scan, line: LineParameters, pulse: Pulse, rested: NDArray[np.float64], offset_Hz: float
+    ) -> tuple[NDArray[np.complex128], NDArray[np.float64], NDArray[np.float64]]:
+        """(n,) what is seen of m where it is read, (n,) mean of that m over the counted scans, (n,) m at the end of the last."""
+        turning = excite(2.0 * pulse.tip_rad, 2.0 * scan.pulse_s, offset_Hz)
+        gone = course(scan, pulse, Pulse(*turning, 2.0 * pulse.tip_rad), line.times)
+        mean, last = settle(rested, gone.left.then(recovered(scan.recycle_s, line.T1_s)), scan.dummies, scan.scans)
+        return gone.seen, gone.ready.at(mean), gone.left.at(last)
+
+    def _encode(
+        self, signal: NDArray[np.complex128], scan: Scan, lines: list[tuple[Amount, complex]], larmor_MHz: float, state: Any
+    ) -> None:
+        """One row of k-space: of each line what it has, where it lies."""
+        if self.pictures is None:
+            raise ValueError("this twin has no images")
+        met: Counter[str] = Counter()
+        for amount, amplitude in lines:
+            environment = amount.environment
+            line = self.nuclei.nucleus[scan.nucleus].lines[environment]
+            offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
+            signal += amplitude * self.pictures.row(scan, state, environment, met[environment], offset_Hz, (line.times, line.T2_sd_s))
+            met[environment] += 1
 
     def _mean_amounts(self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], Any]) -> list[Amount]:
         begin_s = min(scan.t_end_s, scan.t_start_s + scan.dummies * _repetition_s(scan))
@@ -142,12 +184,12 @@ class Spectrometer:
         line = self.nuclei.nucleus[scan.nucleus].lines[environment]
         lorentz, gauss = 2.0 * math.pi * line.lorentz_half_width_Hz, 2.0 * (math.pi * line.gauss_sd_Hz) ** 2
         reach_s = 2.0 * GONE / (lorentz + math.sqrt(lorentz**2 + 4.0 * gauss * GONE) or 1e-300)
-        count = min(scan.points, int(reach_s * scan.spectral_width_Hz) + 1)
+        count = scan.points if scan.sequence == "qcpmg" else min(scan.points, int(reach_s * scan.spectral_width_Hz) + 1)
         t_s = np.arange(count) / scan.spectral_width_Hz + scan.dead_s
-        shape = np.exp(t_s * (2j * math.pi * offset_Hz - lorentz - gauss * t_s))
+        seen = shape(scan, t_s, offset_Hz, lorentz, gauss)
         if line.Cq_kHz:
-            shape *= pattern(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, line.Cq_kHz, self.larmor_MHz(scan.nucleus))
-        signal[:count] += amplitude * shape
+            seen *= pattern(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, line.Cq_kHz, self.larmor_MHz(scan.nucleus))
+        signal[:count] += amplitude * seen
 
     # ------------------------------------------------------------------------------------------------------ saturation
 
@@ -161,7 +203,8 @@ class Spectrometer:
         return last.left, max(0.0, scan.t_start_s + scan.recycle_s - last.t_end_s), last.t_end_s
 
     def _last_pulse_s(self, scan: Scan) -> float:
-        return scan.t_start_s + (scan.dummies + scan.scans) * _repetition_s(scan) - scan.points / scan.spectral_width_Hz
+        over_s = scan.t_start_s + (scan.dummies + scan.scans) * _repetition_s(scan)
+        return over_s - scan.points / scan.spectral_width_Hz if scan.sequence in SINGLE_PULSE else over_s
 
     # ------------------------------------------------------------------------------------------------------ the console
 
@@ -207,7 +250,11 @@ class Spectrometer:
 
 
 def _repetition_s(scan: Scan) -> float:
-    return scan.recycle_s + scan.points / scan.spectral_width_Hz
+    return scan.recycle_s + scan.wait_s + scan.points / scan.spectral_width_Hz
+
+
+def _tip(scan: Scan, probe: complex) -> float:
+    return math.radians(scan.tip_deg) * abs(probe)
 
 
 def _check(scan: Scan) -> None:

@@ -22,6 +22,7 @@ from drivers.sim.description import DescriptionError, build
 from drivers.sim.environments import names_of, pair_amounts, pair_populations_mol
 from drivers.sim.faults import NAMES, Fault, Faults
 from drivers.sim.history import History
+from drivers.sim.image import ImageParameters, Pictures, body_of
 from drivers.sim.nuclei import ENVIRONMENTS, Amount, Nuclei, amounts
 from drivers.sim.pair import Pair
 from drivers.sim.pair_parameters import PairParameters
@@ -72,6 +73,7 @@ class Description:
     magnet: Magnet = field(default_factory=Magnet)
     nuclei: Nuclei = field(default_factory=Nuclei)
     spectrometer: SpectrometerParameters = field(default_factory=SpectrometerParameters)
+    image: ImageParameters = field(default_factory=ImageParameters)
     faults: tuple[Fault, ...] = ()
     grid: Grid = field(default_factory=Grid)
 
@@ -111,6 +113,7 @@ class Twin:
             field_T=self.description.magnet.field_T,
             faults=self.faults,
             seed=seed,
+            pictures=Pictures(self.description.image, body_of(self.cell.parameters), seed),
         )
         self.instruments: dict[str, Any] = {}
         """Memory of the simulated pair, by instrument; not part of a snapshot."""

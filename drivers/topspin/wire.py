@@ -37,21 +37,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened: ``ev`` and its number; ``told`` is the whole line."""
+    """Something happened: ``ev`` and its number, of which ``block``; ``told`` is the whole line."""
 
     ev: str
     seq: int
     told: Mapping[str, Any]
+    block: int = 0
 
     @property
     def key(self) -> str:
         """Whose acquisition; empty where it is none's."""
         return str(self.told.get("key", ""))
-
-    @property
-    def block(self) -> int:
-        """Of which block."""
-        return int(self.told.get("block", 0))
 
 
 def request(number: int, op: str, **fields: Any) -> bytes:
@@ -64,7 +60,10 @@ def request(number: int, op: str, **fields: Any) -> bytes:
 
 def parse(line: bytes) -> Challenge | Answer | Event:
     """One line of the agent. Raises ValueError."""
-    message = json.loads(line)
+    try:
+        message = json.loads(line)
+    except RecursionError:
+        raise ValueError("a line that nests too deep") from None
     if not isinstance(message, dict):
         raise ValueError("a line that is no object")  # noqa: TRY004  nonsense from the other side, not a bug of ours
     if message.get("ev") == "challenge":
@@ -72,7 +71,7 @@ def parse(line: bytes) -> Challenge | Answer | Event:
             raise ValueError(f"an agent that speaks {message.get('agent')!r}, not {PROTOCOL}")
         return Challenge(str(message.get("nonce", "")), message.get("auth") != "none")
     if "ev" in message:
-        return Event(str(message["ev"]), _whole(message.get("seq")), message)
+        return Event(str(message["ev"]), _whole(message.get("seq")), message, _whole(message.get("block", 0)))
     if message.get("ok") is True and isinstance(message.get("r"), dict):
         return Answer(_whole(message.get("id")), True, message["r"])
     refusal = message.get("e")
@@ -108,7 +107,11 @@ def safe_name(text: str) -> str:
 def safe_path(text: str) -> str:
     """The only way a path gets into the console: absolute, no ``..``, slashes. Raises Rejected."""
     path = text.replace("\\", "/")
-    if not re.fullmatch(r"([A-Za-z]:|/)?(/?[A-Za-z0-9 ._+@~()-]+)+", path) or not is_absolute(path) or "/../" in f"{path}/":
+    if (
+        not re.fullmatch(r"([A-Za-z]:|/)?/?[A-Za-z0-9 ._+@~()-]+(/[A-Za-z0-9 ._+@~()-]+)*", path)
+        or not is_absolute(path)
+        or "/../" in f"{path}/"
+    ):
         raise Rejected(f"{text!r} cannot be a path on the console", advice="an absolute path, as TopSpin's computer names it")
     return path
 

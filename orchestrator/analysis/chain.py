@@ -187,6 +187,16 @@ def peak(real: Floats, axis_ppm: Floats, inside: NDArray[np.bool_]) -> tuple[flo
     return place_ppm, max(high - low - 1, 1) * step_ppm
 
 
+def _beside(inside: NDArray[np.bool_]) -> Floats:
+    """float64 (points,): weights, 1 in all, of what lies on both sides of a stretch, at one and a half to two and a half of its length."""
+    where = np.flatnonzero(inside)
+    middle, length = 0.5 * (where[0] + where[-1]), where[-1] - where[0] + 1.0
+    away = np.abs(np.arange(len(inside)) - middle)
+    beside = (away > 1.5 * length) & (away <= 2.5 * length)
+    low = middle - 2.5 * length < 0 or middle + 2.5 * length >= len(inside)
+    return np.zeros(len(inside)) if low or not beside.any() else beside / beside.sum()
+
+
 class Chain:
     """The chain of one acquisition: make it once, then ``process`` stacks of its FIDs.
 
@@ -250,12 +260,16 @@ class Chain:
         """float64 (windows,): standard error of each area for noise 1 in the real (and the imaginary) part of each FID point."""
         known = self._known_errors.get((phase, points))
         if known is None:
-            turned = phase.turned(self._functionals.astype(np.complex128), self.axis_ppm)
-            turned = turned[:, ::-1] if self.settings.reversed_axis else turned
-            kernel = np.abs(np.fft.fft(np.fft.ifftshift(turned, axes=-1), axis=-1))[:, :points]
-            known = np.sqrt(((kernel * self._decay(points)) ** 2).sum(axis=1))
+            known = self._noise_of(phase.turned(self._functionals.astype(np.complex128), self.axis_ppm), points)
             self._known_errors[phase, points] = known
         return known
+
+    def _noise_of(self, functionals: Complexes, points: int) -> Floats:
+        """float64 (n,): standard error of linear functionals complex128 (n, axis) of spectra, for noise 1 in a FID's points."""
+        turned = functionals[:, ::-1] if self.settings.reversed_axis else functionals
+        kernel = np.abs(np.fft.fft(np.fft.ifftshift(turned, axes=-1), axis=-1))[:, :points]
+        found: Floats = np.sqrt(((kernel * self._decay(points)) ** 2).sum(axis=1))
+        return found
 
     def _decay(self, points: int) -> Floats:
         decay: Floats = np.exp(-np.pi * self.settings.LB_Hz / self.settings.spectral_width_Hz * np.arange(points))
@@ -292,6 +306,22 @@ class Chain:
             phased = phased - phase.turned(spectra(blank[None], self.settings), self.axis_ppm)
         areas = self._areas(phased, sd, point_sd, fids.shape[-1])
         return Processed(self.axis_ppm, phased, phase, drift, areas, sd, point_sd, self.windows)
+
+    def integrals(self, fids: Fids) -> tuple[Complexes, Floats]:
+        """complex128 (n, windows): unphased sums over the upper half of what is strongest in each window, and (windows,) errors.
+
+        The same points for all rows of complex (n, points) FIDs; errors for noise 1. The upper half only, less what lies on both of its
+        sides: the wings of lines beside a window relax by their own time.
+        """
+        unphased = spectra(fids, self.settings)
+        size = np.abs(unphased)
+        upper = np.zeros((len(self._masks), len(self.axis_ppm)))
+        for column, mask in enumerate(self._masks):
+            row = size[int(np.argmax(size[:, mask].max(axis=1)))]
+            inside = mask & (row > 0.5 * row[mask].max())
+            upper[column] = inside - _beside(inside) * inside.sum()
+        upper /= self.settings.first_point * self.settings.points
+        return unphased @ upper.T, self._noise_of(upper.astype(np.complex128), fids.shape[-1])
 
     def _drift(self, unphased: Complexes, noise_sd: Floats, points: int) -> Drift:
         if self._reference is None or not self._inside.any():

@@ -25,6 +25,11 @@ from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.model.observables import base_name, window_name
 
+HEARD = frozenset({"run.started", "step.started", "ec.block", "fid.block"}) | frozenset(
+    f"acquisition.{word}" for word in ("started", "acquired", "stored", "verified", "missed", "rejected", "lost")
+)
+"""Kinds of events that it learns from; of no other it need be told."""
+
 Floats = NDArray[np.float64]
 Scan = NDArray[np.complex128]
 Told = tuple[str, float, float | None, str, str]
@@ -33,6 +38,8 @@ Told = tuple[str, float, float | None, str, str]
 ALGORITHM = "operando-nmr chain 1"
 LINES = "operando-nmr lines 1"
 SLOPE = "operando-nmr slope 1"
+SWEEPS = "operando-nmr sweeps 1"
+MAPS = "operando-nmr maps 1"
 KEPT_NS = 7_200_000_000_000
 """So long are samples kept for an acquisition that is out: none takes longer to come back."""
 SPARE_NS = 600_000_000_000
@@ -212,6 +219,7 @@ class LiveAnalysis:
         self._streams: dict[tuple[Any, ...], _Stream] = {}
         self._slopes: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
         self._steps: dict[tuple[str, str], str] = {}
+        self._images: dict[str, dict[int, tuple[float, Scan]]] = {}
         self.contexts: dict[str, dict[str, Any]] = {}
 
     def feed(self, event: Event) -> list[Finding]:
@@ -248,6 +256,10 @@ class LiveAnalysis:
         data = event.data
         fids = np.frombuffer(event.blob or b"", np.dtype(data["dtype"])).reshape(-1, data["shape"][-1]).astype(np.complex128)
         scans = int(data["scans"] or 0)
+        if data.get("encodes") and scans >= 1:
+            return self._found(event, self._of_image(data, fids / scans), self._context(event, scans))
+        if data.get("rows") and scans >= 1 and fids.shape[1] >= 64:
+            return self._found(event, self._of_array(data, fids / scans), self._context(event, scans))
         if len(fids) != 1 or scans < 1 or fids.shape[1] < 64:
             return []
         stream = self._stream(data, fids.shape[1])
@@ -263,12 +275,50 @@ class LiveAnalysis:
         told = [*self._general(processed, raw_sd, scans), *self._areas(processed, fit, mirrored=mirrored), *lines]
         told += self._compared(told)
         told += self._slopes_of(told, data["name"], context)
+        return self._found(event, told, context)
+
+    @staticmethod
+    def _found(event: Event, told: Iterable[Told], context: Mapping[str, Any]) -> list[Finding]:
+        """As findings, the first with its context."""
         found = [
-            Finding(name, float(value), _finite(error), unit, data["key"], algorithm, event.seq)
+            Finding(name, float(value), _finite(error), unit, event.data["key"], algorithm, event.seq)
             for name, value, error, unit, algorithm in told
             if math.isfinite(value)
         ]
         return [found[0]._replace(context=context), *found[1:]] if found else []
+
+    def _of_array(self, data: Mapping[str, Any], scan: Scan) -> Iterator[Told]:
+        """Times, pulses and drift of every window of an array."""
+        from orchestrator.analysis import sweeps
+
+        stream, rows = self._stream(data, scan.shape[1]), data["rows"]
+        noise_sd = float(np.median([fid_noise_sd(row) for row in scan]))
+        yield "noise_sd", noise_sd * math.sqrt(int(data["scans"])), None, "", ALGORITHM
+        if noise_sd <= 0.0 or len(rows["values"]) != len(scan):
+            return
+        sweep = sweeps.Sweep(data["sequence"], rows["name"], np.array(rows["values"]), data["nucleus"], data.get("settings") or {})
+        yield from ((*one, SWEEPS) for one in sweeps.told(sweep, stream.chain, scan, noise_sd))
+
+    def _of_image(self, data: Mapping[str, Any], kspace: Scan) -> Iterator[Told]:
+        """What one image shows, and the map of the series that it completes."""
+        from orchestrator.analysis import maps
+
+        if len(kspace) != data["encodes"]:
+            return
+        key, value, mirrored = str(data["key"]), data.get("block_value") or {}, bool(data.get("reversed_axis"))
+        noise_sd = maps.image_noise_sd(kspace[None])
+        brightest = float(maps.magnitudes(kspace[None], mirrored=mirrored).max())
+        yield "image_snr", brightest / max(noise_sd, 1e-300), None, "", MAPS
+        series = self._images.setdefault(key, {})
+        series[int(data["block"])] = (float(value.get("value") or 0.0), kspace)
+        if len(series) < int(data.get("blocks") or 1):
+            return
+        del self._images[key]
+        ordered = [series[block] for block in sorted(series)]
+        echo_s = np.array([TE_ms for TE_ms, _ in ordered]) * 1e-3
+        if value.get("name") == "TE_ms" and len(np.unique(echo_s)) > 1:
+            stack = np.stack([image for _, image in ordered])
+            yield from _of_map(maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored).summary)
 
     def _context(self, event: Event, scans: int) -> dict[str, Any]:
         key = event.data["key"]
@@ -413,6 +463,16 @@ class LiveAnalysis:
                 line = slope(*np.array(history).T)
                 found.append((f"slope{name.removeprefix('area')}", float(line.slope), float(line.slope_sd), "1/mAh", SLOPE))
         return found
+
+
+def _of_map(found: Any) -> Iterator[Told]:
+    yield "T2(electrode)", found.electrode_s, found.electrode_sd_s, "s", MAPS
+    yield "T2_width(electrode)", found.width_s, None, "s", MAPS
+    yield "pixels(electrode)", float(found.pixels), None, "", MAPS
+    yield "pixels(cluster)", 0.0 if found.cluster is None else float(found.cluster.pixels), None, "", MAPS
+    if found.cluster is not None:
+        yield "T2(cluster)", found.cluster.T2_s, found.cluster.sd_s, "s", MAPS
+    yield "drift(image)", found.drift, found.drift_sd, "", MAPS
 
 
 def _line_model(data: Mapping[str, Any], points: int, lines: Sequence[Line], settings: FourierSettings) -> LineModel | None:

@@ -87,8 +87,8 @@ def _windows(file: Path | None) -> dict[str, tuple[float, float]] | None:
 
 
 SKELETON = """
-name: rules
-cell: {type: full, working: graphite, counter: NMC, positive: NMC, negative: graphite, capacity_mAh: 1, C_rate_of: graphite}
+experiment: rules
+cell: {id: rules, type: full, working: graphite, counter: NMC, positive: NMC, negative: graphite, capacity_mAh: 1, C_rate_of: graphite}
 limits: {E_V: [-5, 5], abs_I_mA: 1000, charge_per_step_mAh: 1000, host_lost: open circuit within 60 s}
 acquisitions: {}
 protocol: [Rest for 1 minute]

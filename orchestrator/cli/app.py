@@ -253,7 +253,9 @@ def import_(
 
 @app.command()
 def follow(
-    ec: Annotated[Path, typer.Argument(metavar="EC", help="The cycler's file, or the folder with its files: .mpr, .mpt, .nda, .ndax, BDF.")],
+    ec: Annotated[
+        Path, typer.Argument(metavar="EC", help="The cycler's file, or the folder with its files: .mpr, .mpt, .nda, .ndax, BDF.")
+    ],
     nmr: Annotated[Path, typer.Argument(metavar="NMR", help="The folder in which TopSpin, VnmrJ or Spinsolve saves.")],
     offset_s: OffsetS = None,
     half_width_s: HalfWidthS = 1.0,
@@ -271,9 +273,7 @@ def follow(
     """Watch a run that others drive, over read-only shares, and analyse it live. Moves nothing; Ctrl-C ends the watching."""
     from orchestrator.cli.follow import follow_command
 
-    return follow_command(
-        ec, nmr, offset_s, half_width_s, zone, date_order, name, rig, rules, status, mirror, into, out, as_json=as_json
-    )
+    return follow_command(ec, nmr, offset_s, half_width_s, zone, date_order, name, rig, rules, status, mirror, into, out, as_json=as_json)
 
 
 Windows = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Windows of your own: `metal: [220, 310]`, in ppm, a line each.")]
@@ -290,14 +290,25 @@ def process(run: Run, windows: Windows = None, out: Out = Path("runs"), as_json:
 @app.command()
 def export(
     run: Run,
-    observables: Annotated[Path, typer.Option(metavar="FILE.csv", help="One row per spectrum.")],
+    observables: Annotated[Optional[Path], typer.Option(metavar="FILE.csv", help="What the spectra say, one row per spectrum.")] = None,  # noqa: UP045
+    formats: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--format", metavar="bdf|bruker|crate|csdm|csv|jcamp|nmrpipe", help="May be repeated."),
+    ] = None,
+    to: Annotated[Optional[Path], typer.Option(metavar="DIR", help="Where; default: export/FORMAT in the run's folder.")] = None,  # noqa: UP045
     windows: Windows = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> int:
-    """Write what the spectra say as a table."""
+    """Write what the spectra say as a table, or the run in the formats of others."""
     from orchestrator.cli.analyse import export_command
+    from orchestrator.cli.export import formats_command
 
+    if formats:
+        code = formats_command(run, out, tuple(formats), to, as_json=as_json)
+        return code if code or observables is None else export_command(run, out, observables, windows, as_json=as_json)
+    if observables is None:
+        raise typer.BadParameter("say what: --format NAME, or --observables FILE.csv")
     return export_command(run, out, observables, windows, as_json=as_json)
 
 
@@ -457,7 +468,9 @@ def observe(
     """Read a run's journal and keep run.h5 (started by `run`)."""
     from orchestrator.cli.observe import observe_command
 
-    return observe_command(run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control, status_to=status_to)
+    return observe_command(
+        run, rig_process, keep_free_bytes=keep_free, mirror_to=mirror_to, tell=tell, control=control, status_to=status_to
+    )
 
 
 @app.command()

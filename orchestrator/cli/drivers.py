@@ -43,8 +43,9 @@ def drivers_command(*, as_json: bool) -> int:
 
 
 def level(quality: dict[str, Any]) -> str:
-    """*simulation*; *bronze*: the contract of all drivers of its kind is passed; *below bronze*. More takes an instrument: silver a
-    recorded dialogue with a real one, gold a night in a named laboratory; a driver says so itself in ``quality.yaml``.
+    """*simulation*; *bronze*: the contract of all drivers of its kind is passed; *below bronze*; or what ``quality.yaml`` says.
+
+    More than bronze takes an instrument: silver a recorded dialogue with a real one, gold a night in a named laboratory.
     """
     if not quality:
         return "simulation"
@@ -58,12 +59,16 @@ def _can(kind: str, name: str) -> list[str]:
     """What a driver says of itself without an instrument; of an emulator, its faults. Empty where it does not say."""
     from drivers import registry
     from drivers.base import Settings
+    from drivers.errors import InstrumentError
 
     if kind == "emulators":
         return [f"{len(registry.fault_names(kind, name))} faults"]
     factory = registry.factory(kind, name)
     declared = getattr(factory, "declared", None)
-    said = declared(Settings(name, name, "")) if declared else getattr(factory, "capabilities", None)
+    try:
+        said = declared(Settings(name, name, "")) if declared else getattr(factory, "capabilities", None)
+    except (InstrumentError, LookupError, TypeError, ValueError):  # it cannot say without the rig file's options
+        return []
     if not is_dataclass(said):
         return []
     return [_ability(key.name, value) for key in fields(said) if (value := getattr(said, key.name)) and key.name in ABILITIES]

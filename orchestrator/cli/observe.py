@@ -7,7 +7,14 @@ from pathlib import Path
 
 
 def observe_command(
-    folder: Path, rig: str, *, keep_free_bytes: int = 0, mirror_to: Path | None = None, tell: bool = False, control: Path | None = None, status_to: Path | None = None
+    folder: Path,
+    rig: str,
+    *,
+    keep_free_bytes: int = 0,
+    mirror_to: Path | None = None,
+    tell: bool = False,
+    control: Path | None = None,
+    status_to: Path | None = None,
 ) -> int:
     """Follow one run to its close-out."""
     from orchestrator.observer.process import follow

@@ -203,7 +203,7 @@ def _acquisition(one: PlannedAcquisition, plan: Plan) -> tuple[str, ...]:
         return (one.name, parts, "", "", "", *counted[:2], "")
     if "manual" in one.template:
         return (one.name, f"by hand: {one.template['manual']}", "", "", "", *counted)
-    blocks = f"{one.blocks} × " if one.blocks > 1 else ""
+    blocks = f"{one.fids} × " if one.fids > 1 else ""
     template = f"{one.template.get('name')} ({one.nucleus})"
     return (one.name, template, f"{blocks}{one.scans}", str(one.dummies), f"{one.recycle_s:g} s", *counted)
 

@@ -10,9 +10,10 @@ from orchestrator.config.diagnostics import Problems
 from orchestrator.config.tree import Node
 from orchestrator.config.written import WrittenAcquisition, WrittenInterleave, WrittenManual
 from orchestrator.model.experiment import Acquisition, MissedPolicy, NmrTrigger
+from orchestrator.model.kinds import AXES
 
 ACQUISITION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-ARRAYS = ("TE_ms", "tau_ms", "pulse_us", "gradient_percent")
+ARRAYS = tuple(AXES)
 TAKEN = frozenset(
     [
         "blank",

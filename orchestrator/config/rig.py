@@ -25,6 +25,7 @@ def rig_of(root: Node, problems: Problems) -> Rig | None:
         return None
     _check_stations(root, problems)
     _check_templates(root, problems)
+    _check_by_hand(root, problems)
     _check_notify(root, problems)
     _check_broker(root.given("broker"), problems)
     _check_zone(root.given("zone"), problems)
@@ -50,6 +51,14 @@ def _check_templates(root: Node, problems: Problems) -> None:
         if all(sources) or not (any(sources) or _of_a_protocol(template)):
             hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
+
+
+def _check_by_hand(root: Node, problems: Problems) -> None:
+    by_hand, templates = root.given("by_hand"), root.given("templates")
+    known = dict(templates.items()) if templates else {}
+    for _, template in by_hand.items() if by_hand else ():
+        if template.text not in known:
+            problems.add(template.where(), f"no template is named `{template.text}`", suggestion(template.text, known))
 
 
 def _of_a_protocol(template: Node) -> bool:

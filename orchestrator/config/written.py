@@ -99,6 +99,8 @@ class WrittenAcquisition(Written):
     tau_ms: list[Positive] | None = None
     pulse_us: list[Positive] | None = None
     gradient_percent: list[float] | None = None
+    carrier_ppm: list[float] | None = None
+    mixing_ms: list[Positive] | None = None
     repeat_first: bool = False
 
 

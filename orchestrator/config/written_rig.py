@@ -94,6 +94,9 @@ class WrittenRig(Written):
     stations: dict[Name, WrittenStation] = Field(min_length=1, description="which channel and console belong together")
     templates: dict[Name, WrittenTemplate] = Field(default_factory=dict)
     references: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    by_hand: dict[str, Name] = Field(
+        default_factory=dict, description="what a `manual:` acquisition says → the template by which this console makes it by itself"
+    )
     fence: WrittenFence | None = None
     notify: list[WrittenNotify] = Field(default_factory=list, description="who is told of alarms")
     twin: str | None = Field(None, description="physics of the simulated cell, relative to this file")

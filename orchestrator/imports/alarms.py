@@ -6,19 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from drivers.base import EndConditions, Limits, Mode
-from orchestrator.imports.columns import GALVANOSTATIC, POTENTIOSTATIC
+from orchestrator.imports.columns import MODES
 from orchestrator.imports.telling import Block, Step
 from orchestrator.model.events import ALARM_LEVELS
-from orchestrator.model.experiment import Rule, SampleRate
-from orchestrator.plan.orders import PlannedStep
+from orchestrator.model.experiment import Rule
 from orchestrator.runner.observed import Observed
+from orchestrator.runner.rehearsal import unplanned
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.spectral import SpectralRules
 from orchestrator.runner.triggers import Sample
-
-MODES = {GALVANOSTATIC: Mode.GALVANOSTATIC, POTENTIOSTATIC: Mode.POTENTIOSTATIC}
-NO_LIMITS = Limits(math.inf, -math.inf, math.inf, math.inf, math.inf)
 
 
 class Put(Protocol):
@@ -65,7 +61,9 @@ class WatchedRules:
             return
         if step.key != self._step:
             self._step = step.key
-            self._engine.begin(_planned(step, float(block.rows.current_A[0])), first=True)
+            told = {"index": step.index, "key": step.key, "text": "", "cycle": step.cycle, "mode": MODES[step.mode]}
+            current_A = float(block.rows.current_A[0])
+            self._engine.begin(unplanned(told, current_A if math.isfinite(current_A) else None), first=True)
         rows = zip(mono_ns, charge_C, block.rows.voltage_V.tolist(), block.rows.current_A.tolist(), strict=True)
         for at_ns, step_C, voltage_V, current_A in rows:
             sample = Sample(at_ns, (at_ns - began_ns) / 1e9, step_C, voltage_V, current_A, math.nan, None)
@@ -88,21 +86,3 @@ class WatchedRules:
         self._alarms.clear(f"rule-{rule.name}")
         advice = "nothing here obeys this program: act at the cycler or the console"
         self._alarms.sound(f"rule-{rule.name}", level, rule.name, f"{rule.because or 'a rule has fired'} ({numbers}){would}", advice, seq)
-
-
-def _planned(step: Step, current_A: float) -> PlannedStep:
-    """The step as the engines want one; of what nobody knows, nothing."""
-    return PlannedStep(
-        index=step.index,
-        key=step.key,
-        text="",
-        verb="",
-        cycle=step.cycle,
-        mode=MODES.get(step.mode, Mode.REST),
-        current_A=current_A if math.isfinite(current_A) else None,
-        ends=EndConditions(math.inf),
-        limits=NO_LIMITS,
-        sample=SampleRate(then_Hz=0.0),
-        expected_s=0.0,
-        worst_s=math.inf,
-    )

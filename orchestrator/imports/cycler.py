@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.imports.columns import Rows
-from orchestrator.imports.importing import resolved
 from orchestrator.imports.lag import Bounds
+from orchestrator.imports.sources import resolved
 from orchestrator.imports.tails import Tail, Unreadable, ec_files, open_tail
 
 MOST_HELD = 20_000

@@ -21,6 +21,8 @@ from drivers.errors import InstrumentError
 SETTLE_s = 1.5
 DEEPEST = 5
 TRIES = 3
+LIST_YOUNG_s, LIST_ANYWAY_s = 3.0, 60.0
+"""A folder's own time is coarse on some shares, and wrong on few: it is listed again so long after it was new, and so often anyway."""
 MOST = 16
 """FIDs are held in memory until they are told."""
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -80,6 +82,17 @@ class Growing:
     failed: int = 0
 
 
+@dataclass(slots=True)
+class Listing:
+    """What one folder held that is still to be looked at. ``settled``: listed again after its time had stood still."""
+
+    changed_ns: int
+    listed_s: float
+    inside: dict[str, None]
+    reader: DataReader | None
+    settled: bool
+
+
 class Datasets:
     """``look`` again and again, from one thread at a time. ``taken``: keys that stand in the run already.
 
@@ -94,19 +107,20 @@ class Datasets:
         self._taken = dict.fromkeys(taken)
         self._settle_s = settle_s
         self._looked_s = float("-inf")
-        self._done: dict[str, None] = {}
+        self._done: dict[Path, dict[str, None]] = {}
+        self._listings: dict[Path, Listing] = {}
 
     def look(self, most: int = MOST) -> list[Found]:
         """What has become complete since the last look, so many at most, in the order of names. Raises OSError where the share is gone."""
         now_s = self._now_s()
         found: list[Found] = []
         there: dict[Path, Growing] = {}
-        for folder, reader in self._candidates(self.root, 0):
+        for folder, reader in self._candidates(self.root, 0, now_s):
             if len(found) >= most:
                 self.growing |= there
                 return found
             if (key := key_of(folder, self.root)) in self._taken:
-                self._done[str(folder)] = None
+                self._finished(folder)
                 continue
             growing = self.growing.get(folder) or Growing(reader, seen := Seen(self._looked_s, now_s), seen)
             if growing.reader is not reader:  # only now the vendor shows
@@ -115,7 +129,7 @@ class Datasets:
                 there[folder] = growing
             else:
                 found.append(one)
-                self._done[str(folder)] = None
+                self._finished(folder)
                 self._taken[key] = None
         self.growing, self._looked_s = there, now_s
         return found
@@ -123,26 +137,56 @@ class Datasets:
     def again(self, found: Found) -> None:
         """It could not be used after all: look at it anew."""
         self._taken.pop(found.key, None)
-        self._done.pop(str(found.folder), None)
+        self._done.get(found.folder.parent, {}).pop(found.folder.name, None)
+        self._listings.pop(found.folder.parent, None)
 
-    def _candidates(self, folder: Path, depth: int) -> Iterator[tuple[Path, DataReader]]:
+    def _candidates(self, folder: Path, depth: int, now_s: float) -> Iterator[tuple[Path, DataReader]]:
         """Folders that are, or become, a data set; those that are done with are not opened."""
-        with os.scandir(folder) as entries:
-            inside = sorted((entry.name, entry.is_dir()) for entry in entries)
-        names = {name for name, is_folder in inside if not is_folder}
-        if (reader := self.reader_for(names)) is not None:
-            yield folder, reader
+        listing = self._listed(folder, now_s)
+        if listing.reader is not None:
+            yield folder, listing.reader
         elif depth < DEEPEST:
-            for name, is_folder in inside:
-                if is_folder and not name.startswith(".") and str(folder / name) not in self._done:
-                    yield from self._inside(folder / name, depth + 1)
+            for name in list(listing.inside):
+                yield from self._inside(folder / name, depth + 1, now_s)
 
-    def _inside(self, folder: Path, depth: int) -> Iterator[tuple[Path, DataReader]]:
+    def _inside(self, folder: Path, depth: int, now_s: float) -> Iterator[tuple[Path, DataReader]]:
         """As ``_candidates``, of a folder that may go while we look."""
         try:
-            yield from self._candidates(folder, depth)
+            yield from self._candidates(folder, depth, now_s)
         except FileNotFoundError:
-            return
+            self._listings.pop(folder, None)
+
+    def _listed(self, folder: Path, now_s: float) -> Listing:
+        """What is in a folder that is still to be looked at; read anew when the folder has changed, and now and then anyway."""
+        changed_ns = folder.stat().st_mtime_ns
+        known = self._listings.get(folder)
+        if (
+            known is not None
+            and known.changed_ns == changed_ns
+            and now_s - known.listed_s < (LIST_ANYWAY_s if known.settled else LIST_YOUNG_s)
+        ):
+            return known
+        done = self._done.get(folder, {})
+        files, inside = set(), []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name in done or entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    inside.append(entry.name)
+                else:
+                    files.add(entry.name)
+        same = known is not None and known.changed_ns == changed_ns
+        listing = Listing(changed_ns, now_s, dict.fromkeys(sorted(inside)), self.reader_for(files), settled=same)
+        self._listings[folder] = listing
+        return listing
+
+    def _finished(self, folder: Path) -> None:
+        """It is not opened again."""
+        self._done.setdefault(folder.parent, {})[folder.name] = None
+        self._listings.pop(folder, None)
+        if (above := self._listings.get(folder.parent)) is not None:
+            above.inside.pop(folder.name, None)
 
     def reader_for(self, names: set[str]) -> DataReader | None:
         """Whose data set holds files of these names: by the file that only one vendor writes, else by any that a data set begins with."""

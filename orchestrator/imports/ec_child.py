@@ -16,25 +16,72 @@ from typing import Any
 
 import numpy as np
 
-COUNT_AFTER_MODULE = (57, 61)
-"""From the word MODULE to the number of rows, in older and newer files (found by looking for that number)."""
+MODULE, DATA_MODULE = b"MODULE", b"MODULEVMP data"
+NO_LENGTH = b"\xff\xff\xff\xff"
+HEADS = (100, 405, 406, 1007)
+"""Bytes of a data module before its rows, by version; which one it is, the library finds."""
 
 
 def ec_lab(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An ``.mpr``: its columns, and where its rows lie, so that further ones can be read without the library."""
-    from galvani import BioLogic
+    """An ``.mpr``: its columns, and where its rows lie, so that further ones can be read without the library.
 
+    One that is still being written is cut to its whole rows first: the library reads finished files only.
+    """
     content = path.read_bytes()
-    file = BioLogic.MPRfile(io.BytesIO(content))
+    try:
+        file = _read(content)
+    except Exception:  # noqa: BLE001  whatever it stumbles over in a half-written file
+        file = _read(_whole_rows(content))
     data = file.data
     meta: dict[str, Any] = {"library": f"galvani {version('galvani')}", "start": _text(getattr(file, "timestamp", None))}
     rows = data.tobytes()
     at = content.find(rows) if rows else -1
     if at > 0:
-        module = content.rfind(b"MODULE", 0, at)
-        count = next((module + n for n in COUNT_AFTER_MODULE if struct.unpack_from("<I", content, module + n)[0] == len(data)), -1)
-        meta["layout"] = {"dtype": data.dtype.descr, "rows_at": at, "count_at": count, "module_at": module}
+        module, count_at = _data_module(content)
+        meta["layout"] = {"dtype": data.dtype.descr, "rows_at": at, "count_at": count_at, "module_at": module}
     return {name: np.ascontiguousarray(data[name]) for name in data.dtype.names or ()}, meta
+
+
+def _read(content: bytes) -> Any:
+    from galvani import BioLogic
+
+    return BioLogic.MPRfile(io.BytesIO(content))
+
+
+def _data_module(content: bytes) -> tuple[int, int]:
+    """Where the data module begins, and where its count of rows stands: behind a head of one of two lengths."""
+    module = content.rindex(DATA_MODULE)
+    return module, module + (65 if content[module + 41 : module + 45] == NO_LENGTH else 57)
+
+
+def _whole_rows(content: bytes) -> bytes:
+    """The same file as if it had been finished after its last whole row: nothing behind the rows, and counts that fit.
+
+    Raises ValueError where it has none yet.
+    """
+    module, count_at = _data_module(content)
+    behind = content.find(MODULE, count_at)
+    end = len(content) if behind < 0 else behind
+    for head in HEADS:
+        try:
+            itemsize = _read(_finished(content, module, count_at, head, 0)).data.dtype.itemsize
+            rows = min(struct.unpack_from("<I", content, count_at)[0], (end - count_at - head) // itemsize)
+            made = _finished(content, module, count_at, head + rows * itemsize, rows)
+            if rows and len(_read(made).data) == rows:
+                return made
+        except Exception:  # noqa: BLE001, S112  not this version's head
+            continue
+    raise ValueError("it has no whole row yet")
+
+
+def _finished(content: bytes, module: int, count_at: int, length: int, rows: int) -> bytes:
+    """Cut behind so many bytes of the data module, with counts that say so."""
+    made = bytearray(content[: count_at + length])
+    if len(made) < count_at + length:
+        raise ValueError("its data module is not whole yet")
+    struct.pack_into("<I", made, module + (45 if count_at - module == 65 else 41), length)
+    struct.pack_into("<I", made, count_at, rows)
+    return bytes(made)
 
 
 def _text(start: Any) -> str:

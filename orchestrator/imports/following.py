@@ -22,8 +22,7 @@ from orchestrator.imports.cycler import Cycler, Fresh
 from orchestrator.imports.datasets import Datasets, Found
 from orchestrator.imports.lag import Bounds, Offset, between
 from orchestrator.imports.remembered import CYCLER, Remembered
-from orchestrator.imports.telling import CYCLER_KEY, Axis, CellTeller, SpectrumTeller, archive_cycler, blocks, log_notes
-from orchestrator.model.columns import unpack
+from orchestrator.imports.telling import CYCLER_KEY, Axis, CellTeller, SpectrumTeller, archive_cycler, blocks, left_out, log_notes
 from orchestrator.model.events import Event
 from orchestrator.model.experiment import Rule
 from orchestrator.recorder.journal import Journal
@@ -59,7 +58,7 @@ class Places:
 class Look:
     """One share: how its looks go."""
 
-    name: str
+    side: str
     path: Path
     since_s: float | None = None
     gone: bool = False
@@ -103,12 +102,14 @@ class Following:
         self._told_width_s = math.inf
         self._drift_s = -math.inf
         self._problems: dict[str, float] = {}
-        self._looks = (Look("cycler-share", self.places.ec), Look("console-share", self.places.nmr))
+        self._looks = (Look("cycler", self.places.ec), Look("console", self.places.nmr))
         self._last_seq = 0
 
     # ---------------------------------------------------------------------------------------------------------- journal
 
-    def put(self, kind: str, data: dict[str, Any], *, blob: bytes | None = None, source: str = "rig", cause: int | None = None, at: Any = None) -> int:
+    def put(
+        self, kind: str, data: dict[str, Any], *, blob: bytes | None = None, source: str = "rig", cause: int | None = None, at: Any = None
+    ) -> int:
         """An event with its own time."""
         self._last_seq = seq = self.journal.put(kind, data, blob=blob, source=source, cause=cause, at=at)
         if self._analysis is not None:
@@ -148,7 +149,9 @@ class Following:
 
     async def run(self) -> None:
         """Watch both until ``stop``."""
-        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(work(), name=work.__name__) for work in (self._watch_cycler, self._watch_console, self._mind)]
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(work(), name=work.__name__) for work in (self._watch_cycler, self._watch_console, self._mind)
+        ]
         ending: asyncio.Task[Any] = asyncio.create_task(self.stop.wait(), name="stop")
         try:
             await asyncio.wait({*tasks, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -184,15 +187,17 @@ class Following:
         """One look; None where the share is gone."""
         look.since_s = self._now_s()
         try:
-            found = await self.clock.in_thread(how, lane=look.name)
+            found = await self.clock.in_thread(how, lane=look.side)
         except OSError as error:
             look.gone = True
             text = f"{look.path.name}: {error.strerror or error}"
-            self.alarms.sound(look.name, "warn", "A share is gone", text, "nothing is lost: what was written meanwhile is read when it is back")
+            self.alarms.sound(
+                f"share-{look.side}", "warn", "A share is gone", text, "nothing is lost: what was written meanwhile is read when it is back"
+            )
             return None
         finally:
             look.since_s = None
-        self.alarms.clear(look.name)
+        self.alarms.clear(f"share-{look.side}")
         look.gone = False
         return found
 
@@ -212,7 +217,9 @@ class Following:
             for look in self._looks:
                 if look.since_s is not None and now_s - look.since_s > HANGS_AFTER_s:
                     text = f"{look.path.name} has not answered for {now_s - look.since_s:.0f} s"
-                    self.alarms.sound(look.name, "warn", "A share does not answer", text, "nothing is lost: reading goes on when it answers")
+                    self.alarms.sound(
+                        f"share-{look.side}", "warn", "A share does not answer", text, "nothing is lost: reading goes on when it answers"
+                    )
             if now_s - self._drift_s >= DRIFT_EVERY_s and self.offset is not None:
                 self._drift_s = now_s
                 self._refine()
@@ -272,7 +279,9 @@ class Following:
             self.alarms.clear(f"cycler-{name}")
         for name, why in self.cycler.problems.items():
             if now_s - self._problems.setdefault(name, now_s) >= PROBLEM_AFTER_s:
-                self.alarms.sound(f"cycler-{name}", "warn", "A file of the cycler cannot be read", why, "it is tried again each time it changes")
+                self.alarms.sound(
+                    f"cycler-{name}", "warn", "A file of the cycler cannot be read", why, "it is tried again each time it changes"
+                )
 
     # ----------------------------------------------------------------------------------------------------------- clocks
 
@@ -322,7 +331,8 @@ class Following:
             self._told_width_s = now.half_width_s
             self.sample(now, used=False)
         if abs(now.seconds - self.offset.seconds) > now.half_width_s + max(self.offset.half_width_s, 1.0) and self.offset.how != NOT_KNOWN:
-            text = f"samples are told with {self.offset.seconds:+.1f} s, and the clocks now differ by {now.seconds:+.1f} s ± {now.half_width_s:.1f} s"
+            used_s, found_s = f"{self.offset.seconds:+.1f} s", f"{now.seconds:+.1f} s ± {now.half_width_s:.1f} s"
+            text = f"samples are told with {used_s}, and the clocks now differ by {found_s}"
             self.alarms.sound("clock-drift", "warn", "A clock was set", text, "import the files afterwards with --offset-s")
 
     # -------------------------------------------------------------------------------------------------------------- end
@@ -337,9 +347,13 @@ class Following:
         self.cell.end()
         for folder, growing in list(self.datasets.growing.items())[:20]:
             self.note(f"{folder.name} is not complete: {growing.lacking or 'it is still being written'}")
+        if self.cell.late:
+            self.note(left_out(self.cell.late))
         await self._keep_cycler()
         counts = self.counts
-        reason = f"{why}; {counts['spectra']} spectra and {counts['samples']} samples told. The cell goes on as it was: nobody here drives it"
+        reason = (
+            f"{why}; {counts['spectra']} spectra and {counts['samples']} samples told. The cell goes on as it was: nobody here drives it"
+        )
         self.now("run.state", {"from": "running", "to": "finished", "why": why})
         ended = {"state": "finished", "outcome": "watched", "reason": reason, "complete": not counts["lost"], "exit_code": 0}
         self.now("run.ended", ended)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import heapq
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import tzinfo
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from drivers.clock import Clock, Stamp
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.imports.beginning import IMPORTED, started
-from orchestrator.imports.clocks import ORDERS, utc_ns, zone_of
-from orchestrator.imports.columns import Rows
-from orchestrator.imports.datasets import Datasets, open_folder
-from orchestrator.imports.lag import LEAST_SPECTRA, Offset, best_lag
-from orchestrator.imports.tails import Start, Tail, Unreadable, ec_files, open_tail
+from orchestrator.imports.clocks import zone_of
+from orchestrator.imports.datasets import open_folder
+from orchestrator.imports.lag import Offset
+from orchestrator.imports.sources import CyclerFile, Folder, Request, cycler_of, folders_of, offset_of
 from orchestrator.imports.telling import (
     CYCLER_KEY,
     SOURCE,
@@ -30,7 +26,7 @@ from orchestrator.imports.telling import (
     SpectrumTeller,
     archive_cycler,
     blocks,
-    interval,
+    left_out,
     log_notes,
     sha256_of,
 )
@@ -41,31 +37,13 @@ from orchestrator.rig.folders import new_run_folder
 if TYPE_CHECKING:
     from orchestrator.recorder.closeout import Finding
 
+__all__ = ["Imported", "NothingThere", "Request", "import_run", "projected"]
+
 ANALYSIS = "analysis"
-LONGEST_LAG_s = 6 * 3600.0
 
 
 class NothingThere(Exception):
     """There is nothing to import, in a sentence; nothing was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to import. ``offset_s``: to be added to the cycler's stamps to get the console's (None: find it, or say that it is not known).
-
-    ``zone``: of stamps that name none. ``date_order``: of a date that can be read both ways. ``longest_lag_s``: so far is looked for one.
-    """
-
-    nmr: Path
-    ec: Path | None = None
-    offset_s: float | None = None
-    half_width_s: float = 1.0
-    zone: str = "UTC"
-    out: Path = Path("runs")
-    name: str = ""
-    date_order: str = ""
-    longest_lag_s: float = LONGEST_LAG_s
-    say: Callable[[str], None] = field(default=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,149 +59,21 @@ class Imported:
     lines: tuple[str, ...]
 
 
-@dataclass(slots=True, eq=False)
-class CyclerFile:
-    """One file of the cycler, read whole: ``zero_ns`` is its time 0 in UTC by its own clock. ``how``: what was assumed about that."""
-
-    tail: Tail
-    rows: Rows
-    zero_ns: int
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """One data set, not held in memory: when it was measured and when it is told."""
-
-    folder: Path
-    key: str
-    start_ns: int | None
-    end_ns: int | None
-
-    @property
-    def told_ns(self) -> int:
-        """Where it stands in the journal."""
-        return self.end_ns if self.end_ns is not None else self.start_ns if self.start_ns is not None else 0
-
-
 Told = Block | Folder
-
-
-def resolved(start: Start, zone: tzinfo, order: str, near_ns: int | None) -> tuple[int, str]:
-    """Time 0 of a file in UTC by its own clock, and what was assumed. Raises Unreadable where its words do not say it.
-
-    Of a date that can be read both ways, and no ``order``: the reading that lies nearer to what the console measured.
-    """
-    if start.utc_ns is not None:
-        return start.utc_ns, "the file says UTC"
-    readings = {name: utc_ns(moment, zone) for name, moment in start.local.items()}
-    if not readings:
-        raise Unreadable(f"when it began is not to be read from {start.text!r}")
-    if order in readings:
-        return readings[order], f"date read as {order}"
-    if len(set(readings.values())) == 1:
-        return next(iter(readings.values())), "local time"
-    if near_ns is None:
-        raise Unreadable(f"{start.text!r} can be read month first or day first; say --date-order {ORDERS[0]} or {ORDERS[1]}")
-    name = min(readings, key=lambda one: abs(readings[one] - near_ns))
-    return readings[name], f"date read as {name}, which lies nearer to the console's"
 
 
 def import_run(request: Request) -> Imported:
     """Read everything, tell it to a journal, project it. Raises NothingThere, OSError, BadZone: then nothing is left behind."""
     zone = zone_of(request.zone)
     axis = Axis(zone, request.zone)
-    folders = _folders(request, axis)
-    cycler = _cycler(request, zone, folders)
+    folders = folders_of(request, axis)
+    cycler = cycler_of(request, zone, folders)
     if not folders and not cycler:
         raise NothingThere(
             f"{request.nmr}: no data set of a console that can be read" + (f", and no rows in {request.ec}" if request.ec else "")
         )
-    offset = _offset(request, axis, folders, cycler)
+    offset = offset_of(request, axis, folders, cycler)
     return asyncio.run(_Import(request, axis, folders, cycler, offset).run())
-
-
-def _folders(request: Request, axis: Axis) -> list[Folder]:
-    """All data sets in the order in which they were measured; each is read once more when it is told."""
-    datasets, found = Datasets(request.nmr, lambda: 0.0, settle_s=0.0), []
-    while batch := datasets.look():
-        for one in batch:
-            when = interval(one, axis)
-            found.append(Folder(one.folder, one.key, when.start_ns, when.end_ns))
-    known = [one.told_ns for one in found if one.told_ns]
-    return sorted(found, key=lambda one: (one.told_ns or max(known, default=0), one.key))
-
-
-def _cycler(request: Request, zone: tzinfo, folders: list[Folder]) -> list[CyclerFile]:
-    """Every file of the cycler that has rows, in the order in which they began."""
-    if request.ec is None:
-        return []
-    near_ns = folders[0].told_ns if folders else None
-    found = []
-    for path in ec_files(request.ec):
-        tail, parts = open_tail(path), []
-        while (taken := tail.look()) is not None:
-            parts.append(taken.rows)
-        if tail.trouble or not parts:
-            request.say(f"{path.name}: {tail.trouble or 'it holds no rows'}")
-            continue
-        rows = Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__slots__))
-        try:
-            found.append(CyclerFile(tail, rows, *resolved(tail.start, zone, request.date_order, near_ns)))
-        except Unreadable as why:
-            request.say(f"{path.name} is left out: {why}")
-    return sorted(found, key=lambda one: (one.zero_ns, one.tail.path.name))
-
-
-def _offset(request: Request, axis: Axis, folders: list[Folder], cycler: list[CyclerFile]) -> Offset | None:
-    """As it was told, else as the data say; None: not known."""
-    if request.offset_s is not None:
-        return Offset(request.offset_s, request.half_width_s, "given by hand")
-    if len(folders) < LEAST_SPECTRA or not cycler:
-        return None
-    return _lag_of_areas(request, axis, folders, cycler)
-
-
-def _lag_of_areas(request: Request, axis: Axis, folders: list[Folder], cycler: list[CyclerFile]) -> Offset | None:
-    """The best lag of any area of the spectra behind the charge; of several the best known."""
-    zero_ns = cycler[0].zero_ns
-    ec_s = np.concatenate([(one.zero_ns - zero_ns) / 1e9 + one.rows.time_s for one in cycler])
-    current_A = np.nan_to_num(np.concatenate([one.rows.current_A for one in cycler]))
-    order = np.argsort(ec_s, kind="stable")
-    if not np.ptp(current_A):
-        return None
-    areas: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
-    analysis = LiveAnalysis()
-    for one in (each for each in folders if each.start_ns is not None and each.end_ns is not None):
-        found = open_folder(one.folder, request.nmr)
-        if found.fetched is None:
-            continue
-        assert one.start_ns is not None
-        assert one.end_ns is not None
-        journal = _Heard()
-        SpectrumTeller(journal, axis, Path(), request.nmr).tell(found, "", one.end_ns)
-        for finding in (finding for event in journal.events for finding in analysis.feed(event)):
-            if finding.name.startswith("area("):
-                row = ((one.start_ns - zero_ns) / 1e9, (one.end_ns - zero_ns) / 1e9, finding.value)
-                areas.setdefault((found.name, finding.name), []).append(row)
-    lags = []
-    for rows in (np.array(each) for each in areas.values() if len(each) >= LEAST_SPECTRA):
-        lags.append(best_lag(rows[:, 0], rows[:, 1], rows[:, 2], ec_s[order], current_A[order], longest_s=request.longest_lag_s))
-    return min((lag for lag in lags if lag is not None), key=lambda lag: lag.half_width_s, default=None)
-
-
-class _Heard:
-    """A journal that only keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def put(
-        self, kind: str, data: dict[str, Any], *, blob: bytes | None = None, source: str = SOURCE, cause: int | None = None, at: Any = None
-    ) -> int:
-        seq = len(self.events) + 1
-        self.events.append(Event(seq, at.mono_ns, at.utc_ns, kind, data, blob, source, cause))
-        return seq
 
 
 class _Import:
@@ -334,8 +184,7 @@ class _Import:
         if self._request.ec is not None:
             self._keep_cycler(self._request.ec, folder / "raw", self._axis.stamp(max(cell.last_ns, self._span()[1])))
         if cell.late:
-            text = f"{cell.late} rows of the cycler are left out: they lie before the row ahead of them (files that overlap, or a clock set back)"
-            self.put("note", {"text": text, "who": "import"}, at=self._axis.stamp(cell.last_ns))
+            self.put("note", {"text": left_out(cell.late), "who": "import"}, at=self._axis.stamp(cell.last_ns))
 
     def _keep_cycler(self, source: Path, raw: Path, at: Stamp) -> None:
         """The cycler's own files, and what its logs say."""

@@ -20,6 +20,11 @@ LEAST_SPECTRA = 12
 LEAST_GAIN = 9.0
 """So much must chi² per degree fall from the worst lag to the best, or the data do not know."""
 SIGMAS = 2.0
+RIVAL = 2.0
+"""Another lag does equally well when no more than so much is left there."""
+PARAMETERS = 4
+FARTHEST_s = 26 * 3600.0
+"""Clocks, and zones that were told wrong, differ by less: what is older has been copied there, and says nothing."""
 
 
 class Offset(NamedTuple):
@@ -42,11 +47,11 @@ class Bounds:
     def add(self, stamp_s: float, before_s: float, at_s: float, *, late_s: float, resolution_s: float) -> None:
         """What is stamped ``stamp_s`` (cut to ``resolution_s``) was not there at ``before_s`` and was at ``at_s``.
 
-        ``late_s``: so long after its stamp it may have been written. An arrival that contradicts the others has come late: it does not count.
+        ``late_s``: so long after its stamp it may have been written. One that contradicts the others has come late: it does not count.
         """
         high_s = at_s - stamp_s
         low_s = before_s - stamp_s - resolution_s - late_s
-        if not math.isfinite(low_s):
+        if not math.isfinite(low_s) or abs(high_s) > FARTHEST_s:
             return
         if high_s < self.low_s:
             # It came sooner than any that we believed: they were late, not this one.
@@ -78,49 +83,83 @@ def between(ec: Bounds, console: Bounds) -> Offset:
     return Offset(ec.middle_s - console.middle_s, ec.half_width_s + console.half_width_s, how)
 
 
-def best_lag(
-    start_s: Floats, end_s: Floats, area: Floats, ec_s: Floats, current_A: Floats, *, longest_s: float, error: Floats | None = None
-) -> Offset | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Behind:
+    """Areas behind a charge: how well they follow it at a lag. All float64 (n,), but ``ec_s``, ``total`` (m,)."""
+
+    start_s: Floats
+    end_s: Floats
+    area: Floats
+    ec_s: Floats
+    total: Floats
+    """The charge's own integral, so that means over any interval are differences."""
+
+    def inside(self, *lags_s: float) -> NDArray[np.bool_]:
+        """Which spectra lie among the samples at all of these lags."""
+        first, last = self.ec_s[0], self.ec_s[-1]
+        earliest, latest = min(lags_s), max(lags_s)
+        found: NDArray[np.bool_] = (self.start_s - latest >= first) & (self.end_s - earliest <= last)
+        return found
+
+    def chi2(self, lag_s: float, which: NDArray[np.bool_]) -> float:
+        """Sum of squares of what is left of area = a + b·t + c·(mean charge while it was measured), over these spectra."""
+        first, last = self.start_s[which] - lag_s, self.end_s[which] - lag_s
+        mean_C = (np.interp(last, self.ec_s, self.total) - np.interp(first, self.ec_s, self.total)) / (last - first)
+        middle = (first + last) / 2
+        model = np.stack([np.ones(middle.size), (middle - middle.mean()) / max(float(np.ptp(middle)), 1.0), mean_C - mean_C.mean()], axis=1)
+        solution, *_ = np.linalg.lstsq(model, self.area[which], rcond=None)
+        rest = self.area[which] - model @ solution
+        return float(rest @ rest)
+
+
+def best_lag(start_s: Floats, end_s: Floats, area: Floats, ec_s: Floats, current_A: Floats, *, longest_s: float) -> Offset | None:
     """The lag at which areas (float64 (n,)) measured from ``start_s`` to ``end_s`` follow the charge best; None: the data do not know.
 
-    Model: area = a + b·t + c·(mean charge while it was measured). ``ec_s``, ``current_A``: the cycler's samples by its own clock.
-    The half width is where chi² has risen by SIGMAS², scaled by its value at the best lag.
+    ``ec_s``, ``current_A``: the cycler's samples by its own clock. The half width is where chi² has risen by SIGMAS² of what is left
+    of one spectrum at the best lag. Two lags far apart that do equally well (half a period of cycling) are no answer.
     """
     usable = np.isfinite(start_s) & np.isfinite(end_s) & np.isfinite(area) & (end_s > start_s)
-    start_s, end_s, area = start_s[usable], end_s[usable], area[usable]
-    if area.size < LEAST_SPECTRA or ec_s.size < LEAST_SPECTRA or not np.ptp(current_A):
+    if usable.sum() < LEAST_SPECTRA or ec_s.size < LEAST_SPECTRA or not np.ptp(current_A):
         return None
-    weight = 1.0 / error[usable] if error is not None and np.all(error[usable] > 0) else np.ones(area.size)
-    charge_C = np.concatenate([[0.0], np.cumsum(np.diff(ec_s) * (current_A[1:] + current_A[:-1]) / 2)])
-    total = np.concatenate([[0.0], np.cumsum(np.diff(ec_s) * (charge_C[1:] + charge_C[:-1]) / 2)])
-
-    def chi2(lag_s: float) -> float:
-        inside = (start_s - lag_s >= ec_s[0]) & (end_s - lag_s <= ec_s[-1])
-        if inside.sum() < LEAST_SPECTRA:
-            return math.inf
-        first, last = start_s[inside] - lag_s, end_s[inside] - lag_s
-        mean_C = (np.interp(last, ec_s, total) - np.interp(first, ec_s, total)) / (last - first)
-        middle = (first + last) / 2
-        model = np.stack([np.ones(middle.size), (middle - middle.mean()) / max(np.ptp(middle), 1.0), mean_C - mean_C.mean()], axis=1)
-        own = weight[inside]
-        solution, *_ = np.linalg.lstsq(model * own[:, None], area[inside] * own, rcond=None)
-        rest = (area[inside] - model @ solution) * own
-        return float(rest @ rest) / max(1, int(inside.sum()) - 4)
-
-    step_s = max(0.25 * float(np.median(end_s - start_s)), longest_s / 400)
+    charge_C = _integral(ec_s, current_A)
+    behind = _Behind(start_s[usable], end_s[usable], area[usable], ec_s, _integral(ec_s, charge_C))
+    step_s = max(0.25 * float(np.median(end_s[usable] - start_s[usable])), longest_s / 400)
     coarse = np.arange(-longest_s, longest_s + step_s, step_s)
-    values = np.array([chi2(lag) for lag in coarse])
-    if not np.isfinite(values).any():
+    mean_squares = np.array([_per_degree(behind, lag) for lag in coarse])
+    if not np.isfinite(mean_squares).any():
         return None
-    worst = float(np.max(values[np.isfinite(values)]))
-    near = float(coarse[int(np.argmin(values))])
-    fine = np.linspace(near - 2 * step_s, near + 2 * step_s, 161)
-    fine_values = np.array([chi2(lag) for lag in fine])
-    at = int(np.argmin(fine_values))
-    least = float(fine_values[at])
-    if least <= 0 or worst / least < LEAST_GAIN or abs(fine[at]) >= longest_s:
+    at = int(np.argmin(mean_squares))
+    far = np.abs(coarse - coarse[at]) > 4 * step_s
+    rivals, finite = mean_squares[far], mean_squares[np.isfinite(mean_squares)]
+    if finite.max() < LEAST_GAIN * mean_squares[at] or at in {0, coarse.size - 1} or (rivals < RIVAL * mean_squares[at]).any():
         return None
-    degrees = max(1, area.size - 4)
-    within = fine[fine_values <= least * (1 + SIGMAS**2 / degrees)]
-    half_width_s = max(float(np.ptp(within)) / 2, float(fine[1] - fine[0]))
-    return Offset(float(fine[at]), half_width_s, f"best lag of the areas behind the charge, {area.size} spectra")
+    return _refined(behind, float(coarse[at]), step_s)
+
+
+def _integral(at: Floats, values: Floats) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(np.diff(at) * (values[1:] + values[:-1]) / 2)])
+
+
+def _per_degree(behind: _Behind, lag_s: float) -> float:
+    which = behind.inside(lag_s)
+    n = int(which.sum())
+    return behind.chi2(lag_s, which) / (n - PARAMETERS) if n >= LEAST_SPECTRA else math.inf
+
+
+def _refined(behind: _Behind, near_s: float, width_s: float) -> Offset | None:
+    """By ever finer steps over the same spectra."""
+    which = behind.inside(near_s - 2 * width_s, near_s + 2 * width_s)
+    n = int(which.sum())
+    if n < LEAST_SPECTRA:
+        return None
+    for _ in range(3):
+        fine = np.linspace(near_s - 2 * width_s, near_s + 2 * width_s, 81)
+        values = np.array([behind.chi2(lag, which) for lag in fine])
+        near_s, least = float(fine[int(np.argmin(values))]), float(values.min())
+        within = fine[values <= least * (1 + SIGMAS**2 / (n - PARAMETERS))]
+        spacing_s = float(fine[1] - fine[0])
+        if within.size >= 20 or least <= 0:
+            break
+        width_s = max(float(np.ptp(within)), 2 * spacing_s)
+    half_width_s = max(near_s - float(within[0]), float(within[-1]) - near_s) + spacing_s
+    return Offset(near_s, half_width_s, f"best lag of an area behind the charge, {n} spectra")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from orchestrator.imports.telling import HalfTold
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 
@@ -17,14 +18,14 @@ ENDS = frozenset({"acquisition.verified", "acquisition.lost"})
 
 @dataclass(slots=True)
 class Remembered:
-    """``taken``: keys of spectra that are told whole. ``rows``: file → rows that are. ``half_told``: key → (asked, its FID is there)."""
+    """``taken``: keys of spectra that are told whole. ``rows``: file → rows that are. ``half_told``: how far others came."""
 
     utc_less_mono_ns: int = 0
     zone: str = "UTC"
     name: str = ""
     rung: int | str | None = None
     taken: dict[str, None] = field(default_factory=dict)
-    half_told: dict[str, int | None] = field(default_factory=dict)
+    half_told: dict[str, HalfTold] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     offset_s: float | None = None
     half_width_s: float = 0.0
@@ -59,9 +60,11 @@ class Remembered:
             case "run.ended":
                 self.ended = True
             case "acquisition.requested":
-                self.half_told.setdefault(data["key"], None)
+                self.half_told.setdefault(data["key"], HalfTold())
             case "fid.block":
-                self.half_told[data["key"]] = event.seq
+                self.half_told[data["key"]] = HalfTold(event.seq)
+            case "acquisition.stored":
+                self.half_told[data["key"]] = HalfTold(int(data["fid_seq"]), stored=True)
             case "ec.block":
                 self._samples(event)
             case "step.started":

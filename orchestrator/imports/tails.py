@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -148,7 +149,10 @@ class TextTail(Tail):
             made = self._columns(table)
         except ValueError as wrong:
             raise Unreadable(f"{self.path.name}: {wrong}") from wrong
-        return Rows.of(made)
+        rows = Rows.of(made)
+        if not np.isfinite(rows.time_s).all():
+            raise Unreadable(f"{self.path.name}: its times are no numbers (exported as dates?); export them in seconds since the start")
+        return rows
 
 
 def _number(text: str) -> float:
@@ -285,7 +289,7 @@ class MprTail(Tail):
         columns, meta = self._pace.read(self.path)
         self.library = meta["library"]
         start = meta.get("start", "")
-        self.start = Start(local=dated(start.replace("T", " ")), text=start)
+        self.start = Start(local=dated(start.replace("T", " ")), text=start) if start else started_by_log(self.path)
         self._layout = self._found(meta.get("layout"))
         n = next((len(column) for column in columns.values()), 0)
         if n < self.taken:
@@ -310,6 +314,16 @@ class MprTail(Tail):
             made["step"] = made["step"] + self._steps
             self._steps = int(made["step"][-1])
         return Rows.of(made)
+
+
+def started_by_log(path: Path) -> Start:
+    """When a file began that does not say so itself yet: by the log (``.mpl``) beside it that names it. Raises OSError."""
+    for log in sorted(path.parent.glob("*.mpl")):
+        text = log.read_text("latin-1", "replace")
+        stamp = next((line for line in text.splitlines() if line.startswith("Acquisition started on")), "")
+        if re.search(rf"^\s*File : {re.escape(path.name)}\s*$", text, re.MULTILINE) and stamp:
+            return Start(local=dated(stamp), text=stamp.partition(":")[2].strip())
+    return Start()
 
 
 class Pace:
@@ -340,7 +354,7 @@ class NewareTail(Tail):
         super().__init__(path, taken)
         self._pace = Pace()
 
-    def _read(self, size: int) -> tuple[Rows, bool]:
+    def _read(self, _: int) -> tuple[Rows, bool]:
         columns, meta = self._pace.read(self.path)
         self.library = meta["library"]
         if meta.get("start_unix_s") is not None:

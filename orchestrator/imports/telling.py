@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -83,6 +83,13 @@ def interval(found: Found, axis: Axis) -> Interval:
     return interval_of(times.stamps, times.start_utc_ns, times.end_utc_ns, times.resolution_ns, axis.zone)
 
 
+class HalfTold(NamedTuple):
+    """How far a killed process came with one data set: the number of its FID where that was told, and whether *stored* was."""
+
+    fid_seq: int | None = None
+    stored: bool = False
+
+
 class SpectrumTeller:
     """Tells of data sets. ``archive`` their files first (blocking); then ``tell``."""
 
@@ -97,18 +104,17 @@ class SpectrumTeller:
         if found.fetched is not None:
             archive(found.fetched.files, self._raw / found.key, attempt)
 
-    def tell(self, found: Found, step_key: str, now_ns: int, half_told: Mapping[str, int | None] | None = None) -> int:
+    def tell(self, found: Found, step_key: str, now_ns: int, half_told: Mapping[str, HalfTold] | None = None) -> int:
         """Everything that is known of it; returns the number of the last event. ``now_ns``: UTC, where its files say no time.
 
-        ``half_told``: keys of which a killed process has told the beginning, and the number of their FID where that was told too.
+        ``half_told``: keys of which a killed process has told the beginning.
         """
         when = interval(found, self._axis)
         asked_ns = when.start_ns if when.start_ns is not None else when.end_ns if when.end_ns is not None else now_ns
-        half_told = half_told or {}
-        if (fid_seq := half_told.get(found.key)) is not None:
-            self._put("acquisition.stored", {"key": found.key, "block": 0, "fid_seq": fid_seq}, asked_ns, fid_seq)
-            return self._put("acquisition.verified", {"key": found.key, "partial": bool(found.fetched and found.fetched.partial)}, asked_ns)
-        seq = None if found.key in half_told else self._requested(found, step_key, asked_ns)
+        before = (half_told or {}).get(found.key)
+        if before is not None and before.fid_seq is not None:
+            return self._verified(found, before, asked_ns)
+        seq = self._requested(found, step_key, asked_ns) if before is None else None
         fetched = found.fetched
         if fetched is None:
             return self._put("acquisition.lost", {"key": found.key, "name": found.name, "why": found.why, "fault": False}, asked_ns, seq)
@@ -123,6 +129,13 @@ class SpectrumTeller:
         relative = found.folder.relative_to(self._root).as_posix()
         self._put("acquisition.filed", {"key": found.key, "block": 0, "path": relative, "vendor": found.vendor}, written_ns, seq)
         return self._stored(found, fetched, when, written_ns, seq)
+
+    def _verified(self, found: Found, before: HalfTold, at_ns: int) -> int:
+        """What is still to be told of a data set whose FID stands in the journal."""
+        if not before.stored:
+            self._put("acquisition.stored", {"key": found.key, "block": 0, "fid_seq": before.fid_seq}, at_ns, before.fid_seq)
+        partial = found.fetched is not None and found.fetched.partial
+        return self._put("acquisition.verified", {"key": found.key, "partial": partial}, at_ns)
 
     def _requested(self, found: Found, step_key: str, at_ns: int) -> int:
         fetched = found.fetched
@@ -241,7 +254,10 @@ class CellTeller:
 
 
 def blocks(rows: Rows, first: int, file: str, zero_ns: int, offset_ns: int, after_ns: int) -> Iterator[Block]:
-    """Rows of a file as blocks. ``zero_ns``: its time 0 in UTC by the cycler's clock. Rows that go back behind ``after_ns`` or the row before are left out."""
+    """Rows of a file as blocks; those that go back behind ``after_ns`` or the row before are left out.
+
+    ``zero_ns``: the file's time 0 in UTC by the cycler's clock; ``offset_ns``: what makes the run's time of it.
+    """
     device_ns = zero_ns + np.rint(rows.time_s * 1e9).astype(np.int64)
     utc_ns = device_ns + offset_ns
     later = np.flatnonzero(utc_ns >= np.maximum.accumulate(np.concatenate([[after_ns], utc_ns[:-1]])))
@@ -282,6 +298,11 @@ def _log_words(text: str) -> str:
     wanted = ("Run on channel", "Device", "Acquisition started on", "Electrode connection")
     lines = [" ".join(line.split()) for line in text.splitlines()[:40] if line.strip().startswith(wanted)]
     return "; ".join(lines)
+
+
+def left_out(rows: int) -> str:
+    """Of rows that are not told, in a sentence."""
+    return f"{rows} rows of the cycler are left out: they lie before the row ahead of them (files that overlap, or a clock set back)"
 
 
 def sha256_of(path: Path) -> str:

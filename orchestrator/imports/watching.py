@@ -34,6 +34,7 @@ from orchestrator.rig.upkeep import PUBLISHER, mind_observer
 
 JOURNAL = "journal.sqlite"
 RUNG = 0
+OF_COMPANIONS = frozenset({"observer", "publisher", "publishing", "mirror", "status", "mqtt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,10 @@ class Followed:
 def check(request: Request) -> None:
     """Say no before anything is made. Raises CannotRun, BadZone."""
     zone_of(request.zone)
-    for path, what in ((request.ec, "the cycler's file, or the folder with its files"), (request.nmr, "the folder with the console's data")):
+    for path, what in (
+        (request.ec, "the cycler's file, or the folder with its files"),
+        (request.nmr, "the folder with the console's data"),
+    ):
         if not path.exists():
             raise CannotRun(f"{path}: there is nothing; it should be {what}. Nothing was started")
     if request.ec.is_file() and request.ec.suffix.lower() not in TAILS:
@@ -200,6 +204,8 @@ def _go_on(following: Following) -> None:
     if before.step_key:
         following.cell.step.key = before.step_key
         following.cell.end()
+    for name in [name for name in before.alarms if name in OF_COMPANIONS]:
+        following.alarms.clear(name)  # of an observer that is gone; its successor raises what still holds
     why = f"following goes on after {away_s:.0f} s; watched only: {CANNOT}"
     state = {"from": "finished" if before.ended else "running", "to": "running", "why": why, "continued": before.times}
     following.now("run.state", state)
@@ -212,7 +218,9 @@ def _say_all(following: Following) -> None:
         following.sample(following.offset, used=True)
 
 
-async def _watched(request: Request, following: Following, companions: Companions, interrupts: Interrupts, state: Path) -> Mapping[str, Any]:
+async def _watched(
+    request: Request, following: Following, companions: Companions, interrupts: Interrupts, state: Path
+) -> Mapping[str, Any]:
     """Follow until somebody says stop."""
     if not await following.clock.in_thread(companions.ready, lane="companions"):
         raise CannotRun(f"the observer did not make {following.folder.name}/run.h5")
@@ -233,7 +241,7 @@ async def _watched(request: Request, following: Following, companions: Companion
 
 
 def _put(following: Following) -> Callable[[str, dict[str, Any]], object]:
-    return lambda kind, data: following.now(kind, data)
+    return following.now
 
 
 @contextlib.asynccontextmanager

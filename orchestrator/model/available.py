@@ -6,7 +6,7 @@ teaches the program a feature deletes its line there; nothing else changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from orchestrator.model.experiment import Action, AtOpenCircuit, Eis, Experiment, Predicate, Prompt, Rig, SetPoint, Step, Where, items
 from orchestrator.model.observables import base_name
@@ -33,7 +33,6 @@ NOT_YET: dict[str, str] = {
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",
     "manual": "acquisitions by hand",
-    "arrays": "arrays",
     "until (scans)": "adaptive averaging",
     "retune_between": "tuners",
     "retune": "tuners",
@@ -61,8 +60,13 @@ REFUSED: frozenset[str] = frozenset()
 """What somebody would rely on: no run starts with it."""
 
 
-def not_available(experiment: Experiment) -> tuple[tuple[Where, str], ...]:
-    """Where the experiment uses what this version does not execute, and its name; in file order, each place once."""
+def not_available(experiment: Experiment, by_hand: Collection[str] = ()) -> tuple[tuple[Where, str], ...]:
+    """Where the experiment uses what this version does not execute, and its name; in file order, each place once.
+
+    ``by_hand``: what manual acquisitions say that this rig's console makes by itself.
+    """
+    own = {name: one.model_copy(update={"manual": None}) if one.manual in by_hand else one for name, one in experiment.acquisitions.items()}
+    experiment = experiment.model_copy(update={"acquisitions": own})
     found = (use for feature in FEATURES for use in feature(experiment) if use[1] in NOT_YET)
     return tuple(sorted(dict.fromkeys(found), key=lambda use: (use[0].line, use[0].column)))
 
@@ -82,7 +86,6 @@ def _acquisitions(experiment: Experiment) -> Used:
     for one in experiment.acquisitions.values():
         asked = {
             "manual": one.manual,
-            "arrays": one.arrays,
             "until (scans)": one.until,
             "retune_between": one.retune_between,
             "retune": one.retune_every,

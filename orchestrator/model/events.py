@@ -21,7 +21,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   interrupted ends in parts (``KEY``, ``KEY.1`` …): duration_s and charge_C of each count those before it too.
 * ``gap``: nobody heard the cell from so long before this instant up to it. step_key, seconds, charge_C (passed meanwhile, by ``how``:
   ``counted by the instrument``, ``set current``, ``open circuit``), uncertainty_C.
-* ``ec.block`` (of a cycler's file also file and row: the number in it of the row after the last) step_key, cycle, index, n, columns, half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
+* ``ec.block`` step_key, cycle, index, n, columns; of a cycler's file also file and row (the number in it of the row after the
+  last); half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
   in no column of run.h5); blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
   charge_net_C f8, charge_throughput_C f8, x f8,
   status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
@@ -34,7 +35,9 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   unwanted (by a pause or a booking), exhausted, fault (false: does not count against the missed policy).
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
-  resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order.
+  resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order. Of what is no single pulse
+  also kind, sequence, settings (the template's numbers), rows {name, values} (swept inside the block), block_value {name, value} (of the
+  whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began; missing: not known), encodes (of an image: its rows are k-space).
 * ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm; of R_cell
   also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as
   source; the first of a spectrum has context: acquisition, nucleus, scans, blank (1: ended before the first current), and at the middle

@@ -490,6 +490,8 @@ class Rig(Frozen):
     references: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     fence: Mapping[str, Any] | None = None
     notify: tuple[Mapping[str, Any], ...] = ()
+    by_hand: Mapping[str, str] = Field(default_factory=dict)
+    """What a manual acquisition says (``manual:``) → the template by which this rig's console makes it without anybody's hand."""
     twin: str | None = None
     source: str = ""
     file: str = ""

@@ -6,7 +6,10 @@ the resistance of the last impedance spectrum, or of the first minute, less R_le
 ``area``: amplitude of one scan's FID at time zero, of a fitted line, or of what is real inside a window; ``window_area``: the latter
 where a line is fitted too. ``upper_limit``: of the area of a line that is not resolved (95 %). ``slope``: of an area by the charge of
 the running step, over its last spectra. ``phase``: of a line less the common phase; of the electrolyte what the common phase has
-wandered. ``fit_rms``: what the lines leave, relative to the largest point.
+wandered. ``fit_rms``: what the lines leave, relative to the largest point. Of an array: ``T1``, ``T2``, ``diffusion``, ``pulse_90`` of a
+window, ``drift``: what its first value, measured once more at the end, has changed by. Of a series of images: ``T2(electrode)``, its
+``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
+(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise.
 """
 
 from __future__ import annotations
@@ -44,6 +47,14 @@ OBSERVABLES: dict[str, Observable] = {
     "window_area": Observable("", "spectra", of_line=True),
     "upper_limit": Observable("", "spectra", of_line=True),
     "fit_rms": Observable("", "spectra"),
+    "T1": Observable("s", "spectra", of_line=True),
+    "T2": Observable("s", "spectra", of_line=True),
+    "pulse_90": Observable("us", "spectra", of_line=True),
+    "diffusion": Observable("m2/s", "spectra", of_line=True),
+    "drift": Observable("", "spectra", of_line=True),
+    "T2_width": Observable("s", "spectra", of_line=True),
+    "pixels": Observable("", "spectra", of_line=True),
+    "image_snr": Observable("", "spectra"),
 }
 
 

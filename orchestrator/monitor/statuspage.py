@@ -150,15 +150,15 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
 
 def _alarms(view: View) -> str:
     alarms = sorted(view.alarms.values(), key=lambda alarm: -ALARM_LEVELS.index(alarm["level"]))
-    return "".join(f'<p class="alarm {alarm["level"]}">{html.escape(alarm_line(alarm))}</p>' for alarm in alarms)
+    return "".join(f'<p class="said {alarm["level"]}">{html.escape(alarm_line(alarm))}</p>' for alarm in alarms)
 
 
 def _curve(curve: Thinned) -> str:
-    points = np.array([point for point in curve.points if point[1] == point[1]])  # noqa: PLR0124 - NaN
+    points = np.array([point for point in curve.points if point[1] == point[1]])
     if len(points) < 2:
         return "<p>no samples yet</p>"
     hours = points[:, 0] / 3600
-    return _plot("cell voltage / V", hours, points[:, 1], f"{hours[0]:.2f} h", f"{hours[-1]:.2f} h")
+    return _plot("cell voltage / V", hours, points[:, 1], f"{max(0.0, float(hours[0])):.2f} h", f"{hours[-1]:.2f} h")
 
 
 def _spectrum(event: Event, shift_ppm: Real, intensity: Real, view: View) -> str:
@@ -166,7 +166,8 @@ def _spectrum(event: Event, shift_ppm: Real, intensity: Real, view: View) -> str
     data = event.data
     title = f"{data['name']}: {data['nucleus']}, {data['scans']} scans, {duration_text(age_s)} before the last event"
     held = max_hold(intensity, min(intensity.size, 1024)).astype(np.float64)
-    return _plot(title, np.arange(held.size, dtype=np.float64), held, f"{shift_ppm[0]:.0f} ppm", f"{shift_ppm[-1]:.0f} ppm")
+    left, right = (f"{round(float(edge))} ppm" for edge in (shift_ppm[0], shift_ppm[-1]))
+    return _plot(title, np.arange(held.size, dtype=np.float64), held, left, right)
 
 
 def _plot(title: str, x: Real, y: Real, left: str, right: str) -> str:
@@ -183,7 +184,12 @@ def _plot(title: str, x: Real, y: Real, left: str, right: str) -> str:
 
 def _observables(found: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
-        (name, f"{data['value']:.5g}" + (f" ± {data['error']:.2g}" if data.get("error") else ""), str(data["unit"] or ""), str(data["key"] or ""))
+        (
+            name,
+            f"{data['value']:.5g}" + (f" ± {data['error']:.2g}" if data.get("error") else ""),
+            str(data["unit"] or ""),
+            str(data["key"] or ""),
+        )
         for name, data in sorted(found.items())
         if isinstance(data["value"], int | float)
     ]
@@ -201,13 +207,17 @@ TEMPLATE = """<!doctype html>
 <style>
 body {{ font: 16px/1.4 system-ui, sans-serif; margin: 1em auto; max-width: 800px; padding: 0 1em; color: #1a1a1a; background: #fff }}
 h1 {{ font-size: 1.3em }} h2 {{ font-size: 1.05em }} td {{ padding: .1em 1em .1em 0; vertical-align: top; overflow-wrap: anywhere }}
+td:first-child {{ white-space: nowrap }}
 figure {{ margin: 1em 0 }} figcaption {{ display: flex; justify-content: space-between; gap: 1em }}
-svg {{ width: 100%; height: 180px; background: #f5f5f5 }} polyline {{ fill: none; stroke: #1558a6; stroke-width: 1.5; vector-effect: non-scaling-stroke }}
+svg {{ width: 100%; height: 180px; background: #f5f5f5 }}
+polyline {{ fill: none; stroke: #1558a6; stroke-width: 1.5; vector-effect: non-scaling-stroke }}
 .axis {{ display: flex; justify-content: space-between; font-size: .85em }}
-.alarm {{ padding: .5em; margin: .3em 0; background: #eef }} .warn {{ background: #fff3c4 }} .simulated {{ color: #8a6100 }}
-.alarm.alarm.alarm, .critical {{ background: #fdd }} .alarm.info {{ background: #eef }} .alarm.warn {{ background: #fff3c4 }} #stale {{ display: none; background: #fdd; padding: .5em }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #16181c; color: #e6e6e6 }} svg {{ background: #22252b }} polyline {{ stroke: #7db4f0 }}
- .alarm, #stale, .alarm.warn, .alarm.info, .alarm.alarm.alarm {{ color: #1a1a1a }} }}
+.said {{ padding: .5em; margin: .3em 0; background: #e8eefc }}
+.said.warn {{ background: #fff3c4 }} .said.alarm, .said.critical {{ background: #fdd }}
+.simulated {{ color: #8a6100 }} #stale {{ display: none; background: #fdd; padding: .5em }}
+@media (prefers-color-scheme: dark) {{
+ body {{ background: #16181c; color: #e6e6e6 }} svg {{ background: #22252b }} polyline {{ stroke: #7db4f0 }}
+ .said, #stale {{ color: #1a1a1a }} }}
 </style></head><body>
 <p id="stale" role="alert"></p>
 {body}

@@ -149,7 +149,9 @@ def _progress(view: View) -> Table:
     done = view.counts["stored"]
     not_taken = view.counts["missed"] + view.counts["rejected"] + view.counts["lost"]
     text = f"{view.fraction:4.0%}  {duration_text(view.elapsed_s)} of about {duration_text(view.expected_s)}"
-    ends = _ends(view) if view.plan and not view.ended else ""
+    if not view.expected_s:
+        text = duration_text(view.elapsed_s)
+    ends = _ends(view) if view.expected_s and not view.ended else ""
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)

@@ -162,7 +162,7 @@ class AnalysisThread:
 
 
 class Inline:
-    """The analysis at ``--speed max``. ``heard`` is told of every event as it is journaled; ``run`` is one task of the run.
+    """The analysis at ``--speed max``. ``heard`` is told of each event of its ``kinds`` as it is journaled; ``run`` is a task of the run.
 
     ``say``: told once of each way in which it failed, after the event that it failed on has been journaled.
     """
@@ -174,8 +174,9 @@ class Inline:
         say: Callable[[str], object],
         latency_s: float = LATENCY_s,
     ) -> None:
-        from orchestrator.analysis.live import LiveAnalysis
+        from orchestrator.analysis.live import HEARD, LiveAnalysis
 
+        self.kinds = HEARD
         self._clock = clock
         self._commands = commands
         self._latency_s = latency_s

@@ -45,6 +45,7 @@ def follow(
     from orchestrator.observer.analysis import AnalysisThread
     from orchestrator.observer.mirror import Mirror
     from orchestrator.observer.observer import Observer
+    from orchestrator.observer.status import StatusPage
     from orchestrator.observer.words import Words
     from orchestrator.platform import same_process_lives
     from orchestrator.recorder.recover import ObserverRuns

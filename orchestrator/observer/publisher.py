@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from random import Random
 from typing import Any
 
@@ -41,12 +41,30 @@ MOST_COMMANDS = 16
 REMEMBERED = 1000
 
 HandOver = Callable[[Command], Awaitable[Answer]]
+Connect = Callable[[Broker, str, Out], AbstractAsyncContextManager[Link]]
 
 
 class Publisher:
-    """``run`` it until the run is over, or ``stop`` it. ``hand_over`` brings a command to the rig."""
+    """``run`` it until the run is over, or ``stop`` it. ``hand_over`` brings a command to the rig.
 
-    def __init__(self, source: Source, outbox: Outbox, broker: Broker, rig: str, hand_over: HandOver, words: Words, clock: Clock) -> None:
+    ``connect``, ``poll_s``, ``seed`` of its pauses, ``settled`` (awaited before each look): a run in virtual time has its own.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        outbox: Outbox,
+        broker: Broker,
+        rig: str,
+        hand_over: HandOver,
+        words: Words,
+        clock: Clock,
+        *,
+        connect: Connect = connected,
+        poll_s: float = POLL_s,
+        seed: int | None = None,
+        settled: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._source = source
         self._outbox = outbox
         self._broker = broker
@@ -54,6 +72,9 @@ class Publisher:
         self._hand_over = hand_over
         self._words = words
         self._clock = clock
+        self._open = connect
+        self._poll_s = poll_s
+        self._settled = settled
         self._topics: Topics = source.topics
         self._retained: dict[str, Out] = {}
         self._newest: dict[str, Out] = {}
@@ -63,7 +84,7 @@ class Publisher:
         self._wake = asyncio.Event()
         self._over = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._random = Random(os.getpid())
+        self._random = Random(os.getpid() if seed is None else seed)
         self._lost_s: float | None = self._now_s()
         self._noted_s = -1e9
         if broker.home_assistant:
@@ -100,6 +121,8 @@ class Publisher:
     async def _read(self) -> None:
         """From the journal to the slots, until nothing comes any more."""
         while not self._over.is_set():
+            if self._settled is not None:
+                await self._settled()
             looked = await self._clock.in_thread(self._source.look, lane="journal")
             for out in looked.outs.values():
                 self._keep(out)
@@ -108,7 +131,7 @@ class Publisher:
             if looked.outs or looked.over or self._source.picture.seq > self._outbox.read_seq:
                 self._wake.set()
             if not looked.more:
-                await asyncio.sleep(POLL_s)
+                await asyncio.sleep(self._poll_s)
 
     def _keep(self, out: Out) -> None:
         """Into its slot; what is retained also for the next connection."""
@@ -138,7 +161,7 @@ class Publisher:
         name, pause_s = f"operando-{self._topics.rig}-{os.getpid()}", FIRST_PAUSE_s
         while True:
             try:
-                async with connected(self._broker, name, will) as link:
+                async with self._open(self._broker, name, will) as link:
                     self._connected()
                     pause_s = FIRST_PAUSE_s
                     await self._session(link)

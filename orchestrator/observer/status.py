@@ -116,7 +116,9 @@ def drawn(page: Page) -> bytes | None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(1 + max(1, len(spectra)), 1, squeeze=False)[:, 0]
     axes[0].plot([t_s / 3600 for t_s, _, _ in page.curve.points], [voltage_V for _, voltage_V, _ in page.curve.points])
-    axes[0].set(xlabel="time / h", ylabel="E / V", title=f"{page.view.name}: {page.view.state}" + (f"; {page.cannot}" if page.cannot else ""))
+    axes[0].set(
+        xlabel="time / h", ylabel="E / V", title=f"{page.view.name}: {page.view.state}" + (f"; {page.cannot}" if page.cannot else "")
+    )
     axes[0].title.set_fontsize(8)
     for axis, (event, shift_ppm, intensity) in zip(axes[1:], spectra, strict=False):
         axis.plot(shift_ppm, intensity, linewidth=0.8)

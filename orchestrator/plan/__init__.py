@@ -127,7 +127,7 @@ def _build(
         ballast_bytes=estimate.ballast_bytes(every),
         size_at_end_bytes=sizes.at_end,
         size_hdf5_bytes=sizes.hdf5,
-        not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment))),
+        not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment, rig.by_hand))),
     )
     return plan, expanded
 

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.model.experiment import Acquisition, Experiment, Rig
+from drivers.base import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, Axis, waits_s
+from orchestrator.model.experiment import Acquisition, Experiment, Rig, Template
+from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem, did_you_mean
 from orchestrator.plan.orders import PlannedAcquisition
 
@@ -14,6 +16,9 @@ ASSUMED_ACQUISITION_S = 0.1
 ASSUMED_POINTS = 4096
 RETUNE_S = 15.0
 """inferred: 14.6 s for one automatic retune is the only figure published (practice.md 12)."""
+
+OF_THE_ACQUISITION = frozenset({"scans", "dummies", "recycle_s"})
+"""What a template may say for acquisitions that are made by hand elsewhere; an acquisition of its own says them itself."""
 
 Resolved = dict[str, PlannedAcquisition]
 
@@ -39,7 +44,8 @@ def resolve(experiment: Experiment, rig: Rig, overhead_s: float) -> tuple[Resolv
     problems: list[Problem] = []
     resolved: Resolved = {}
     plain = {name: one for name, one in experiment.acquisitions.items() if not one.members}
-    for name, one in plain.items():
+    for name, written in plain.items():
+        one = made_by_console(written, rig)
         problems += _template_problems(one, rig)
         resolved[name] = _manual(one, experiment) if one.manual else _measured(one, experiment, rig, overhead_s)
     for name, one in experiment.acquisitions.items():
@@ -52,6 +58,17 @@ def members(name: str, acquisitions: Mapping[str, PlannedAcquisition]) -> Iterat
     """The acquisitions that one of this name makes, with how many of each: itself, or its members."""
     one = acquisitions.get(name)
     yield from one.members.items() if one is not None and one.members else [(name, 1)]
+
+
+def made_by_console(one: Acquisition, rig: Rig) -> Acquisition:
+    """A manual acquisition that this rig's console makes by itself (``by_hand`` of the rig), with that template's scans and delay."""
+    name = rig.by_hand.get(one.manual or "")
+    if name is None or name not in rig.templates:
+        return one
+    asked = rig.templates[name].parameters
+    counts = {key: int(asked[key]) for key in ("scans", "dummies") if key in asked}
+    recycle = {"recycle_s": float(asked["recycle_s"])} if "recycle_s" in asked else {}
+    return one.model_copy(update={"manual": None, "template": name, "minutes": None, **counts, **recycle})
 
 
 def is_manual(acquisition: PlannedAcquisition) -> bool:
@@ -77,12 +94,13 @@ def _template_problems(one: Acquisition, rig: Rig) -> Iterator[Problem]:
 
 def _manual(one: Acquisition, experiment: Experiment) -> PlannedAcquisition:
     asked = {"manual": one.manual, "watch_folder": one.watch_folder, "minutes": one.minutes}
+    swept = {"arrays": {axis.name: axis.values for axis in _swept(one, {})}} if one.arrays else {}
     return PlannedAcquisition(
         name=one.name,
-        template={name: value for name, value in asked.items() if value is not None} | _arrays(one),
+        template={name: value for name, value in asked.items() if value is not None} | swept,
         scans=0,
         recycle_s=0.0,
-        blocks=_blocks(one),
+        blocks=math.prod(len(axis) for axis in _swept(one, {})),
         duration_s=(one.minutes or 0.0) * 60.0,
         missed=one.missed or experiment.missed,
     )
@@ -90,25 +108,59 @@ def _manual(one: Acquisition, experiment: Experiment) -> PlannedAcquisition:
 
 def _measured(one: Acquisition, experiment: Experiment, rig: Rig, overhead_s: float) -> PlannedAcquisition:
     template = rig.templates.get(one.template or "")
-    parameters = template.parameters if template else {}
-    known_s = acquisition_time_s(parameters)
-    time_s = ASSUMED_ACQUISITION_S if known_s is None else known_s
-    blocks = _blocks(one)
+    parameters = {} if template is None else {name: value for name, value in template.parameters.items() if name not in OF_THE_ACQUISITION}
     source = {} if template is None else template.model_dump(include={"nucleus", "dataset", "series"}, exclude_none=True)
-    return PlannedAcquisition(
+    kind = _kind(template)
+    known_s = acquisition_time_s(parameters)
+    planned = PlannedAcquisition(
         name=one.name,
         nucleus=template.nucleus if template else "",
-        template={"name": one.template, **source, **parameters} | _arrays(one),
+        template={"name": one.template, **source, **{name: value for name, value in parameters.items() if not isinstance(value, list)}},
         scans=one.scans,
         dummies=one.dummies,
         recycle_s=one.recycle_s,
-        acquisition_time_s=time_s,
+        acquisition_time_s=ASSUMED_ACQUISITION_S if known_s is None else known_s,
         points=points(parameters) or ASSUMED_POINTS,
-        blocks=blocks,
-        duration_s=blocks * ((one.dummies + one.scans) * (one.recycle_s + time_s) + overhead_s),
         subtract=one.subtract,
         missed=one.missed or experiment.missed,
+        **_axes(one, kind, parameters),
     )
+    return planned.model_copy(update={"duration_s": seconds(planned, overhead_s)})
+
+
+def seconds(planned: PlannedAcquisition, overhead_s: float) -> float:
+    """How long all rows of all blocks take, with the console's overhead for each block."""
+    per_row = planned.rows.values if planned.rows is not None else (0.0,)
+    per_block = planned.per_block.values if planned.per_block is not None else (0.0,) * planned.blocks
+    row_name, block_name = (axis.name if axis is not None else "" for axis in (planned.rows, planned.per_block))
+    passed_s = len(per_block) * overhead_s
+    for block_value in per_block:
+        for row_value in per_row:
+            swept = {block_name: block_value, row_name: row_value}
+            waited_s = waits_s(planned.sequence, {**planned.template, **swept})
+            passed_s += (planned.dummies + planned.scans) * (planned.recycle_s + waited_s + planned.acquisition_time_s)
+    return passed_s
+
+
+def _kind(template: Template | None) -> Kind | None:
+    return None if template is None else KINDS.get(template.series or "")
+
+
+def _axes(one: Acquisition, kind: Kind | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Kind, sequence, rows and blocks. What is swept comes from the experiment, else from the template's own list."""
+    swept = {axis.name: axis for axis in _swept(one, parameters)}
+    if kind is None or kind.sequence not in SEQUENCES:
+        return {} if not swept else {"blocks": len(next(iter(swept.values()))), "per_block": next(iter(swept.values()))}
+    rows, per_block = swept.get(kind.rows), swept.get(kind.per_block)
+    if kind.sequence in IMAGES:
+        rows = Axis(ENCODES, tuple(float(view) for view in range(int(parameters.get("views", 1)))))
+    return {
+        "kind": kind.name,
+        "sequence": kind.sequence or ONE_PULSE,
+        "rows": rows,
+        "per_block": per_block,
+        "blocks": 1 if per_block is None else len(per_block),
+    }
 
 
 def _interleaved(one: Acquisition, experiment: Experiment, resolved: Resolved) -> PlannedAcquisition:
@@ -126,13 +178,8 @@ def _interleaved(one: Acquisition, experiment: Experiment, resolved: Resolved) -
     )
 
 
-def _arrays(one: Acquisition) -> dict[str, Any]:
-    """Swept parameters for the console; ``repeat_first``: the first value once more at the end, as a drift check."""
-    if not one.arrays:
-        return {}
-    swept = {name: tuple(values) + (tuple(values[:1]) if one.repeat_first else ()) for name, values in one.arrays.items()}
-    return {"arrays": swept}
-
-
-def _blocks(one: Acquisition) -> int:
-    return math.prod(len(values) for values in _arrays(one).get("arrays", {}).values()) if one.arrays else 1
+def _swept(one: Acquisition, parameters: Mapping[str, Any]) -> list[Axis]:
+    """What is swept; ``repeat_first``: the first value once more at the end, as a drift check."""
+    lists = {name: value for name, value in parameters.items() if isinstance(value, list) and value}
+    again = one.repeat_first
+    return [Axis(name, (*map(float, values), *([float(values[0])] if again else []))) for name, values in {**lists, **one.arrays}.items()]

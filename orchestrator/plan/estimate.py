@@ -182,8 +182,8 @@ def sizes(steps: Iterable[PlannedStep], made: Mapping[str, int], acquisitions: M
     for name, n in made.items():
         one = acquisitions.get(name)
         if one is not None and not is_manual(one):
-            kept += n * one.blocks * (2 * COMPLEX64_BYTES * one.points + FILES_PER_FID_BYTES)
-            hdf5 += n * one.blocks * ((COMPLEX64_BYTES + SPECTRUM_BYTES * ZERO_FILLING) * one.points + HDF5_PER_FID_BYTES)
+            kept += n * (one.fids * 2 * COMPLEX64_BYTES * one.points + one.blocks * FILES_PER_FID_BYTES)
+            hdf5 += n * (one.fids * (COMPLEX64_BYTES + SPECTRUM_BYTES * ZERO_FILLING) * one.points + one.blocks * HDF5_PER_FID_BYTES)
     return Sizes(round(kept), round(hdf5))
 
 

@@ -38,7 +38,7 @@ def advice(plan: Plan) -> Iterator[str]:
     """One sentence for each acquisition that could do better."""
     for name, every_s in shortest_intervals_s(plan).items():
         one = plan.acquisitions.get(name)
-        if one is None or one.members or one.blocks != 1 or "manual" in one.template:
+        if one is None or one.members or one.fids != 1 or "manual" in one.template:
             continue
         fit = scans_that_fit(one, every_s)
         if fit >= one.scans * WORTH:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from drivers.base import EndConditions, ImpedanceOrder, Limits, Mode
+from drivers.base import ONE_PULSE, Axis, EndConditions, ImpedanceOrder, Limits, Mode
 from orchestrator.model.experiment import (
     BookingEnd,
     Condition,
@@ -117,8 +117,10 @@ class PlannedStep(Frozen):
 class PlannedAcquisition(Frozen):
     """An acquisition resolved against the rig's templates. ``members``: an interleave (name → weight); then no template.
 
-    ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``duration_s``: (dummies + scans) × (recycle +
-    acquisition time) + the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
+    ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``kind``: of ``model.kinds``, "" for a site's own.
+    ``rows``: what one data set sweeps, ``per_block``: what each of several data sets has (``drivers.base.AcquisitionOrder``).
+    ``duration_s``: of every row (dummies + scans) × (recycle + what the sequence waits + acquisition time), and for each block
+    the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
     interleave included; of an interleave, its rounds.
     """
 
@@ -131,11 +133,26 @@ class PlannedAcquisition(Frozen):
     acquisition_time_s: float = 0.0
     points: int = 0
     blocks: int = 1
+    kind: str = ""
+    sequence: str = ONE_PULSE
+    rows: Axis | None = None
+    per_block: Axis | None = None
     duration_s: float = 0.0
     members: Mapping[str, int] = {}
     subtract: str | None = None
     missed: MissedPolicy = MissedPolicy()
     expected_count: int = 0
+
+    @property
+    def fids(self) -> int:
+        """FIDs of one acquisition, all blocks together."""
+        return self.blocks * (1 if self.rows is None else len(self.rows))
+
+    @property
+    def drift(self) -> bool:
+        """Is the first value measured once more at the end?"""
+        axis = self.rows if self.per_block is None else self.per_block
+        return axis is not None and len(axis) > 2 and axis.values[0] == axis.values[-1]
 
 
 class Plan(Frozen):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.model.events import Event
+from orchestrator.model.kinds import AXES
 from orchestrator.recorder.appends import Append, Change, Make, Rows, column, table_row, text_parts
 from orchestrator.recorder.electrochemistry import Horizon, Samples
 from orchestrator.recorder.fids import Stream, Streams, fid_rows, fourier_settings, spectrum_rows
-from orchestrator.recorder.layout import ACQUISITIONS, FID, PARAMETERS, UNKNOWN_NS, text_size
+from orchestrator.recorder.images import ImageStream, ImageStreams, is_image
+from orchestrator.recorder.layout import ACQUISITIONS, FID, KSPACE, PARAMETERS, UNKNOWN_NS, text_size
 from orchestrator.recorder.runtime import RunTime
 
 __all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]
 
+Span = tuple[int | None, int | None]
+"""Start and end in ns of the run; None: not known."""
 UNKNOWN = (math.nan, math.nan)
 LEAD_NS = 600_000_000_000
 """What the vendor's files say of a start may be so much earlier than when it was heard."""
@@ -50,7 +54,7 @@ class Record:
     latency_s: float = math.nan
     started: dict[int, Heard] = field(default_factory=dict)
     acquired: dict[int, Heard] = field(default_factory=dict)
-    rows: list[tuple[Stream, int, int]] = field(default_factory=list)
+    rows: list[tuple[Stream | ImageStream, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Acquisitions:
         self._live: dict[tuple[str, int], int] = {}
         self._records: dict[str, Record] = {}
         self._streams = Streams(time)
+        self._images = ImageStreams(time)
         self._pending: list[Pending] = []
         self._middles: dict[str, float] = {}
         self._raw_folders: dict[tuple[str, int], str] = {}
@@ -196,7 +201,8 @@ class Acquisitions:
     def _stored(self, event: Event, record: Record) -> Iterator[Append]:
         data = event.data
         fids = fid_rows(event)
-        stream, made = self._streams.of(data, fids)
+        image = is_image(data, fids)
+        stream, made = self._images.of(data, fids) if image else self._streams.of(data, fids)
         record.name = record.name or str(data["name"])
         yield from made
         if data.get("partial"):
@@ -204,19 +210,28 @@ class Acquisitions:
         start_ns, end_ns = self._interval(event, record)
         if start_ns is None or end_ns is None:
             _flag(record, "times unknown")
-        first, n = stream.size, len(fids)
+        spans = [(start_ns, end_ns)] if image else row_spans(data, start_ns, end_ns, len(fids))
+        first, n = stream.size, len(spans)
         stream.size += n
-        rows = fids.astype(stream.dtype, copy=False)
-        yield Rows(stream.path, FID, first, {"fid": rows, **self._beside(event, record, start_ns, end_ns, n), **self._vendor(event, rows)})
-        yield from self._parameters(event, stream)
-        yield from spectrum_rows(stream, data, fids, first)
+        rows = fids[None].astype(stream.dtype, copy=False) if image else fids.astype(stream.dtype, copy=False)
+        columns = {**self._beside(event, record, (start_ns, end_ns), spans), **swept(data, n), **self._vendor(event, rows)}
+        if isinstance(stream, ImageStream):
+            row_start = np.full((1, len(fids)), math.nan)
+            if start_ns is not None and data.get("row_s"):
+                row_start[0] = [(at - start_ns) / 1e9 for at, _ in row_spans(data, start_ns, end_ns, len(fids)) if at is not None]
+            yield Rows(stream.path, KSPACE, first, {"data": rows, **columns, "row_start": row_start})
+            yield from self._images.derived(stream, data, fids, columns["time"][0], first)
+        else:
+            yield Rows(stream.path, FID, first, {"fid": rows, **columns})
+            yield from self._parameters(event, stream)
+            yield from spectrum_rows(stream, data, fids, first)
         if not record.rows:
             where = {"data": _cell(ACQUISITIONS, "data", stream.path), "row": first}
             yield Change("acquisitions", record.row, where)
         yield Change("acquisitions", record.row, {"flags": _cell(ACQUISITIONS, "flags", ",".join(record.flags))})
         record.rows += [(stream, first + n_row, data["block"]) for n_row in range(n)]
-        instants = self._remembered(record.key, data["block"], start_ns, end_ns)
-        self._pending += [Pending(stream.path, first + n_row, *instants) for n_row in range(n)]
+        instants = self._remembered(record.key, data["block"], *(at for span in spans for at in span))
+        self._pending += [Pending(stream.path, first + row, *instants[2 * row : 2 * row + 2]) for row in range(n)]
 
     def _remembered(self, key: str, block: int, *instants: int | None) -> tuple[int | None, ...]:
         """The instants whose samples are still there: of the last KEPT_SAMPLES, and since the start of what was going on."""
@@ -235,15 +250,21 @@ class Acquisitions:
         start, end = (None if mono_ns is None else self._time.run_ns(mono_ns) for mono_ns in told)
         return start, end
 
-    def _beside(self, event: Event, record: Record, start_ns: int | None, end_ns: int | None, n: int) -> dict[str, Any]:
-        data, block = event.data, event.data["block"]
-        middle_ns = None if start_ns is None or end_ns is None else (start_ns + end_ns) // 2
-        to_utc_ns = event.utc_ns - self._time.run_ns(event.mono_ns)
-        if middle_ns is not None:
+    def _beside(self, event: Event, record: Record, whole: Span, spans: Sequence[Span]) -> dict[str, Any]:
+        """All columns but the data; ``whole``: of the block, ``spans``: of its rows."""
+        if (middle_ns := _middle_ns(whole)) is not None:
             self._middles.setdefault(record.key, middle_ns / 1e9)
+        rows = [self._of_row(event, record, span) for span in spans]
+        columns = {name: column(FID, name, [row[name] for row in rows]) for name in rows[0]}
+        return {**columns, "row": np.arange(len(spans), dtype=np.int32)}
+
+    def _of_row(self, event: Event, record: Record, span: Span) -> dict[str, Any]:
+        data, block = event.data, event.data["block"]
+        (start_ns, end_ns), middle_ns = span, _middle_ns(span)
+        to_utc_ns = event.utc_ns - self._time.run_ns(event.mono_ns)
         instants = {"t_start": start_ns, "t_mid": middle_ns, "t_end": end_ns}
         heard = {"t_start": record.started.get(block), "t_end": record.acquired.get(block)}
-        values = {
+        return {
             "time": _seconds(middle_ns),
             "key": record.key,
             "block": block,
@@ -259,7 +280,6 @@ class Acquisitions:
             "state": record.state,
             "flags": ",".join(record.flags),
         }
-        return {**{name: column(FID, name, [value] * n) for name, value in values.items()}, "row": np.arange(n, dtype=np.int32)}
 
     def _archived(self, data: Mapping[str, Any]) -> Iterator[Change]:
         """Where the vendor's files are now: known before the FIDs are stored, or told of rows that stand already."""
@@ -300,6 +320,32 @@ class Acquisitions:
         numbers = np.arange(len(parts), dtype=np.int32)
         columns |= {"line": first + numbers, "part": numbers, "data": column(PARAMETERS, "data", parts)}
         yield Rows(path, PARAMETERS, first, columns)
+
+
+def _middle_ns(span: Span) -> int | None:
+    start_ns, end_ns = span
+    return None if start_ns is None or end_ns is None else (start_ns + end_ns) // 2
+
+
+def row_spans(data: Mapping[str, Any], start_ns: int | None, end_ns: int | None, n: int) -> list[Span]:
+    """Start and end of each row: as the console counts them (``row_s``), laid onto the interval that was heard."""
+    row_s = data.get("row_s")
+    if start_ns is None or end_ns is None or not row_s or len(row_s) != n:
+        return [(start_ns, end_ns)] * n
+    whole_s = row_s[-1][1] - row_s[0][0]
+    scale = (end_ns - start_ns) / whole_s if whole_s > 0 else 0.0
+    return [(start_ns + round((began - row_s[0][0]) * scale), start_ns + round((ended - row_s[0][0]) * scale)) for began, ended in row_s]
+
+
+def swept(data: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """Columns of what the rows, and their block, were measured at."""
+    found: dict[str, Any] = {}
+    rows, value = data.get("rows") or {}, data.get("block_value") or {}
+    if rows.get("name") in AXES and len(rows["values"]) == n:
+        found[AXES[rows["name"]].column] = np.array(rows["values"], dtype="<f8")
+    if value.get("name") in AXES:
+        found[AXES[value["name"]].column] = np.full(n, float(value["value"]))
+    return found
 
 
 def _json(value: Any) -> str:

@@ -18,7 +18,8 @@ Column = NDArray[Any]
 class Make:
     """A group of the table, under its real name, with what the table leaves open (``*``).
 
-    ``fixed``: axes that do not grow. ``dtypes``: of datasets whose dtype is open. ``widths``: length of the second axis.
+    ``fixed``: axes that do not grow. ``dtypes``: of datasets whose dtype is open. ``width``: length of the second axis;
+    ``shapes``: of one row of datasets that have further ones.
     ``described``: attributes of datasets by name; the key "" is the group itself. ``source``: path that ``*`` of a link stands for.
     """
 
@@ -27,6 +28,7 @@ class Make:
     fixed: Mapping[str, Column] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)
     width: int = 0
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     source: str = ""
 

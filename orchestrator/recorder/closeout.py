@@ -150,6 +150,11 @@ def _fids_of(entry: Any) -> dict[str, list[tuple[str, int, int, bytes]]]:
         for keys, numbers, rows, values in _together(group, "key", "block", "row", "fid"):
             hashes = (each[3] for each in _hashed("", 0, values))
             found += [(key.decode(), int(block), int(row), sha) for key, block, row, sha in zip(keys, numbers, rows, hashes, strict=True)]
+    for group in entry.get("kspace", {}).values():
+        found = fids.setdefault(str(group.attrs["acquisition"]), [])
+        for keys, numbers, images in _together(group, "key", "block", "data"):
+            for key, block, image in zip(keys, numbers, images, strict=True):
+                found += list(_hashed(key.decode(), int(block), image))
     return fids
 
 

@@ -17,6 +17,7 @@ from orchestrator.recorder.runtime import RunTime
 
 EXACT_IN_FLOAT32 = 2**24
 AXIS = ("spectral_width_Hz", "carrier_MHz", "reference_MHz", "reversed_axis")
+CONSOLE = ("raw_dtype", "spectral_width_Hz", "carrier_MHz", "reference_MHz", "group_delay_points", "reversed_axis", "gain")
 SHOW_SPECTRA = Attributes("", {"default": "spectra"})
 
 
@@ -55,18 +56,20 @@ class Streams:
         stream = self._streams.get((*where, "<c16")) or self._streams.get((*where, dtype))
         if stream is not None:
             return stream, []
-        stream = Stream(self._free_name(group_name(str(data["name"]))), dtype)
+        stream = Stream(free_name(group_name(str(data["name"])), self._names), dtype)
         self._streams[(*where, dtype)] = stream
         first = [SHOW_SPECTRA, Attributes("spectra", {"default": stream.name})] if len(self._streams) == 1 else []
         return stream, [*_made(stream, data, fids.shape[1], self._time), *first]
 
-    def _free_name(self, name: str) -> str:
-        free, n = name, 1
-        while free in self._names:
-            n += 1
-            free = f"{name}_{n}"
-        self._names.add(free)
-        return free
+
+def free_name(name: str, taken: set[str]) -> str:
+    """The name, or ``NAME_2`` and so on where it is taken; it is taken then."""
+    free, n = name, 1
+    while free in taken:
+        n += 1
+        free = f"{name}_{n}"
+    taken.add(free)
+    return free
 
 
 def spectrum_rows(stream: Stream, data: Mapping[str, Any], fids: NDArray[Any], first: int) -> Iterator[Append]:
@@ -110,10 +113,7 @@ def fourier_settings(data: Mapping[str, Any], points: int) -> FourierSettings:
 def _made(stream: Stream, data: Mapping[str, Any], points: int, time: RunTime) -> list[Append]:
     settings = fourier_settings(data, points)
     named = {"title": f"{data['name']} ({data['nucleus']})", "acquisition": data["name"], "nucleus": data["nucleus"]}
-    console = {
-        name: data.get(name)
-        for name in ("raw_dtype", "spectral_width_Hz", "carrier_MHz", "reference_MHz", "group_delay_points", "reversed_axis", "gain")
-    }
+    console = {name: data.get(name) for name in (*CONSOLE, *(("kind", "sequence") if "sequence" in data else ()))}
     shift = shift_axis_ppm(settings, data["carrier_MHz"], data["reference_MHz"])
     fid = Make(
         stream.path,

@@ -231,12 +231,12 @@ def _attach_scales(made: Mapping[str, h5py.Dataset], declared: Group) -> None:
 def _growing(group: h5py.Group, order: Make, dataset: Dataset, length: int) -> h5py.Dataset:
     dtype = order.dtypes.get(dataset.name, dataset.dtype)
     size = layout.text_size(dtype)
-    row = (order.width,) if len(dataset.dims) > 1 else ()
+    row = order.shapes.get(dataset.name, (order.width,)) if len(dataset.dims) > 1 else ()
     return group.create_dataset(
         dataset.name,
         shape=(length, *row),
         maxshape=(None, *row),
-        chunks=(1, max(1, order.width)) if row else (order.group.chunk_rows,),
+        chunks=(1, *(max(1, length) for length in row)) if row else (order.group.chunk_rows,),
         dtype=h5py.string_dtype("utf-8", size) if size else layout.numpy_dtype(dtype),
         fillvalue=layout.fill_value(dtype) if dataset.optional else None,
     )

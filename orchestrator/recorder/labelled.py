@@ -130,8 +130,8 @@ class LabelledRun:
 
     @property
     def title(self) -> str:
-        """The experiment's name."""
-        return _text(self.entry["title"][()])
+        """The experiment's name; empty before the run has begun."""
+        return _text(self.entry["title"][()]) if "title" in self.entry else ""
 
     @property
     def growing(self) -> bool:

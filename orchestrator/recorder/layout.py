@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.model.kinds import AXES
+
 FORMAT = "operando-nmr run"
 FORMAT_VERSION = 1
 LIBVER = ("v108", "v110")
@@ -158,6 +160,9 @@ FID_COLUMNS = (
     Dataset("flags", "text:48", attributes={"legend": FLAGS}),
 )
 
+# What a row was measured at, where something was swept (model.kinds).
+AXIS_COLUMNS = tuple(Dataset(axis.column, "f8", axis.units, axis.label, optional=True) for axis in AXES.values())
+
 # What stands beside every FID only: what the vendor's own files say of it, and how to prove that it is theirs.
 VENDOR_COLUMNS = (
     Dataset("vendor_times", "text:640", long_name="The vendor's own time stamps by its own names, verbatim; JSON"),
@@ -174,11 +179,70 @@ FID = Group(
         Dataset("fid", "*", "counts", "FID as the console stored it, unscaled", ("time", "acquisition_time")),
         Dataset("acquisition_time", "f8", "ms", "Acquisition time / ms", ("acquisition_time",)),
         *FID_COLUMNS,
+        *AXIS_COLUMNS,
         *VENDOR_COLUMNS,
     ),
     signal="fid",
     axes=("time", "acquisition_time"),
     static=False,
+)
+
+KSPACE = Group(
+    "kspace/*",
+    "NXdata",
+    (
+        Dataset("data", "*", "counts", "k-space as the console stored it, unscaled", ("time", "pe", "ro")),
+        Dataset("pe", "i4", "", "Phase encode, counted from the most negative", ("pe",)),
+        Dataset("ro", "f8", "ms", "Time along read, from its middle / ms", ("ro",)),
+        *FID_COLUMNS,
+        *AXIS_COLUMNS,
+        *VENDOR_COLUMNS,
+        Dataset("row_start", "f8", "s", "Each phase encode begins, after t_start / s; NaN: not known", ("time", "pe")),
+    ),
+    signal="data",
+    axes=("time", "pe", "ro"),
+    static=False,
+    attributes={"title": "Images before any transform, one row an image"},
+)
+
+IMAGE = Group(
+    "images/*",
+    "NXdata",
+    (
+        Dataset("magnitude", "f4", "counts", "Magnitude", ("time", "y", "z"), derived=True),
+        Dataset("y", "f8", "mm", "Along phase / mm", ("y",)),
+        Dataset("z", "f8", "mm", "Along read / mm", ("z",)),
+        TIME,
+        Dataset("key", "text:64", long_name="Key of the acquisition"),
+        Dataset("block", "i4", long_name="Block of the acquisition"),
+        *(Dataset(axis.name, axis.dtype, axis.units, axis.long_name, optional=True) for axis in AXIS_COLUMNS if axis.name == "TE"),
+    ),
+    signal="magnitude",
+    axes=("time", "y", "z"),
+    static=False,
+    attributes={"display_only": "Fourier transform of kspace/, no filter"},
+)
+
+MAP = Group(
+    "maps/*",
+    "NXdata",
+    (
+        Dataset("T2", "f4", "ms", "T2 / ms", ("time", "y", "z"), derived=True),
+        Dataset("T2_error", "f4", "ms", "Standard error of T2 / ms", ("time", "y", "z"), derived=True),
+        Dataset("amplitude", "f4", "counts", "Magnitude at echo time 0", ("time", "y", "z"), derived=True),
+        Dataset("mask", "u1", "", "1: bright enough to be fitted, 2: and its T2 is determined", ("time", "y", "z"), derived=True),
+        Dataset("cluster", "u1", "", "1: of the isolated cluster of long T2", ("time", "y", "z"), derived=True),
+        Dataset("histogram", "i4", "", "Determined pixels by T2", ("time", "bin"), derived=True),
+        Dataset("y", "f8", "mm", "Along phase / mm", ("y",)),
+        Dataset("z", "f8", "mm", "Along read / mm", ("z",)),
+        Dataset("bin", "f8", "ms", "Middle of a bin of T2 / ms", ("bin",)),
+        TIME,
+        Dataset("key", "text:64", long_name="Key of the acquisition"),
+    ),
+    signal="T2",
+    axes=("time", "y", "z"),
+    static=False,
+    attributes={"display_only": "fitted from images of several echo times (orchestrator/analysis/maps.py), one row a complete series"},
 )
 
 PARAMETERS = Group(
@@ -292,6 +356,9 @@ GROUPS = (
     IMPEDANCE,
     FID,
     PARAMETERS,
+    KSPACE,
+    IMAGE,
+    MAP,
     SPECTRA,
     ACQUISITIONS,
     OBSERVABLE,
@@ -309,6 +376,9 @@ GROUPS = (
     Group("spectra", "NXcollection"),
     Group("aux", "NXcollection"),
     Group("observables", "NXcollection"),
+    Group("kspace", "NXcollection", static=False),
+    Group("images", "NXcollection", static=False),
+    Group("maps", "NXcollection", static=False),
 )
 STATIC = tuple(group for group in GROUPS if group.static)
 

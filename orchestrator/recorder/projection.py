@@ -27,6 +27,7 @@ OWN_GROUP = BLOCKS | {"clock.sample"}
 VERBATIM = ("experiment", "rig", "cell", "twin", "plan", "versions", "digests")
 ELSEWHERE = {"run.started": VERBATIM, "fid.block": ("parameters",)}
 """What of an event stands in ``control/`` or ``fid/*/parameters``, and is not written a second time."""
+OF_RUN = ("simulated", "fids_recorded", "seed", "speed", "zone", "station", "rung", "cannot")
 INSTRUMENT = next(group for group in GROUPS if group.path == "instrument/*")
 
 
@@ -137,7 +138,7 @@ class Projection:
         }
         for path, text in texts.items():
             yield Text(path, str(text))
-        yield Attributes("", {name: data.get(name) for name in ("simulated", "fids_recorded", "seed", "speed", "zone", "station", "rung", "cannot")})
+        yield Attributes("", {name: data.get(name) for name in OF_RUN})
 
     def _event_rows(self, event: Event) -> Rows:
         elsewhere = ELSEWHERE.get(event.kind, ())

@@ -125,15 +125,23 @@ class Run:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The journal's events as they stand in the file: seq, time, kind, source, cause, data."""
-        columns = Columns(self._entry["events"])
-        names = ("seq", "time", "kind", "source", "cause", "part", "data")
+        return self.events_of()
+
+    def events_of(self, *kinds: str) -> list[dict[str, Any]]:
+        """The same of some kinds only (all where none is named); of the others not even the text is looked at."""
+        node = self._entry["events"]
+        kind, begins = node["kind"][()], node["part"][()] == 0
+        of_event = np.cumsum(begins) - 1
+        wanted = np.isin(kind[begins], [name.encode() for name in kinds]) if kinds else np.ones(int(begins.sum()), bool)
+        rows = np.flatnonzero(wanted[of_event]) if of_event.size else of_event
+        columns = {name: node[name][()][rows].tolist() for name in ("seq", "time", "kind", "source", "cause", "data")}
         events: list[dict[str, Any]] = []
-        for row in zip(*(columns[name].tolist() for name in names), strict=True):
-            told = dict(zip(names, row, strict=True))
-            if told.pop("part"):
-                events[-1]["data"] += told["data"]
-            else:
+        for begin, *row in zip(begins[rows].tolist(), *columns.values(), strict=True):
+            told = {name: each.decode() if isinstance(each, bytes) else each for name, each in zip(columns, row, strict=True)}
+            if begin:
                 events.append(told)
+            else:
+                events[-1]["data"] += told["data"]
         for event in events:
             event["data"] = json.loads(event["data"])
         return events

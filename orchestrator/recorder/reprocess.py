@@ -20,7 +20,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from orchestrator.analysis.live import ALGORITHM, LINES, SLOPE, Finding, LiveAnalysis
+from orchestrator.analysis.live import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding, LiveAnalysis
 from orchestrator.model.events import Event
 from orchestrator.recorder.digest import digest
 from orchestrator.recorder.layout import group_name
@@ -157,7 +157,7 @@ def _describe(file: Any, source: Source, windows: Windows | None, asked: str, ru
         "version": version("operando-nmr"),
         "libraries": json.dumps({name: version(name) for name in ("numpy", "scipy", "h5py")}),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "algorithms": json.dumps([ALGORITHM, LINES, SLOPE]),
+        "algorithms": json.dumps([ALGORITHM, LINES, SLOPE, SWEEPS, MAPS]),
         "windows_ppm": json.dumps({name: list(edges) for name, edges in (windows or {}).items()}),
         "asked": asked,
         "run_id": source.run_id,

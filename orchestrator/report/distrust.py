@@ -100,9 +100,10 @@ def _not_measured(facts: Facts) -> Iterator[Interval]:
 
 
 def _spectra(facts: Facts) -> Iterator[Interval]:
+    has_samples = facts.run.entry["electrochemistry/time"].shape[0] > 0
     for spectrum in facts.spectra:
         reasons = [flag for flag in spectrum.flags.split(",") if flag and flag != "coalesced"]
-        if not spectrum.charge_valid and facts.over:
+        if not spectrum.charge_valid and facts.over and has_samples:
             reasons.append("its charge is not known")
         if spectrum.state not in {"verified", *LOST} and facts.over:
             reasons.append(f"never verified (last: {spectrum.state})")

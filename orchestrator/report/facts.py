@@ -14,6 +14,11 @@ from orchestrator.recorder.reader import Run
 Event = Mapping[str, Any]
 LOST = ("missed", "rejected", "lost")
 AREAS = ("area(", "window_area(")
+TOLD = (
+    *("step.started", "step.ended", "gap", "link.lost", "link.restored", "alarm.raised", "alarm.cleared", "alarm.acknowledged"),
+    *("acquisition.requested", "acquisition.armed", *(f"acquisition.{state}" for state in LOST), "cell.state", "note"),
+    *("command.received", "rule.fired", "run.started", "run.state", "run.ended"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
-    """Everything about a run but its samples. ``last_s``: the last instant that the file knows of."""
+    """Everything about a run but its samples.
+
+    ``last_s``: the last instant that the file knows of. ``events``: of the kinds in TOLD. ``area_names``: the areas that the
+    analysis found; windows only where no line was fitted.
+    """
 
     run: Run
     attributes: Mapping[str, Any]
@@ -113,6 +122,7 @@ class Facts:
     spectra: Sequence[Spectrum]
     asked: Sequence[Asked]
     instruments: Sequence[Mapping[str, Any]]
+    area_names: Sequence[str]
 
     @property
     def over(self) -> bool:
@@ -134,12 +144,6 @@ class Facts:
         """Triggers that added a reason to a pending acquisition, by its name."""
         return Counter(str(event["data"]["name"]) for event in self.of("acquisition.requested") if event["data"].get("added"))
 
-    @property
-    def area_names(self) -> list[str]:
-        """The areas that the analysis found; windows only where no line was fitted."""
-        names = sorted({name for spectrum in self.spectra for name in spectrum.areas})
-        return [name for name in names if name.startswith(AREAS[0])] or names
-
     def of(self, *kinds: str) -> list[Event]:
         """The events of these kinds, in order."""
         return [event for event in self.events if event["kind"] in kinds]
@@ -154,11 +158,15 @@ class Facts:
 
 def gather(run: Run) -> Facts:
     """Read a run's facts; the samples and FIDs stay where they are."""
-    entry, events = run.entry, run.events
+    entry, events = run.entry, run.events_of(*TOLD)
     plan = _json(run, "plan")
     asked = _asked(run)
     spectra = _spectra(run)
-    ends = [event["time"] for event in events[-1:]] + [spectrum.end_s for spectrum in spectra[-1:]]
+    ends = (
+        [event["time"] for event in events[-1:]]
+        + [spectrum.end_s for spectrum in spectra[-1:]]
+        + entry["electrochemistry/time"][-1:].tolist()
+    )
     return Facts(
         run=run,
         attributes=run.attributes,
@@ -176,7 +184,13 @@ def gather(run: Run) -> Facts:
         spectra=spectra,
         asked=asked,
         instruments=[dict(node.attrs) for name, node in sorted(entry["instrument"].items()) if "driver" in node.attrs],
+        area_names=_area_names(spectra),
     )
+
+
+def _area_names(spectra: Iterable[Spectrum]) -> list[str]:
+    names = sorted({name for spectrum in spectra for name in spectrum.areas})
+    return [name for name in names if name.startswith(AREAS[0])] or names
 
 
 def _of(entry: Any, name: str) -> str:

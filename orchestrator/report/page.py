@@ -106,8 +106,8 @@ def _figure(folder: Path, left_out: Sequence[str]) -> Markup:
     links = [element("a", name, href=f"{BESIDE}/{name}") for name in ("figure.png", "figure.svg", "figure.pdf", "redraw.py")]
     files = joined(part for link in links for part in (link, " · "))
     caption = (
-        "Spectra (intensity, negative as zero, each as wide as it took; blank where none was taken), cell voltage, current and areas with "
-        "standard errors on one time axis. "
+        "Spectra (intensity, negative as zero; each from its start until the next, blank where one is missing), cell "
+        "voltage, current and areas with standard errors on one time axis. "
     )
     told = f"{caption}{'. '.join([*left_out, ''])}Its data are the CSV files in {BESIDE}/; redraw.py draws it from them alone."
     return section(

@@ -20,7 +20,9 @@ WIDTH_inch, DPI = 7.2, 200
 FORMATS = ("png", "svg", "pdf")
 UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 MARKS = "osD^v<>P"
+CURVES = ("voltage_V", "current_mA")
 LEGEND_COLUMNS = 4
+LONGER, USUAL_percent, NOTHING_h = 1.25, 80.0, 1e-9
 Floats = NDArray[np.float64]
 
 
@@ -54,24 +56,36 @@ def edges(centres: Floats) -> Floats:
     return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
 
 
+def widths(start: Floats, end: Floats) -> Floats:
+    """float64 (n,): until when each spectrum is drawn: to the next, unless that is unusually far away, at least to its own end."""
+    if start.size < 2:
+        return end
+    following = np.append(start[1:], np.inf)
+    usual = float(np.percentile(np.diff(start), USUAL_percent))
+    until: Floats = np.maximum(np.minimum(following, start + LONGER * usual), np.minimum(end, following))
+    return until
+
+
 def draw_waterfall(axes: Any, path: Path) -> None:
-    """Each spectrum as wide as it took; where none was taken the paper stays white."""
+    """Each spectrum from its start until the next begins; where one is missing the paper stays white."""
     start, end, shift, intensity = waterfall(path)
     order = np.argsort(start)
+    order = order[np.isfinite(start[order]) & np.isfinite(end[order])]
+    start, end, intensity = start[order], end[order], intensity[order]
     bounds: list[float] = []
     shown: list[Floats] = []
-    for row in order[np.isfinite(start[order]) & np.isfinite(end[order])]:
-        if bounds and start[row] > bounds[-1]:
+    for first, until, values in zip(start, widths(start, end), intensity, strict=True):
+        if not bounds:
+            bounds.append(first)
+        elif first > bounds[-1] + NOTHING_h:
             shown.append(np.full(shift.size, np.nan))
-            bounds.append(start[row])
-        elif not bounds:
-            bounds.append(start[row])
-        shown.append(intensity[row])
-        bounds.append(max(end[row], bounds[-1] + 1e-9))
+            bounds.append(first)
+        shown.append(values)
+        bounds.append(max(until, bounds[-1] + NOTHING_h))
     if shown:
-        picture = np.clip(np.array(shown).T, 0, None)
-        most = float(np.nanpercentile(picture, 99.7)) or 1.0
-        axes.pcolormesh(np.array(bounds), edges(shift), picture, cmap="magma_r", vmin=0.0, vmax=most, rasterized=True)
+        picture = np.ma.masked_invalid(np.clip(np.array(shown).T, 0, None))
+        most = float(np.nanpercentile(picture.filled(np.nan), 99.7)) or 1.0
+        axes.pcolorfast(np.array(bounds), edges(shift), picture, cmap="magma_r", vmin=0.0, vmax=most)
     axes.set_ylim(shift.max(), shift.min())
     axes.set_ylabel(f"{path.stem.removeprefix('waterfall_')}\nshift / ppm")
 
@@ -116,16 +130,16 @@ def along_time(folder: Path) -> Figure:
     """Waterfall, E, I, areas on one time axis."""
     maps = sorted(folder.glob("waterfall_*.csv"))
     cell, areas, marked = (rows(folder / f"{name}.csv") for name in ("electrochemistry", "areas", "not_to_trust"))
-    heights = [*(2.0 for _ in maps), 1.0, 0.7, *([1.2] if areas else [])]
+    heights = [*(2.0 for _ in maps), *((1.0, 0.7) if cell else ()), *((1.2,) if areas or not (maps or cell) else ())]
     figure = Figure(figsize=(WIDTH_inch, 1.1 * sum(heights) + 0.5 + legend_inch(areas)))
     panels = list(np.atleast_1d(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)))
     for axes, path in zip(panels, maps, strict=False):
         draw_waterfall(axes, path)
-    time_h = column(cell, "time_h")
-    for axes, name, label in zip(panels[len(maps) :], ("voltage_V", "current_mA"), ("E / V", "I / mA"), strict=False):
-        axes.plot(time_h, column(cell, name), lw=0.8, color="k")
-        axes.set_ylabel(label)
-        shade(axes, marked)
+    for axes, name, label in zip(panels[len(maps) :], CURVES, ("E / V", "I / mA"), strict=False):
+        if cell:
+            axes.plot(column(cell, "time_h"), column(cell, name), lw=0.8, color="k")
+            axes.set_ylabel(label)
+            shade(axes, marked)
     if areas:
         draw_areas(panels[-1], areas, "time_h")
         shade(panels[-1], marked)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from orchestrator.report.facts import LOST, Facts
 
+DRIVEN_BY_OTHERS = frozenset({"imported", "watched"})
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -33,7 +35,8 @@ def verdict(facts: Facts) -> Verdict:
     failed = [check for check in checks if check.ok is False]
     if not facts.over:
         return Verdict(False, f"Still running, or died: state of {_published(facts)}.", checks)
-    how = f"{facts.attributes['state']}, {facts.attributes['outcome']}: {facts.attributes['reason']}".rstrip(": ")
+    reason = str(facts.attributes["reason"]).partition("\n")[0]
+    how = f"{facts.attributes['state']}, {facts.attributes['outcome']}: {reason}".rstrip(": ")
     if failed:
         return Verdict(False, f"Not complete ({how}). {'. '.join(f'{check.name}: {check.text}' for check in failed)}.", checks)
     return Verdict(True, f"Complete ({how}).", checks)
@@ -58,6 +61,8 @@ def _checks(facts: Facts) -> Iterator[Check]:
 
 def _ended(facts: Facts) -> Check:
     outcome = str(facts.attributes.get("outcome", "not over"))
+    if outcome in DRIVEN_BY_OTHERS:
+        return Check("Ended as planned", None, f"{outcome}: others drove the instruments, and what they planned is not known here")
     return Check("Ended as planned", (outcome == "as planned") if facts.over else None, outcome)
 
 
@@ -95,6 +100,8 @@ def _planned(facts: Facts) -> Check:
 def _samples(facts: Facts) -> Check:
     gaps = facts.of("gap")
     samples = facts.run.entry["electrochemistry/time"].shape[0]
+    if not samples:
+        return Check("Samples", None, "there is no electrochemistry in this run")
     if not gaps:
         return Check("Samples", True, f"{samples}, without a gap")
     seconds = sum(float(event["data"]["seconds"]) for event in gaps)
@@ -110,6 +117,8 @@ def _closeout(facts: Facts) -> Check:
 
 def _cell(facts: Facts) -> Check:
     states = facts.of("cell.state")
+    if facts.attributes.get("outcome") in DRIVEN_BY_OTHERS:
+        return Check("Cell at the end", None, "not known: this program did not drive it")
     if not states:
         return Check("Cell at the end", False if facts.over else None, "nobody said")
     last = states[-1]["data"]

@@ -166,6 +166,9 @@ def _first(folder: Path) -> Mapping[str, Any]:
         events = reader.since(0, 1)
     if not events or events[0].kind != "run.started":
         raise CannotRun(f"{folder}: the journal does not begin with a run; there is nothing to continue")
+    if "rung" in events[0].data:
+        how = "`operando follow EC NMR --into` goes on with it" if events[0].data["rung"] == 0 else "it was imported, and nothing goes on"
+        raise CannotRun(f"{folder}: this program did not drive this run; {how}")
     return events[0].data
 
 

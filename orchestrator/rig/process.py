@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drivers import registry
 from drivers.clock import Clock
@@ -43,6 +43,9 @@ from orchestrator.rig.upkeep import PUBLISHER, disk_of, give_ballast_back, mind_
 from orchestrator.rig.world import Instruments, World, emulate_request, hosted, made_world, survivors_of
 from orchestrator.runner.run import NOT_CONTINUED, Continuation, run_plan
 from orchestrator.runner.station import INTERRUPTED, Disk, Outcome
+
+if TYPE_CHECKING:
+    from orchestrator.monitor.memory import MemoryBroker
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 LET_GO_WITHIN_s = 2.0
@@ -211,7 +214,8 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         world = await stack.enter_async_context(hosting.world)
         instruments = await stack.enter_async_context(hosted(world, gathered, clock, folder, life))
         if gathered.request.virtual and (faults := gathered.fault_shares()[HOST]):
-            computer = Host(clock, journal, lambda seq: kill(folder, survivors_of(instruments), seq))
+            broker = await stack.enter_async_context(_shown(hosting, journal)) if "broker_gone" in faults else None
+            computer = Host(clock, journal, lambda seq: kill(folder, survivors_of(instruments), seq), broker)
             inject_all(computer.inject, faults, world.twin)
             stack.push_async_callback(computer.close)
         host = asyncio.current_task()
@@ -268,6 +272,13 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         return outcome
 
 
+def _shown(hosting: Hosting, journal: MortalJournal) -> contextlib.AbstractAsyncContextManager[MemoryBroker]:
+    """A broker in memory and its publisher, where it is to go: no other run needs an MQTT client in this process."""
+    from orchestrator.rig.shown import shown_in_memory
+
+    return shown_in_memory(hosting.folder, hosting.gathered.rig.name, hosting.clock, journal, hosting.life)
+
+
 def _analysing(hosting: Hosting, journal: MortalJournal, commands: Commands) -> asyncio.Task[None]:
     """Live analysis in this very process, as it is at ``--speed max`` alone."""
     from orchestrator.observer.analysis import Inline
@@ -275,7 +286,7 @@ def _analysing(hosting: Hosting, journal: MortalJournal, commands: Commands) -> 
     inline = Inline(hosting.clock, commands, lambda text: journal.put_unless_ended("note", {"text": text, "who": "analysis"}))
     with Reader(hosting.folder / "journal.sqlite") as reader:
         inline.before(reader.events())
-    journal.hearer = inline.heard
+    journal.hearer, journal.heard_kinds = inline.heard, inline.kinds
     return asyncio.create_task(inline.run(), name="analysis")
 
 

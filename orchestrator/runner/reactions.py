@@ -80,10 +80,7 @@ class Reactions:
         self.sampling.charge.restore(left.net_C, left.throughput_C, left.x)
         left.rules.share(self.interlocks.resistance)
         self.interlocks.resistance.estimate = left.resistance
-        self.rings.acting.restore(left.alarms)
-        for data, seq in left.observables:
-            self.rings.inlet.known(data, seq)
-        self.rings.spectral = left.spectral
+        self.rings.restore(left)
         self.sampling.restore(left)
         self.steps.restore(left.passed, left.visits, left.waits, left.pauses)
         self.steps.go_to(left.go_to)

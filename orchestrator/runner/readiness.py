@@ -42,6 +42,9 @@ def order_of(planned: PlannedAcquisition, key: str, deadline_s: float) -> Acquis
         recycle_s=planned.recycle_s,
         blocks=planned.blocks,
         deadline_s=deadline_s,
+        sequence=planned.sequence,
+        rows=planned.rows,
+        per_block=planned.per_block,
     )
 
 

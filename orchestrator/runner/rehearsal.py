@@ -6,14 +6,16 @@ spectrum or sample that completed it, without the analysis' latency.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from drivers.base import EndConditions, Limits, Mode
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import GAP_EDGE, Event
-from orchestrator.model.experiment import Rule
+from orchestrator.model.experiment import Rule, SampleRate
 from orchestrator.plan.orders import Plan, PlannedStep
 from orchestrator.runner.observed import observed
 from orchestrator.runner.resumption import named
@@ -51,6 +53,7 @@ class _Rehearsal:
         self._origin_ns = self._started_ns = 0
         self._begun = ""
         self._capacity_C: float | None = None
+        self._unplanned = False
 
     def feed(self, event: Event) -> Iterator[Rehearsed]:
         if event.kind == "run.started":
@@ -67,16 +70,19 @@ class _Rehearsal:
 
     def _start(self, event: Event) -> Event:
         """The run as it was, with these rules in its plan, so that the analysis looks where they look."""
-        plan = Plan.model_validate(event.data["plan"])
-        self._engine = RuleEngine(self._rules, plan.lead_ohm)
-        self._steps = {step.key: step for step in (*plan.prepare, *plan.steps)}
-        self._origin_ns, self._capacity_C = int(event.data["origin_mono_ns"]), plan.capacity_C
+        self._origin_ns = int(event.data["origin_mono_ns"])
+        self._unplanned = "rung" in event.data
+        plan = None if self._unplanned else Plan.model_validate(event.data["plan"])
+        self._engine = RuleEngine(self._rules, 0.0 if plan is None else plan.lead_ohm)
+        if plan is not None:
+            self._steps = {step.key: step for step in (*plan.prepare, *plan.steps)}
+            self._capacity_C = plan.capacity_C
         asked: dict[str, Any] = {**event.data["plan"], "rules": [rule.model_dump(mode="json") for rule in self._rules]}
         return Event(event.seq, event.mono_ns, event.utc_ns, event.kind, {**event.data, "plan": asked}, event.blob)
 
     def _step(self, event: Event) -> None:
         key = named(str(event.data["key"])).planned
-        planned = self._steps.get(key)
+        planned = unplanned(event.data, None) if self._unplanned else self._steps.get(key)
         if planned is not None and self._engine is not None:
             self._engine.begin(planned, first=key != self._begun)
             self._started_ns = event.mono_ns if key != self._begun else self._started_ns
@@ -98,3 +104,22 @@ class _Rehearsal:
     def _told(self, firing: Firing, at_ns: int, step_key: str, spectrum_key: str) -> Rehearsed:
         actions = tuple(action.text or action.verb for action in firing.rule.do)
         return Rehearsed(firing.rule.name, (at_ns - self._origin_ns) / 1e9, step_key, spectrum_key, dict(firing.values), actions)
+
+
+def unplanned(step: Mapping[str, Any], current_A: float | None) -> PlannedStep:
+    """A step of a run that somebody else drives, as the engines want one, from the data of its ``step.started``; no end, no limit."""
+    mode = step["mode"]
+    return PlannedStep(
+        index=int(step["index"]),
+        key=str(step["key"]),
+        text=str(step["text"]),
+        verb="",
+        cycle=int(step["cycle"]),
+        mode=Mode(mode) if mode in list(Mode) else Mode.GALVANOSTATIC,
+        current_A=current_A,
+        ends=EndConditions(math.inf),
+        limits=Limits(math.inf, -math.inf, math.inf, math.inf, math.inf),
+        sample=SampleRate(then_Hz=0.0),
+        expected_s=0.0,
+        worst_s=math.inf,
+    )

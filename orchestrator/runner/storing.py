@@ -12,8 +12,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.base import Fetched, RawFile
+from drivers.base import IMAGES, ONE_PULSE, Fetched, RawFile
 from drivers.errors import InstrumentError
+from orchestrator.plan.orders import PlannedAcquisition
 from orchestrator.runner.archive import Damaged, archive, check
 from orchestrator.runner.paperwork import RecordLeft
 from orchestrator.runner.records import Record, Records
@@ -151,6 +152,7 @@ class Storing:
         known = float(limit) if isinstance(limit, int | float) else None
         self._seen.fid(record.key, fetched.fid.data, fetched.fid.raw_dtype, known, self._s.clock.mono_ns())
         data, blob = fid_block(record, block, fetched)
+        data |= _swept(record.planned, block, fetched)
         return self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)
 
     async def _verify(self, record: Record) -> None:
@@ -220,3 +222,21 @@ def fid_block(record: Measured, block: int, fetched: Fetched) -> tuple[dict[str,
         "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in fetched.files],
         "partial": record.partial or fetched.partial,
     }, blob
+
+
+def _swept(planned: PlannedAcquisition, block: int, fetched: Fetched) -> dict[str, Any]:
+    """What rows and block were measured at, and when; nothing for a single pulse. A halted array has fewer rows than were asked."""
+    if planned.sequence == ONE_PULSE and planned.rows is None and planned.per_block is None:
+        return {}
+    rows = 1 if fetched.fid.data.ndim == 1 else len(fetched.fid.data)
+    settings = {name: value for name, value in planned.template.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    found: dict[str, Any] = {"kind": planned.kind, "sequence": planned.sequence, "settings": settings}
+    if planned.sequence in IMAGES and planned.rows is not None:
+        found["encodes"] = len(planned.rows)
+    elif planned.rows is not None:
+        found["rows"] = {"name": planned.rows.name, "values": list(planned.rows.values[:rows])}
+    if planned.per_block is not None:
+        found |= {"block_value": {"name": planned.per_block.name, "value": planned.per_block.values[block]}, "blocks": planned.blocks}
+    elif "TE_ms" in planned.template and (planned.rows is None or planned.rows.name != "TE_ms"):
+        found["block_value"] = {"name": "TE_ms", "value": float(planned.template["TE_ms"])}
+    return found | ({} if fetched.row_s is None else {"row_s": np.asarray(fetched.row_s, dtype=np.float64).tolist()})

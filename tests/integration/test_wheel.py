@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(240)
 REPOSITORY = Path(__file__).parents[2]
 BIN = "Scripts" if sys.platform == "win32" else "bin"
 

@@ -25,7 +25,15 @@ PIECES = 4
 
 def mpt_head(began: datetime) -> str:
     """EC-Lab's head; ``began`` local, without zone."""
-    lines = ["EC-Lab ASCII FILE", "Nb header lines : ", "", "Modulo Bat", "", f"Acquisition started on : {began:%m/%d/%Y %H:%M:%S}.{began.microsecond // 1000:03d}", ""]
+    lines = [
+        "EC-Lab ASCII FILE",
+        "Nb header lines : ",
+        "",
+        "Modulo Bat",
+        "",
+        f"Acquisition started on : {began:%m/%d/%Y %H:%M:%S}.{began.microsecond // 1000:03d}",
+        "",
+    ]
     lines.append("\t".join(COLUMNS) + "\t")
     lines[1] += str(len(lines))
     return "\r\n".join(lines) + "\r\n"
@@ -39,7 +47,10 @@ def mpt_rows(seconds: float, every_s: float) -> Iterator[tuple[float, str]]:
         Ewe_V = stored_V + OHM * current_mA / 1e3
         mode = 3 if current_mA == 0 else 1
         numbers = (mode, int(current_mA > 0), 0, changed, changed, 0)
-        yield t_s, "\t".join([*(str(one) for one in numbers), f"{t_s:.6E}", f"{current_mA:.4E}", f"{Ewe_V:.7E}", f"{current_mA:.7E}"]) + "\t\r\n"
+        yield (
+            t_s,
+            "\t".join([*(str(one) for one in numbers), f"{t_s:.6E}", f"{current_mA:.4E}", f"{Ewe_V:.7E}", f"{current_mA:.7E}"]) + "\t\r\n",
+        )
         changed = 0
         if (current_mA == 0 and t_s >= 10) or abs(Ewe_V) >= 1.0:
             current_mA, changed = (CURRENT_mA if current_mA == 0 else -math.copysign(CURRENT_mA, Ewe_V)), 1
@@ -151,7 +162,11 @@ class Replayer:
             shutil.copy(path, self._now(self.ec) / path.name)
         name = "FF025e_cycle_made_here.mpt"
         began_ns = self.epoch_utc_ns + round(self.cycler_ahead_s * 1e9)
-        began = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=began_ns // 1000)).astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
+        began = (
+            (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=began_ns // 1000))
+            .astimezone(ZoneInfo(self.zone))
+            .replace(tzinfo=None)
+        )
         head = mpt_head(began)
         with (self._now(self.ec) / name).open("w", encoding="latin-1", newline="") as file:
             file.write(head[:100])

@@ -78,6 +78,8 @@ class TriggerModel:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ticking: dict[int, asyncio.Task[None]] = {}
+        self._ticked: dict[int, int] = {}
+        """How often each timer that still beats has done so."""
 
     @staticmethod
     def _timer() -> dict[str, Any]:
@@ -189,7 +191,7 @@ class TriggerModel:
             task.cancel()
         for ticking in self._ticking.values():
             ticking.cancel()
-        self._ticking = {}
+        self._ticking, self._ticked = {}, {}
 
     async def _runs(self) -> None:
         while block := self.blocks.get(self.at):
@@ -256,12 +258,13 @@ class TriggerModel:
             if timer["on"] and timer["stimulus"] == event and n not in self._ticking:
                 self._ticking[n] = self._spawn(self._ticks(n, timer))
 
-    async def _ticks(self, n: int, timer: dict[str, Any]) -> None:
-        done = 0
+    async def _ticks(self, n: int, timer: dict[str, Any], done: int = 0) -> None:
         while not timer["count"] or done < timer["count"]:
+            self._ticked[n] = done
             await self._sleep(timer["delay_s"])
             self.happen(f"TIM{n}")
             done += 1
+        self._ticked.pop(n, None)
 
     def _happened(self, event: str) -> bool:
         if event == "SLIM":
@@ -282,7 +285,7 @@ class TriggerModel:
     # -------------------------------------------------------------------------------------------------------------- state
 
     def snapshot(self) -> dict[str, Any]:
-        """Plain data; a block that was under way begins anew."""
+        """Plain data; a block that was under way, and the beat of a timer, begins anew."""
         return {
             "blocks": {str(n): [block.kind, list(block.arguments)] for n, block in self.blocks.items()},
             "timers": {str(n): dict(timer) for n, timer in self.timers.items()},
@@ -291,6 +294,7 @@ class TriggerModel:
             "counts": {str(n): count for n, count in self.counts.items()},
             "readings": {str(n): value for n, value in self.readings.items()},
             "latched": sorted(self._latched),
+            "ticked": {str(n): done for n, done in self._ticked.items()},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -301,12 +305,16 @@ class TriggerModel:
         self.counts = {int(n): count for n, count in state["counts"].items()}
         self.readings = {int(n): value for n, value in state["readings"].items()}
         self._latched = set(state["latched"])
+        self._ticked = {int(n): done for n, done in state.get("ticked", {}).items()}
         self.state = state["state"]
 
     def resume(self) -> None:
         """After ``restore``: carry on."""
         if self.running:
+            ticked = dict(self._ticked)
             self._go("RUNNING")
+            for n, done in ticked.items():
+                self._ticking[n] = self._spawn(self._ticks(n, self.timers[n], done))
 
 
 def _beyond(kind: str, low: float, high: float, value: float) -> bool:

@@ -8,8 +8,9 @@ runs werr.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class Acquisition:
     recorded: str = ""
     recorded_s: float = 0.0
     blocks_told: int = 0
+    row_repeat_s: list[float] = field(default_factory=list)
     held_s: float = 0.0
 
     @property
@@ -55,10 +57,23 @@ class Acquisition:
 
     @property
     def duration_s(self) -> float:
-        """From start to the last scan."""
+        """From start to the last scan, of all rows of an array."""
         if self.recorded:
             return self.held_s + self.recorded_s
+        if self.row_repeat_s:
+            return self.before_s + sum(self.row_lengths_s)
         return self.before_s + (self.ss + self.planned) * self.repeat_s
+
+    @property
+    def row_lengths_s(self) -> list[float]:
+        """How long each row of an array takes; negative ``ss``: dummies before each, positive: before the first."""
+        first = max(0, self.ss)
+        return [((first if row == 0 else 0) + max(0, -self.ss) + self.nt) * repeat_s for row, repeat_s in enumerate(self.row_repeat_s)]
+
+    def rows_done(self, now_ns: int) -> int:
+        """Complete rows of an array at an instant."""
+        edges_s = accumulate(self.row_lengths_s, initial=self.before_s)
+        return sum(self.run_ns + round(edge_s * 1e9) <= now_ns for edge_s in list(edges_s)[1:])
 
     @property
     def planned(self) -> int:
@@ -80,6 +95,8 @@ class Acquisition:
         """Complete scans at an instant."""
         if self.run_ns < 0:
             return 0
+        if self.row_repeat_s:
+            return self.nt if self.rows_done(now_ns) == len(self.row_repeat_s) else 0
         first_ns, step_s = self.scan_end_ns(0), (self.scan_end_ns(1) - self.scan_end_ns(0)) / 1e9
         done = int((now_ns - first_ns) / 1e9 / step_s + 1e-9) if step_s > 0 else self.nt
         return min(max(done, 0), self.planned)
@@ -92,6 +109,8 @@ class Acquisition:
     def next_block_ns(self) -> int | None:
         """When the next block before the last is complete."""
         scans = (self.blocks_told + 1) * self.bs
+        if self.row_repeat_s:
+            return None
         return self.scan_end_ns(scans) if self.bs > 0 and scans < self.planned else None
 
     def plain(self) -> dict[str, Any]:
@@ -102,18 +121,40 @@ class Acquisition:
 def submit(parameters: ParameterSet, *, number: int, user: str, processed: bool, overhead_s: float, now_ns: int) -> Acquisition:
     """An acquisition of the current parameters, queued."""
     repeat_s = parameters.number("d1") + parameters.number("d2") + parameters.number("at")
+    rows = int(parameters.number("arraydim"))
+    rows_s = [repeat_s + _wait_s(parameters, row) for row in range(rows)] if rows > 1 or _wait_s(parameters, 0) else []
+    dummies = int(parameters.number("ss"))
     return Acquisition(
         number,
         user,
         processed,
         parameters.text(),
         int(parameters.number("nt")),
-        max(0, int(parameters.number("ss"))),
+        dummies if rows_s else max(0, dummies),
         int(parameters.number("bs")),
         repeat_s,
         overhead_s,
         now_ns,
+        row_repeat_s=rows_s,
     )
+
+
+SEQUENCES = {"hahn": "hahn_echo", "cpmgt2": "cpmg", "satrec": "saturation_recovery", "invrec": "inversion_recovery", "sems": "image_se",
+             "gems": "image_ge"}  # fmt: skip
+"""VnmrJ's pulse sequence → the twin's; any other is a single pulse."""
+
+
+def _at(parameters: ParameterSet, name: str, row: int) -> float:
+    """The value of a parameter in one row of an array."""
+    values = parameters.values(name)
+    return float(values[row] if len(values) > 1 else values[0])
+
+
+def _wait_s(parameters: ParameterSet, row: int) -> float:
+    sequence = SEQUENCES.get(str(parameters["seqfil"]))
+    if sequence is None:
+        return 0.0
+    return _at(parameters, "tau" if sequence.endswith("recovery") else "te", row)
 
 
 def log_text(acquisition: Acquisition, local: Callable[[int], datetime], last: str, end_ns: int) -> str:
@@ -131,7 +172,24 @@ def nearest_nucleus(parameters: ParameterSet, frequency_MHz: float) -> str | Non
 
 def signal(acquisition: Acquisition, parameters: ParameterSet, twin: Physics, scans: int) -> NDArray[np.complex128]:
     """complex128 (points,): what VnmrJ stores for so many scans, axis mirrored (physical frequency = carrier - f_FFT)."""
-    p: dict[str, Any] = texts(read_procpar(acquisition.frozen))
+    return _stored(acquisition, texts(read_procpar(acquisition.frozen)), parameters, twin, scans)
+
+
+def signals(acquisition: Acquisition, parameters: ParameterSet, twin: Physics, end_ns: int) -> NDArray[np.complex128]:
+    """complex128 (rows, points): what VnmrJ stores of an array; rows that were not reached are zero."""
+    ours = ParameterSet(parameters.larmor_MHz)
+    ours.load(acquisition.frozen)
+    p = texts(read_procpar(acquisition.frozen))
+    edges_s = list(accumulate(acquisition.row_lengths_s, initial=acquisition.before_s))
+    found = np.zeros((len(acquisition.row_repeat_s), int(p["np"]) // 2), dtype=np.complex128)
+    for row in range(acquisition.rows_done(end_ns)):
+        swept = {name: _at(ours, name, row) for name in ("te", "tau", "pw")}
+        one = replace(acquisition, held_s=0.0, overhead_s=edges_s[row], repeat_s=acquisition.row_repeat_s[row], ss=max(0, -acquisition.ss))
+        found[row] = _stored(one, {**p, **swept, "row": row}, parameters, twin, acquisition.nt)
+    return found
+
+
+def _stored(acquisition: Acquisition, p: dict[str, Any], parameters: ParameterSet, twin: Physics, scans: int) -> NDArray[np.complex128]:
     points = int(p["np"]) // 2
     if scans <= 0:
         return np.zeros(points, dtype=np.complex128)
@@ -159,6 +217,7 @@ def _acquired(acquisition: Acquisition, p: dict[str, Any], twin: Physics, nucleu
             pulse_s=p["pw"] * 1e-6,
             tip_deg=90 * p["pw"] / p["pw90"] * 10 ** ((p["tpwr"] - TPWR_dB) / 20),
             dead_s=(p["alfa"] + p["rof2"]) * 1e-6,
+            **_of_sequence(p),
         )
         try:
             return twin.acquire(scan)
@@ -167,3 +226,20 @@ def _acquired(acquisition: Acquisition, p: dict[str, Any], twin: Physics, nucleu
     generator = np.random.default_rng([acquisition.number, acquisition.run_ns & 0xFFFFFFFF])
     noise = generator.standard_normal((2, points)) * NOISE_COUNTS * np.sqrt(scans)
     return np.asarray(noise[0] + 1j * noise[1])
+
+
+def _of_sequence(p: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of the twin's scan for the pulse sequence in ``seqfil``."""
+    sequence = SEQUENCES.get(str(p["seqfil"]))
+    if sequence is None:
+        return {}
+    recovering = sequence.endswith("recovery")
+    return {
+        "sequence": sequence,
+        "echo_s": 0.0 if recovering else float(p["te"]),
+        "delay_s": float(p["tau"]) if recovering else 0.0,
+        "echoes": max(1, int(p["ne"])),
+        "view": int(p.get("row", 0)),
+        "views": int(p["nv"]),
+        "fov_mm": (10.0 * float(p["lpe"]), 10.0 * float(p["lro"])),
+    }

@@ -8,6 +8,7 @@ at. tn and tof change sfrq. Values are rounded to their step and kept inside the
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from drivers.openvnmrj.console.standard import standard
@@ -106,6 +107,17 @@ class ParameterSet:
             self._set_frequency()
         if name == "sfrq":
             self._set_reference()
+        self._set_array(name)
+
+    def _set_array(self, name: str) -> None:
+        """An arrayed parameter is named in ``array``; rows are its values, or the phase encodes of an image."""
+        if len(self.tree[name].values) > 1 and name not in {"array", "acqstatus"}:
+            self.put("array", name)
+        elif self["array"] == name:
+            self.put("array", "")
+        arrayed = str(self["array"])
+        views = int(self.number("nv")) if str(self["seqcon"])[2:3] == "s" else 0
+        self.put("arraydim", float(len(self.tree[arrayed].values) if arrayed else max(1, views)))
 
     # -------------------------------------------------------------------------------------------------------- nucleus
 
@@ -118,12 +130,19 @@ class ParameterSet:
         return match
 
     def base_frequency(self, name: str) -> float:
-        """Frequency of 0 ppm, in MHz, of a nucleus by VnmrJ's name; those the twin lacks follow from 7Li."""
+        """Frequency of 0 ppm, in MHz, of a nucleus by VnmrJ's name; those the twin lacks follow from those it has."""
         ours, percent = NUCLEI[name]
         try:
             return self.larmor_MHz(ours)
         except (KeyError, ValueError):
-            return self.larmor_MHz("7Li") * percent / NUCLEI["Li7"][1]
+            return self._beside(percent)
+
+    def _beside(self, percent: float) -> float:
+        """By the first nucleus that the twin has."""
+        for known, its_percent in NUCLEI.values():
+            with suppress(KeyError, ValueError):
+                return self.larmor_MHz(known) * percent / its_percent
+        raise ValueError("the twin has no nucleus that this console knows")
 
     def set_nucleus(self, name: str) -> None:
         """What follows from a new tn."""

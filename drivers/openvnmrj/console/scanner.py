@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock
-from drivers.openvnmrj.console.acquisition import ABORTED, DONE, STOPPED, Acquisition, log_text, signal, submit
+from drivers.openvnmrj.console.acquisition import ABORTED, DONE, STOPPED, Acquisition, log_text, signal, signals, submit
 from drivers.openvnmrj.console.experiment import Experiment
 from drivers.openvnmrj.console.parameters import ParameterSet
 from drivers.openvnmrj.magical import MagicalError
@@ -235,7 +235,11 @@ class Scanner:
         )
 
     async def _write(self, acquisition: Acquisition, code: int, scans: int, end_ns: int) -> None:
-        fid = write_fid(signal(acquisition, self.parameters, self.twin, scans), scans)
+        if acquisition.row_repeat_s:
+            rows, done = signals(acquisition, self.parameters, self.twin, end_ns), acquisition.rows_done(end_ns)
+            fid = write_fid(rows, *(acquisition.nt if row < done else 0 for row in range(len(rows))))
+        else:
+            fid = write_fid(signal(acquisition, self.parameters, self.twin, scans), scans)
         procpar = read_procpar(acquisition.frozen)
         values: dict[str, list[float | str]] = {name: [value] for name, value in self._start_stamps(acquisition).items()}
         values |= {"time_complete": [stamp(self.local(end_ns))], "ct": [float(scans)], "acqstatus": [float(code), 0.0]}

@@ -43,7 +43,7 @@ FREQUENCY = Kind(5, 1, "1e+09", "-1e+09")
 PULSE = Kind(6, 1, "8190", "0", "0.025")
 INTEGER = Kind(7, 1, "1e+09", "0", "1")
 FREE_INTEGER = Kind(7, 1, "1e+09", "-1e+09", "1")
-OFFSET = FREQUENCY.within(1e5, -1e5, 0.1)
+OFFSET = FREQUENCY.within(1e6, -1e6, 0.1)
 POWER = REAL.within(63, -16, 1)
 SHIM = INTEGER.within(32767, -32767, 1)
 
@@ -70,7 +70,10 @@ TABLE = (
     Row(INTEGER.within(1e9, 1, 1), {"nt": 16.0}),
     Row(INTEGER, {"ct": 0.0, "bs": 4.0, "cf": 1.0, "arraydim": 1.0, "acqdim": 1.0, "celem": 1.0, "acqcycles": 1.0}),
     Row(FREE_INTEGER, {"ss": 0.0}),
-    Row(DELAY, {"d1": 0.5, "d2": 0.0, "pad": 0.0}),
+    Row(DELAY, {"d1": 0.5, "d2": 0.0, "pad": 0.0, "te": 0.0, "tau": 0.0}),
+    Row(INTEGER, {"nv": 0.0, "ne": 1.0}),
+    Row(REAL.within(100, 0), {"lpe": 0.0, "lro": 0.0}),
+    Row(TEXT, {"seqcon": "nnnnn"}),
     Row(PULSE, {"pw": 8.0, "pw90": 8.0, "p1": 0.0, "rof1": 10.0, "rof2": 5.0}),
     Row(PULSE.within(8190, -8190, 0.1), {"alfa": 5.0}),
     Row(POWER, {"tpwr": 60.0, "dpwr": 0.0}),

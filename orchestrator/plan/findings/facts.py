@@ -20,6 +20,7 @@ class Instruments:
     potentiostat: Capabilities = field(default_factory=Capabilities)
     console: ConsoleCapabilities = field(default_factory=ConsoleCapabilities)
     potentiostat_known: bool = False
+    console_known: bool = False
 
     @classmethod
     def of(cls, setup: StationSetup, known: Mapping[str, Capabilities | ConsoleCapabilities]) -> Instruments:
@@ -30,6 +31,7 @@ class Instruments:
             channel if isinstance(channel, Capabilities) else Capabilities(),
             console if isinstance(console, ConsoleCapabilities) else ConsoleCapabilities(),
             isinstance(channel, Capabilities),
+            isinstance(console, ConsoleCapabilities),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drivers.base import GARBLED, SampleBlock
 from orchestrator.runner.account import Account
@@ -17,7 +17,11 @@ from orchestrator.runner.safety import Violation, silent_after_s
 from orchestrator.runner.spectral import Seen, SpectralRules
 from orchestrator.runner.station import ABORT, Alarms, Ending, Surroundings
 
+if TYPE_CHECKING:
+    from orchestrator.runner.resumption import Resumption
+
 QUIET_NS = 600_000_000_000
+GARBLED_ALARM = "garbled"
 GARBLED_ADVICE = "look at the cable and at what else shares its port; samples that were lost show as wider steps in time"
 
 
@@ -59,6 +63,15 @@ class Rings:
         self._garbled_ns = 0
         self.spectral = SpectralRules(surroundings.plan.rules)
 
+    def restore(self, left: Resumption) -> None:
+        """Go on with what a run that was broken off had seen."""
+        self.acting.restore(left.alarms)
+        self.spectral = left.spectral
+        for data, seq in left.observables:
+            self.inlet.known(data, seq)
+        if GARBLED_ALARM in left.alarms:
+            self._garbled_ns = max(1, left.heard_ns)
+
     def samples(self, block: SampleBlock, account: Account | None) -> None:
         """A block for the interlocks. Samples that are old when they come are as bad as none."""
         self.interlocks.samples(block, account)
@@ -75,10 +88,10 @@ class Rings:
         if GARBLED in block.aux:
             self._garbled_ns, n = int(block.mono_ns[-1]), int(block.aux[GARBLED][-1])
             text = f"{n} lines since the instrument was connected were no samples: garbled, twice, or out of order"
-            self._alarms.sound("garbled", "warn", "The potentiostat's line is disturbed", text, advice=GARBLED_ADVICE)
+            self._alarms.sound(GARBLED_ALARM, "warn", "The potentiostat's line is disturbed", text, advice=GARBLED_ADVICE)
         elif self._garbled_ns and len(block) and block.mono_ns[-1] - self._garbled_ns > QUIET_NS:
             self._garbled_ns = 0
-            self._alarms.clear("garbled")
+            self._alarms.clear(GARBLED_ALARM)
 
     @property
     def _longest_s(self) -> float:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from drivers.base import SampleBlock
+from drivers.base import GARBLED, SampleBlock
 from orchestrator.runner import reactions
 from orchestrator.runner.account import Account
+from orchestrator.runner.interlocks import rings
 from orchestrator.runner.interlocks.rings import Rings
 
 Survive = Callable[..., Any]
@@ -42,3 +45,28 @@ def test_findings_and_R_cell_outlive_the_host(survive: Survive, kill: Any, whole
     (learnt,) = night.of("observable", name="R_cell")
     assert first["R_cell_ohm"] is None
     assert second["R_cell_ohm"] == learnt.data["value"], "the hard short is judged by what was learnt, not by what a short would teach"
+
+
+class Disturbed(Rings):
+    """Hears of lines that were no samples, once, in the first life."""
+
+    garbled = False
+
+    def samples(self, block: SampleBlock, account: Account | None) -> None:
+        if not Disturbed.garbled and len(block) and block.mono_ns[-1] > 150_000_000_000:
+            Disturbed.garbled = True
+            block = replace(block, aux={**block.aux, GARBLED: np.full(len(block), 3.0)})
+        super().samples(block, account)
+
+
+def test_a_line_that_was_disturbed_before_the_death_is_told_to_be_quiet_after_it(
+    survive: Survive, kill: Any, whole: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Disturbed.garbled = False
+    monkeypatch.setattr(reactions, "Rings", Disturbed)
+    monkeypatch.setattr(rings, "QUIET_NS", 60_000_000_000)
+    night = survive(kill(200.0))
+    whole(night)
+    (raised,), (cleared,) = night.of("alarm.raised", id="garbled"), night.of("alarm.cleared", id="garbled")
+    (continued,) = [event for event in night.of("run.state") if "continued" in event.data]
+    assert raised.seq < continued.seq < cleared.seq

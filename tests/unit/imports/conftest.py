@@ -46,7 +46,8 @@ def watch(tmp_path: Path) -> Callable[..., Watched]:
         async def main(clock: Clock) -> Watched:
             replayer = Replayer(recorded, nmr, ec, clock, **how)
             folder = run_folder(request, clock)
-            following = opened(request, clock, folder, inline=True)
+            following = opened(request, clock, folder)
+            following.poll_s = 1.0
             watching = asyncio.create_task(following.run())
             await replayer.play()
             extra = None if during is None else during(following, replayer)

@@ -218,6 +218,34 @@ def test_a_second_life_goes_on_where_the_first_ended(make_bench: Any) -> None:
     run_virtual(second)
 
 
+def test_the_beat_of_a_timer_goes_on_in_a_second_life(make_bench: Any) -> None:
+    """A model that waits for TIM1 would otherwise wait for ever, with its output on."""
+    kept: dict[str, Any] = {}
+
+    async def first(clock: Clock) -> None:
+        b = make_bench(clock, MemoryNetwork())
+        await b.begin()
+        await b.send(*CHARGE[:-1], ":TRIG:TIM1:DEL 1", ":TRIG:TIM1:COUN 100", ":TRIG:TIM1:STAR:STIM NOT8", ":TRIG:TIM1:STAT ON")
+        await b.send(':TRIG:LOAD "Empty"', ":TRIG:BLOC:SOUR:STAT 1,ON", ":TRIG:BLOC:NOT 2,8", ':TRIG:BLOC:MEAS 3,"defbuffer1"')
+        await b.send(":TRIG:BLOC:WAIT 4,TIM1", ":TRIG:BLOC:BRAN:COUN 5,20,3", ":TRIG:BLOC:SOUR:STAT 6,OFF", ":INIT")
+        await b.clock.sleep(10)
+        kept.update(json.loads(json.dumps(b.emulator.snapshot())))
+        await b.emulator.stop()
+
+    async def second(clock: Clock) -> None:
+        b = make_bench(clock, MemoryNetwork())
+        b.twin.drive_current(0.0, 1e-3)
+        b.emulator.restore(kept)
+        await b.begin()
+        await b.clock.sleep(30)
+        assert await b.ask(":TRIG:STAT?") == "IDLE;IDLE;6"
+        assert not b.twin.output_on
+        await b.emulator.stop()
+
+    run_virtual(first)
+    run_virtual(second)
+
+
 async def test_pyvisa_over_a_real_socket(make_bench: Any) -> None:
     clock = Clock()
     b = make_bench(clock, RealNetwork())

@@ -426,3 +426,24 @@ def test_packages_come_twice_or_out_of_order(bench: Any) -> None:
             assert times(lines) == pytest.approx([4.0, 3.0], abs=1e-3), lines
 
     run_virtual(main)
+
+
+def test_a_bug_of_the_emulator_takes_its_port_away_and_is_said(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It happens in a timer that nobody awaits: a host that waits for samples would otherwise never know."""
+
+    def fails(_: int) -> None:
+        raise KeyError("a bug")
+
+    async def main(clock: Any) -> None:
+        async with bench(clock) as b:
+            await b.host.send("e\nvar c\nvar p\nset_pgstat_mode 2\ncell_on\nwait 5\ncell_off\n\n")
+            await b.host.line()
+            monkeypatch.setattr(b.emulator.machine, "run", fails)
+            with pytest.raises((EOFError, NotReachable)):
+                await b.host.line(60.0)
+            assert isinstance(b.emulator.broken, KeyError)
+
+    run_virtual(main)
+    assert "the emulated instrument broke" in caplog.text

@@ -54,15 +54,6 @@ def test_a_manual_acquisition_takes_the_minutes_it_says(plan: Make) -> None:
     assert "manual" in made.not_available
 
 
-def test_an_array_is_one_block_a_value_and_the_first_once_more(plan: Make) -> None:
-    extra = "  t2: {template: 7Li_metal, scans: 8, dummies: 2, TE_ms: [1, 2, 5], repeat_first: true}"
-    made = plan("Rest for 1 hour", extra=extra, given={"overhead_s": 1})
-    t2 = made.acquisitions["t2"]
-    assert t2.blocks == 4
-    assert t2.template["arrays"] == {"TE_ms": (1, 2, 5, 1)}
-    assert t2.duration_s == pytest.approx(4 * (10 * (1 + 0.085) + 1))
-
-
 def test_a_template_that_the_rig_lacks_is_refused_with_a_suggestion(plan: Make) -> None:
     with pytest.raises(PlanError) as caught:
         plan("Rest for 1 hour", extra="  other: {template: 7Li_metl, scans: 8, dummies: 2}")

@@ -20,7 +20,7 @@ from orchestrator.model.events import Event
 from orchestrator.recorder.chapters import FOLDER
 from orchestrator.recorder.labelled import LabelledRun
 from orchestrator.recorder.projection import Projection
-from orchestrator.recorder.publisher import PUBLIC, Publisher
+from orchestrator.recorder.publisher import PUBLIC, Publisher, publish_empty
 from orchestrator.recorder.reader import Columns
 
 
@@ -177,6 +177,15 @@ def test_without_xarray_the_same_names_are_numpy_columns(tmp_path: Path, events:
         assert run.echem.long_names["voltage"] == "Cell voltage / V"
         assert run.spectra["li"].part("intensity", 1).shape == run.spectra["li"]["intensity"].shape[1:]
         assert run.at(time_s=100.0)[0].current_A == 1e-3
+
+
+def test_a_run_of_which_nothing_is_known_yet(tmp_path: Path) -> None:
+    publish_empty(tmp_path)
+    with open_run(tmp_path) as run:
+        assert run.growing
+        assert (run.echem.sizes["time"], list(run.spectra), run.events, list(run.impedance)) == (0, [], [], [])
+        assert run.at(time_s=1.0) == run.at(voltage_V=1.0) == []
+        assert "growing" in repr(run)
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are(run: LabelledRun) -> None:

@@ -18,12 +18,13 @@ from artificial_night import Night
 from reported import HOSTILE, clean, numbered, run_folder, troubled
 
 from orchestrator.cli.app import run as operando
+from orchestrator.recorder.publisher import publish_empty
 from orchestrator.recorder.reader import open_run
 from orchestrator.report.distrust import Interval, intervals, total_s
 from orchestrator.report.facts import gather
 from orchestrator.report.html import Markup, element, table
 from orchestrator.report.verdict import verdict
-from orchestrator.report.write import write_report
+from orchestrator.report.write import Written, write_report
 
 NIGHT = Night(samples=600, fids=4, points=256)
 VOID = {"meta", "img"}
@@ -63,6 +64,12 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def written(good: Path) -> Written:
+    """The report of the good run, written once: drawing takes a second."""
+    return write_report(good)
+
+
+@pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_folder(tmp_path_factory.mktemp("bad") / "20260101T000000Z_night", troubled(NIGHT))
 
@@ -72,8 +79,8 @@ def page(bad: Path) -> Read:
     return Read(write_report(bad).path.read_text("utf-8"))
 
 
-def test_a_run_in_which_nothing_went_wrong_is_complete(good: Path) -> None:
-    written = write_report(good)
+def test_a_run_in_which_nothing_went_wrong_is_complete(written: Written) -> None:
+    assert written.has_figure
     assert written.verdict.complete
     assert [check.name for check in written.verdict.checks if check.ok is not True] == []
     assert written.distrusted == 0
@@ -119,6 +126,22 @@ def test_a_run_that_goes_on_is_neither(tmp_path: Path) -> None:
         judged = verdict(gather(run))
     assert not judged.complete
     assert judged.sentence.startswith("Still running, or died")
+
+
+def test_of_a_run_that_others_drove_it_is_not_claimed_that_it_ended_as_planned_nor_that_it_did_not(tmp_path: Path) -> None:
+    events = [event for event in clean(Night(samples=120, fids=2, points=64)) if event.kind not in {"ec.block", "cell.state"}]
+    events[-1] = replace(events[-1], data={**events[-1].data, "outcome": "imported"})
+    folder = run_folder(tmp_path / "run", numbered(events))
+    written = write_report(folder)
+    told = {check.name: check.ok for check in written.verdict.checks}
+    assert [told[name] for name in ("Ended as planned", "Cell at the end", "Samples")] == [None, None, None]
+    assert (written.verdict.complete, written.distrusted, written.has_figure) == (True, 0, True)
+    assert written.verdict.sentence == "Complete (finished, imported)."
+
+
+def test_a_run_that_has_hardly_begun_has_a_page_too(tmp_path: Path) -> None:
+    publish_empty(tmp_path)
+    assert write_report(tmp_path).verdict.sentence.startswith("Still running, or died")
 
 
 def test_every_interval_not_to_trust_is_told_with_its_reason(bad: Path) -> None:
@@ -183,8 +206,7 @@ def test_every_section_is_there_and_says_what_is_so(page: Read) -> None:
     assert "run 0f0f" in told["How to cite"]
 
 
-def test_the_figure_is_redrawn_from_its_data_alone(good: Path, tmp_path: Path) -> None:
-    write_report(good)
+def test_the_figure_is_redrawn_from_its_data_alone(written: Written, good: Path, tmp_path: Path) -> None:
     for path in (good / "report").glob("*.csv"):
         shutil.copy(path, tmp_path)
     shutil.copy(good / "report" / "redraw.py", tmp_path)
@@ -195,8 +217,7 @@ def test_the_figure_is_redrawn_from_its_data_alone(good: Path, tmp_path: Path) -
         )
 
 
-def test_the_data_are_those_of_the_run(good: Path) -> None:
-    write_report(good)
+def test_the_data_are_those_of_the_run(written: Written, good: Path) -> None:
     with open_run(good) as run:
         voltage, spectra = run.electrochemistry["voltage"], run.spectra["li"]
         with (good / "report" / "electrochemistry.csv").open() as file:
@@ -232,15 +253,19 @@ def test_a_long_run_is_drawn_small_with_its_extremes_and_says_what_it_leaves_out
     assert any(text.startswith("electrochemistry: of 600 samples") for text in said)
 
 
-def test_without_matplotlib_there_is_a_page_that_says_so(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_there_is_a_page_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.report.write.find_spec", lambda name: None)
-    written = write_report(good)
-    assert not written.has_figure
-    assert "No figure" in written.path.read_text("utf-8")
-    assert not (good / "report" / "figure.png").exists()
+    folder = run_folder(tmp_path / "run", clean(Night(samples=120, fids=2, points=64)))
+    (folder / "report").mkdir()
+    (folder / "report" / "figure.png").write_text("an older one")
+    plain = write_report(folder)
+    assert not plain.has_figure
+    assert "No figure" in plain.path.read_text("utf-8")
+    assert not (folder / "report" / "figure.png").exists()
 
 
-def test_the_command_prints_the_verdict(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_verdict(good: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.report.write._draw", lambda folder: True)
     assert operando(["report", str(good), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["complete"] is True

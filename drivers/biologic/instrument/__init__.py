@@ -1,0 +1,1 @@
+"""A BioLogic instrument below the DLL: firmware, channels, techniques, data."""

@@ -1,0 +1,1 @@
+"""Neware cyclers."""

@@ -1,0 +1,1 @@
+"""A Neware cycler behind its BTS software: messages, step files, channels."""

@@ -1,0 +1,149 @@
+"""Emulated instruments answer nonsense as instruments do: by an error or by nothing, never by falling over."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from neware_client import CapacitorTwin, step_file
+
+from drivers.base import Context, Settings
+from drivers.biologic.eclib import EccParam
+from drivers.biologic.instrument.parameters import LABELS, LoadRefused, settled, technique_of
+from drivers.clock import Clock
+from drivers.neware.emulator import NewareEmulator
+from drivers.neware.instrument.stepfile import BadStepFile, read
+from drivers.spinsolve.emulator import SpinsolveEmulator
+from drivers.transport.memory import MemoryNetwork
+from drivers.transport.virtual import run_virtual
+
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WORDS = st.one_of(st.text(max_size=8), st.sampled_from(["0", "-1", "1e999", "nan", "7", "1D LITHIUM+", "1D PROTON", "SHIM", "true"]))
+TAGS = [
+    "Set",
+    "GetRequest",
+    "Start",
+    "Abort",
+    "EstimateDurationRequest",
+    "ProtocolOptionsRequest",
+    "Option",
+    "UserData",
+    "Data",
+    "DataFolder",
+]
+TAGS += ["UserFolder", "Sample", "CheckShimRequest", "AvailableOptionsRequest", "Execute"]
+
+
+class NoWire:
+    def sent(self, data: bytes) -> None: ...
+
+    def received(self, data: bytes) -> None: ...
+
+
+def quoted(text: str) -> str:
+    return re.sub(r"[^ -~]|[<>&\"']", "_", text)
+
+
+@st.composite
+def elements(draw: Any, depth: int = 3) -> str:
+    tag, names = draw(st.sampled_from(TAGS)), draw(st.lists(st.sampled_from(["protocol", "name", "value", "key"]), unique=True))
+    attributes = "".join(f' {name}="{quoted(draw(WORDS))}"' for name in names)
+    inside = "".join(draw(st.lists(elements(depth - 1), max_size=2))) if depth else quoted(draw(WORDS))
+    return f"<{tag}{attributes}>{inside}</{tag}>"
+
+
+@FEW
+@given(st.lists(st.one_of(elements(), st.text(max_size=20)), min_size=1, max_size=6))
+def test_spinsolve(tmp_path: Path, asked: list[str]) -> None:
+    async def main(clock: Clock) -> None:
+        given = {"folder": str(tmp_path), "strict": True}
+        emulator = SpinsolveEmulator(
+            Settings("s", "spinsolve", "", options=given), Context(clock, MemoryNetwork(), NoWire(), CapacitorTwin(clock))
+        )
+        emulator.twin.larmor_MHz = lambda nucleus: 116.0
+        for inside in asked:
+            answer = emulator.program.hear(1, f"<Message>{inside}</Message>".encode())
+            assert answer is None or answer.endswith(b"</Message>")
+
+    run_virtual(main)
+
+
+COMMANDS = [
+    "connect",
+    "getdevinfo",
+    "getchlstatus",
+    "inquire",
+    "inquiredf",
+    "start",
+    "stop",
+    "download",
+    "downloadlog",
+    "downloadStepLayer",
+    "light",
+]
+
+
+@FEW
+@given(st.sampled_from([*COMMANDS, "clearflag", "goto", "__init__", ""]), st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=3))
+def test_neware(tmp_path: Path, command: str, rows: list[tuple[str, str, str]]) -> None:
+    async def main(clock: Clock) -> None:
+        context = Context(clock, MemoryNetwork(), NoWire(), CapacitorTwin(clock))
+        emulator = NewareEmulator(Settings("n", "neware", "", options={"folder": str(tmp_path)}), context)
+        for name in ("status", "inquire", "chl", "start", "stop", "download", "downloadStepLayer", "light", "clearflag"):
+            inside = "".join(
+                f'<{name} devid="21" subdevid="{quoted(sub)}" chlid="{quoted(chl)}" startpos="{quoted(text)}" '
+                f'count="{quoted(sub)}">{quoted(text)}</{name}>'
+                for sub, chl, text in [*rows, ("1", "1", "x")]
+            )
+            found = emulator.software.hear(f"<bts><cmd>{command}</cmd><list>{inside}</list></bts>".encode())
+            assert found is None or found[1].endswith(b"</bts>\n\n#\r\n")
+
+    run_virtual(main)
+
+
+@FEW
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 25), st.dictionaries(st.sampled_from(["Curr", "Volt", "Time", "Start_Step"]), st.floats(-1e6, 1e6))),
+        max_size=4,
+    )
+)
+def test_step_files(steps: list[tuple[int, dict[str, float]]]) -> None:
+    try:
+        program = read(step_file(*steps).encode())
+    except BadStepFile:
+        return
+    assert program["steps"][-1]["type"] == 6
+
+
+@FEW
+@given(st.binary(max_size=60))
+def test_what_is_no_step_file(content: bytes) -> None:
+    with pytest.raises(BadStepFile):
+        read(content)
+
+
+@FEW
+@given(
+    st.sampled_from([*LABELS, "nothing", ""]),
+    st.lists(
+        st.tuples(
+            st.sampled_from([label for labels in LABELS.values() for label in labels]),
+            st.integers(0, 2),
+            st.integers(0, 2**32 - 1),
+            st.integers(-2, 25),
+        )
+    ),
+)
+def test_loads(name: str, params: list[tuple[str, int, int, int]]) -> None:
+    try:
+        technique = settled(technique_of(f"{name}.ecc", 1), [EccParam(*param) for param in params])
+    except LoadRefused as refused:
+        found = refused.code, bool(refused.message)
+    else:
+        found = 0, set(technique["values"]) == set(LABELS[name])
+    assert found in {(0, True), (-400, True), (-401, True), (-405, True)}
