@@ -245,3 +245,16 @@ def test_the_page_says_what_cannot_be_done_and_does_not_cry_for_a_cell_that_is_n
         assert words in said.text
     beats = [event for event in events(folder) if event.kind == "clock.sample" and not event.data["instrument"]]
     assert len(beats) >= 3
+
+
+def test_the_analysis_beside_it_goes_on_behind_an_end(request_, shares):
+    from orchestrator.observer.analysis import Following
+
+    cell_file(shares[0], 4)
+    folder, _ = live(request_(), seconds=10)
+    live(request_(into=folder), seconds=10, end=False)
+    following = Following(folder / "journal.sqlite", lambda rows: True, pytest.fail)
+    while following.step():
+        pass
+    assert not following.ended
+    following.close()
