@@ -189,7 +189,8 @@ class Running:
         return (Reason.V_LOWER, f"{now_V:.4g} V") if ends.voltage_lower_V is not None and now_V <= ends.voltage_lower_V else None
 
     def _is_too_long(self, now_ns: int) -> tuple[Reason, str] | None:
-        if self.plan is None or (self.stands and self._rows_are_late()) or now_ns < self.due_ns + (LATE_S * self.speed + 2 * self.interval_s) * S:
+        patience_ns = (LATE_S * self.speed + 2 * self.interval_s) * S
+        if self.plan is None or (self.stands and self._rows_are_late()) or now_ns < self.due_ns + patience_ns:
             return None
         return self.plan.duration.reason, "its time was over, and the instrument went on"
 

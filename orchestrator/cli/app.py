@@ -242,10 +242,16 @@ def import_(
     zone: Zone = None,
     date_order: DateOrder = "",
     name: Annotated[str, typer.Option(help="Of the run; else the folder's.")] = "",
+    protocol: Annotated[bool, typer.Option("--protocol", help="NMR is a protocol of aurora-unicycler: make an experiment of it.")] = False,
+    to: Annotated[Optional[Path], typer.Option(metavar="FILE.yaml", help="Of --protocol; else beside it.")] = None,  # noqa: UP045
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> int:
-    """Make a run of what others have measured: .mpr, .mpt, .nda, .ndax or BDF beside the console's folders."""
+    """Make a run of what others have measured (.mpr, .mpt, .nda, .ndax, BDF; data sets); or an experiment of a protocol."""
+    if protocol:
+        from orchestrator.cli.protocol import import_protocol_command
+
+        return import_protocol_command(nmr, to, as_json=as_json)
     from orchestrator.cli.import_ import import_command
 
     return import_command(nmr, ec, offset_s, half_width_s, zone, date_order, name, out, as_json=as_json)
@@ -297,13 +303,21 @@ def export(
     ] = None,
     to: Annotated[Optional[Path], typer.Option(metavar="DIR", help="Where; default: export/FORMAT in the run's folder.")] = None,  # noqa: UP045
     windows: Windows = None,
+    protocol: Annotated[
+        str, typer.Option(metavar="unicycler|neware|biologic|pybamm", help="RUN is an experiment file: its protocol in another's form.")
+    ] = "",
+    rig: RigFile = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> int:
-    """Write what the spectra say as a table, or the run in the formats of others."""
+    """Write what the spectra say as a table, the run in the formats of others, or an experiment's protocol in theirs."""
     from orchestrator.cli.analyse import export_command
     from orchestrator.cli.export import formats_command
 
+    if protocol:
+        from orchestrator.cli.protocol import export_protocol_command
+
+        return export_protocol_command(Path(run), protocol, to, rig, as_json=as_json)
     if formats:
         code = formats_command(run, out, tuple(formats), to, as_json=as_json)
         return code if code or observables is None else export_command(run, out, observables, windows, as_json=as_json)
