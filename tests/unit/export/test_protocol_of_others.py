@@ -98,9 +98,8 @@ def test_what_people_write_is_exported(repository: Path, name: str, form: str) -
 def test_there_and_back_is_the_same_experiment(plan: Plan, tmp_path: Path, repository: Path) -> None:
     """Cell and console must be said by hand; steps, record and limits are there."""
     text = read(written(plan, "unicycler").decode())
-    text = text.replace(
-        "cell: {id: five-cycles, ", "cell: {id: LCO-07, type: full, working: LiCoO2, positive: LiCoO2, negative: graphite, "
-    )
+    said = "type: full, working: LiCoO2, positive: LiCoO2, negative: graphite"
+    text = text.replace("cell: {id: five-cycles, ", f"cell: {{id: LCO-07, {said}, ")
     path = tmp_path / "back.yaml"
     path.write_text(text, encoding="utf-8")
     again = planned(path, repository / "configs/rigs/memory.yaml", start_utc_ns=0).plan
