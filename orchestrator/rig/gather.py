@@ -249,6 +249,11 @@ def _version(name: str) -> str:
         return "not installed"
 
 
+def program() -> str:
+    """Version and revision of this program, as one text that differs where the program does."""
+    return f"{_version(LIBRARIES[0])} {revision()}".strip()
+
+
 def revision() -> str:
     """The git revision of the checkout that this program runs from, ``+`` behind it where files differ; "" where there is none."""
     top = Path(__file__).resolve().parents[2]

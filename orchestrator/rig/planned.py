@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, rig_file
 from orchestrator.model.available import rig_not_available
 from orchestrator.plan import make_plan
+from orchestrator.rig.folders import home
 
 if TYPE_CHECKING:
     from drivers.base import Capabilities, ConsoleCapabilities
@@ -81,7 +82,7 @@ def planned(
 def _experiment(file: Path, rig: Path | None) -> Experiment:
     """Read it; where it is wrong, whatever is wrong with the rig is said with it. Raises ConfigError."""
     try:
-        return load_experiment(file)
+        return load_experiment(file, home=home())
     except ConfigError as wrong:
         problems = list(wrong.problems)
     if rig is not None:
