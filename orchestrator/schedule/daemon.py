@@ -67,6 +67,10 @@ class Daemon:
             stop.wait(look_s)
         self._systemd.stopping()
         self._say("the daemon ends; runs go on")
+        self.close()
+
+    def close(self) -> None:
+        """Whoever was to be told is told."""
         self._people.close()
 
     def begin(self) -> None:
@@ -98,6 +102,7 @@ class Daemon:
             if entry.state is State.QUEUED:
                 self._perhaps_start(entry)
         self._people.due()
+        self.reap()
 
     # ---------------------------------------------------------------------------------------------------------- starting
 
@@ -145,7 +150,6 @@ class Daemon:
             self._goes_on(entry)
         else:
             self._died(entry)
-        self._reap(folder)
 
     def _unclaimed(self, entry: Entry, folder: Path) -> None:
         """Nobody has begun yet: wait for our own child; what another daemon left is given up, or has just begun."""
@@ -169,10 +173,13 @@ class Daemon:
     def _run_of(self, entry: Entry) -> str:
         return entry.run if entry.died else run_folder(entry, entry.attempt_folder(self._queue.home))
 
-    def _reap(self, folder: Path) -> None:
-        child = self._children.get(folder)
-        if child is not None and child.poll() is not None:
-            del self._children[folder]
+    def reap(self, within_s: float = 0.0) -> None:
+        """Let go of children that have gone; wait so long for the others."""
+        for folder, child in list(self._children.items()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(within_s)
+                if claims.read(folder) is not None:
+                    del self._children[folder]
 
     def _ended(self, entry: Entry, told_last: Mapping[str, Any]) -> None:
         code, reason = int(told_last["exit_code"]), str(told_last.get("reason") or told_last.get("error") or "")
@@ -188,7 +195,8 @@ class Daemon:
             words = reason or claims.last_words(entry.attempt_folder(self._queue.home))
             kept = {} if entry.died and not run else {"died": 0}
             self._hold(entry, f"its run ended with exit code {code}: {words}", **fields, **kept)
-        self._say(f"entry {entry.id} ({entry.asked.name}): {reason or 'ended'} (exit code {code})")
+        if over or code == ENDED_EARLY:
+            self._say(f"entry {entry.id} ({entry.asked.name}): {reason or 'ended'} (exit code {code})")
 
     def _died(self, entry: Entry) -> None:
         """Its process has gone without a word; its guard has looked after the cell."""
