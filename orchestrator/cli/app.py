@@ -637,6 +637,58 @@ def queue_remove(number: Number, as_json: Json = False) -> int:
     return remove_command(number, as_json=as_json)
 
 
+cell_app = typer.Typer(help="Cells outlive runs: their records, and what has happened to them.", no_args_is_help=True)
+app.add_typer(cell_app, name="cell")
+CellName = Annotated[str, typer.Argument(metavar="CELL", help="Its record is cells/CELL.yaml in OPERANDO_HOME.")]
+Note = Annotated[str, typer.Option(metavar="TEXT")]
+
+
+@cell_app.command("list")
+def cell_list(as_json: Json = False) -> int:
+    """Every cell with a record, and how far it is."""
+    from orchestrator.cli.cell import list_command
+
+    return list_command(as_json=as_json)
+
+
+@cell_app.command("show")
+def cell_show(name: CellName, as_json: Json = False) -> int:
+    """One cell: x, cycles and charge so far, and where each came from."""
+    from orchestrator.cli.cell import show_command
+
+    return show_command(name, as_json=as_json)
+
+
+@cell_app.command("mount")
+def cell_mount(
+    name: CellName,
+    rig: Annotated[str, typer.Option(metavar="NAME", help="Of the rig whose probe it is in.")],
+    station: Annotated[str, typer.Option(help="Of a rig with several.")] = "",
+    x: Annotated[Optional[float], typer.Option(help="Where somebody knows it; it then counts from here.")] = None,  # noqa: UP045
+    note: Note = "",
+    as_json: Json = False,
+) -> int:
+    """It was put into a probe. For the queue: `operando queue confirm`."""
+    from orchestrator.cli.cell import mount_command
+
+    return mount_command(name, rig, station, x, note, as_json=as_json)
+
+
+@cell_app.command("add-history")
+def cell_add_history(
+    name: CellName,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of a cycler: .mpr, .mpt, .nda, .ndax, BDF.")],
+    x_includes_it: Annotated[bool, typer.Option("--x-includes-it", help="`x_now` of the record is of after it.")] = False,
+    turned: Annotated[bool, typer.Option("--turned", help="Its current is positive for reduction at `working` of the record.")] = False,
+    note: Note = "",
+    as_json: Json = False,
+) -> int:
+    """What a bench cycler did to it (formation): its charge, cycles and x count on from there."""
+    from orchestrator.cli.cell import history_command
+
+    return history_command(name, file, note, x_includes_it=x_includes_it, turned=turned, as_json=as_json)
+
+
 def run(arguments: list[str]) -> int:
     """Parse and run; turns our errors into sentences and exit codes."""
     if not any(stream.isatty() for stream in (sys.stdout, sys.stderr)):

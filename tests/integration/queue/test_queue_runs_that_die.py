@@ -71,9 +71,12 @@ def test_a_run_outlives_the_daemon_and_its_own_death_waits_for_a_person(place: A
 
 def test_a_run_that_dies_is_continued_where_the_experiment_says_so(place: Any, repository: Path) -> None:
     text = (repository / "configs" / "rigs" / "memory.yaml").read_text("utf-8")
-    text = text.replace("potentiostat: {driver: sim, address: memory}", 'potentiostat: {driver: methodscript, address: "emulator:methodscript"}')
+    text = text.replace(
+        "potentiostat: {driver: sim, address: memory}", 'potentiostat: {driver: methodscript, address: "emulator:methodscript"}'
+    )
     place.rig = place.folder / "rig.yaml"
-    place.rig.write_text(text.replace("name: memory", "name: wired").replace("../twins/", f"{repository / 'configs' / 'twins'}/"), "utf-8")
+    text = text.replace("name: memory", "name: wired").replace("../twins/", f"{repository / 'configs' / 'twins'}/")
+    place.rig.write_text(text, "utf-8")
     number = place.submit(("for 30 seconds, nmr: {fast: at start}", "for 3 minutes"), RESUMES, speed="60").entry.id
     daemon = place.daemon()
     entry = place.until(daemon, number, lambda entry: entry.run and under_current(place, entry.run))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 
 from drivers.clock import Clock
 from orchestrator.schedule import claim
-from orchestrator.schedule.entry import ALLOWED, Entry, NoSuchEntry, Pinned, QueueServed, Refused, State, Submission
 from orchestrator.schedule.daemon import served
+from orchestrator.schedule.entry import ALLOWED, Entry, NoSuchEntry, Pinned, QueueServed, Refused, State, Submission
 from orchestrator.schedule.pinned import changed, pin
 from orchestrator.schedule.queue import Queue
 from orchestrator.schedule.submit import refuse_booked
@@ -34,7 +33,16 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 
 
 def add(queue: Queue, *, loaded: bool = True, priority: int = 0, **more: Any) -> Entry:
-    said = {"name": "night", "rig": "a", "station": "s", "zone": "UTC", "cell": "C1", "program": "1", "out": "runs", "state_folder": "state"}
+    said = {
+        "name": "night",
+        "rig": "a",
+        "station": "s",
+        "zone": "UTC",
+        "cell": "C1",
+        "program": "1",
+        "out": "runs",
+        "state_folder": "state",
+    }
     files = {"experiment": Pinned(path="e", was="e", sha256="")}
     fields = {**said, "files": files, "times": Times(), "needs_s": 3600.0, "worst_s": 7200.0, **more}
     return queue.add(queue.reserve(), Submission(**fields), priority=priority, loaded=loaded)
@@ -191,7 +199,7 @@ def test_of_many_that_claim_or_give_up_at_once_one_side_wins(tmp_path: Path) -> 
     found = claim.read(tmp_path)
     assert found is not None
     assert found.given_up == ("give up" in outcomes)
-    assert os.listdir(tmp_path) == [claim.CLAIM]
+    assert [path.name for path in tmp_path.iterdir()] == [claim.CLAIM]
 
 
 def test_a_claim_lives_as_long_as_its_process_and_its_boot(tmp_path: Path) -> None:
