@@ -101,7 +101,20 @@ def confirm_command(number: int, *, again: bool, as_json: bool) -> int:
     from orchestrator.rig.gather import program
 
     with _queue() as queue:
-        return _told(queue, queue.confirm(number, program(), getpass.getuser(), again=again), as_json=as_json)
+        before = queue.entry(number)
+        entry = queue.confirm(number, program(), getpass.getuser(), again=again)
+        if before.loaded_utc_ns is None:
+            _mounted(queue, entry)
+        return _told(queue, entry, as_json=as_json)
+
+
+def _mounted(queue: Queue, entry: Entry) -> None:
+    """A cell with a record remembers where it was put."""
+    from orchestrator.rig.cells import CellLedger
+
+    record = queue.home / "cells" / f"{entry.asked.cell}.yaml"
+    if record.is_file():
+        CellLedger(record).mount(entry.asked.rig, entry.asked.station, None, f"confirmed for entry {entry.id} of the queue")
 
 
 def _told(queue: Queue, entry: Entry, *, as_json: bool) -> int:

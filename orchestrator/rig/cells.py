@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS mounting (seq INTEGER PRIMARY KEY, utc_ns INTEGER NOT
   note TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS history (seq INTEGER PRIMARY KEY, utc_ns INTEGER NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL UNIQUE,
   net_C REAL NOT NULL, throughput_C REAL NOT NULL, cycles INTEGER NOT NULL, x REAL, note TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS run (run_id TEXT PRIMARY KEY, utc_ns INTEGER NOT NULL, folder TEXT NOT NULL, simulated INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS run (folder TEXT PRIMARY KEY, utc_ns INTEGER NOT NULL, run_id TEXT NOT NULL, simulated INTEGER NOT NULL,
   net_C REAL NOT NULL, throughput_C REAL NOT NULL, cycles INTEGER NOT NULL, x REAL, over INTEGER NOT NULL);
 """
 VERSION = 1
@@ -99,7 +99,7 @@ class CellLedger:
     def begin_run(self, run_id: str, folder: Path, x: float | None, *, simulated: bool) -> None:
         """A run begins on it; before the first current, so that no run is forgotten."""
         with self._writing() as ledger:
-            values = (run_id, self._clock.utc_ns(), str(folder.absolute()), simulated, x)
+            values = (str(folder.absolute()), self._clock.utc_ns(), run_id, simulated, x)
             ledger.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, 0, 0, 0, ?, 0)", values)
 
     def settle(self) -> None:
@@ -107,11 +107,11 @@ class CellLedger:
         if not self.path.exists():
             return
         with self._writing() as ledger:
-            for run_id, folder in ledger.execute("SELECT run_id, folder FROM run WHERE over = 0").fetchall():
+            for (folder,) in ledger.execute("SELECT folder FROM run WHERE over = 0").fetchall():
                 passed = passed_in(Path(folder))
                 if passed is not None:
-                    values = (passed.net_C, passed.throughput_C, passed.cycles, passed.x, passed.over, run_id)
-                    statement = "UPDATE run SET net_C = ?, throughput_C = ?, cycles = ?, x = COALESCE(?, x), over = ? WHERE run_id = ?"
+                    values = (passed.net_C, passed.throughput_C, passed.cycles, passed.x, passed.over, folder)
+                    statement = "UPDATE run SET net_C = ?, throughput_C = ?, cycles = ?, x = COALESCE(?, x), over = ? WHERE folder = ?"
                     ledger.execute(statement, values)
 
     @contextlib.contextmanager
@@ -142,7 +142,10 @@ class CellLedger:
             mounted = ledger.execute("SELECT utc_ns, x, rig, station, note FROM mounting").fetchall()
             files = ledger.execute("SELECT utc_ns, path, net_C, throughput_C, cycles, x, note FROM history").fetchall()
             runs = ledger.execute("SELECT utc_ns, folder, net_C, throughput_C, cycles, x, over, simulated FROM run").fetchall()
-        found = [Line(at, "mounting", " ".join(filter(None, (rig, station))), Passed(x=x, over=True), note) for at, x, rig, station, note in mounted]
+        found = [
+            Line(at, "mounting", " ".join(filter(None, (rig, station))), Passed(x=x, over=True), note)
+            for at, x, rig, station, note in mounted
+        ]
         found += [Line(at, "file", path, Passed(net, through, n, x, True), note) for at, path, net, through, n, x, note in files]
         found += [
             Line(at, "run", folder, Passed(net, through, n, x, bool(over)), simulated=bool(simulated))

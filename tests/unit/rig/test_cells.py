@@ -88,10 +88,10 @@ def test_a_second_night_begins_where_the_first_one_ended(lab: Path, repository: 
 
 def test_once_in_a_real_magnet_only_real_runs_count(lab: Path, ledger: CellLedger) -> None:
     cell = load_cell(lab / "home" / "cells" / "Gr-07.yaml")
-    ledger.begin_run("a", lab / "gone", 0.3, simulated=True)
+    ledger.begin_run("a", lab / "a", 0.3, simulated=True)
     assert (ledger.standing(cell).x, ledger.standing(cell, simulated=True).x) == (0.06, 0.3)
-    ledger.begin_run("b", lab / "gone", 0.5, simulated=False)
-    ledger.begin_run("c", lab / "gone", 0.9, simulated=True)
+    ledger.begin_run("b", lab / "b", 0.5, simulated=False)
+    ledger.begin_run("c", lab / "c", 0.9, simulated=True)
     assert (ledger.standing(cell).x, ledger.standing(cell, simulated=True).x) == (0.5, 0.5)
 
 
