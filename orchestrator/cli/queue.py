@@ -138,15 +138,14 @@ def _plain(queue: Queue, entry: Entry) -> dict[str, Any]:
 
 def _why(queue: Queue, entry: Entry) -> str:
     """Why it waits, as the daemon would say now."""
-    from orchestrator.platform import is_locked
     from orchestrator.rig.gather import program
-    from orchestrator.rig.hold import LOCK
+    from orchestrator.rig.hold import is_held
     from orchestrator.schedule.entry import State
     from orchestrator.schedule.turn import Waits, turn
 
     if entry.state is not State.QUEUED:
         return entry.why
-    taken = is_locked(Path(entry.asked.state_folder) / LOCK)
+    taken = is_held(Path(entry.asked.state_folder))
     found = turn(entry, queue.entries(), queue.clock.utc_ns(), program(), rig_taken=taken)
     return found.why if isinstance(found, Waits) else "due"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import boot_id
-from orchestrator.platform import hold_file, is_locked
+from orchestrator.platform import hold_file
 from orchestrator.rig.gather import program
-from orchestrator.rig.hold import LOCK
+from orchestrator.rig.hold import is_held
 from orchestrator.schedule import claim as claims
 from orchestrator.schedule.entry import LIVE, Entry, QueueServed, State
 from orchestrator.schedule.pinned import changed
@@ -108,7 +108,7 @@ class Daemon:
 
     def _perhaps_start(self, entry: Entry) -> None:
         queue, now_ns = self._queue, self._queue.clock.utc_ns()
-        taken = is_locked(Path(entry.asked.state_folder) / LOCK)
+        taken = is_held(Path(entry.asked.state_folder))
         found = turn(entry, queue.entries(), now_ns, self._program, rig_taken=taken)
         if isinstance(found, Waits):
             if found.never:

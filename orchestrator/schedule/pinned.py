@@ -19,7 +19,11 @@ def pin(files: Mapping[str, Path], into: Path) -> dict[str, Pinned]:
         top = Path(os.path.commonpath([path.parent for path in lie.values()]))
     except ValueError as error:
         raise Refused(f"{', '.join(map(str, lie.values()))} lie on different drives; put them on one") from error
-    return {name: _copied(path, into / path.relative_to(top)) for name, path in lie.items()}
+    pinned = {name: _copied(path, into / path.relative_to(top)) for name, path in lie.items()}
+    made = {folder for one in pinned.values() for folder in Path(one.path).parents if folder.is_relative_to(into.parent)}
+    for folder in sorted((*made, into.parent.parent), reverse=True):
+        sync_folder(folder)
+    return pinned
 
 
 def _copied(path: Path, to: Path) -> Pinned:
@@ -27,7 +31,6 @@ def _copied(path: Path, to: Path) -> Pinned:
     content = path.read_bytes()
     to.write_bytes(content)
     sync_file(to)
-    sync_folder(to.parent)
     return Pinned(path=str(to), was=str(path), sha256=hashlib.sha256(content).hexdigest())
 
 
