@@ -206,7 +206,7 @@ def _number(value: Any) -> float | None:
 def kept_record(cell: Cell, home: Path) -> Path | None:
     """The record in ``home`` that a cell was read from; None where it stands in the experiment, or beside it."""
     path = Path(cell.where.file) if cell.where.file else None
-    return path if path is not None and path.resolve() == (home / "cells" / f"{cell.id}.yaml").resolve() else None
+    return path if path is not None and path.resolve().parent == (home / "cells").resolve() else None
 
 
 def as_it_stands(cell: Cell, home: Path, *, simulated: bool) -> Cell:

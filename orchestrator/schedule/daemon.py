@@ -164,10 +164,12 @@ class Daemon:
             self._hold(entry, f"it could not begin: {claims.last_words(folder)}")
 
     def _goes_on(self, entry: Entry) -> None:
+        if entry.state is State.RUNNING and entry.run:
+            return
         run = self._run_of(entry)
         if entry.state is State.STARTING:
             self._queue.change(entry.id, "runs", "", state=State.RUNNING, run=run)
-        elif run != entry.run and run:
+        elif run:
             self._queue.change(entry.id, "run folder", run, run=run)
 
     def _run_of(self, entry: Entry) -> str:

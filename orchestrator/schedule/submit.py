@@ -13,6 +13,7 @@ from orchestrator.plan.instants import local
 from orchestrator.plan.orders import Plan
 from orchestrator.plan.resolve import Unresolved
 from orchestrator.recorder.records import refuse_network_folder
+from orchestrator.rig.cells import kept_record
 from orchestrator.rig.folders import state_folder
 from orchestrator.rig.gather import Gathered, gather, program
 from orchestrator.rig.request import RunRequest
@@ -20,6 +21,9 @@ from orchestrator.schedule.entry import Entry, Refused, Submission, entry_folder
 from orchestrator.schedule.pinned import pin, refuse_relative
 from orchestrator.schedule.queue import Queue
 from orchestrator.schedule.windows import BadTime, Opening, Times, arithmetic, first_fit, refusal, times_of
+
+STARTS_WITHIN_s = 60.0
+"""From the decision to start until the run has looked at what is left of its window itself, and refuses what does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def submit(queue: Queue, wanted: Wanted) -> Submitted:
         station=gathered.plan.station,
         zone=gathered.rig.zone,
         cell=gathered.experiment.cell.id,
-        files=pin(_files(wanted, gathered), entry_folder(queue.home, number) / "files"),
+        files=pin(_files(queue, wanted, gathered), entry_folder(queue.home, number) / "files"),
         program=program(),
         out=str(out),
         state_folder=str(state_folder(gathered.rig.name, simulated=gathered.all_simulated)),
@@ -110,10 +114,10 @@ def submit(queue: Queue, wanted: Wanted) -> Submitted:
 
 
 def needs(plan: Plan, speed: float | None) -> tuple[float, float]:
-    """Real seconds that a run takes as expected and at worst, with preparation and closing; none in virtual time."""
+    """Real seconds that a run takes as expected and at worst, with its start, preparation and closing; virtual time takes none."""
     around_s = sum(step.expected_s for step in plan.prepare) + at_end_s(plan)
     scale = math.inf if speed is None else speed
-    return (plan.expected_s + around_s) / scale, (plan.worst_s + around_s) / scale
+    return STARTS_WITHIN_s + (plan.expected_s + around_s) / scale, STARTS_WITHIN_s + (plan.worst_s + around_s) / scale
 
 
 def _times(wanted: Wanted, gathered: Gathered) -> Times:
@@ -127,20 +131,15 @@ def _times(wanted: Wanted, gathered: Gathered) -> Times:
         raise Refused(f"{error.message}; {error.hint}") from None
 
 
-def _files(wanted: Wanted, gathered: Gathered) -> dict[str, Path]:
+def _files(queue: Queue, wanted: Wanted, gathered: Gathered) -> dict[str, Path]:
     """What a run reads: experiment, rig, twin, and a cell record that lies beside the experiment."""
     found = {"experiment": wanted.experiment, "rig": gathered.rig_path, "twin": twin_file(gathered.rig)}
     assert wanted.rig is not None or rig_file(gathered.experiment) is not None
-    record = gathered.experiment.cell.where.file
-    if record and Path(record).resolve() != wanted.experiment.resolve() and _beside(Path(record), wanted.experiment):
-        found["cell"] = Path(record)
+    record = Path(gathered.experiment.cell.where.file)
+    # A record of OPERANDO_HOME is not copied: what it tells goes on with every run.
+    if kept_record(gathered.experiment.cell, queue.home) is None and record.resolve() != wanted.experiment.resolve():
+        found["cell"] = record
     return {name: path for name, path in found.items() if path is not None}
-
-
-def _beside(record: Path, experiment: Path) -> bool:
-    """A record of ``OPERANDO_HOME`` is not copied: what it tells goes on with every run."""
-    folder = record.resolve().parent.parent
-    return folder in {experiment.resolve().parent, experiment.resolve().parent.parent}
 
 
 def refuse_booked(queue: Queue, rig: str, times: Times, but: Iterable[int] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.app import run as operando
+from orchestrator.config import load_experiment
 
 EXPERIMENT = """
 version: 1
@@ -96,7 +98,29 @@ def test_files_and_program_are_pinned_when_it_is_queued(file: Path, queue: Queue
     assert Path(copy["path"]).read_text("utf-8") == EXPERIMENT
     assert set(shown["asked"]["files"]) == {"experiment", "rig", "twin"}
     assert shown["asked"]["program"]
-    assert shown["asked"]["needs_s"] == pytest.approx(14 * 3600 + 30)
+    assert shown["asked"]["needs_s"] == pytest.approx(14 * 3600 + 30 + 60)
+
+
+def test_a_cell_record_beside_the_experiment_is_copied_and_one_at_home_is_not(file: Path, queue: Queue) -> None:
+    record, home = file.parent / "cells" / "C1.yaml", file.parent / "home" / "cells" / "C2.yaml"
+    for path in (record, home):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{{id: {path.stem}, type: symmetric, working: upper Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0}}\n", "utf-8")
+    for name, copied in (("C1", {"experiment", "rig", "twin", "cell"}), ("C2", {"experiment", "rig", "twin"})):
+        file.write_text(re.sub(r"cell: .*", f"cell: {name}", EXPERIMENT), "utf-8")
+        shown = queue("show", str(queue("add")["id"]))
+        assert set(shown["asked"]["files"]) == copied
+        assert load_experiment(shown["asked"]["files"]["experiment"]["path"], home=home.parent.parent).cell.id == name
+
+
+def test_a_record_at_home_is_known_as_such_wherever_the_experiment_lies(file: Path, queue: Queue) -> None:
+    home = file.parent / "home"
+    (home / "cells").mkdir(parents=True)
+    (home / "cells" / "C2.yaml").write_text("{id: C2, type: symmetric, working: upper Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0}\n")
+    file.write_text(re.sub(r"cell: .*", "cell: C2", EXPERIMENT), "utf-8")
+    inside = file.rename(home / "short.yaml")
+    file.symlink_to(inside)
+    assert set(queue("show", str(queue("add")["id"]))["asked"]["files"]) == {"experiment", "rig", "twin"}
 
 
 def test_confirm_move_and_remove(queue: Queue, file: Path, capsys: Any) -> None:

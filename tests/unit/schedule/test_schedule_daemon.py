@@ -50,7 +50,8 @@ notify:
   - {{run: [/bin/sh, -c, 'echo "$OPERANDO_LEVEL $OPERANDO_TITLE: $OPERANDO_TEXT" >> {tmp_path}/told.txt'], level: alarm, summary: "07:00"}}
 """
     path = tmp_path / "rig.yaml"
-    path.write_text(text.replace("zone: UTC", "zone: Europe/Berlin") + tell, "utf-8")
+    text = text.replace("zone: UTC", "zone: Europe/Berlin").replace("../twins/", f"{repository / 'configs' / 'twins'}/")
+    path.write_text(text + tell, "utf-8")
     return path
 
 
