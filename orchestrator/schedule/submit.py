@@ -135,9 +135,10 @@ def _files(queue: Queue, wanted: Wanted, gathered: Gathered) -> dict[str, Path]:
     """What a run reads: experiment, rig, twin, and a cell record that lies beside the experiment."""
     found = {"experiment": wanted.experiment, "rig": gathered.rig_path, "twin": twin_file(gathered.rig)}
     assert wanted.rig is not None or rig_file(gathered.experiment) is not None
-    record = Path(gathered.experiment.cell.where.file)
+    cell = gathered.experiment.cell
+    record = Path(cell.where.file or wanted.experiment)
     # A record of OPERANDO_HOME is not copied: what it tells goes on with every run.
-    if kept_record(gathered.experiment.cell, queue.home) is None and record.resolve() != wanted.experiment.resolve():
+    if kept_record(cell, queue.home) is None and record.resolve() != wanted.experiment.resolve():
         found["cell"] = record
     return {name: path for name, path in found.items() if path is not None}
 

@@ -113,16 +113,6 @@ def test_a_cell_record_beside_the_experiment_is_copied_and_one_at_home_is_not(fi
         assert load_experiment(shown["asked"]["files"]["experiment"]["path"], home=home.parent.parent).cell.id == name
 
 
-def test_a_record_at_home_is_known_as_such_wherever_the_experiment_lies(file: Path, queue: Queue) -> None:
-    home = file.parent / "home"
-    (home / "cells").mkdir(parents=True)
-    (home / "cells" / "C2.yaml").write_text("{id: C2, type: symmetric, working: upper Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0}\n")
-    file.write_text(re.sub(r"cell: .*", "cell: C2", EXPERIMENT), "utf-8")
-    inside = file.rename(home / "short.yaml")
-    file.symlink_to(inside)
-    assert set(queue("show", str(queue("add")["id"]))["asked"]["files"]) == {"experiment", "rig", "twin"}
-
-
 def test_confirm_move_and_remove(queue: Queue, file: Path, capsys: Any) -> None:
     cells = file.parent / "home" / "cells"
     cells.mkdir(parents=True)
