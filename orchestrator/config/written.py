@@ -302,6 +302,9 @@ class WrittenExperiment(Written):
     missed_acquisition: Annotated[Any, either(STRING, {"type": "object", "additionalProperties": STRING})] = None
     when_booking_ends: WrittenBooking | None = None
     booking_ends: str | None = Field(None, description="UTC, or local time with its zone")
+    when_run_dies: Literal["wait for a person", "resume"] = Field(
+        "wait for a person", description="a queued run whose rig died: `resume` continues it without a person"
+    )
     at_end: WrittenAtEnd | None = None
     budget: WrittenBudget | None = None
     after_short: WrittenAfterShort | None = None

@@ -24,7 +24,7 @@ from orchestrator.recorder.runtime import RunTime, iso_utc
 
 BLOCKS = frozenset({"ec.block", "aux.block"})
 OWN_GROUP = BLOCKS | {"clock.sample"}
-VERBATIM = ("experiment", "rig", "cell", "twin", "plan", "versions", "digests")
+VERBATIM = ("experiment", "rig", "cell", "cell_record", "cell_ledger", "twin", "plan", "versions", "digests")
 ELSEWHERE = {"run.started": VERBATIM, "fid.block": ("parameters",)}
 """What of an event stands in ``control/`` or ``fid/*/parameters``, and is not written a second time."""
 OF_RUN = ("simulated", "fids_recorded", "seed", "speed", "zone", "station", "rung", "cannot")
