@@ -35,7 +35,7 @@ Scan = NDArray[np.complex128]
 Told = tuple[str, float, float | None, str, str]
 """Name, value, standard error, unit, algorithm."""
 
-ALGORITHM = "operando-nmr chain 1"
+ALGORITHM = "operando-nmr chain 2"
 LINES = "operando-nmr lines 1"
 SLOPE = "operando-nmr slope 1"
 SWEEPS = "operando-nmr sweeps 1"
@@ -230,7 +230,7 @@ class LiveAnalysis:
                 if self._edits is not None:
                     self._wanted = replace(self._wanted, edits=self._edits)
                 self._origin_ns = int(event.data["origin_mono_ns"])
-            case "step.started" if event.data["mode"] != "rest" and self._driven_ns is None:
+            case "step.started" if self._driven_ns is None and event.data["mode"] != "rest" and event.data.get("index", 0) >= 0:
                 self._driven_ns = event.mono_ns
             case "ec.block":
                 self._samples.feed(event, (ends[0] for ends in self._heard.values()))
@@ -267,7 +267,7 @@ class LiveAnalysis:
         raw_sd = fid_noise_sd(scan[0])
         context = self._context(event, scans)
         blank = self._blank(stream, scan[0], context) if data["name"] in self._wanted.subtracted else None
-        processed = stream.chain.process(scan, raw_sd if blank is None else fid_noise_sd(scan[0] - blank), blank)
+        processed = stream.chain.process(scan, _noise_less(blank, scan[0], raw_sd), blank)
         wandered = np.exp(1j * np.deg2rad(float(processed.drift.ph0_deg[0])))
         fit = self._fitted(stream, scan[0] if blank is None else scan[0] - blank * wandered, float(processed.noise_sd[0]))
         mirrored = bool(data.get("reversed_axis"))
@@ -335,11 +335,12 @@ class LiveAnalysis:
 
     @staticmethod
     def _blank(stream: _Stream, scan: Scan, context: Mapping[str, Any]) -> Scan | None:
-        """The mean of what was measured before the first current; that itself stays as it is."""
-        if context["blank"]:
-            stream.blanks.append(scan)
-            return None
-        return np.mean(stream.blanks, axis=0) if stream.blanks else None
+        """The mean of what was measured before the protocol's first current; of a blank itself those before it, of the first itself."""
+        earlier = np.mean(stream.blanks, axis=0) if stream.blanks else None
+        if not context["blank"]:
+            return earlier
+        stream.blanks.append(scan)
+        return scan if earlier is None else earlier
 
     def _stream(self, data: Mapping[str, Any], points: int) -> _Stream:
         axis = (data["spectral_width_Hz"], data["carrier_MHz"], data["reference_MHz"], bool(data.get("reversed_axis")))
@@ -384,7 +385,7 @@ class LiveAnalysis:
         yield "noise_sd", noise_sd * math.sqrt(scans), None, "", ALGORITHM
         areas = processed.areas
         if "electrolyte" in areas.names:
-            yield "line_snr(electrolyte)", float(areas.snr[0, areas.names.index("electrolyte")]), None, "", ALGORITHM
+            yield "line_snr(electrolyte)", float(processed.whole_snr[0, areas.names.index("electrolyte")]), None, "", ALGORITHM
             if (sd := float(processed.drift.sd_deg[0])) < 45.0:
                 yield "phase(electrolyte)", float(processed.drift.ph0_deg[0]), sd, "deg", ALGORITHM
 
@@ -498,6 +499,13 @@ def _line_model(data: Mapping[str, Any], points: int, lines: Sequence[Line], set
         return LineModel(sight, lines)
     except ValueError:
         return None
+
+
+def _noise_less(blank: Scan | None, scan: Scan, raw_sd: float) -> float:
+    """Noise of what is left when a blank is taken off; of a blank less itself that of two."""
+    if blank is None:
+        return raw_sd
+    return fid_noise_sd(scan - blank) or math.sqrt(2.0) * raw_sd
 
 
 def voigt_width(line: Component) -> float:
