@@ -51,6 +51,7 @@ FIT_MARGIN_ppm = 25.0
 PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
 LEAST_CURRENT_A = 1e-9
+METAL_AREAS = frozenset({"area(metal)", "area(bulk)", "area(moss)"})
 CONTEXT_NUMBERS = ("t_s", "x", "charge_mAh", "charge_step_mAh", "throughput_mAh", "current_A", "voltage_V")
 
 
@@ -77,7 +78,8 @@ class Wanted:
 
     ``edits``: windows of its own; ``further``: windows that its rules name;
     ``differences``: pairs of lines whose phases they compare; ``subtracted``: acquisitions that have a blank taken off;
-    ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of.
+    ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of;
+    ``lead_ohm``: of the leads, which is no part of an overpotential.
     """
 
     cell: Mapping[str, Any] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class Wanted:
     subtracted: frozenset[str] = frozenset()
     pulses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     peaks: frozenset[str] = frozenset()
+    lead_ohm: float = 0.0
 
     @classmethod
     def of(cls, started: Mapping[str, Any]) -> Wanted:
@@ -106,6 +109,7 @@ class Wanted:
             | frozenset(name for name, _, blank in _tracked(rules) if blank),
             {name: pulse for name, planned in acquisitions.items() if (pulse := _pulse(planned.get("template") or {})) is not None},
             frozenset(_peaks(rules)),
+            float(plan.get("lead_ohm") or 0.0),
         )
 
 
@@ -213,6 +217,7 @@ class LiveAnalysis:
         self._wanted = Wanted()
         self._origin_ns = 0
         self._driven_ns: int | None = None
+        self._edge: tuple[str, int] = ("", 0)
         self._samples = _Samples()
         self._heard: dict[str, list[int | None]] = {}
         self._fids: dict[tuple[str, int], Event] = {}
@@ -224,6 +229,8 @@ class LiveAnalysis:
 
     def feed(self, event: Event) -> list[Finding]:
         """What one event lets us know; empty for all but ``acquisition.stored``."""
+        if event.kind == "step.started":
+            self._edge = (str(event.data["key"]), event.mono_ns)
         match event.kind:
             case "run.started":
                 self._wanted = Wanted.of(event.data)
@@ -274,6 +281,7 @@ class LiveAnalysis:
         lines = self._lines(fit, processed, data["reference_MHz"], mirrored=mirrored)
         told = [*self._general(processed, raw_sd, scans), *self._areas(processed, fit, mirrored=mirrored), *lines]
         told += self._compared(told)
+        told += self._overpotential(told, context)
         told += self._slopes_of(told, data["name"], context)
         return self._found(event, told, context)
 
@@ -326,6 +334,8 @@ class LiveAnalysis:
         end_ns = end_ns if end_ns is not None else event.mono_ns
         start_ns = start_ns if start_ns is not None else end_ns
         context = self._samples.context(start_ns, end_ns, self._origin_ns)
+        if self._edge[0] and context.get("step_key") == self._edge[0]:
+            context["elapsed_s"] = (start_ns - self._edge[1]) / 1e9
         context = {name: value for name, value in context.items() if not isinstance(value, float) or math.isfinite(value)}
         context["blank"] = int(self._driven_ns is None or end_ns <= self._driven_ns)
         context |= {"acquisition": event.data["name"], "nucleus": event.data["nucleus"], "scans": scans}
@@ -443,6 +453,13 @@ class LiveAnalysis:
                 sd = math.hypot(one[1] or 0.0, other[1] or 0.0)
                 found.append((f"phase_difference_deg({first}, {second})", (value + 180.0) % 360.0 - 180.0, sd, "deg", ALGORITHM))
         return found
+
+    def _overpotential(self, told: Sequence[Told], context: Mapping[str, Any]) -> list[Told]:
+        """Of a symmetric cell under current, beside every spectrum that shows metal: both stand in one row for good."""
+        current_A, metal = context.get("current_A", 0.0), any(name in METAL_AREAS for name, *_ in told)
+        if self._wanted.cell.get("type") != "symmetric" or abs(current_A) < LEAST_CURRENT_A or "voltage_V" not in context or not metal:
+            return []
+        return [("overpotential", abs(context["voltage_V"] - current_A * self._wanted.lead_ohm), None, "V", ALGORITHM)]
 
     def _slopes_of(self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]) -> list[Told]:
         """dA/dQ of every metal area over the last spectra of this step, where current flows."""
