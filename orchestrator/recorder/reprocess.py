@@ -22,6 +22,7 @@ import numpy as np
 
 from orchestrator.analysis.live import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding, LiveAnalysis
 from orchestrator.model.events import Event
+from orchestrator.recorder.acquisitions import flags_of
 from orchestrator.recorder.digest import digest
 from orchestrator.recorder.layout import group_name
 from orchestrator.recorder.publisher import PUBLIC
@@ -81,8 +82,8 @@ def rows(folder: Path, windows: Windows | None = None, source: Source | None = N
     """Every spectrum of a run in the order in which it was stored. Memory: one spectrum and two hours of samples."""
     source = source if source is not None else Source()
     analysis = LiveAnalysis(full=True, edits=windows)
-    flags: dict[str, list[str]] = {}
     with Reader(journal_of(folder)) as reader:
+        flags = _ruled(reader)
         for event in reader.events():
             source.last_seq = event.seq
             _note(event, source, flags)
@@ -94,6 +95,16 @@ def rows(folder: Path, windows: Windows | None = None, source: Source | None = N
             if found:
                 source.spectra += 1
                 yield _row(found, flags.get(found[0].key, []), event.utc_ns)
+
+
+def _ruled(reader: Reader) -> dict[str, list[str]]:
+    """What the rules of the run said of its spectra, by key: it came after they were stored."""
+    flags: dict[str, list[str]] = {}
+    if reader.kinds.get("rule.fired"):
+        for event in reader.events():
+            if event.kind == "rule.fired" and event.data.get("spectrum_key"):
+                flags.setdefault(event.data["spectrum_key"], []).extend(flags_of(event.data))
+    return flags
 
 
 def _note(event: Event, source: Source, flags: dict[str, list[str]]) -> None:
