@@ -261,7 +261,7 @@ class LiveAnalysis:
 
     def _analysed(self, event: Event) -> list[Finding]:
         data = event.data
-        fids = np.frombuffer(event.blob or b"", np.dtype(data["dtype"])).reshape(-1, data["shape"][-1]).astype(np.complex128)
+        fids = _scans_of(data, event.blob or b"")
         scans = int(data["scans"] or 0)
         if data.get("encodes") and scans >= 1:
             return self._found(event, self._of_image(data, fids / scans), self._context(event, scans))
@@ -271,19 +271,45 @@ class LiveAnalysis:
             return []
         stream = self._stream(data, fids.shape[1])
         scan = fids / scans
-        raw_sd = fid_noise_sd(scan[0])
         context = self._context(event, scans)
         blank = self._blank(stream, scan[0], context) if data["name"] in self._wanted.subtracted else None
+        told = self._spectrum(stream, scan, data, blank, scans)
+        told += self._overpotential(told, context)
+        told += self._slopes_of(told, data["name"], context)
+        return self._found(event, told, context)
+
+    def _spectrum(self, stream: _Stream, scan: Scan, data: Mapping[str, Any], blank: Scan | None, scans: int) -> list[Told]:
+        """All that complex (1, points), the FID of one scan, tells by itself."""
+        raw_sd = fid_noise_sd(scan[0])
         processed = stream.chain.process(scan, _noise_less(blank, scan[0], raw_sd), blank)
         wandered = np.exp(1j * np.deg2rad(float(processed.drift.ph0_deg[0])))
         fit = self._fitted(stream, scan[0] if blank is None else scan[0] - blank * wandered, float(processed.noise_sd[0]))
         mirrored = bool(data.get("reversed_axis"))
         lines = self._lines(fit, processed, data["reference_MHz"], mirrored=mirrored)
         told = [*self._general(processed, raw_sd, scans), *self._areas(processed, fit, mirrored=mirrored), *lines]
-        told += self._compared(told)
-        told += self._overpotential(told, context)
-        told += self._slopes_of(told, data["name"], context)
-        return self._found(event, told, context)
+        return told + self._compared(told)
+
+    def blank(self, data: Mapping[str, Any], blob: bytes) -> None:
+        """One scan's share of a FID that is taken off what ``relative_error`` looks at; data and blob of a ``fid.block``."""
+        scan = _scans_of(data, blob) / int(data["scans"])
+        self._stream(data, scan.shape[-1]).blanks.append(scan[0])
+
+    def relative_error(self, data: Mapping[str, Any], blob: bytes, observable: str) -> float:
+        """Standard error over value of an area, in the spectrum of one FID so far: data and blob as of its ``fid.block``.
+
+        inf where nothing is resolved; nothing is remembered but where the fit came to. Raises ValueError where no such area is told.
+        """
+        scan = _scans_of(data, blob) / max(1, int(data["scans"] or 0))
+        stream = self._stream(data, scan.shape[-1])
+        blank = np.mean(stream.blanks, axis=0) if stream.blanks and data["name"] in self._wanted.subtracted else None
+        told = self._spectrum(stream, scan, data, blank, int(data["scans"] or 0))
+        if f"upper_limit{observable.removeprefix('area')}" in {name for name, *_ in told}:
+            return math.inf
+        found = next(((value, sd) for name, value, sd, _, _ in told if name == observable), None)
+        if found is None:
+            raise ValueError(f"{observable} is not told of {data['name']}: {', '.join(sorted(name for name, *_ in told))}")
+        value, sd = found
+        return math.inf if sd is None or not value > 0.0 else sd / value
 
     @staticmethod
     def _found(event: Event, told: Iterable[Told], context: Mapping[str, Any]) -> list[Finding]:
@@ -516,6 +542,11 @@ def _line_model(data: Mapping[str, Any], points: int, lines: Sequence[Line], set
         return LineModel(sight, lines)
     except ValueError:
         return None
+
+
+def _scans_of(data: Mapping[str, Any], blob: bytes) -> Scan:
+    """complex128 (rows, points): the sum of all scans, out of data and blob of a ``fid.block``."""
+    return np.frombuffer(blob, np.dtype(data["dtype"])).reshape(-1, data["shape"][-1]).astype(np.complex128)
 
 
 def _noise_less(blank: Scan | None, scan: Scan, raw_sd: float) -> float:
