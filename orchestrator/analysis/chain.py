@@ -172,7 +172,7 @@ def line_phase(spectrum: Complexes, inside: NDArray[np.bool_], point_sd: float) 
     size = np.where(inside, np.abs(spectrum), 0.0)
     highest = float(size.max(initial=0.0))
     upper = size > 0.5 * highest
-    edges = np.flatnonzero(inside)[[0, -1]] if upper.any() else []
+    edges = np.flatnonzero(inside)[[0, -1]] if upper.any() else np.empty(0, np.intp)
     if highest < LINE_SNR * point_sd or not upper.any() or upper[edges].any():
         return 0.0, 180.0
     beside = _beside(upper)

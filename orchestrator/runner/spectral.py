@@ -153,7 +153,9 @@ class _Standing:
             return None
         compared = [self._compare(one, seen) for one in (*rule.all_of, *rule.any_of)]
         self._enter(seen)
-        if not self._asks(seen) or any(name_of(one) not in seen.values for one in (*rule.all_of, *rule.any_of) if one.observable not in OF_SAMPLES):
+        if not self._asks(seen) or any(
+            name_of(one) not in seen.values for one in (*rule.all_of, *rule.any_of) if one.observable not in OF_SAMPLES
+        ):
             return None
         every, some = compared[: len(rule.all_of)], compared[len(rule.all_of) :]
         true = all(one.true for one in every) and (not some or any(one.true for one in some))

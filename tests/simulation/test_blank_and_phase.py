@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from drivers.clock import Clock
 from orchestrator.config import load_twin
 from orchestrator.model.events import Event
 from orchestrator.observer.analysis import Inline

@@ -75,7 +75,9 @@ def test_an_array_during_which_the_cell_changed_is_flagged_and_taken_again(live:
     assert again.data["key"] != drift.data["spectrum_key"]
 
 
-TRANSITION = SODIUM.replace("repeat: 20", "repeat: 2").replace("Rest for 12 hours, nmr: {metal: log-spaced 5 min to 12 h}", "Rest for 5 minutes")
+TRANSITION = SODIUM.replace("repeat: 20", "repeat: 2").replace(
+    "Rest for 12 hours, nmr: {metal: log-spaced 5 min to 12 h}", "Rest for 5 minutes"
+)
 
 
 @pytest.mark.parametrize(("start_V", "speaks"), [(0.14, True), (0.03, False)])
