@@ -241,6 +241,7 @@ class Chain:
         self._drift_noise: dict[int, float] = {}
         self._turn: tuple[Phase, Complexes] | None = None
         self._masks = [window.inside(self.axis_ppm) for window in self.windows]
+        self._spans = [slice(int(where[0]), int(where[-1]) + 1) for where in map(np.flatnonzero, self._masks)]
         self._known_errors: dict[tuple[Phase, int], Floats] = {}
 
     # ------------------------------------------------------------------------------------------------------ functionals
@@ -351,6 +352,6 @@ class Chain:
         return Areas(tuple(window.name for window in self.windows), area, sd, self._snr(real, point_sd))
 
     def _snr(self, real: Floats, point_sd: Floats) -> Floats:
-        peaks = [real[:, mask].max(axis=1) for mask in self._masks]
+        peaks = [real[:, span].max(axis=1) for span in self._spans]
         found: Floats = np.stack(peaks, axis=1) if peaks else np.empty((len(real), 0))
         return found / np.maximum(point_sd, 1e-300)[:, None]

@@ -36,10 +36,10 @@ Told = tuple[str, float, float | None, str, str]
 """Name, value, standard error, unit, algorithm."""
 
 ALGORITHM = "operando-nmr chain 2"
-LINES = "operando-nmr lines 1"
+LINES = "operando-nmr lines 2"
 SLOPE = "operando-nmr slope 1"
-SWEEPS = "operando-nmr sweeps 1"
-MAPS = "operando-nmr maps 1"
+SWEEPS = "operando-nmr sweeps 2"
+MAPS = "operando-nmr maps 2"
 KEPT_NS = 7_200_000_000_000
 """So long are samples kept for an acquisition that is out: none takes longer to come back."""
 SPARE_NS = 600_000_000_000

@@ -23,6 +23,8 @@ Bools = NDArray[np.bool_]
 ROUNDS = 60
 SETTLED = 1e-5
 """Of a standard deviation: a step shorter than this ends a fit."""
+ROUNDING = 1e-12
+"""Of chi²: no rise at all."""
 SINGULAR = 1e-12
 """So far below the product of the variances may the determinant lie, and two parameters are still told apart."""
 DAMPING = (1e-3, 1e-12, 1e12)
@@ -169,13 +171,15 @@ def _least_squares(problem: _Problem, data: Floats, sd: Floats) -> tuple[Floats,
     for _ in range(ROUNDS):
         normal, downhill = _normal(slopes, residual, w)
         diagonal = [np.maximum(normal[i][i], 1e-300) for i in range(len(now))]
-        step = _solved([[one + (damping * diagonal[i] if i == j else 0.0) for j, one in enumerate(row)] for i, row in enumerate(normal)], downhill)
+        step = _solved(
+            [[one + (damping * diagonal[i] if i == j else 0.0) for j, one in enumerate(row)] for i, row in enumerate(normal)], downhill
+        )
         step[1] = np.clip(step[1], -2.0, 2.0)
         tried = now + step
         value, tried_slopes = problem.model(tried, going)
         tried_residual = data[:, going] - value if len(going) < len(sd) else data - value
         tried_chi2 = _chi2(tried_residual, w)
-        better = tried_chi2 <= chi2
+        better = tried_chi2 <= chi2 * (1.0 + ROUNDING)
         damping = np.clip(np.where(better, 0.2, 5.0) * damping, *DAMPING[1:])
         over = better & (np.abs(step) * np.sqrt(diagonal) < SETTLED).all(axis=0)
         worse = np.flatnonzero(~better)

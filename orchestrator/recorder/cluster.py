@@ -18,6 +18,8 @@ AWAY_FOR_s = 120.0
 """So long a scheduler may be away before we give up."""
 RETRY_s = 0.5
 CONNECT_WITHIN_s = 5.0
+FETCH_WITHIN_s = 60.0
+LOOK_s = 0.05
 LOCAL_WORKERS = 2
 
 
@@ -43,24 +45,26 @@ class Cluster:
         yield from (done[n] for n in range(len(asked)))
 
     def _take(self, function: Callable[[T], R], asked: Sequence[T], left: Sequence[int], done: dict[int, R]) -> None:
-        """Hand out what is left, and collect until all is there or the scheduler has gone."""
-        from distributed import as_completed
-        from distributed.client import FutureCancelledError
-        from distributed.comm import CommClosedError
+        """Hand out what is left, and collect until all is there or the scheduler has gone.
 
+        A client that has lost its scheduler waits for it and tells nobody; what it had handed out is then lost, so it is looked at.
+        """
         client = self._connected()
         try:
-            futures = {client.submit(function, asked[n], pure=False): n for n in left}
-            for future in as_completed(futures):
-                if future.status == "error" and not _gone(future.exception()):
-                    future.result()
-                if future.status == "finished":
-                    done[futures[future]] = future.result()
-                else:
-                    raise CommClosedError(f"{future.key} was {future.status}")
-        except (CommClosedError, FutureCancelledError, OSError, TimeoutError) as error:
-            if isinstance(error, OSError) and not isinstance(error, CommClosedError | ConnectionError | TimeoutError):
-                raise
+            futures = {n: client.submit(function, asked[n], pure=False) for n in left}
+            while futures:
+                for n, future in list(futures.items()):
+                    if future.status == "error" and not _gone(future.exception(timeout=RETRY_s)):
+                        future.result()
+                    if future.status == "finished":
+                        done[n] = future.result(timeout=FETCH_WITHIN_s)
+                        del futures[n]
+                    elif future.status != "pending":
+                        raise ConnectionError(f"{future.key} was {future.status}")
+                if client.status != "running":
+                    raise ConnectionError(f"the client is {client.status}")
+                time.sleep(LOOK_s)
+        except _lost():
             self.came_back += 1
             self._forget()
 
@@ -92,6 +96,14 @@ class Cluster:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+def _lost() -> tuple[type[BaseException], ...]:
+    """What is raised when the scheduler has gone."""
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+
+    return (ConnectionError, TimeoutError, CommClosedError, FutureCancelledError)
 
 
 def _gone(error: BaseException | None) -> bool:
