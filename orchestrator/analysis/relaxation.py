@@ -190,7 +190,8 @@ def _least_squares(problem: _Problem, data: Floats, sd: Floats) -> tuple[Floats,
         if over.any():
             p[:, going[over]], all_chi2[going[over]], settled[going[over]] = now[:, over], chi2[over], True
             left = ~over
-            going, now, residual, chi2, damping, w = (each[..., left] for each in (going, now, residual, chi2, damping, w))
+            now, residual, chi2, damping, w = (each[..., left] for each in (now, residual, chi2, damping, w))
+            going = going[left]
             slopes = tuple(each[:, left] for each in slopes)
         if not len(going):
             break

@@ -285,7 +285,7 @@ def process(
     windows: Windows = None,
     dask: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(metavar="ADDRESS", help="Spread the work over this Dask cluster (tcp://host:8786), or over workers of this computer: local."),
+        typer.Option(metavar="ADDRESS", help="Over a Dask cluster (tcp://host:8786), or over workers of this computer: local."),
     ] = None,
     out: Out = Path("runs"),
     as_json: Json = False,

@@ -115,8 +115,10 @@ class PlannedStep(Frozen):
 
 
 class UntilKnown(Frozen):
-    """When an acquisition may stop before its last scan: the relative standard error of ``observable`` is ``error`` or less, or so
-    much of the capacity has passed since it began (of an unknown one nothing bounds it); at a multiple of ``phase_cycle``, and not before ``scans_least``.
+    """When an acquisition may stop before its last scan.
+
+    The relative standard error of ``observable`` is ``error`` or less, or so much of the capacity has passed since it began (of an unknown
+    one nothing bounds it); at a multiple of ``phase_cycle``, and not before ``scans_least``.
     """
 
     observable: str
@@ -131,7 +133,8 @@ class PlannedAcquisition(Frozen):
 
     ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``kind``: of ``model.kinds``, "" for a site's own.
     ``rows``: what one data set sweeps, ``per_block``: what each of several data sets has (``drivers.base.AcquisitionOrder``).
-    ``until``: ``scans`` are the most, and it may be halted before. ``duration_s``: of every row (dummies + scans) × (recycle + what the sequence waits + acquisition time), and for each block
+    ``until``: ``scans`` are the most, and it may be halted before.
+    ``duration_s``: of every row (dummies + scans) × (recycle + what the sequence waits + acquisition time), and for each block
     the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
     interleave included; of an interleave, its rounds.
     """

@@ -101,14 +101,14 @@ class Cluster:
 def _lost() -> tuple[type[BaseException], ...]:
     """What is raised when the scheduler has gone."""
     from distributed.client import FutureCancelledError
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     return (ConnectionError, TimeoutError, CommClosedError, FutureCancelledError)
 
 
 def _gone(error: BaseException | None) -> bool:
     """Was it the workers that went, and not the work that failed?"""
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
     from distributed.scheduler import KilledWorker
 
     return error is None or isinstance(error, CommClosedError | KilledWorker)

@@ -14,7 +14,8 @@ from pathlib import Path
 import h5py
 import pytest
 
-from orchestrator.cli import main
+from orchestrator.cli.analyse import process_command
+from orchestrator.recorder.cluster import spread
 from orchestrator.recorder.digest import digest
 from orchestrator.recorder.reprocess import Part, analysed, parts_of, process
 from orchestrator.rig.gather import gather
@@ -114,19 +115,12 @@ def test_two_workers_and_a_scheduler_that_is_killed_and_comes_back(runs: list[Pa
     for folder in runs:
         (made,) = set((folder / "processed").glob("*.h5")) - before[folder]
         assert numbers(made) == wanted
+    with spread(f"tcp://127.0.0.1:{port}") as cluster, pytest.raises(Exception, match="pruned"):
+        list(cluster.map(analysed, [Part(runs[0] / "nowhere", None, "one")]))  # a mistake of the work is no lost worker
 
 
 def test_without_a_scheduler_it_says_so(runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("orchestrator.recorder.cluster.AWAY_FOR_s", 0.0)
     monkeypatch.setattr("orchestrator.recorder.cluster.CONNECT_WITHIN_s", 0.2)
-    assert main(["process", str(runs[0]), "--dask", "tcp://127.0.0.1:9"]) == 2
+    assert process_command([str(runs[0])], Path("runs"), None, "tcp://127.0.0.1:9", as_json=False) == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err
-
-
-def test_a_mistake_of_the_work_is_no_lost_worker(port: int, started: ExitStack, runs: list[Path]) -> None:
-    from orchestrator.recorder.cluster import spread
-
-    scheduler(started, port)
-    workers(started, port)
-    with spread(f"tcp://127.0.0.1:{port}") as cluster, pytest.raises(Exception, match="pruned"):
-        list(cluster.map(analysed, [Part(runs[0] / "nowhere", None, "one")]))

@@ -21,7 +21,8 @@ cell: {{id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2:
        capacity_mAh: 1.6}}
 limits: {{abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 1.7, host_lost: open circuit within 60 s}}
 acquisitions:
-  known: {{template: 7Li_metal, recycle_s: 0.75, scans: 16, dummies: 4, until: "the area of moss is known to {percent} %, at most {most} scans{or_}"}}
+  known: {{template: 7Li_metal, recycle_s: 0.75, scans: 16, dummies: 4,
+          until: "the area of moss is known to {percent} %, at most {most} scans{or_}"}}
 protocol:
   - {{step: Plate working at 1 mA/cm2 until 1 mAh, nmr: {{known: {when}}}}}
   - {{step: Rest for 6 hours, nmr: {{known: {rest}}}}}
