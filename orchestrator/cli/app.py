@@ -292,11 +292,20 @@ Windows = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Windows
 
 
 @app.command()
-def process(run: Run, windows: Windows = None, out: Out = Path("runs"), as_json: Json = False) -> int:
-    """Analyse a run's spectra again, into a new file beside its run.h5."""
+def process(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, their names, or `latest`.")],
+    windows: Windows = None,
+    dask: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="ADDRESS", help="Over a Dask cluster (tcp://host:8786), or over workers of this computer: local."),
+    ] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Analyse the spectra of runs again, each into a new file beside its run.h5."""
     from orchestrator.cli.analyse import process_command
 
-    return process_command(run, out, windows, as_json=as_json)
+    return process_command(runs, out, windows, dask, as_json=as_json)
 
 
 @app.command()
