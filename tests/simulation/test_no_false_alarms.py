@@ -36,6 +36,7 @@ rules:
   - {name: soft short, when: slope(moss) < 0.7 of the same half-cycle in cycles 2-4, confidence: 2 SE, times: 2, do: [warn]}
   - {name: short of the experiment, when: abs(E) < 0.2 * abs(I) * R_eis, for: 3 samples, not_after_edge_s: 5, do: [warn]}
   - {name: polarisation, when: abs(E) > 3 * E_at_start, for: 5 samples, not_after_edge_s: 30, do: [warn]}
+  - {name: voids, when: abs(E) > 3 * E_at_start, do: [warn]}
 record: {every_s: 5}
 at_end: {cell: open circuit}
 """
