@@ -68,7 +68,8 @@ def console_overloaded(facts: Facts) -> Iterator[Problem]:
 
 def dummies(facts: Facts) -> Iterator[Problem]:
     """Without dummy scans the first scans of a triggered series show more than the steady state (practice: 17 % in 8 scans)."""
-    console, reason = facts.instruments.console, "after a pause slow lines start unsaturated, so their area would follow the trigger pattern"
+    console = facts.instruments.console
+    reason = "after a pause slow lines start unsaturated, so their area would follow the trigger pattern"
     for one in facts.experiment.acquisitions.values():
         if one.manual or one.members:
             continue
