@@ -30,12 +30,19 @@ BATCH = 500
 BEHIND = 20
 """So many spectra may wait before it says that it lags."""
 SEND_WITHIN_s = 10.0
-RETRY_s = 5.0
+RETRY_s = 1.0
 WHO = "analysis"
 
+Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 Rows = list[dict[str, Any]]
 Send = Callable[[Rows, int], bool]
 """Findings, and the event up to which all stored spectra have been told of."""
+
+
+def announce(commands: Commands) -> None:
+    """Tell the run that somebody looks at its spectra, before the first of them: its end waits for what is said of the last."""
+    looks = Command(f"{WHO}-0", "observed", {"observables": [], "through": 0}, WHO)
+    commands.put_nowait((looks, asyncio.get_running_loop().create_future()))
 
 
 def told(findings: Iterable[Finding]) -> Rows:
@@ -60,7 +67,7 @@ class Following:
         self._seq = 0
         self._untold: dict[str, Rows] = {}
         self._stored = 0
-        self._through = -1
+        self._through = 0
         self._lagging = False
         self._errors: set[str] = set()
         self.ended = False
@@ -102,7 +109,7 @@ class Following:
 
     def _deliver(self) -> None:
         for key in list(self._untold):
-            if not self._send(self._untold[key], max(0, self._through)):
+            if not self._send(self._untold[key], self._through):
                 return
             del self._untold[key]
         if self._through < self._stored and self._send([], self._stored):
@@ -183,7 +190,7 @@ class Inline:
     def __init__(
         self,
         clock: Clock,
-        commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]],
+        commands: Commands,
         say: Callable[[str], object],
         latency_s: float = LATENCY_s,
     ) -> None:
@@ -195,7 +202,6 @@ class Inline:
         self._latency_s = latency_s
         self._analysis = LiveAnalysis()
         self._due: asyncio.Queue[tuple[int, Rows, int]] = asyncio.Queue()
-        self._due.put_nowait((clock.mono_ns(), [], 0))
         self._sent = 0
         self._say = say
         self._errors: set[str] = set()

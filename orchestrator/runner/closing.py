@@ -28,7 +28,7 @@ from orchestrator.runner.wire import within
 CLOSE_WITHIN_S = 600.0
 HALT_WITHIN_S = 30.0
 LEAVE_WITHIN_S = 2.0
-ANALYSIS_WITHIN_S = 5.0
+ANALYSIS_WITHIN_S = 10.0
 AT_END_S, AT_END_REAL_S = 600.0, 60.0
 """Added to what the last acquisitions take; however fast the experiment's time runs, disks and wires keep the computer's."""
 

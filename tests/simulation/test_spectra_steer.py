@@ -9,7 +9,7 @@ from typing import Any
 from drivers.clock import Clock
 from drivers.sim.faults import Fault
 from orchestrator.model.events import Event
-from orchestrator.observer.analysis import Inline, LATENCY_s
+from orchestrator.observer.analysis import Inline, LATENCY_s, announce
 from orchestrator.runner.closing import ANALYSIS_WITHIN_S
 
 Live = Callable[..., Any]
@@ -125,6 +125,7 @@ def one_spectrum(live: Live, latency_s: float) -> Any:
         started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.clock.mono_ns()}
         made[0].before([Event(1, night.clock.mono_ns(), night.clock.utc_ns(), "run.started", started)])
         night.journal.watchers.append(made[0].heard)
+        announce(night.commands)
 
     async def during(_: Any) -> None:
         await made[0].run()
