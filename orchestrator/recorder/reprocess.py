@@ -136,11 +136,19 @@ def process(folder: Path, windows: Windows | None = None, *, asked: str = "") ->
                 tables[name].add(row)
             for table in tables.values():
                 table.flush()
-            _describe(file, source, windows, asked, digest(public) if public.is_file() else "")
+            _describe(file, source, windows, asked, _digest(public))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return path, source
+
+
+def _digest(public: Path) -> str:
+    """Of the run's file; empty where it is not there or cut short: what is analysed stands in the journal."""
+    try:
+        return digest(public)
+    except OSError:
+        return ""
 
 
 def _next(folder: Path) -> Path:
