@@ -60,10 +60,8 @@ def test_each_step_has_the_charge_that_was_asked_for(repository: Path, tmp_path:
             stream = await context.network.visa(address)
             await stream.write(b"*CLS\n:OUTP:CURR:SMOD HIMP\n:OUTP:VOLT:SMOD HIMP\n")
             await stream.close()
-        settings = Settings(
         given = options | ({"folder": str(tmp_path)} if channel else {})
         settings = Settings("potentiostat", name, address, channel=channel, options=given)
-        )
         driver = make_potentiostat(settings, replace(context, twin=None if emulated else twin))
         await driver.connect()
         async with listening(driver.events(), clock) as log:
