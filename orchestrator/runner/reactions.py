@@ -43,7 +43,7 @@ from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
 OF_THE_STEP = frozenset({"end step", "skip to step"})
-NOT_AVAILABLE = frozenset({"eis", "retune", "change acquisition", "hold"})
+NOT_AVAILABLE = frozenset({"retune", "change acquisition", "hold"})
 
 Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
 
@@ -257,6 +257,8 @@ class Reactions:
             self.programs.end_step(Reason.SKIP, by)
         elif verb == "acquire":
             self.acquire(str(given["acquisition"]), by, given.get("every_s"), cause)
+        elif verb == "eis":
+            self._s.put("note", cause, text=self.steps.want_impedance(by), who="rig")
         elif verb == "pause nmr":
             self.acquisitions.refuse(Owner.RULE, f"nmr paused by {by}")
         elif verb == "skip to step":
