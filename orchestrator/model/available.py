@@ -15,10 +15,6 @@ Used = Iterator[tuple[Where, str]]
 
 NOT_YET: dict[str, str] = {
     "prepare: tune": "tuners",
-    "prepare: gain": "consoles that set their gain",
-    "prepare: pulse": "pulse calibration",
-    "prepare: reference": "preparation on the console",
-    "prepare: noise": "preparation on the console",
     "do: retune": "tuners",
     "do: change acquisition": "adaptive averaging",
     "do: hold": "rules that hold",
@@ -26,7 +22,6 @@ NOT_YET: dict[str, str] = {
     "observable: voltage_ce": "three electrodes",
     "observable: reflected_power": "tuners",
     "reference: step_start": "rules that compare E with its start, sign and all",
-    "amplifier_check": "tuners",
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",
     "manual": "acquisitions by hand",
@@ -39,7 +34,6 @@ NOT_YET: dict[str, str] = {
     "prompt": "prompts",
     "budget": "the report",
     "after_short": "rules on spectra",
-    "at_end: reference": "preparation on the console",
     "at_end: open circuit after": "closing on a step",
     "at_end: label": "the report",
     "at_end: attach": "the report",

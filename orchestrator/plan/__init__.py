@@ -11,7 +11,7 @@ from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.available import not_available
 from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
 from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
-from orchestrator.plan import acquisitions, estimate, findings, interlocks, preparation
+from orchestrator.plan import acquisitions, calibrations, estimate, findings, interlocks, preparation
 from orchestrator.plan.expand import Expanded, expand, programs
 from orchestrator.plan.findings import Instruments
 from orchestrator.plan.instants import utc_ns, zone_of
@@ -82,7 +82,9 @@ def _build(
     experiment: Experiment, rig: Rig, setup: StationSetup, station: str, overhead_s: float, problems: list[Problem]
 ) -> tuple[Plan, Expanded]:
     """The plan as far as it can be made; what cannot is appended to ``problems``."""
-    resolved, found = acquisitions.resolve(experiment, rig, overhead_s)
+    preparing, found = calibrations.calibrations(experiment, rig, rig.instruments.get(setup.console))
+    problems += found
+    resolved, found = acquisitions.resolve(experiment, rig, overhead_s, preparing)
     problems += found
     around = Surroundings.of(experiment, resolved)
     prepared, found = preparation.prepared(experiment.prepare, around)
@@ -91,7 +93,7 @@ def _build(
     problems += expanded.problems
     every = (*prepared, *expanded.steps)
     started = estimate.counts(every, resolved, around.ledger.capacity_C)
-    at_end = tuple(experiment.at_end.nmr)
+    at_end = calibrations.at_end_names(experiment)
     started.update(name for name in at_end if name in resolved)
     made = estimate.spectra(started, resolved)
     sizes = estimate.sizes(every, made, resolved)

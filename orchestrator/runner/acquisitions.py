@@ -17,6 +17,7 @@ from drivers.base import (
     ReadBack,
 )
 from drivers.errors import Exhausted, InstrumentError, Rejected
+from orchestrator.runner.calibrating import Calibrating
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.readiness import Readiness
 from orchestrator.runner.records import Record, Records, Wishes
@@ -40,9 +41,10 @@ class Acquisitions:
         self._console = surroundings.station.console
         self._wishes = wishes
         self._alarms = alarms
-        self._ready = Readiness(surroundings)
+        self.calibrating = Calibrating(surroundings, alarms)
+        self._ready = Readiness(surroundings, self.calibrating)
         self.records = Records(surroundings, wishes, self._ready.take_key)
-        self.storing = Storing(surroundings, self.records, alarms, progress)
+        self.storing = Storing(surroundings, self.records, alarms, progress, self.calibrating)
         self.refusals = Whys()
         self._deviating: set[str] = set()
         self._held: str | None = None
@@ -59,6 +61,7 @@ class Acquisitions:
         """Go on with the records of a run that was broken off; ``own`` takes up what the console was doing."""
         for owner, why in left.refusals.items():
             self.refusals.add(owner, why)
+        self.calibrating.restore(left.preparations)
         self._taking_up.restore(left)
 
     def drop_outdated(self, step_key: str) -> None:
