@@ -60,15 +60,11 @@ def test_everything_is_measured_in_order_recorded_and_repeated_at_the_end(live: 
     assert found["gain"][0]["found"]["headroom"] > 3.0
     assert found["gain"][0]["applied"] == {"template": "7Li_metal", "gain": 1.0}
     assert found["noise"][1]["found"]["noise_level"] == pytest.approx(found["noise"][0]["found"]["noise_level"], rel=0.1)
-    named = {event.data["name"] for event in night.of("observable")}
-    assert {"pulse_90(7Li)", "reference_shift(7Li_LiCl_aq)", "headroom(fast)", "noise_level(fast)", "R_cell"} <= named
-
-
-def test_no_current_flows_before_the_preparation_is_over(live: Live) -> None:
-    night = live(FILE)
     running = next(event for event in night.of("run.state") if event.data["to"] == "running")
     before = [event.data["mode"] for event in night.of("step.started") if event.seq < running.seq]
-    assert set(before) == {"rest", "impedance"}
+    assert set(before) == {"rest", "impedance"}, "no current flows before the preparation is over"
+    named = {event.data["name"] for event in night.of("observable")}
+    assert {"pulse_90(7Li)", "reference_shift(7Li_LiCl_aq)", "headroom(fast)", "noise_level(fast)", "R_cell"} <= named
 
 
 def test_a_pulse_that_the_rig_unlocks_is_set_for_its_nucleus_and_stays(live: Live, tmp_path: Path) -> None:
