@@ -28,15 +28,10 @@ NOT_YET: dict[str, str] = {
     "until (scans)": "adaptive averaging",
     "retune_between": "tuners",
     "retune": "tuners",
-    "if_no_short": "acquisitions by hand",
     "E of one electrode": "three electrodes",
     "set": "actuators",
     "prompt": "prompts",
     "budget": "the report",
-    "after_short": "rules on spectra",
-    "at_end: open circuit after": "closing on a step",
-    "at_end: label": "the report",
-    "at_end: attach": "the report",
 }
 """Feature → what it waits for."""
 

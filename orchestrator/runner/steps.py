@@ -58,6 +58,12 @@ class Standing(Protocol):
     def goes_on(self) -> None:
         """The protocol goes on."""
 
+    def ask(self, question: str) -> None:
+        """A person is asked; the protocol stands still until somebody resumes."""
+
+    def ends_here(self, why: str) -> None:
+        """The experiment wants no further step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -94,10 +100,16 @@ class Steps:
         self._steps: Sequence[PlannedStep] = ()
         self._impedance_wanted: str | None = None
         self.no_more_current = False
+        self.shorted: str | None = None
         self.now: PlannedStep | None = None
         self.following: PlannedStep | None = None
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
+
+    @property
+    def last_driven(self) -> str:
+        """The verb of the last step that passed charge; empty where none did."""
+        return next((passed.verb for passed in reversed(self._passed) if passed.verb in OPPOSITE and passed.charge_C), "")
 
     @property
     def paused(self) -> str | None:
@@ -233,6 +245,7 @@ class Steps:
     async def _run(self, stretch: list[PlannedStep]) -> list[Account]:
         stretch = [self._visited(step) for step in stretch]
         first = stretch[0]
+        await self._question(first)
         if first.action == "acquisitions":
             self._visits[first.index] += 1
             await self._list(first, first.acquisitions, first.longest_s)
@@ -251,6 +264,20 @@ class Steps:
         else:
             await self._until_over(accounts)
         return await self._over(accounts)
+
+    async def _question(self, step: PlannedStep) -> None:
+        """A step that is meant for the time after a short, and there was none."""
+        wanted = step.settings.get("if_no_short")
+        if wanted is None or self.shorted is not None:
+            return
+        text = f"no short has happened, and {step.name or step.text} was meant for the time after one"
+        self._s.put("note", text=f"{text}: {wanted}", who="rig")
+        if wanted == "stop":
+            self._standing.ends_here(text)
+            raise Stopped
+        if wanted == "ask a person":
+            self._standing.ask(text)
+            await self._gate(step)
 
     async def _over(self, accounts: list[Account]) -> list[Account]:
         """A program is over: what it has passed, and what its last step asks for before the next."""

@@ -318,6 +318,7 @@ class Story:
             last_told_ns=self._last_told_ns,
             last_ns=self._last_ns + origin_ns,
             last_utc_ns=self._last_utc_ns,
+            shorted=wanted.shorted,
             preparations=tuple(self._preparations),
             phase=phase,
             position=0 if here is None else here.position,
