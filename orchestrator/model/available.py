@@ -31,7 +31,7 @@ NOT_YET: dict[str, str] = {
     "E of one electrode": "three electrodes",
     "set": "actuators",
     "prompt": "prompts",
-    "budget": "the report",
+    "budget: dead at end of charge": "a budget that counts there",
 }
 """Feature → what it waits for."""
 
@@ -129,7 +129,7 @@ def _of_predicate(predicate: Predicate) -> Iterator[str]:
 def _whole(experiment: Experiment) -> Used:
     end = experiment.at_end
     asked = {
-        "budget": (experiment.budget, "budget"),
+        "budget: dead at end of charge": ((experiment.budget or {}).get("dead") == "end of charge", "budget"),
         "after_short": (experiment.after_short, "after_short"),
         "at_end: reference": (any(name.lower().startswith("reference") for name in end.nmr), "at_end"),
         "at_end: open circuit after": (end.cell != "open circuit", "at_end"),

@@ -120,6 +120,7 @@ def _build(
         prepare_checks=preparation.checks(experiment.prepare),
         at_end_nmr=at_end,
         after_short_current=not experiment.after_short or "never" not in str(experiment.after_short.get("current", "")),
+        budget=experiment.budget,
         after_short_cell=str((experiment.after_short or {}).get("cell") or ""),
         at_end_after=experiment.at_end.cell.removeprefix("open circuit").strip().removeprefix("after").strip(),
         at_end_label=experiment.at_end.label or "",

@@ -190,6 +190,7 @@ class Plan(Frozen):
     prepare: tuple[PlannedStep, ...] = ()
     prepare_checks: tuple[Mapping[str, Any], ...] = ()
     at_end_nmr: tuple[str, ...] = ()
+    budget: Mapping[str, Any] | None = None
     at_end_after: str = ""
     at_end_label: str = ""
     at_end_attach: tuple[str, ...] = ()
