@@ -41,12 +41,16 @@ class Cycle:
 
 
 class Budgeting:
-    """Fed with steps and areas, in order. ``cycles``: those that give k, counted from 1 by their plating."""
+    """Fed with steps and areas, in order. ``cycles``: those that give k, counted from 1 by their plating.
 
-    def __init__(self, cycles: tuple[int, int]) -> None:
+    ``resting``: acquisitions that are asked for in rests; another's spectrum may only have come late. Empty: any.
+    """
+
+    def __init__(self, cycles: tuple[int, int], resting: frozenset[str] = frozenset()) -> None:
         self._k_from = cycles
+        self._resting = resting
         self._cycles: list[Cycle] = []
-        self._before = Area(0.0, 0.0)
+        self._before: dict[str, Area] = {}
         self._acquisition = ""
         self._verb = ""
         self._after: dict[str, tuple[int, str]] = {}
@@ -73,8 +77,10 @@ class Budgeting:
 
     def area(self, acquisition: str, step_key: str, area: Area) -> list[Told]:
         """A spectrum's metal; what it lets us know."""
+        if self._resting and acquisition not in self._resting:
+            return []
         if not self._cycles:
-            self._before = area
+            self._before[acquisition] = area
             return []
         index, half = self._after.get(step_key, (-1, ""))
         if index < 0 or self._acquisition not in {"", acquisition}:
@@ -92,7 +98,7 @@ class Budgeting:
         done = self._cycles[: last + 1]
         Q_c, Q_d, A_c, sd_c, A_d, sd_d = np.array([(one.plated_mAh, one.stripped_mAh, *one.charged, *one.discharged) for one in done]).T
         try:
-            budget = lithium_budget(Q_c, Q_d, A_c, sd_c, A_d, sd_d, cycles=self._k_from, before=self._before)
+            budget = lithium_budget(Q_c, Q_d, A_c, sd_c, A_d, sd_d, cycles=self._k_from, before=self._before.get(self._acquisition, (0.0, 0.0)))
         except ValueError:
             return  # no cycle has given k yet
         yield "mAh_per_area", budget.mAh_per_area, budget.mAh_per_area_sd, "mAh", BUDGET

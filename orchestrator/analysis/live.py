@@ -78,7 +78,7 @@ class Wanted:
 
     ``edits``: windows of its own; ``further``: windows that its rules name;
     ``differences``: pairs of lines whose phases they compare; ``subtracted``: acquisitions that have a blank taken off;
-    ``budget``: of the metal, as the experiment has it;
+    ``budget``: of the metal, as the experiment has it; ``resting``: what is measured in rests;
     ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of.
     """
 
@@ -90,6 +90,7 @@ class Wanted:
     pulses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     peaks: frozenset[str] = frozenset()
     budget: Mapping[str, Any] | None = None
+    resting: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, started: Mapping[str, Any]) -> Wanted:
@@ -110,7 +111,15 @@ class Wanted:
             {name: pulse for name, planned in acquisitions.items() if (pulse := _pulse(planned.get("template") or {})) is not None},
             frozenset(_peaks(rules)),
             plan.get("budget"),
+            frozenset(_in_rests(plan.get("steps") or ())),
         )
+
+
+def _in_rests(steps: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for step in steps:
+        if step.get("mode") == "rest":
+            yield from (str(trigger["acquisition"]) for trigger in step.get("triggers") or ())
+            yield from map(str, step.get("acquisitions") or ())
 
 
 def _budget_windows(budget: Mapping[str, Any] | None) -> Iterator[tuple[float, float]]:
@@ -266,7 +275,7 @@ class LiveAnalysis:
 
     @staticmethod
     def _budget_of(wanted: Wanted) -> Budgeting | None:
-        return None if wanted.budget is None else Budgeting(tuple(wanted.budget.get("cycles") or (2, 4)))
+        return None if wanted.budget is None else Budgeting(tuple(wanted.budget.get("cycles") or (2, 4)), wanted.resting)
 
     def _step_started(self, event: Event) -> None:
         """What is measured before the protocol drives the cell is a blank; a preparation's polarity or impedance is no driving."""

@@ -67,3 +67,14 @@ def test_a_half_cycle_in_parts_counts_once_and_a_missed_area_leaves_its_cycle_op
     assert budgeting.area("quant", "rest2", Area(10.0, 0.5)) == [], "no area after plating: this cycle gives no k"
     found = {name: value for name, value, _, _, _ in cycled(budgeting, 3)}
     assert found["mAh_per_area"] == pytest.approx(K_mAh)
+
+
+def test_a_spectrum_that_only_came_late_into_a_rest_counts_for_nothing() -> None:
+    budgeting = Budgeting((2, 4), frozenset({"quant"}))
+    budgeting.area("fast", "p03-fast", Area(500.0, 0.5))
+    budgeting.area("quant", "p03-quant", Area(0.0, 0.5))
+    budgeting.started(step("charge", "charge1"))
+    budgeting.started(step("rest", "rest-charge1", "rest"))
+    assert budgeting.area("fast", "rest-charge1", Area(700.0, 0.5)) == []
+    found = {name: value for number in (2, 3) for name, value, _, _, _ in cycled(budgeting, number)}
+    assert found["mAh_per_area"] == pytest.approx(K_mAh)
