@@ -106,7 +106,7 @@ class Budgeting:
             for index in range(last):
                 yield from _of_cycle(budget, index, f"(cycle {index + 1})")
         self._known = True
-        yield from _of_cycle(budget, last, "")
+        yield from _of_cycle(budget, last, "(this cycle)")
 
 
 def _of_cycle(budget: Budget, index: int, which: str) -> Iterator[Told]:

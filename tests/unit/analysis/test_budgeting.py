@@ -47,11 +47,11 @@ def test_each_cycle_is_told_once_k_is_known(words: Sequence[str]) -> None:
     assert named["dead_Li(cycle 1)"][0] == pytest.approx(DEAD_mAh, abs=1e-9)
     for later in told[1:]:
         found = {name: value for name, value, _, _, _ in later}
-        assert found["dead_Li"] == pytest.approx(DEAD_mAh, abs=1e-9)
-        assert found["SEI_Li"] == pytest.approx(SEI_mAh, abs=1e-9)
-        assert found["CE"] == pytest.approx(1.0 - SEI_mAh - DEAD_mAh)
-    assert not [name for name, *_ in told[2] if "cycle" in name], "those before are told once"
-    assert {name: sd for name, _, sd, _, _ in told[4]}["dead_Li"], "sigma(k) goes with it"
+        assert found["dead_Li(this cycle)"] == pytest.approx(DEAD_mAh, abs=1e-9)
+        assert found["SEI_Li(this cycle)"] == pytest.approx(SEI_mAh, abs=1e-9)
+        assert found["CE(this cycle)"] == pytest.approx(1.0 - SEI_mAh - DEAD_mAh)
+    assert not [name for name, *_ in told[2] if "(cycle" in name], "those before are told once"
+    assert {name: sd for name, _, sd, _, _ in told[4]}["dead_Li(this cycle)"], "sigma(k) goes with it"
 
 
 def test_a_half_cycle_in_parts_counts_once_and_a_missed_area_leaves_its_cycle_open() -> None:
