@@ -25,7 +25,7 @@ NOT_YET: dict[str, str] = {
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",
     "manual": "acquisitions by hand",
-    "until (scans)": "adaptive averaging",
+    "until (of an array)": "adaptive averaging of arrays",
     "retune_between": "tuners",
     "retune": "tuners",
     "E of one electrode": "three electrodes",
@@ -72,7 +72,7 @@ def _acquisitions(experiment: Experiment) -> Used:
     for one in experiment.acquisitions.values():
         asked = {
             "manual": one.manual,
-            "until (scans)": one.until,
+            "until (of an array)": one.until and one.arrays,
             "retune_between": one.retune_between,
             "retune": one.retune_every,
         }

@@ -11,7 +11,9 @@ window, ``drift``: what its first value, measured once more at the end, has chan
 ``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
 (none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of the lithium budget
 ``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
-``plating_efficiency``, ``budget_closes`` in sigmas.
+``plating_efficiency``, ``budget_closes`` in sigmas. ``plateau``: 1 while E over
+charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``: abs(E - I·R_lead) of a
+symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's transition).
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ OBSERVABLES: dict[str, Observable] = {
     "short_ratio": Observable("", "electrochemistry"),
     "polarisation_ratio": Observable("", "electrochemistry"),
     "R_cell": Observable("ohm", "electrochemistry"),
+    "plateau": Observable("", "electrochemistry"),
+    "knees": Observable("", "electrochemistry"),
     "area": Observable("", "spectra", of_line=True),
     "shift": Observable("ppm", "spectra", of_line=True),
     "width": Observable("ppm", "spectra", of_line=True),
@@ -57,6 +61,7 @@ OBSERVABLES: dict[str, Observable] = {
     "T2_width": Observable("s", "spectra", of_line=True),
     "pixels": Observable("", "spectra", of_line=True),
     "image_snr": Observable("", "spectra"),
+    "overpotential": Observable("V", "spectra"),
     "mAh_per_area": Observable("mAh", "spectra"),
     "dead_Li": Observable("mAh", "spectra", of_line=True),
     "SEI_Li": Observable("mAh", "spectra", of_line=True),

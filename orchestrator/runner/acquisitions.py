@@ -17,6 +17,7 @@ from drivers.base import (
     ReadBack,
 )
 from drivers.errors import Exhausted, InstrumentError, Rejected
+from orchestrator.runner.averaging import Averaging
 from orchestrator.runner.calibrating import Calibrating
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.readiness import Readiness
@@ -44,12 +45,13 @@ class Acquisitions:
         self.calibrating = Calibrating(surroundings, alarms)
         self._ready = Readiness(surroundings, self.calibrating)
         self.records = Records(surroundings, wishes, self._ready.take_key)
-        self.storing = Storing(surroundings, self.records, alarms, progress, self.calibrating)
+        averaging = Averaging(surroundings, wishes.throughput_C)
+        self.storing = Storing(surroundings, self.records, alarms, progress, averaging.learn, self.calibrating)
         self.refusals = Whys()
         self._deviating: set[str] = set()
         self._held: str | None = None
         self._wake = asyncio.Event()
-        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress)
+        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging)
         self._taking_up = TakingUp(surroundings, self.records, self.storing, self._scanning, wishes, self._again)
 
     @property
