@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.battery import slope
+from orchestrator.analysis.budgeting import Area, Budgeting
 from orchestrator.analysis.chain import Axis, Chain, Processed, evolution_s, peak
 from orchestrator.analysis.fourier import FourierSettings, power_of_two
 from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd, points_needed
@@ -25,7 +26,7 @@ from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.model.observables import base_name, window_name
 
-HEARD = frozenset({"run.started", "step.started", "ec.block", "fid.block"}) | frozenset(
+HEARD = frozenset({"run.started", "step.started", "step.ended", "ec.block", "fid.block"}) | frozenset(
     f"acquisition.{word}" for word in ("started", "acquired", "stored", "verified", "missed", "rejected", "lost")
 )
 """Kinds of events that it learns from; of no other it need be told."""
@@ -78,6 +79,7 @@ class Wanted:
 
     ``edits``: windows of its own; ``further``: windows that its rules name;
     ``differences``: pairs of lines whose phases they compare; ``subtracted``: acquisitions that have a blank taken off;
+    ``budget``: of the metal, as the experiment has it; ``resting``: what is measured in rests;
     ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of;
     ``lead_ohm``: of the leads, which is no part of an overpotential.
     """
@@ -90,6 +92,8 @@ class Wanted:
     pulses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     peaks: frozenset[str] = frozenset()
     lead_ohm: float = 0.0
+    budget: Mapping[str, Any] | None = None
+    resting: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, started: Mapping[str, Any]) -> Wanted:
@@ -103,14 +107,29 @@ class Wanted:
         return cls(
             cell if isinstance(cell, Mapping) else {},
             edits,
-            tuple(dict.fromkeys(_rule_windows(rules))),
+            tuple(dict.fromkeys((*_rule_windows(rules), *_budget_windows(plan.get("budget"))))),
             tuple(dict.fromkeys(_differences(rules))),
             frozenset(name for name, planned in acquisitions.items() if planned.get("subtract"))
             | frozenset(name for name, _, blank in _tracked(rules) if blank),
             {name: pulse for name, planned in acquisitions.items() if (pulse := _pulse(planned.get("template") or {})) is not None},
             frozenset(_peaks(rules)),
             float(plan.get("lead_ohm") or 0.0),
+            plan.get("budget"),
+            frozenset(_in_rests(plan.get("steps") or ())),
         )
+
+
+def _in_rests(steps: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for step in steps:
+        if step.get("mode") == "rest":
+            yield from (str(trigger["acquisition"]) for trigger in step.get("triggers") or ())
+            yield from map(str, step.get("acquisitions") or ())
+
+
+def _budget_windows(budget: Mapping[str, Any] | None) -> Iterator[tuple[float, float]]:
+    if budget is not None:
+        low_ppm, high_ppm = budget["metal_ppm"]
+        yield float(low_ppm), float(high_ppm)
 
 
 def _predicates(rules: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -219,6 +238,7 @@ class LiveAnalysis:
         self._driven_ns: int | None = None
         self._edge: tuple[str, int] = ("", 0)
         self._samples = _Samples()
+        self._budgeting: Budgeting | None = None
         self._heard: dict[str, list[int | None]] = {}
         self._fids: dict[tuple[str, int], Event] = {}
         self._streams: dict[tuple[Any, ...], _Stream] = {}
@@ -237,8 +257,11 @@ class LiveAnalysis:
                 if self._edits is not None:
                     self._wanted = replace(self._wanted, edits=self._edits)
                 self._origin_ns = int(event.data["origin_mono_ns"])
-            case "step.started" if self._driven_ns is None and event.data["mode"] != "rest" and event.data.get("index", 0) >= 0:
-                self._driven_ns = event.mono_ns
+                self._budgeting = self._budget_of(self._wanted)
+            case "step.started":
+                self._step_started(event)
+            case "step.ended" if self._budgeting is not None:
+                self._budgeting.ended(event.data)
             case "ec.block":
                 self._samples.feed(event, (ends[0] for ends in self._heard.values()))
             case "acquisition.started" | "acquisition.acquired" if event.data.get("heard", True):
@@ -256,6 +279,18 @@ class LiveAnalysis:
             case _:
                 pass
         return []
+
+    @staticmethod
+    def _budget_of(wanted: Wanted) -> Budgeting | None:
+        return None if wanted.budget is None else Budgeting(tuple(wanted.budget.get("cycles") or (2, 4)), wanted.resting)
+
+    def _step_started(self, event: Event) -> None:
+        """What is measured before the protocol drives the cell is a blank; a preparation's polarity or impedance is no driving."""
+        of_protocol = event.data.get("index", 0) >= 0 and event.data["mode"] not in {"rest", "impedance"}
+        if of_protocol and self._driven_ns is None:
+            self._driven_ns = event.mono_ns
+        if self._budgeting is not None:
+            self._budgeting.started(event.data)
 
     # ------------------------------------------------------------------------------------------------------ one spectrum
 
@@ -276,6 +311,7 @@ class LiveAnalysis:
         told = self._spectrum(stream, scan, data, blank, scans)
         told += self._overpotential(told, context)
         told += self._slopes_of(told, data["name"], context)
+        told += self._budgeted(told, data["name"], context)
         return self._found(event, told, context)
 
     def _spectrum(self, stream: _Stream, scan: Scan, data: Mapping[str, Any], blank: Scan | None, scans: int) -> list[Told]:
@@ -310,6 +346,14 @@ class LiveAnalysis:
             raise ValueError(f"{observable} is not told of {data['name']}: {', '.join(sorted(name for name, *_ in told))}")
         value, sd = found
         return math.inf if sd is None or not value > 0.0 else sd / value
+
+    def _budgeted(self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]) -> list[Told]:
+        """What this spectrum's metal says of the cycles, where the experiment wants a budget."""
+        if self._budgeting is None or self._wanted.budget is None:
+            return []
+        name = f"area({window_name(*self._wanted.budget['metal_ppm'])})"
+        found = next(((value, sd) for one, value, sd, _, _ in told if one == name and sd is not None), None)
+        return [] if found is None else self._budgeting.area(acquisition, str(context.get("step_key", "")), Area(*found))
 
     @staticmethod
     def _found(event: Event, told: Iterable[Told], context: Mapping[str, Any]) -> list[Finding]:

@@ -9,7 +9,9 @@ the running step, over its last spectra. ``phase``: of a line less the common ph
 wandered. ``fit_rms``: what the lines leave, relative to the largest point. Of an array: ``T1``, ``T2``, ``diffusion``, ``pulse_90`` of a
 window, ``drift``: what its first value, measured once more at the end, has changed by. Of a series of images: ``T2(electrode)``, its
 ``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
-(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. ``plateau``: 1 while E over
+(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of the lithium budget
+``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
+``plating_efficiency``, ``budget_closes`` in sigmas. ``plateau``: 1 while E over
 charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``: abs(E - I·R_lead) of a
 symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's transition).
 """
@@ -60,6 +62,12 @@ OBSERVABLES: dict[str, Observable] = {
     "pixels": Observable("", "spectra", of_line=True),
     "image_snr": Observable("", "spectra"),
     "overpotential": Observable("V", "spectra"),
+    "mAh_per_area": Observable("mAh", "spectra"),
+    "dead_Li": Observable("mAh", "spectra", of_line=True),
+    "SEI_Li": Observable("mAh", "spectra", of_line=True),
+    "CE": Observable("", "spectra", of_line=True),
+    "plating_efficiency": Observable("", "spectra", of_line=True),
+    "budget_closes": Observable("", "spectra", of_line=True),
 }
 
 

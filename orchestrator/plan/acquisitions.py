@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drivers.base import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, Axis, waits_s
 from orchestrator.model.experiment import Acquisition, Experiment, Rig, Template
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem, did_you_mean
+from orchestrator.plan.calibrations import Calibration
 from orchestrator.plan.orders import PlannedAcquisition, UntilKnown
 
 ASSUMED_ACQUISITION_S = 0.1
@@ -39,8 +40,8 @@ def points(parameters: Mapping[str, Any]) -> int:
     return int(next((parameters[name] for name in ("np", "TD") if name in parameters), 0)) // 2
 
 
-def resolve(experiment: Experiment, rig: Rig, overhead_s: float) -> tuple[Resolved, list[Problem]]:
-    """All acquisitions of an experiment, and what is wrong with them."""
+def resolve(experiment: Experiment, rig: Rig, overhead_s: float, preparing: Iterable[Calibration] = ()) -> tuple[Resolved, list[Problem]]:
+    """All acquisitions of an experiment and of its preparation, and what is wrong with them."""
     problems: list[Problem] = []
     resolved: Resolved = {}
     plain = {name: one for name, one in experiment.acquisitions.items() if not one.members}
@@ -51,7 +52,12 @@ def resolve(experiment: Experiment, rig: Rig, overhead_s: float) -> tuple[Resolv
     for name, one in experiment.acquisitions.items():
         if one.members:
             resolved[name] = _interleaved(one, experiment, resolved)
-    return {name: resolved[name] for name in experiment.acquisitions}, problems
+    calibrating: Resolved = {}
+    for written, prepares in preparing:
+        problems += _template_problems(written, rig)
+        made = _measured(written, experiment, rig, overhead_s)
+        calibrating[written.name] = made.model_copy(update={"prepares": prepares})
+    return {name: resolved[name] for name in experiment.acquisitions} | calibrating, problems
 
 
 def members(name: str, acquisitions: Mapping[str, PlannedAcquisition]) -> Iterator[tuple[str, int]]:

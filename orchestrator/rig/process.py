@@ -264,6 +264,7 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
                 key_prefix=hosting.key_prefix,
                 disk=hosting.disk,
                 continuation=hosting.continuation,
+                beside=Path(gathered.experiment.file).parent if gathered.experiment.file else None,
             )
         except asyncio.CancelledError:
             if not life.over:

@@ -12,6 +12,7 @@ from drivers.base import Confirmation, SafeState
 from drivers.errors import InstrumentError
 from orchestrator.model.experiment import TriggerKind
 from orchestrator.runner.account import Account
+from orchestrator.runner.last_words import last_words
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.meeting import CALL_WITHIN_S, release
 from orchestrator.runner.owners import Owner
@@ -65,6 +66,7 @@ class Closing:
             await self.attempt("switching RF off", self._rf_off())
         if safe.confirmed:
             await do(self._run, LEAVE, self._told_of_the_last())
+            await self.attempt("last words", last_words(self._s, run.alarms, run.steps.last_driven))
         await self._rings.end()
         limit_s = CALL_WITHIN_S if run.ending.urgency < LEAVE else LEAVE_WITHIN_S
         await self.attempt("letting go of the instruments", release(self._s, limit_s))

@@ -17,6 +17,7 @@ from drivers.base import IMAGES, ONE_PULSE, Fetched, RawFile
 from drivers.errors import InstrumentError
 from orchestrator.plan.orders import PlannedAcquisition
 from orchestrator.runner.archive import Damaged, archive, check
+from orchestrator.runner.calibrating import Calibrating
 from orchestrator.runner.paperwork import RecordLeft
 from orchestrator.runner.records import Record, Records
 from orchestrator.runner.states import AcquisitionState
@@ -45,12 +46,15 @@ class FidSeen(Protocol):
 class Storing:
     """One task stores what the console has filed, in order. ``last_seq``: the newest ``acquisition.stored``; 0 before the first."""
 
-    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen, learn: Learn) -> None:
+    def __init__(
+        self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen, learn: Learn, calibrating: Calibrating
+    ) -> None:
         self._s = surroundings
         self._records = records
         self._alarms = alarms
         self._seen = seen
         self._learn = learn
+        self._calibrating = calibrating
         self._waiting: deque[tuple[Record, int]] = deque()
         self._more = asyncio.Event()
         self._fid_seqs: dict[tuple[str, int], int] = {}
@@ -121,6 +125,7 @@ class Storing:
         self._fid_seqs[record.key, block] = self._put_fid(record, block, fetched)
         if folder is not None:
             self._archived.setdefault(record.key, []).append((folder, fetched.files))
+        await self._calibrating.take(record.key, record.planned, fetched, record.seq)
         return True
 
     async def _fetch(self, record: Record, block: int) -> Fetched:
