@@ -17,13 +17,13 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.laboratory import Laboratory, laboratory
+from benchmarks.laboratory import Laboratory, Stretch, laboratory
 from benchmarks.measure import Report
 from benchmarks.peers.bluesky import Bluesky
-from benchmarks.peers.ours import HOST_LOST_s, WATCHDOG_s, Ours
+from benchmarks.peers.ours import HOST_LOST_s, Ours, WATCHDOG_s
 from benchmarks.peers.queueserver import Queueserver
 from benchmarks.peers.side import Case, NotApplicable, NotHere, Side, Told, until
 from benchmarks.peers.tomato import Tomato
@@ -37,6 +37,7 @@ WATCHED_s = 65.0
 """After the fault: longer than what is left of both steps and the promise of ``host_lost``."""
 SETTLED_s = 4.0
 SLACK_s = 2.0
+SHOWN = 90
 UNSAFE_s = float(HOST_LOST_s)
 
 Deed = Callable[[Side, Laboratory], None]
@@ -44,32 +45,43 @@ Deed = Callable[[Side, Laboratory], None]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is done. ``harmless``: the two steps may be carried out all the same, and be called so."""
+    """What is done. ``harmless``: the two steps may be carried out all the same, and be called so; ``cut``: nobody can reach the cell."""
 
     name: str
     deed: Deed
     harmless: bool = False
+    cut: bool = False
     small_disk: bool = False
     broker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One case. ``after_s``: seconds at a set current after the fault, all together; ``still``: it was at current to the end."""
+    """One case. ``after_s``: seconds at a set current after the fault, all together; ``still``: it was at current to the end.
+
+    ``first_s``, ``opposite_s``: seconds of the whole case in the first step's direction, and in the other.
+    """
 
     told: Told
     after_s: float = math.nan
     still: bool = False
     wrong: str = ""
-    plus_s: float = 0.0
-    minus_s: float = 0.0
+    first_s: float = 0.0
+    opposite_s: float = 0.0
 
     def cell(self) -> str:
         """As it stands in the table."""
         if math.isnan(self.after_s):
             return self.told.text
         mark = f" **wrong: {self.wrong}**" if self.wrong else ""
-        return f"{'> ' if self.still else ''}{self.after_s:.1f} s; {self.told.text}{mark}".replace("|", "/").replace("\n", " ")
+        return f"{'> ' if self.still else ''}{self.after_s:.1f} s; {_short(self.told.text)}{mark}".replace("|", "/").replace("\n", " ")
+
+
+def _short(text: str) -> str:
+    """Its beginning, and what it says of a cell whose state is not known."""
+    whole = " ".join(text.split())
+    unknown = " … cell: its state is UNKNOWN" if "UNKNOWN" in whole[SHOWN:] else " …" if len(whole) > SHOWN else ""
+    return whole[:SHOWN] + unknown
 
 
 def signalled(role: str, number: int) -> Deed:
@@ -93,15 +105,15 @@ FAULTS = (
     Fault("normal end", lambda _, __: None, harmless=True),
     Fault("orchestrator killed", signalled("orchestrator", KILL), harmless=True),
     Fault("worker killed", signalled("worker", KILL), harmless=True),
-    Fault("driver killed", signalled("driver", KILL)),
+    Fault("driver killed", signalled("driver", KILL), harmless=True),
     Fault("guard killed", signalled("guard", KILL), harmless=True),
     Fault("device error in mid-step", broken("garbage", times=10**9)),
     Fault("device silent", broken("silent")),
-    Fault("link cut", broken("port_vanishes", seconds=10**6)),
-    Fault("user cancel, an opposite step to come", lambda side, _: side.cancel()),
-    Fault("SIGTERM", signalled("orchestrator", TERM)),
-    Fault("SIGHUP", signalled("orchestrator", signal.SIGHUP)),
-    Fault("Ctrl-C", lambda side, _: side.interrupted()),
+    Fault("link cut", broken("port_vanishes", seconds=10**6), cut=True),
+    Fault("user cancel before an opposite step", lambda side, _: side.cancel()),
+    Fault("SIGTERM", signalled("service", TERM), harmless=True),
+    Fault("SIGHUP", signalled("service", signal.SIGHUP), harmless=True),
+    Fault("Ctrl-C", lambda side, _: side.interrupted(), harmless=True),
     Fault("disk full", filled, small_disk=True),
     Fault("broker dead", signalled("broker", KILL), harmless=True, broker=True),
 )
@@ -173,21 +185,27 @@ def _watch(side: Side, fault: Fault, there: Laboratory, began_ns: int) -> Seen:
         if time.monotonic() - rested > SETTLED_s and side.over():
             break
     told = side.told()
-    spent = [sum((min(one.until_ns, time.time_ns()) - one.from_ns) / 1e9 for one in there.stretches() if one.current_A * sign > 0) for sign in (1, -1)]
-    seen = Seen(told, there.seconds_at_current(began_ns), there.at_current(), "", *spent)
-    return Seen(told, seen.after_s, seen.still, wrong(seen, harmless=fault.harmless), *spent)
+    seen = Seen(told, there.seconds_at_current(began_ns), there.at_current(), "", *_directions(there.stretches()))
+    return replace(seen, wrong=wrong(seen, fault))
 
 
-def wrong(seen: Seen, *, harmless: bool) -> str:
+def _directions(stretches: list[Stretch]) -> tuple[float, float]:
+    """Seconds in the direction of the first stretch, and in the other."""
+    now_ns = time.time_ns()
+    spent = [(one.current_A * stretches[0].current_A > 0, (min(one.until_ns, now_ns) - one.from_ns) / 1e9) for one in stretches]
+    return sum(seconds for same, seconds in spent if same), sum(seconds for same, seconds in spent if not same)
+
+
+def wrong(seen: Seen, fault: Fault) -> str:
     """What the user was told that is not so; empty where it is so, or where nothing was told."""
-    done = all(abs(spent - STEP_s) <= SLACK_s for spent in (seen.plus_s, seen.minus_s)) and not seen.still
+    done = all(abs(spent - STEP_s) <= SLACK_s for spent in (seen.first_s, seen.opposite_s)) and not seen.still
     match seen.told.kind:
-        case "as planned" if not (done and harmless):
+        case "as planned" if not (done and fault.harmless):
             return "told as planned"
-        case "ended" if seen.still or seen.after_s > UNSAFE_s:
-            return "told that it ended, current went on"
-        case "ended" if seen.minus_s > 0:
+        case "ended" if seen.opposite_s > 0:
             return "told that it ended, the opposite step was run"
+        case "ended" if not fault.cut and (seen.still or seen.after_s > UNSAFE_s):
+            return "told that it ended, current went on"
         case "running":
             return "still told running"
     return ""
@@ -202,7 +220,13 @@ def _report(sides: list[type[Side]], faults: list[Fault], seen: dict[tuple[type[
         f"Ours with `host_lost: open circuit within {HOST_LOST_s} s` and `watchdog_s: {WATCHDOG_s}`, an NMR acquisition in each step. "
         "The peers from their packages, by the smallest driver that their documents ask for, its safe state open circuit; a process that a "
         f"side does not have is told so. Once each; load average before it: {load:.1f} on {os.cpu_count()} cores.",
-        ("fault", *(" ".join((side.name, *(one.partition("==")[2] for one in side.packages if one.startswith(f"{side.name}==")))) for side in sides)),
+        (
+            "fault",
+            *(
+                " ".join((side.name, *(one.partition("==")[2] for one in side.packages if one.startswith(f"{side.name}=="))))
+                for side in sides
+            ),
+        ),
     )
     for fault in faults:
         report.rows.append((fault.name, *(seen[side, fault].cell() for side in sides)))

@@ -27,7 +27,7 @@ class Bluesky(Side):
         self._script = self.spawn(command, "script.txt")
 
     def pid(self, role: str) -> int:
-        if role not in {"orchestrator", "terminal"}:
+        if role not in {"orchestrator", "service", "terminal"}:
             raise NotApplicable("there is none" if role == "broker" else "no such process: all is one script, see its row")
         return self._script.pid
 
@@ -48,13 +48,17 @@ class Bluesky(Side):
 
     def told(self) -> Told:
         said = self.said("script.txt")
-        if found := re.findall(r"^TOLD (\w+) (.*)$", said, re.M):
+        if found := re.findall(r"^TOLD (\w+) (.*)$", said, re.MULTILINE):
             status, reason = found[-1]
             return Told(KINDS[status], f"exit_status {status}" + (f": {reason[:60]}" if reason else ""))
         code = self._script.poll()
         if code is None:
             return Told("running", "running")
-        return Told("nothing", f"the script is gone, code {code}") if "Error" not in said else Told("ended", said.strip().splitlines()[-1][:80])
+        return (
+            Told("nothing", f"the script is gone, code {code}")
+            if "Error" not in said
+            else Told("ended", said.strip().splitlines()[-1][:80])
+        )
 
     def over(self) -> bool:
         return self._script.poll() is not None

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.laboratory import REPOSITORY
 from benchmarks.measure import OPERANDO
-from benchmarks.peers.side import Case, NotApplicable, Side, Told, children, until
+from benchmarks.peers.side import Case, NotApplicable, Side, Told, processes_with, until
 
 HOST_LOST_s, WATCHDOG_s = 20, 20
 
@@ -64,34 +64,35 @@ class Ours(Side):
         rig["instruments"]["console"] = {"driver": "openvnmrj", "address": str(case.addresses["openvnmrj"]["address"])}
         tell = case.folder / "tell.py"
         tell.write_text(f"import sys\nopen({str(case.folder / 'told.txt')!r}, 'a').write(' | '.join(sys.argv[1:]) + '\\n')\n", "utf-8")
-        rig["notify"] = [{"level": "warn", "run": [sys.executable, str(tell)]}]
+        rig["notify"] = [{"level": "alarm", "run": [sys.executable, str(tell)]}]
         if broker:
             rig["broker"] = {"url": broker}
         with (case.folder / "rig.yaml").open("w", encoding="utf-8") as file:
             yaml.dump(rig, file)
 
     def pid(self, role: str) -> int:
-        if role in {"orchestrator", "terminal"}:
+        if role in {"orchestrator", "service", "terminal"}:
             return self._rig.pid
         if role == "broker":
             return self._broker_process.pid
         if role not in ROLES:
             raise NotApplicable("no such process: drivers live in the rig's, see its row")
-        return next(pid for pid, line in children(self._rig.pid).items() if ROLES[role] in line.split())
+        assert self.case is not None
+        return next(pid for pid, line in processes_with(str(self.case.folder)).items() if ROLES[role] in line.split())
 
     def cancel(self) -> None:
         subprocess.run([*OPERANDO, "abort", "--rig", "matrix"], env=self._environment, check=False, capture_output=True)
 
     def told(self) -> Told:
         """The last word of the command; where it died, what whoever is on duty was told."""
-        answers = re.findall(r"^{.*}$", self.said("run.txt"), re.M)
+        answers = re.findall(r"^{.*}$", self.said("run.txt"), re.MULTILINE)
         if answers and "outcome" in (last := json.loads(answers[-1])):
             kind = "as planned" if last["outcome"] == "as planned" and last["complete"] else "ended"
             return Told(kind, f"{last['outcome']}: {last.get('reason') or 'complete'}, code {self._rig.poll()}")
         lines = self.said("told.txt").strip().splitlines()
         if self._rig.poll() is None:
             return Told("running", lines[-1] if lines else "running")
-        return Told("ended" if lines else "nothing", lines[-1] if lines else f"code {self._rig.returncode}")
+        return Told("ended" if lines else "nothing", "; ".join(lines) if lines else f"code {self._rig.returncode}")
 
     def over(self) -> bool:
         return self._rig.poll() is not None

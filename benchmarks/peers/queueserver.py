@@ -80,7 +80,13 @@ class Queueserver(Side):
         return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
 
     def pid(self, role: str) -> int:
-        found = {"orchestrator": self._manager, "worker": self._worker, "broker": self._redis.pid, "terminal": self._top.pid}
+        found = {
+            "orchestrator": self._manager,
+            "worker": self._worker,
+            "broker": self._redis.pid,
+            "service": self._top.pid,
+            "terminal": self._top.pid,
+        }
         if role not in found:
             raise NotApplicable("no such process: drivers live in the worker, see its row")
         return found[role]

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from benchmarks.peers.side import HERE, Case, NotApplicable, NotHere, Side, Told, free_port, processes_with, until
 
 FINAL = {"c": ("as planned", "completed"), "ce": ("ended", "completed with error"), "cd": ("ended", "cancelled")}
-ROLES = {"orchestrator": "tomato-daemon", "driver": "tomato-driver", "worker": "tomato-job"}
+ROLES = {"orchestrator": "tomato-daemon", "service": "tomato-daemon", "driver": "tomato-driver", "worker": "tomato-job"}
 
 
 class Tomato(Side):
@@ -26,6 +26,7 @@ class Tomato(Side):
     def start(self, case: Case) -> None:
         self.case, self._port = case, free_port()
         self._bin = self.python.parent
+        self._environment = {**os.environ, "PATH": f"{self._bin}{os.pathsep}{os.environ['PATH']}"}
         site = next((self.environments / self.name / "lib").glob("python*/site-packages"))
         for file in ("smu.py", "tomato_smu.py"):
             shutil.copy(HERE / file, site)
@@ -35,13 +36,15 @@ class Tomato(Side):
         app = ["-A", str(case.folder / "app")]
         self._run("tomato", "init", "-p", port, *app, "-D", str(folder), "-L", str(case.folder))
         self._describe(case)
-        self.spawn([str(self._bin / "tomato"), "start", "-p", port, *app], "start.txt").wait(30)
+        self.spawn([str(self._bin / "tomato"), "start", "-p", port, "--timeout", "20000", *app], "start.txt", self._environment).wait(60)
         until(lambda: self._answer("tomato", "status", "-p", port).get("success"), "answer of tomato-daemon")
+        if "Failure" in self.said("start.txt"):  # a slow computer: the daemon is there now, its devices were not read
+            self._run("tomato", "reload", "-p", port, "--timeout", "20000", *app)
         until(lambda: "smu" in str(self._answer("tomato", "status", "-p", port, "pipelines")), "pipeline", 30)
         time.sleep(3.0)  # the driver registers its component
         self._must(self._answer("ketchup", "submit", "-p", port, str(case.folder / "payload.yaml")))
-        self._must(self._answer("tomato", "pipeline", "-p", port, "load", "cell", "sample"))
-        self._must(self._answer("tomato", "pipeline", "-p", port, "ready", "cell"))
+        self._must(self._answer("tomato", "pipeline load", "-p", port, "cell", "sample"))
+        self._must(self._answer("tomato", "pipeline ready", "-p", port, "cell"))
 
     def _describe(self, case: Case) -> None:
         yaml = YAML()
@@ -60,7 +63,13 @@ class Tomato(Side):
             for current in (case.current_A, -case.current_A)
         ]
         output = {"output": {"path": str(case.data), "prefix": "results"}}
-        payload = {"version": "2.2", "settings": output, "user": {}, "sample": {"name": "sample"}, "method": steps}
+        payload = {
+            "version": "2.2",
+            "settings": output,
+            "user": {"identifier": "bench"},
+            "sample": {"identifier": "sample"},
+            "method": steps,
+        }
         with (case.folder / "payload.yaml").open("w") as file:
             yaml.dump(payload, file)
 
@@ -68,7 +77,9 @@ class Tomato(Side):
         assert self.case is not None
         command = [str(self._bin / program), *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, cwd=self.case.folder, timeout=30, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, cwd=self.case.folder, env=self._environment, timeout=30, check=False
+            )
         except subprocess.TimeoutExpired:
             return ""
         with (self.case.folder / "asked.txt").open("a") as file:
@@ -76,7 +87,7 @@ class Tomato(Side):
         return done.stdout
 
     def _answer(self, program: str, verb: str, *arguments: str) -> dict[str, object]:
-        found = YAML(typ="safe").load(self._run(program, verb, "-y", *arguments) or "{}")
+        found = YAML(typ="safe").load(self._run(program, *verb.split(), "-y", *arguments) or "{}")
         return found if isinstance(found, dict) else {}
 
     def _must(self, answer: dict[str, object]) -> None:
@@ -101,7 +112,9 @@ class Tomato(Side):
         status = next((str(one["status"]) for one in jobs if isinstance(one, dict) and "status" in one), "")
         if not status:
             return Told("nothing", str(answer.get("msg", "no answer from the daemon"))[:100])
-        kind, words = FINAL.get(status, ("ended" if status == "rd" else "running", {"r": "running", "rd": "being cancelled"}.get(status, "")))
+        kind, words = FINAL.get(
+            status, ("ended" if status == "rd" else "running", {"r": "running", "rd": "being cancelled"}.get(status, ""))
+        )
         return Told(kind, f'status "{status}" {words}'.strip())
 
     def over(self) -> bool:
