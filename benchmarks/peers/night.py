@@ -4,6 +4,8 @@
 ``python night.py HOST:PORT CURRENT STEP FOLDER`` runs it as a script; bluesky-queueserver imports it.
 """
 
+# ruff: noqa: ARG002, ARG005 - the signatures are those of the protocols
+
 import asyncio
 import sys
 import time

@@ -150,7 +150,10 @@ class Side(ABC):
 
 SMALL_DISK = """
 mount -t tmpfs -o size=$1 tmpfs "$2" || exit 97
-(while [ ! -e "$3" ]; do sleep 0.05; done; while :; do dd if=/dev/zero of="$2/filler" bs=4k oflag=append conv=notrunc; sleep 0.2; done) </dev/null >/dev/null 2>&1 &
+(
+while [ ! -e "$3" ]; do sleep 0.05; done
+while :; do dd if=/dev/zero of="$2/filler" bs=4k oflag=append conv=notrunc; sleep 0.2; done
+) </dev/null >/dev/null 2>&1 &
 echo $! > "$3.pid"
 shift 3
 exec "$@"
