@@ -64,9 +64,9 @@ class Closing:
         await do(self._run, LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self.attempt("switching RF off", self._rf_off())
+            await self.attempt("last words", last_words(self._s, run.alarms, run.steps.last_driven))
         if safe.confirmed:
             await do(self._run, LEAVE, self._told_of_the_last())
-            await self.attempt("last words", last_words(self._s, run.alarms, run.steps.last_driven))
         await self._rings.end()
         limit_s = CALL_WITHIN_S if run.ending.urgency < LEAVE else LEAVE_WITHIN_S
         await self.attempt("letting go of the instruments", release(self._s, limit_s))
