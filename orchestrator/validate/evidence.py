@@ -49,12 +49,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
-    """One FID complex128 (points,) of one scan; ``data``: what its ``fid.block`` says of the axis."""
+    """One FID complex128 (points,) of one scan; ``data``: what its ``fid.block`` says of the axis; ``row``: of an array."""
 
     key: str
     fid: Fid
     place: Place
     data: Mapping[str, Any]
+    row: int = 0
 
 
 class Evidence:
@@ -99,7 +100,8 @@ class Evidence:
 
     def spectra(self, acquisition: str, where: Where | None = None) -> list[Spectrum]:
         """The single FIDs of an acquisition that ``where`` admits. Raises LookupError where there is none."""
-        found = [spectrum for spectrum in self._of(acquisition) if admitted(spectrum.place, where or {})]
+        row = (where or {}).get("row")
+        found = [one for one in self._of(acquisition) if (row is None or one.row == row) and admitted(one.place, where or {})]
         if not found:
             raise LookupError(f"no spectrum of `{acquisition}` {dict(where or {})}")
         return picked(found, (where or {}).get("pick"))
@@ -108,10 +110,11 @@ class Evidence:
         for name, columns in self._run.fid.items():
             if str(columns.attributes.get("acquisition", name)) != acquisition:
                 continue
-            keys, blocks, middles, fids = columns["key"], columns["block"], columns["t_mid"], columns["fid"]
-            for key, block, t_mid, fid in zip(keys, blocks, middles, fids, strict=True):
+            wanted = (columns[name] for name in ("key", "block", "row", "t_mid", "fid"))
+            for key, block, row, t_mid, fid in zip(*wanted, strict=True):
                 data = self._blocks[str(key), int(block)]
-                yield Spectrum(str(key), fid.astype(np.complex128) / max(1, int(data["scans"])), self.place(float(t_mid)), data)
+                scan = fid.astype(np.complex128) / max(1, int(data["scans"]))
+                yield Spectrum(str(key), scan, self.place(float(t_mid)), data, int(row))
 
     # --------------------------------------------------------------------------------------------------------- observables
 
@@ -139,6 +142,20 @@ class Evidence:
             found |= {str(key): float(t_mid) for key, t_mid in zip(columns["key"], columns["t_mid"], strict=True)}
         return found
 
+    def spans_s(self, acquisition: str) -> list[tuple[float, float]]:
+        """Begin and end of each FID of an acquisition."""
+        found: list[tuple[float, float]] = []
+        for name, columns in self._run.fid.items():
+            if str(columns.attributes.get("acquisition", name)) == acquisition:
+                found += zip(columns["t_start"].tolist(), columns["t_end"].tolist(), strict=True)
+        return found
+
+    def image_layers_mm(self, acquisition: str, image: int) -> tuple[Floats, Floats]:
+        """Across the stack: mm float64 (z,), and the mean over the discs of the magnitude float64 (z,) of one image."""
+        group = self._run.entry[f"images/{acquisition}"]
+        data = np.asarray(group[str(group.attrs["signal"])][image], dtype=np.float64)
+        return np.asarray(group["z"][()], dtype=np.float64), data.mean(axis=0)
+
     def image_series_h(self, acquisition: str) -> list[tuple[float, float]]:
         """Begin and end, in hours, of each image of a series."""
         columns = next(
@@ -152,14 +169,14 @@ class Evidence:
 def admitted(place: Place, where: Where) -> bool:
     """Does this place lie in every bound? Raises ValueError for a word that is none."""
     for name, asked in where.items():
-        if name == "pick":
+        if name in {"pick", "row"}:
             continue
         if name == "step":
             if str(asked) not in place.step:
                 return False
             continue
         if name not in BOUNDS:
-            raise ValueError(f"where knows step, pick, {', '.join(BOUNDS)}; not `{name}`")
+            raise ValueError(f"where knows step, pick, row, {', '.join(BOUNDS)}; not `{name}`")
         low, high = asked
         value = BOUNDS[name](place)
         if not ((low is None or value >= low) and (high is None or value <= high)):

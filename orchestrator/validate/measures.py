@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.battery import excitation
 from orchestrator.analysis.lines import Component, LineFit
 from orchestrator.validate.compare import Found, difference, mean, ratio
 from orchestrator.validate.evidence import Evidence, Place, Spectrum, fitted, lines_of, mean_fid
@@ -150,6 +151,7 @@ AGAINST: dict[str, Callable[[Place], float]] = {
     "voltage": lambda place: place.voltage_V,
     "abs_voltage": lambda place: abs(place.voltage_V),
     "charge_mAh": lambda place: place.charge_mAh,
+    "abs_charge_mAh": lambda place: abs(place.charge_mAh),
     "charge_step_mAh": lambda place: place.charge_step_mAh,
     "cycle": lambda place: float(place.cycle),
 }
@@ -196,6 +198,14 @@ def correlation(words: Words, runs: Runs) -> Found:
     return Found(value, (1.0 - value**2) / math.sqrt(max(1, len(pairs) - 3)))
 
 
+def correlation_with(words: Words, runs: Runs) -> Found:
+    """Of a series with the place of its spectra, ``against`` what."""
+    points = series(words["correlation_with"], runs)
+    x = [AGAINST[str(words["against"])](point.place) for point in points]
+    value = float(np.corrcoef(x, [point.value for point in points])[0, 1])
+    return Found(value, (1.0 - value**2) / math.sqrt(max(1, len(points) - 3)))
+
+
 def _straight(x: Floats, y: Floats, sd: Floats) -> tuple[Floats, Floats]:
     """Offset and slope, and their covariance: of the stated errors, or of the scatter where that is larger."""
     if len(x) < 3 or np.ptp(x) == 0.0:
@@ -238,8 +248,8 @@ def onset(words: Words, runs: Runs) -> Found:
     middle, sd = float(y[inside].mean()), float(y[inside].std(ddof=1))
     above = y > middle + float(words.get("n_sd", 5.0)) * sd
     times = int(words.get("in_a_row", 3))
-    for n in range(len(y) - times + 1):
-        if above[n : n + times].all() and x[n] > high:
+    for n in range(1, len(y) - times + 1):
+        if above[n : n + times].all() and (x[n] < low if words.get("falling") else x[n] > high):
             step = abs(x[n] - x[n - 1])
             return Found(float(x[n]), step / math.sqrt(12.0))
     raise ValueError("it never rises above its reference")
@@ -249,17 +259,25 @@ def onset(words: Words, runs: Runs) -> Found:
 
 
 def fired(words: Words, runs: Runs) -> Found:
-    """Of the firing of a rule: ``tell: voltage | step_s | charge_step_mAh | x | off_after_s`` (until the cell was off)."""
+    """Of the first firing of a rule after the step whose key holds ``since`` began.
+
+    ``tell: voltage | step_s | t_h | charge_step_mAh | x | off_after_s`` (until the cell was off); ``step_s`` counts from ``since``.
+    """
     evidence = _run(words, runs)
-    events = evidence.events("rule.fired", rule=str(words["fired"]))
+    since = str(words.get("since", ""))
+    begun_s = next(float(event["time"]) for event in evidence.events("step.started") if since in str(event["data"]["key"]))
+    spare_s = float(words.get("not_before_s", 0.0))
+    events = [event for event in evidence.events("rule.fired", rule=str(words["fired"])) if float(event["time"]) >= begun_s + spare_s]
     if not events:
         raise NotFound(f"the rule `{words['fired']}` did not fire")
     at = float(events[0]["time"])
+    if words.get("tell") in {"step_s", "t_h"}:
+        return Found(at - begun_s if words["tell"] == "step_s" else at / 3600.0, 0.0)
     if words.get("tell") == "off_after_s":
         off = [float(event["time"]) for event in evidence.events("cell.state", cell="off") if float(event["time"]) >= at]
         return Found(off[0] - at, 0.0)
     place = evidence.place(at)
-    value = {"voltage": place.voltage_V, "step_s": place.step_s, "charge_step_mAh": place.charge_step_mAh, "x": place.x}
+    value = {"voltage": place.voltage_V, "charge_step_mAh": place.charge_step_mAh, "x": place.x}
     return Found(abs(value[str(words["tell"])]), 0.0)
 
 
@@ -279,6 +297,16 @@ def voltage_at(words: Words, runs: Runs) -> Found:
     return Found(abs(evidence.place(at).voltage_V), 1e-4)
 
 
+def current_in_spectra(words: Words, runs: Runs) -> Found:
+    """Largest current in A between begin and end of the spectra of an acquisition, as the potentiostat told it."""
+    evidence = _run(words, runs)
+    time, current = evidence.electrochemistry["time"], np.abs(evidence.electrochemistry["current"])
+    inside = np.zeros(len(time), bool)
+    for begin_s, end_s in evidence.spans_s(str(words["current_in_spectra"])):
+        inside |= (time >= begin_s) & (time <= end_s)
+    return Found(float(current[inside].max()), 0.0)
+
+
 def charge_closes(words: Words, runs: Runs) -> Found:
     """Largest relative difference between a step's charge and the sum of what its spectra span with what lies between them."""
     evidence = _run(words, runs)
@@ -286,6 +314,69 @@ def charge_closes(words: Words, runs: Runs) -> Found:
     current, time = ec["current"], ec["time"]
     whole = float(np.trapezoid(current, time)) / 3.6
     return Found(abs(whole - float(ec["charge_net"][-1])) / max(abs(ec["charge_throughput"][-1]), 1e-12), 0.0)
+
+
+def layer_um(words: Words, runs: Runs) -> Found:
+    """Thickness of the brightest layer of an image across the stack: its points above half of the height, to a pixel."""
+    z_mm, profile = _run(words, runs).image_layers_mm(str(words["layer_um"]), int(words.get("image", 0)))
+    pixel_um = 1e3 * float(z_mm[1] - z_mm[0])
+    height = profile - np.median(profile)
+    top = int(np.argmax(height))
+    above = height > 0.5 * height[top]
+    low, high = top, top
+    while low > 0 and above[low - 1]:
+        low -= 1
+    while high < len(above) - 1 and above[high + 1]:
+        high += 1
+    return Found((high - low + 1) * abs(pixel_um), abs(pixel_um) / math.sqrt(12.0))
+
+
+def pixel_um(words: Words, runs: Runs) -> Found:
+    """Of an image across the stack."""
+    z_mm, _ = _run(words, runs).image_layers_mm(str(words["pixel_um"]), 0)
+    return Found(1e3 * abs(float(z_mm[1] - z_mm[0])), 0.0)
+
+
+def saturation(words: Words, runs: Runs) -> Found:
+    """By what a 90 degree line with the T1 that ``saturation`` measures (s) gains between two repetition times ``TR_s``."""
+    T1 = measured(words["saturation"], runs)
+    first_s, second_s = (float(each) for each in words["TR_s"])
+
+    def gain(T1_s: float) -> float:
+        return -math.expm1(-second_s / T1_s) / -math.expm1(-first_s / T1_s)
+
+    return Found(gain(T1.value), abs(gain(T1.value + T1.sigma) - gain(T1.value)))
+
+
+def echo_left(words: Words, runs: Runs) -> Found:
+    """exp(-TE / T2) for the T2 that ``echo_left`` measures (s)."""
+    T2, echo_s = measured(words["echo_left"], runs), 1e-3 * float(words["TE_ms"])
+    left = math.exp(-echo_s / T2.value)
+    return Found(left, left * echo_s / T2.value**2 * T2.sigma)
+
+
+def excited_area(words: Words, runs: Runs) -> Found:
+    """Amplitude of a line over what a pulse of ``pulse_us`` and ``tip_deg`` excites so far from the carrier (domain.md 4.10)."""
+    spectra = _run(words, runs).spectra(str(words["of"]), words.get("where"))
+    line, data = _fit_of(spectra, words)[str(words["excited_area"])], spectra[0].data
+    offset_Hz = line.shift_ppm * float(data["reference_MHz"]) - (float(data["carrier_MHz"]) - float(data["reference_MHz"])) * 1e6
+    seen, _ = excitation(offset_Hz, float(words["pulse_us"]), float(words.get("tip_deg", 90.0)))
+    return Found(line.amplitude, line.amplitude_sd).scaled(1.0 / float(seen))
+
+
+def highest(words: Words, runs: Runs) -> Found:
+    """Position in ppm of the largest point of the magnitude spectrum inside ``highest: [low, high]``; ``broadened_Hz`` 300."""
+    spectra = _run(words, runs).spectra(str(words["of"]), words.get("where"))
+    data, fid = spectra[0].data, mean_fid(spectra)
+    width_Hz, reference_MHz = float(data["spectral_width_Hz"]), float(data["reference_MHz"])
+    t_s = np.arange(len(fid)) / width_Hz
+    spectrum = np.fft.fftshift(np.fft.fft(fid * np.exp(-math.pi * float(words.get("broadened_Hz", 300.0)) * t_s), 4 * len(fid)))
+    offset_Hz = np.fft.fftshift(np.fft.fftfreq(4 * len(fid), 1.0 / width_Hz))
+    ppm = (offset_Hz + (float(data["carrier_MHz"]) - reference_MHz) * 1e6) / reference_MHz
+    low, high = (float(edge) for edge in words["highest"])
+    inside = (ppm >= low) & (ppm <= high)
+    at = float(ppm[inside][int(np.argmax(np.abs(spectrum[inside])))])
+    return Found(at, float(words.get("broadened_Hz", 300.0)) / reference_MHz / 2.0)
 
 
 def image_hours(words: Words, runs: Runs) -> Found:
@@ -310,5 +401,6 @@ MEASURES: dict[str, Callable[[Words, Runs], Found]] = {
     for function in (
         shift, area, amplitude, phase_between, observable, ratio_of, difference_of, sum_of, computed, slope, curvature, correlation, decay,
         onset, fired, passed, voltage_at, charge_closes, image_hours, power,
+        layer_um, pixel_um, correlation_with, current_in_spectra, saturation, echo_left, excited_area, highest,
     )
 }  # fmt: skip
