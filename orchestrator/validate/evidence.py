@@ -150,6 +150,15 @@ class Evidence:
                 found += zip(columns["t_start"].tolist(), columns["t_end"].tolist(), strict=True)
         return found
 
+    def charge_windows(self, acquisition: str) -> list[tuple[float, float, float]]:
+        """Begin, end and charge in mAh of each FID of an acquisition."""
+        found: list[tuple[float, float, float]] = []
+        for name, columns in self._run.fid.items():
+            if str(columns.attributes.get("acquisition", name)) == acquisition:
+                charges = columns["charge_end"] - columns["charge_start"]
+                found += zip(columns["t_start"].tolist(), columns["t_end"].tolist(), charges.tolist(), strict=True)
+        return found
+
     def image_layers_mm(self, acquisition: str, image: int) -> tuple[Floats, Floats]:
         """Across the stack: mm float64 (z,), and the mean over the discs of the magnitude float64 (z,) of one image."""
         group = self._run.entry[f"images/{acquisition}"]

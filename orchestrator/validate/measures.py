@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from orchestrator.analysis.battery import excitation
 from orchestrator.analysis.lines import Component, LineFit
 from orchestrator.validate.compare import Found, difference, mean, ratio
-from orchestrator.validate.evidence import Evidence, Place, Spectrum, fitted, lines_of, mean_fid
+from orchestrator.validate.evidence import Evidence, Fid, Place, Spectrum, fitted, lines_of, mean_fid
 from orchestrator.validate import theory
 
 Floats = NDArray[np.float64]
 Runs = Mapping[str, Evidence]
 Words = Mapping[str, Any]
+
+
+EDGE_s = 0.5
+"""The sample at an edge stands on both sides of it."""
 
 
 class NotFound(Exception):
@@ -49,12 +53,13 @@ def _run(words: Words, runs: Runs) -> Evidence:
 
 
 def _fit(words: Words, runs: Runs) -> LineFit:
-    spectra = _run(words, runs).spectra(str(words["of"]), words.get("where"))
-    return _fit_of(spectra, words)
+    evidence, of = _run(words, runs), str(words["of"])
+    blank = mean_fid(evidence.spectra(of, words["less"])) if isinstance(words.get("less"), Mapping) else 0.0
+    return _fit_of(evidence.spectra(of, words.get("where")), words, blank)
 
 
-def _fit_of(spectra: Sequence[Spectrum], words: Words) -> LineFit:
-    return fitted(mean_fid(spectra), spectra[0].data, lines_of(words["lines"]), words["window_ppm"], int(words.get("polynomial", 2)))
+def _fit_of(spectra: Sequence[Spectrum], words: Words, blank: Fid | float = 0.0) -> LineFit:
+    return fitted(mean_fid(spectra) - blank, spectra[0].data, lines_of(words["lines"]), words["window_ppm"], int(words.get("polynomial", 2)))
 
 
 def _component(words: Words, runs: Runs, name: str) -> Component:
@@ -65,7 +70,10 @@ def _component(words: Words, runs: Runs, name: str) -> Component:
 
 
 def shift(words: Words, runs: Runs) -> Found:
-    """Position in ppm of a line in the mean of the spectra that ``where`` admits, fitted with all ``lines`` of ``window_ppm``."""
+    """Position in ppm of a line in the mean of the spectra that ``where`` admits, fitted with all ``lines`` of ``window_ppm``.
+
+    ``less``: a where of the same acquisition, whose mean is taken off first.
+    """
     line = _component(words, runs, str(words["shift"]))
     return Found(line.shift_ppm, line.shift_sd_ppm)
 
@@ -303,17 +311,21 @@ def current_in_spectra(words: Words, runs: Runs) -> Found:
     time, current = evidence.electrochemistry["time"], np.abs(evidence.electrochemistry["current"])
     inside = np.zeros(len(time), bool)
     for begin_s, end_s in evidence.spans_s(str(words["current_in_spectra"])):
-        inside |= (time >= begin_s) & (time <= end_s)
+        inside |= (time > begin_s + EDGE_s) & (time < end_s - EDGE_s)
     return Found(float(current[inside].max()), 0.0)
 
 
 def charge_closes(words: Words, runs: Runs) -> Found:
-    """Largest relative difference between a step's charge and the sum of what its spectra span with what lies between them."""
+    """Largest difference between a spectrum's charge window and the current integrated over it, of that charge (of ``of``)."""
     evidence = _run(words, runs)
-    ec = evidence.electrochemistry
-    current, time = ec["current"], ec["time"]
-    whole = float(np.trapezoid(current, time)) / 3.6
-    return Found(abs(whole - float(ec["charge_net"][-1])) / max(abs(ec["charge_throughput"][-1]), 1e-12), 0.0)
+    time, current = evidence.electrochemistry["time"], evidence.electrochemistry["current"]
+    whole = np.concatenate([[0.0], np.cumsum(0.5 * (current[1:] + current[:-1]) * np.diff(time))]) / 3.6
+    off: list[float] = []
+    for begin_s, end_s, charge_mAh in evidence.charge_windows(str(words["charge_closes"])):
+        if math.isfinite(charge_mAh) and abs(charge_mAh) > 1e-4:
+            summed = float(np.interp(end_s, time, whole) - np.interp(begin_s, time, whole))
+            off.append(abs(summed - charge_mAh) / abs(charge_mAh))
+    return Found(max(off), 0.0)
 
 
 def layer_um(words: Words, runs: Runs) -> Found:
