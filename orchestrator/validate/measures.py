@@ -53,9 +53,12 @@ def _run(words: Words, runs: Runs) -> Evidence:
 
 
 def _fit(words: Words, runs: Runs) -> LineFit:
-    evidence, of = _run(words, runs), str(words["of"])
-    blank = mean_fid(evidence.spectra(of, words["less"])) if isinstance(words.get("less"), Mapping) else 0.0
-    return _fit_of(evidence.spectra(of, words.get("where")), words, blank)
+    evidence = _run(words, runs)
+    return _fit_of(evidence.spectra(str(words["of"]), words.get("where")), words, _blank(words, evidence))
+
+
+def _blank(words: Words, evidence: Evidence) -> Fid | float:
+    return mean_fid(evidence.spectra(str(words["of"]), words["less"])) if isinstance(words.get("less"), Mapping) else 0.0
 
 
 def _fit_of(spectra: Sequence[Spectrum], words: Words, blank: Fid | float = 0.0) -> LineFit:
@@ -174,7 +177,8 @@ def series(words: Words, runs: Runs) -> list[Point]:
         return [Point(each.place, abs(each.place.voltage_V), 1e-4) for each in evidence.spectra(str(words["voltage_at"]), words.get("where"))]
     spectra = evidence.spectra(str(words["of"]), words.get("where"))
     name = str(words["area"])
-    found = [(spectrum, _fit_of([spectrum], words)[name]) for spectrum in spectra]
+    blank = _blank(words, evidence)
+    found = [(spectrum, _fit_of([spectrum], words, blank)[name]) for spectrum in spectra]
     return [Point(spectrum.place, line.amplitude, line.amplitude_sd) for spectrum, line in found]
 
 

@@ -53,10 +53,14 @@ def perform(asked: Asked) -> Performed:
         try:
             runs = _runs(experiment, experiment.validation, needed(experiment.validation, wanted), Path(folder), open_runs, full=asked.full)
         except Exception as error:  # noqa: BLE001 - a run that does not come about fails its rows, and says why
-            lines = tuple(_line(one, name, why=f"the run failed: {type(error).__name__}: {error}") for one in wanted)
+            lines = tuple(_line(one, name, why=f"the run failed: {_first_line(error)}") for one in wanted)
         else:
             lines = tuple(_compared(one, name, runs) for one in wanted)
     return Performed(name, lines, time.process_time() - began)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def needed(validation: Validation, wanted: list[Comparison]) -> dict[str, Variant]:
