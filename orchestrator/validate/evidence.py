@@ -244,7 +244,10 @@ def _triple(value: Any) -> tuple[float, float, float]:
 
 
 def fitted(fid: Fid, data: Mapping[str, Any], lines: Sequence[Line], window_ppm: Sequence[float], polynomial: int = 2) -> LineFit:
-    """Complex lines in a window of the untouched transform of a FID."""
+    """Complex lines in a window of the untouched transform of a FID; errors by what the fit leaves over.
+
+    The noise in a FID's tail is too large where a narrow line far from the carrier has not died away there.
+    """
     low_ppm, high_ppm = (float(edge) for edge in window_ppm)
     sight = Sight(
         points_needed(lines, len(fid), float(data["spectral_width_Hz"])),
@@ -256,4 +259,6 @@ def fitted(fid: Fid, data: Mapping[str, Any], lines: Sequence[Line], window_ppm:
         group_delay_points=float(data.get("group_delay_points") or 0.0),
         reversed_axis=bool(data.get("reversed_axis")),
     )
-    return LineModel(sight, lines).fit(fid, noise_sd=fid_noise_sd(fid))
+    model = LineModel(sight, lines)
+    first = model.fit(fid, noise_sd=fid_noise_sd(fid))
+    return model.fit(fid, start=first.start, noise_sd=first.noise_sd * max(math.sqrt(first.chi2_per_point), 1e-6))

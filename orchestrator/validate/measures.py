@@ -1,6 +1,6 @@
 """How a quantity is found in a run: the words of ``measure:``. Each takes the evidence and its own keys, and returns value and error.
 
-The first key of a measure is its name; what it means stands in the docstring of the function of that name. All of them look
+One key of a measure is its name; what it means stands in the docstring of the function of that name. All of them look
 at run.h5 alone.
 """
 
@@ -34,9 +34,9 @@ class NotFound(Exception):
 
 def measured(words: Words, runs: Runs) -> Found:
     """What one ``measure:`` finds. Raises NotFound."""
-    name = next(iter(words), "")
-    if name not in MEASURES:
-        raise NotFound(f"no measure is called `{name}`; there are: {', '.join(sorted(MEASURES))}")
+    name = next((word for word in words if word in MEASURES), None)
+    if name is None:
+        raise NotFound(f"`{', '.join(words)}` names no measure; there are: {', '.join(sorted(MEASURES))}")
     try:
         found = MEASURES[name](words, runs)
     except (LookupError, ValueError, ArithmeticError, StopIteration, RuntimeError, np.linalg.LinAlgError) as error:
@@ -189,6 +189,22 @@ def slope(words: Words, runs: Runs) -> Found:
     y, sd = np.array([point.value for point in points]), np.array([point.sigma for point in points])
     (_, rise), covariance = _straight(x, y, sd)
     return Found(rise, math.sqrt(covariance[1, 1]))
+
+
+def begins_at(words: Words, runs: Runs) -> Found:
+    """Voltage at which the straight line through a ``series`` against charge comes out of nothing; the voltage of ``steps`` around it."""
+    evidence = _run(words["begins_at"], runs)
+    points = series(words["begins_at"], runs)
+    x, y, sd = (np.array(column) for column in zip(*((abs(p.place.charge_mAh), p.value, p.sigma) for p in points), strict=True))
+    (offset, rise), covariance = _straight(x, y, sd)
+    at_mAh = -offset / rise
+    toward = np.array([1.0, at_mAh]) / rise
+    at_sd = math.sqrt(float(toward @ covariance @ toward))
+    ec = evidence.electrochemistry
+    falling = int(np.argmin(ec["charge_net"])) if points[0].place.charge_mAh < 0 else int(np.argmax(ec["charge_net"]))
+    charge, voltage = np.abs(ec["charge_net"][:falling]), ec["voltage"][:falling]
+    here, beside = (float(np.interp(each, charge, voltage)) for each in (at_mAh, at_mAh + at_sd))
+    return Found(here, abs(beside - here))
 
 
 def curvature(words: Words, runs: Runs) -> Found:
@@ -415,6 +431,7 @@ def power(words: Words, runs: Runs) -> Found:
 MEASURES: dict[str, Callable[[Words, Runs], Found]] = {
     function.__name__: function
     for function in (
+        begins_at,
         shift, area, amplitude, phase_between, observable, ratio_of, difference_of, sum_of, computed, slope, curvature, correlation, decay,
         onset, fired, passed, voltage_at, charge_closes, image_hours, power,
         layer_um, pixel_um, correlation_with, current_in_spectra, saturation, echo_left, excited_area, highest,

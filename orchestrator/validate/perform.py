@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import StringIO
@@ -51,7 +51,7 @@ def perform(asked: Asked) -> Performed:
     name = asked.file.name
     with tempfile.TemporaryDirectory(prefix="operando-validate-") as folder, ExitStack() as open_runs:
         try:
-            runs = _runs(experiment, experiment.validation, needed(experiment.validation, wanted), Path(folder), open_runs, full=asked.full)
+            runs = _runs(experiment, experiment.validation, Path(folder), open_runs, full=asked.full)
         except Exception as error:  # noqa: BLE001 - a run that does not come about fails its rows, and says why
             lines = tuple(_line(one, name, why=f"the run failed: {_first_line(error)}") for one in wanted)
         else:
@@ -63,35 +63,11 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def needed(validation: Validation, wanted: list[Comparison]) -> dict[str, Variant]:
-    """The runs that these comparisons look at; without names of their own, the first of all."""
-    variants = dict(validation.runs) or {"": Variant()}
-    first = next(iter(variants))
-    names = {name for one in wanted for name in _named(one.measure, first)}
-    return {name: variant for name, variant in variants.items() if name in names}
-
-
-def _named(measure: Any, first: str) -> Iterator[str]:
-    """Names of the runs that a measure looks at, at any depth."""
-    if isinstance(measure, Mapping):
-        if "run" in measure:
-            yield str(measure["run"])
-        elif not any(isinstance(value, list) and value and isinstance(value[0], Mapping) for value in measure.values()):
-            yield first
-        for value in measure.values():
-            if isinstance(value, Mapping | list):
-                yield from (name for name in _named(value, first) if "run" not in measure or name != first)
-    elif isinstance(measure, list):
-        for value in measure:
-            if isinstance(value, Mapping):
-                yield from _named(value, first)
-
-
 def _runs(
-    experiment: Experiment, validation: Validation, variants: Mapping[str, Variant], folder: Path, open_runs: ExitStack, *, full: bool
+    experiment: Experiment, validation: Validation, folder: Path, open_runs: ExitStack, *, full: bool
 ) -> dict[str, Evidence]:
     found: dict[str, Evidence] = {}
-    for number, (name, variant) in enumerate(variants.items()):
+    for number, (name, variant) in enumerate((dict(validation.runs) or {"": Variant()}).items()):
         place = folder / f"{number}"
         place.mkdir()
         found[name] = Evidence(open_runs.enter_context(open_run(_lived(experiment, validation, variant, place, full=full))))
