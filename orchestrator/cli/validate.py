@@ -67,7 +67,9 @@ def _table(lines: Sequence[Line]) -> None:
         unit = f" {line.unit}" if line.unit else ""
         found = told(line)
         result = line.result if not line.why else f"{line.result}: {line.why}"
-        table.add_row(line.row, line.quantity, line.published + (unit if line.result != "not yet" else ""), found + unit * bool(found), result)
+        table.add_row(
+            line.row, line.quantity, line.published + (unit if line.result != "not yet" else ""), found + unit * bool(found), result
+        )
     console = Console()
     console.print(table)
     console.print(counted(lines))

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.battery import excitation
 from orchestrator.analysis.lines import Component, LineFit
+from orchestrator.validate import theory
 from orchestrator.validate.compare import Found, difference, mean, ratio
 from orchestrator.validate.evidence import Evidence, Fid, Place, Spectrum, fitted, lines_of, mean_fid
-from orchestrator.validate import theory
 
 Floats = NDArray[np.float64]
 Runs = Mapping[str, Evidence]
@@ -62,7 +62,9 @@ def _blank(words: Words, evidence: Evidence) -> Fid | float:
 
 
 def _fit_of(spectra: Sequence[Spectrum], words: Words, blank: Fid | float = 0.0) -> LineFit:
-    return fitted(mean_fid(spectra) - blank, spectra[0].data, lines_of(words["lines"]), words["window_ppm"], int(words.get("polynomial", 2)))
+    return fitted(
+        mean_fid(spectra) - blank, spectra[0].data, lines_of(words["lines"]), words["window_ppm"], int(words.get("polynomial", 2))
+    )
 
 
 def _component(words: Words, runs: Runs, name: str) -> Component:
@@ -174,7 +176,9 @@ def series(words: Words, runs: Runs) -> list[Point]:
     if "observable" in words:
         return [Point(*row) for row in evidence.observed(str(words["observable"]), words.get("of"), words.get("where"))]
     if "voltage_at" in words:
-        return [Point(each.place, abs(each.place.voltage_V), 1e-4) for each in evidence.spectra(str(words["voltage_at"]), words.get("where"))]
+        return [
+            Point(each.place, abs(each.place.voltage_V), 1e-4) for each in evidence.spectra(str(words["voltage_at"]), words.get("where"))
+        ]
     spectra = evidence.spectra(str(words["of"]), words.get("where"))
     name = str(words["area"])
     blank = _blank(words, evidence)
@@ -398,8 +402,9 @@ def excited_area(words: Words, runs: Runs) -> Found:
 
 def highest(words: Words, runs: Runs) -> Found:
     """Position in ppm of the largest point of the magnitude spectrum inside ``highest: [low, high]``; ``broadened_Hz`` 300."""
-    spectra = _run(words, runs).spectra(str(words["of"]), words.get("where"))
-    data, fid = spectra[0].data, mean_fid(spectra)
+    evidence = _run(words, runs)
+    spectra = evidence.spectra(str(words["of"]), words.get("where"))
+    data, fid = spectra[0].data, mean_fid(spectra) - _blank(words, evidence)
     width_Hz, reference_MHz = float(data["spectral_width_Hz"]), float(data["reference_MHz"])
     t_s = np.arange(len(fid)) / width_Hz
     spectrum = np.fft.fftshift(np.fft.fft(fid * np.exp(-math.pi * float(words.get("broadened_Hz", 300.0)) * t_s), 4 * len(fid)))

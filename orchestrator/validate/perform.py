@@ -63,9 +63,7 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _runs(
-    experiment: Experiment, validation: Validation, folder: Path, open_runs: ExitStack, *, full: bool
-) -> dict[str, Evidence]:
+def _runs(experiment: Experiment, validation: Validation, folder: Path, open_runs: ExitStack, *, full: bool) -> dict[str, Evidence]:
     found: dict[str, Evidence] = {}
     for number, (name, variant) in enumerate((dict(validation.runs) or {"": Variant()}).items()):
         place = folder / f"{number}"

@@ -30,7 +30,9 @@ from orchestrator.validate.page import number
         (24.0, 1.0, Found(24.0, math.nan), "fail"),
     ],
 )
-def test_a_value_is_judged_by_its_range_and_its_error(published: float | list[float | None], tolerance: float, found: Found, result: str) -> None:
+def test_a_value_is_judged_by_its_range_and_its_error(
+    published: float | list[float | None], tolerance: float, found: Found, result: str
+) -> None:
     assert Range.of(published, tolerance).judged(found) == result
 
 
@@ -76,7 +78,8 @@ def test_one_failure_makes_the_exit_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "sigma", "told"), [(246.8964, 0.0029, "246.8964 ± 0.0029"), (16.3, 0.73, "16.30 ± 0.73"), (84.161, 0.0, "84.16"), (710.2, 14.3, "710 ± 14")]
+    ("value", "sigma", "told"),
+    [(246.8964, 0.0029, "246.8964 ± 0.0029"), (16.3, 0.73, "16.30 ± 0.73"), (84.161, 0.0, "84.16"), (710.2, 14.3, "710 ± 14")],
 )
 def test_a_number_has_two_digits_of_its_error(value: float, sigma: float, told: str) -> None:
     assert number(value, sigma) == told

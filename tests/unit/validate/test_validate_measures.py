@@ -17,7 +17,15 @@ AXIS: Mapping[str, Any] = {"spectral_width_Hz": 50_000.0, "carrier_MHz": 116.65,
 
 
 def place(t_h: float, **changed: Any) -> Place:
-    whole = {"t_s": 3600.0 * t_h, "step": "s0-charge", "step_s": 3600.0 * t_h, "cycle": 1, "x": t_h / 10, "voltage_V": 0.1, "charge_mAh": t_h}
+    whole = {
+        "t_s": 3600.0 * t_h,
+        "step": "s0-charge",
+        "step_s": 3600.0 * t_h,
+        "cycle": 1,
+        "x": t_h / 10,
+        "voltage_V": 0.1,
+        "charge_mAh": t_h,
+    }
     return Place(**{**whole, "charge_step_mAh": t_h, **changed})
 
 
@@ -48,7 +56,7 @@ LINE = {"of": "a", "window_ppm": [-60, 80], "lines": {"one": {"ppm": [0, 8, 20],
 
 
 def test_a_line_is_found_where_it_is_with_an_error_that_covers_it() -> None:
-    runs = {"": Made({hour: 1.0 for hour in range(4)})}
+    runs = {"": Made(dict.fromkeys(range(4), 1.0))}
     shift, area = measured({"shift": "one", **LINE}, runs), measured({"area": "one", **LINE}, runs)
     assert abs(shift.value - 10.0) < 4 * shift.sigma < 0.05
     assert abs(area.value - 1.0) < 4 * area.sigma < 0.02
@@ -107,9 +115,16 @@ def test_saturation_by_a_measured_T1() -> None:
 
 @pytest.mark.parametrize(
     ("where", "there"),
-    [({}, True), ({"step": "charge"}, True), ({"step": "rest"}, False), ({"x": [0.1, None]}, True), ({"x": [None, 0.1]}, False), ({"cycle": [1, 1]}, True)],
+    [
+        ({}, True),
+        ({"step": "charge"}, True),
+        ({"step": "rest"}, False),
+        ({"x": [0.1, None]}, True),
+        ({"x": [None, 0.1]}, False),
+        ({"cycle": [1, 1]}, True),
+    ],
 )
-def test_where_bounds_places(where: Where, there: bool) -> None:  # noqa: FBT001
+def test_where_bounds_places(where: Where, there: bool) -> None:
     assert admitted(place(2.0), where) is there
 
 
@@ -120,6 +135,11 @@ def test_a_where_that_nobody_knows_is_an_error() -> None:
 
 def test_picks() -> None:
     assert picked([1, 2, 3], None) == [1, 2, 3]
-    assert (picked([1, 2, 3], "first"), picked([1, 2, 3], "last"), picked([1, 2, 3], [-2, None]), picked([1, 2, 3], 1)) == ([1], [3], [2, 3], [2])
+    assert (picked([1, 2, 3], "first"), picked([1, 2, 3], "last"), picked([1, 2, 3], [-2, None]), picked([1, 2, 3], 1)) == (
+        [1],
+        [3],
+        [2, 3],
+        [2],
+    )
     with pytest.raises(ValueError, match="pick"):
         picked([1], "middle")
