@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Fid = NDArray[np.complex128]
 Where = Mapping[str, Any]
 Item = TypeVar("Item")
+NOTHING_BEGUN: Mapping[str, Any] = {"key": "", "cycle": 0}
 BOUNDS: dict[str, Callable[[Place], float]] = {
     "x": lambda place: place.x,
     "t_h": lambda place: place.t_s / 3600.0,
@@ -87,7 +88,7 @@ class Evidence:
         """Where the cell was at an instant."""
         ec = self.electrochemistry
         begun = [(at, data) for at, data in self._steps if at <= t_s + 1e-6]
-        at, data = begun[-1] if begun else (0.0, {"key": "", "cycle": 0})
+        at, data = begun[-1] if begun else (0.0, NOTHING_BEGUN)
 
         def now(name: str) -> float:
             return float(np.interp(t_s, ec["time"], ec[name])) if len(ec["time"]) else math.nan

@@ -244,14 +244,14 @@ def _straight(x: Floats, y: Floats, sd: Floats) -> tuple[Floats, Floats]:
         raise ValueError(f"a straight line through {len(x)} points")
     weight = 1.0 / np.where(sd > 0, sd, 1.0)
     columns = np.stack([np.ones_like(x), x], axis=1) * weight[:, None]
-    covariance = np.linalg.inv(columns.T @ columns)
+    covariance: Floats = np.asarray(np.linalg.inv(columns.T @ columns), dtype=np.float64)
     found = covariance @ columns.T @ (y * weight)
     chi2 = float((((y - found[0] - found[1] * x) * weight) ** 2).sum()) / (len(x) - 2)
     return found, covariance * (max(1.0, chi2) if (sd > 0).all() else chi2)
 
 
 def decay(words: Words, runs: Runs) -> Found:
-    """Hours in which a series falls to 1/e of what it loses: A exp(-t / tau) + c; ``rising: true`` for c - A exp(-t / tau)."""
+    """Hours in which a series comes to 1/e of what it loses or gains: A exp(-t / tau) + c, with A of either sign."""
     from scipy.optimize import curve_fit
 
     points = series(words["decay"], runs)

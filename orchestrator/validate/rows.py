@@ -1,4 +1,4 @@
-"""Every row that the literature asks for: operando (O), the sodium study (R), queued samples (Q), physics (P); and why one does not run yet.
+"""Every row that the literature asks for (O operando, R the sodium study, Q queued samples, P physics), and why one does not run yet.
 
 Pure data, in the order of the tables that it comes from.
 """
