@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Value = float | str
 Expression = tuple[Any, ...]
@@ -33,8 +32,7 @@ class Incomplete(MagicalError):
     """An ``if`` or loop that the next line may end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One word: kind (name, key, number, string, operator, end of line), text and its number."""
 
     kind: str
@@ -268,7 +266,16 @@ class _Compiler:
     # expressions
 
     def _expression(self) -> Expression:
+        if self._stands_alone():
+            return self._factor()
         return self._chain(("or",), lambda: self._chain(("and",), self._negation))
+
+    def _stands_alone(self) -> bool:
+        """Nearly every argument is one word with no operator behind it."""
+        first, second = self._peek(), self._peek(1)
+        if first is None or first.kind not in {"number", "string", "name"}:
+            return False
+        return second is None or second.kind not in {"operator", "key"} or second.text in {",", ")"}
 
     def _chain(self, operators: tuple[str, ...], part: Callable[[], Expression]) -> Expression:
         left = part()

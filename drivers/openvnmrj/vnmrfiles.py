@@ -28,6 +28,11 @@ DC_PART = 16
 # ------------------------------------------------------------------------------------------------------------- procpar
 
 
+@lru_cache(maxsize=64)
+def _is_string(basictype: str) -> bool:
+    return int(basictype) == STRING
+
+
 @dataclass(slots=True)
 class Parameter:
     """One parameter: the eleven words of its first line, its values, its allowed values.
@@ -43,7 +48,7 @@ class Parameter:
     @property
     def is_text(self) -> bool:
         """True for strings."""
-        return int(self.header[1]) == STRING
+        return _is_string(self.header[1])
 
     @property
     def step(self) -> float:
@@ -64,19 +69,24 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+@lru_cache(maxsize=1024)
+def _head(name: str, header: tuple[str, ...]) -> str:
+    return f"{name} {' '.join(header)}\n"
+
+
 def _record(parameter: Parameter) -> str:
-    count = len(parameter.values)
     if parameter.is_text:
-        values = "\n".join(_quoted(str(value)) for value in parameter.values)
+        values = "\n".join([_quoted(str(value)) for value in parameter.values])
     else:
-        values = "".join(f"{float(value):.12g} " for value in parameter.values)
-    allowed = "".join(f'"{value}" ' for value in parameter.enumeration)
-    return f"{parameter.name} {' '.join(parameter.header)}\n{count} {values}\n{len(parameter.enumeration)} {allowed}\n"
+        values = "".join([f"{float(value):.12g} " for value in parameter.values])
+    allowed = "".join([f'"{value}" ' for value in parameter.enumeration])
+    head = _head(parameter.name, parameter.header)
+    return f"{head}{len(parameter.values)} {values}\n{len(parameter.enumeration)} {allowed}\n"
 
 
 def write_procpar(parameters: Iterable[Parameter]) -> str:
     """The text of a procpar: three records per parameter."""
-    return "".join(_record(parameter) for parameter in parameters)
+    return "".join([_record(parameter) for parameter in parameters])
 
 
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)" *\n?', re.DOTALL)

@@ -32,6 +32,8 @@ class InstrumentLine:
         self.address = ""
         self.cuts: tuple[int, ...] = ()
         self._stream: ByteStream | None = None
+        self._at_once: Callable[[bytes], None] | None = None
+        """Of a medium that never makes its writer wait."""
         self._partial = b""
         self._waiting: deque[tuple[bytes, Mark | None]] = deque()
         self._waiting_bytes = 0
@@ -46,7 +48,7 @@ class InstrumentLine:
     async def plug(self) -> str:
         """Open the port; returns the address a driver opens."""
         stream, address = await self.network.serve_serial(self.name)
-        self._stream = stream
+        self._stream, self._at_once = stream, getattr(stream, "write_at_once", None)
         self.address = self._linked(address)
         self._tasks = [asyncio.create_task(self._reads(stream)), asyncio.create_task(self._writes(stream))]
         return self.address
@@ -77,6 +79,12 @@ class InstrumentLine:
     def send(self, data: bytes, written: Mark | None = None) -> None:
         """Queue bytes; ``written`` is called once they are on the wire."""
         if self._stream is None or self._waiting_bytes + len(data) > BACKLOG_BYTES:
+            return
+        if self._at_once is not None and not self._waiting and not self.cuts:
+            with suppress(NotReachable):
+                self._at_once(data)
+            if written is not None:
+                written()
             return
         self._waiting.append((data, written))
         self._waiting_bytes += len(data)

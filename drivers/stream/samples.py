@@ -71,7 +71,7 @@ class Outbox:
 
     def __init__(self, most_samples: int = MOST_SAMPLES) -> None:
         self._waiting: deque[PotentiostatEvent | _Pending] = deque()
-        self._wake = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
         self._most = most_samples
         self._samples = 0
         self._lost = 0
@@ -84,7 +84,7 @@ class Outbox:
             self._waiting.append(event)
         else:
             self._lost += 1
-        self._wake.set()
+        self._wake()
 
     def sample(self, sample: Sample) -> None:
         """One sample."""
@@ -98,7 +98,7 @@ class Outbox:
             self._waiting.append(last)
         last.samples.append(sample)
         self._samples += 1
-        self._wake.set()
+        self._wake()
 
     def _report_loss(self, mono_ns: int) -> None:
         if self._lost and len(self._waiting) < MOST_EVENTS:
@@ -108,7 +108,11 @@ class Outbox:
     def close(self) -> None:
         """The stream ends after what waits."""
         self._closed = True
-        self._wake.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     async def stream(self) -> AsyncIterator[PotentiostatEvent]:
         """Everything, in order, until closed."""
@@ -117,8 +121,8 @@ class Outbox:
                 yield self._take()
             if self._closed:
                 return
-            self._wake.clear()
-            await self._wake.wait()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
 
     def _take(self) -> PotentiostatEvent:
         first = self._waiting.popleft()

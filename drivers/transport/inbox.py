@@ -14,7 +14,7 @@ class Inbox:
     def __init__(self, chunking: tuple[int, ...] = ()) -> None:
         self._data = bytearray()
         self._ended = False
-        self._changed = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
         self._chunking = chunking
         self._reads = 0
 
@@ -30,12 +30,16 @@ class Inbox:
         """Bytes have arrived; what comes after the end is dropped."""
         if not self._ended:
             self._data += data
-            self._changed.set()
+            self._wake()
 
     def end(self) -> None:
         """Nothing more will come."""
         self._ended = True
-        self._changed.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     def clear(self) -> None:
         """Throw away what waits."""
@@ -48,8 +52,8 @@ class Inbox:
     async def read(self, limit: int = 65536) -> bytes:
         """At least one byte, at most ``limit``; ``b""`` after the end."""
         while not self._data and not self._ended:
-            self._changed.clear()
-            await self._changed.wait()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
         return self._take(limit)
 
     def _take(self, limit: int) -> bytes:

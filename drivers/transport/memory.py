@@ -146,6 +146,10 @@ class InstrumentPort:
 
     async def write(self, data: bytes) -> None:
         """Send; lost while nobody has the port open."""
+        self.write_at_once(data)
+
+    def write_at_once(self, data: bytes) -> None:
+        """The same: nothing is ever waited for here."""
         if not self._line.plugged:
             raise NotReachable(f"serial line {self._line.name} is closed", sent=data)
         if self._line.host is not None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import operator
 import selectors
 from asyncio.events import TimerHandle
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 from drivers.clock import Clock
@@ -69,6 +68,31 @@ class _Selector(selectors.DefaultSelector):
         return key
 
 
+class _Handle(asyncio.Handle):
+    """A callback of this loop; made without a look at whether the loop is debugged."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Callable[..., Any], args: tuple[Any, ...], loop: VirtualLoop, context: Context | None) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop, self._callback, self._args = loop, callback, args
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+
+
+class _Timer(TimerHandle):
+    """The same, later."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when_s: float, callback: Callable[..., Any], args: tuple[Any, ...], loop: VirtualLoop, context: Context | None
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop, self._callback, self._args = loop, callback, args
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+        self._when, self._scheduled = when_s, True
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop. ``start_ns``: where its time begins (a restored run goes on from its snapshot).
 
@@ -106,29 +130,40 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def may_jump(self) -> bool:
         """Nobody holds time and every gate is open."""
-        return self.holds == 0 and all(map(operator.call, self._gates))
+        if self.holds:
+            return False
+        for gate in self._gates:  # noqa: SIM110 without a generator: asked before every jump
+            if not gate():
+                return False
+        return True
 
     def _run_once(self) -> None:
-        """What is due and what is ready, round after round until there is nothing (one round where a world must be looked at)."""
-        ready, timers, alone = self._ready, self._timers, self._selector.watched == 1
-        if not ready or not alone:
-            self._go_on()
-        while ready or (timers and timers[0][0] <= self._now_ns):
-            while timers and timers[0][0] <= self._now_ns:
-                ready.append(self._popped())
+        """What is due and what is ready, round after round, from jump to jump (one round where a world must be looked at)."""
+        ready, timers, selector = self._ready, self._timers, self._selector
+        alone = True
+        while alone:
+            alone = selector.watched == 1
+            if not ready or not alone:
+                self._go_on(alone=alone)
+            now_ns = self._now_ns
+            while timers and timers[0][0] <= now_ns:
+                timer = heapq.heappop(timers)[2]
+                timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
+                ready.append(timer)
             for _ in range(len(ready)):
                 handle = ready.popleft()
                 if not handle._cancelled:  # noqa: SLF001
                     handle._run()  # noqa: SLF001
-            if self._stopping or not alone:
+            if self._stopping:
                 return
 
-    def _go_on(self) -> None:
+    def _go_on(self, *, alone: bool) -> None:
         """See what the real world brings (whoever writes to the wake-up pipe has made his callback ready before), or jump."""
-        alone, may_jump = self._selector.watched == 1, self.may_jump()
+        may_jump = self.may_jump()
         if not (alone and may_jump):
             self._look(0.0)
-        self._forget_cancelled()
+        if self._timer_cancelled_count:
+            self._forget_cancelled()
         if self._ready or self._stopping or (self._timers and self._timers[0][0] <= self._now_ns):
             return
         if not may_jump:
@@ -143,11 +178,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _look(self, wait_s: float | None) -> None:
         self._process_events(self._selector.select(wait_s))  # type: ignore[attr-defined]
 
-    def _popped(self) -> TimerHandle:
-        timer = heapq.heappop(self._timers)[2]
-        timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
-        return timer
-
     def _forget_cancelled(self) -> None:
         """Those at the head, which must not attract the clock; all of them where most are."""
         timers = self._timers
@@ -156,7 +186,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             heapq.heapify(timers)
             self._timer_cancelled_count = 0
         while timers and timers[0][2].cancelled():
-            self._popped()
+            heapq.heappop(timers)
             self._timer_cancelled_count -= 1
 
     def deadlock(self) -> Deadlock:
@@ -170,7 +200,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._debug:
             return super().call_soon(callback, *args, context=context)
         self._check_closed()  # type: ignore[attr-defined]
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -184,9 +214,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _set_timer(self, when_ns: int, callback: Callable[..., Any], args: Any, context: Context | None) -> TimerHandle:
         self._check_closed()  # type: ignore[attr-defined]
-        timer = TimerHandle(when_ns / 1e9, callback, args, self, context)
+        timer = _Timer(when_ns / 1e9, callback, args, self, context)
         heapq.heappush(self._timers, (when_ns, next(self._timer_numbers), timer))
-        timer._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001
         return timer
 
     def _make_task(self, _: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> _NumberedTask:

@@ -25,6 +25,11 @@ from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.model.observables import base_name, window_name
 
+HEARD = frozenset({"run.started", "step.started", "ec.block", "fid.block"}) | frozenset(
+    f"acquisition.{word}" for word in ("started", "acquired", "stored", "verified", "missed", "rejected", "lost")
+)
+"""Kinds of events that it learns from; of no other it need be told."""
+
 Floats = NDArray[np.float64]
 Scan = NDArray[np.complex128]
 Told = tuple[str, float, float | None, str, str]

@@ -37,7 +37,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order. Of what is no single pulse
   also kind, sequence, settings (the template's numbers), rows {name, values} (swept inside the block), block_value {name, value} (of the
-  whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began; missing: not known), encodes (of an image: its rows are k-space).
+  whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began;
+  missing: not known), encodes (of an image: its rows are k-space).
 * ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm; of R_cell
   also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as
   source; the first of a spectrum has context: acquisition, nucleus, scans, blank (1: ended before the first current), and at the middle

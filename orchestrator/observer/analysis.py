@@ -81,7 +81,8 @@ class Following:
         self._reader.close()
 
     def _take(self, event: Event) -> None:
-        self.ended = self.ended or event.kind == "run.ended"
+        if event.kind in {"run.ended", "run.state"}:
+            self.ended = event.kind == "run.ended"  # a watched run may go on behind its end
         if event.kind == "observable":
             self._untold.pop(str(event.data["key"]), None)  # told before this process came
             return
@@ -141,8 +142,11 @@ class AnalysisThread:
     def _run(self) -> None:
         following = Following(self._folder / "journal.sqlite", self._sent, self._say)
         try:
-            while not following.ended and not self._stopped.is_set():
-                if not following.step():
+            while not self._stopped.is_set():
+                more = following.step()
+                if following.ended and not more:
+                    break
+                if not more:
                     self._stopped.wait(POLL_s)
         finally:
             following.close()
@@ -162,7 +166,7 @@ class AnalysisThread:
 
 
 class Inline:
-    """The analysis at ``--speed max``. ``heard`` is told of every event as it is journaled; ``run`` is one task of the run.
+    """The analysis at ``--speed max``. ``heard`` is told of each event of its ``kinds`` as it is journaled; ``run`` is a task of the run.
 
     ``say``: told once of each way in which it failed, after the event that it failed on has been journaled.
     """
@@ -174,8 +178,9 @@ class Inline:
         say: Callable[[str], object],
         latency_s: float = LATENCY_s,
     ) -> None:
-        from orchestrator.analysis.live import LiveAnalysis
+        from orchestrator.analysis.live import HEARD, LiveAnalysis
 
+        self.kinds = HEARD
         self._clock = clock
         self._commands = commands
         self._latency_s = latency_s

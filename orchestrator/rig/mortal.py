@@ -81,7 +81,8 @@ class MortalJournal:
         self.listener: Callable[[str, dict[str, Any]], None] | None = None
         """Told of every event; must not wait."""
         self.hearer: Callable[[Event], None] | None = None
-        """Given every event whole; must not wait."""
+        """Given every event of ``heard_kinds`` whole; must not wait."""
+        self.heard_kinds: frozenset[str] = frozenset()
         self._last_seq = 0
 
     def put(
@@ -103,7 +104,7 @@ class MortalJournal:
             self.cell = data
         if self.listener is not None:
             self.listener(kind, data)
-        if self.hearer is not None:
+        if self.hearer is not None and kind in self.heard_kinds:
             stamp = at or self._journal.stamp()
             self.hearer(Event(self._last_seq, stamp.mono_ns, stamp.utc_ns, kind, data, blob, source, cause))
         return self._last_seq

@@ -286,7 +286,7 @@ def _analysing(hosting: Hosting, journal: MortalJournal, commands: Commands) -> 
     inline = Inline(hosting.clock, commands, lambda text: journal.put_unless_ended("note", {"text": text, "who": "analysis"}))
     with Reader(hosting.folder / "journal.sqlite") as reader:
         inline.before(reader.events())
-    journal.hearer = inline.heard
+    journal.hearer, journal.heard_kinds = inline.heard, inline.kinds
     return asyncio.create_task(inline.run(), name="analysis")
 
 

