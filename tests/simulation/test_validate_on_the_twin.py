@@ -1,4 +1,4 @@
-"""The frame on two cheap rows, in virtual time: from the file to the line of the table; a wrong number fails, and nothing reads the twin."""
+"""The frame on two cheap rows, in virtual time: from the file to the table; a wrong twin fails, and nothing reads its state."""
 
 from __future__ import annotations
 
