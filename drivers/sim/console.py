@@ -74,6 +74,8 @@ from drivers.sim.template import LACKS, RUNS, Parameters, of_sequence, parameter
 
 EXACT_IN_FLOAT32 = 1 << 24
 LARGEST = (1 << 31) - 1
+ADC_LIMIT = 32767
+"""Counts at which the twin clips each scan."""
 FAULTS = frozenset(
     {
         "start_error",
@@ -389,7 +391,16 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         times = VendorTimes(stamps, "UTC", start_ns, end_ns, resolution_ns=1)
         partial = p.scans < record.asked or (record.rows_asked > 1 and len(record.row_s) < record.rows_asked)
         row_s = np.array(record.row_s) if record.row_s else None
-        return Fetched(key, block, fid, times, asdict(p) | {"key": key, "block": block}, record.files, partial, row_s)
+        return Fetched(
+            key,
+            block,
+            fid,
+            times,
+            asdict(p) | {"key": key, "block": block, "adc_limit_counts": ADC_LIMIT * p.scans},
+            record.files,
+            partial,
+            row_s,
+        )
 
     async def look(self, key: str) -> Fetched:
         """The scans that are over, while the acquisition goes on."""

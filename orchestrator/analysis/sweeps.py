@@ -74,7 +74,7 @@ def _of_window(sweep: Sweep, window: str, signal: Floats, sd: float) -> Iterator
                 rate = 1e-9 / float(fit.time_s[0])
                 yield Told(f"diffusion({window})", rate, rate * float(fit.time_sd_s[0] / fit.time_s[0]), "m2/s")
         case "nutation", "pulse_us" if len(np.unique(values)) > 3:
-            yield from _pulse_90(window, signal, values, sd)
+            yield from pulse_90(window, signal, values, sd)
     if len(values) > 2 and values[0] == values[-1] and abs(signal[0]) > SEEN * sd:
         yield Told(f"drift({window})", float(signal[-1] / signal[0] - 1.0), math.sqrt(2.0) * sd / abs(float(signal[0])), "")
 
@@ -93,7 +93,7 @@ def gradient_factor(sweep: Sweep) -> Floats:
     return found
 
 
-def _pulse_90(window: str, signal: Floats, pulse_us: Floats, sd: float) -> Iterator[Told]:
+def pulse_90(window: str, signal: Floats, pulse_us: Floats, sd: float) -> Iterator[Told]:
     """The pulse of 90 degrees: in free space a sine; at the surface of a metal the law of a thick skin (domain.md 4.12).
 
     inferred: which law holds is told by the better fit.

@@ -15,13 +15,6 @@ Used = Iterator[tuple[Where, str]]
 
 NOT_YET: dict[str, str] = {
     "prepare: tune": "tuners",
-    "prepare: gain": "consoles that set their gain",
-    "prepare: pulse": "pulse calibration",
-    "prepare: reference": "preparation on the console",
-    "prepare: noise": "preparation on the console",
-    "prepare: eis": "impedance",
-    "eis": "impedance",
-    "do: eis": "impedance",
     "do: retune": "tuners",
     "do: change acquisition": "adaptive averaging",
     "do: hold": "rules that hold",
@@ -29,23 +22,16 @@ NOT_YET: dict[str, str] = {
     "observable: voltage_ce": "three electrodes",
     "observable: reflected_power": "tuners",
     "reference: step_start": "rules that compare E with its start, sign and all",
-    "amplifier_check": "tuners",
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",
     "manual": "acquisitions by hand",
-    "until (scans)": "adaptive averaging",
+    "until (of an array)": "adaptive averaging of arrays",
     "retune_between": "tuners",
     "retune": "tuners",
-    "if_no_short": "acquisitions by hand",
     "E of one electrode": "three electrodes",
     "set": "actuators",
     "prompt": "prompts",
-    "budget": "the report",
-    "after_short": "rules on spectra",
-    "at_end: reference": "preparation on the console",
-    "at_end: open circuit after": "closing on a step",
-    "at_end: label": "the report",
-    "at_end: attach": "the report",
+    "budget: dead at end of charge": "a budget that counts there",
 }
 """Feature → what it waits for."""
 
@@ -86,7 +72,7 @@ def _acquisitions(experiment: Experiment) -> Used:
     for one in experiment.acquisitions.values():
         asked = {
             "manual": one.manual,
-            "until (scans)": one.until,
+            "until (of an array)": one.until and one.arrays,
             "retune_between": one.retune_between,
             "retune": one.retune_every,
         }
@@ -143,7 +129,7 @@ def _of_predicate(predicate: Predicate) -> Iterator[str]:
 def _whole(experiment: Experiment) -> Used:
     end = experiment.at_end
     asked = {
-        "budget": (experiment.budget, "budget"),
+        "budget: dead at end of charge": ((experiment.budget or {}).get("dead") == "end of charge", "budget"),
         "after_short": (experiment.after_short, "after_short"),
         "at_end: reference": (any(name.lower().startswith("reference") for name in end.nmr), "at_end"),
         "at_end: open circuit after": (end.cell != "open circuit", "at_end"),

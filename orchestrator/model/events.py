@@ -43,6 +43,10 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as
   source; the first of a spectrum has context: acquisition, nucleus, scans, blank (1: ended before the first current), and at the middle
   of the acquisition mono_ns, t_s, charge_mAh, charge_step_mAh, throughput_mAh, x, cycle, step_key, voltage_V, current_A, where known.
+* ``preparation`` what (reference, pulse, gain, noise), of, key (of the acquisition it was read from), found (numbers by name), applied
+  (what was set by it: nucleus and scale of its pulses, or template and gain; empty: nothing), why.
+* ``label`` label, cell: what the cell is called from now on. · ``attachment`` name, folder (in the run folder), files (name, size,
+  sha256; none: why says what is expected).
 * ``rule.fired`` rule, actions, values, step_key; over spectra also spectrum_key; of an interlock also interlock (true), limits (its
   numbers) and where.
 * ``alarm.raised`` id, level (info, warn, alarm, critical), title, text, advice, and values: the numbers that led to it, where there
@@ -90,6 +94,9 @@ KINDS: dict[str, frozenset[str]] = {
     ),
     "raw.archived": frozenset({"key", "block", "folder", "files"}),
     "observable": frozenset({"name", "value", "error", "unit", "key"}),
+    "preparation": frozenset({"what", "of", "key", "found", "applied", "why"}),
+    "label": frozenset({"label", "cell"}),
+    "attachment": frozenset({"name", "folder", "files", "why"}),
     "rule.fired": frozenset({"rule", "actions", "values"}),
     "alarm.raised": frozenset({"id", "level", "title", "text"}),
     "alarm.cleared": frozenset({"id"}),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.model.broker import Broker
 from orchestrator.model.units import Quantity
+from orchestrator.model.validation import Validation
 
 
 class Frozen(BaseModel):
@@ -417,10 +418,14 @@ class Experiment(Frozen):
     missed: MissedPolicy = MissedPolicy()
     when_booking_ends: BookingEnd | None = None
     booking_ends: str | None = None
+    when_run_dies: Literal["wait for a person", "resume"] = "wait for a person"
+    """Of a run that the queue has started: does its daemon continue it without a person, after a crash or a power cut?"""
     at_end: AtEnd = AtEnd()
     budget: Mapping[str, Any] | None = None
     after_short: Mapping[str, str] | None = None
     rig: str | None = None
+    validation: Validation | None = None
+    """``validate:``, which ``run`` ignores."""
     source: str = ""
     """The YAML text, verbatim."""
     file: str = ""

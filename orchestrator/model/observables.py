@@ -1,6 +1,6 @@
 """What rules may look at: every observable by name, its unit and where it comes from. Pure data.
 
-``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell) and ``polarisation_ratio`` = abs(E) / abs(E at step start); R_cell is
+``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell) and ``polarisation_ratio`` = abs(E) / abs(E as the step's current began); R_cell is
 the resistance of the last impedance spectrum, or of the first minute, less R_lead. ``noise_sd``: of one scan, relative.
 ``reflected_power``: relative to the forward power. ``line_snr``: height of a line over the noise of its spectrum.
 ``area``: amplitude of one scan's FID at time zero, of a fitted line, or of what is real inside a window; ``window_area``: the latter
@@ -9,7 +9,11 @@ the running step, over its last spectra. ``phase``: of a line less the common ph
 wandered. ``fit_rms``: what the lines leave, relative to the largest point. Of an array: ``T1``, ``T2``, ``diffusion``, ``pulse_90`` of a
 window, ``drift``: what its first value, measured once more at the end, has changed by. Of a series of images: ``T2(electrode)``, its
 ``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
-(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise.
+(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of the lithium budget
+``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
+``plating_efficiency``, ``budget_closes`` in sigmas. ``plateau``: 1 while E over
+charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``: abs(E - I·R_lead) of a
+symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's transition).
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ OBSERVABLES: dict[str, Observable] = {
     "short_ratio": Observable("", "electrochemistry"),
     "polarisation_ratio": Observable("", "electrochemistry"),
     "R_cell": Observable("ohm", "electrochemistry"),
+    "plateau": Observable("", "electrochemistry"),
+    "knees": Observable("", "electrochemistry"),
     "area": Observable("", "spectra", of_line=True),
     "shift": Observable("ppm", "spectra", of_line=True),
     "width": Observable("ppm", "spectra", of_line=True),
@@ -55,6 +61,13 @@ OBSERVABLES: dict[str, Observable] = {
     "T2_width": Observable("s", "spectra", of_line=True),
     "pixels": Observable("", "spectra", of_line=True),
     "image_snr": Observable("", "spectra"),
+    "overpotential": Observable("V", "spectra"),
+    "mAh_per_area": Observable("mAh", "spectra"),
+    "dead_Li": Observable("mAh", "spectra", of_line=True),
+    "SEI_Li": Observable("mAh", "spectra", of_line=True),
+    "CE": Observable("", "spectra", of_line=True),
+    "plating_efficiency": Observable("", "spectra", of_line=True),
+    "budget_closes": Observable("", "spectra", of_line=True),
 }
 
 

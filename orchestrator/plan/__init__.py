@@ -11,7 +11,7 @@ from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.available import not_available
 from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
 from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
-from orchestrator.plan import acquisitions, estimate, findings, interlocks, preparation
+from orchestrator.plan import acquisitions, calibrations, estimate, findings, interlocks, preparation
 from orchestrator.plan.expand import Expanded, expand, programs
 from orchestrator.plan.findings import Instruments
 from orchestrator.plan.instants import utc_ns, zone_of
@@ -82,7 +82,9 @@ def _build(
     experiment: Experiment, rig: Rig, setup: StationSetup, station: str, overhead_s: float, problems: list[Problem]
 ) -> tuple[Plan, Expanded]:
     """The plan as far as it can be made; what cannot is appended to ``problems``."""
-    resolved, found = acquisitions.resolve(experiment, rig, overhead_s)
+    preparing, found = calibrations.calibrations(experiment, rig, rig.instruments.get(setup.console))
+    problems += found
+    resolved, found = acquisitions.resolve(experiment, rig, overhead_s, preparing)
     problems += found
     around = Surroundings.of(experiment, resolved)
     prepared, found = preparation.prepared(experiment.prepare, around)
@@ -91,7 +93,7 @@ def _build(
     problems += expanded.problems
     every = (*prepared, *expanded.steps)
     started = estimate.counts(every, resolved, around.ledger.capacity_C)
-    at_end = tuple(experiment.at_end.nmr)
+    at_end = calibrations.at_end_names(experiment)
     started.update(name for name in at_end if name in resolved)
     made = estimate.spectra(started, resolved)
     sizes = estimate.sizes(every, made, resolved)
@@ -118,6 +120,11 @@ def _build(
         prepare_checks=preparation.checks(experiment.prepare),
         at_end_nmr=at_end,
         after_short_current=not experiment.after_short or "never" not in str(experiment.after_short.get("current", "")),
+        budget=experiment.budget,
+        after_short_cell=str((experiment.after_short or {}).get("cell") or ""),
+        at_end_after=experiment.at_end.cell.removeprefix("open circuit").strip().removeprefix("after").strip(),
+        at_end_label=experiment.at_end.label or "",
+        at_end_attach=experiment.at_end.attach,
         booking_end=experiment.when_booking_ends,
         expected_s=sum(step.expected_s for step in expanded.steps),
         worst_s=_total_s(expanded.steps),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drivers.base import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, Axis, waits_s
 from orchestrator.model.experiment import Acquisition, Experiment, Rig, Template
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem, did_you_mean
-from orchestrator.plan.orders import PlannedAcquisition
+from orchestrator.plan.calibrations import Calibration
+from orchestrator.plan.orders import PlannedAcquisition, UntilKnown
 
 ASSUMED_ACQUISITION_S = 0.1
 ASSUMED_POINTS = 4096
@@ -39,8 +40,8 @@ def points(parameters: Mapping[str, Any]) -> int:
     return int(next((parameters[name] for name in ("np", "TD") if name in parameters), 0)) // 2
 
 
-def resolve(experiment: Experiment, rig: Rig, overhead_s: float) -> tuple[Resolved, list[Problem]]:
-    """All acquisitions of an experiment, and what is wrong with them."""
+def resolve(experiment: Experiment, rig: Rig, overhead_s: float, preparing: Iterable[Calibration] = ()) -> tuple[Resolved, list[Problem]]:
+    """All acquisitions of an experiment and of its preparation, and what is wrong with them."""
     problems: list[Problem] = []
     resolved: Resolved = {}
     plain = {name: one for name, one in experiment.acquisitions.items() if not one.members}
@@ -51,7 +52,12 @@ def resolve(experiment: Experiment, rig: Rig, overhead_s: float) -> tuple[Resolv
     for name, one in experiment.acquisitions.items():
         if one.members:
             resolved[name] = _interleaved(one, experiment, resolved)
-    return {name: resolved[name] for name in experiment.acquisitions}, problems
+    calibrating: Resolved = {}
+    for written, prepares in preparing:
+        problems += _template_problems(written, rig)
+        made = _measured(written, experiment, rig, overhead_s)
+        calibrating[written.name] = made.model_copy(update={"prepares": prepares})
+    return {name: resolved[name] for name in experiment.acquisitions} | calibrating, problems
 
 
 def members(name: str, acquisitions: Mapping[str, PlannedAcquisition]) -> Iterator[tuple[str, int]]:
@@ -116,9 +122,10 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, overhead_s: fl
         name=one.name,
         nucleus=template.nucleus if template else "",
         template={"name": one.template, **source, **{name: value for name, value in parameters.items() if not isinstance(value, list)}},
-        scans=one.scans,
+        scans=one.scans if one.until is None else max(one.scans, int(one.until["scans_max"])),
         dummies=one.dummies,
         recycle_s=one.recycle_s,
+        until=None if one.until is None else _until(one, kind),
         acquisition_time_s=ASSUMED_ACQUISITION_S if known_s is None else known_s,
         points=points(parameters) or ASSUMED_POINTS,
         subtract=one.subtract,
@@ -140,6 +147,19 @@ def seconds(planned: PlannedAcquisition, overhead_s: float) -> float:
             waited_s = waits_s(planned.sequence, {**planned.template, **swept})
             passed_s += (planned.dummies + planned.scans) * (planned.recycle_s + waited_s + planned.acquisition_time_s)
     return passed_s
+
+
+def _until(one: Acquisition, kind: Kind | None) -> UntilKnown:
+    """``scans`` then are the fewest."""
+    asked = dict(one.until or {})
+    part = asked.get("charge_percent")
+    return UntilKnown(
+        observable=asked["observable"],
+        error=float(asked["error_percent"]) / 100.0,
+        scans_least=one.scans,
+        phase_cycle=4 if kind is None else kind.phase_cycle,
+        of_capacity=None if part is None else float(part) / 100.0,
+    )
 
 
 def _kind(template: Template | None) -> Kind | None:

@@ -114,11 +114,27 @@ class PlannedStep(Frozen):
     turns: tuple[int, ...] = ()
 
 
+class UntilKnown(Frozen):
+    """When an acquisition may stop before its last scan.
+
+    The relative standard error of ``observable`` is ``error`` or less, or so much of the capacity has passed since it began (of an unknown
+    one nothing bounds it); at a multiple of ``phase_cycle``, and not before ``scans_least``.
+    """
+
+    observable: str
+    error: float
+    scans_least: int = 1
+    phase_cycle: int = 4
+    of_capacity: float | None = None
+
+
 class PlannedAcquisition(Frozen):
     """An acquisition resolved against the rig's templates. ``members``: an interleave (name → weight); then no template.
 
     ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``kind``: of ``model.kinds``, "" for a site's own.
     ``rows``: what one data set sweeps, ``per_block``: what each of several data sets has (``drivers.base.AcquisitionOrder``).
+    ``prepares``: of an acquisition that ``prepare`` asks for, what is to be read from it (``plan.calibrations``).
+    ``until``: ``scans`` are the most, and it may be halted before.
     ``duration_s``: of every row (dummies + scans) × (recycle + what the sequence waits + acquisition time), and for each block
     the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
     interleave included; of an interleave, its rounds.
@@ -140,7 +156,9 @@ class PlannedAcquisition(Frozen):
     duration_s: float = 0.0
     members: Mapping[str, int] = {}
     subtract: str | None = None
+    until: UntilKnown | None = None
     missed: MissedPolicy = MissedPolicy()
+    prepares: Mapping[str, Any] = {}
     expected_count: int = 0
 
     @property
@@ -161,6 +179,8 @@ class Plan(Frozen):
     ``x_per_C``: change of x per coulomb at *working* (signed; None: x has no meaning in this cell). ``expected_s`` and
     ``worst_s``: from the first step to the end of the last, without ``prepare`` and ``at_end_nmr``.
     ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
+    ``at_end_after``: the verb after which the cell is to be left ("" = any). ``at_end_attach``: files or folders beside the experiment.
+    ``after_short_cell``: what nobody may do with it then.
     ``size_bytes``: the most on the disk at any time, with the copies of ``run.h5`` or of its open chapter and the merging at
     the end; ``size_at_end_bytes``: what stays; ``size_hdf5_bytes``: ``run.h5`` of that;
     ``ballast_bytes``: kept besides, and given to the electrochemistry when the disk is full.
@@ -186,7 +206,12 @@ class Plan(Frozen):
     prepare: tuple[PlannedStep, ...] = ()
     prepare_checks: tuple[Mapping[str, Any], ...] = ()
     at_end_nmr: tuple[str, ...] = ()
+    budget: Mapping[str, Any] | None = None
+    at_end_after: str = ""
+    at_end_label: str = ""
+    at_end_attach: tuple[str, ...] = ()
     after_short_current: bool = True
+    after_short_cell: str = ""
     booking_end: BookingEnd | None = None
     booking_end_utc_ns: int | None = None
     expected_s: float

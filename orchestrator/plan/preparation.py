@@ -8,6 +8,7 @@ from typing import Any
 from drivers.base import EndConditions, Mode
 from orchestrator.model.experiment import Action, Experiment
 from orchestrator.model.problems import Problem
+from orchestrator.plan.calibrations import names_of
 from orchestrator.plan.impedance import IMPEDANCE, impedance_step
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.plan.resolve import Unresolved
@@ -46,6 +47,10 @@ def _steps(action: Action, around: Surroundings) -> Iterator[PlannedStep]:
     name = acquisition_of(action)
     if name is not None:
         yield _acquired(name, (name,), around, action)
+    elif (names := names_of(action, around.experiment)) is not None:
+        known = tuple(one for one in names if one in around.acquisitions)
+        if known:
+            yield _acquired(action.verb, known, around, action)
     elif action.verb == "blank":
         yield _acquired("blank", blanks(around.experiment), around, action)
     elif action.verb == "eis":

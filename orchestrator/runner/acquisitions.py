@@ -17,6 +17,8 @@ from drivers.base import (
     ReadBack,
 )
 from drivers.errors import Exhausted, InstrumentError, Rejected
+from orchestrator.runner.averaging import Averaging
+from orchestrator.runner.calibrating import Calibrating
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.readiness import Readiness
 from orchestrator.runner.records import Record, Records, Wishes
@@ -40,13 +42,16 @@ class Acquisitions:
         self._console = surroundings.station.console
         self._wishes = wishes
         self._alarms = alarms
-        self._ready = Readiness(surroundings)
+        self.calibrating = Calibrating(surroundings, alarms)
+        self._ready = Readiness(surroundings, self.calibrating)
         self.records = Records(surroundings, wishes, self._ready.take_key)
-        self.storing = Storing(surroundings, self.records, alarms, progress)
+        averaging = Averaging(surroundings, wishes.throughput_C)
+        self.storing = Storing(surroundings, self.records, alarms, progress, averaging.learn, self.calibrating)
         self.refusals = Whys()
         self._deviating: set[str] = set()
+        self._held: str | None = None
         self._wake = asyncio.Event()
-        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress)
+        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging)
         self._taking_up = TakingUp(surroundings, self.records, self.storing, self._scanning, wishes, self._again)
 
     @property
@@ -58,6 +63,7 @@ class Acquisitions:
         """Go on with the records of a run that was broken off; ``own`` takes up what the console was doing."""
         for owner, why in left.refusals.items():
             self.refusals.add(owner, why)
+        self.calibrating.restore(left.preparations)
         self._taking_up.restore(left)
 
     def drop_outdated(self, step_key: str) -> None:
@@ -93,6 +99,20 @@ class Acquisitions:
         ended = self.refusals.remove(*owners)
         self._wake.set()
         return ended
+
+    def hold(self, why: str) -> None:
+        """Nothing is started until ``let_go``; what is asked for meanwhile waits, and is not missed."""
+        self._held = why
+
+    def let_go(self) -> None:
+        """What waits may start."""
+        self._held = None
+        self._wake.set()
+
+    @property
+    def silent(self) -> bool:
+        """No pulse reaches the coil: nothing runs, or what runs has had its last scan."""
+        return self.running is None or self.running.scanned
 
     def reconsider(self) -> None:
         """Something has changed that may make another acquisition the likely next one."""
@@ -160,6 +180,8 @@ class Acquisitions:
     def _next(self) -> Record | None:
         """The next record that may start; those that may not any more are missed."""
         now_ns = self._s.clock.mono_ns()
+        if self._held is not None:
+            return None
         for record in list(self.records.pending):
             if self._s.journal.half_full:
                 self._scanning.fail(record, "journal half full")
@@ -184,7 +206,7 @@ class Acquisitions:
 
     async def _prepare_ahead(self) -> bool:
         """Prepare what is likely to be wanted next; False when there is nothing to prepare."""
-        name = None if self.why_not() or self._scanning.lost_why else self._wishes.next_likely()
+        name = None if self._held or self.why_not() or self._scanning.lost_why else self._wishes.next_likely()
         return name is not None and name not in self.records.exhausted and await self._ready.ahead(name, self.records)
 
     async def _acquire(self, record: Record) -> None:

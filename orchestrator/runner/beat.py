@@ -6,9 +6,11 @@ import asyncio
 import os
 from typing import Protocol
 
+from drivers.base import Mode
 from orchestrator.control.heartbeat import Heartbeat
 from orchestrator.platform import process_start
 from orchestrator.runner.account import Account
+from orchestrator.runner.impedance import beyond_s
 from orchestrator.runner.safety import silent_after_s
 from orchestrator.runner.sampling import Sampling
 from orchestrator.runner.station import Surroundings
@@ -83,7 +85,12 @@ class Beat:
 
     def _overdue_s(self, account: Account | None) -> float | None:
         """Real seconds by which the next sample is overdue; None while none is expected."""
-        return None if account is None else max(0.0, self._sampling.voltage_age_s() - account.interval_s / self._s.clock.speed)
+        if account is None:
+            return None
+        age_s = max(0.0, self._sampling.voltage_age_s() - account.interval_s / self._s.clock.speed)
+        if account.planned.mode is Mode.IMPEDANCE:
+            return min(age_s, max(0.0, beyond_s(account, self._s.clock.mono_ns()) / self._s.clock.speed))
+        return age_s
 
     def _look_for_silence(self, age_s: float) -> None:
         """Say once that samples have ceased, and once that they come again."""

@@ -29,6 +29,7 @@ from orchestrator.runner.states import RUN, RunState, advance
 from orchestrator.runner.station import (
     ABORT,
     AFTER_STEP,
+    COMPLETE,
     ENDED_EARLY,
     SAFETY,
     STOP,
@@ -42,8 +43,9 @@ from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
 RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
+QUESTION = "question"
 OF_THE_STEP = frozenset({"end step", "skip to step"})
-NOT_AVAILABLE = frozenset({"eis", "retune", "change acquisition", "hold"})
+NOT_AVAILABLE = frozenset({"retune", "change acquisition", "hold"})
 
 Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
 
@@ -84,7 +86,7 @@ class Reactions:
         self.sampling.restore(left)
         self.steps.restore(left.passed, left.visits, left.waits, left.pauses)
         self.steps.go_to(left.go_to)
-        self.steps.no_more_current = left.no_more_current
+        self.steps.no_more_current, self.steps.shorted = left.no_more_current, left.shorted
         self.programs.restore(left.looks)
         self.acquisitions.restore(left)
         self._missing = left.missing
@@ -234,12 +236,21 @@ class Reactions:
 
         ``short``: what the experiment says of the time after a short holds from now on.
         """
-        if short and not self._s.plan.after_short_current:
-            self.steps.no_more_current = True
+        if short:
+            self._shorted(why)
         if for_good:
             self.programs.abandon(why)
         else:
             self.steps.pause(Owner.RULE, why, at_once=True)
+
+    def _shorted(self, why: str) -> None:
+        plan, self.steps.shorted = self._s.plan, self.steps.shorted or why
+        self.steps.no_more_current = self.steps.no_more_current or not plan.after_short_current
+        if plan.after_short_cell:
+            text = f"{plan.cell.get('id', 'the cell')}, after {why}: {plan.after_short_cell}"
+            self.alarms.sound(
+                "after-short", "warn", "After the short", text, advice="leave cell and probe as they are until the run is over"
+            )
 
     def _act(self, action: Action, firing: Firing, cause: int) -> None:
         verb, given, rule = action.verb, action.arguments, firing.rule
@@ -257,6 +268,8 @@ class Reactions:
             self.programs.end_step(Reason.SKIP, by)
         elif verb == "acquire":
             self.acquire(str(given["acquisition"]), by, given.get("every_s"), cause)
+        elif verb == "eis":
+            self._s.put("note", cause, text=self.steps.want_impedance(by), who="rig")
         elif verb == "pause nmr":
             self.acquisitions.refuse(Owner.RULE, f"nmr paused by {by}")
         elif verb == "skip to step":
@@ -342,6 +355,10 @@ class Reactions:
         """The planned key of the running step; empty where none runs."""
         return self.step_key.partition(".")[0]
 
+    def throughput_C(self) -> float:
+        """All charge of the run so far."""
+        return self.sampling.charge.throughput_C
+
     def failing(self, record: Record, times: int) -> None:
         """The missed policy of the acquisition."""
         policy = record.planned.missed
@@ -388,8 +405,19 @@ class Reactions:
 
     def goes_on(self) -> None:
         """The protocol goes on."""
+        self.alarms.clear(QUESTION)
         if self.state is RunState.PAUSED:
             self.become(RunState.RUNNING, "resumed")
+
+    def ask(self, question: str) -> None:
+        """A person is asked; the protocol stands still until somebody resumes."""
+        advice = "`resume` goes on, `stop` ends the run; the cell is at open circuit meanwhile"
+        self.alarms.sound(QUESTION, "alarm", "A person is asked", f"{question}; go on?", advice=advice)
+        self.steps.pause(Owner.RULE, question)
+
+    def ends_here(self, why: str) -> None:
+        """The experiment wants no further step."""
+        self.end(Ending(RunState.FINISHED, why, COMPLETE, AFTER_STEP, as_planned=True))
 
 
 def _wanted_at_start(step: PlannedStep | None) -> str | None:

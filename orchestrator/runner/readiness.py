@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from drivers.base import AcquisitionOrder, ReadBack
 from drivers.errors import InstrumentError
 from orchestrator.plan.orders import Plan, PlannedAcquisition
+from orchestrator.runner.calibrating import Calibrating
 from orchestrator.runner.records import Record, Records
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.wire import within
@@ -30,13 +33,13 @@ def overdue_s(planned: PlannedAcquisition, plan: Plan) -> float:
     return planned.duration_s * numbers.get("factor", DEADLINE_FACTOR) + numbers.get("margin", DEADLINE_S)
 
 
-def order_of(planned: PlannedAcquisition, key: str, deadline_s: float) -> AcquisitionOrder:
-    """The console's order for a planned acquisition."""
+def order_of(planned: PlannedAcquisition, key: str, deadline_s: float, template: Mapping[str, Any] | None = None) -> AcquisitionOrder:
+    """The console's order for a planned acquisition; ``template``: with what the preparation has set, where it has."""
     return AcquisitionOrder(
         key=key,
         name=planned.name,
         nucleus=planned.nucleus,
-        template=planned.template,
+        template=planned.template if template is None else template,
         scans=planned.scans,
         dummies=planned.dummies,
         recycle_s=planned.recycle_s,
@@ -51,8 +54,9 @@ def order_of(planned: PlannedAcquisition, key: str, deadline_s: float) -> Acquis
 class Readiness:
     """Prepares, at most one acquisition at a time; only the console's owner task calls what waits."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, calibrating: Calibrating) -> None:
         self._s = surroundings
+        self._calibrating = calibrating
         self._prepared: Prepared | None = None
         self._reservation: tuple[str, str] | None = None
         self._unpreparable: str | None = None
@@ -96,8 +100,7 @@ class Readiness:
 
     async def _prepare(self, planned: PlannedAcquisition, key: str) -> Prepared:
         self._prepared = None
-        read_back = await within(
-            PREPARE_WITHIN_S, self._s.station.console.prepare(order_of(planned, key, overdue_s(planned, self._s.plan)))
-        )
+        order = order_of(planned, key, overdue_s(planned, self._s.plan), self._calibrating.template(planned))
+        read_back = await within(PREPARE_WITHIN_S, self._s.station.console.prepare(order))
         self._prepared = Prepared(planned.name, key, read_back)
         return self._prepared

@@ -65,15 +65,16 @@ async def run_plan(
     key_prefix: str = "",
     disk: Disk | None = None,
     continuation: Continuation | None = None,
+    beside: Path | None = None,
 ) -> Outcome:
     """Run a plan on a station. ``run.started`` is in the journal already; ``run.ended`` is when this returns.
 
     With ``continuation`` the run goes on where it was broken off; where it may not, the state of the outcome is NOT_CONTINUED and
-    there is no ``run.ended``: it can be continued later.
+    there is no ``run.ended``: it can be continued later. ``beside``: the folder of the experiment file.
 
     Raises CancelledError only: then the cell has been made safe (or is recorded as unknown) as well.
     """
-    surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix, disk)
+    surroundings = Surroundings(plan, station, journal, clock, guard, folder, key_prefix, disk, beside)
     return await Run(surroundings, commands, interrupts, continuation).live()
 
 

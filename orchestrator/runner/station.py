@@ -102,6 +102,8 @@ class Surroundings:
     folder: Path
     key_prefix: str = ""
     disk: Disk | None = None
+    beside: Path | None = None
+    """The folder of the experiment file, where what belongs to the run may lie."""
 
     def at(self, mono_ns: int) -> Stamp:
         """The stamp of an instant that an instrument reported."""

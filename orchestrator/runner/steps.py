@@ -17,6 +17,7 @@ from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.impedance import QUIET_LONGEST_S, impedance_account
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.programs import Programs, rest_like
 from orchestrator.runner.records import Record, members
@@ -57,6 +58,12 @@ class Standing(Protocol):
     def goes_on(self) -> None:
         """The protocol goes on."""
 
+    def ask(self, question: str) -> None:
+        """A person is asked; the protocol stands still until somebody resumes."""
+
+    def ends_here(self, why: str) -> None:
+        """The experiment wants no further step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -91,11 +98,18 @@ class Steps:
         self._taken_up: str | None = None
         self._first_part = 0
         self._steps: Sequence[PlannedStep] = ()
+        self._impedance_wanted: str | None = None
         self.no_more_current = False
+        self.shorted: str | None = None
         self.now: PlannedStep | None = None
         self.following: PlannedStep | None = None
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
+
+    @property
+    def last_driven(self) -> str:
+        """The verb of the last step that passed charge; empty where none did."""
+        return next((passed.verb for passed in reversed(self._passed) if passed.verb in OPPOSITE and passed.charge_C), "")
 
     @property
     def paused(self) -> str | None:
@@ -124,6 +138,14 @@ class Steps:
         self._stopping = True
         self._programs.break_off = True
         self._resumed.set()
+
+    def want_impedance(self, why: str) -> str:
+        """An impedance spectrum after the running step, before the next; returns what was done."""
+        if not self._s.station.potentiostat.capabilities.EIS:
+            return f"no impedance spectrum ({why}): the potentiostat takes none"
+        self._impedance_wanted = why
+        self._programs.break_off = True
+        return f"an impedance spectrum ({why}) follows the running step"
 
     def skip_to(self, name: str) -> bool:
         """End the running step and go on with the step of that name; False when none is called so."""
@@ -188,7 +210,7 @@ class Steps:
     async def walk(self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None, begun: Begun | None = None) -> None:
         """All steps, in order; ``check`` sees each that has ended. Raises Stopped, RunFailed."""
         at, self._steps = 0 if begun is None else begun.position, steps
-        while at < len(steps):
+        while at < len(steps) or (steps and check is None and await self._wanted_impedance(steps[-1])):
             taken_up, begun = begun if begun is not None and begun.accounts else None, None
             self.now = steps[at]
             stretch = [self.now] if check is not None else self._stretch(steps, at)
@@ -223,6 +245,7 @@ class Steps:
     async def _run(self, stretch: list[PlannedStep]) -> list[Account]:
         stretch = [self._visited(step) for step in stretch]
         first = stretch[0]
+        await self._question(first)
         if first.action == "acquisitions":
             self._visits[first.index] += 1
             await self._list(first, first.acquisitions, first.longest_s)
@@ -236,8 +259,25 @@ class Steps:
         for account in accounts:
             account.part = self._first_part
         self._first_part = 0
-        await self._until_over(accounts)
+        if first.mode is Mode.IMPEDANCE and accounts:
+            await self._impedance(accounts[0])
+        else:
+            await self._until_over(accounts)
         return await self._over(accounts)
+
+    async def _question(self, step: PlannedStep) -> None:
+        """A step that is meant for the time after a short, and there was none."""
+        wanted = step.settings.get("if_no_short")
+        if wanted is None or self.shorted is not None:
+            return
+        text = f"no short has happened, and {step.name or step.text} was meant for the time after one"
+        self._s.put("note", text=f"{text}: {wanted}", who="rig")
+        if wanted == "stop":
+            self._standing.ends_here(text)
+            raise Stopped
+        if wanted == "ask a person":
+            self._standing.ask(text)
+            await self._gate(step)
 
     async def _over(self, accounts: list[Account]) -> list[Account]:
         """A program is over: what it has passed, and what its last step asks for before the next."""
@@ -269,7 +309,32 @@ class Steps:
             await self.wait(standing, self._resumed.wait(), "resumed")
         if self._stopping:
             raise Stopped
+        await self._wanted_impedance(step)
         self._standing.goes_on()
+
+    async def _impedance(self, account: Account) -> None:
+        """One impedance spectrum, with the console silent: the cell waits at open circuit for a scan that runs."""
+        self._acquisitions.hold("an impedance spectrum is taken")
+        try:
+            if not self._acquisitions.silent:
+                waiting = rest_like(account, self._suffix(), "at open circuit until the console is silent", QUIET_LONGEST_S)
+                await self.wait(waiting, self._acquisitions.records.until(lambda: self._acquisitions.silent), "the console is silent")
+            if self._acquisitions.silent:
+                await self._until_over([account])
+            else:
+                text = f"no impedance spectrum ({account.planned.text}): the console measured for {QUIET_LONGEST_S:g} s more"
+                self._s.put("note", text=text, who="rig")
+        finally:
+            self._acquisitions.let_go()
+
+    async def _wanted_impedance(self, step: PlannedStep) -> bool:
+        """The spectrum that a rule has asked for; False, always: no step follows from it."""
+        if self._impedance_wanted is None or self._stopping:
+            return False
+        why, self._impedance_wanted = self._impedance_wanted, None
+        self._programs.break_off = self._stopping or self.paused is not None
+        await self._impedance(impedance_account(step, self._suffix(), f"EIS, {why}"))
+        return False
 
     def _suffix(self) -> str:
         self._waits += 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from drivers.base import IMAGES, ONE_PULSE, Fetched, RawFile
 from drivers.errors import InstrumentError
 from orchestrator.plan.orders import PlannedAcquisition
 from orchestrator.runner.archive import Damaged, archive, check
+from orchestrator.runner.calibrating import Calibrating
 from orchestrator.runner.paperwork import RecordLeft
 from orchestrator.runner.records import Record, Records
 from orchestrator.runner.states import AcquisitionState
@@ -29,6 +31,8 @@ PAUSES_S = (1.0, 10.0, 60.0)
 MOST_WAITING = 256
 
 T = TypeVar("T")
+Learn = Callable[[Record, dict[str, Any], bytes], None]
+"""Who wants to know of a FID as it is stored."""
 S = AcquisitionState
 
 
@@ -40,17 +44,22 @@ class FidSeen(Protocol):
 
 
 class Storing:
-    """One task stores what the console has filed, in order."""
+    """One task stores what the console has filed, in order. ``last_seq``: the newest ``acquisition.stored``; 0 before the first."""
 
-    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen) -> None:
+    def __init__(
+        self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen, learn: Learn, calibrating: Calibrating
+    ) -> None:
         self._s = surroundings
         self._records = records
         self._alarms = alarms
         self._seen = seen
+        self._learn = learn
+        self._calibrating = calibrating
         self._waiting: deque[tuple[Record, int]] = deque()
         self._more = asyncio.Event()
         self._fid_seqs: dict[tuple[str, int], int] = {}
         self._archived: dict[str, list[tuple[Path, tuple[RawFile, ...]]]] = {}
+        self.last_seq = 0
 
     @property
     def behind(self) -> bool:
@@ -97,7 +106,7 @@ class Storing:
             return
         seq = self._fid_seqs[record.key, block]
         await self._s.durable(seq)
-        self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
+        self.last_seq = self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
         record.fid_seqs[block] = self._fid_seqs.pop((record.key, block))
         if len(record.fid_seqs) == record.planned.blocks or record.partial:
             self._records.move(record, S.STORED)
@@ -111,10 +120,12 @@ class Storing:
         except (InstrumentError, TimeoutError, OSError) as error:
             self._records.end(record, S.LOST, f"not fetched: {error}" if not isinstance(error, Damaged) else str(error))
             return False
+        fetched = replace(fetched, partial=False) if record.enough else fetched
         record.partial = record.partial or fetched.partial
         self._fid_seqs[record.key, block] = self._put_fid(record, block, fetched)
         if folder is not None:
             self._archived.setdefault(record.key, []).append((folder, fetched.files))
+        await self._calibrating.take(record.key, record.planned, fetched, record.seq)
         return True
 
     async def _fetch(self, record: Record, block: int) -> Fetched:
@@ -152,6 +163,7 @@ class Storing:
         known = float(limit) if isinstance(limit, int | float) else None
         self._seen.fid(record.key, fetched.fid.data, fetched.fid.raw_dtype, known, self._s.clock.mono_ns())
         data, blob = fid_block(record, block, fetched)
+        self._learn(record, data, blob)
         data |= _swept(record.planned, block, fetched)
         return self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)
 

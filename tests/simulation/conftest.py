@@ -122,6 +122,7 @@ class Night:
     commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]] = field(default_factory=asyncio.Queue)
     interrupts: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     disk: Any = None
+    beside: Path | None = None
     outcome: Outcome | None = None
     running: asyncio.Task[Outcome] | None = None
     numbers: int = 0
@@ -140,6 +141,7 @@ class Night:
             commands=self.commands,
             interrupts=self.interrupts,
             disk=self.disk,
+            beside=self.beside,
         )
         return self.outcome
 
@@ -197,6 +199,7 @@ def live(tmp_path: Path) -> Callable[..., Night]:
         change: Callable[[Plan, Clock], Plan] | None = None,
         fence: Any = None,
         physics: Mapping[str, Any] | None = None,
+        beside: Path | None = None,
     ) -> Night:
         nights: list[Night] = []
 
@@ -213,6 +216,7 @@ def live(tmp_path: Path) -> Callable[..., Night]:
                 settings = Settings(role, "sim", "memory", options={**own, **(options or {}).get(role, {})})
                 made.append(make(settings, Context(clock, registry.memory_network(), Silence(), twin)))
             night = Night(plan, clock, folder, twin, made[0], made[1], ListJournal(clock), WatchingGuard(), fence)
+            night.beside = beside
             nights.append(night)
             if before is not None:
                 before(night)

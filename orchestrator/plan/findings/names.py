@@ -14,7 +14,7 @@ def unknown_references(facts: Facts) -> Iterator[Problem]:
     """``reference NAME`` must be a sample that the rig describes."""
     asked = [(str(action.arguments.get("name", "")), action.where) for action in facts.experiment.prepare if action.verb == "reference"]
     asked += [
-        (name.removeprefix("reference").strip(), facts.at("at_end")) for name in facts.plan.at_end_nmr if name.startswith("reference")
+        (name.split(maxsplit=1)[1], facts.at("at_end")) for name in facts.experiment.at_end.nmr if name.casefold().startswith("reference ")
     ]
     for name, where in asked:
         if name not in facts.rig.references:
@@ -25,6 +25,8 @@ def manual_interleaved(facts: Facts) -> Iterator[Problem]:
     """What a hand must tune cannot come every few minutes of a night."""
     for name, one in facts.plan.acquisitions.items():
         parts = [facts.plan.acquisitions[member] for member in one.members]
+        if not parts:
+            continue
         where = facts.experiment.acquisitions[name].where
         nuclei = tuple(dict.fromkeys(part.nucleus for part in parts))
         by_hand = [nucleus for nucleus in nuclei if nucleus in facts.setup.nuclei and facts.setup.nuclei[nucleus].manual]

@@ -73,6 +73,7 @@ class Resumption:
     ``part`` is the one that runs, or the next. ``running``: what was started and not heard to end. ``program``: so many steps follow
     the running one on the instrument. ``intended``: keys that were about to be started when the journal ends;
     ``ordered``: all keys of the program that was started last.
+    ``shorted``: what opened the circuit for a short. ``preparations``: what the preparation has read and set.
     ``observables``: findings of others that are journaled, with their numbers.
     ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample;
     ``last_told_ns`` and ``last_utc_ns``: of the last event, as it stands there. ``clock``: whose the last process's was.
@@ -130,3 +131,5 @@ class Resumption:
     stop: tuple[str, str] | None
     continued: int
     ended: Mapping[str, Any] | None
+    shorted: str | None = None
+    preparations: tuple[Mapping[str, Any], ...] = ()

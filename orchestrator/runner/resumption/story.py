@@ -69,6 +69,7 @@ class Story:
         self._alarms_known: dict[str, None] = {}
         self._continued = 0
         self._ended: Mapping[str, Any] | None = None
+        self._preparations: list[Mapping[str, Any]] = []
         self._paper = Paperwork(self._released)
 
     # ------------------------------------------------------------------------------------------------------------- events
@@ -271,6 +272,8 @@ class Story:
                 self._wanted.answered(data, run_ns)
             case "rule.fired":
                 self._wanted.fired(data, run_ns)
+            case "preparation":
+                self._preparations.append(dict(data))
             case _:
                 pass
 
@@ -315,6 +318,8 @@ class Story:
             last_told_ns=self._last_told_ns,
             last_ns=self._last_ns + origin_ns,
             last_utc_ns=self._last_utc_ns,
+            shorted=wanted.shorted,
+            preparations=tuple(self._preparations),
             phase=phase,
             position=0 if here is None else here.position,
             account=None if here is None else here.account(origin_ns),

@@ -26,6 +26,7 @@ class Wanted:
         self.standing: list[tuple[TriggerEngine, int]] = []
         self.stop: tuple[str, str] | None = None
         self.no_more_current = False
+        self.shorted: str | None = None
         self.missing: str | None = None
         self._plan: Plan | None = None
         self._deeds: dict[str, tuple[Action, ...]] = {}
@@ -103,6 +104,7 @@ class Wanted:
         why, verbs = f"{'interlock' if interlock else 'rule'} `{name}`", {action.verb for action in do}
         if "open circuit" in verbs:
             if not interlock or name == SHORT:
+                self.shorted = self.shorted or why
                 self.no_more_current = self.no_more_current or not self._plan.after_short_current
             if "end step" not in verbs:
                 self.pauses[Owner.RULE] = why

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,24 @@ def test_polarisation_refers_to_the_steps_start() -> None:
     assert run(RuleEngine([rule], 0.0), I_A, ramp) == [20.0]
 
 
+def test_noise_at_open_circuit_and_a_held_voltage_are_no_polarisation_and_no_short() -> None:
+    grown = Rule(name="voids", all_of=(Predicate(observable="polarisation_ratio", test="above", value=3),))
+    engine = RuleEngine([grown, SHORT], LEAD)
+    run(engine, I_A, [I_A * (CELL + LEAD)] * 61)
+    noise_V, noise_A = [1e-6, 80e-6, -40e-6, 2e-6, 90e-6] * 20, 20e-9
+    for mode in (Mode.REST, Mode.POTENTIOSTATIC):
+        engine.begin(step(I_A).model_copy(update={"mode": mode, "current_A": None}), first=True)
+        assert [firing for t, volts in enumerate(noise_V) for firing in engine.feed(sample(float(t), volts, noise_A))] == []
+
+
+def test_polarisation_is_counted_from_the_first_sample_under_current() -> None:
+    rule = Rule(name="voids", all_of=(Predicate(observable="polarisation_ratio", test="above", value=3),))
+    engine = RuleEngine([rule], 0.0)
+    engine.begin(step(I_A), first=True)
+    before, after = [sample(0.0, 1e-5, 0.0)], [sample(float(t), volts, I_A) for t, volts in ((1, 0.05), (2, 0.14), (3, 0.16))]
+    assert [[firing.rule.name for firing in engine.feed(one)] for one in (*before, *after)] == [[], [], [], ["voids"]]
+
+
 def test_absolute_values() -> None:
     rule = Rule(name="high", all_of=(Predicate(observable="voltage", absolute=True, test="above", value=0.4),))
     assert run(RuleEngine([rule], 0.0), -I_A, [-0.3, -0.41, -0.5]) == [1.0]
@@ -110,3 +130,24 @@ def test_rules_over_spectra_and_disabled_ones_are_left_alone() -> None:
     assert not executable(area)
     assert not executable(SHORT.model_copy(update={"enabled": False}))
     assert run(RuleEngine([area], 0.0), I_A, [0.1] * 100) == []
+
+
+def along(engine: RuleEngine, amps: float, curve: Callable[[float], float]) -> list[tuple[float, str]]:
+    """One step over all of its capacity, 1 s a sample: at which fraction which rule fires."""
+    engine.begin(step(amps), first=True)
+    found = []
+    for second in range(4000):
+        fraction = second / 4000
+        one = Sample(second * 10**9, float(second), amps * second, curve(fraction), amps, 0.0, fraction)
+        found += [(fraction, firing.rule.name) for firing in engine.feed(one)]
+    return found
+
+
+def test_a_plateau_and_its_knee_are_seen_and_a_slope_has_none() -> None:
+    flat = Rule(name="plateau", all_of=(Predicate(observable="plateau", test="above", value=0.0),))
+    knee = Rule(name="knee", all_of=(Predicate(observable="knees", test="above", value=1.0),))
+    engine = RuleEngine([flat, knee], LEAD)
+    found = along(engine, I_A, lambda x: 0.1 + 2.0 * max(0.0, 0.3 - x) + 3.0 * max(0.0, x - 0.8))
+    assert [name for _, name in found] == ["plateau", "knee"]
+    assert [where for where, _ in found] == pytest.approx([0.35, 0.83], abs=0.03)
+    assert along(engine, I_A, lambda x: 1.0 - 0.9 * x) == [], "a slope all the way; and the step before is forgotten"
