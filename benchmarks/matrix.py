@@ -216,9 +216,9 @@ def _report(sides: list[type[Side]], faults: list[Fault], seen: dict[tuple[type[
         "The fault matrix",
         f"The same emulated source-measure unit and simulated cell for all, asked of the cell: two steps of {STEP_s:g} s at opposite "
         f"currents; {FAULT_AFTER_s:g} s into the first one the fault; watched for {WATCHED_s:g} s. Each field: seconds at a set current "
-        "after the fault, both steps together; the last word that the user was told. Without a fault "
-        f"{2 * STEP_s - FAULT_AFTER_s:g} s are left. "
-        f"Ours with `host_lost: open circuit within {HOST_LOST_s} s` and `watchdog_s: {WATCHDOG_s}`, an NMR acquisition in each step. "
+        f"after the fault, both steps together; the last word that the user was told. Without a fault "
+        f"{2 * STEP_s - FAULT_AFTER_s:g} s are left. Ours with `host_lost: open circuit within {HOST_LOST_s} s` and "
+        f"`watchdog_s: {WATCHDOG_s}`, an NMR acquisition in each step. "
         "The peers from their packages, by the smallest driver that their documents ask for, its safe state open circuit; a process that a "
         f"side does not have is told so. Once each; load average before it: {load:.1f} on {os.cpu_count()} cores.",
         (

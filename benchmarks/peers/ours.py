@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.laboratory import REPOSITORY
 from benchmarks.measure import OPERANDO
-from benchmarks.peers.side import Case, NotApplicable, Side, Told, processes_with, until
+from benchmarks.peers.side import Case, NotApplicable, Side, Told, children, until
 
 HOST_LOST_s, WATCHDOG_s = 20, 20
 
@@ -77,8 +77,7 @@ class Ours(Side):
             return self._broker_process.pid
         if role not in ROLES:
             raise NotApplicable("no such process: drivers live in the rig's, see its row")
-        assert self.case is not None
-        return next(pid for pid, line in processes_with(str(self.case.folder)).items() if ROLES[role] in line.split())
+        return next(pid for pid, line in children(self._rig.pid).items() if any(word.endswith(ROLES[role]) for word in line.split()))
 
     def cancel(self) -> None:
         subprocess.run([*OPERANDO, "abort", "--rig", "matrix"], env=self._environment, check=False, capture_output=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 HERE = Path(__file__).parent
-PATIENCE_s = 60.0
+PATIENCE_s = 150.0
 
 
 class NotHere(Exception):
