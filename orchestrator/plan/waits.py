@@ -37,9 +37,9 @@ def set_point(item: SetPoint, around: Surroundings) -> PlannedStep:
 
 
 def prompt(item: Prompt, around: Surroundings) -> PlannedStep:
-    """A person's part; nobody knows how long it takes, so it counts for nothing and has no longest time."""
+    """A person's part; nobody knows how long it takes, so it counts for nothing; it has a longest time where the experiment says one."""
     made = _waiting(around, f"Prompt: {item.text}", "prompt", 0.0, 0.0, action="prompt", settings={"prompt": item.text})
-    return made.model_copy(update={"longest_s": None})
+    return made.model_copy(update={"longest_s": item.within_s})
 
 
 def _waiting(around: Surroundings, text: str, verb: str, expected_s: float, longest_s: float, **more: Any) -> PlannedStep:

@@ -73,6 +73,13 @@ class Gathered:
         """The folder that the rig wants ``status.html`` in, relative to its file."""
         return (self.rig_path.parent / Path(self.rig.status_to).expanduser()) if self.rig.status_to else None
 
+    @property
+    def hands_folder(self) -> Path:
+        """What watched folders are relative to: the rig's data, else the experiment's own folder."""
+        if self.rig.data_root is not None:
+            return self.rig_path.parent / Path(self.rig.data_root).expanduser()
+        return Path(self.experiment.file).resolve().parent
+
     def instrument(self, role: str) -> Instrument:
         """The station's potentiostat or console in the rig file."""
         return self.rig.instruments[self.instrument_id(role)]

@@ -29,6 +29,8 @@ from orchestrator.rig.truth import TRUTH
 from orchestrator.runner.station import Station
 
 ADDRESSES, OWNER = "emulators.json", "owner"
+SIMULATED_PERSON_s = 300.0
+"""In virtual time nobody could answer a prompt."""
 GONE = (
     "the simulated instruments of this run ended with it, so there is nothing to go on with; "
     "`operando recover` and `operando verify` see to what was measured"
@@ -200,4 +202,5 @@ def _station(gathered: Gathered, clock: Clock, folder: Path, network: Network, w
         wire = registry.wire_log(folder / "wire" / f"{asked.instrument}.jsonl", clock)
         stack.callback(wire.close)
         made["fence"] = registry.make_fence(asked, Context(clock, registry.recorded_network(network, wire), wire, world.twin))
-    return Station(name=gathered.plan.station, raw_folder=folder / "raw", **made)
+    person_s = SIMULATED_PERSON_s if gathered.request.virtual else None
+    return Station(name=gathered.plan.station, raw_folder=folder / "raw", hands_folder=gathered.hands_folder, simulated_person_s=person_s, **made)

@@ -17,7 +17,9 @@ from drivers.base import (
     ReadBack,
 )
 from drivers.errors import Exhausted, InstrumentError, Rejected
+from orchestrator.runner.by_hand import ByHand, is_by_hand
 from orchestrator.runner.owners import Owner, Whys
+from orchestrator.runner.prompts import Prompts
 from orchestrator.runner.readiness import Readiness
 from orchestrator.runner.records import Record, Records, Wishes
 from orchestrator.runner.resumption import Resumption
@@ -35,7 +37,7 @@ S = AcquisitionState
 class Acquisitions:
     """Asks the console for what the triggers want, one at a time."""
 
-    def __init__(self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms, progress: Progressing) -> None:
+    def __init__(self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms, progress: Progressing, prompts: Prompts) -> None:
         self._s = surroundings
         self._console = surroundings.station.console
         self._wishes = wishes
@@ -47,6 +49,7 @@ class Acquisitions:
         self._deviating: set[str] = set()
         self._wake = asyncio.Event()
         self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress)
+        self._by_hand = ByHand(surroundings, self.records, self.storing, prompts)
         self._taking_up = TakingUp(surroundings, self.records, self.storing, self._scanning, wishes, self._again)
 
     @property
@@ -106,6 +109,9 @@ class Acquisitions:
 
     async def halt(self) -> None:
         """Stop the running acquisition and keep what was scanned."""
+        if self.running is not None and is_by_hand(self.running.planned):
+            self._by_hand.give_up()
+            return
         if self.running is not None and self.running.state in {S.ARMED, S.ACQUIRING}:
             self.running.partial = True
             await within(START_WITHIN_S, self._console.halt(self.running.key))
@@ -185,12 +191,16 @@ class Acquisitions:
     async def _prepare_ahead(self) -> bool:
         """Prepare what is likely to be wanted next; False when there is nothing to prepare."""
         name = None if self.why_not() or self._scanning.lost_why else self._wishes.next_likely()
-        return name is not None and name not in self.records.exhausted and await self._ready.ahead(name, self.records)
+        if name is None or is_by_hand(self._s.plan.acquisitions[name]):
+            return False
+        return name not in self.records.exhausted and await self._ready.ahead(name, self.records)
 
     async def _acquire(self, record: Record) -> None:
         self._scanning.running = record
         try:
-            if await self._arm(record):
+            if is_by_hand(record.planned):
+                await self._by_hand.make(record)
+            elif await self._arm(record):
                 for block in range(record.planned.blocks):
                     if not await self._scanning.block(record, block) or record.partial:
                         break

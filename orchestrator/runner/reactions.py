@@ -14,10 +14,12 @@ from orchestrator.model.experiment import Action, Rule, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.charge import or_none
+from orchestrator.runner.hands import Hands
 from orchestrator.runner.interlocks.rings import Rings
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
+from orchestrator.runner.prompts import Prompts
 from orchestrator.runner.records import Record, members
 from orchestrator.runner.resumption import Resumption, named
 from orchestrator.runner.rules import Firing, RuleEngine
@@ -66,9 +68,10 @@ class Reactions:
         rules = RuleEngine(plan.rules, plan.lead_ohm, self.interlocks.resistance)
         self.sampling = Sampling(surroundings, self, rules, self.rings)
         self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
-        self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks)
+        self.prompts = Prompts(surroundings, self.alarms)
+        self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks, self.prompts)
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
-        self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
+        self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self, Hands(surroundings, self.prompts, self.alarms))
         self._missing: str | None = None
         self._missing_known = asyncio.Event()
         self._overflowed = False
@@ -390,6 +393,7 @@ class Reactions:
         """The protocol goes on."""
         if self.state is RunState.PAUSED:
             self.become(RunState.RUNNING, "resumed")
+        self.alarms.clear("hands")
 
 
 def _wanted_at_start(step: PlannedStep | None) -> str | None:

@@ -79,7 +79,11 @@ class Disk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One potentiostat channel and one console, not yet connected, where raw files go, and the hardware fence if there is one."""
+    """One potentiostat channel and one console, not yet connected, where raw files go, and the hardware fence if there is one.
+
+    ``hands_folder``: what the watched folders of acquisitions by hand are relative to.
+    ``simulated_person_s``: nobody can answer a prompt (virtual time), so it is answered so much later.
+    """
 
     name: str
     potentiostat: Potentiostat
@@ -88,6 +92,8 @@ class Station:
     console_settings: Settings
     raw_folder: Path
     fence: Fence | None = None
+    hands_folder: Path = Path()
+    simulated_person_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
