@@ -2,7 +2,8 @@
 
 An acquisition lasts (dummies + scans) × (recycle + what its sequence waits + points / spectral width), and an array that for each of
 its rows; then ``overhead_s`` (2.8) until its files are there. A template names its nucleus and either a built-in ``series``
-or the parameters themselves (flat, or under ``parameters``): ``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
+or the parameters themselves (flat, or under ``parameters``):
+``carrier_ppm`` or ``carrier_MHz``, ``spectral_width_Hz``, ``points``, ``pulse_us``, ``tip_deg``,
 ``dead_us``, and what its sequence needs (``drivers.sim.template``); ``name`` and ``dataset`` are ignored, anything else is refused.
 Halting an array keeps the rows that are complete.
 

@@ -192,7 +192,7 @@ def _fitted(pixels: NDArray[np.complex128], echo_s: Floats, noise_sd: float) -> 
 
 
 def _drift(images: NDArray[np.complex128], echo_s: Floats, noise_sd: float, bright: Bools) -> tuple[float, float]:
-    """Of the bright pixels' signal between the first and the last image of the shortest echo time."""
+    """Of the bright pixels' signal between the first image and the last of the same echo time; a phase that wandered in common is none."""
     same = np.flatnonzero(echo_s == echo_s[0])
     if len(same) < 2 or not bright.any():
         return math.nan, math.nan
@@ -200,4 +200,4 @@ def _drift(images: NDArray[np.complex128], echo_s: Floats, noise_sd: float, brig
     power = float((np.abs(first) ** 2).sum()) - 2.0 * noise_sd**2 * first.size
     if power <= 0:
         return math.nan, math.nan
-    return float((np.conj(first) @ last).real) / power - 1.0, noise_sd * math.sqrt(2.0 / power)
+    return abs(complex(np.conj(first) @ last)) / power - 1.0, noise_sd * math.sqrt(2.0 / power)

@@ -42,6 +42,8 @@ SURE_HALF_WIDTH_s = 30.0
 REFINED = 0.5
 NOT_KNOWN = "not known"
 DRIFT_EVERY_s = 3600.0
+BEAT_EVERY_s = 60.0
+"""So often the journal says that somebody still watches, however seldom the others write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Following:
         self._held: list[Fresh] = []
         self._began_s = now_s()
         self._told_width_s = math.inf
-        self._drift_s = -math.inf
+        self._drift_s = self._beat_s = -math.inf
         self._problems: dict[str, float] = {}
         self._looks = (Look("cycler", self.places.ec), Look("console", self.places.nmr))
         self._last_seq = 0
@@ -220,6 +222,9 @@ class Following:
                     self.alarms.sound(
                         f"share-{look.side}", "warn", "A share does not answer", text, "nothing is lost: reading goes on when it answers"
                     )
+            if now_s - self._beat_s >= BEAT_EVERY_s:
+                self._beat_s = now_s
+                self.now("clock.sample", {"instrument": "", "half_width_ns": 0})
             if now_s - self._drift_s >= DRIFT_EVERY_s and self.offset is not None:
                 self._drift_s = now_s
                 self._refine()

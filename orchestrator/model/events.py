@@ -37,8 +37,10 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order. Of what is no single pulse
   also kind, sequence, settings (the template's numbers), rows {name, values} (swept inside the block), block_value {name, value} (of the
-  whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began; missing: not known), encodes (of an image: its rows are k-space).
-* ``raw.archived`` key, block, folder, files (of what was adopted from a watched folder each also modified_utc_ns). · ``observable`` name, value, error, unit, key, algorithm; of R_cell
+  whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began;
+  missing: not known), encodes (of an image: its rows are k-space).
+* ``raw.archived`` key, block, folder, files (of what was adopted from a watched folder each also
+  modified_utc_ns). · ``observable`` name, value, error, unit, key, algorithm; of R_cell
   also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as
   source; the first of a spectrum has context: acquisition, nucleus, scans, blank (1: ended before the first current), and at the middle
   of the acquisition mono_ns, t_s, charge_mAh, charge_step_mAh, throughput_mAh, x, cycle, step_key, voltage_V, current_A, where known.
@@ -50,6 +52,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
+* ``tuned`` nucleus, preset, ok, duration_s, reflection_dB (null: not known), why (it was due), detail.
 * ``disk`` free_bytes, needed_bytes. · ``cell.state`` cell (on, off, unknown), confirmed, detail, intent (keys about to be started).
 * ``guard.*`` what the guard said in ``guard.jsonl``, imported by ``continue``: line (its number in the file).
 """
@@ -100,6 +103,7 @@ KINDS: dict[str, frozenset[str]] = {
     "link.restored": frozenset({"instrument"}),
     "instrument": frozenset({"role", "id", "driver", "vendor", "model", "simulated"}),
     "clock.sample": frozenset({"instrument", "half_width_ns"}),
+    "tuned": frozenset({"nucleus", "preset", "ok", "duration_s", "why"}),
     "disk": frozenset({"free_bytes", "needed_bytes"}),
     "cell.state": frozenset({"cell", "confirmed", "detail"}),
     "guard.started": frozenset({"pid"}),

@@ -171,6 +171,7 @@ class Picture:
             cell=_cell_name(data["cell"]),
             zone=data.get("zone", "UTC"),
             simulated=data["simulated"],
+            cannot=str(data.get("cannot") or ""),
             speed=data["speed"] or 1.0,
             rig_alive=rig_alive,
             steps=len(plan.get("steps", ())),

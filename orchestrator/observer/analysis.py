@@ -81,7 +81,8 @@ class Following:
         self._reader.close()
 
     def _take(self, event: Event) -> None:
-        self.ended = self.ended or event.kind == "run.ended"
+        if event.kind in {"run.ended", "run.state"}:
+            self.ended = event.kind == "run.ended"  # a watched run may go on behind its end
         if event.kind == "observable":
             self._untold.pop(str(event.data["key"]), None)  # told before this process came
             return
@@ -141,8 +142,11 @@ class AnalysisThread:
     def _run(self) -> None:
         following = Following(self._folder / "journal.sqlite", self._sent, self._say)
         try:
-            while not following.ended and not self._stopped.is_set():
-                if not following.step():
+            while not self._stopped.is_set():
+                more = following.step()
+                if following.ended and not more:
+                    break
+                if not more:
                     self._stopped.wait(POLL_s)
         finally:
             following.close()

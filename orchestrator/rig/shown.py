@@ -26,7 +26,7 @@ from orchestrator.recorder.journal import JournalError
 from orchestrator.rig.mortal import Life, MortalJournal
 
 SHOWN = "broker.json"
-LOOK_S = 5.0
+LOOK_S = 30.0
 """A real publisher looks ten times a second; here each look costs a commit."""
 
 

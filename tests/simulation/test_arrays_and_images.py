@@ -208,4 +208,4 @@ def test_the_map_finds_the_electrodes_and_only_after_the_short_the_cluster(flags
     maps = flagship.entry["maps/t2_map"]
     assert maps["cluster"][0].sum() == 0 < maps["cluster"][1].sum() == flagship.observed("pixels(cluster)")[1][0]
     assert maps["histogram"][()].sum(axis=1).min() > 100
-    assert all(abs(value) < 5 * sd for value, sd in flagship.observed("drift(image)"))
+    assert all(abs(value) < 5 * sd + 0.005 for value, sd in flagship.observed("drift(image)"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pybamm
+import pybamm  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 AREA_cm2 = 1027.0
 NOMINAL_A = 5.0

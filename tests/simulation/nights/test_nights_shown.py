@@ -44,6 +44,7 @@ def test_a_broker_that_goes_or_hangs_changes_nothing_of_the_run(tmp_path: Path) 
     assert not [event for event in alone.events if of_the_publisher(event)]
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [46, 251])
 def test_everything_holds_after_the_night(seed: int, tmp_path: Path) -> None:
     """46: the broker hangs. 251: the tuner hangs three times."""

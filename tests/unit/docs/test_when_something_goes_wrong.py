@@ -31,7 +31,17 @@ def written(node: ast.expr) -> str:
     """A text as code has it, with NAME for what is put in; "" for what is no text."""
     if isinstance(node, ast.JoinedStr):
         return "".join(written(part) if isinstance(part, ast.Constant) else "NAME" for part in node.values)
+    if isinstance(node, ast.Name):
+        return constants().get(node.id, "")
     return str(node.value) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+@cache
+def constants() -> dict[str, str]:
+    """Texts that have a name of their own, in capital letters."""
+    nodes = (node for tree in TREES for node in tree.body)
+    found = ((node.targets[0], node.value) for node in nodes if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant))
+    return {target.id: value.value for target, value in found if isinstance(target, ast.Name) and isinstance(value.value, str)}
 
 
 @cache

@@ -177,7 +177,7 @@ def test_clocks_that_cannot_be_compared_are_said_not_to_be(request_, shares):
     expected = cell_file(shares[0], 30)
     folder, _ = live(request_(offset_s=None), seconds=1000)
     told = events(folder)
-    (sample,) = [event for event in told if event.kind == "clock.sample"]
+    (sample,) = [event for event in told if event.kind == "clock.sample" and event.data["instrument"] == "cycler"]
     assert sample.data["how"] == "not known"
     assert sample.data["half_width_ns"] == -1
     assert [event.data["id"] for event in told if event.kind == "alarm.raised"] == ["clock-offset"]
@@ -221,3 +221,40 @@ def test_places_that_are_not_there_are_refused_before_anything_is_made(request_,
     with pytest.raises(CannotRun, match="no file of a cycler"):
         check(request_(ec=tmp_path / "x.docx"))
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_page_says_what_cannot_be_done_and_does_not_cry_for_a_cell_that_is_not_ours(request_, shares):
+    from types import SimpleNamespace
+
+    from orchestrator.monitor.dashboard.sentence import say
+    from orchestrator.monitor.picture import Picture
+    from orchestrator.monitor.topics import Topics
+
+    cell_file(shares[0], 12)
+    folder, _ = live(request_(), seconds=200)
+    for upto, tone, words in ((-2, "fine", "cannot stop this cell"), (None, "over", "nobody here drives it")):
+        picture = Picture(Topics("magnet"), folder.name)
+        picture.feed(events(folder)[:upto])
+        picture.take()
+        now_s = picture._now.utc_ns / 1e9
+        state = picture.state("magnet", rig_alive=True, heard_s=now_s, now_s=now_s)
+        assert "cannot stop this cell" in state.cannot
+        rig = SimpleNamespace(state=state, name="magnet", level="magnet", status="online", heard_s=now_s, alarms=())
+        said = say(rig, None, None, now_s)
+        assert said.tone == tone
+        assert words in said.text
+    beats = [event for event in events(folder) if event.kind == "clock.sample" and not event.data["instrument"]]
+    assert len(beats) >= 3
+
+
+def test_the_analysis_beside_it_goes_on_behind_an_end(request_, shares):
+    from orchestrator.observer.analysis import Following
+
+    cell_file(shares[0], 4)
+    folder, _ = live(request_(), seconds=10)
+    live(request_(into=folder), seconds=10, end=False)
+    following = Following(folder / "journal.sqlite", lambda rows: True, pytest.fail)
+    while following.step():
+        pass
+    assert not following.ended
+    following.close()

@@ -31,6 +31,13 @@ def wait_until(true, process) -> None:
     pytest.fail("it did not happen in time")
 
 
+def ended(process) -> None:
+    """Whatever a failed test has left."""
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
 def analysed(folder) -> int:
     if not (folder / "journal.sqlite").exists():
         return 0
@@ -41,7 +48,7 @@ def analysed(folder) -> int:
 @pytest.mark.real_data
 @pytest.mark.posix_only
 @pytest.mark.timeout(240)
-def test_two_folders_are_followed_ended_and_followed_again(vnmrj, tmp_path):
+def test_two_folders_are_followed_ended_and_followed_again(vnmrj, tmp_path, request):
     nmr, ec, page, out = (tmp_path / name for name in ("nmr", "ec", "page", "runs"))
     for folder in (nmr, ec, page):
         folder.mkdir()
@@ -55,9 +62,13 @@ def test_two_folders_are_followed_ended_and_followed_again(vnmrj, tmp_path):
     arguments = [sys.executable, "-m", "orchestrator", "follow", str(ec), str(nmr), "--offset-s", "0", "--zone", "Europe/Berlin"]
     arguments += ["--status", str(page), "--json"]
 
+    processes: list[subprocess.Popen[str]] = []
+    request.addfinalizer(lambda: [ended(process) for process in processes])
+
     def start(*more: str) -> subprocess.Popen[str]:
         command = [*arguments, *more]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return processes[-1]
 
     process = start("--out", str(out))
     wait_until(lambda: any(analysed(run) == 1 for run in out.glob("*")), process)

@@ -122,7 +122,7 @@ def test_what_cannot_be_read_is_exit_2_too(tmp_path: Path, capsys: pytest.Captur
 def test_a_two_night_booking_refuses_the_71_hours(capsys: pytest.CaptureFixture[str]) -> None:
     file = Path("configs/experiments/na_beta_alumina_short_and_image.yaml")
     assert check_command(file, booking_end="2026-03-04 08:00", start_utc_ns=START) == 2
-    assert "the run needs 71.3 h, but the booking ends Wed 04 Mar 08:00, in 38 h" in capsys.readouterr().err
+    assert "the run needs 71.2 h, but the booking ends Wed 04 Mar 08:00, in 38 h" in capsys.readouterr().err
 
 
 def test_a_driver_that_can_tell_without_its_instrument_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ from orchestrator.plan import PlanError, make_plan
 from orchestrator.plan.orders import Plan, PlannedAcquisition
 
 OF_THE_REFERENCE = """series_1p_7Li_metal, series_1p_7Li_wide, series_1p_23Na_metal, series_1p_23Na_ionic, dual_offset_23Na,
-dual_nucleus_7Li_23Na, dual_7Li_133Cs, dual_1H_19F_7Li, hahn_echo, vocs_echo, sr_T1, ir_T1, echo_T2, cpmg_T2, qcpmg, nutation, exsy2d, pfg_ste, csi_1d,
+dual_nucleus_7Li_23Na, dual_7Li_133Cs, dual_1H_19F_7Li, hahn_echo, vocs_echo, sr_T1, ir_T1, echo_T2, cpmg_T2, qcpmg,
+nutation, exsy2d, pfg_ste, csi_1d,
 se2d_image, se2d_T2map, ge2d_image, ge3d_1H, mas_hahn, mas_matpass, vt_array, reference_check, noise_check, tune_only, eis_gap"""
 RIG = """
 version: 1
@@ -67,6 +69,11 @@ def test_all_thirty_of_the_reference_are_there_and_each_can_be_had() -> None:
         assert (kind.sequence in SEQUENCES) != bool(kind.written_as), kind.name
         assert set(kind.swept) <= set(AXES)
         assert all(parameter.low < parameter.high for parameter in kind.parameters)
+
+
+def test_the_page_of_the_reference_names_every_kind(repository: Path) -> None:
+    page = (repository / "docs" / "reference" / "acquisitions.md").read_text("utf-8")
+    assert [name for name in KINDS if name not in page] == []
 
 
 def test_an_array_is_one_data_set_with_a_row_a_value_and_the_first_once_more() -> None:
