@@ -765,6 +765,7 @@ class Reading:
     stale_after_s: float
 
 
+@runtime_checkable
 class Tuner(Protocol):
     """Tunes and matches the probe."""
 
@@ -784,8 +785,16 @@ class Tuner(Protocol):
         """Let go of the wire."""
 
 
+@runtime_checkable
+class Reflectometer(Protocol):
+    """What a tuner offers besides, where it can measure without moving anything."""
+
+    async def reflection_dB(self, nucleus: str, preset: str = "") -> float | None:
+        """Reflected over sent power, as it is now; never while the cell is on impedance."""
+
+
 class Sensor(Protocol):
-    """Reads one quantity."""
+    """Reads one quantity; a sensor that is not there raises, it never returns what it cannot mean."""
 
     async def connect(self) -> Identity:
         """Find out who answers."""
@@ -797,6 +806,7 @@ class Sensor(Protocol):
         """Let go of the wire."""
 
 
+@runtime_checkable
 class Actuator(Sensor, Protocol):
     """A sensor that can also be set (temperature, angle)."""
 
