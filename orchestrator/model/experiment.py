@@ -451,6 +451,8 @@ class NucleusSetup(Frozen):
 
     tuner_preset: str = ""
     manual: bool = False
+    retune_every: int | None = None
+    retune_above_dB: float | None = None
 
 
 class StationSetup(Frozen):

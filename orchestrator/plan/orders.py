@@ -139,6 +139,8 @@ class PlannedAcquisition(Frozen):
     per_block: Axis | None = None
     duration_s: float = 0.0
     members: Mapping[str, int] = {}
+    retune_between: bool = False
+    retune_every: int | None = None
     subtract: str | None = None
     missed: MissedPolicy = MissedPolicy()
     expected_count: int = 0
@@ -155,12 +157,20 @@ class PlannedAcquisition(Frozen):
         return axis is not None and len(axis) > 2 and axis.values[0] == axis.values[-1]
 
 
+class TuningOrder(Frozen):
+    """How the probe is tuned to a nucleus, and when besides: every so many spectra, or when the reflection is above ``above_dB``."""
+
+    preset: str
+    every: int | None = None
+    above_dB: float | None = None
+
+
 class Plan(Frozen):
     """Everything the Runner needs, and everything ``check`` prints.
 
     ``x_per_C``: change of x per coulomb at *working* (signed; None: x has no meaning in this cell). ``expected_s`` and
     ``worst_s``: from the first step to the end of the last, without ``prepare`` and ``at_end_nmr``.
-    ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
+    ``expected_charge_C``: throughput. ``tuning``: by nucleus; empty where the station has no tuner. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
     ``size_bytes``: the most on the disk at any time, with the copies of ``run.h5`` or of its open chapter and the merging at
     the end; ``size_at_end_bytes``: what stays; ``size_hdf5_bytes``: ``run.h5`` of that;
     ``ballast_bytes``: kept besides, and given to the electrochemistry when the disk is full.
@@ -184,6 +194,7 @@ class Plan(Frozen):
     x_per_C: float | None = None
     busy: Literal["coalesce", "queue"] = "coalesce"
     prepare: tuple[PlannedStep, ...] = ()
+    tuning: Mapping[str, TuningOrder] = {}
     prepare_checks: tuple[Mapping[str, Any], ...] = ()
     at_end_nmr: tuple[str, ...] = ()
     after_short_current: bool = True

@@ -88,6 +88,22 @@ class Gathered:
         """The instrument's name in the rig file."""
         return str(getattr(self.rig.stations[self.plan.station], role)).partition(":")[0]
 
+    def further(self) -> list[tuple[str, str]]:
+        """Tuner and sensors of the station: role, and name in the rig file (with a channel behind a colon)."""
+        setup = self.rig.stations[self.plan.station]
+        return [*([("tuner", setup.tuner)] if setup.tuner is not None else []), *(("sensor", name) for name in setup.sensors)]
+
+    def settings_of(self, called: str, addresses: Mapping[str, str]) -> Settings:
+        """What the driver of a tuner or a sensor is made from."""
+        name, _, channel = called.partition(":")
+        instrument = self.rig.instruments[name]
+        address = addresses.get(instrument.address.removeprefix(PREFIX), instrument.address)
+        options = {key: value for key, value in instrument.options.items() if key != "emulator"}
+        simulated = simulated_instrument(instrument)
+        return Settings(
+            name, instrument.driver, address, channel, instrument.identity, options, instrument.address, simulated=simulated
+        )
+
     def settings(self, role: str, addresses: Mapping[str, str]) -> Settings:
         """What its driver is made from; ``addresses``: emulator name → where it really is."""
         instrument, name = self.instrument(role), self.instrument_id(role)
@@ -118,6 +134,7 @@ class Gathered:
     def _emulated(self) -> list[tuple[str, Instrument]]:
         """What this program emulates: role and instrument."""
         found = [(role, self.instrument(role)) for role in ("potentiostat", "console")]
+        found += [(role, self.rig.instruments[name.partition(":")[0]]) for role, name in self.further()]
         found += [("fence", self.fence)] if self.fence is not None else []
         return [(role, instrument) for role, instrument in found if instrument.address.startswith(PREFIX)]
 
@@ -193,6 +210,7 @@ def _refuse_impossible(gathered: Gathered) -> None:
     if gathered.request.twin is not None and not (gathered.simulated and gathered.request.twin.is_file()):
         raise CannotRun(f"--twin {gathered.request.twin}: there is no such file, or nothing of rig `{gathered.rig.name}` is simulated")
     real = [role for role in ("potentiostat", "console") if not simulated_instrument(gathered.instrument(role))]
+    real += [role for role, name in gathered.further() if not simulated_instrument(gathered.rig.instruments[name.partition(":")[0]])]
     if gathered.request.speed != 1.0 and real:
         raise CannotRun(f"--speed is for simulated rigs; the {' and the '.join(real)} of rig `{gathered.rig.name}` is real")
 

@@ -74,7 +74,7 @@ def planned(
         booking_end=booking_end,
         free_bytes=free_bytes,
     )
-    check_drivers(read, plan.station, {kind: names(kind) for kind in ("potentiostats", "consoles", "emulators")})
+    check_drivers(read, plan.station, {kind: names(kind) for kind in ("potentiostats", "consoles", "tuners", "sensors", "emulators")})
     return Planned(experiment, read, path, named is None, plan)
 
 

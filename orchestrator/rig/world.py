@@ -202,5 +202,15 @@ def _station(gathered: Gathered, clock: Clock, folder: Path, network: Network, w
         wire = registry.wire_log(folder / "wire" / f"{asked.instrument}.jsonl", clock)
         stack.callback(wire.close)
         made["fence"] = registry.make_fence(asked, Context(clock, registry.recorded_network(network, wire), wire, world.twin))
+    made["sensors"] = {}
+    for role, name in gathered.further():
+        settings = gathered.settings_of(name, world.addresses)
+        wire = registry.wire_log(folder / "wire" / f"{settings.instrument}.jsonl", clock)
+        stack.callback(wire.close)
+        context = Context(clock, registry.recorded_network(network, wire), wire)
+        if role == "tuner":
+            made |= {"tuner": registry.make_tuner(settings, context), "tuner_settings": settings}
+        else:
+            made["sensors"][settings.instrument] = (registry.make_sensor(settings, context), settings)
     person_s = SIMULATED_PERSON_s if gathered.request.virtual else None
     return Station(name=gathered.plan.station, raw_folder=folder / "raw", hands_folder=gathered.hands_folder, simulated_person_s=person_s, **made)

@@ -18,6 +18,7 @@ from drivers.base import (
 )
 from drivers.errors import Exhausted, InstrumentError, Rejected
 from orchestrator.runner.by_hand import ByHand, is_by_hand
+from orchestrator.runner.cell_lock import CellLock, StillHeld
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.prompts import Prompts
 from orchestrator.runner.readiness import Readiness
@@ -29,7 +30,11 @@ from orchestrator.runner.station import Alarms, Surroundings
 from orchestrator.runner.storing import Storing
 from orchestrator.runner.taking_up import TakingUp
 from orchestrator.runner.triggers import Fire
+from orchestrator.runner.tuning import Tuning
 from orchestrator.runner.wire import within
+
+LOCK_LONGEST_S = 1800.0
+"""inferred: an impedance spectrum down to 1 mHz takes less; longer than that nobody waits for the cell."""
 
 S = AcquisitionState
 
@@ -37,7 +42,9 @@ S = AcquisitionState
 class Acquisitions:
     """Asks the console for what the triggers want, one at a time."""
 
-    def __init__(self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms, progress: Progressing, prompts: Prompts) -> None:
+    def __init__(
+        self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms, progress: Progressing, prompts: Prompts, lock: CellLock
+    ) -> None:
         self._s = surroundings
         self._console = surroundings.station.console
         self._wishes = wishes
@@ -49,6 +56,8 @@ class Acquisitions:
         self._deviating: set[str] = set()
         self._wake = asyncio.Event()
         self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress)
+        self._lock = lock
+        self.tuning = Tuning(surroundings, alarms)
         self._by_hand = ByHand(surroundings, self.records, self.storing, prompts)
         self._taking_up = TakingUp(surroundings, self.records, self.storing, self._scanning, wishes, self._again)
 
@@ -198,15 +207,24 @@ class Acquisitions:
     async def _acquire(self, record: Record) -> None:
         self._scanning.running = record
         try:
-            if is_by_hand(record.planned):
-                await self._by_hand.make(record)
-            elif await self._arm(record):
-                for block in range(record.planned.blocks):
-                    if not await self._scanning.block(record, block) or record.partial:
-                        break
+            async with self._lock.held(record.key, LOCK_LONGEST_S):
+                await self._measure(record)
+        except StillHeld as error:
+            self._scanning.fail(record, str(error))
         finally:
             if record.over or record.state in {S.FILED, S.STORED}:
                 self._scanning.running = None
+
+    async def _measure(self, record: Record) -> None:
+        """Under the cell's lock: tuned, armed, measured."""
+        if is_by_hand(record.planned):
+            await self._by_hand.make(record)
+            return
+        record.untuned = not await self.tuning.before(record)
+        if await self._arm(record):
+            for block in range(record.planned.blocks):
+                if not await self._scanning.block(record, block) or record.partial:
+                    break
 
     async def _arm(self, record: Record) -> bool:
         """The console stands ready for this record."""
@@ -219,9 +237,10 @@ class Acquisitions:
             self._scanning.fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
             return False
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
+        untuned = {"untuned": True} if record.untuned else {}
         self.records.move(record, S.ARMED)
         self._warn_of(record.name, read_back)
-        self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations)
+        self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations, **untuned)
         return True
 
     def _warn_of(self, name: str, read_back: ReadBack) -> None:

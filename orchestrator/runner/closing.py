@@ -62,6 +62,7 @@ class Closing:
         await do(self._run, LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self.attempt("switching RF off", self._rf_off())
+            await self.attempt("switching tuning power off", self._tuner_off())
         await self._rings.end()
         limit_s = CALL_WITHIN_S if run.ending.urgency < LEAVE else LEAVE_WITHIN_S
         await self.attempt("letting go of the instruments", release(self._s, limit_s))
@@ -169,6 +170,9 @@ class Closing:
             await within(limit_s + 1.5 * longest_s / self._s.clock.speed, records.until(lambda: all(record.over for record in records.all)))
         except TimeoutError:
             return
+
+    async def _tuner_off(self) -> None:
+        await self._run.acquisitions.tuning.make_safe()
 
     async def _rf_off(self) -> None:
         console = self._s.station.console

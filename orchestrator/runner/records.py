@@ -29,7 +29,7 @@ class Record:
     """One acquisition. ``asked_as``: the name that the trigger used (an interleave's, or its own).
 
     ``listed``: part of a list at open circuit, so never merged with another. ``unwanted``: missed because somebody paused
-    NMR or the booking has ended. ``times``: block → (started, acquired); None: not heard.
+    NMR or the booking has ended. ``untuned``: the tuner failed before it. ``times``: block → (started, acquired); None: not heard.
     """
 
     key: str
@@ -44,6 +44,7 @@ class Record:
     seq: int = 0
     partial: bool = False
     unwanted: bool = False
+    untuned: bool = False
     why: str = ""
     times: dict[int, list[int | None]] = field(default_factory=dict)
     fid_seqs: dict[int, int] = field(default_factory=dict)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from drivers.base import Console, Fence, Potentiostat, Settings
+from drivers.base import Console, Fence, Potentiostat, Sensor, Settings, Tuner
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.model.events import alarm_line
@@ -83,6 +83,7 @@ class Station:
 
     ``hands_folder``: what the watched folders of acquisitions by hand are relative to.
     ``simulated_person_s``: nobody can answer a prompt (virtual time), so it is answered so much later.
+    ``sensors``: by name; some can be set as well.
     """
 
     name: str
@@ -94,6 +95,9 @@ class Station:
     fence: Fence | None = None
     hands_folder: Path = Path()
     simulated_person_s: float | None = None
+    tuner: Tuner | None = None
+    tuner_settings: Settings | None = None
+    sensors: Mapping[str, tuple[Sensor, Settings]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.cell_lock import CellLock
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.programs import Programs, rest_like
@@ -75,7 +76,7 @@ class Steps:
     """Walks through the steps of a plan."""
 
     def __init__(
-        self, surroundings: Surroundings, sampling: Sampling, programs: Programs, acquisitions: Acquisitions, standing: Standing, hands: Hands
+        self, surroundings: Surroundings, sampling: Sampling, programs: Programs, acquisitions: Acquisitions, standing: Standing, hands: Hands, lock: CellLock
     ) -> None:
         self._s = surroundings
         self._sampling = sampling
@@ -83,6 +84,7 @@ class Steps:
         self._acquisitions = acquisitions
         self._standing = standing
         self._hands = hands
+        self._lock = lock
         self._passed: list[Passed] = []
         self._waits = 0
         self._visits: Counter[int] = Counter()

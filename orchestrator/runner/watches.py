@@ -65,6 +65,7 @@ class Watches:
         run.alarms.sound("booking", "warn", "The booking has ended", text)
         await run.acquisitions.records.until(lambda: run.acquisitions.running is None)
         await within(self._s.station.console.capabilities.make_safe_s + CALL_WITHIN_S, self._s.station.console.make_safe())
+        await run.acquisitions.tuning.make_safe()
 
     async def wall_clock(self) -> None:
         """Whether somebody sets the computer's clock."""
