@@ -55,10 +55,14 @@ class AtmEmulator:
         self._stream, address = await self._network.serve_serial(self.settings.instrument)
         self.faults.start()
         self._task = asyncio.create_task(self._serve(self._stream))
+        return EmulatorAddress(self.settings.instrument, "tuner", self._linked(address))
+
+    def _linked(self, address: str) -> str:
+        """The port under a name of its own, where one is given."""
         if self._link:
             Path(self._link).unlink(missing_ok=True)
             Path(self._link).symlink_to(address)
-        return EmulatorAddress(self.settings.instrument, "tuner", self._link or address)
+        return self._link or address
 
     async def stop(self) -> None:
         """Close the line."""
@@ -118,7 +122,7 @@ class AtmEmulator:
         await self._say(stream, "r")
 
     async def _search(self, stream: ByteStream, line: str) -> None:
-        frequency_MHz = float(line[1:].split("o")[0])
+        frequency_MHz = float(line[1:].split("o", maxsplit=1)[0])
         await self._say(stream, "isearching")
         await self.clock.sleep(self.search_s)
         if (stall := self.faults.use("stall")) is not None:

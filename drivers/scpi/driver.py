@@ -115,9 +115,7 @@ class Scpi:
         try:
             stream = await self._send(line)
             async with asyncio.timeout(self._answer_within_s):
-                while end not in answer and len(answer) <= LONGEST_LINE:
-                    if not (piece := await stream.read()):
-                        raise NotReachable("the line is closed", instrument=self._name, sent=line)
+                while end not in answer and len(answer) <= LONGEST_LINE and (piece := await stream.read()):
                     answer += piece
         except TimeoutError:
             await self.release()
@@ -125,4 +123,7 @@ class Scpi:
         except NotReachable:
             await self.release()
             raise
+        if end not in answer:
+            await self.release()
+            raise NotReachable("the line is closed, or never ends", instrument=self._name, sent=line, received=answer[:80])
         return answer.partition(end)[0]

@@ -51,10 +51,14 @@ class ScpiEmulator:
         self._stream, address = await self._network.serve_serial(self.settings.instrument)
         self.faults.start()
         self._task = asyncio.create_task(self._serve(self._stream))
+        return EmulatorAddress(self.settings.instrument, "sensor", self._linked(address))
+
+    def _linked(self, address: str) -> str:
+        """The port under a name of its own, where one is given."""
         if self._link:
             Path(self._link).unlink(missing_ok=True)
             Path(self._link).symlink_to(address)
-        return EmulatorAddress(self.settings.instrument, "sensor", self._link or address)
+        return self._link or address
 
     async def stop(self) -> None:
         """Close the line."""

@@ -55,7 +55,9 @@ class Words:
         """What sets it. Raises BadOptions outside its range."""
         low, high = self.range
         if not (self.set_text and low <= value <= high):
-            raise BadOptions(f"{value:g} {self.unit} cannot be set: the rig allows {low:g} to {high:g}" if self.set_text else "it sets nothing")
+            raise BadOptions(
+                f"{value:g} {self.unit} cannot be set: the rig allows {low:g} to {high:g}" if self.set_text else "it sets nothing"
+            )
         return self.set_text.format(value=(value - self.offset) / self.scale).encode("ascii") + self.end
 
 

@@ -47,7 +47,7 @@ NOT_YET: dict[str, str] = {
 """Feature → what it waits for."""
 
 RIG_NOT_YET: dict[str, str] = {
-    "data_root": "runs are made where --out says",
+    "data_root": "runs are made where --out says; only watched folders are relative to it",
 }
 """Key of a rig file → what happens instead."""
 
@@ -69,8 +69,8 @@ def not_available(experiment: Experiment, by_hand: Collection[str] = (), *, tune
     return tuple(sorted(dict.fromkeys(found), key=lambda use: (use[0].line, use[0].column)))
 
 
-def rig_not_available(rig: Rig, station: str) -> tuple[tuple[str, str], ...]:
-    """Keys of the rig file (of this station) that nobody executes yet, each with what that means."""
+def rig_not_available(rig: Rig) -> tuple[tuple[str, str], ...]:
+    """Keys of the rig file that nobody executes yet, each with what that means."""
     asked = {name: getattr(rig, name) for name in RIG_NOT_YET if hasattr(rig, name)}
     return tuple((f"rig: {name}", RIG_NOT_YET[name]) for name in RIG_NOT_YET if asked.get(name))
 

@@ -170,7 +170,8 @@ class Plan(Frozen):
 
     ``x_per_C``: change of x per coulomb at *working* (signed; None: x has no meaning in this cell). ``expected_s`` and
     ``worst_s``: from the first step to the end of the last, without ``prepare`` and ``at_end_nmr``.
-    ``expected_charge_C``: throughput. ``tuning``: by nucleus; empty where the station has no tuner. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
+    ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
+    ``tuning``: by nucleus; empty where the station has no tuner.
     ``size_bytes``: the most on the disk at any time, with the copies of ``run.h5`` or of its open chapter and the merging at
     the end; ``size_at_end_bytes``: what stays; ``size_hdf5_bytes``: ``run.h5`` of that;
     ``ballast_bytes``: kept besides, and given to the electrochemistry when the disk is full.

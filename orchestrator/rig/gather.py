@@ -100,9 +100,7 @@ class Gathered:
         address = addresses.get(instrument.address.removeprefix(PREFIX), instrument.address)
         options = {key: value for key, value in instrument.options.items() if key != "emulator"}
         simulated = simulated_instrument(instrument)
-        return Settings(
-            name, instrument.driver, address, channel, instrument.identity, options, instrument.address, simulated=simulated
-        )
+        return Settings(name, instrument.driver, address, channel, instrument.identity, options, instrument.address, simulated=simulated)
 
     def settings(self, role: str, addresses: Mapping[str, str]) -> Settings:
         """What its driver is made from; ``addresses``: emulator name → where it really is."""

@@ -35,7 +35,7 @@ class Planned:
     @property
     def rig_not_available(self) -> tuple[tuple[str, str], ...]:
         """Key of the rig file → what this version does about it, for those that it does not execute."""
-        return rig_not_available(self.rig, self.plan.station)
+        return rig_not_available(self.rig)
 
     @property
     def without_fence(self) -> tuple[str, ...]:

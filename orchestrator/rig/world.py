@@ -213,4 +213,6 @@ def _station(gathered: Gathered, clock: Clock, folder: Path, network: Network, w
         else:
             made["sensors"][settings.instrument] = (registry.make_sensor(settings, context), settings)
     person_s = SIMULATED_PERSON_s if gathered.request.virtual else None
-    return Station(name=gathered.plan.station, raw_folder=folder / "raw", hands_folder=gathered.hands_folder, simulated_person_s=person_s, **made)
+    return Station(
+        name=gathered.plan.station, raw_folder=folder / "raw", hands_folder=gathered.hands_folder, simulated_person_s=person_s, **made
+    )

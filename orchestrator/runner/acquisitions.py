@@ -221,6 +221,8 @@ class Acquisitions:
             await self._by_hand.make(record)
             return
         record.untuned = not await self.tuning.before(record)
+        if record.over:
+            return  # the list that asked for it has waited long enough
         if await self._arm(record):
             for block in range(record.planned.blocks):
                 if not await self._scanning.block(record, block) or record.partial:
@@ -240,7 +242,9 @@ class Acquisitions:
         untuned = {"untuned": True} if record.untuned else {}
         self.records.move(record, S.ARMED)
         self._warn_of(record.name, read_back)
-        self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations, **untuned)
+        self._s.put(
+            "acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations, **untuned
+        )
         return True
 
     def _warn_of(self, name: str, read_back: ReadBack) -> None:

@@ -75,7 +75,15 @@ class Reactions:
         self.prompts = Prompts(surroundings, self.alarms)
         self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks, self.prompts, self.lock)
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
-        self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self, Hands(surroundings, self.prompts, self.alarms, self.sensing), self.lock)
+        self.steps = Steps(
+            surroundings,
+            self.sampling,
+            self.programs,
+            self.acquisitions,
+            self,
+            Hands(surroundings, self.prompts, self.alarms, self.sensing),
+            self.lock,
+        )
         self._missing: str | None = None
         self._missing_known = asyncio.Event()
         self._overflowed = False

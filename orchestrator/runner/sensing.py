@@ -55,7 +55,7 @@ class Sensing:
         identity = await within(READ_WITHIN_S, sensor.connect())
         about = {"id": name, "driver": settings.driver, "address": settings.written or settings.address}
         truth = {"simulated": identity.simulated or settings.simulated}
-        self._s.put("instrument", role="sensor", **about, **{**asdict(identity), **truth})
+        self._s.journal.put("instrument", {"role": "sensor", **about, **asdict(identity), **truth})
 
     def _take(self, name: str, settings: Settings, reading: Reading) -> None:
         self.newest[name] = reading

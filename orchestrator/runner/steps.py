@@ -30,6 +30,9 @@ from orchestrator.runner.triggers import Fire
 PAUSE_LONGEST_S = 30 * 86400.0
 LIST_FACTOR = 1.5
 LIST_MARGIN_S = 30.0
+LOCK_LONGEST_S = 1800.0
+TUNING_S = 120.0
+"""So long, at most, a list waits for the tuner before each of its acquisitions."""
 LEAST_SAMPLES = 3
 
 OPPOSITE = {
@@ -76,7 +79,14 @@ class Steps:
     """Walks through the steps of a plan."""
 
     def __init__(
-        self, surroundings: Surroundings, sampling: Sampling, programs: Programs, acquisitions: Acquisitions, standing: Standing, hands: Hands, lock: CellLock
+        self,
+        surroundings: Surroundings,
+        sampling: Sampling,
+        programs: Programs,
+        acquisitions: Acquisitions,
+        standing: Standing,
+        hands: Hands,
+        lock: CellLock,
     ) -> None:
         self._s = surroundings
         self._sampling = sampling
@@ -223,6 +233,8 @@ class Steps:
             last = stretch[-1]
             if last.decides or last.then or last.wait_for_nmr or last.leave_repeat:
                 break
+            if "impedance" in {step.action, last.action} and self._s.plan.acquisitions:
+                break  # nobody may send radio frequency meanwhile
             if step.action not in {"electrochemical", "impedance"} or step.charge_of_earlier:
                 break
             stretch.append(step)
@@ -246,8 +258,25 @@ class Steps:
         for account in accounts:
             account.part = self._first_part
         self._first_part = 0
-        await self._until_over(accounts)
+        if first.action == "impedance" and accounts:
+            await self._quiet(first)
+        try:
+            await self._until_over(accounts)
+        finally:
+            self._lock.give(first.key)
         return await self._over(accounts)
+
+    async def _quiet(self, step: PlannedStep) -> None:
+        """At open circuit until nobody sends radio frequency into the cell's leads; after the longest wait in spite of it."""
+        if self._lock.free:
+            await self._lock.take(step.key)
+            return
+        text = f"at open circuit until {self._lock.holder} is over: {step.text}"
+        waiting = rest_like(Account.of(step), self._suffix(), text, LOCK_LONGEST_S)
+        await self.wait(waiting, self._lock.take(step.key), "the cell is quiet")
+        if self._lock.holder != step.key:
+            text = f"{step.text}: measured although {self._lock.holder} has had the cell for {LOCK_LONGEST_S / 60:g} min"
+            self._s.put("note", text=text, who="rig")
 
     async def _over(self, accounts: list[Account]) -> list[Account]:
         """A program is over: what it has passed, and what its last step asks for before the next."""
@@ -371,6 +400,7 @@ class Steps:
         """Acquisitions at open circuit, one after the other, until all are stored or 1.5 times their time has passed."""
         planned_s = sum(self._s.plan.acquisitions[name].duration_s for name in names)
         longest_s = max(longest_s or 0.0, LIST_FACTOR * planned_s + LIST_MARGIN_S)
+        longest_s += TUNING_S * len(names) if self._s.plan.tuning else 0.0
         own, taken_up = step.action == "acquisitions", self._taken_up_by(step)
         text = step.text if own else f"at open circuit: {', '.join(names)}"
         account = rest_like(Account.of(step), "" if own and not taken_up else self._suffix(), text, longest_s)

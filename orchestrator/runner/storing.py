@@ -161,8 +161,8 @@ class Storing:
                 await self._s.clock.sleep(pause_s)
         self._alarms.clear("raw-files")
         files: list[dict[str, Any]] = [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in announced]
-        for file in files:
-            file |= {"modified_utc_ns": changed_utc_ns[file["name"]]} if file["name"] in changed_utc_ns else {}
+        for one in files:
+            one.update({"modified_utc_ns": changed_utc_ns[one["name"]]} if one["name"] in changed_utc_ns else {})
         relative = folder.relative_to(self._s.folder).as_posix()
         self._s.put("raw.archived", record.seq, key=record.key, block=block, folder=relative, files=files)
         return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from typing import Any
 
 from drivers.base import Reflectometer, SafeState, TuneResult
 from drivers.errors import InstrumentError
@@ -17,6 +18,7 @@ TUNE_WITHIN_S = 900.0
 """domain.md 2.4: a tuner that has not answered after a quarter of an hour never does. A driver's own limit is shorter."""
 CALL_WITHIN_S = 60.0
 FAILURES_TO_ALARM = 3
+NOTHING = "nothing was started, the cell was not touched"
 
 
 class Tuning:
@@ -48,10 +50,12 @@ class Tuning:
         try:
             identity = await within(CALL_WITHIN_S, self._tuner.connect())
         except (InstrumentError, TimeoutError) as error:
-            raise RunFailed(told(settings, error, why="the tuner cannot be reached", sent="a first question"), INSTRUMENT) from error
+            raise RunFailed(
+                told(settings, error, why="the tuner cannot be reached", sent="a first question", did=NOTHING), INSTRUMENT
+            ) from error
         about = {"id": settings.instrument, "driver": settings.driver, "address": settings.written or settings.address}
         truth = {"simulated": identity.simulated or settings.simulated}
-        self._s.put("instrument", role="tuner", **about, **{**asdict(identity), **truth})
+        self._s.journal.put("instrument", {"role": "tuner", **about, **asdict(identity), **truth})
 
     async def before(self, record: Record) -> bool:
         """Tune if it is due before this record; False where it was due and came to nothing."""
@@ -114,9 +118,9 @@ class Tuning:
             detail = first_line(str(error)) or "it did not answer"
             result = TuneResult(ok=False, mono_ns=now_ns, duration_s=(now_ns - began_ns) / 1e9, detail=detail)
             await self.make_safe()
-        known = {"nucleus": record.planned.nucleus, "preset": order.preset, "why": why, "key": record.key}
+        known: dict[str, Any] = {"nucleus": record.planned.nucleus, "preset": order.preset, "why": why, "key": record.key}
         outcome = {"ok": result.ok, "duration_s": result.duration_s, "reflection_dB": result.reflection_dB, "detail": result.detail}
-        self._s.put("tuned", record.seq, **known, **outcome)
+        self._s.journal.put("tuned", known | outcome, cause=record.seq)
         self._tell_reflection(record, result.reflection_dB)
         self._judge(record, order, result)
         return result.ok
@@ -152,5 +156,7 @@ class Tuning:
                 self._alarms.clear("tuner-power")
                 return reached
             text = f"nobody could read that its power is off: {reached.detail}"
-        self._alarms.sound("tuner-power", "alarm", "Tuner state unknown", text, advice="look at the tuner before the cell is connected anew")
+        self._alarms.sound(
+            "tuner-power", "alarm", "Tuner state unknown", text, advice="look at the tuner before anybody works at the probe"
+        )
         return None

@@ -37,7 +37,10 @@ def test_golden_lines_of_a_described_instrument() -> None:
     assert pressure.value(b"5, no sensor") is None
 
 
-@pytest.mark.parametrize("text", [r"(a+)+b", r"(\d+)*", r"(\d)\1", r"(?=x)(\d)", r"\d+", r"(\d)(\d)", "(" * 9, "(" + "a" * 200 + ")", r"(\d++)"])
+ENDLESS = (r"(a+)+b", r"(\d+)*", r"(\d)\1", r"(?=x)(\d)", r"\d+", r"(\d)(\d)", "(" * 9, "(" + "a" * 200 + ")", r"(\d++)")
+
+
+@pytest.mark.parametrize("text", ENDLESS)
 def test_patterns_that_could_hang_are_refused(text: str) -> None:
     with pytest.raises(BadOptions):
         pattern(text)
