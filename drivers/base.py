@@ -741,6 +741,14 @@ class Console(Protocol):
         """The console's clock against ours; None where it has none."""
 
 
+@runtime_checkable
+class HandsBack(Protocol):
+    """What a console offers besides, where it can be left as it was found; RF off is ``make_safe``, which comes first."""
+
+    async def hand_back(self) -> tuple[str, ...]:
+        """Put back what we have changed; returns what could not be, a sentence each. Twice is as good as once. Raises InstrumentError."""
+
+
 # ------------------------------------------------------------------------------------------- tuner, sensor, actuator
 
 

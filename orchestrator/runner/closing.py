@@ -12,6 +12,7 @@ from drivers.base import Confirmation, SafeState
 from drivers.errors import InstrumentError
 from orchestrator.model.experiment import TriggerKind
 from orchestrator.runner.account import Account
+from orchestrator.runner.handing_back import hand_back
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.meeting import CALL_WITHIN_S, release
 from orchestrator.runner.owners import Owner
@@ -62,6 +63,7 @@ class Closing:
         await do(self._run, LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self.attempt("switching RF off", self._rf_off())
+            await self.attempt("handing the console back", hand_back(self._s, run.alarms))
             await self.attempt("switching tuning power off", self._tuner_off())
         await self._rings.end()
         limit_s = CALL_WITHIN_S if run.ending.urgency < LEAVE else LEAVE_WITHIN_S
