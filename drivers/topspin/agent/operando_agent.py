@@ -511,7 +511,7 @@ class Agent(object):
         job = self.job
         if job is None:
             return {"state": "idle"}
-        found = {"state": {"prepare": "preparing", "hand_back": "preparing"}.get(job.op, "running"), "op": job.op, "for_s": time.time() - job.since}
+        found = {"state": "running" if job.op == "start" else "preparing", "op": job.op, "for_s": time.time() - job.since}
         if job.ending:
             found["state"] = "stopping"
         for name in ("key", "block", "target"):
