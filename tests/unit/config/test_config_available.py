@@ -64,7 +64,7 @@ LATER = {
     },
     "protocol: [{set: temperature, to_K: 298}, {prompt: look}, {eis: {points: 9}},\n"
     "  {step: Rest for 1 s, eis: at end, if_no_short: stop}]\n": {
-        *("set", "eis", "if_no_short"),
+        *("eis", "if_no_short"),
     },
     "protocol: [Rest for 1 s]\n"
     "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4}\nafter_short: {cell: do not move}\n": {
