@@ -45,7 +45,7 @@ def from_text(text: str) -> Entry | None:
         parts = {"mode": Mode(order["mode"]), "ends": EndConditions(**order["ends"]), "limits": Limits(**order["limits"])}
         made = StepOrder(**{**order, **parts, "impedance": impedance})
         return Entry(str(found["serial"]), int(found["channel"]), int(found["started_utc_ns"]), made)
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return None
 
 

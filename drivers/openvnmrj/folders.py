@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from numpy.typing import NDArray
+
 from drivers.base import Fetched, Fid, RawFile, VendorTimes
 from drivers.errors import BadReply, Rejected
 from drivers.openvnmrj import files, sequences, wire
@@ -120,10 +123,15 @@ def read_folder(folder: Path, key: str, block: int) -> Fetched:
     )
     if not len(fid.data):
         raise Rejected(f"no row of {key} block {block} is complete", advice="it was stopped in its first row")
-    rows, whole = stored.header.blocks, len(fid.data) if fid.data.ndim > 1 else 1
+    rows, whole = (len(stored.data), len(fid.data)) if fid.data.ndim > 1 else (1, 1)
     partial = fid.scans != int(files.first(parameters, "nt", fid.scans)) or whole < rows
     spans = sequences.row_s(parameters, rows)
     return Fetched(key, block, fid, times, parameters, raw, partial, None if spans is None else spans[:whole])
+
+
+def _whole_rows(stored: files.StoredFid, asked: int) -> NDArray[np.bool_]:
+    """Bool (rows,): a block holds as many rows as its sequence has traces."""
+    return np.repeat(stored.scans >= asked, len(stored.data) // len(stored.scans))
 
 
 def _fid(stored: files.StoredFid, parameters: files.Parameters) -> Fid:
@@ -131,7 +139,7 @@ def _fid(stored: files.StoredFid, parameters: files.Parameters) -> Fid:
     many = stored.header.blocks > 1
     asked = int(files.first(parameters, "nt", 1))
     return Fid(
-        data=stored.data[stored.scans >= asked] if many else stored.data,  # a halted array keeps the rows that are complete
+        data=stored.data[_whole_rows(stored, asked)] if many else stored.data,  # a halted array keeps the rows that are complete
         nucleus=wire.nucleus_of(str(files.first(parameters, "tn"))),
         spectral_width_Hz=float(files.first(parameters, "sw")),
         carrier_MHz=float(files.first(parameters, "sfrq")),

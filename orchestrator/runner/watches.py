@@ -62,8 +62,11 @@ class Watches:
         run.acquisitions.refuse(Owner.BOOKING, "the booking has ended")
         if what == "finish half-cycle then open circuit":
             run.stop(ending, after_step=True)
-        text = "no acquisition starts any more; " + ("the cell goes on" if what == "continue" else "open circuit after this step")
-        run.alarms.sound("booking", "warn", "The booking has ended", text)
+        if what == "continue":
+            run.alarms.sound("booking", "alarm", "The booking has ended, the cell goes on", "no acquisition starts any more; the cell goes on")
+        else:
+            text = "no acquisition starts any more; open circuit after this step"
+            run.alarms.sound("booking", "warn", "The booking has ended", text)
         await run.acquisitions.records.until(lambda: run.acquisitions.running is None)
         await within(self._s.station.console.capabilities.make_safe_s + CALL_WITHIN_S, self._s.station.console.make_safe())
         await run.acquisitions.tuning.make_safe()

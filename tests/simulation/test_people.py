@@ -259,6 +259,8 @@ def test_the_booking_ends(live: Live, cell: str, last_reason: str, ended: tuple[
     text = NIGHT + f"when_booking_ends: {{nmr: stop after this spectrum and hand console back, cell: {cell}}}\n"
     night = live(text, change=lambda plan, clock: plan.model_copy(update={"booking_end_utc_ns": clock.utc_ns() + 150 * 10**9}))
     assert ends(night) == ended
+    wakes = {"continue": ["alarm"], "finish half-cycle then open circuit": ["warn"], "open circuit": []}
+    assert [event.data["level"] for event in night.of("alarm.raised", id="booking")] == wakes[cell]
     assert not [event for event in night.of("acquisition.started") if night.seconds(event) > 151]
     if cell != "continue":
         ended_steps = [e for e in night.of("step.ended") if e.data["key"].startswith("s0001")]

@@ -94,7 +94,7 @@ ABSENT = {
         "did you mean `methodscript`?",
     ),
     "console": ("driver: openvnmrj", "driver: zzz", "no console driver is called `zzz`", "there are: openvnmrj, sim"),
-    "emulator": ("emulator:methodscript", "emulator:zzz", "no emulator is called `zzz`", "atm, biologic"),
+    "emulator": ("emulator:methodscript", "emulator:zzz", "no emulator is called `zzz`", "neware, openvnmrj"),
 }
 
 
