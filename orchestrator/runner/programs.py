@@ -425,5 +425,6 @@ class Programs:
 def rest_like(account: Account, suffix: str, text: str, longest_s: float) -> Account:
     """An account at open circuit that belongs to the same line of the plan."""
     limits = replace(account.planned.limits, time_s=longest_s * 1.02 + 60.0)
-    planned = account.planned.model_copy(update={"mode": Mode.REST, "current_A": None, "voltage_V": None, "text": text, "limits": limits})
+    nothing = {"current_A": None, "voltage_V": None, "impedance": None}
+    planned = account.planned.model_copy(update={"mode": Mode.REST, **nothing, "text": text, "limits": limits})
     return Account.of(planned, suffix=suffix, ends=EndConditions(time_s=longest_s))
