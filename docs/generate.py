@@ -120,9 +120,18 @@ def _code(names: Any) -> str:
 def commands() -> str:
     """The reference of the commands."""
     group: Any = typer.main.get_command(app)
-    shown = [(name, command) for name, command in group.commands.items() if not command.hidden]
+    shown = list(_shown(group))
     head = ["# Commands", "", GENERATED, "", "`operando COMMAND --help` says the same.", "", "Exit codes:", "", EXIT_CODES]
     return "\n".join([*head, *(line for name, command in shown for line in _command(name, command))]).rstrip() + "\n"
+
+
+def _shown(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command that is not hidden, those of a group under its name."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _shown(command, f"{before}{name} ")
+        elif not command.hidden:
+            yield before + name, command
 
 
 def _command(name: str, command: Any) -> Iterator[str]:

@@ -7,10 +7,10 @@ from collections import deque
 from itertools import pairwise
 
 from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
-from drivers.biologic.alignment import Alignment
 from drivers.biologic.models import OVERLOAD_E
 from drivers.biologic.techniques import Bound, Plan
 from drivers.biologic.wire import Point, Row
+from drivers.stream.alignment import Alignment
 from drivers.stream.samples import Outbox, Sample
 
 CLOSE_V, CLOSE = 2e-4, 2e-3

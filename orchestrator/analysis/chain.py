@@ -148,6 +148,8 @@ class Processed:
     noise_sd: Floats
     point_sd: Floats
     windows: tuple[Window, ...]
+    whole_snr: Floats
+    """float64 (n, windows): the largest real point over the noise, before a blank was taken off."""
 
     def phase_of(self, row: int, name: str) -> tuple[float, float]:
         """Phase of what is strongest in a window of one row, and its standard error, in degrees; 180 where nothing is there."""
@@ -162,14 +164,22 @@ def evolution_s(pulse_us: float, tip_deg: float = 90.0, dead_us: float = 0.0) ->
 
 
 def line_phase(spectrum: Complexes, inside: NDArray[np.bool_], point_sd: float) -> tuple[float, float]:
-    """Phase of a line in complex128 (points,): of the sum of its upper points, where dispersion cancels; and its error, in degrees."""
+    """Phase of a line in complex128 (points,): of the sum of its upper points, where dispersion cancels; and its error, in degrees.
+
+    Less what lies on both sides of it: what is far broader than the line is none of its own. 180 degrees where it is not resolved:
+    hardly above the noise, or but the flank of something that stands beside ``inside``.
+    """
     size = np.where(inside, np.abs(spectrum), 0.0)
     highest = float(size.max(initial=0.0))
     upper = size > 0.5 * highest
-    if highest < LINE_SNR * point_sd or not upper.any():
+    edges = np.flatnonzero(inside)[[0, -1]] if upper.any() else np.empty(0, np.intp)
+    if highest < LINE_SNR * point_sd or not upper.any() or upper[edges].any():
         return 0.0, 180.0
-    total = complex(spectrum[upper].sum())
-    return math.degrees(cmath.phase(total)), math.degrees(point_sd * int(upper.sum()) / abs(total))
+    beside = _beside(upper)
+    points = int(upper.sum())
+    total = complex(spectrum[upper].sum() - points * (spectrum @ beside))
+    sd = point_sd * points * math.sqrt(1.0 + points * float(beside @ beside))
+    return (math.degrees(cmath.phase(total)), math.degrees(sd / abs(total))) if abs(total) > sd else (0.0, 180.0)
 
 
 def peak(real: Floats, axis_ppm: Floats, inside: NDArray[np.bool_]) -> tuple[float, float]:
@@ -231,6 +241,7 @@ class Chain:
         self._drift_noise: dict[int, float] = {}
         self._turn: tuple[Phase, Complexes] | None = None
         self._masks = [window.inside(self.axis_ppm) for window in self.windows]
+        self._spans = [slice(int(where[0]), int(where[-1]) + 1) for where in map(np.flatnonzero, self._masks)]
         self._known_errors: dict[tuple[Phase, int], Floats] = {}
 
     # ------------------------------------------------------------------------------------------------------ functionals
@@ -302,10 +313,11 @@ class Chain:
         if self._turn is None or self._turn[0] != phase:
             self._turn = (phase, phase.turn(self.axis_ppm))
         phased = unphased * self._turn[1] * np.exp(-1j * np.deg2rad(drift.ph0_deg))[:, None]
+        whole_snr = self._snr(phased.real, point_sd)
         if blank is not None:
             phased = phased - phase.turned(spectra(blank[None], self.settings), self.axis_ppm)
         areas = self._areas(phased, sd, point_sd, fids.shape[-1])
-        return Processed(self.axis_ppm, phased, phase, drift, areas, sd, point_sd, self.windows)
+        return Processed(self.axis_ppm, phased, phase, drift, areas, sd, point_sd, self.windows, whole_snr)
 
     def integrals(self, fids: Fids) -> tuple[Complexes, Floats]:
         """complex128 (n, windows): unphased sums over the upper half of what is strongest in each window, and (windows,) errors.
@@ -337,5 +349,9 @@ class Chain:
         real = phased.real
         area = real @ self._functionals.T
         sd = noise_sd[:, None] * self._errors(self.phase or Phase(), points)
-        peaks = np.stack([real[:, mask].max(axis=1) for mask in self._masks], axis=1) if self.windows else area
-        return Areas(tuple(window.name for window in self.windows), area, sd, peaks / np.maximum(point_sd, 1e-300)[:, None])
+        return Areas(tuple(window.name for window in self.windows), area, sd, self._snr(real, point_sd))
+
+    def _snr(self, real: Floats, point_sd: Floats) -> Floats:
+        peaks = [real[:, span].max(axis=1) for span in self._spans]
+        found: Floats = np.stack(peaks, axis=1) if peaks else np.empty((len(real), 0))
+        return found / np.maximum(point_sd, 1e-300)[:, None]

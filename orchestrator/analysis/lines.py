@@ -32,6 +32,8 @@ DETECTED = 25.0
 BEYOND_DOUBT = 10.0
 SETTLED = 1e-4
 """Of chi²: a hundredth of a standard deviation."""
+FURTHER = 20.0
+"""So many times what the last step brought is never reached by those that follow."""
 DAMPING = (1e-3, 1e-10, 1e10)
 MOST_LOOKS = 80
 UPPER_LIMIT_SD = 1.645
@@ -189,7 +191,8 @@ class LineModel:
             high.append([edges[1], line.lorentz_Hz[2], line.gauss_Hz[2]])
         return np.array(low), np.array(high)
 
-    def _fitted(self, data: Complexes, lines: Sequence[Line], start: Floats, sd: float) -> _Solved:
+    def _fitted(self, data: Complexes, lines: Sequence[Line], start: Floats, sd: float, asked: float = -math.inf) -> _Solved:
+        """``asked``: only whether chi² comes to lie below this is to be known."""
         low, high = self._bounds(lines)
         free = high > low
         scale = np.array([[line.lorentz_Hz[1], line.lorentz_Hz[1], max(line.gauss_Hz[1], line.lorentz_Hz[1])] for line in lines])
@@ -198,7 +201,7 @@ class LineModel:
         if not lines:
             projection(np.empty(0))
             return _Solved(projection, begin, converged=True, evaluations=1)
-        outer, converged, evaluations = _minimised(projection, (begin / scale)[free], (low / scale)[free], (high / scale)[free])
+        outer, converged, evaluations = _minimised(projection, (begin / scale)[free], (low / scale)[free], (high / scale)[free], asked)
         projection(outer)
         return _Solved(projection, projection.parameters, converged=converged, evaluations=evaluations)
 
@@ -208,7 +211,7 @@ class LineModel:
         if not self.lines[n].optional or size > BEYOND_DOUBT * size_sd:
             return True
         others = [line for m, line in enumerate(self.lines) if m != n]
-        without = self._fitted(data, others, np.delete(whole.parameters, n, axis=0), sd)
+        without = self._fitted(data, others, np.delete(whole.parameters, n, axis=0), sd, asked=whole.chi2 + DETECTED)
         return without.chi2 - whole.chi2 > DETECTED
 
     # ------------------------------------------------------------------------------------------------------------- telling
@@ -298,16 +301,10 @@ class LineModel:
         whole = wofz(0.5j / root * fall) * (0.5 * math.sqrt(math.pi) / root)
         by_n = (1.0 - fall * whole) / (2.0 * bend)
         by_n2 = (whole - fall * by_n) / (2.0 * bend)
-        profile, once, twice = whole + 0.5, by_n, by_n2
-        slopes = [np.ones_like(fall), -fall]
-        terms = EULER_MACLAURIN[:4] if np.abs(fall.imag).max() < NEARER else EULER_MACLAURIN
-        for k in range(1, 2 * len(terms) - 1):
-            slopes.append(-fall * slopes[k] - (2.0 * bend * k) * slopes[k - 1])
-        for j, weight in enumerate(terms):
-            k = 2 * j + 1
-            profile = profile - weight * slopes[k]
-            once = once - weight * k * slopes[k - 1]
-            twice = twice - (weight * k * (k - 1)) * slopes[k - 2] if k > 1 else twice
+        ends = _ends(bend, 4 if np.abs(fall.imag).max() < NEARER else len(EULER_MACLAURIN))
+        square = fall * fall
+        profile = whole + 0.5 - fall * _horner(ends[0], square)
+        once, twice = by_n - _horner(ends[1], square), by_n2 - fall * _horner(ends[2], square)
         rate_s = self.sight.spectral_width_Hz
         return profile, once / rate_s, (-2.0 * GAUSS * gauss_Hz / rate_s**2) * twice
 
@@ -328,6 +325,36 @@ class LineModel:
     def polynomial(self) -> Complexes:
         """complex128 (inside, order + 1): Legendre polynomials over the window."""
         return self._polynomial
+
+
+def _horner(coefficients: Sequence[float], x: Complexes) -> Complexes:
+    """complex128 like ``x``: coefficients ascending."""
+    found = np.full(x.shape, coefficients[-1], np.complex128)
+    for coefficient in coefficients[-2::-1]:
+        found *= x
+        found += coefficient
+    return found
+
+
+def _ends(bend: float, terms: int) -> tuple[list[float], list[float], list[float]]:
+    """Euler and Maclaurin's terms at n = 0 of exp(-f n - b n²), n times it, n² times it, as polynomials of f².
+
+    The first and the last are to be multiplied by f. The k-th derivative at 0 is a polynomial of f with real coefficients, odd or even as k
+    is: d(k+1) = -f d(k) - 2 b k d(k-1).
+    """
+    derivatives = [np.array([1.0]), np.array([0.0, -1.0])]
+    for k in range(1, 2 * terms - 1):
+        following = np.zeros(k + 2)
+        following[1:] -= derivatives[k]
+        following[:k] -= 2.0 * bend * k * derivatives[k - 1]
+        derivatives.append(following)
+    sums = [np.zeros(2 * terms) for _ in range(3)]
+    for j, weight in enumerate(EULER_MACLAURIN[:terms]):
+        k = 2 * j + 1
+        for order, factor in enumerate((1.0, k, k * (k - 1))):
+            if k >= order:
+                sums[order][: k - order + 1] += weight * factor * derivatives[k - order]
+    return sums[0][1::2].tolist(), sums[1][0::2].tolist(), sums[2][1::2].tolist()
 
 
 class _Projection:
@@ -371,10 +398,11 @@ class _Projection:
         return np.concatenate([columns.real, columns.imag])
 
 
-def _minimised(projection: _Projection, begin: Floats, low: Floats, high: Floats) -> tuple[Floats, bool, int]:
+def _minimised(projection: _Projection, begin: Floats, low: Floats, high: Floats, asked: float = -math.inf) -> tuple[Floats, bool, int]:
     """Levenberg and Marquardt between bounds: where, whether it settled, and how many looks it took.
 
     Residuals are in units of the noise, so a fall of chi² below ``SETTLED`` is far less than a standard deviation.
+    ``asked``: it also ends once chi² lies below this, or so far above that what a step still brings will not take it there.
     """
     outer, residual = begin, projection(begin)
     chi2, damping, looks = float(residual @ residual), DAMPING[0], 1
@@ -401,7 +429,7 @@ def _minimised(projection: _Projection, begin: Floats, low: Floats, high: Floats
                 break
             if damping >= DAMPING[2]:
                 return outer, False, looks
-        if fall < SETTLED:
+        if fall < SETTLED or chi2 < asked or (asked > 0.0 and fall * FURTHER < chi2 - asked):
             return outer, True, looks
     return outer, False, looks
 

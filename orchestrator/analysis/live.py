@@ -35,11 +35,11 @@ Scan = NDArray[np.complex128]
 Told = tuple[str, float, float | None, str, str]
 """Name, value, standard error, unit, algorithm."""
 
-ALGORITHM = "operando-nmr chain 1"
-LINES = "operando-nmr lines 1"
+ALGORITHM = "operando-nmr chain 2"
+LINES = "operando-nmr lines 2"
 SLOPE = "operando-nmr slope 1"
-SWEEPS = "operando-nmr sweeps 1"
-MAPS = "operando-nmr maps 1"
+SWEEPS = "operando-nmr sweeps 2"
+MAPS = "operando-nmr maps 2"
 KEPT_NS = 7_200_000_000_000
 """So long are samples kept for an acquisition that is out: none takes longer to come back."""
 SPARE_NS = 600_000_000_000
@@ -51,6 +51,7 @@ FIT_MARGIN_ppm = 25.0
 PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
 LEAST_CURRENT_A = 1e-9
+METAL_AREAS = frozenset({"area(metal)", "area(bulk)", "area(moss)"})
 CONTEXT_NUMBERS = ("t_s", "x", "charge_mAh", "charge_step_mAh", "throughput_mAh", "current_A", "voltage_V")
 
 
@@ -77,7 +78,8 @@ class Wanted:
 
     ``edits``: windows of its own; ``further``: windows that its rules name;
     ``differences``: pairs of lines whose phases they compare; ``subtracted``: acquisitions that have a blank taken off;
-    ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of.
+    ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of;
+    ``lead_ohm``: of the leads, which is no part of an overpotential.
     """
 
     cell: Mapping[str, Any] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class Wanted:
     subtracted: frozenset[str] = frozenset()
     pulses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     peaks: frozenset[str] = frozenset()
+    lead_ohm: float = 0.0
 
     @classmethod
     def of(cls, started: Mapping[str, Any]) -> Wanted:
@@ -106,6 +109,7 @@ class Wanted:
             | frozenset(name for name, _, blank in _tracked(rules) if blank),
             {name: pulse for name, planned in acquisitions.items() if (pulse := _pulse(planned.get("template") or {})) is not None},
             frozenset(_peaks(rules)),
+            float(plan.get("lead_ohm") or 0.0),
         )
 
 
@@ -213,6 +217,7 @@ class LiveAnalysis:
         self._wanted = Wanted()
         self._origin_ns = 0
         self._driven_ns: int | None = None
+        self._edge: tuple[str, int] = ("", 0)
         self._samples = _Samples()
         self._heard: dict[str, list[int | None]] = {}
         self._fids: dict[tuple[str, int], Event] = {}
@@ -224,13 +229,15 @@ class LiveAnalysis:
 
     def feed(self, event: Event) -> list[Finding]:
         """What one event lets us know; empty for all but ``acquisition.stored``."""
+        if event.kind == "step.started":
+            self._edge = (str(event.data["key"]), event.mono_ns)
         match event.kind:
             case "run.started":
                 self._wanted = Wanted.of(event.data)
                 if self._edits is not None:
                     self._wanted = replace(self._wanted, edits=self._edits)
                 self._origin_ns = int(event.data["origin_mono_ns"])
-            case "step.started" if event.data["mode"] != "rest" and self._driven_ns is None:
+            case "step.started" if self._driven_ns is None and event.data["mode"] != "rest" and event.data.get("index", 0) >= 0:
                 self._driven_ns = event.mono_ns
             case "ec.block":
                 self._samples.feed(event, (ends[0] for ends in self._heard.values()))
@@ -254,7 +261,7 @@ class LiveAnalysis:
 
     def _analysed(self, event: Event) -> list[Finding]:
         data = event.data
-        fids = np.frombuffer(event.blob or b"", np.dtype(data["dtype"])).reshape(-1, data["shape"][-1]).astype(np.complex128)
+        fids = _scans_of(data, event.blob or b"")
         scans = int(data["scans"] or 0)
         if data.get("encodes") and scans >= 1:
             return self._found(event, self._of_image(data, fids / scans), self._context(event, scans))
@@ -264,18 +271,45 @@ class LiveAnalysis:
             return []
         stream = self._stream(data, fids.shape[1])
         scan = fids / scans
-        raw_sd = fid_noise_sd(scan[0])
         context = self._context(event, scans)
         blank = self._blank(stream, scan[0], context) if data["name"] in self._wanted.subtracted else None
-        processed = stream.chain.process(scan, raw_sd if blank is None else fid_noise_sd(scan[0] - blank), blank)
+        told = self._spectrum(stream, scan, data, blank, scans)
+        told += self._overpotential(told, context)
+        told += self._slopes_of(told, data["name"], context)
+        return self._found(event, told, context)
+
+    def _spectrum(self, stream: _Stream, scan: Scan, data: Mapping[str, Any], blank: Scan | None, scans: int) -> list[Told]:
+        """All that complex (1, points), the FID of one scan, tells by itself."""
+        raw_sd = fid_noise_sd(scan[0])
+        processed = stream.chain.process(scan, _noise_less(blank, scan[0], raw_sd), blank)
         wandered = np.exp(1j * np.deg2rad(float(processed.drift.ph0_deg[0])))
         fit = self._fitted(stream, scan[0] if blank is None else scan[0] - blank * wandered, float(processed.noise_sd[0]))
         mirrored = bool(data.get("reversed_axis"))
         lines = self._lines(fit, processed, data["reference_MHz"], mirrored=mirrored)
         told = [*self._general(processed, raw_sd, scans), *self._areas(processed, fit, mirrored=mirrored), *lines]
-        told += self._compared(told)
-        told += self._slopes_of(told, data["name"], context)
-        return self._found(event, told, context)
+        return told + self._compared(told)
+
+    def blank(self, data: Mapping[str, Any], blob: bytes) -> None:
+        """One scan's share of a FID that is taken off what ``relative_error`` looks at; data and blob of a ``fid.block``."""
+        scan = _scans_of(data, blob) / int(data["scans"])
+        self._stream(data, scan.shape[-1]).blanks.append(scan[0])
+
+    def relative_error(self, data: Mapping[str, Any], blob: bytes, observable: str) -> float:
+        """Standard error over value of an area, in the spectrum of one FID so far: data and blob as of its ``fid.block``.
+
+        inf where nothing is resolved; nothing is remembered but where the fit came to. Raises ValueError where no such area is told.
+        """
+        scan = _scans_of(data, blob) / max(1, int(data["scans"] or 0))
+        stream = self._stream(data, scan.shape[-1])
+        blank = np.mean(stream.blanks, axis=0) if stream.blanks and data["name"] in self._wanted.subtracted else None
+        told = self._spectrum(stream, scan, data, blank, int(data["scans"] or 0))
+        if f"upper_limit{observable.removeprefix('area')}" in {name for name, *_ in told}:
+            return math.inf
+        found = next(((value, sd) for name, value, sd, _, _ in told if name == observable), None)
+        if found is None:
+            raise ValueError(f"{observable} is not told of {data['name']}: {', '.join(sorted(name for name, *_ in told))}")
+        value, sd = found
+        return math.inf if sd is None or not value > 0.0 else sd / value
 
     @staticmethod
     def _found(event: Event, told: Iterable[Told], context: Mapping[str, Any]) -> list[Finding]:
@@ -326,6 +360,8 @@ class LiveAnalysis:
         end_ns = end_ns if end_ns is not None else event.mono_ns
         start_ns = start_ns if start_ns is not None else end_ns
         context = self._samples.context(start_ns, end_ns, self._origin_ns)
+        if self._edge[0] and context.get("step_key") == self._edge[0]:
+            context["elapsed_s"] = (start_ns - self._edge[1]) / 1e9
         context = {name: value for name, value in context.items() if not isinstance(value, float) or math.isfinite(value)}
         context["blank"] = int(self._driven_ns is None or end_ns <= self._driven_ns)
         context |= {"acquisition": event.data["name"], "nucleus": event.data["nucleus"], "scans": scans}
@@ -335,11 +371,12 @@ class LiveAnalysis:
 
     @staticmethod
     def _blank(stream: _Stream, scan: Scan, context: Mapping[str, Any]) -> Scan | None:
-        """The mean of what was measured before the first current; that itself stays as it is."""
-        if context["blank"]:
-            stream.blanks.append(scan)
-            return None
-        return np.mean(stream.blanks, axis=0) if stream.blanks else None
+        """The mean of what was measured before the protocol's first current; of a blank itself those before it, of the first itself."""
+        earlier = np.mean(stream.blanks, axis=0) if stream.blanks else None
+        if not context["blank"]:
+            return earlier
+        stream.blanks.append(scan)
+        return scan if earlier is None else earlier
 
     def _stream(self, data: Mapping[str, Any], points: int) -> _Stream:
         axis = (data["spectral_width_Hz"], data["carrier_MHz"], data["reference_MHz"], bool(data.get("reversed_axis")))
@@ -384,7 +421,7 @@ class LiveAnalysis:
         yield "noise_sd", noise_sd * math.sqrt(scans), None, "", ALGORITHM
         areas = processed.areas
         if "electrolyte" in areas.names:
-            yield "line_snr(electrolyte)", float(areas.snr[0, areas.names.index("electrolyte")]), None, "", ALGORITHM
+            yield "line_snr(electrolyte)", float(processed.whole_snr[0, areas.names.index("electrolyte")]), None, "", ALGORITHM
             if (sd := float(processed.drift.sd_deg[0])) < 45.0:
                 yield "phase(electrolyte)", float(processed.drift.ph0_deg[0]), sd, "deg", ALGORITHM
 
@@ -443,6 +480,13 @@ class LiveAnalysis:
                 found.append((f"phase_difference_deg({first}, {second})", (value + 180.0) % 360.0 - 180.0, sd, "deg", ALGORITHM))
         return found
 
+    def _overpotential(self, told: Sequence[Told], context: Mapping[str, Any]) -> list[Told]:
+        """Of a symmetric cell under current, beside every spectrum that shows metal: both stand in one row for good."""
+        current_A, metal = context.get("current_A", 0.0), any(name in METAL_AREAS for name, *_ in told)
+        if self._wanted.cell.get("type") != "symmetric" or abs(current_A) < LEAST_CURRENT_A or "voltage_V" not in context or not metal:
+            return []
+        return [("overpotential", abs(context["voltage_V"] - current_A * self._wanted.lead_ohm), None, "V", ALGORITHM)]
+
     def _slopes_of(self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]) -> list[Told]:
         """dA/dQ of every metal area over the last spectra of this step, where current flows."""
         if abs(context.get("current_A", 0.0)) < LEAST_CURRENT_A or "charge_step_mAh" not in context:
@@ -498,6 +542,18 @@ def _line_model(data: Mapping[str, Any], points: int, lines: Sequence[Line], set
         return LineModel(sight, lines)
     except ValueError:
         return None
+
+
+def _scans_of(data: Mapping[str, Any], blob: bytes) -> Scan:
+    """complex128 (rows, points): the sum of all scans, out of data and blob of a ``fid.block``."""
+    return np.frombuffer(blob, np.dtype(data["dtype"])).reshape(-1, data["shape"][-1]).astype(np.complex128)
+
+
+def _noise_less(blank: Scan | None, scan: Scan, raw_sd: float) -> float:
+    """Noise of what is left when a blank is taken off; of a blank less itself that of two."""
+    if blank is None:
+        return raw_sd
+    return fid_noise_sd(scan - blank) or math.sqrt(2.0) * raw_sd
 
 
 def voigt_width(line: Component) -> float:

@@ -23,6 +23,10 @@ Bools = NDArray[np.bool_]
 ROUNDS = 60
 SETTLED = 1e-5
 """Of a standard deviation: a step shorter than this ends a fit."""
+ROUNDING = 1e-12
+"""Of chi²: no rise at all."""
+SINGULAR = 1e-12
+"""So far below the product of the variances may the determinant lie, and two parameters are still told apart."""
 DAMPING = (1e-3, 1e-12, 1e12)
 DETERMINED = 0.5
 """Largest relative standard error of a time that is still told."""
@@ -63,9 +67,9 @@ class Relaxation:
 
 
 class _Problem(NamedTuple):
-    """``model``: value (curves, times) and slopes (curves, times, parameters) at parameters (curves, k) of the curves chosen."""
+    """``model``: value (times, curves) and a slope of that shape by each parameter, at parameters (k, curves) of the curves chosen."""
 
-    model: Callable[[Floats, Any], tuple[Floats, Floats]]
+    model: Callable[[Floats, Any], tuple[Floats, tuple[Floats, ...]]]
     start: Floats
 
 
@@ -93,20 +97,20 @@ def echo_times_s(shortest_s: float, expected_T2_s: float, n: int) -> Floats:
 def _fitted(law: Law, signals: NDArray[np.floating[Any]], times_s: Floats, noise_sd: float | Floats, noise: Noise) -> Relaxation:
     times_s = np.asarray(times_s, dtype=np.float64)
     shape = signals.shape[:-1]
-    data = np.ascontiguousarray(signals, dtype=np.float64).reshape(-1, signals.shape[-1])
+    data = np.ascontiguousarray(np.asarray(signals, dtype=np.float64).reshape(-1, signals.shape[-1]).T)
     sd = np.broadcast_to(np.asarray(noise_sd, dtype=np.float64), shape).reshape(-1)
     _require(data, times_s, sd, law)
     unit_s = float(times_s.max())
     scaled = times_s / unit_s
     problem = _echo(data, scaled, sd, noise) if law is Law.ECHO else _recovery(data, scaled, 1.0 if law is Law.SATURATION else 2.0)
     parameters, covariance, chi2, settled = _least_squares(problem, data, sd)
-    return _told(parameters, covariance, chi2 / max(1, data.shape[1] - parameters.shape[1]), settled, unit_s, shape)
+    return _told(parameters, covariance, chi2 / max(1, len(data) - len(parameters)), settled, unit_s, shape)
 
 
 def _require(data: Floats, times_s: Floats, sd: Floats, law: Law) -> None:
     needed = 2 if law is Law.ECHO else 3
-    if times_s.ndim != 1 or data.shape[1] != len(times_s):
-        raise ValueError(f"{data.shape[1]} signals where {len(times_s)} times are given")
+    if times_s.ndim != 1 or len(data) != len(times_s):
+        raise ValueError(f"{len(data)} signals where {len(times_s)} times are given")
     if len(np.unique(times_s)) < needed:
         raise ValueError(f"{law.value}: at least {needed} different times are needed")
     if (times_s < 0).any() or not np.isfinite(times_s).all() or times_s.max() <= 0:
@@ -117,93 +121,139 @@ def _require(data: Floats, times_s: Floats, sd: Floats, law: Law) -> None:
 
 def _echo(data: Floats, t: Floats, sd: Floats, noise: Noise) -> _Problem:
     """Parameters: amplitude, logarithm of the rate."""
-    mean, floor = sd[:, None] * math.sqrt(math.pi / 2.0), 2.0 * sd[:, None] ** 2
+    mean, floor, column = sd * math.sqrt(math.pi / 2.0), 2.0 * sd**2, t[:, None]
 
-    def model(p: Floats, chosen: Any) -> tuple[Floats, Floats]:
-        rate = np.exp(p[:, 1:2])
-        decay = np.exp(-rate * t)
-        plain = p[:, 0:1] * decay
-        by = np.stack([decay, -rate * t * plain], axis=-1)
+    def model(p: Floats, chosen: Any) -> tuple[Floats, tuple[Floats, ...]]:
+        fallen = np.exp(p[1]) * column
+        decay = np.exp(-fallen)
+        plain = p[0] * decay
+        fallen *= -plain
         if noise is not Noise.RICE:
-            return plain + (mean[chosen] if noise is Noise.MEAN else 0.0), by
+            return plain + (mean[chosen] if noise is Noise.MEAN else 0.0), (decay, fallen)
         value = np.sqrt(plain**2 + floor[chosen])
-        return value, by * (plain / value)[..., None]
+        plain /= value
+        return value, (decay * plain, fallen * plain)
 
     first, last = int(np.argmin(t)), int(np.argmax(t))
-    high = np.maximum(data[:, first], sd)
-    low = np.clip(data[:, last], 0.05 * high, 0.95 * high)
+    high = np.maximum(data[first], sd)
+    low = np.clip(data[last], 0.05 * high, 0.95 * high)
     rate = np.log(high / low) / (t[last] - t[first])
-    return _Problem(model, np.stack([high * np.exp(rate * t[first]), np.log(rate)], axis=1))
+    return _Problem(model, np.stack([high * np.exp(rate * t[first]), np.log(rate)]))
 
 
 def _recovery(data: Floats, t: Floats, fraction: float) -> _Problem:
     """Parameters: amplitude, logarithm of the rate, fraction."""
+    column = t[:, None]
 
-    def model(p: Floats, _: Any) -> tuple[Floats, Floats]:
-        rate = np.exp(p[:, 1:2])
-        decay = np.exp(-rate * t)
-        left = 1.0 - p[:, 2:3] * decay
-        by = np.stack([left, p[:, 0:1] * p[:, 2:3] * rate * t * decay, -p[:, 0:1] * decay], axis=-1)
-        return p[:, 0:1] * left, by
+    def model(p: Floats, _: Any) -> tuple[Floats, tuple[Floats, ...]]:
+        fallen = np.exp(p[1]) * column
+        decay = np.exp(-fallen)
+        left = 1.0 - p[2] * decay
+        return p[0] * left, (left, p[0] * p[2] * fallen * decay, -p[0] * decay)
 
-    full = data[:, int(np.argmax(t))]
+    full = data[int(np.argmax(t))]
     target = full * (1.0 - fraction * math.exp(-1.0))
-    nearest = np.argmin(np.abs(data - target[:, None]) + (t <= 0) * 1e300, axis=1)
-    return _Problem(model, np.stack([full, -np.log(t[nearest]), np.full(len(data), fraction)], axis=1))
+    nearest = np.argmin(np.abs(data - target) + (column <= 0) * 1e300, axis=0)
+    return _Problem(model, np.stack([full, -np.log(t[nearest]), np.full(data.shape[1], fraction)]))
 
 
 def _least_squares(problem: _Problem, data: Floats, sd: Floats) -> tuple[Floats, Floats, Floats, Bools]:
-    """Parameters (curves, k), covariances (curves, k, k), chi² (curves,), settled (curves,). What has settled is left alone."""
-    p = problem.start.copy()
-    damping = np.full(len(p), DAMPING[0])
-    chi2 = _chi2(data, problem.model(p, slice(None))[0], sd)
-    going = np.arange(len(p))
+    """Parameters (k, curves), covariances (k, k, curves), chi² (curves,), settled (curves,). What has settled is left alone.
+
+    Curves lie along the last axis: every step is one pass over all that still move, whatever else is in the batch.
+    """
+    p, weight = problem.start.copy(), 1.0 / sd**2
+    all_chi2, settled = np.empty(len(sd)), np.zeros(len(sd), bool)
+    going, damping, now = np.arange(len(sd)), np.full(len(sd), DAMPING[0]), p.copy()
+    value, slopes = problem.model(now, going)
+    residual, w = data - value, weight
+    chi2 = _chi2(residual, w)
     for _ in range(ROUNDS):
-        value, slopes = problem.model(p[going], going)
-        normal, downhill = _normal(slopes, data[going] - value, sd[going])
-        diagonal = np.maximum(np.einsum("nii->ni", normal), 1e-300)
-        damped = normal + np.einsum("ni,ij->nij", damping[going, None] * diagonal, np.eye(p.shape[1]))
-        step = np.linalg.solve(damped, downhill[..., None])[..., 0]
-        step[:, 1] = np.clip(step[:, 1], -2.0, 2.0)
-        tried = p[going] + step
-        tried_chi2 = _chi2(data[going], problem.model(tried, going)[0], sd[going])
-        better = tried_chi2 <= chi2[going]
-        p[going[better]], chi2[going[better]] = tried[better], tried_chi2[better]
-        damping[going] = np.clip(np.where(better, 0.2, 5.0) * damping[going], *DAMPING[1:])
-        going = going[~(better & (np.abs(step) * np.sqrt(diagonal) < SETTLED).all(axis=1))]
+        normal, downhill = _normal(slopes, residual, w)
+        diagonal = [np.maximum(normal[i][i], 1e-300) for i in range(len(now))]
+        step = _solved(
+            [[one + (damping * diagonal[i] if i == j else 0.0) for j, one in enumerate(row)] for i, row in enumerate(normal)], downhill
+        )
+        step[1] = np.clip(step[1], -2.0, 2.0)
+        tried = now + step
+        value, tried_slopes = problem.model(tried, going)
+        tried_residual = data[:, going] - value if len(going) < len(sd) else data - value
+        tried_chi2 = _chi2(tried_residual, w)
+        better = tried_chi2 <= chi2 * (1.0 + ROUNDING)
+        damping = np.clip(np.where(better, 0.2, 5.0) * damping, *DAMPING[1:])
+        over = better & (np.abs(step) * np.sqrt(diagonal) < SETTLED).all(axis=0)
+        worse = np.flatnonzero(~better)
+        for new, old in zip((tried, tried_residual, *tried_slopes), (now, residual, *slopes), strict=True):
+            new[:, worse] = old[:, worse]
+        tried_chi2[worse] = chi2[worse]
+        now, residual, slopes, chi2 = tried, tried_residual, tried_slopes, tried_chi2
+        if over.any():
+            p[:, going[over]], all_chi2[going[over]], settled[going[over]] = now[:, over], chi2[over], True
+            left = ~over
+            now, residual, chi2, damping, w = (each[..., left] for each in (now, residual, chi2, damping, w))
+            going = going[left]
+            slopes = tuple(each[:, left] for each in slopes)
         if not len(going):
             break
-    settled = np.ones(len(p), bool)
-    settled[going] = False
-    value, slopes = problem.model(p, slice(None))
-    normal, _ = _normal(slopes, data - value, sd)
-    covariance: Floats = np.linalg.pinv(normal, rcond=1e-13, hermitian=True).astype(np.float64)
-    return p, covariance, chi2, settled
+    p[:, going], all_chi2[going] = now, chi2
+    _, slopes = problem.model(p, slice(None))
+    normal, _ = _normal(slopes, data, weight)
+    return p, _inverted(normal), all_chi2, settled
 
 
-def _chi2(data: Floats, value: Floats, sd: Floats) -> Floats:
-    found: Floats = (((data - value) / sd[:, None]) ** 2).sum(axis=1)
+def _chi2(residual: Floats, weight: Floats) -> Floats:
+    found: Floats = np.einsum("tn,tn->n", residual, residual) * weight
     return np.where(np.isfinite(found), found, np.inf)
 
 
-def _normal(slopes: Floats, residual: Floats, sd: Floats) -> tuple[Floats, Floats]:
-    weighted = slopes / (sd**2)[:, None, None]
-    k = range(slopes.shape[2])
-    normal = np.empty((len(slopes), len(k), len(k)))
-    for i in k:
-        for j in range(i + 1):
-            normal[:, i, j] = normal[:, j, i] = np.einsum("nt,nt->n", weighted[:, :, i], slopes[:, :, j])
-    return normal, np.stack([np.einsum("nt,nt->n", weighted[:, :, i], residual) for i in k], axis=1)
+def _normal(slopes: tuple[Floats, ...], residual: Floats, weight: Floats) -> tuple[list[list[Floats]], list[Floats]]:
+    """Normal matrix, k rows of k, and gradient, k, of (curves,) each."""
+    k = range(len(slopes))
+    upper = {(i, j): np.einsum("tn,tn->n", slopes[i], slopes[j]) * weight for i in k for j in k if j <= i}
+    return [[upper[max(i, j), min(i, j)] for j in k] for i in k], [np.einsum("tn,tn->n", slopes[i], residual) * weight for i in k]
+
+
+def _solved(normal: list[list[Floats]], downhill: list[Floats]) -> Floats:
+    """float64 (k, curves): two parameters by hand, which is many times as fast as a library's call a curve."""
+    if len(downhill) == 2:
+        (a, b), (_, c) = normal
+        determinant = a * c - b * b
+        with np.errstate(all="ignore"):
+            found: Floats = np.stack([c * downhill[0] - b * downhill[1], a * downhill[1] - b * downhill[0]]) / determinant
+        return np.where(np.isfinite(found), found, 0.0)
+    matrices = np.moveaxis(np.array(normal), -1, 0)
+    solved: Floats = np.linalg.solve(matrices, np.array(downhill).T[..., None])[..., 0].T
+    return np.ascontiguousarray(solved)
+
+
+def _inverted(normal: list[list[Floats]]) -> Floats:
+    """float64 (k, k, curves): covariances; the pseudo-inverse where a parameter is not determined."""
+    matrices = np.array(normal)
+    if len(normal) != 2:
+        return np.moveaxis(_pseudo_inverse(np.moveaxis(matrices, -1, 0)), 0, -1)
+    (a, b), (_, c) = normal
+    determinant = a * c - b * b
+    sound = np.isfinite(determinant) & (determinant > SINGULAR * a * c)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = np.array([[c, -b], [-b, a]]) / determinant
+    if not sound.all():
+        found[..., ~sound] = np.moveaxis(_pseudo_inverse(np.moveaxis(matrices[..., ~sound], -1, 0)), 0, -1)
+    return found
+
+
+def _pseudo_inverse(matrices: Floats) -> Floats:
+    with np.errstate(all="ignore"):  # what is not determined may be as large as it likes
+        return np.linalg.pinv(matrices, rcond=1e-13, hermitian=True).astype(np.float64)
 
 
 def _told(p: Floats, covariance: Floats, chi2_per_point: Floats, settled: Bools, unit_s: float, shape: tuple[int, ...]) -> Relaxation:
     with np.errstate(over="ignore"):
-        time_s = unit_s * np.exp(-p[:, 1])
-    sd = np.sqrt(np.maximum(np.einsum("nii->ni", covariance), 0.0))
-    alone = p.shape[1] == 2
-    fraction, fraction_sd = (np.ones(len(p)), np.zeros(len(p))) if alone else (p[:, 2], sd[:, 2])
-    determined = settled & (sd[:, 1] > 0) & (sd[:, 1] <= DETERMINED) & (p[:, 0] > 3.0 * sd[:, 0])
+        time_s = unit_s * np.exp(-p[1])
+    sd = np.sqrt(np.maximum(np.einsum("iin->in", covariance), 0.0))
+    alone = len(p) == 2
+    fraction, fraction_sd = (np.ones(p.shape[1]), np.zeros(p.shape[1])) if alone else (p[2], sd[2])
+    determined = settled & (sd[1] > 0) & (sd[1] <= DETERMINED) & (p[0] > 3.0 * sd[0])
     amplitude, amplitude_sd, times, time_sd, fraction, fraction_sd, misfit = (
-        column.reshape(shape) for column in (p[:, 0], sd[:, 0], time_s, time_s * sd[:, 1], fraction, fraction_sd, chi2_per_point)
+        column.reshape(shape) for column in (p[0], sd[0], time_s, time_s * sd[1], fraction, fraction_sd, chi2_per_point)
     )
     return Relaxation(amplitude, amplitude_sd, times, time_sd, fraction, fraction_sd, misfit, determined.reshape(shape))

@@ -16,12 +16,37 @@ if TYPE_CHECKING:
     from orchestrator.recorder.reprocess import Source
 
 
-def process_command(run: str, out: Path, windows: Path | None, *, as_json: bool) -> int:
-    """Analyse a run again, into a new file beside its ``run.h5``."""
+def process_command(runs: list[str], out: Path, windows: Path | None, dask: str | None, *, as_json: bool) -> int:
+    """Analyse runs again, each into a new file beside its ``run.h5``; ``dask``: on a cluster."""
     from orchestrator.recorder.reprocess import process
     from orchestrator.rig.folders import find_run
 
-    path, source = process(find_run(run, out), _windows(windows), asked=" ".join(sys.argv[1:]))
+    folders, own, asked = [find_run(run, out) for run in runs], _windows(windows), " ".join(sys.argv[1:])
+    if dask is None:
+        return max(_processed(*process(folder, own, asked=asked), as_json=as_json) for folder in folders)
+    return _on_a_cluster(folders, own, asked, dask, as_json=as_json)
+
+
+def _on_a_cluster(folders: list[Path], windows: dict[str, tuple[float, float]] | None, asked: str, dask: str, *, as_json: bool) -> int:
+    """Every acquisition of every run is a piece of work of its own; the files are the same as without a cluster."""
+    from orchestrator.recorder.cluster import NoCluster, spread
+    from orchestrator.recorder.reprocess import analysed, parts_of, process
+
+    parts = [part for folder in folders for part in parts_of(folder.resolve(), windows)]
+    try:
+        with spread(dask) as cluster:
+            found = list(zip(parts, cluster.map(analysed, parts), strict=True))
+    except NoCluster as error:
+        print(f"{error}; nothing was written", file=sys.stderr)
+        return exits.CONFIGURATION
+    code = exits.COMPLETE
+    for folder in folders:
+        own = [result for part, result in found if part.folder == folder.resolve()]
+        code = max(code, _processed(*process(folder, windows, asked=asked, parts=own), as_json=as_json))
+    return code
+
+
+def _processed(path: Path, source: Source, *, as_json: bool) -> int:
     return _told(f"{source.spectra} spectra analysed into {path}; run.h5 is as it was", {"file": str(path)}, source, as_json=as_json)
 
 

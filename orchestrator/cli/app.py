@@ -37,6 +37,7 @@ Fault = Annotated[
 TwinFile = Annotated[Optional[Path], typer.Option("--twin", metavar="FILE", help="Simulated rigs only: another cell than the rig's.")]  # noqa: UP045
 RigProcess = Annotated[str, typer.Option(hidden=True, help="pid:start of the rig; end with it.")]
 Rig = Annotated[Optional[str], typer.Option("--rig", metavar="NAME", help="Which rig, where several run.")]  # noqa: UP045
+ClaimFolder = Annotated[Path | None, typer.Option("--claim", hidden=True, help="Where a daemon's start of a run is claimed.")]
 
 
 @app.command()
@@ -67,12 +68,17 @@ def run_(
     data: Data = None,
     fault: Fault = None,
     twin: TwinFile = None,
+    claim: ClaimFolder = None,
     as_json: Json = False,
 ) -> int:
     """Run an experiment. Ctrl-C once: stop after this acquisition; twice: open circuit now."""
+    from orchestrator.cli.claimed import perhaps_claimed
     from orchestrator.cli.run import run_command
 
-    return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), twin=twin, as_json=as_json)
+    def work() -> int:
+        return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), twin=twin, as_json=as_json)
+
+    return perhaps_claimed(claim, work)
 
 
 @app.command()
@@ -242,10 +248,16 @@ def import_(
     zone: Zone = None,
     date_order: DateOrder = "",
     name: Annotated[str, typer.Option(help="Of the run; else the folder's.")] = "",
+    protocol: Annotated[bool, typer.Option("--protocol", help="NMR is a protocol of aurora-unicycler: make an experiment of it.")] = False,
+    to: Annotated[Optional[Path], typer.Option(metavar="FILE.yaml", help="Of --protocol; else beside it.")] = None,  # noqa: UP045
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> int:
-    """Make a run of what others have measured: .mpr, .mpt, .nda, .ndax or BDF beside the console's folders."""
+    """Make a run of what others have measured (.mpr, .mpt, .nda, .ndax, BDF; data sets); or an experiment of a protocol."""
+    if protocol:
+        from orchestrator.cli.protocol import import_protocol_command
+
+        return import_protocol_command(nmr, to, as_json=as_json)
     from orchestrator.cli.import_ import import_command
 
     return import_command(nmr, ec, offset_s, half_width_s, zone, date_order, name, out, as_json=as_json)
@@ -280,11 +292,20 @@ Windows = Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Windows
 
 
 @app.command()
-def process(run: Run, windows: Windows = None, out: Out = Path("runs"), as_json: Json = False) -> int:
-    """Analyse a run's spectra again, into a new file beside its run.h5."""
+def process(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, their names, or `latest`.")],
+    windows: Windows = None,
+    dask: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="ADDRESS", help="Over a Dask cluster (tcp://host:8786), or over workers of this computer: local."),
+    ] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Analyse the spectra of runs again, each into a new file beside its run.h5."""
     from orchestrator.cli.analyse import process_command
 
-    return process_command(run, out, windows, as_json=as_json)
+    return process_command(runs, out, windows, dask, as_json=as_json)
 
 
 @app.command()
@@ -297,13 +318,21 @@ def export(
     ] = None,
     to: Annotated[Optional[Path], typer.Option(metavar="DIR", help="Where; default: export/FORMAT in the run's folder.")] = None,  # noqa: UP045
     windows: Windows = None,
+    protocol: Annotated[
+        str, typer.Option(metavar="unicycler|neware|biologic|pybamm", help="RUN is an experiment file: its protocol in another's form.")
+    ] = "",
+    rig: RigFile = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> int:
-    """Write what the spectra say as a table, or the run in the formats of others."""
+    """Write what the spectra say as a table, the run in the formats of others, or an experiment's protocol in theirs."""
     from orchestrator.cli.analyse import export_command
     from orchestrator.cli.export import formats_command
 
+    if protocol:
+        from orchestrator.cli.protocol import export_protocol_command
+
+        return export_protocol_command(Path(run), protocol, to, rig, as_json=as_json)
     if formats:
         code = formats_command(run, out, tuple(formats), to, as_json=as_json)
         return code if code or observables is None else export_command(run, out, observables, windows, as_json=as_json)
@@ -342,12 +371,17 @@ def continue_(
     as_begun: Annotated[bool, typer.Option("--as-begun", help="Go on with the files as the run began, though they have changed.")] = False,
     away_s: Annotated[float, typer.Option("--away-s", help="Of a run killed at --speed max: so long nobody was there.")] = 60.0,
     out: Out = Path("runs"),
+    claim: ClaimFolder = None,
     as_json: Json = False,
 ) -> int:
     """Go on with a run whose rig has died: what runs is adopted, what is owed is done, what was missed is said."""
+    from orchestrator.cli.claimed import perhaps_claimed
     from orchestrator.cli.continue_ import continue_command
 
-    return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, as_json=as_json)
+    def work() -> int:
+        return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, as_json=as_json)
+
+    return perhaps_claimed(claim, work)
 
 
 @app.command("pack")
@@ -534,6 +568,148 @@ def publish(
     from orchestrator.cli.publish import publish_command
 
     return publish_command(run, broker, rig, state, rig_process, tell=tell)
+
+
+@app.command()
+def serve(look_s: Annotated[float, typer.Option("--look-s", min=0.05, help="So often it looks.")] = 1.0) -> int:
+    """Start the runs of the queue when they are due. Touches no instrument; its own end is nothing to them."""
+    from orchestrator.cli.serve import serve_command
+
+    return serve_command(look_s)
+
+
+queue_app = typer.Typer(help="Runs that start by themselves: tonight, each night, when the magnet is ours.", no_args_is_help=True)
+app.add_typer(queue_app, name="queue")
+Number = Annotated[int, typer.Argument(metavar="ID", help="As `operando queue list` shows it.")]
+Instant = Optional[str]  # noqa: UP045
+
+
+@queue_app.command("add")
+def queue_add(
+    file: File,
+    rig: RigFile = None,
+    station: Station = None,
+    not_before: Annotated[Instant, typer.Option("--not-before", metavar="TIME", help="Local to the rig, or with a zone.")] = None,
+    must_end_by: Annotated[
+        Instant, typer.Option("--must-end-by", metavar="TIME", help="It is not begun unless it can end by then.")
+    ] = None,
+    booking: Annotated[Instant, typer.Option(metavar="TIME..TIME", help="Magnet time that is ours: no other entry starts into it.")] = None,
+    window: Annotated[list[str] | None, typer.Option(metavar="19:00-08:00", help="Nightly, by the rig's clock; repeatable.")] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="So many runs, one after the other.")] = 1,
+    priority: Annotated[int, typer.Option(help="Higher goes first.")] = 0,
+    loaded: Annotated[bool, typer.Option("--loaded", help="The cell is in the magnet now.")] = False,
+    speed: Speed = "1",
+    seed: Seed = 0,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Queue a run, with copies of its files as they are now. What cannot fit its times is refused, with the arithmetic."""
+    from orchestrator.cli.queue import add_command
+
+    times = {"not_before": not_before, "must_end_by": must_end_by, "booking": booking, "nightly": tuple(window or ())}
+    how = {"station": station, "repeat": repeat, "priority": priority, "loaded": loaded, "speed": speed, "seed": seed}
+    return add_command(file, rig, out, {**times, **how}, as_json=as_json)
+
+
+@queue_app.command("list")
+def queue_list(every: Annotated[bool, typer.Option("--all", help="Also what is over.")] = False, as_json: Json = False) -> int:
+    """What is queued, in the order in which it comes, and why each waits."""
+    from orchestrator.cli.queue import list_command
+
+    return list_command(every=every, as_json=as_json)
+
+
+@queue_app.command("show")
+def queue_show(number: Number, as_json: Json = False) -> int:
+    """One entry: its files as pinned, and what happened to it."""
+    from orchestrator.cli.queue import show_command
+
+    return show_command(number, as_json=as_json)
+
+
+@queue_app.command("confirm")
+def queue_confirm(
+    number: Number,
+    again: Annotated[bool, typer.Option("--again", help="A run that died: from the start, instead of continued.")] = False,
+    as_json: Json = False,
+) -> int:
+    """You have looked: its cell is in the magnet. What waited for a person goes on."""
+    from orchestrator.cli.queue import confirm_command
+
+    return confirm_command(number, again=again, as_json=as_json)
+
+
+@queue_app.command("move")
+def queue_move(
+    number: Number,
+    before: Annotated[Optional[int], typer.Option(metavar="ID", help="To before this one; else to the end.")] = None,  # noqa: UP045
+    priority: Annotated[Optional[int], typer.Option(help="Higher goes first.")] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> int:
+    """Change the order."""
+    from orchestrator.cli.queue import move_command
+
+    return move_command(number, before, priority, as_json=as_json)
+
+
+@queue_app.command("remove")
+def queue_remove(number: Number, as_json: Json = False) -> int:
+    """Take an entry out. One that runs is stopped first (`operando stop`)."""
+    from orchestrator.cli.queue import remove_command
+
+    return remove_command(number, as_json=as_json)
+
+
+cell_app = typer.Typer(help="Cells outlive runs: their records, and what has happened to them.", no_args_is_help=True)
+app.add_typer(cell_app, name="cell")
+CellName = Annotated[str, typer.Argument(metavar="CELL", help="Its record is cells/CELL.yaml in OPERANDO_HOME.")]
+Note = Annotated[str, typer.Option(metavar="TEXT")]
+
+
+@cell_app.command("list")
+def cell_list(as_json: Json = False) -> int:
+    """Every cell with a record, and how far it is."""
+    from orchestrator.cli.cell import list_command
+
+    return list_command(as_json=as_json)
+
+
+@cell_app.command("show")
+def cell_show(name: CellName, as_json: Json = False) -> int:
+    """One cell: x, cycles and charge so far, and where each came from."""
+    from orchestrator.cli.cell import show_command
+
+    return show_command(name, as_json=as_json)
+
+
+@cell_app.command("mount")
+def cell_mount(
+    name: CellName,
+    rig: Annotated[str, typer.Option(metavar="NAME", help="Of the rig whose probe it is in.")],
+    station: Annotated[str, typer.Option(help="Of a rig with several.")] = "",
+    x: Annotated[Optional[float], typer.Option(help="Where somebody knows it; it then counts from here.")] = None,  # noqa: UP045
+    note: Note = "",
+    as_json: Json = False,
+) -> int:
+    """It was put into a probe. For the queue: `operando queue confirm`."""
+    from orchestrator.cli.cell import mount_command
+
+    return mount_command(name, rig, station, x, note, as_json=as_json)
+
+
+@cell_app.command("add-history")
+def cell_add_history(
+    name: CellName,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of a cycler: .mpr, .mpt, .nda, .ndax, BDF.")],
+    x_includes_it: Annotated[bool, typer.Option("--x-includes-it", help="`x_now` of the record is of after it.")] = False,
+    turned: Annotated[bool, typer.Option("--turned", help="Its current is positive for reduction at `working` of the record.")] = False,
+    note: Note = "",
+    as_json: Json = False,
+) -> int:
+    """What a bench cycler did to it (formation): its charge, cycles and x count on from there."""
+    from orchestrator.cli.cell import history_command
+
+    return history_command(name, file, note, x_includes_it=x_includes_it, turned=turned, as_json=as_json)
 
 
 def run(arguments: list[str]) -> int:

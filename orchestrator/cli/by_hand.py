@@ -73,7 +73,8 @@ def _settings(kind: Kind, address: str, driver: str | None, channel: str, rig: P
 def _of_rig(kind: Kind, name: str, path: Path) -> Settings:
     from orchestrator.config import load_rig
     from orchestrator.doctor.instruments import kinds, settings_of
-    from orchestrator.rig.gather import CannotRun, simulated_instrument
+    from orchestrator.rig.gather import CannotRun
+    from orchestrator.rig.planned import simulated_instrument
 
     rig = load_rig(path)
     found = {one: channel for one, (what, channel) in kinds(rig).items() if what == kind}

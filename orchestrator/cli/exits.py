@@ -19,14 +19,15 @@ def told(error: Exception) -> int:
         return CONFIGURATION
     if isinstance(error, typer.Abort):
         return INTERRUPTED
-    code = _code(error)
+    code = code_of(error)
     if code == BUG:
         raise error
     print(error, file=sys.stderr)
     return code
 
 
-def _code(error: Exception) -> int:
+def code_of(error: Exception) -> int:
+    """The exit code of an error; BUG for one that is none of ours."""
     from drivers.errors import InstrumentError, NotRegistered
     from orchestrator.cli.install_agent import NotATopSpin
     from orchestrator.control.client import NoRunHere
@@ -39,12 +40,14 @@ def _code(error: Exception) -> int:
     from orchestrator.rig.folders import NoSuchRun
     from orchestrator.rig.gather import CannotRun
     from orchestrator.rig.interrupts import Interrupted
+    from orchestrator.schedule import entry as queue_errors
+    from orchestrator.schedule.claim import GivenUp
 
     if isinstance(error, Interrupted):
         return INTERRUPTED
     if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, NotRegistered, FileNotFoundError)):
         return CONFIGURATION
-    if isinstance(error, (NotATopSpin, NotARun)):
+    if isinstance(error, (NotATopSpin, NotARun, queue_errors.Refused, queue_errors.NoSuchEntry, queue_errors.QueueServed, GivenUp)):
         return CONFIGURATION
     if isinstance(error, (ObserverRuns, Refused, JournalInUse, NetworkFolder, NotAJournal)):
         return CONFIGURATION

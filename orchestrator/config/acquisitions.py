@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.config.checked import checked, sentence
 from orchestrator.config.diagnostics import Problems
+from orchestrator.config.shapes import UNTIL_KNOWN
 from orchestrator.config.tree import Node
 from orchestrator.config.written import WrittenAcquisition, WrittenInterleave, WrittenManual
 from orchestrator.model.experiment import Acquisition, MissedPolicy, NmrTrigger
@@ -45,6 +46,7 @@ TAKEN = frozenset(
         "abort",
     ]
 )
+UNTIL_HINT = "write: until: area of moss is known to 2 %, at most 1024 scans or 0.2 % of capacity (in quotes inside braces)"
 NAME_HINT = "a letter, then letters, digits, `_` or `-`: it names data sets and files"
 COMMA_HINT = "commas separate in YAML: put the sentence in quotes, or write it on a line of its own"
 
@@ -72,7 +74,27 @@ def _fields(node: Node, problems: Problems) -> dict[str, Any] | None:
     if node.given("of"):
         return _interleave(node, problems)
     written = checked(node, WrittenAcquisition, problems)
-    return _with_arrays(written.model_dump(exclude_none=True)) if written else None
+    if written is None:
+        return None
+    fields = written.model_dump(exclude_none=True)
+    if "until" in fields:
+        fields["until"] = _until(fields["until"], node.value["until"], problems)
+    return _with_arrays(fields)
+
+
+def _until(given: str | dict[str, Any], node: Node, problems: Problems) -> dict[str, Any] | None:
+    """``area of moss is known to 2 %, at most 1024 scans or 0.2 % of capacity``, or the same as a table."""
+    if not isinstance(given, str):
+        if not given["observable"].startswith("area("):
+            problems.add(node.where(), f"`{given['observable']}` is no area", "averaging goes on until an area is known: area(moss)")
+        return given
+    found = re.match(UNTIL_KNOWN, given)
+    if found is None:
+        problems.add(node.where(), f"`{given}` does not say when enough is known", UNTIL_HINT)
+        return None
+    said = found.groupdict()
+    charge = {} if said["charge"] is None else {"charge_percent": float(said["charge"])}
+    return {"observable": f"area({said['line']})", "error_percent": float(said["error"]), "scans_max": int(said["scans"]), **charge}
 
 
 def _with_arrays(fields: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ A sentence is a shorthand for declared observables; there are no expressions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lark import Token, v_args
@@ -122,6 +122,10 @@ class RuleWords(Words):
         """``area(metal)``, ``shift(240..290 ppm)``."""
         name, line = children
         return Seen(name, window_ppm=line) if isinstance(line, tuple) else Seen(f"{name}({line})")
+
+    def seen_abs_line(self, meta: Meta, children: list[Any]) -> Seen:
+        """``abs(drift(metal))``."""
+        return replace(self.seen_line(meta, children), absolute=True)
 
     def line_property(self, _meta: Meta, children: list[Token]) -> str:
         """``area``."""

@@ -10,6 +10,13 @@ STRING: dict[str, Any] = {"type": "string"}
 NUMBER: dict[str, Any] = {"type": "number"}
 
 
+UNTIL_KNOWN = (
+    r"^\s*(?:[Tt]he )?area of (?P<line>[\w-]+) (?:is )?known to (?P<error>\d+(?:\.\d+)?) ?%,? at most (?P<scans>\d+) scans"
+    r"(?: or (?P<charge>\d+(?:\.\d+)?) ?% of capacity)?\s*$"
+)
+"""When an acquisition may stop before its last scan."""
+
+
 def sentence(pattern: str, *examples: str) -> Any:
     """A string with a pattern and examples."""
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})

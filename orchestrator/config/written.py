@@ -13,6 +13,7 @@ from orchestrator.config.shapes import (
     NUMBER,
     STRING,
     STRINGS,
+    UNTIL_KNOWN,
     ElectrodeText,
     EndSentence,
     HostLost,
@@ -86,6 +87,15 @@ class WrittenLimits(Written):
 # ------------------------------------------------------------------------------------------------------- acquisitions
 
 
+UntilSentence = Annotated[
+    str,
+    sentence(
+        UNTIL_KNOWN.replace("?P<line>", "").replace("?P<error>", "").replace("?P<scans>", "").replace("?P<charge>", ""),
+        "area of moss is known to 2 %, at most 1024 scans or 0.2 % of capacity",
+    ),
+]
+
+
 class WrittenAcquisition(Written):
     """One NMR measurement with the site's own template."""
 
@@ -93,7 +103,7 @@ class WrittenAcquisition(Written):
     scans: Annotated[int, Field(ge=1)] = 1
     dummies: Annotated[int, Field(ge=0)] = 0
     recycle_s: Positive = Field(1.0, description="D1; repetition = recycle_s + acquisition time")
-    until: WrittenUntilSeen | None = None
+    until: WrittenUntilSeen | UntilSentence | None = None
     subtract: Literal["blank"] | None = None
     TE_ms: list[Positive] | None = None
     tau_ms: list[Positive] | None = None
@@ -110,6 +120,7 @@ class WrittenUntilSeen(Written):
     observable: str
     error_percent: Positive
     scans_max: Annotated[int, Field(ge=1)]
+    charge_percent: Positive | None = None
 
 
 class WrittenManual(Written):
@@ -303,6 +314,9 @@ class WrittenExperiment(Written):
     missed_acquisition: Annotated[Any, either(STRING, {"type": "object", "additionalProperties": STRING})] = None
     when_booking_ends: WrittenBooking | None = None
     booking_ends: str | None = Field(None, description="UTC, or local time with its zone")
+    when_run_dies: Literal["wait for a person", "resume"] = Field(
+        "wait for a person", description="a queued run whose rig died: `resume` continues it without a person"
+    )
     at_end: WrittenAtEnd | None = None
     budget: WrittenBudget | None = None
     after_short: WrittenAfterShort | None = None

@@ -15,7 +15,7 @@ from drivers.errors import InstrumentError
 from orchestrator.doctor.finding import Finding, State, ok
 from orchestrator.guard.act import NoWire
 from orchestrator.model.experiment import Instrument, Rig
-from orchestrator.rig.gather import simulated_instrument
+from orchestrator.rig.planned import simulated_instrument
 
 Kind = Literal["potentiostat", "console"]
 Verb = Literal["identify", "state", "clock", "safe"]

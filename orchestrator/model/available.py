@@ -32,7 +32,7 @@ NOT_YET: dict[str, str] = {
     "amplifier_check": "tuners",
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",
-    "until (scans)": "adaptive averaging",
+    "until (of an array)": "adaptive averaging of arrays",
     "retune_between": "tuners",
     "retune": "tuners",
     "if_no_short": "acquisitions by hand",
@@ -83,7 +83,7 @@ def _acquisitions(experiment: Experiment) -> Used:
     for one in experiment.acquisitions.values():
         asked = {
             "manual": one.manual,
-            "until (scans)": one.until,
+            "until (of an array)": one.until and one.arrays,
             "retune_between": one.retune_between,
             "retune": one.retune_every,
         }

@@ -418,6 +418,8 @@ class Experiment(Frozen):
     missed: MissedPolicy = MissedPolicy()
     when_booking_ends: BookingEnd | None = None
     booking_ends: str | None = None
+    when_run_dies: Literal["wait for a person", "resume"] = "wait for a person"
+    """Of a run that the queue has started: does its daemon continue it without a person, after a crash or a power cut?"""
     at_end: AtEnd = AtEnd()
     budget: Mapping[str, Any] | None = None
     after_short: Mapping[str, str] | None = None

@@ -9,7 +9,9 @@ the running step, over its last spectra. ``phase``: of a line less the common ph
 wandered. ``fit_rms``: what the lines leave, relative to the largest point. Of an array: ``T1``, ``T2``, ``diffusion``, ``pulse_90`` of a
 window, ``drift``: what its first value, measured once more at the end, has changed by. Of a series of images: ``T2(electrode)``, its
 ``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
-(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise.
+(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. ``plateau``: 1 while E over
+charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``: abs(E - I·R_lead) of a
+symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's transition).
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ OBSERVABLES: dict[str, Observable] = {
     "short_ratio": Observable("", "electrochemistry"),
     "polarisation_ratio": Observable("", "electrochemistry"),
     "R_cell": Observable("ohm", "electrochemistry"),
+    "plateau": Observable("", "electrochemistry"),
+    "knees": Observable("", "electrochemistry"),
     "area": Observable("", "spectra", of_line=True),
     "shift": Observable("ppm", "spectra", of_line=True),
     "width": Observable("ppm", "spectra", of_line=True),
@@ -55,6 +59,7 @@ OBSERVABLES: dict[str, Observable] = {
     "T2_width": Observable("s", "spectra", of_line=True),
     "pixels": Observable("", "spectra", of_line=True),
     "image_snr": Observable("", "spectra"),
+    "overpotential": Observable("V", "spectra"),
 }
 
 

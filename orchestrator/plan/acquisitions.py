@@ -10,7 +10,7 @@ from drivers.base import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, Axis, waits_s
 from orchestrator.model.experiment import Acquisition, Experiment, Rig, Template
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem, did_you_mean
-from orchestrator.plan.orders import PlannedAcquisition
+from orchestrator.plan.orders import PlannedAcquisition, UntilKnown
 
 ASSUMED_ACQUISITION_S = 0.1
 ASSUMED_POINTS = 4096
@@ -116,9 +116,10 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, overhead_s: fl
         name=one.name,
         nucleus=template.nucleus if template else "",
         template={"name": one.template, **source, **{name: value for name, value in parameters.items() if not isinstance(value, list)}},
-        scans=one.scans,
+        scans=one.scans if one.until is None else max(one.scans, int(one.until["scans_max"])),
         dummies=one.dummies,
         recycle_s=one.recycle_s,
+        until=None if one.until is None else _until(one, kind),
         acquisition_time_s=ASSUMED_ACQUISITION_S if known_s is None else known_s,
         points=points(parameters) or ASSUMED_POINTS,
         subtract=one.subtract,
@@ -140,6 +141,19 @@ def seconds(planned: PlannedAcquisition, overhead_s: float) -> float:
             waited_s = waits_s(planned.sequence, {**planned.template, **swept})
             passed_s += (planned.dummies + planned.scans) * (planned.recycle_s + waited_s + planned.acquisition_time_s)
     return passed_s
+
+
+def _until(one: Acquisition, kind: Kind | None) -> UntilKnown:
+    """``scans`` then are the fewest."""
+    asked = dict(one.until or {})
+    part = asked.get("charge_percent")
+    return UntilKnown(
+        observable=asked["observable"],
+        error=float(asked["error_percent"]) / 100.0,
+        scans_least=one.scans,
+        phase_cycle=4 if kind is None else kind.phase_cycle,
+        of_capacity=None if part is None else float(part) / 100.0,
+    )
 
 
 def _kind(template: Template | None) -> Kind | None:

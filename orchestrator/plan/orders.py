@@ -114,11 +114,26 @@ class PlannedStep(Frozen):
     turns: tuple[int, ...] = ()
 
 
+class UntilKnown(Frozen):
+    """When an acquisition may stop before its last scan.
+
+    The relative standard error of ``observable`` is ``error`` or less, or so much of the capacity has passed since it began (of an unknown
+    one nothing bounds it); at a multiple of ``phase_cycle``, and not before ``scans_least``.
+    """
+
+    observable: str
+    error: float
+    scans_least: int = 1
+    phase_cycle: int = 4
+    of_capacity: float | None = None
+
+
 class PlannedAcquisition(Frozen):
     """An acquisition resolved against the rig's templates. ``members``: an interleave (name → weight); then no template.
 
     ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``kind``: of ``model.kinds``, "" for a site's own.
     ``rows``: what one data set sweeps, ``per_block``: what each of several data sets has (``drivers.base.AcquisitionOrder``).
+    ``until``: ``scans`` are the most, and it may be halted before.
     ``duration_s``: of every row (dummies + scans) × (recycle + what the sequence waits + acquisition time), and for each block
     the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
     interleave included; of an interleave, its rounds.
@@ -142,6 +157,7 @@ class PlannedAcquisition(Frozen):
     retune_between: bool = False
     retune_every: int | None = None
     subtract: str | None = None
+    until: UntilKnown | None = None
     missed: MissedPolicy = MissedPolicy()
     expected_count: int = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -105,6 +105,14 @@ class Acquisitions:
                 yield from self._stored(event, record)
             case _:
                 yield from self._moved(event, record)
+
+    def flag(self, key: str, flags: Iterable[str]) -> Iterator[Change]:
+        """What a rule says of a spectrum: ``flag rejected``."""
+        record = self._records.get(key)
+        if record is None or not (new := [flag for flag in flags if flag not in record.flags]):
+            return
+        record.flags += new
+        yield from self._changed(record, {"flags": ",".join(record.flags)})
 
     def complete(self, samples: Samples, *, ended: bool = False) -> Iterator[Change]:
         """Charge and voltage of rows whose end the samples have now passed; ``ended``: none will come any more."""
@@ -387,6 +395,11 @@ def _cell(group: Any, name: str, value: Any) -> Any:
 def _flag(record: Record, flag: str) -> None:
     if flag not in record.flags:
         record.flags.append(flag)
+
+
+def flags_of(fired: Mapping[str, Any]) -> list[str]:
+    """The names that the actions of a rule's firing give (``flag NAME``)."""
+    return [text.removeprefix("flag ").strip() for text in map(str, fired.get("actions") or ()) if text.startswith("flag ")]
 
 
 def _count(value: Any) -> int:

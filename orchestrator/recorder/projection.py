@@ -16,7 +16,7 @@ import numpy as np
 
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
-from orchestrator.recorder.acquisitions import Acquisitions
+from orchestrator.recorder.acquisitions import Acquisitions, flags_of
 from orchestrator.recorder.appends import Append, Attributes, Make, Rows, Text, column, table_row
 from orchestrator.recorder.electrochemistry import Electrochemistry, Horizon, stacked
 from orchestrator.recorder.layout import AUX, CLOCK, EVENTS, GROUPS, IMPEDANCE, OBSERVABLE, STATIC, Group, group_name, text_size
@@ -24,7 +24,7 @@ from orchestrator.recorder.runtime import RunTime, iso_utc
 
 BLOCKS = frozenset({"ec.block", "aux.block"})
 OWN_GROUP = BLOCKS | {"clock.sample"}
-VERBATIM = ("experiment", "rig", "cell", "twin", "plan", "versions", "digests")
+VERBATIM = ("experiment", "rig", "cell", "cell_record", "cell_ledger", "twin", "plan", "versions", "digests")
 ELSEWHERE = {"run.started": VERBATIM, "fid.block": ("parameters",)}
 """What of an event stands in ``control/`` or ``fid/*/parameters``, and is not written a second time."""
 OF_RUN = ("simulated", "fids_recorded", "seed", "speed", "zone", "station", "rung", "cannot")
@@ -101,6 +101,8 @@ class Projection:
                 yield from self._observable(event)
             case "instrument":
                 yield from self._instrument(event)
+            case "rule.fired" if event.data.get("spectrum_key"):
+                yield from self._acquisitions.flag(str(event.data["spectrum_key"]), flags_of(event.data))
             case kind if kind.startswith("acquisition.") or kind in {"fid.block", "raw.archived"}:
                 yield from self._acquisitions.feed(event)
             case _:

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
 from orchestrator.analysis.live import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding, LiveAnalysis
 from orchestrator.model.events import Event
+from orchestrator.recorder.acquisitions import flags_of
 from orchestrator.recorder.digest import digest
 from orchestrator.recorder.layout import group_name
 from orchestrator.recorder.publisher import PUBLIC
@@ -67,6 +68,8 @@ class Source:
     last_seq: int = 0
     spectra: int = 0
     failed: list[str] = field(default_factory=list)
+    first_seq: int = 0
+    """Of the first spectrum of which anything was found."""
 
 
 def journal_of(folder: Path) -> Path:
@@ -77,15 +80,21 @@ def journal_of(folder: Path) -> Path:
     return path
 
 
-def rows(folder: Path, windows: Windows | None = None, source: Source | None = None) -> Iterator[Row]:
-    """Every spectrum of a run in the order in which it was stored. Memory: one spectrum and two hours of samples."""
+def rows(folder: Path, windows: Windows | None = None, source: Source | None = None, only: str | None = None) -> Iterator[Row]:
+    """Every spectrum of a run in the order in which it was stored. Memory: one spectrum and two hours of samples.
+
+    ``only``: those of one acquisition. What is found in a spectrum hangs on earlier ones of the same acquisition alone, so that all
+    acquisitions one by one give the very numbers of all together.
+    """
     source = source if source is not None else Source()
     analysis = LiveAnalysis(full=True, edits=windows)
-    flags: dict[str, list[str]] = {}
     with Reader(journal_of(folder)) as reader:
+        flags = _ruled(reader)
         for event in reader.events():
             source.last_seq = event.seq
             _note(event, source, flags)
+            if only is not None and event.kind == "fid.block" and event.data["name"] != only:
+                continue
             try:
                 found = analysis.feed(event)
             except (ValueError, ArithmeticError, LookupError, TypeError) as error:
@@ -93,7 +102,18 @@ def rows(folder: Path, windows: Windows | None = None, source: Source | None = N
                 continue
             if found:
                 source.spectra += 1
+                source.first_seq = source.first_seq or event.seq
                 yield _row(found, flags.get(found[0].key, []), event.utc_ns)
+
+
+def _ruled(reader: Reader) -> dict[str, list[str]]:
+    """What the rules of the run said of its spectra, by key: it came after they were stored."""
+    flags: dict[str, list[str]] = {}
+    if reader.kinds.get("rule.fired"):
+        for event in reader.events():
+            if event.kind == "rule.fired" and event.data.get("spectrum_key"):
+                flags.setdefault(event.data["spectrum_key"], []).extend(flags_of(event.data))
+    return flags
 
 
 def _note(event: Event, source: Source, flags: dict[str, list[str]]) -> None:
@@ -117,19 +137,67 @@ def _row(found: Sequence[Finding], flags: Sequence[str], stored_utc_ns: int) -> 
 # ------------------------------------------------------------------------------------------------------------- sidecar
 
 
-def process(folder: Path, windows: Windows | None = None, *, asked: str = "") -> tuple[Path, Source]:
-    """Analyse a run again into the next ``processed/NNNN.h5``; returns it and what it came from. Raises Refused."""
+class Part(NamedTuple):
+    """One acquisition of one run: what a worker analyses."""
+
+    folder: Path
+    windows: Windows | None
+    only: str
+
+
+def analysed(part: Part) -> tuple[Source, list[Row]]:
+    """All rows of a part."""
+    source = Source()
+    found = list(rows(part.folder, part.windows, source, part.only))
+    return source, found
+
+
+def parts_of(folder: Path, windows: Windows | None = None) -> list[Part]:
+    """The acquisitions of a run that have spectra, in the order of their first. Raises Refused."""
+    with Reader(journal_of(folder)) as reader:
+        names = dict.fromkeys(str(event.data["name"]) for event in reader.events() if event.kind == "fid.block")
+    return [Part(folder, windows, name) for name in names]
+
+
+def joined(parts: Iterable[tuple[Source, list[Row]]]) -> tuple[Source, list[list[Row]]]:
+    """The parts of one run as one, in the order of their first spectra."""
+    known = list(parts)
+    whole = Source(known[0][0].run_id, known[0][0].name, known[0][0].last_seq) if known else Source()
+    whole.spectra = sum(source.spectra for source, _ in known)
+    whole.failed = [why for source, _ in known for why in source.failed]
+    return whole, [found for _, found in sorted(known, key=lambda one: one[0].first_seq) if found]
+
+
+def process(
+    folder: Path,
+    windows: Windows | None = None,
+    *,
+    asked: str = "",
+    parts: Iterable[tuple[Source, list[Row]]] | None = None,
+) -> tuple[Path, Source]:
+    """Analyse a run again into the next ``processed/NNNN.h5``; returns it and what it came from. Raises Refused.
+
+    ``parts``: what others have analysed of it already (``analysed``), all of it.
+    """
     journal_of(folder)
+    source = Source()
+    if parts is None:
+        return _write(folder, rows(folder, windows, source), source, windows, asked)
+    source, found = joined(parts)
+    return _write(folder, (row for part in found for row in part), source, windows, asked)
+
+
+def _write(folder: Path, found: Iterable[Row], source: Source, windows: Windows | None, asked: str) -> tuple[Path, Source]:
     (folder / FOLDER).mkdir(exist_ok=True)
     path = _next(folder / FOLDER)
-    part, source = path.with_suffix(".part"), Source()
+    part = path.with_suffix(".part")
     public = folder / PUBLIC
     try:
         with h5py.File(part, "w", libver=("v108", "v110"), track_order=True) as file:
             entry = file.create_group("entry")
             entry.attrs["NX_class"] = "NXentry"
             tables: dict[str, _Table] = {}
-            for row in rows(folder, windows, source):
+            for row in found:
                 name = group_name(str(row.context["acquisition"]))
                 if name not in tables:
                     tables[name] = _Table(entry.create_group(name))

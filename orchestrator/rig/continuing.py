@@ -21,11 +21,12 @@ from orchestrator.rig.as_it_began import ContinueRequest, Former, as_begun, chan
 from orchestrator.rig.companions import observer_gone
 from orchestrator.rig.folders import state_folder
 from orchestrator.rig.former_guard import FormerGuard
-from orchestrator.rig.gather import CannotRun, Gathered, simulated_instrument
+from orchestrator.rig.gather import CannotRun, Gathered
 from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.interrupts import Interrupts
 from orchestrator.rig.log import logged
 from orchestrator.rig.outside import noted
+from orchestrator.rig.planned import simulated_instrument
 from orchestrator.rig.process import Ended, Hosting, lived
 from orchestrator.rig.sources import noted_sources
 from orchestrator.rig.survivors import SURVIVORS, live_on, read_survivors

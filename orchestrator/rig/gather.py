@@ -19,15 +19,15 @@ from drivers.clock import Clock
 from orchestrator.model.available import REFUSED
 from orchestrator.model.experiment import Experiment, Instrument, Rig
 from orchestrator.plan.orders import Plan
+from orchestrator.rig.cells import verbatim
 from orchestrator.rig.emulators import PREFIX, known_faults
 from orchestrator.rig.faults import HOST, TWIN, share_out
+from orchestrator.rig.folders import home
 from orchestrator.rig.host import HOST_FAULTS
-from orchestrator.rig.planned import NoRig, Planned, free_bytes_at, planned
+from orchestrator.rig.planned import IN_MEMORY, NoRig, Planned, free_bytes_at, planned, simulated_instrument
 from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 
 LIBRARIES = ("operando-nmr", "numpy", "scipy", "h5py", "pydantic", "pyserial", "nmrglue", "ruamel.yaml", "lark")
-IN_MEMORY = "memory"
-"""The address of instruments that are simulated inside the rig's own process."""
 
 
 class CannotRun(Exception):
@@ -162,11 +162,6 @@ class Gathered:
         return options
 
 
-def simulated_instrument(instrument: Instrument) -> bool:
-    """Emulated behind a wire, or simulated inside the rig's process."""
-    return instrument.address.startswith(PREFIX) or instrument.address == IN_MEMORY
-
-
 def gather(request: RunRequest) -> Gathered:
     """Read experiment and rig, make the plan. Raises ConfigError, PlanError, CannotRun."""
     found = _planned(request)
@@ -262,6 +257,7 @@ def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]
         "fids_recorded": request.data is not None,
         "origin_mono_ns": stamp.mono_ns,
         "station": gathered.plan.station,
+        **verbatim(gathered.experiment.cell, home(), simulated=gathered.all_simulated),
     }
 
 
@@ -270,6 +266,11 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def program() -> str:
+    """Version and revision of this program, as one text that differs where the program does."""
+    return f"{_version(LIBRARIES[0])} {revision()}".strip()
 
 
 def revision() -> str:

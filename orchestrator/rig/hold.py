@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.platform import hold_file
+from orchestrator.platform import hold_file, is_locked
 from orchestrator.rig.gather import CannotRun
 
 LOCK, RUNNING = "lock", "running"
@@ -28,6 +28,11 @@ def rig_held(state: Path, rig: str) -> Iterator[None]:
     finally:
         (state / RUNNING).unlink(missing_ok=True)
         held.close()
+
+
+def is_held(state: Path) -> bool:
+    """Does a run hold the rig? Asks the lock only where a run has named itself: a question must not be in a new run's way."""
+    return (state / RUNNING).exists() and is_locked(state / LOCK)
 
 
 def name_running(state: Path, folder: Path) -> None:

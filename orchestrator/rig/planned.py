@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, rig_file
 from orchestrator.model.available import rig_not_available
 from orchestrator.plan import make_plan
+from orchestrator.rig.cells import as_it_stands
+from orchestrator.rig.emulators import PREFIX
+from orchestrator.rig.folders import home
 
 if TYPE_CHECKING:
     from drivers.base import Capabilities, ConsoleCapabilities
-    from orchestrator.model.experiment import Experiment, Rig
+    from orchestrator.model.experiment import Experiment, Instrument, Rig
     from orchestrator.plan.orders import Plan
+
+
+IN_MEMORY = "memory"
+"""The address of instruments that are simulated inside the rig's own process."""
 
 
 class NoRig(Exception):
@@ -65,6 +72,8 @@ def planned(
     if path is None:
         raise NoRig("no rig: name one with --rig RIG.yaml (configs/rigs/sim.yaml simulates), or with `rig:` in the experiment")
     read = load_rig(path)
+    cell = as_it_stands(experiment.cell, home(), simulated=simulated_rig(read, station))
+    experiment = experiment.model_copy(update={"cell": cell})
     plan = make_plan(
         experiment,
         read,
@@ -78,10 +87,22 @@ def planned(
     return Planned(experiment, read, path, named is None, plan)
 
 
+def simulated_instrument(instrument: Instrument) -> bool:
+    """Emulated behind a wire, or simulated inside the rig's process."""
+    return instrument.address.startswith(PREFIX) or instrument.address == IN_MEMORY
+
+
+def simulated_rig(rig: Rig, station: str | None) -> bool:
+    """Is nothing of a station real? Of a station that is not named, of any."""
+    stations = [one for name, one in rig.stations.items() if name == station] or list(rig.stations.values())
+    names = {name.partition(":")[0] for one in stations for name in (one.potentiostat, one.console)}
+    return all(simulated_instrument(one) for name, one in rig.instruments.items() if name in names)
+
+
 def _experiment(file: Path, rig: Path | None) -> Experiment:
     """Read it; where it is wrong, whatever is wrong with the rig is said with it. Raises ConfigError."""
     try:
-        return load_experiment(file)
+        return load_experiment(file, home=home())
     except ConfigError as wrong:
         problems = list(wrong.problems)
     if rig is not None:

@@ -21,11 +21,12 @@ from orchestrator.guard.inline import InlineGuard
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
 from orchestrator.recorder.records import Reader
+from orchestrator.rig.cells import CellLedger, kept_record
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX
 from orchestrator.rig.faults import HOST, inject_all
 from orchestrator.rig.fencing import need_armed
-from orchestrator.rig.folders import new_run_folder, state_folder
+from orchestrator.rig.folders import home, new_run_folder, state_folder
 from orchestrator.rig.gather import CannotRun, Gathered, run_started
 from orchestrator.rig.guards import guard_of
 from orchestrator.rig.hold import name_running, rig_held
@@ -69,8 +70,12 @@ def run(gathered: Gathered, disk: Disk | None = None) -> Ended:
     calm_collector()
     if request.virtual:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
-        return registry.virtual_run(lambda clock: _run(gathered, clock, disk), epoch_utc_ns=epoch_utc_ns)
-    return asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True), disk))
+        ended = registry.virtual_run(lambda clock: _run(gathered, clock, disk), epoch_utc_ns=epoch_utc_ns)
+    else:
+        ended = asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True), disk))
+    if (record := kept_record(gathered.experiment.cell, home())) is not None:
+        CellLedger(record).settle()
+    return ended
 
 
 async def _run(gathered: Gathered, clock: Clock, disk: Disk | None) -> Ended:
@@ -113,8 +118,16 @@ async def _run_in(folder: Path, gathered: Gathered, clock: Clock, disk: Disk | N
     note_sources(folder, gathered)
     run_id = _run_id(gathered, folder)
     first = journal.put("run.started", run_started(gathered, clock, run_id))
+    _on_cell(gathered, run_id, folder)
     world = made_world(gathered, clock, folder)
     return await lived(Hosting(gathered, clock, folder, journal, world, run_id, disk, interrupts=interrupts), first)
+
+
+def _on_cell(gathered: Gathered, run_id: str, folder: Path) -> None:
+    """A cell with a record remembers its runs, before their first current."""
+    cell, record = gathered.experiment.cell, kept_record(gathered.experiment.cell, home())
+    if record is not None:
+        CellLedger(record).begin_run(run_id, folder, cell.x_now, simulated=gathered.all_simulated)
 
 
 @dataclass(slots=True)

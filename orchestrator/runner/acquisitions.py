@@ -17,6 +17,7 @@ from drivers.base import (
     ReadBack,
 )
 from drivers.errors import Exhausted, InstrumentError, Rejected
+from orchestrator.runner.averaging import Averaging
 from orchestrator.runner.by_hand import ByHand, is_by_hand
 from orchestrator.runner.cell_lock import CellLock, StillHeld
 from orchestrator.runner.owners import Owner, Whys
@@ -51,11 +52,12 @@ class Acquisitions:
         self._alarms = alarms
         self._ready = Readiness(surroundings)
         self.records = Records(surroundings, wishes, self._ready.take_key)
-        self.storing = Storing(surroundings, self.records, alarms, progress)
+        averaging = Averaging(surroundings, wishes.throughput_C)
+        self.storing = Storing(surroundings, self.records, alarms, progress, averaging.learn)
         self.refusals = Whys()
         self._deviating: set[str] = set()
         self._wake = asyncio.Event()
-        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress)
+        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging)
         self._lock = lock
         self.tuning = Tuning(surroundings, alarms)
         self._by_hand = ByHand(surroundings, self.records, self.storing, prompts)

@@ -359,6 +359,10 @@ class Reactions:
         """The planned key of the running step; empty where none runs."""
         return self.step_key.partition(".")[0]
 
+    def throughput_C(self) -> float:
+        """All charge of the run so far."""
+        return self.sampling.charge.throughput_C
+
     def failing(self, record: Record, times: int) -> None:
         """The missed policy of the acquisition."""
         policy = record.planned.missed

@@ -29,7 +29,8 @@ class Record:
     """One acquisition. ``asked_as``: the name that the trigger used (an interleave's, or its own).
 
     ``listed``: part of a list at open circuit, so never merged with another. ``unwanted``: missed because somebody paused
-    NMR or the booking has ended. ``untuned``: the tuner failed before it. ``times``: block → (started, acquired); None: not heard.
+    NMR or the booking has ended. ``enough``: halted because what it was for is known (``until``). ``untuned``: the tuner
+    failed before it. ``times``: block → (started, acquired); None: not heard.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Record:
     partial: bool = False
     unwanted: bool = False
     untuned: bool = False
+    enough: bool = False
     why: str = ""
     times: dict[int, list[int | None]] = field(default_factory=dict)
     fid_seqs: dict[int, int] = field(default_factory=dict)
@@ -96,6 +98,9 @@ class Wishes(Protocol):
 
     def planned_key(self) -> str:
         """The planned key of the running step; empty where none runs."""
+
+    def throughput_C(self) -> float:
+        """All charge of the run so far."""
 
     def failing(self, record: Record, times: int) -> None:
         """So many acquisitions of a name have failed in a row."""

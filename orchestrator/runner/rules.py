@@ -2,20 +2,22 @@
 
 ``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell): near zero where the cell has become a wire. R_cell is the
 resistance of the last impedance spectrum, or of the first minute under current, less R_lead. ``polarisation_ratio`` =
-abs(E) / abs(E at the step's start). Rules over spectra are not executed here.
+abs(E) / abs(E at the step's start). ``plateau``: 1 while E over charge is flat, else 0; ``knees``: entries and exits so far in this
+step. Rules over spectra are not executed here.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from drivers.base import ImpedanceSpectrum
 from orchestrator.model.experiment import Predicate, Rule
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.interlocks.resistance import Resistance
+from orchestrator.runner.trigger_kinds import Plateau
 from orchestrator.runner.triggers import Sample
 
 LEAST_CURRENT_A = 1e-9
@@ -28,6 +30,12 @@ class Seen:
     resistance: Resistance
     start_V: float | None = None
     wanted_A: float = 0.0
+    plateau: Plateau = field(default_factory=Plateau)
+
+    @property
+    def on_plateau(self) -> float | None:
+        """1 or 0; None while too little charge has passed in this step to say."""
+        return None if self.plateau.on is None else float(self.plateau.on)
 
     @property
     def R_cell_ohm(self) -> float | None:
@@ -52,6 +60,8 @@ OBSERVABLES: dict[str, Callable[[Seen, Sample], float | None]] = {
     "short_ratio": Seen.short_ratio,
     "polarisation_ratio": Seen.polarisation_ratio,
     "R_cell": lambda seen, _: seen.R_cell_ohm,
+    "plateau": lambda seen, _: seen.on_plateau,
+    "knees": lambda seen, _: float(seen.plateau.passed),
 }
 
 
@@ -135,6 +145,7 @@ class RuleEngine:
             self.seen.resistance.begin(planned.key, planned.mode)
         if first:
             self.seen.start_V = None
+            self.seen.plateau = Plateau()
         for standing in self._standing:
             standing.count, standing.fired, standing.armed = 0, False, False
 
@@ -144,6 +155,7 @@ class RuleEngine:
             return []
         if self.seen.start_V is None and math.isfinite(sample.voltage_V):
             self.seen.start_V = sample.voltage_V
+        self.seen.plateau.feed(sample.fraction, sample.voltage_V)
         if self._feeds:
             self.seen.resistance.see(sample.mono_ns, sample.elapsed_s, sample.voltage_V, sample.current_A)
         fired = [standing.feed(sample, self.seen) for standing in self._standing]

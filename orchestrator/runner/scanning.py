@@ -21,6 +21,7 @@ from drivers.base import (
     Started,
 )
 from drivers.errors import Exhausted, InstrumentError, NotReachable, Rejected
+from orchestrator.runner.averaging import Averaging
 from orchestrator.runner.readiness import Readiness, overdue_s
 from orchestrator.runner.records import Record, Records
 from orchestrator.runner.states import AcquisitionState
@@ -60,7 +61,14 @@ class Scanning:
     """
 
     def __init__(
-        self, surroundings: Surroundings, records: Records, storing: Storing, ready: Readiness, alarms: Alarms, progress: Progressing
+        self,
+        surroundings: Surroundings,
+        records: Records,
+        storing: Storing,
+        ready: Readiness,
+        alarms: Alarms,
+        progress: Progressing,
+        averaging: Averaging,
     ) -> None:
         self._s = surroundings
         self._console = surroundings.station.console
@@ -69,6 +77,8 @@ class Scanning:
         self._ready = ready
         self._alarms = alarms
         self._progress = progress
+        self._averaging = averaging
+        self._watch: asyncio.Task[bool] | None = None
         self._began_ns = 0
         self.running: Record | None = None
         self.taken_up: Record | None = None
@@ -140,7 +150,16 @@ class Scanning:
         return state.key == record.key or state.activity is ConsoleActivity.UNKNOWN
 
     async def see_through(self, record: Record, block: int) -> bool:
-        """Until its files are there; True when they are."""
+        """Until its files are there; True when they are. Meanwhile it may be halted because enough is known."""
+        try:
+            return await self._seen_through(record, block)
+        finally:
+            watch, self._watch = self._watch, None
+            if watch is not None:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+
+    async def _seen_through(self, record: Record, block: int) -> bool:
         limit_s = overdue_s(record.planned, self._s.plan) / self._s.clock.speed + GRACE_S * (self._s.clock.speed != 1.0)
         try:
             return await within(limit_s, self._until_filed(record, block))
@@ -166,6 +185,8 @@ class Scanning:
                 continue
             if isinstance(event, Started) and record is not self.taken_up:
                 self._started(record, block, event)
+                if record.planned.until is not None:
+                    self._watch = asyncio.create_task(self._averaging.see(record, block, event.mono_ns), name="averaging")
             elif isinstance(event, Started) and block not in record.times:
                 self._started(record, block, None)  # heard when it was taken up, not when it began
             elif isinstance(event, Acquired):
@@ -206,7 +227,8 @@ class Scanning:
         scans_done = None if event is None else event.scans_done
         known = {} if event is None else {"half_width_ns": event.half_width_ns}
         mono_ns = record.times[block][1] = None if event is None else event.mono_ns
-        record.partial = record.partial or (scans_done is not None and scans_done < record.planned.scans)
+        fewer = scans_done is not None and scans_done < record.planned.scans
+        record.partial = record.partial or (fewer and not record.enough)
         heard = event is not None
         self._s.put("acquisition.acquired", record.seq, mono_ns, key=record.key, block=block, scans_done=scans_done, heard=heard, **known)
         if record.state is S.ACQUIRING and (block == record.planned.blocks - 1 or record.partial):
@@ -219,7 +241,7 @@ class Scanning:
         self._s.put("acquisition.filed", record.seq, event.mono_ns, key=record.key, block=block, path=event.path)
         if record.state is S.ACQUIRED:
             self._records.move(record, S.FILED)
-        if not record.partial:
+        if not record.partial and not record.enough:
             self._progress.acquired(record.name, record.key, (event.mono_ns - self._began_ns) / 1e9, event.mono_ns)
         self._storing.add(record, block)
 

@@ -3,7 +3,8 @@
 A rule is asked once for every spectrum, with all that was found in it. Its references are made of the findings of earlier
 spectra of the same acquisition: ``blank`` = before the first charge passed; ``mean`` = all earlier ones, or those of a range of x;
 ``same_half_cycle`` = the same direction of current in given cycles, each at the charge nearest to the present one. A factor
-is compared as a ratio to its reference, so that it means the same while an area falls (practice.md 14).
+is compared as a ratio to its reference, so that it means the same while an area falls (practice.md 14). A spectrum that began
+before ``not_after_edge_s`` were over, or before its rule was armed in this step, is not asked about, but serves as a reference.
 """
 
 from __future__ import annotations
@@ -143,6 +144,7 @@ class _Standing:
     quiet: int = 0
     fired: bool = False
     first: Seen | None = None
+    armed: bool = False
 
     def feed(self, seen: Seen) -> Firing | None:
         """Ask the rule about one spectrum; what it has seen, when it fires."""
@@ -150,17 +152,33 @@ class _Standing:
         if rule.acquisition is not None and seen.acquisition != rule.acquisition:
             return None
         compared = [self._compare(one, seen) for one in (*rule.all_of, *rule.any_of)]
-        if any(name_of(one) not in seen.values for one in (*rule.all_of, *rule.any_of) if one.observable not in OF_SAMPLES):
+        self._enter(seen)
+        if not self._asks(seen) or any(
+            name_of(one) not in seen.values for one in (*rule.all_of, *rule.any_of) if one.observable not in OF_SAMPLES
+        ):
             return None
         every, some = compared[: len(rule.all_of)], compared[len(rule.all_of) :]
         true = all(one.true for one in every) and (not some or any(one.true for one in some))
         return self._counted(seen, {name: value for one in compared for name, value in one.values.items()}, true=true)
 
+    def _enter(self, seen: Seen) -> None:
+        if seen.step_key != self.step_key:
+            self.step_key, self.count, self.quiet, self.fired, self.armed = seen.step_key, 0, 0, False, False
+
+    def _asks(self, seen: Seen) -> bool:
+        """Did it begin long enough after the edge, and is the rule armed: E of the new sign, or so long after the edge, what is first?"""
+        rule, since_edge_s = self.rule, seen.number("elapsed_s")
+        if rule.not_after_edge_s and not since_edge_s >= rule.not_after_edge_s:
+            return False
+        waits = rule.armed_after_s is not None or rule.armed_on_new_sign
+        late = rule.armed_after_s is not None and since_edge_s >= rule.armed_after_s
+        turned = rule.armed_on_new_sign and seen.number("voltage_V") * seen.direction > 0
+        self.armed = self.armed or not waits or late or turned
+        return self.armed
+
     def _counted(self, seen: Seen, values: dict[str, float], *, true: bool) -> Firing | None:
         """So many in a row within one step; it counts again only after as many that were not so."""
         needed = self.rule.for_count * self.rule.times
-        if seen.step_key != self.step_key:
-            self.step_key, self.count, self.quiet, self.fired = seen.step_key, 0, 0, False
         self.count, self.quiet = (self.count + 1, 0) if true else (0, self.quiet + 1)
         self.first = seen if self.count == 1 else self.first
         self.fired = self.fired and self.quiet < needed

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -31,6 +32,8 @@ MOST_WAITING = 256
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
 T = TypeVar("T")
+Learn = Callable[[Record, dict[str, Any], bytes], None]
+"""Who wants to know of a FID as it is stored."""
 S = AcquisitionState
 
 
@@ -44,11 +47,12 @@ class FidSeen(Protocol):
 class Storing:
     """One task stores what the console has filed, in order."""
 
-    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen) -> None:
+    def __init__(self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen, learn: Learn) -> None:
         self._s = surroundings
         self._records = records
         self._alarms = alarms
         self._seen = seen
+        self._learn = learn
         self._waiting: deque[tuple[Record, int]] = deque()
         self._more = asyncio.Event()
         self._fid_seqs: dict[tuple[str, int], int] = {}
@@ -127,6 +131,7 @@ class Storing:
         except (InstrumentError, TimeoutError, OSError) as error:
             self._records.end(record, S.LOST, f"not fetched: {error}" if not isinstance(error, Damaged) else str(error))
             return False
+        fetched = replace(fetched, partial=False) if record.enough else fetched
         record.partial = record.partial or fetched.partial
         self._fid_seqs[record.key, block] = self._put_fid(record, block, fetched)
         if folder is not None:
@@ -172,6 +177,7 @@ class Storing:
         known = float(limit) if isinstance(limit, int | float) else None
         self._seen.fid(record.key, fetched.fid.data, fetched.fid.raw_dtype, known, self._s.clock.mono_ns())
         data, blob = fid_block(record, block, fetched)
+        self._learn(record, data, blob)
         data |= _swept(record.planned, block, fetched)
         return self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)
 

@@ -254,31 +254,44 @@ def _crossed(before: float | None, now: float, value: float) -> bool:
     return min(before, now) <= value + SAME_X and value - SAME_X <= max(before, now)
 
 
-class _Knee(Armed):
-    """Entry to and exit from a plateau: the slope of E over x, by regression over the last bins of charge."""
+class Plateau:
+    """Entry to and exit from a plateau of E (domain.md 3.7): the slope of E over charge, by regression over the last bins of it."""
 
-    _plateau = False
-    _confirmed = 0
-
-    def __init__(self, order: TriggerOrder) -> None:
-        super().__init__(order)
+    def __init__(self) -> None:
+        self.on: bool | None = None
+        """None while too little charge has passed to say."""
+        self.passed = 0
+        """So many entries and exits."""
+        self._confirmed = 0
         self._x: list[float] = []
         self._E: list[float] = []
 
-    def due(self, sample: Sample, allowed: bool, /) -> bool:  # noqa: FBT001
-        fraction = sample.fraction
+    def feed(self, fraction: float | None, voltage_V: float) -> bool:
+        """One sample; True where the plateau begins or ends."""
         if fraction is None or (self._x and fraction - self._x[-1] < KNEE_BIN_OF_CAPACITY):
             return False
-        self._x, self._E = [*self._x, fraction][-KNEE_BINS:], [*self._E, sample.voltage_V][-KNEE_BINS:]
+        self._x, self._E = [*self._x, fraction][-KNEE_BINS:], [*self._E, voltage_V][-KNEE_BINS:]
         if len(self._x) < KNEE_BINS:
             return False
+        self.on = bool(self.on)
         slope = abs(_slope(self._x, self._E))
-        changed = slope > 2.0 * PLATEAU_V_PER_X if self._plateau else slope < PLATEAU_V_PER_X
+        changed = slope > 2.0 * PLATEAU_V_PER_X if self.on else slope < PLATEAU_V_PER_X
         self._confirmed = self._confirmed + 1 if changed else 0
         if self._confirmed < KNEE_CONFIRM:
             return False
-        self._plateau, self._confirmed = not self._plateau, 0
-        return allowed
+        self.on, self._confirmed, self.passed = not self.on, 0, self.passed + 1
+        return True
+
+
+class _Knee(Armed):
+    """Entry to and exit from a plateau."""
+
+    def __init__(self, order: TriggerOrder) -> None:
+        super().__init__(order)
+        self._plateau = Plateau()
+
+    def due(self, sample: Sample, allowed: bool, /) -> bool:  # noqa: FBT001
+        return self._plateau.feed(sample.fraction, sample.voltage_V) and allowed
 
 
 def _slope(x: list[float], y: list[float]) -> float:

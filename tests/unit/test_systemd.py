@@ -69,6 +69,6 @@ def test_systemd_takes_the_units(repository: Path, tmp_path: Path) -> None:
         units.append(tmp_path / unit.name.replace("@", "@sim"))
         shutil.copy(unit, units[-1])
         shutil.copy(unit, tmp_path / unit.name)
-    assert len(units) == 2
+    assert len(units) == 3
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *map(str, units)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "")

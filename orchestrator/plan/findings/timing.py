@@ -75,19 +75,52 @@ def dummies(facts: Facts) -> Iterator[Problem]:
 
 
 def booking(facts: Facts) -> Iterator[Problem]:
-    """The run must end before the booking does."""
+    """The run must end before the booking does, unless the experiment says what happens then; and what that comes to."""
     end_ns, start_ns = facts.plan.booking_end_utc_ns, facts.start_utc_ns
     if end_ns is None or start_ns is None:
         return
     has_s = max(end_ns - start_ns, 0) / NS
     expected_s, worst_s = facts.plan.expected_s + facts.around_s, facts.plan.worst_s + facts.around_s
     until = f"the booking ends {local(end_ns, facts.rig.zone):%a %d %b %H:%M}, in {spoken(has_s)}"
-    if expected_s > has_s:
+    if facts.plan.booking_end is not None and max(expected_s, worst_s) > has_s:
+        at_worst = "" if expected_s > has_s else "at worst "
+        message = f"{at_worst}the run needs {spoken(expected_s if expected_s > has_s else worst_s)}, but {until}"
+        yield warning(facts.at("booking_ends"), message, _then(facts, facts.plan.booking_end.cell, has_s))
+    elif expected_s > has_s:
         hint = f"{spoken(expected_s - has_s)} too long: fewer cycles, more current, or a longer booking"
         yield Problem(facts.at("booking_ends"), f"the run needs {spoken(expected_s)}, but {until}", hint)
     elif worst_s > has_s:
-        hint = "`when_booking_ends` says what happens then" if facts.plan.booking_end else "say what happens then: `when_booking_ends`"
+        hint = "say what happens then: `when_booking_ends`"
         yield warning(facts.at("booking_ends"), f"at worst the run needs {spoken(worst_s)}, but {until}", hint)
+
+
+def _then(facts: Facts, cell: str, has_s: float) -> str:
+    """What `when_booking_ends` does, with its times, as the plan expects them."""
+    step, left_s = _under_way(facts, has_s)
+    if step is None:
+        return f"`when_booking_ends`: {cell}, and the console is handed back"
+    during = f"by then step {step.index + 1} of {len(facts.plan.steps)} ({step.text}) runs, {spoken(left_s)} from its end"
+    planned, known = sum(facts.plan.expected_spectra.values()), facts.plan.acquisitions
+    started = estimate.counts(facts.plan.steps[step.index + 1 :], known, facts.plan.capacity_C)
+    later = sum(estimate.spectra(started, known).values())
+    lost = f"of about {planned} spectra at least {later} are not made"
+    if cell == "continue":
+        goes_on_s = facts.plan.worst_s + facts.around_s - has_s
+        return f"{during}; the console is handed back, {lost}, and the cell goes on alone for up to {spoken(goes_on_s)}"
+    if cell == "open circuit":
+        return f"{during}; it is broken off at open circuit, {lost}"
+    longest_s = max(one.worst_s for one in facts.plan.steps)
+    return f"{during}; it is finished without NMR, at worst for {spoken(longest_s)} more, then open circuit; {lost}"
+
+
+def _under_way(facts: Facts, has_s: float) -> tuple[PlannedStep | None, float]:
+    """The step that probably runs when so many seconds are over, and how long it then still takes."""
+    ends_s = sum(step.expected_s for step in facts.plan.prepare)
+    for step in facts.plan.steps:
+        ends_s += step.expected_s
+        if ends_s > has_s:
+            return step, ends_s - has_s
+    return None, 0.0
 
 
 def ends_in_the_night(facts: Facts) -> Iterator[Problem]:

@@ -109,6 +109,6 @@ def test_what_comes_later(text: str) -> None:
 def test_acquisitions_that_come_later() -> None:
     head = HEAD[: HEAD.index("acquisitions")]
     found = {name for _, name in not_available(parse_experiment(head + ACQUISITIONS))}
-    assert found == {"until (scans)", "retune_between", "retune"}
+    assert found == {"until (of an array)", "retune_between", "retune"}
     together = set().union(*LATER.values()) | found
     assert together == set(NOT_YET)

@@ -199,6 +199,23 @@ def test_a_booking_that_only_the_worst_case_passes_is_a_warning(plan: Make) -> N
     assert any("at worst the run needs 3 h" in warning and "`when_booking_ends`" in warning for warning in warnings)
 
 
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("continue", "and the cell goes on alone for up to 30 min"),
+        ("finish half-cycle then open circuit", "it is finished without NMR, at worst for 1 h more, then open circuit"),
+        ("open circuit", "it is broken off at open circuit"),
+    ],
+)
+def test_a_booking_whose_end_is_provided_for_is_said_with_its_times(plan: Make, cell: str, says: str) -> None:
+    given = {"start_utc_ns": START, "booking_end": "2026-03-02 21:30"}
+    steps = [*TWO_HOURS[:1], "{step: Plate working at 1 mA/cm2 for 1 hour, nmr: {fast: at end}}"]
+    (warning,) = (one for one in plan(*steps, extra=f"when_booking_ends: {{cell: {cell}}}", given=given).warnings if "booking" in one)
+    assert "the run needs 2 h, but the booking ends Mon 02 Mar 21:30, in 90 min" in warning or "in 1.5 h" in warning
+    assert "by then step 2 of 2 (Plate working at 1 mA/cm2 for 1 hour) runs, 30 min from its end" in warning
+    assert says in warning
+
+
 def test_the_booking_of_the_file_counts_unless_another_is_given(plan: Make) -> None:
     extra = "booking_ends: 2026-03-02T21:00+01:00"
     assert "the run needs 2 h" in refused(plan, *TWO_HOURS, extra=extra, given={"start_utc_ns": START})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,24 @@ def test_rules_over_spectra_and_disabled_ones_are_left_alone() -> None:
     assert not executable(area)
     assert not executable(SHORT.model_copy(update={"enabled": False}))
     assert run(RuleEngine([area], 0.0), I_A, [0.1] * 100) == []
+
+
+def along(engine: RuleEngine, amps: float, curve: Callable[[float], float]) -> list[tuple[float, str]]:
+    """One step over all of its capacity, 1 s a sample: at which fraction which rule fires."""
+    engine.begin(step(amps), first=True)
+    found = []
+    for second in range(4000):
+        fraction = second / 4000
+        one = Sample(second * 10**9, float(second), amps * second, curve(fraction), amps, 0.0, fraction)
+        found += [(fraction, firing.rule.name) for firing in engine.feed(one)]
+    return found
+
+
+def test_a_plateau_and_its_knee_are_seen_and_a_slope_has_none() -> None:
+    flat = Rule(name="plateau", all_of=(Predicate(observable="plateau", test="above", value=0.0),))
+    knee = Rule(name="knee", all_of=(Predicate(observable="knees", test="above", value=1.0),))
+    engine = RuleEngine([flat, knee], LEAD)
+    found = along(engine, I_A, lambda x: 0.1 + 2.0 * max(0.0, 0.3 - x) + 3.0 * max(0.0, x - 0.8))
+    assert [name for _, name in found] == ["plateau", "knee"]
+    assert [where for where, _ in found] == pytest.approx([0.35, 0.83], abs=0.03)
+    assert along(engine, I_A, lambda x: 1.0 - 0.9 * x) == [], "a slope all the way; and the step before is forgotten"

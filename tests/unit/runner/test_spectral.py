@@ -145,3 +145,30 @@ def test_context_is_plain_and_short() -> None:
     for wrong in ({"x": float("nan")}, {"x": [1]}, {f"n{n}": 1 for n in range(30)}, "x", {"x": "y" * 999}):
         with pytest.raises(Refused, match="context"):
             observed(ROW | {"context": wrong})
+
+
+def since_edge(*seconds: float, value: float = 2.0, volts: float = -0.1, step: str = "s0001") -> list[list[Observed]]:
+    return [found(NAME, value, key=f"{step}{s}", elapsed_s=s, voltage_V=volts, step_key=step) for s in seconds]
+
+
+def test_a_spectrum_that_began_too_soon_after_an_edge_is_not_asked_about() -> None:
+    after = rule(ABOVE | {"value": 1.0}, not_after_edge_s=60.0)
+    assert [n for n, _ in fired(after, since_edge(-5.0, 0.0, 59.0, 60.0, 120.0))] == [3]
+    assert [n for n, _ in fired(after, [*since_edge(0.0, 100.0), *since_edge(0.0, 100.0, step="s0002")])] == [1, 3]
+    assert [n for n, _ in fired(rule(ABOVE | {"value": 1.0}), since_edge(0.0))] == [0]
+    assert fired(after, [found(NAME, 2.0, key="no edge known")]) == []
+
+
+def test_what_is_not_asked_about_is_a_reference_all_the_same() -> None:
+    blanks = [found(NAME, value, blank=1, key=f"b{value}", elapsed_s=1.0) for value in (1.0, 1.2, 0.8)]
+    plating = rule(ABOVE | {"reference": {"of": "blank", "n_sd": 5.0}}, not_after_edge_s=60.0)
+    assert [n for n, _ in fired(plating, [*blanks, *since_edge(10.0, 70.0, value=9.0)])] == [4]
+
+
+def test_a_rule_over_spectra_arms_when_E_has_the_new_sign_or_in_time() -> None:
+    armed = rule(ABOVE | {"value": 1.0}, armed_on_new_sign=True, armed_after_s=500.0)
+    old_sign, new_sign = since_edge(10.0, 200.0, volts=0.1), since_edge(300.0, 400.0, volts=-0.1)  # the current is negative
+    assert [n for n, _ in fired(armed, [*old_sign, *new_sign])] == [2]
+    assert [n for n, _ in fired(armed, since_edge(10.0, 499.0, 500.0, volts=0.1))] == [2]
+    again = since_edge(10.0, volts=0.1, step="s0002")
+    assert [n for n, _ in fired(armed, [*new_sign, *again])] == [0], "it arms anew in every step"

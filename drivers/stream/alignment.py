@@ -1,4 +1,4 @@
-"""Where a technique's own time stands against the host's clock. Pure."""
+"""Where an instrument's own time stands against the host's clock. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEAST_HALF_WIDTH_NS = 1_000_000
 
 @dataclass(slots=True)
 class Alignment:
-    """Host clock less the technique's time: the smallest of the last delays, since nothing is read before it was measured."""
+    """Host clock less the instrument's time: the smallest of the last delays, since nothing is read before it was measured."""
 
     delays_ns: deque[int] = field(default_factory=deque)
     sorted_ns: list[int] = field(default_factory=list)

@@ -1,0 +1,126 @@
+"""``operando process RUNS... --dask``: the very numbers of one process, and a scheduler that is restarted in the middle."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import h5py
+import pytest
+
+from orchestrator.cli.analyse import process_command
+from orchestrator.recorder.cluster import spread
+from orchestrator.recorder.digest import digest
+from orchestrator.recorder.reprocess import Part, analysed, parts_of, process
+from orchestrator.rig.gather import gather
+from orchestrator.rig.process import run
+from orchestrator.rig.request import RunRequest
+
+distributed = pytest.importorskip("distributed", reason="needs the extra [cluster]")
+REPOSITORY = Path(__file__).parents[2]
+NIGHT = """
+version: 1
+experiment: two-kinds
+cell: {id: LiLi-1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0}
+limits: {abs_E_V: 0.5, abs_I_mA: 0.5, charge_per_step_mAh: 0.85, host_lost: open circuit within 60 s}
+acquisitions:
+  one: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 4}
+  two: {template: 7Li_metal, recycle_s: 0.75, scans: 16, dummies: 4}
+  t2: {template: 7Li_T2, recycle_s: 1, scans: 4, dummies: 2, TE_ms: [1, 2, 5], repeat_first: true}
+protocol:
+  - {step: Plate working at 1 mA/cm2 for 20 minutes, nmr: {one: every 3 minutes, two: every 4 minutes, t2: at start}}
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One night, and the same once more."""
+    folder = tmp_path_factory.mktemp("nights")
+    (folder / "experiment.yaml").write_text(NIGHT, "utf-8")
+    rig = REPOSITORY / "configs" / "rigs" / "memory.yaml"
+    ended = run(gather(RunRequest(folder / "experiment.yaml", rig, folder, speed=None, seed=1, display="none")))
+    shutil.copytree(ended.folder, folder / "again")
+    return [ended.folder, folder / "again"]
+
+
+def numbers(path: Path) -> str:
+    """The digest of a processed file, less when and by what command it was made."""
+    copy = path.with_suffix(".copy")
+    shutil.copy(path, copy)
+    with h5py.File(copy, "r+") as file:
+        for name in ("date", "asked"):
+            del file["entry/process"].attrs[name]
+    return digest(copy)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        return int(own.getsockname()[1])
+
+
+@pytest.fixture
+def started() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def start(stack: ExitStack, *words: str) -> subprocess.Popen[bytes]:
+    child = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stack.callback(child.wait)
+    stack.callback(child.kill)
+    return child
+
+
+def scheduler(stack: ExitStack, port: int) -> subprocess.Popen[bytes]:
+    return start(stack, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0")
+
+
+def workers(stack: ExitStack, port: int) -> None:
+    for _ in range(2):
+        words = ("--nthreads", "1", "--no-nanny", "--dashboard-address", "127.0.0.1:0", "--host", "127.0.0.1")
+        start(stack, "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}", *words)
+
+
+def test_acquisitions_one_by_one_are_all_together(runs: list[Path]) -> None:
+    parts = parts_of(runs[0])
+    assert [part.only for part in parts] == ["one", "two", "t2"] or len(parts) == 3
+    apart, source = process(runs[0], parts=[analysed(part) for part in parts])
+    together, whole = process(runs[0])
+    assert numbers(apart) == numbers(together)
+    assert (source.spectra, source.run_id, source.failed) == (whole.spectra, whole.run_id, whole.failed)
+    assert source.spectra > 8
+
+
+def test_two_workers_and_a_scheduler_that_is_killed_and_comes_back(runs: list[Path], port: int, started: ExitStack) -> None:
+    wanted = numbers(process(runs[0])[0])
+    first = scheduler(started, port)
+    before = {folder: set((folder / "processed").glob("*.h5")) for folder in runs}
+    command = start(started, "orchestrator", "process", *map(str, runs), "--dask", f"tcp://127.0.0.1:{port}")
+    with distributed.Client(f"tcp://127.0.0.1:{port}", timeout=60) as look:  # the work is there, and waits for workers
+        while look.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)) < 6:
+            time.sleep(0.05)
+    first.kill()
+    first.wait()
+    scheduler(started, port)
+    workers(started, port)
+    assert command.wait(120) == 0
+    for folder in runs:
+        (made,) = set((folder / "processed").glob("*.h5")) - before[folder]
+        assert numbers(made) == wanted
+    with spread(f"tcp://127.0.0.1:{port}") as cluster, pytest.raises(Exception, match="pruned"):
+        list(cluster.map(analysed, [Part(runs[0] / "nowhere", None, "one")]))  # a mistake of the work is no lost worker
+
+
+def test_without_a_scheduler_it_says_so(runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("orchestrator.recorder.cluster.AWAY_FOR_s", 0.0)
+    monkeypatch.setattr("orchestrator.recorder.cluster.CONNECT_WITHIN_s", 0.2)
+    assert process_command([str(runs[0])], Path("runs"), None, "tcp://127.0.0.1:9", as_json=False) == 2
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err

@@ -1,0 +1,98 @@
+"""The shipped rules, each where it must speak and on an honest cell where it must not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.sim.faults import Fault
+from orchestrator.config import load_twin
+from orchestrator.model.events import Event
+from orchestrator.observer.analysis import Inline
+
+Live = Callable[..., Any]
+CONFIGS = Path(__file__).parents[2] / "configs"
+TO_COPY = (CONFIGS / "experiments" / "rules_to_copy.yaml").read_text("utf-8")
+SODIUM = (CONFIGS / "experiments" / "O17_sodium_transition.yaml").read_text("utf-8")
+
+
+def analysed(live: Live, experiment: str, physics: dict[str, Any], *faults: Fault) -> Any:
+    """A night with the live analysis, in virtual time."""
+    made: list[Inline] = []
+    errors: list[str] = []
+
+    def before(night: Any) -> None:
+        made.append(Inline(night.clock, night.commands, errors.append))
+        started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.clock.mono_ns()}
+        made[0].before([Event(1, night.clock.mono_ns(), night.clock.utc_ns(), "run.started", started)])
+        night.journal.watchers.append(made[0].heard)
+        for fault in faults:
+            night.twin.inject(fault)
+
+    async def during(_: Any) -> None:
+        await made[0].run()
+
+    night = live(experiment, during, before=before, physics=physics)
+    assert errors == []
+    return night
+
+
+def twin(name: str) -> dict[str, Any]:
+    return copy.deepcopy(dict(load_twin(CONFIGS / "twins" / f"{name}.yaml")))
+
+
+def rules(night: Any) -> list[str]:
+    return [event.data["rule"] for event in night.of("rule.fired")]
+
+
+def test_an_honest_cell_hears_nothing_of_detuning_nor_of_drift(live: Live) -> None:
+    night = analysed(live, TO_COPY, twin("C1"))
+    assert {"detuned", "drift inside an array"}.isdisjoint(rules(night))
+    assert len(night.of("observable", name="drift(electrolyte)")) == 3  # the blank, at rest, under current
+    assert night.outcome.exit_code == 0
+
+
+def test_a_probe_that_runs_away_is_to_be_retuned_and_the_spectrum_taken_again(live: Live) -> None:
+    night = analysed(live, TO_COPY, twin("C1"), Fault("detuning_ramp", 3600.0, value=150.0))
+    detuned = night.of("rule.fired", rule="detuned")[0]
+    assert 3600.0 < night.seconds(detuned) < 4.0 * 3600
+    assert detuned.data["values"]["area(electrolyte) ratio"] < 0.95
+    assert detuned.data["actions"] == ["warn", "flag detuned", "retune", "acquire fast"]
+    (again,) = [event for event in night.of("acquisition.requested", name="fast") if event.cause == detuned.seq]
+    assert "detuned" in str(again.data["reasons"])
+
+
+def test_an_array_during_which_the_cell_changed_is_flagged_and_taken_again(live: Live) -> None:
+    night = analysed(live, TO_COPY, twin("C1"), Fault("gain_changed", 600.0, value=0.7))
+    (drift,) = night.of("rule.fired", rule="drift inside an array")
+    assert drift.data["values"]["drift(electrolyte)"] > 0.1  # absolute
+    assert "flag rejected" in drift.data["actions"]
+    (again,) = [event for event in night.of("acquisition.requested", name="echoes") if event.cause == drift.seq]
+    assert again.data["key"] != drift.data["spectrum_key"]
+
+
+TRANSITION = SODIUM.replace("repeat: 20", "repeat: 2").replace(
+    "Rest for 12 hours, nmr: {metal: log-spaced 5 min to 12 h}", "Rest for 5 minutes"
+)
+
+
+@pytest.mark.parametrize(("start_V", "speaks"), [(0.14, True), (0.03, False)])
+def test_the_transition_of_sodium_is_told_with_the_area_of_its_metal(live: Live, start_V: float, speaks: bool) -> None:
+    physics = twin("C7")
+    physics["pair"]["transition"]["start_V"] = start_V
+    night = analysed(live, TRANSITION, physics)
+    with_metal = night.of("rule.fired", rule="transition with its metal")
+    assert bool(with_metal) == speaks == ("transition" in rules(night))
+    told = {event.data["key"]: event.data["value"] for event in night.of("observable", name="overpotential")}
+    areas = {event.data["key"]: event.data["value"] for event in night.of("observable", name="area(metal)")}
+    assert len(told) > 10
+    assert told.keys() <= areas.keys(), "eta stands beside the area of its spectrum"
+    assert max(told.values()) > 0.15 or not speaks
+    if speaks:
+        values = with_metal[0].data["values"]
+        assert values["overpotential"] > 0.15
+        assert values["area(metal)"] > 0
