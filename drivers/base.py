@@ -742,6 +742,14 @@ class Console(Protocol):
         """The console's clock against ours; None where it has none."""
 
 
+@runtime_checkable
+class HandsBack(Protocol):
+    """What a console offers besides, where it can be left as it was found; RF off is ``make_safe``, which comes first."""
+
+    async def hand_back(self) -> tuple[str, ...]:
+        """Put back what we have changed; returns what could not be, a sentence each. Twice is as good as once. Raises InstrumentError."""
+
+
 # ------------------------------------------------------------------------------------------- tuner, sensor, actuator
 
 
@@ -766,6 +774,7 @@ class Reading:
     stale_after_s: float
 
 
+@runtime_checkable
 class Tuner(Protocol):
     """Tunes and matches the probe."""
 
@@ -785,8 +794,16 @@ class Tuner(Protocol):
         """Let go of the wire."""
 
 
+@runtime_checkable
+class Reflectometer(Protocol):
+    """What a tuner offers besides, where it can measure without moving anything."""
+
+    async def reflection_dB(self, nucleus: str, preset: str = "") -> float | None:
+        """Reflected over sent power, as it is now; never while the cell is on impedance."""
+
+
 class Sensor(Protocol):
-    """Reads one quantity."""
+    """Reads one quantity; a sensor that is not there raises, it never returns what it cannot mean."""
 
     async def connect(self) -> Identity:
         """Find out who answers."""
@@ -798,6 +815,7 @@ class Sensor(Protocol):
         """Let go of the wire."""
 
 
+@runtime_checkable
 class Actuator(Sensor, Protocol):
     """A sensor that can also be set (temperature, angle)."""
 

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from drivers.base import Console, Context, DataReader, Emulator, Fence, Network, Potentiostat, Settings, WireRecorder
+from drivers.base import Console, Context, DataReader, Emulator, Fence, Network, Potentiostat, Sensor, Settings, Tuner, WireRecorder
 from drivers.clock import Clock
 from drivers.errors import NotRegistered
 
@@ -76,6 +76,16 @@ def make_readers() -> dict[str, DataReader]:
 def make_fence(settings: Settings, context: Context) -> Fence:
     """A hardware fence, not yet connected."""
     return cast("Fence", factory("fences", settings.driver)(settings, context))
+
+
+def make_tuner(settings: Settings, context: Context) -> Tuner:
+    """A tuner, not yet connected."""
+    return cast("Tuner", factory("tuners", settings.driver)(settings, context))
+
+
+def make_sensor(settings: Settings, context: Context) -> Sensor:
+    """A sensor, which may be an actuator as well, not yet connected."""
+    return cast("Sensor", factory("sensors", settings.driver)(settings, context))
 
 
 def make_emulator(settings: Settings, context: Context) -> Emulator:

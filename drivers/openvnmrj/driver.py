@@ -40,6 +40,8 @@ from drivers.openvnmrj.scans import POLL_S, SAVE_GRACE_S, STOP_GRACE_S, Follower
 from drivers.stream.events import Events
 from drivers.stream.tasks import Tasks
 
+RESTORED = ("sw", "np", "nt", "ss", "d1", "tof", "pw", "tpwr")
+"""In this order: VnmrJ fits np to sw (inferred)."""
 ADOPTED_DEADLINE_S = 7 * 86400.0
 ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between questions to a console that fell silent; the last one for ever."""
@@ -81,6 +83,7 @@ class OpenVnmrJ:
         self._plain_seqfil: str | None = None
         self._plain_pw: float | None = None
         self._arrayed: tuple[str, ...] = ()
+        self._as_found: dict[str, Any] = {}
         self._scan: Scan | None = None
         self._unsafe: Scan | None = None
         self._started: set[tuple[str, int]] = set()
@@ -133,6 +136,7 @@ class OpenVnmrJ:
         self._order = None
         if not await self._clock.in_thread(self._folders.make_room, order.key, order.blocks):
             raise self._refusal(f"data of {order.key} are there already", "fetch them, or take another key")
+        await self._note_as_found()
         setup = await self._set(setup, order.key)
         found = await self._read_back()
         if order.rows is not None or order.per_block is not None:
@@ -145,6 +149,30 @@ class OpenVnmrJ:
         differing = deviations(setup, order, found)
         self._order, self._found = order, found
         return ReadBack(found, differing)
+
+    async def hand_back(self) -> tuple[str, ...]:
+        """``wexp`` and ``werr`` empty, nucleus and parameters as found: what is read back decides."""
+        if self._scan is not None:
+            return (f"{self._scan.key} still runs, with its wexp armed",)
+        found = self._as_found
+        plain = sequences.plain(self._arrayed, self._plain_seqfil, self._plain_pw) if self._plain_seqfil is not None else {}
+        await self._foreground.send(wire.compose(*wire.DISARM, *wire.set_parameters(plain)))
+        if found:
+            nucleus = {name: found[name] for name in ("tn",)}
+            numbers = {name: found[name] for name in RESTORED}
+            await self._foreground.send(wire.compose(*wire.set_parameters(nucleus)))
+            await self._foreground.send(wire.compose(*wire.set_parameters(numbers)))
+        left = [f"wexp holds {held!r}"] if (held := await self._foreground.text("wexp")) else []
+        if found:
+            now = await self._foreground.numbers(RESTORED) | {"tn": await self._foreground.text("tn")}
+            left += [f"{name} is {now[name]}, and was {found[name]}" for name in ("tn", *RESTORED) if not _alike(now[name], found[name])]
+        self._order = None
+        return (*left, *(["the workspace shows our last FID: load your own with `rt`"] if self._started else []))
+
+    async def _note_as_found(self) -> None:
+        """What the operator had set, before ours."""
+        if not self._as_found:
+            self._as_found = await self._foreground.numbers(RESTORED) | {"tn": await self._foreground.text("tn")}
 
     async def _set(self, setup: Setup, key: str) -> Setup:
         if self._plain_seqfil is None:
@@ -317,3 +345,10 @@ class OpenVnmrJ:
 
     def _refusal(self, message: str, advice: str) -> Rejected:
         return Rejected(message, instrument=self._name, did="nothing was started", advice=advice)
+
+
+def _alike(now: Any, before: Any) -> bool:
+    """VnmrJ rounds what it is told."""
+    if isinstance(now, float) and isinstance(before, float):
+        return abs(now - before) <= 1e-4 * max(1.0, abs(before))
+    return bool(now == before)

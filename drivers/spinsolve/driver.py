@@ -290,6 +290,18 @@ class Spinsolve:
             return SafeState(Confirmation.UNCONFIRMED, f"it stops after the scan that runs, at most {scan.one_scan_s:.0f} s each")
         return SafeState(Confirmation.CONFIRMED, "the console answers and has said of every run that it is over")
 
+    async def hand_back(self) -> tuple[str, ...]:
+        """Our key and folder taken away; the protocols carry their own settings in each start, so there is nothing else of ours."""
+        scan = self._scan
+        if scan is not None and scan.phase not in OVER:
+            return (f"{scan.key} still runs",)
+        await self._link.send(wire.set_user_data(NOTHING))
+        held = (await self._link.ask(wire.get_user_data(), wire.Held)).user_data or {}
+        left = {name: value for name, value in held.items() if name in OURS and value}
+        self._stamped = bool(left)
+        folder = "its data folder is ours: what a person measures next is saved there until he chooses another"
+        return (*([f"it holds our user data still: {left}"] if left else []), folder)
+
     async def _over_within(self, scan: Scan, real_s: float) -> None:
         until = asyncio.get_running_loop().time() + real_s
         while self._scan is scan and asyncio.get_running_loop().time() < until:

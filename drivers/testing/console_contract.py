@@ -18,6 +18,7 @@ from drivers.base import (
     Failed,
     Fetched,
     Filed,
+    HandsBack,
     LinkLost,
     LinkRestored,
     Progress,
@@ -173,6 +174,20 @@ class ConsoleContract:
             links = [type(event) for event in log.events if isinstance(event, LinkLost | LinkRestored)]
             assert links == [LinkLost, LinkRestored] * 2
             check_order(log)
+
+    @on_bench
+    async def test_it_is_handed_back_twice(self, bench: ConsoleBench) -> None:
+        """Where it can be: after a block, idle, with sentences for what could not be put back, and ready to be prepared anew."""
+        if not isinstance(bench.console, HandsBack):
+            return  # it can only be made safe
+        async with bench.connected() as log:
+            await self._run_block(bench, log, bench.small_acquisition("first"))
+            await bench.console.make_safe()
+            for left in (await bench.console.hand_back(), await bench.console.hand_back()):
+                assert isinstance(left, tuple)
+                assert all(sentence for sentence in left)
+            assert (await bench.console.read_state()).activity is ConsoleActivity.IDLE
+            await self._run_block(bench, log, bench.small_acquisition("second"))
 
     @on_bench
     async def test_make_safe_while_the_link_is_away(self, bench: ConsoleBench) -> None:
@@ -381,6 +396,11 @@ class ConsoleContract:
             assert not log.events
             order = bench.small_acquisition()
             check_fetched(await self.acquire(bench, log, order), order)
+
+    async def _run_block(self, bench: ConsoleBench, log: Log, order: AcquisitionOrder) -> None:
+        await bench.console.prepare(order)
+        await bench.console.start(order.key)
+        await log.until(Filed)
 
     async def _run_for_some_scans(self, bench: ConsoleBench, log: Log, order: AcquisitionOrder) -> None:
         await bench.console.prepare(order)

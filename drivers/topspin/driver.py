@@ -306,6 +306,17 @@ class TopSpin:
         self._unsafe = False
         return SafeState(Confirmation.CONFIRMED, f"the agent is {state.get('state')}: no zg of ours runs")
 
+    async def hand_back(self) -> tuple[str, ...]:
+        """The agent shows the data set again that was there before ours."""
+        if self._options.get("mode") == "pull":
+            return ("in mode pull TopSpin goes on showing our last data set",)
+        if self._scan is not None:
+            return (f"{self._scan.key} still runs, and its data set is shown",)
+        found = await self._line().ask("hand_back", within_s=LONG_REPLY_S)
+        if found.get("as_found") in {"", found.get("shown")}:
+            return ()
+        return (f"TopSpin shows {found.get('shown') or 'no data set'}, not {found.get('as_found')}, as it was found",)
+
     # ----------------------------------------------------------------------------------------------------------- looking
 
     async def read_state(self) -> ConsoleState:

@@ -197,7 +197,11 @@ def _set_point(node: Node, problems: Problems) -> SetPoint | None:
 def _prompt(node: Node, problems: Problems) -> Prompt | None:
     """``{prompt: TEXT}``."""
     written = checked(node, WrittenPrompt, problems)
-    return None if written is None else Prompt(text=written.prompt, where=node.where())
+    return (
+        None
+        if written is None
+        else Prompt(text=written.prompt, within_s=None if written.within_h is None else 3600.0 * written.within_h, where=node.where())
+    )
 
 
 def _eis(node: Node, problems: Problems) -> Eis | Step | None:

@@ -104,15 +104,18 @@ def _check_zone(node: Node | None, problems: Problems) -> None:
 
 
 def check_drivers(rig: Rig, station: str, known: Mapping[str, Collection[str]]) -> None:
-    """What a station's potentiostat and console need must be installed. Raises ConfigError.
+    """What a station's instruments need must be installed. Raises ConfigError.
 
-    ``known``: ``potentiostats``, ``consoles`` and ``emulators`` → the names that are registered.
+    ``known``: ``potentiostats``, ``consoles``, ``tuners``, ``sensors`` and ``emulators`` → the names that are registered.
     """
     problems = Problems()
     root = parse_tree(rig.file, rig.source, problems)
     assert root is not None
-    for role in ("potentiostat", "console"):
-        instrument = root.value["instruments"].value[getattr(rig.stations[station], role).partition(":")[0]]
+    setup = rig.stations[station]
+    named = [("potentiostat", setup.potentiostat), ("console", setup.console), *(("sensor", sensor) for sensor in setup.sensors)]
+    named += [("tuner", setup.tuner)] if setup.tuner is not None else []
+    for role, called in named:
+        instrument = root.value["instruments"].value[called.partition(":")[0]]
         driver, address = instrument.value["driver"], instrument.value["address"]
         if driver.text not in known[f"{role}s"]:
             problems.add(driver.where(), f"no {role} driver is called `{driver.text}`", _one_of(driver.text, known[f"{role}s"]))

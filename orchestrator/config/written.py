@@ -234,6 +234,7 @@ class WrittenPrompt(Written):
     """A person does something and says so."""
 
     prompt: str
+    within_h: Positive | None = Field(None, description="later than that it becomes an alarm, and the protocol stands still")
 
 
 class WrittenEisSettings(Written):

@@ -25,8 +25,10 @@ class WrittenInstrument(Written):
 class WrittenNucleus(Written):
     """What this station must do to measure a nucleus."""
 
-    tuner_preset: str = ""
-    manual: bool = False
+    tuner_preset: str = Field("", description="of the tuner's presets; without it the one with the nucleus' name")
+    manual: bool = Field(False, description="a person must tune the probe to it")
+    retune_every: int | None = Field(None, ge=1, description="tune before every so many spectra; 1 = before each")
+    retune_above_dB: float | None = Field(None, le=0, description="measure the reflection before each spectrum, and tune above this")
 
 
 class WrittenStation(Written):

@@ -24,43 +24,40 @@ NOT_YET: dict[str, str] = {
     "reference: step_start": "rules that compare E with its start, sign and all",
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",
-    "manual": "acquisitions by hand",
     "until (of an array)": "adaptive averaging of arrays",
     "retune_between": "tuners",
     "retune": "tuners",
     "E of one electrode": "three electrodes",
-    "set": "actuators",
-    "prompt": "prompts",
     "budget: dead at end of charge": "a budget that counts there",
 }
 """Feature → what it waits for."""
 
 RIG_NOT_YET: dict[str, str] = {
-    "data_root": "runs are made where --out says",
-    "tuner": "nobody tunes but you",
-    "sensors": "they are not read",
+    "data_root": "runs are made where --out says; only watched folders are relative to it",
 }
 """Key of a rig file → what happens instead."""
+
+WITH_TUNER = frozenset({"do: retune", "retune_between", "retune"})
+"""Executed where the station has a tuner."""
 
 REFUSED: frozenset[str] = frozenset()
 """What somebody would rely on: no run starts with it."""
 
 
-def not_available(experiment: Experiment, by_hand: Collection[str] = ()) -> tuple[tuple[Where, str], ...]:
+def not_available(experiment: Experiment, by_hand: Collection[str] = (), *, tuner: bool = False) -> tuple[tuple[Where, str], ...]:
     """Where the experiment uses what this version does not execute, and its name; in file order, each place once.
 
-    ``by_hand``: what manual acquisitions say that this rig's console makes by itself.
+    ``by_hand``: what manual acquisitions say that this rig's console makes by itself. ``tuner``: the station has one.
     """
     own = {name: one.model_copy(update={"manual": None}) if one.manual in by_hand else one for name, one in experiment.acquisitions.items()}
     experiment = experiment.model_copy(update={"acquisitions": own})
-    found = (use for feature in FEATURES for use in feature(experiment) if use[1] in NOT_YET)
+    found = (use for feature in FEATURES for use in feature(experiment) if use[1] in NOT_YET and not (tuner and use[1] in WITH_TUNER))
     return tuple(sorted(dict.fromkeys(found), key=lambda use: (use[0].line, use[0].column)))
 
 
-def rig_not_available(rig: Rig, station: str) -> tuple[tuple[str, str], ...]:
-    """Keys of the rig file (of this station) that nobody executes yet, each with what that means."""
-    setup = rig.stations[station]
-    asked = {**{name: getattr(rig, name) for name in RIG_NOT_YET if hasattr(rig, name)}, "tuner": setup.tuner, "sensors": setup.sensors}
+def rig_not_available(rig: Rig) -> tuple[tuple[str, str], ...]:
+    """Keys of the rig file that nobody executes yet, each with what that means."""
+    asked = {name: getattr(rig, name) for name in RIG_NOT_YET if hasattr(rig, name)}
     return tuple((f"rig: {name}", RIG_NOT_YET[name]) for name in RIG_NOT_YET if asked.get(name))
 
 

@@ -39,7 +39,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   also kind, sequence, settings (the template's numbers), rows {name, values} (swept inside the block), block_value {name, value} (of the
   whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began;
   missing: not known), encodes (of an image: its rows are k-space).
-* ``raw.archived`` key, block, folder, files. · ``observable`` name, value, error, unit, key, algorithm; of R_cell
+* ``raw.archived`` key, block, folder, files (of what was adopted from a watched folder each also
+  modified_utc_ns). · ``observable`` name, value, error, unit, key, algorithm; of R_cell
   also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as
   source; the first of a spectrum has context: acquisition, nucleus, scans, blank (1: ended before the first current), and at the middle
   of the acquisition mono_ns, t_s, charge_mAh, charge_step_mAh, throughput_mAh, x, cycle, step_key, voltage_V, current_A, where known.
@@ -55,6 +56,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
+* ``tuned`` nucleus, preset, ok, duration_s, reflection_dB (null: not known), why (it was due), detail.
 * ``disk`` free_bytes, needed_bytes. · ``cell.state`` cell (on, off, unknown), confirmed, detail, intent (keys about to be started).
 * ``guard.*`` what the guard said in ``guard.jsonl``, imported by ``continue``: line (its number in the file).
 """
@@ -108,6 +110,7 @@ KINDS: dict[str, frozenset[str]] = {
     "link.restored": frozenset({"instrument"}),
     "instrument": frozenset({"role", "id", "driver", "vendor", "model", "simulated"}),
     "clock.sample": frozenset({"instrument", "half_width_ns"}),
+    "tuned": frozenset({"nucleus", "preset", "ok", "duration_s", "why"}),
     "disk": frozenset({"free_bytes", "needed_bytes"}),
     "cell.state": frozenset({"cell", "confirmed", "detail"}),
     "guard.started": frozenset({"pid"}),
@@ -131,6 +134,9 @@ KINDS: dict[str, frozenset[str]] = {
 
 GAP_EDGE = 1 << 15
 """Bit of ``status`` in an ``ec.block``: this row is no sample, its voltage and current are NaN; nothing is known up to the next edge."""
+
+PROMPT = "prompt-"
+"""So the id of an alarm begins that asks a person to do something: who acknowledges it says that it is done."""
 
 ALARM_LEVELS = ("info", "warn", "alarm", "critical")
 

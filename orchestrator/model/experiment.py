@@ -279,10 +279,11 @@ class SetPoint(Frozen):
 
 
 class Prompt(Frozen):
-    """``{prompt: TEXT}``: a person does something and says so."""
+    """``{prompt: TEXT, within_h: 12}``: a person does something and says so; later than that the protocol stands still."""
 
     kind: Literal["prompt"] = "prompt"
     text: str
+    within_s: float | None = None
     where: Where = Where()
 
 
@@ -455,6 +456,8 @@ class NucleusSetup(Frozen):
 
     tuner_preset: str = ""
     manual: bool = False
+    retune_every: int | None = None
+    retune_above_dB: float | None = None
 
 
 class StationSetup(Frozen):

@@ -82,6 +82,12 @@ def _observed(data: Data) -> str:
     return f"{data['name']} {value}{error} {data['unit'] or ''}"
 
 
+def _tuned(data: Data) -> str:
+    reached = f" to {data['reflection_dB']:.1f} dB" if isinstance(data.get("reflection_dB"), int | float) else ""
+    how = "tuned" if data["ok"] else f"NOT tuned ({data.get('detail') or 'no answer'})"
+    return f"probe {how}: {data['nucleus']}{reached} in {data['duration_s']:.0f} s, because of {data['why']}"
+
+
 def _cell(data: Data) -> str:
     said = {"on": "the cell is under current", "off": "the cell is at open circuit"}.get(data["cell"], "THE CELL'S STATE IS NOT KNOWN")
     return said + ("" if data["confirmed"] else " (not confirmed)") + (f": {data['detail']}" if data["detail"] else "")
@@ -100,6 +106,7 @@ SENTENCES: Mapping[str, Callable[[Data], str]] = {
     "acquisition.rejected": _not_taken("rejected"),
     "acquisition.lost": _not_taken("LOST"),
     "observable": _observed,
+    "tuned": _tuned,
     "rule.fired": lambda data: f"rule {data['rule']}: {', '.join(str(action) for action in data['actions'])}",
     "alarm.raised": alarm_line,
     "alarm.cleared": lambda data: f"alarm over: {data['id']}",

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.available import not_available
-from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
+from orchestrator.model.experiment import Experiment, NucleusSetup, Rig, StationSetup, Where
 from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
 from orchestrator.plan import acquisitions, calibrations, estimate, findings, interlocks, preparation
 from orchestrator.plan.expand import Expanded, expand, programs
 from orchestrator.plan.findings import Instruments
 from orchestrator.plan.instants import utc_ns, zone_of
-from orchestrator.plan.orders import Plan, PlannedStep
+from orchestrator.plan.orders import Plan, PlannedAcquisition, PlannedStep, TuningOrder
 from orchestrator.plan.resolve import Unresolved, x_per_C
 from orchestrator.plan.surroundings import Surroundings
 
@@ -109,6 +109,7 @@ def _build(
         rules=tuple(rule for rule in experiment.rules if rule.enabled),
         interlocks=interlocks.planned(interlocks.Watched(experiment, rig, setup, every, resolved)),
         limits=around.limits(_total_s(expanded.steps)),
+        tuning=_tuning(setup, resolved),
         host_lost=experiment.limits.host_lost,
         host_lost_within_s=experiment.limits.host_lost_within_s or HOST_LOST_WITHIN_S,
         lead_ohm=experiment.cell.lead_ohm,
@@ -134,9 +135,22 @@ def _build(
         ballast_bytes=estimate.ballast_bytes(every),
         size_at_end_bytes=sizes.at_end,
         size_hdf5_bytes=sizes.hdf5,
-        not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment, rig.by_hand))),
+        not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment, rig.by_hand, tuner=setup.tuner is not None))),
     )
     return plan, expanded
+
+
+def _tuning(setup: StationSetup, resolved: Mapping[str, PlannedAcquisition]) -> dict[str, TuningOrder]:
+    """What the station's tuner does for each nucleus that is measured."""
+    if setup.tuner is None:
+        return {}
+    nuclei = dict.fromkeys(one.nucleus for one in resolved.values() if one.nucleus and not one.members)
+    asked = {nucleus: setup.nuclei.get(nucleus, NucleusSetup()) for nucleus in nuclei}
+    return {
+        nucleus: TuningOrder(preset=one.tuner_preset or nucleus, every=one.retune_every, above_dB=one.retune_above_dB)
+        for nucleus, one in asked.items()
+        if not one.manual
+    }
 
 
 def _total_s(planned: Iterable[PlannedStep]) -> float:

@@ -194,6 +194,8 @@ def _interleaved(one: Acquisition, experiment: Experiment, resolved: Resolved) -
         blocks=sum(one.members.values()),
         duration_s=seconds + retunes * RETUNE_S,
         members=one.members,
+        retune_between=one.retune_between,
+        retune_every=one.retune_every,
         missed=one.missed or experiment.missed,
     )
 

@@ -155,6 +155,8 @@ class PlannedAcquisition(Frozen):
     per_block: Axis | None = None
     duration_s: float = 0.0
     members: Mapping[str, int] = {}
+    retune_between: bool = False
+    retune_every: int | None = None
     subtract: str | None = None
     until: UntilKnown | None = None
     missed: MissedPolicy = MissedPolicy()
@@ -173,6 +175,14 @@ class PlannedAcquisition(Frozen):
         return axis is not None and len(axis) > 2 and axis.values[0] == axis.values[-1]
 
 
+class TuningOrder(Frozen):
+    """How the probe is tuned to a nucleus, and when besides: every so many spectra, or when the reflection is above ``above_dB``."""
+
+    preset: str
+    every: int | None = None
+    above_dB: float | None = None
+
+
 class Plan(Frozen):
     """Everything the Runner needs, and everything ``check`` prints.
 
@@ -181,6 +191,7 @@ class Plan(Frozen):
     ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
     ``at_end_after``: the verb after which the cell is to be left ("" = any). ``at_end_attach``: files or folders beside the experiment.
     ``after_short_cell``: what nobody may do with it then.
+    ``tuning``: by nucleus; empty where the station has no tuner.
     ``size_bytes``: the most on the disk at any time, with the copies of ``run.h5`` or of its open chapter and the merging at
     the end; ``size_at_end_bytes``: what stays; ``size_hdf5_bytes``: ``run.h5`` of that;
     ``ballast_bytes``: kept besides, and given to the electrochemistry when the disk is full.
@@ -204,6 +215,7 @@ class Plan(Frozen):
     x_per_C: float | None = None
     busy: Literal["coalesce", "queue"] = "coalesce"
     prepare: tuple[PlannedStep, ...] = ()
+    tuning: Mapping[str, TuningOrder] = {}
     prepare_checks: tuple[Mapping[str, Any], ...] = ()
     at_end_nmr: tuple[str, ...] = ()
     budget: Mapping[str, Any] | None = None

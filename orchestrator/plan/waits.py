@@ -9,6 +9,7 @@ from orchestrator.model.experiment import AtOpenCircuit, Prompt, SetPoint
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.plan.surroundings import LIST_FACTOR, Surroundings
 
+PERSON_LONGEST_S = 30 * 86400.0
 SETTLE_LONGEST_S = 7200.0
 """inferred: a set-point that is not reached two hours after it should be is never reached."""
 
@@ -37,9 +38,11 @@ def set_point(item: SetPoint, around: Surroundings) -> PlannedStep:
 
 
 def prompt(item: Prompt, around: Surroundings) -> PlannedStep:
-    """A person's part; nobody knows how long it takes, so it counts for nothing and has no longest time."""
+    """A person's part; nobody knows how long it takes, so it counts for nothing; it has a longest time where the experiment says one."""
     made = _waiting(around, f"Prompt: {item.text}", "prompt", 0.0, 0.0, action="prompt", settings={"prompt": item.text})
-    return made.model_copy(update={"longest_s": None})
+    longest_s = item.within_s or PERSON_LONGEST_S
+    known = {"ends": EndConditions(time_s=longest_s), "limits": around.limits(longest_s), "longest_s": item.within_s}
+    return made.model_copy(update=known)
 
 
 def _waiting(around: Surroundings, text: str, verb: str, expected_s: float, longest_s: float, **more: Any) -> PlannedStep:

@@ -186,8 +186,11 @@ class Acquisitions:
             self._live = {live: at for live, at in self._live.items() if live[0] != record.key}
         if word == "started" and math.isnan(record.latency_s) and data["latency_s"] is not None:
             record.latency_s = values["latency"] = float(data["latency_s"])
+        if data.get("untuned"):
+            _flag(record, "untuned")
         if data.get("deviations") or data.get("partial"):
             _flag(record, "partial" if data.get("partial") else "deviating")
+        if {"untuned", "deviations", "partial"} & data.keys():
             values["flags"] = ",".join(record.flags)
         yield from self._changed(record, values, data.get("block"))
         if word == "acquired" and data["scans_done"] is not None:

@@ -41,6 +41,7 @@ ENTRY_ATTRIBUTES = {
 STATES = "requested armed acquiring acquired filed stored verified; or at its end missed rejected lost"
 FLAGS = (
     "partial: fewer scans than asked; coalesced: several triggers in one; deviating: the console's parameters differ from the order; "
+    "untuned: the tuner failed before it; "
     "times unknown: nobody heard when it started or ended, so what depends on it is NaN"
 )
 

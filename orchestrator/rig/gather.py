@@ -73,6 +73,13 @@ class Gathered:
         """The folder that the rig wants ``status.html`` in, relative to its file."""
         return (self.rig_path.parent / Path(self.rig.status_to).expanduser()) if self.rig.status_to else None
 
+    @property
+    def hands_folder(self) -> Path:
+        """What watched folders are relative to: the rig's data, else the experiment's own folder."""
+        if self.rig.data_root is not None:
+            return self.rig_path.parent / Path(self.rig.data_root).expanduser()
+        return Path(self.experiment.file).resolve().parent
+
     def instrument(self, role: str) -> Instrument:
         """The station's potentiostat or console in the rig file."""
         return self.rig.instruments[self.instrument_id(role)]
@@ -80,6 +87,20 @@ class Gathered:
     def instrument_id(self, role: str) -> str:
         """The instrument's name in the rig file."""
         return str(getattr(self.rig.stations[self.plan.station], role)).partition(":")[0]
+
+    def further(self) -> list[tuple[str, str]]:
+        """Tuner and sensors of the station: role, and name in the rig file (with a channel behind a colon)."""
+        setup = self.rig.stations[self.plan.station]
+        return [*([("tuner", setup.tuner)] if setup.tuner is not None else []), *(("sensor", name) for name in setup.sensors)]
+
+    def settings_of(self, called: str, addresses: Mapping[str, str]) -> Settings:
+        """What the driver of a tuner or a sensor is made from."""
+        name, _, channel = called.partition(":")
+        instrument = self.rig.instruments[name]
+        address = addresses.get(instrument.address.removeprefix(PREFIX), instrument.address)
+        options = {key: value for key, value in instrument.options.items() if key != "emulator"}
+        simulated = simulated_instrument(instrument)
+        return Settings(name, instrument.driver, address, channel, instrument.identity, options, instrument.address, simulated=simulated)
 
     def settings(self, role: str, addresses: Mapping[str, str]) -> Settings:
         """What its driver is made from; ``addresses``: emulator name → where it really is."""
@@ -111,6 +132,7 @@ class Gathered:
     def _emulated(self) -> list[tuple[str, Instrument]]:
         """What this program emulates: role and instrument."""
         found = [(role, self.instrument(role)) for role in ("potentiostat", "console")]
+        found += [(role, self.rig.instruments[name.partition(":")[0]]) for role, name in self.further()]
         found += [("fence", self.fence)] if self.fence is not None else []
         return [(role, instrument) for role, instrument in found if instrument.address.startswith(PREFIX)]
 
@@ -181,6 +203,7 @@ def _refuse_impossible(gathered: Gathered) -> None:
     if gathered.request.twin is not None and not (gathered.simulated and gathered.request.twin.is_file()):
         raise CannotRun(f"--twin {gathered.request.twin}: there is no such file, or nothing of rig `{gathered.rig.name}` is simulated")
     real = [role for role in ("potentiostat", "console") if not simulated_instrument(gathered.instrument(role))]
+    real += [role for role, name in gathered.further() if not simulated_instrument(gathered.rig.instruments[name.partition(":")[0]])]
     if gathered.request.speed != 1.0 and real:
         raise CannotRun(f"--speed is for simulated rigs; the {' and the '.join(real)} of rig `{gathered.rig.name}` is real")
 

@@ -42,7 +42,7 @@ class Planned:
     @property
     def rig_not_available(self) -> tuple[tuple[str, str], ...]:
         """Key of the rig file → what this version does about it, for those that it does not execute."""
-        return rig_not_available(self.rig, self.plan.station)
+        return rig_not_available(self.rig)
 
     @property
     def without_fence(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def planned(
         booking_end=booking_end,
         free_bytes=free_bytes,
     )
-    check_drivers(read, plan.station, {kind: names(kind) for kind in ("potentiostats", "consoles", "emulators")})
+    check_drivers(read, plan.station, {kind: names(kind) for kind in ("potentiostats", "consoles", "tuners", "sensors", "emulators")})
     return Planned(experiment, read, path, named is None, plan)
 
 

@@ -30,6 +30,8 @@ from orchestrator.rig.truth import TRUTH
 from orchestrator.runner.station import Station
 
 ADDRESSES, OWNER = "emulators.json", "owner"
+SIMULATED_PERSON_s = 300.0
+"""In virtual time nobody could answer a prompt."""
 GONE = (
     "the simulated instruments of this run ended with it, so there is nothing to go on with; "
     "`operando recover` and `operando verify` see to what was measured"
@@ -201,4 +203,17 @@ def _station(gathered: Gathered, clock: Clock, folder: Path, network: Network, w
         wire = registry.wire_log(folder / "wire" / f"{asked.instrument}.jsonl", clock)
         stack.callback(wire.close)
         made["fence"] = registry.make_fence(asked, Context(clock, registry.recorded_network(network, wire), wire, world.twin))
-    return Station(name=gathered.plan.station, raw_folder=folder / "raw", **made)
+    made["sensors"] = {}
+    for role, name in gathered.further():
+        settings = gathered.settings_of(name, world.addresses)
+        wire = registry.wire_log(folder / "wire" / f"{settings.instrument}.jsonl", clock)
+        stack.callback(wire.close)
+        context = Context(clock, registry.recorded_network(network, wire), wire)
+        if role == "tuner":
+            made |= {"tuner": registry.make_tuner(settings, context), "tuner_settings": settings}
+        else:
+            made["sensors"][settings.instrument] = (registry.make_sensor(settings, context), settings)
+    person_s = SIMULATED_PERSON_s if gathered.request.virtual else None
+    return Station(
+        name=gathered.plan.station, raw_folder=folder / "raw", hands_folder=gathered.hands_folder, simulated_person_s=person_s, **made
+    )

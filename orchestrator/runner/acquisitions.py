@@ -18,8 +18,10 @@ from drivers.base import (
 )
 from drivers.errors import Exhausted, InstrumentError, Rejected
 from orchestrator.runner.averaging import Averaging
+from orchestrator.runner.by_hand import ByHand, is_by_hand
 from orchestrator.runner.calibrating import Calibrating
 from orchestrator.runner.owners import Owner, Whys
+from orchestrator.runner.prompts import Prompts
 from orchestrator.runner.readiness import Readiness
 from orchestrator.runner.records import Record, Records, Wishes
 from orchestrator.runner.resumption import Resumption
@@ -29,6 +31,7 @@ from orchestrator.runner.station import Alarms, Surroundings
 from orchestrator.runner.storing import Storing
 from orchestrator.runner.taking_up import TakingUp
 from orchestrator.runner.triggers import Fire
+from orchestrator.runner.tuning import Tuning
 from orchestrator.runner.wire import within
 
 S = AcquisitionState
@@ -37,7 +40,7 @@ S = AcquisitionState
 class Acquisitions:
     """Asks the console for what the triggers want, one at a time."""
 
-    def __init__(self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms, progress: Progressing) -> None:
+    def __init__(self, surroundings: Surroundings, wishes: Wishes, alarms: Alarms, progress: Progressing, prompts: Prompts) -> None:
         self._s = surroundings
         self._console = surroundings.station.console
         self._wishes = wishes
@@ -52,6 +55,8 @@ class Acquisitions:
         self._held: str | None = None
         self._wake = asyncio.Event()
         self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging)
+        self.tuning = Tuning(surroundings, alarms)
+        self._by_hand = ByHand(surroundings, self.records, self.storing, prompts)
         self._taking_up = TakingUp(surroundings, self.records, self.storing, self._scanning, wishes, self._again)
 
     @property
@@ -126,6 +131,9 @@ class Acquisitions:
 
     async def halt(self) -> None:
         """Stop the running acquisition and keep what was scanned."""
+        if self.running is not None and is_by_hand(self.running.planned):
+            self._by_hand.give_up()
+            return
         if self.running is not None and self.running.state in {S.ARMED, S.ACQUIRING}:
             self.running.partial = True
             await within(START_WITHIN_S, self._console.halt(self.running.key))
@@ -207,18 +215,30 @@ class Acquisitions:
     async def _prepare_ahead(self) -> bool:
         """Prepare what is likely to be wanted next; False when there is nothing to prepare."""
         name = None if self._held or self.why_not() or self._scanning.lost_why else self._wishes.next_likely()
-        return name is not None and name not in self.records.exhausted and await self._ready.ahead(name, self.records)
+        if name is None or is_by_hand(self._s.plan.acquisitions[name]):
+            return False
+        return name not in self.records.exhausted and await self._ready.ahead(name, self.records)
 
     async def _acquire(self, record: Record) -> None:
         self._scanning.running = record
         try:
-            if await self._arm(record):
-                for block in range(record.planned.blocks):
-                    if not await self._scanning.block(record, block) or record.partial:
-                        break
+            await self._measure(record)
         finally:
             if record.over or record.state in {S.FILED, S.STORED}:
                 self._scanning.running = None
+
+    async def _measure(self, record: Record) -> None:
+        """Tuned, armed, measured."""
+        if is_by_hand(record.planned):
+            await self._by_hand.make(record)
+            return
+        record.untuned = not await self.tuning.before(record)
+        if record.over:
+            return  # the list that asked for it has waited long enough
+        if await self._arm(record):
+            for block in range(record.planned.blocks):
+                if not await self._scanning.block(record, block) or record.partial:
+                    break
 
     async def _arm(self, record: Record) -> bool:
         """The console stands ready for this record."""
@@ -231,9 +251,12 @@ class Acquisitions:
             self._scanning.fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
             return False
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
+        untuned = {"untuned": True} if record.untuned else {}
         self.records.move(record, S.ARMED)
         self._warn_of(record.name, read_back)
-        self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations)
+        self._s.put(
+            "acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations, **untuned
+        )
         return True
 
     def _warn_of(self, name: str, read_back: ReadBack) -> None:

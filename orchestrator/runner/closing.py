@@ -12,6 +12,7 @@ from drivers.base import Confirmation, SafeState
 from drivers.errors import InstrumentError
 from orchestrator.model.experiment import TriggerKind
 from orchestrator.runner.account import Account
+from orchestrator.runner.handing_back import hand_back
 from orchestrator.runner.last_words import last_words
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.meeting import CALL_WITHIN_S, release
@@ -64,6 +65,8 @@ class Closing:
         await do(self._run, LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self.attempt("switching RF off", self._rf_off())
+            await self.attempt("handing the console back", hand_back(self._s, run.alarms))
+            await self.attempt("switching tuning power off", self._tuner_off())
             await self.attempt("last words", last_words(self._s, run.alarms, run.steps.last_driven))
         if safe.confirmed:
             await do(self._run, LEAVE, self._told_of_the_last())
@@ -183,6 +186,9 @@ class Closing:
         except TimeoutError:
             text = f"the live analysis did not tell of the last spectra within {ANALYSIS_WITHIN_S:g} s; `operando process` looks at them"
             self._s.put("note", text=text, who="rig")
+
+    async def _tuner_off(self) -> None:
+        await self._run.acquisitions.tuning.make_safe()
 
     async def _rf_off(self) -> None:
         console = self._s.station.console

@@ -183,6 +183,8 @@ class Commands:
         if alarm not in known:
             return False, f"no alarm {alarm!r} was raised; there are: {', '.join(known) or 'none'}"
         self._s.put("alarm.acknowledged", id=alarm, who=command.who)
+        if self._run.prompts.answer(alarm, command.who):
+            return True, f"done: {alarm}"
         return True, f"acknowledged: {alarm}"
 
     def _note(self, command: Command) -> Told:

@@ -28,6 +28,7 @@ async def connected(surroundings: Surroundings, run: Reactions) -> bool:
     try:
         await _meet(surroundings, "potentiostat", station.potentiostat, station.potentiostat_settings)
         await _meet(surroundings, "console", station.console, station.console_settings)
+        await run.acquisitions.tuning.meet()
         await _look_first(surroundings, run)
     except RunFailed as error:
         run.end(Ending(RunState.FAILED, str(error), error.exit_code, SAFETY))
@@ -46,6 +47,7 @@ async def met(surroundings: Surroundings, run: Reactions, found: Reconciliation,
     try:
         await _meet(surroundings, "potentiostat", station.potentiostat, station.potentiostat_settings)
         await _meet(surroundings, "console", station.console, station.console_settings)
+        await run.acquisitions.tuning.meet()
         goes_on(await found.begun())
     except RunFailed as error:
         run.end(Ending(RunState.FAILED, str(error), error.exit_code, SAFETY))
@@ -133,7 +135,9 @@ async def _make_safe_first(surroundings: Surroundings, run: Reactions) -> None:
 
 
 async def release(surroundings: Surroundings, within_s: float = CALL_WITHIN_S) -> None:
-    """Let go of both instruments; the cell stays as it is."""
-    for instrument in (surroundings.station.potentiostat, surroundings.station.console):
+    """Let go of all instruments; the cell stays as it is."""
+    station = surroundings.station
+    further = [sensor for sensor, _ in station.sensors.values()] + ([station.tuner] if station.tuner is not None else [])
+    for instrument in (station.potentiostat, station.console, *further):
         with contextlib.suppress(InstrumentError, TimeoutError):
             await within(within_s, instrument.release())

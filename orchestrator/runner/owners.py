@@ -14,9 +14,10 @@ class Owner(StrEnum):
     BOOKING = "booking"
     DISK = "disk"
     ENDING = "ending"
+    HANDS = "hands"
 
 
-RESUMED_BY_PEOPLE = (Owner.PERSON, Owner.RULE)
+RESUMED_BY_PEOPLE = (Owner.PERSON, Owner.RULE, Owner.HANDS)
 """What a person's ``resume`` ends; the others end by themselves, or never."""
 
 

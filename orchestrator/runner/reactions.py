@@ -14,15 +14,18 @@ from orchestrator.model.experiment import Action, Rule, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.charge import or_none
+from orchestrator.runner.hands import Hands
 from orchestrator.runner.interlocks.rings import Rings
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
+from orchestrator.runner.prompts import Prompts
 from orchestrator.runner.records import Record, members
 from orchestrator.runner.resumption import Resumption, named
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation
 from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.sensing import Sensing
 from orchestrator.runner.sentences import told
 from orchestrator.runner.spectral import Seen
 from orchestrator.runner.states import RUN, RunState, advance
@@ -45,7 +48,7 @@ RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
 QUESTION = "question"
 OF_THE_STEP = frozenset({"end step", "skip to step"})
-NOT_AVAILABLE = frozenset({"retune", "change acquisition", "hold"})
+NOT_AVAILABLE = frozenset({"change acquisition", "hold"})
 
 Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
 
@@ -68,9 +71,18 @@ class Reactions:
         rules = RuleEngine(plan.rules, plan.lead_ohm, self.interlocks.resistance)
         self.sampling = Sampling(surroundings, self, rules, self.rings)
         self.make_safe = MakeSafe(surroundings, self.alarms, self._cell_is_off)
-        self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks)
+        self.sensing = Sensing(surroundings, self.alarms, self.interlocks.reading)
+        self.prompts = Prompts(surroundings, self.alarms)
+        self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks, self.prompts)
         self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
-        self.steps = Steps(surroundings, self.sampling, self.programs, self.acquisitions, self)
+        self.steps = Steps(
+            surroundings,
+            self.sampling,
+            self.programs,
+            self.acquisitions,
+            self,
+            Hands(surroundings, self.prompts, self.alarms, self.sensing),
+        )
         self._missing: str | None = None
         self._missing_known = asyncio.Event()
         self._overflowed = False
@@ -278,6 +290,8 @@ class Reactions:
             self.stop(Ending(RunState.FINISHED, by, ENDED_EARLY, STOP))
         elif verb == "abort":
             self.abort(Ending(RunState.ABORTED, by, ENDED_EARLY, ABORT))
+        elif verb == "retune":
+            self._s.put("note", cause, text=f"{by}: {self.acquisitions.tuning.ask(by)}", who="rig")
         elif verb in NOT_AVAILABLE:
             self._s.put("note", cause, text=f"not available yet: {verb} ({by})", who="rig")
 
@@ -408,6 +422,7 @@ class Reactions:
         self.alarms.clear(QUESTION)
         if self.state is RunState.PAUSED:
             self.become(RunState.RUNNING, "resumed")
+        self.alarms.clear("hands")
 
     def ask(self, question: str) -> None:
         """A person is asked; the protocol stands still until somebody resumes."""

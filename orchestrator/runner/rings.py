@@ -98,6 +98,7 @@ class Rings:
             ("missed", run.retry_missed),
             ("booking", self._watches.booking),
             ("clocks", self._watches.clocks),
+            *([("sensors", run.sensing.watch)] if self._s.station.sensors else []),
             ("wall clock", self._watches.wall_clock),
         ):
             self.spawn(supervise(self._s, run.alarms, name, outer), name)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from drivers.base import Console, Fence, Potentiostat, Settings
+from drivers.base import Console, Fence, Potentiostat, Sensor, Settings, Tuner
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.model.events import alarm_line
@@ -79,7 +79,12 @@ class Disk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One potentiostat channel and one console, not yet connected, where raw files go, and the hardware fence if there is one."""
+    """One potentiostat channel and one console, not yet connected, where raw files go, and the hardware fence if there is one.
+
+    ``hands_folder``: what the watched folders of acquisitions by hand are relative to.
+    ``simulated_person_s``: nobody can answer a prompt (virtual time), so it is answered so much later.
+    ``sensors``: by name; some can be set as well.
+    """
 
     name: str
     potentiostat: Potentiostat
@@ -88,6 +93,11 @@ class Station:
     console_settings: Settings
     raw_folder: Path
     fence: Fence | None = None
+    hands_folder: Path = Path()
+    simulated_person_s: float | None = None
+    tuner: Tuner | None = None
+    tuner_settings: Settings | None = None
+    sensors: Mapping[str, tuple[Sensor, Settings]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,21 @@ from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.hands import Hands
 from orchestrator.runner.impedance import QUIET_LONGEST_S, impedance_account
 from orchestrator.runner.owners import Owner, Whys
 from orchestrator.runner.programs import Programs, rest_like
 from orchestrator.runner.records import Record, members
 from orchestrator.runner.sampling import Sampling
 from orchestrator.runner.states import AcquisitionState
-from orchestrator.runner.station import INSTRUMENT, RunFailed, Surroundings
+from orchestrator.runner.station import Surroundings
 from orchestrator.runner.triggers import Fire
 
 PAUSE_LONGEST_S = 30 * 86400.0
 LIST_FACTOR = 1.5
 LIST_MARGIN_S = 30.0
+TUNING_S = 120.0
+"""So long, at most, a list waits for the tuner before each of its acquisitions."""
 LEAST_SAMPLES = 3
 
 OPPOSITE = {
@@ -81,13 +84,20 @@ class Steps:
     """Walks through the steps of a plan."""
 
     def __init__(
-        self, surroundings: Surroundings, sampling: Sampling, programs: Programs, acquisitions: Acquisitions, standing: Standing
+        self,
+        surroundings: Surroundings,
+        sampling: Sampling,
+        programs: Programs,
+        acquisitions: Acquisitions,
+        standing: Standing,
+        hands: Hands,
     ) -> None:
         self._s = surroundings
         self._sampling = sampling
         self._programs = programs
         self._acquisitions = acquisitions
         self._standing = standing
+        self._hands = hands
         self._passed: list[Passed] = []
         self._waits = 0
         self._visits: Counter[int] = Counter()
@@ -189,6 +199,10 @@ class Steps:
         """The steps that were begun: to their end, and what is then due of what they ask for."""
         accounts = list(begun.accounts)
         first = accounts[0].planned
+        if first.action in {"set", "prompt"}:
+            if not accounts[0].over:
+                await self._by_hand(first, self._suffix())
+            return []
         if first.action == "acquisitions":
             if not accounts[0].over:
                 self._taken_up = first.key
@@ -237,6 +251,8 @@ class Steps:
             last = stretch[-1]
             if last.decides or last.then or last.wait_for_nmr or last.leave_repeat:
                 break
+            if "impedance" in {step.action, last.action} and self._s.plan.acquisitions:
+                break  # nobody may send radio frequency meanwhile
             if step.action not in {"electrochemical", "impedance"} or step.charge_of_earlier:
                 break
             stretch.append(step)
@@ -251,7 +267,9 @@ class Steps:
             await self._list(first, first.acquisitions, first.longest_s)
             return []
         if first.action in {"set", "prompt"}:
-            raise RunFailed(f"not available yet: {first.action} ({first.text})", INSTRUMENT)
+            self._visits[first.index] += 1
+            await self._by_hand(first)
+            return []
         allowed = [step for step in stretch if not (self.no_more_current and step.mode is not Mode.REST)]
         if len(allowed) < len(stretch):
             self._s.put("note", text="no current flows any more in this run: steps with current are left out", who="rig")
@@ -395,6 +413,15 @@ class Steps:
         if step.then:
             await self._list(step, step.then, None)
 
+    async def _by_hand(self, step: PlannedStep, suffix: str = "") -> None:
+        """At open circuit until a person has answered, or a set-point has settled; where that takes too long, until somebody resumes."""
+        account = rest_like(Account.of(step), suffix, step.text, step.longest_s or PAUSE_LONGEST_S)
+        work = self._hands.work(step)
+        await self.wait(account, work.run(), "done")
+        if not work.done and account.ended is Reason.TIME:
+            self._hands.late(work)
+            self.pause(Owner.HANDS, work.late)
+
     def _scanned(self) -> bool:
         """True when every acquisition that was asked for has had its last scan."""
         return all(record.scanned for record in self._acquisitions.records.all)
@@ -417,6 +444,7 @@ class Steps:
         """Acquisitions at open circuit, one after the other, until all are stored or 1.5 times their time has passed."""
         planned_s = sum(self._s.plan.acquisitions[name].duration_s for name in names)
         longest_s = max(longest_s or 0.0, LIST_FACTOR * planned_s + LIST_MARGIN_S)
+        longest_s += TUNING_S * len(names) if self._s.plan.tuning else 0.0
         own, taken_up = step.action == "acquisitions", self._taken_up_by(step)
         text = step.text if own else f"at open circuit: {', '.join(names)}"
         account = rest_like(Account.of(step), "" if own and not taken_up else self._suffix(), text, longest_s)

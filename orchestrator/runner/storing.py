@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ ARCHIVE_WITHIN_S = 300.0
 """A share that hangs while its files are copied is given up, as one that says no."""
 PAUSES_S = (1.0, 10.0, 60.0)
 MOST_WAITING = 256
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 T = TypeVar("T")
 Learn = Callable[[Record, dict[str, Any], bytes], None]
@@ -97,6 +99,20 @@ class Storing:
             self._more.clear()
             await self._more.wait()
 
+    async def adopt(self, record: Record, files: tuple[RawFile, ...], changed_utc_ns: Mapping[str, int], seq: int) -> None:
+        """What somebody else has measured: its files into ``raw/``, then *stored* and *verified*. ``seq``: what says so without files."""
+        try:
+            folder = await self._archive(record, 0, files, changed_utc_ns)
+        except (TimeoutError, OSError) as error:
+            self._records.end(record, S.LOST, f"not adopted: {error}")
+            return
+        if folder is not None:
+            self._archived.setdefault(record.key, []).append((folder, files))
+        await self._s.durable(seq)
+        self._s.put("acquisition.stored", record.seq, key=record.key, block=0, fid_seq=seq)
+        self._records.move(record, S.STORED)
+        await self._verify(record)
+
     async def _store(self, record: Record, block: int) -> None:
         """What is in the journal already, and only its commit failed, is not put there again."""
         if record.state is S.STORED:
@@ -116,7 +132,7 @@ class Storing:
         """Files into ``raw/``, the FID into the journal; False where they cannot be had."""
         try:
             fetched = await self._fetch(record, block)
-            folder = await self._archive(record, block, fetched)
+            folder = await self._archive(record, block, fetched.files)
         except (InstrumentError, TimeoutError, OSError) as error:
             self._records.end(record, S.LOST, f"not fetched: {error}" if not isinstance(error, Damaged) else str(error))
             return False
@@ -137,14 +153,16 @@ class Storing:
                 await self._s.clock.sleep(pause_s)
         return await within(FETCH_WITHIN_S, self._s.station.console.fetch(record.key, block))
 
-    async def _archive(self, record: Record, block: int, fetched: Fetched) -> Path | None:
+    async def _archive(
+        self, record: Record, block: int, announced: tuple[RawFile, ...], changed_utc_ns: Mapping[str, int] = NOTHING
+    ) -> Path | None:
         """The folder that the raw files are in now; a full disk is waited for a while."""
-        if not fetched.files:
+        if not announced:
             return None
         folder = self._s.station.raw_folder / record.key / (str(block) if record.planned.blocks > 1 else "")
         for attempt, pause_s in enumerate((*PAUSES_S, None)):
             try:
-                await within(ARCHIVE_WITHIN_S, self._s.clock.in_thread(archive, fetched.files, folder, attempt, lane="raw"))
+                await within(ARCHIVE_WITHIN_S, self._s.clock.in_thread(archive, announced, folder, attempt, lane="raw"))
                 break
             except OSError as error:
                 if pause_s is None or isinstance(error, Damaged):
@@ -153,7 +171,9 @@ class Storing:
                 self._alarms.sound("raw-files", "alarm", "Raw files are not archived", text, advice="free space on the disk of the run")
                 await self._s.clock.sleep(pause_s)
         self._alarms.clear("raw-files")
-        files = [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in fetched.files]
+        files: list[dict[str, Any]] = [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in announced]
+        for one in files:
+            one.update({"modified_utc_ns": changed_utc_ns[one["name"]]} if one["name"] in changed_utc_ns else {})
         relative = folder.relative_to(self._s.folder).as_posix()
         self._s.put("raw.archived", record.seq, key=record.key, block=block, folder=relative, files=files)
         return folder

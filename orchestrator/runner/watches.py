@@ -6,6 +6,7 @@ import contextlib
 
 from drivers.errors import InstrumentError
 from orchestrator.model.experiment import BookingEnd
+from orchestrator.runner.handing_back import hand_back
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.states import RunState
@@ -70,6 +71,8 @@ class Watches:
             run.alarms.sound("booking", "warn", "The booking has ended", text)
         await run.acquisitions.records.until(lambda: run.acquisitions.running is None)
         await within(self._s.station.console.capabilities.make_safe_s + CALL_WITHIN_S, self._s.station.console.make_safe())
+        await run.acquisitions.tuning.make_safe()
+        await hand_back(self._s, run.alarms)
 
     async def wall_clock(self) -> None:
         """Whether somebody sets the computer's clock."""

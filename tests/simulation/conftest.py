@@ -126,11 +126,24 @@ class Night:
     outcome: Outcome | None = None
     running: asyncio.Task[Outcome] | None = None
     numbers: int = 0
+    further: dict[str, Any] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+
+    async def _laid(self) -> dict[str, Any]:
+        """A tuner and sensors, where a test has laid some on the bench: name → (emulator, what makes its driver)."""
+        found: dict[str, Any] = {"sensors": {}}
+        for name, (emulator, make) in self.further.items():
+            driver, settings = make((await emulator.start()).address)
+            if name == "tuner":
+                found |= {"tuner": driver, "tuner_settings": settings}
+            else:
+                found["sensors"][name] = (driver, settings)
+        return found
 
     async def run(self) -> Outcome:
         settings = [Settings(name, "sim", "memory") for name in ("potentiostat", "console")]
-        station = Station(self.plan.station, self.potentiostat, self.console, *settings, self.folder / "raw", fence=self.fence)
+        found = await self._laid()
+        station = Station(self.plan.station, self.potentiostat, self.console, *settings, self.folder / "raw", fence=self.fence, **found)
         self.outcome = await run_plan(
             self.plan,
             station,

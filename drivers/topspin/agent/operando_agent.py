@@ -63,7 +63,7 @@ WINDOWS = os.sep == "\\"  # os.name is "java" in Jython, wherever it runs
 JOURNAL, STATE = "operando_agent.jsonl", "operando_agent.state"
 SAFE_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,79}$")
 OBSERVER_MAY = ("ping", "status", "find")
-OPERATIONS = ("find", "halt", "ping", "prepare", "start", "status", "stop")
+OPERATIONS = ("find", "halt", "hand_back", "ping", "prepare", "start", "status", "stop")
 
 # Parameters that may be set, and how far; `limits` in the settings narrows or widens them. Whatever else a site allows (pulse
 # lengths, powers) stands in `unlock`, and only there.
@@ -502,6 +502,8 @@ class Agent(object):
         self.over = threading.Event()
         self.version = topspin.version()
         self.controller = None
+        self.as_found = ""
+        self.cloned = []
 
     # ------------------------------------------------------------------------------------------- asked by any thread
 
@@ -509,7 +511,7 @@ class Agent(object):
         job = self.job
         if job is None:
             return {"state": "idle"}
-        found = {"state": {"prepare": "preparing"}.get(job.op, "running"), "op": job.op, "for_s": time.time() - job.since}
+        found = {"state": "running" if job.op == "start" else "preparing", "op": job.op, "for_s": time.time() - job.since}
         if job.ending:
             found["state"] = "stopping"
         for name in ("key", "block", "target"):
@@ -595,7 +597,7 @@ class Agent(object):
         try:
             if job.op == "start":
                 return self.start(job)
-            answer = self.prepare(job.request)
+            answer = self.hand_back() if job.op == "hand_back" else self.prepare(job.request)
             return lambda: job.reply(answer)
         except Refused as refusal:
             refused = refusal
@@ -608,6 +610,15 @@ class Agent(object):
         if job.op == "start" and job.abandoned:
             names = {name: job.request[name] for name in ("key", "block", "target") if name in job.request}
             self.journal.put("failed", code=refused.code, text=refused.text, **names)
+
+    def hand_back(self):
+        """Show the data set again that stood there before ours; what a person has chosen since stays."""
+        shown = self.topspin.current()
+        ours = [known.get("target") for known in self.journal.known.values()]
+        if self.as_found and shown != self.as_found and (shown in ours or shown in self.cloned):
+            self.topspin.show(self.as_found)
+        found, self.as_found = self.as_found, ""
+        return {"as_found": found, "shown": self.topspin.current()}
 
     def prepare(self, request):
         """Clone the site's own template into a fresh experiment number, set the few parameters that may be set, read back."""
@@ -622,6 +633,9 @@ class Agent(object):
         key, block = key_of(request)
         if self.was_started(request):
             raise Refused("target_exists", "%s was acquired already, in %s" % (key, self.journal.known[key, block]["target"]))
+        self.as_found = self.as_found or self.topspin.current()
+        if template not in self.cloned:
+            self.cloned.append(template)
         self.topspin.show(template)
         self.topspin.copy_to(target)
         self.topspin.show(target)
@@ -906,7 +920,7 @@ class Session(object):
             return self.refuse(None, "bad_request", told(error))
         if not isinstance(request, dict):
             return self.refuse(None, "bad_request", "no object")
-        if self.role and request.get("op") in ("prepare", "start"):
+        if self.role and request.get("op") in ("prepare", "start", "hand_back"):
             self.agent.beside(lambda: self.reply(request))  # TopSpin may take its time: pings are answered meanwhile
             return True
         return self.reply(request)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
+from orchestrator.model.events import PROMPT
 from orchestrator.monitor.dashboard.sentence import ENDED
 from orchestrator.monitor.payloads import Alarm, State
 
@@ -80,10 +81,15 @@ def further(state: State, alarms: list[Alarm]) -> list[Button]:
     """Those that can wait: further down on the page."""
     if state.state in ENDED:
         return []
-    seen = [_button(f"{SEEN}{one.id}", "I have seen it", one.title) for one in alarms if not one.acknowledged]
+    seen = [_button(f"{SEEN}{one.id}", _answer(one), one.title) for one in alarms if not one.acknowledged]
     more = [_button("skip", "Skip step", "this step ends now, the next starts")]
     more += [_button("acquire", f"Measure {state.acquisition}", "one spectrum now, the cell goes on")] if state.acquisition else []
     return seen + more
+
+
+def _answer(alarm: Alarm) -> str:
+    """What a person says by acknowledging it."""
+    return "It is done" if alarm.id.startswith(PROMPT) else "I have seen it"
 
 
 def command(verb: str, text: str, state: State) -> tuple[str, dict[str, Any]]:

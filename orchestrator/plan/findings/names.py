@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.model.experiment import Repeat, items
+from orchestrator.model.experiment import Repeat, SetPoint, items
 from orchestrator.model.problems import Problem, did_you_mean
 from orchestrator.plan.acquisitions import acquisition_time_s
 from orchestrator.plan.findings.facts import Facts, warning
@@ -19,6 +19,16 @@ def unknown_references(facts: Facts) -> Iterator[Problem]:
     for name, where in asked:
         if name not in facts.rig.references:
             yield Problem(where, f"the rig `{facts.rig.name}` has no reference `{name}`", did_you_mean(name, facts.rig.references))
+
+
+def nothing_sets(facts: Facts) -> Iterator[Problem]:
+    """``{set: temperature, …}`` needs a sensor of the station that says ``quantity: temperature`` and how it is set."""
+    options = [facts.rig.instruments[name.partition(":")[0]].options for name in facts.setup.sensors]
+    known = [str(one["quantity"]) for one in options if "quantity" in one and "set" in one]
+    for item in items(facts.experiment.protocol):
+        if isinstance(item, SetPoint) and item.quantity not in known:
+            message = f"nothing on station `{facts.plan.station}` sets `{item.quantity}`"
+            yield Problem(item.where, message, did_you_mean(item.quantity, known))
 
 
 def manual_interleaved(facts: Facts) -> Iterator[Problem]:
@@ -58,4 +68,4 @@ def repeats_that_cannot_ask(facts: Facts) -> Iterator[Problem]:
             yield Problem(until.where, f"this plan has no cycle {until.of_cycle}", f"its last is cycle {max(cycles)}")
 
 
-CHECKS = (unknown_references, manual_interleaved, templates_silent_on_time, repeats_that_cannot_ask)
+CHECKS = (unknown_references, nothing_sets, manual_interleaved, templates_silent_on_time, repeats_that_cannot_ask)

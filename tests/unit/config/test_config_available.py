@@ -55,10 +55,6 @@ LATER = {
     "prepare: [tune, gain frozen, pulse on reference, reference r, noise, blank, eis]\nprotocol: [Rest for 1 s]\n": {
         *("prepare: tune",),
     },
-    "protocol: [{set: temperature, to_K: 298}, {prompt: look}, {eis: {points: 9}},\n"
-    "  {step: Rest for 1 s, eis: at end, if_no_short: stop}]\n": {
-        *("set", "prompt"),
-    },
     "protocol: [Rest for 1 s]\n"
     "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4, dead: end of charge}\n"
     "after_short: {cell: do not move}\n": {
@@ -101,6 +97,6 @@ def test_what_comes_later(text: str) -> None:
 def test_acquisitions_that_come_later() -> None:
     head = HEAD[: HEAD.index("acquisitions")]
     found = {name for _, name in not_available(parse_experiment(head + ACQUISITIONS))}
-    assert found == {"until (of an array)", "manual", "retune_between", "retune"}
+    assert found == {"until (of an array)", "retune_between", "retune"}
     together = set().union(*LATER.values()) | found
     assert together == set(NOT_YET)

@@ -96,8 +96,8 @@ def test_images_are_one_data_set_an_echo_time_with_a_row_a_phase_encode() -> Non
 def test_what_this_console_makes_without_a_hand_is_no_manual_acquisition() -> None:
     made = plan("{manual: ParaVision SE, TE_ms: [3, 5, 8], minutes: 5}")
     assert made.acquisitions["one"].kind == "se2d_T2map"
-    assert "manual" not in made.not_available
-    assert "manual" in plan("{manual: another, minutes: 5}").not_available
+    assert "manual" not in made.acquisitions["one"].template
+    assert plan("{manual: another, minutes: 5}").acquisitions["one"].template["manual"] == "another"
 
 
 def test_a_plan_with_arrays_is_plain_data() -> None:

@@ -94,7 +94,7 @@ ABSENT = {
         "did you mean `methodscript`?",
     ),
     "console": ("driver: openvnmrj", "driver: zzz", "no console driver is called `zzz`", "there are: openvnmrj, sim"),
-    "emulator": ("emulator:methodscript", "emulator:zzz", "no emulator is called `zzz`", "methodscript, neware, openvnmrj"),
+    "emulator": ("emulator:methodscript", "emulator:zzz", "no emulator is called `zzz`", "neware, openvnmrj"),
 }
 
 
@@ -222,7 +222,7 @@ def test_a_way_to_tell_that_is_none_is_refused(tmp_path: Path, sim: Path, capsys
 def test_other_keys_are_named_in_a_line_each(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rig = with_keys(sim, tmp_path, "data_root: /data")
     gathered = gather(RunRequest(written(tmp_path), rig, tmp_path / "runs", speed=None))
-    assert gathered.ignored == ("rig: data_root is ignored: runs are made where --out says",)
+    assert gathered.ignored == ("rig: data_root is ignored: runs are made where --out says; only watched folders are relative to it",)
     assert operando(["check", str(written(tmp_path)), "--rig", str(rig)]) == 0
     assert "not available yet: rig: data_root" in capsys.readouterr().out
 

@@ -1,0 +1,1 @@
+"""nqrduck's ATM: an open automatic tuner and matcher on a serial line."""

@@ -1,0 +1,146 @@
+"""The box's side of the line, from consoles.md 5.3: a probe whose resonance two voltages pull, and a detector of its reflection.
+
+Options: ``search_s``: what a search takes (14.6: the median of the public battery run, domain.md), ``depth_dB``: how well it
+matches (28), ``width_MHz`` of the resonance, ``link``. Faults: ``silent``; ``stall`` (the next ``times`` searches take ``stall_s``
+longer; null: for ever); ``refuse`` (a search ends in an error line); ``poor`` (it matches no better than ``depth_dB``);
+``detuned`` (the resonance has moved by ``by_MHz`` since the last search); ``garbled`` (an answer of nonsense).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from drivers.base import ByteStream, Context, EmulatorAddress, Settings
+from drivers.errors import NotReachable
+from drivers.sim.switches import Faults
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "silent": {},
+    "stall": {"times": 1, "stall_s": None},
+    "refuse": {"times": 1},
+    "poor": {"depth_dB": 4.0},
+    "detuned": {"by_MHz": 0.5},
+    "garbled": {"times": 1},
+}
+
+
+class AtmEmulator:
+    """One box on one serial line. ``at_tuner``: the truth of the switch."""
+
+    fault_names = frozenset(FAULTS)
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        options = settings.options
+        self.settings = settings
+        self.clock = context.clock
+        self.search_s = float(options.get("search_s", 14.6))
+        self.depth_dB = float(options.get("depth_dB", 28.0))
+        self.width_MHz = float(options.get("width_MHz", 0.6))
+        self.resonance_MHz = 0.0
+        self.at_tuner = False
+        self.searches = 0
+        self.faults = Faults(FAULTS, self.clock, lambda _: None)
+        self.faults.inject_all(options.get("faults", ()))
+        self._network = context.network
+        self._link = str(options.get("link", ""))
+        self._stream: ByteStream | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> EmulatorAddress:
+        """Open the box's end of the line and live."""
+        self._stream, address = await self._network.serve_serial(self.settings.instrument)
+        self.faults.start()
+        self._task = asyncio.create_task(self._serve(self._stream))
+        return EmulatorAddress(self.settings.instrument, "tuner", self._linked(address))
+
+    def _linked(self, address: str) -> str:
+        """The port under a name of its own, where one is given."""
+        if self._link:
+            Path(self._link).unlink(missing_ok=True)
+            Path(self._link).symlink_to(address)
+        return self._link or address
+
+    async def stop(self) -> None:
+        """Close the line."""
+        await self.faults.stop()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._stream is not None:
+            await self._stream.close()
+
+    def inject(self, fault: str, **parameters: Any) -> None:
+        """Switch a fault on."""
+        self.faults.inject(fault, parameters)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data from which ``restore`` goes on."""
+        return {"resonance_MHz": self.resonance_MHz, "at_tuner": self.at_tuner, "searches": self.searches}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.resonance_MHz, self.at_tuner = float(state["resonance_MHz"]), bool(state["at_tuner"])
+        self.searches = int(state["searches"])
+
+    async def _serve(self, stream: ByteStream) -> None:
+        waiting = b""
+        while data := await stream.read():
+            *lines, waiting = (waiting + data).split(b"\n")
+            for line in lines:
+                if "silent" not in self.faults:
+                    await self._obey(stream, line.decode("ascii", "replace").strip())
+
+    async def _say(self, stream: ByteStream, text: str) -> None:
+        with suppress(NotReachable):
+            await stream.write(f"{text}\n".encode())
+
+    async def _obey(self, stream: ByteStream, line: str) -> None:
+        if self.faults.use("garbled") is not None:
+            await self._say(stream, "?!x")
+        elif line in {"ca", "cp"}:
+            self.at_tuner = line == "ca"
+            await self._say(stream, "c")
+        elif line == "p":
+            await self._say(stream, "p0m0")
+        elif line.startswith("f"):
+            await self._sweep(stream, line)
+        elif line.startswith("s"):
+            await self._search(stream, line)
+        else:
+            await self._say(stream, "eunknown command")
+
+    async def _sweep(self, stream: ByteStream, line: str) -> None:
+        start, stop, step = (float(part) for part in line[1:].split("f"))
+        for k in range(int((stop - start) / step) + 1):
+            frequency_Hz = start + k * step
+            await self._say(stream, f"f{frequency_Hz:.0f}r{900 + 30 * self._return_loss_dB(frequency_Hz / 1e6):.1f}p900.0")
+        await self._say(stream, "r")
+
+    async def _search(self, stream: ByteStream, line: str) -> None:
+        frequency_MHz = float(line[1:].split("o", maxsplit=1)[0])
+        await self._say(stream, "isearching")
+        await self.clock.sleep(self.search_s)
+        if (stall := self.faults.use("stall")) is not None:
+            await (asyncio.Event().wait() if stall["stall_s"] is None else self.clock.sleep(float(stall["stall_s"])))
+        if self.faults.use("refuse") is not None:
+            await self._say(stream, "eno minimum found")
+            return
+        if self.at_tuner:
+            self.resonance_MHz = frequency_MHz
+            self.searches += 1
+        self.faults.clear("detuned")
+        await self._say(stream, f"v{frequency_MHz / 50:.2f}t{2.5:.2f}")
+
+    def _return_loss_dB(self, frequency_MHz: float) -> float:
+        """A probe that nobody has switched to the tuner reflects everything."""
+        if not self.at_tuner:
+            return 0.0
+        moved_MHz = self.faults["detuned"]["by_MHz"] if "detuned" in self.faults else 0.0
+        depth_dB = self.faults["poor"]["depth_dB"] if "poor" in self.faults else self.depth_dB
+        off = 2.0 * (frequency_MHz - self.resonance_MHz - moved_MHz) / self.width_MHz
+        return float(depth_dB) / (1.0 + off * off)

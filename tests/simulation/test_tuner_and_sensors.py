@@ -1,0 +1,217 @@
+"""Nights with a tuner and a temperature controller behind their wires, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from wire_taps import Silence
+
+from drivers import registry
+from drivers.base import Context, Settings
+from orchestrator.config import load_experiment, load_rig
+from orchestrator.model.columns import unpack
+from orchestrator.plan import make_plan
+from orchestrator.plan.orders import Plan
+
+Live = Callable[..., Any]
+
+HEAD = """
+version: 1
+experiment: tuned
+cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2,
+       capacity_mAh: 0.2}
+limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.12, host_lost: open circuit within 60 s}
+acquisitions:
+  fast: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 0}
+  metal: {template: 23Na_mrs_1126ppm, recycle_s: 0.1, scans: 8, dummies: 0}
+  ionic: {template: 23Na_0ppm, recycle_s: 0.1, scans: 8, dummies: 0}
+  both: {of: [ionic, metal], retune_between: false, retune: every 2 pairs}
+  two: {of: [fast, metal], retune_between: true}
+"""
+PRESETS = {"7Li": {"frequency_MHz": 116.64}, "23Na": {"frequency_MHz": 79.39}, "high": {"frequency_MHz": 117.0}}
+VT = {"unit": "K", "query": "MEAS?", "pattern": "T1: ([+-]?[0-9.]+) K", "quantity": "temperature", "set": "SETP {value:.2f}"}
+RIG = Path(__file__).parent.parent.parent / "configs" / "rigs" / "memory.yaml"
+
+
+class Bench:
+    """Tuner and controller with their emulators, handed to a night."""
+
+    def __init__(self, **vt: Any) -> None:
+        self._options = {"tuner": {"presets": PRESETS}, "vt": {**VT, **vt}}
+        self.tuner: Any = None
+        self.vt: Any = None
+
+    def lay(self, night: Any) -> None:
+        """Put both on the night's bench."""
+        network = registry.memory_network()
+        for name, kind, make in (("tuner", "atm", registry.make_tuner), ("vt", "scpi", registry.make_sensor)):
+            context = Context(night.clock, network, Silence())
+            emulator = registry.make_emulator(Settings(name, kind, ""), context)
+            setattr(self, name, emulator)
+            night.further[name] = (emulator, partial(self._driver, name, kind, make, context))
+
+    def _driver(self, name: str, kind: str, make: Any, context: Context, address: str) -> tuple[Any, Settings]:
+        settings = Settings(name, kind, address, options=self._options[name])
+        return make(settings, context), settings
+
+
+@pytest.fixture
+def tuned(live: Live, tmp_path: Path) -> Callable[..., Any]:
+    """Live through a night on a rig with both; ``nuclei``: what the rig says of them."""
+
+    def run(protocol: str, during: Any = None, *, nuclei: str = "{7Li: {}, 23Na: {}}", more: str = "", **vt: Any) -> tuple[Any, Bench]:
+        text = RIG.read_text("utf-8").replace("../twins", str(RIG.parent.parent / "twins"))
+        lines = [line for line in text.splitlines() if not line.strip().startswith("nuclei:")]
+        lines.insert(lines.index("stations:"), "  t: {driver: atm, address: 'emulator:atm'}")
+        lines.insert(lines.index("stations:"), f"  vt: {{driver: scpi, address: 'emulator:scpi', options: {json.dumps(VT | vt)}}}")
+        at = next(k for k, line in enumerate(lines) if line.startswith("    console:"))
+        lines[at + 1 : at + 1] = [f"    nuclei: {nuclei}", "    tuner: t", "    sensors: [vt]"]
+        text = "\n".join(lines)
+        rig, experiment = tmp_path / "rig.yaml", tmp_path / "experiment.yaml"
+        rig.write_text(text, "utf-8")
+        experiment.write_text(HEAD + more + "protocol:\n  - " + protocol, "utf-8")
+        plan = make_plan(load_experiment(experiment), load_rig(rig), station=None, booking_end_utc_ns=None, start_utc_ns=None)
+        assert isinstance(plan, Plan)
+        assert plan.not_available == ()
+        bench = Bench(**vt)
+        return live(plan, during, before=bench.lay), bench
+
+    return run
+
+
+def why(night: Any) -> list[str]:
+    return [event.data["why"] for event in night.of("tuned")]
+
+
+def test_tuned_before_the_first_spectrum_and_each_other_preset(tuned: Callable[..., Any]) -> None:
+    night, bench = tuned("{name: look, at: open circuit, nmr: [fast, fast, metal, ionic, fast]}")
+    assert night.outcome.exit_code == 0
+    assert why(night) == ["the first spectrum", "another preset, after `7Li`", "another preset, after `23Na`"]
+    first = night.of("tuned")[0]
+    assert first.data["duration_s"] == pytest.approx(14.6, abs=0.1)
+    assert first.data["ok"]
+    began = night.of("acquisition.started", key=first.data["key"])[0]
+    assert began.mono_ns >= first.mono_ns
+    assert night.of("observable", name="reflected_power")[0].data["value"] < -20
+    assert not bench.tuner.at_tuner
+    assert night.of("instrument", role="tuner")
+
+
+def test_every_so_many_spectra(tuned: Callable[..., Any]) -> None:
+    night, bench = tuned("{name: look, at: open circuit, nmr: [fast, fast, fast, fast, fast]}", nuclei="{7Li: {retune_every: 2}}")
+    assert why(night) == ["the first spectrum", "every 2 spectra", "every 2 spectra"]
+    assert bench.tuner.searches == 3
+
+
+def test_when_the_reflection_rises(tuned: Callable[..., Any]) -> None:
+    async def drift(night: Any) -> None:
+        await night.until("acquisition.verified", key="a00002-fast")
+        night.further["tuner"][0].inject("detuned", by_MHz=0.5)
+
+    night, _ = tuned("{name: look, at: open circuit, nmr: [fast, fast, fast, fast]}", drift, nuclei="{7Li: {retune_above_dB: -12}}")
+    assert len(why(night)) == 2
+    assert why(night)[1].startswith("the reflection has risen to -")
+
+
+def test_an_interleave_retunes_as_it_says(tuned: Callable[..., Any]) -> None:
+    night, _ = tuned("{name: look, at: open circuit, nmr: [both, both, both, both, both]}")
+    assert why(night) == ["the first spectrum", "every 2 rounds", "every 2 rounds"]
+    again, _ = tuned("{name: look, at: open circuit, nmr: [two, two]}", nuclei="{7Li: {tuner_preset: high}, 23Na: {tuner_preset: high}}")
+    assert len(why(again)) == 4
+
+
+def test_a_rule_asks_for_it(tuned: Callable[..., Any]) -> None:
+    rule = "rules:\n  - {name: odd, when: E > -9 V, do: [retune]}\n"
+    night, _ = tuned("{step: Rest for 5 minutes, nmr: {fast: every 1 minute}}", more=rule)
+    assert "rule `odd`" in why(night)
+
+
+def test_a_stall_is_bounded_told_and_flagged(tuned: Callable[..., Any]) -> None:
+    async def stall(night: Any) -> None:
+        night.further["tuner"][0].inject("stall", stall_s=200)
+
+    night, _ = tuned("{name: look, at: open circuit, nmr: [fast, fast]}", stall)
+    first = night.of("tuned")[0]
+    assert not first.data["ok"]
+    assert 90 <= first.data["duration_s"] <= 120
+    assert night.of("acquisition.armed", key="a00001-fast")[0].data["untuned"]
+    assert night.of("alarm.raised", id="tuner")
+    assert night.of("alarm.raised", id="tuner-power"), "a box that is busy cannot say that its power is off"
+    assert len(night.of("acquisition.verified")) == 2
+
+
+def test_a_tuner_that_never_answers_does_not_keep_the_night(tuned: Callable[..., Any]) -> None:
+    async def gone(night: Any) -> None:
+        await night.until("run.state", to="running")
+        night.further["tuner"][0].inject("refuse", times=9)
+
+    night, _ = tuned("{name: look, at: open circuit, nmr: [fast, fast, fast, fast]}", gone)
+    assert [event.data["ok"] for event in night.of("tuned")] == [False] * 3
+    assert all(event.data["untuned"] for event in night.of("acquisition.armed")[:3])
+    levels = [event.data["level"] for event in night.of("alarm.raised", id="tuner")]
+    assert levels == ["warn", "alarm"]
+    assert night.outcome.outcome == "as planned"
+    assert len(night.of("acquisition.verified")) == 4
+
+
+def temperatures(night: Any) -> np.ndarray:
+    blocks = [unpack(event.data["columns"], event.blob, event.data["n"]) for event in night.of("aux.block", sensor="vt")]
+    return np.concatenate([block["value"] for block in blocks])
+
+
+def test_a_set_point_is_waited_for_and_settles(tuned: Callable[..., Any]) -> None:
+    night, bench = tuned("{set: temperature, to_K: 308.15, settle_min: 5}\n  - {step: Rest for 1 minute}")
+    assert night.outcome.exit_code == 0
+    rest = next(event for event in night.of("step.started") if event.data["text"].startswith("Rest"))
+    assert 360 + 60 + 300 <= night.seconds(rest) <= 360 + 60 + 300 + 60
+    assert bench.vt.value == pytest.approx(308.15, abs=0.5)
+    seen = temperatures(night)
+    assert seen[0] == pytest.approx(298.15, abs=0.1)
+    assert seen[-1] == pytest.approx(308.15, abs=0.5)
+    assert len(seen) == pytest.approx(night.seconds(night.journal.events[-1]) / 10, abs=3)
+
+
+def test_a_set_point_that_is_refused_or_never_reached_stands_still(tuned: Callable[..., Any]) -> None:
+    async def person(night: Any) -> None:
+        late = await night.until("alarm.raised", id="hands")
+        assert "refused by vt" in late.data["text"]
+        await night.until("run.state", to="paused")
+        await night.command("resume")
+
+    night, bench = tuned("{set: temperature, to_K: 400}\n  - {step: Rest for 1 minute}", person, range=[250, 330])
+    assert night.outcome.exit_code == 0
+    assert bench.vt.set_point == 298.15
+
+
+def test_a_sensor_that_is_unplugged_is_missing_and_the_interlock_hears_of_it(tuned: Callable[..., Any]) -> None:
+    async def unplug(night: Any) -> None:
+        await night.clock.sleep(60)
+        night.further["vt"][0].inject("unplugged")
+        missing = await night.until("alarm.raised", id="sensor-vt")
+        assert missing.data["level"] == "warn"
+        await night.clock.sleep(60)
+        night.further["vt"][0].faults.clear("unplugged")
+
+    night, _ = tuned("{step: Rest for 5 minutes}", unplug)
+    assert temperatures(night).max() < 300
+    assert night.of("alarm.cleared", id="sensor-vt")
+    assert any(event.data["rule"] == "temperature sensor" for event in night.of("rule.fired"))
+
+
+def test_a_temperature_above_its_limit_is_the_interlocks(tuned: Callable[..., Any]) -> None:
+    async def heat(night: Any) -> None:
+        await asyncio.sleep(0)
+        night.further["vt"][0].restore({"set_point": 340.0, "value": 340.0})
+        await night.until("rule.fired", rule="temperature")
+        await night.command("stop")
+
+    limit = "interlocks: {temperature: {above: 330 K}}\n"
+    night, _ = tuned("{step: Plate working at 1 mA/cm2 for 5 minutes}", heat, more=limit)
+    assert any(event.data["rule"] == "temperature" for event in night.of("rule.fired"))
