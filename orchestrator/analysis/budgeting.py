@@ -30,14 +30,17 @@ class Area(NamedTuple):
     sd: float = math.nan
 
 
+UNKNOWN = Area()
+
+
 @dataclass(slots=True)
 class Cycle:
     """Charges in mAh; areas at the end of plating and of stripping."""
 
     plated_mAh: float = math.nan
     stripped_mAh: float = math.nan
-    charged: Area = Area()
-    discharged: Area = Area()
+    charged: Area = UNKNOWN
+    discharged: Area = UNKNOWN
 
 
 class Budgeting:
@@ -98,7 +101,8 @@ class Budgeting:
         done = self._cycles[: last + 1]
         Q_c, Q_d, A_c, sd_c, A_d, sd_d = np.array([(one.plated_mAh, one.stripped_mAh, *one.charged, *one.discharged) for one in done]).T
         try:
-            budget = lithium_budget(Q_c, Q_d, A_c, sd_c, A_d, sd_d, cycles=self._k_from, before=self._before.get(self._acquisition, (0.0, 0.0)))
+            before = self._before.get(self._acquisition, (0.0, 0.0))
+            budget = lithium_budget(Q_c, Q_d, A_c, sd_c, A_d, sd_d, cycles=self._k_from, before=before)
         except ValueError:
             return  # no cycle has given k yet
         yield "mAh_per_area", budget.mAh_per_area, budget.mAh_per_area_sd, "mAh", BUDGET
