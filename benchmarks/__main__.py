@@ -10,7 +10,20 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-NAMES = ("start_up", "latency", "night", "real_time", "guard", "publish", "open_run", "analysis", "monitoring", "page", "following")
+NAMES = (
+    "start_up",
+    "latency",
+    "night",
+    "real_time",
+    "guard",
+    "publish",
+    "open_run",
+    "analysis",
+    "monitoring",
+    "page",
+    "following",
+    "matrix",
+)
 HEAD = """# Benchmarks
 
 Written by `make bench`; never edited by hand. Medians, with the least and the most seen beside them; every figure stands beside

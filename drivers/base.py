@@ -484,7 +484,7 @@ class ConsoleCapabilities:
     ``locked``: template parameters that stay as the console has them, and are only compared with what the template says.
     ``least_repetition_s``, ``least_acquisition_s``: no scan comes sooner after the one before, or is digitised for less;
     ``too_fast_advice``: what somebody can do who wants that. ``sequences``: those of ``SEQUENCES`` that it runs, arrays included;
-    ``lacks``: why not one of the others, by sequence.
+    ``lacks``: why not one of the others, by sequence. ``dummies``: it can scan without adding.
     """
 
     commands: frozenset[str] = frozenset({"prepare", "start", "halt", "abort", "fetch", "make_safe"})
@@ -499,6 +499,7 @@ class ConsoleCapabilities:
     too_fast_advice: str = ""
     sequences: frozenset[str] = frozenset({ONE_PULSE})
     lacks: Mapping[str, str] = field(default_factory=dict)
+    dummies: bool = True
 
 
 @dataclass(frozen=True, slots=True)

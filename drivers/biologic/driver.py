@@ -119,7 +119,13 @@ class BioLogic:
         plan = self._loaded
         if self._following.lost or plan is None or plan.order.key != key:
             raise self._refusal("the link is lost" if self._following.lost else f"{key} is not the loaded step")
+        self._started.add(key)
+        self._unconfirmed = key
+        await self._note(plan)
         async with self._following.lock:
+            if self._loaded is not plan:
+                self._started.discard(key)
+                raise self._refusal(f"{key} is no longer the loaded step: the channel was made safe meanwhile")
             self._loaded, self._following.owes_safety = None, False
             await self._start(plan)
 
@@ -214,9 +220,6 @@ class BioLogic:
 
     async def _start(self, plan: Plan) -> None:
         key = plan.order.key
-        self._started.add(key)
-        self._unconfirmed = key
-        await self._note(plan)
         try:
             await self._door.start()
         except Rejected:
@@ -237,7 +240,7 @@ class BioLogic:
         return self._options.door == "dll" and self._options.trigger_in
 
     async def _note(self, plan: Plan) -> None:
-        """Before the current flows, so that whoever finds it knows what it is."""
+        """Before the current flows, so that whoever finds it knows what it is; before the door is ours: make_safe waits for no disk."""
         if self._notes is None:
             return
         entry = notebook.Entry(self._serial, self._channel, self._clock.utc_ns(), plan.order)

@@ -188,10 +188,6 @@ def _is_status(answer: Any) -> bool:
     return isinstance(answer, tuple) and len(answer) >= VALUES and any(answer) and all(isinstance(one, int | float) for one in answer)
 
 
-def _is_infos(answer: Any) -> bool:
-    return isinstance(answer, tuple) and len(answer) == 5 and isinstance(answer[3], tuple) and answer[4] == 1
-
-
 def _serial_of(address: str, name: str) -> int:
     found = re.fullmatch(r"(?:SN\s*)?0*(\d{1,9})", address.strip(), re.IGNORECASE)
     if found is None:

@@ -63,6 +63,7 @@ class Spinsolve:
         least_repetition_s=protocols.LEAST_REPETITION_S,
         least_acquisition_s=protocols.LEAST_ACQUISITION_S,
         too_fast_advice=protocols.NO_METAL,
+        dummies=False,
     )
 
     @classmethod

@@ -198,7 +198,7 @@ class LineModel:
         scale = np.array([[line.lorentz_Hz[1], line.lorentz_Hz[1], max(line.gauss_Hz[1], line.lorentz_Hz[1])] for line in lines])
         begin = np.clip(start, low + 1e-6 * (high - low), high - 1e-6 * (high - low))
         projection = _Projection(self, data / sd, begin, free, scale)
-        if not lines:
+        if not free.any():
             projection(np.empty(0))
             return _Solved(projection, begin, converged=True, evaluations=1)
         outer, converged, evaluations = _minimised(projection, (begin / scale)[free], (low / scale)[free], (high / scale)[free], asked)

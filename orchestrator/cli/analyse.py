@@ -95,19 +95,21 @@ def _told(text: str, data: dict[str, Any], source: Source, *, as_json: bool) -> 
 
 
 def _windows(file: Path | None) -> dict[str, tuple[float, float]] | None:
-    """``{metal: [220, 310]}`` out of a YAML file. Raises BadWindows."""
+    """``{metal: [220, 310]}`` out of a YAML file. Raises CannotRun."""
     if file is None:
         return None
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    from orchestrator.rig.gather import CannotRun
+
     try:
         read = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
         found = {str(name): (float(low), float(high)) for name, (low, high) in dict(read).items()}
     except (YAMLError, TypeError, ValueError) as error:
-        raise FileNotFoundError(f"{file}: windows are written as `metal: [220, 310]`, a line each: {error}") from error
+        raise CannotRun(f"{file}: windows are written as `metal: [220, 310]`, a line each: {error}") from error
     if wrong := [name for name, (low, high) in found.items() if not low < high]:
-        raise FileNotFoundError(f"{file}: window `{wrong[0]}` must begin below its end, in ppm")
+        raise CannotRun(f"{file}: window `{wrong[0]}` must begin below its end, in ppm")
     return found
 
 
@@ -130,13 +132,28 @@ def rules_of(file: Path, experiment: str) -> tuple[Rule, ...]:
     from orchestrator.config import parse_experiment
 
     yaml = YAML()
-    own = yaml.load(file.read_text(encoding="utf-8"))
+    own = _own(yaml, file)
     if not experiment.strip() and isinstance(own, dict) and "protocol" in own:
         experiment = file.read_text(encoding="utf-8")
     run = yaml.load(experiment if "protocol" in experiment else SKELETON)
-    run["rules"] = own["rules"] if isinstance(own, dict) and "rules" in own else own
-    for item in ("prepare",):
-        run[item] = list(dict.fromkeys([*(run.get(item) or []), "blank"]))
+    run["rules"] = own["rules"] if isinstance(own, dict) else own
+    run["prepare"] = list(dict.fromkeys([*(run.get("prepare") or []), "blank"]))
+    run.pop("rig", None)
     text = StringIO()
     yaml.dump(run, text)
-    return tuple(rule for rule in parse_experiment(text.getvalue(), file=str(file)).rules if rule.enabled)
+    return tuple(rule for rule in parse_experiment(text.getvalue(), file=f"{file}, in the run's experiment").rules if rule.enabled)
+
+
+def _own(yaml: Any, file: Path) -> Any:
+    """What the file of rules says: a list, or a table with ``rules``. Raises CannotRun."""
+    from ruamel.yaml.error import YAMLError
+
+    from orchestrator.rig.gather import CannotRun
+
+    try:
+        own = yaml.load(file.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise CannotRun(f"{file}: not YAML: {error}") from error
+    if not isinstance(own, list) and not (isinstance(own, dict) and "rules" in own):
+        raise CannotRun(f"{file}: there are no rules in it; it is a list of rules, or an experiment with `rules:`")
+    return own

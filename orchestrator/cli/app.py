@@ -350,6 +350,19 @@ def report(run: Run = "latest", out: Out = Path("runs"), as_json: Json = False) 
 
 
 @app.command()
+def validate(
+    rows: Annotated[Optional[list[str]], typer.Argument(metavar="ROW...", help="O1, R5, Q12, P16; all where none is named.")] = None,  # noqa: UP045
+    full: Annotated[bool, typer.Option("--full", help="The whole protocols instead of the short ones.")] = False,
+    page: Annotated[Optional[Path], typer.Option(metavar="FILE.md", help="Where the table goes; all rows: docs/validation.md.")] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> int:
+    """Run the systems of the literature on the twin, and compare what their spectra say with what was published."""
+    from orchestrator.cli.validate import validate_command
+
+    return validate_command(tuple(rows or ()), page, full=full, as_json=as_json)
+
+
+@app.command()
 def rehearse(
     run: Run,
     rules: Annotated[Path, typer.Option(metavar="FILE", help="An experiment, or its `rules:` alone.")],

@@ -22,8 +22,15 @@ def told(error: Exception) -> int:
     code = code_of(error)
     if code == BUG:
         raise error
-    print(error, file=sys.stderr)
+    print(sentence(error), file=sys.stderr)
     return code
+
+
+def sentence(error: Exception) -> str:
+    """What an error says; of the system's own the file and what is wrong with it, without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    return str(error)
 
 
 def code_of(error: Exception) -> int:

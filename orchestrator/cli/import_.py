@@ -36,7 +36,7 @@ def import_command(
     try:
         imported = import_run(request)
     except (NothingThere, BadZone, FileNotFoundError, NotADirectoryError) as error:
-        print(f"{error}; nothing was made", file=sys.stderr)
+        print(f"{exits.sentence(error)}; nothing was made", file=sys.stderr)
         return exits.CONFIGURATION
     _tell_json(imported) if as_json else _tell(imported)
     return exits.COMPLETE if imported.finding.ok and not imported.lost else exits.BUG if not imported.finding.ok else exits.ENDED_EARLY

@@ -36,6 +36,7 @@ from orchestrator.model.experiment import (
     Step,
     items,
 )
+from orchestrator.model.validation import Validation
 
 BOOKING = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?)\s*(?P<zone>Z|UTC|[+-]\d\d:?\d\d|[A-Za-z]+/[A-Za-z_/+-]+)")
 BOOKING_HINT = "write 2026-03-01 08:00 Europe/London, or 2026-03-01T08:00Z"
@@ -122,6 +123,8 @@ def head_of(root: Node, problems: Problems) -> dict[str, Any]:
         check_booking(node, problems)
     if written.after_short:
         fields["after_short"] = written.after_short.model_dump(exclude_none=True)
+    if written.validation:
+        fields["validation"] = Validation.model_validate(written.validation.model_dump())
     if written.budget and (node := root.given("budget")):
         cycles = sentence(node.value["mol_per_area_from"], "cycles", problems)
         fields["budget"] = written.budget.model_dump() | {"metal_ppm": tuple(written.budget.metal_ppm), "cycles": cycles}

@@ -294,6 +294,42 @@ class WrittenAfterShort(Written):
     cell: Literal["do not move"] | None = None
 
 
+ROW = r"^([OPQR][0-9]{1,2}b?)$"
+
+
+class WrittenVariant(Written):
+    """One run of ``validate:``; it may replace keys of the file and of its twin."""
+
+    instead: dict[str, Any] = Field(default_factory=dict, description="top-level keys of this file that are replaced")
+    twin_with: dict[str, Any] = Field(default_factory=dict, description="`a.b.c: value`: keys of the twin that are replaced")
+
+
+class WrittenComparison(Written):
+    """One published number."""
+
+    row: Annotated[str, Field(pattern=ROW)] = Field(description="of the literature's table: O1, R5, Q12, P16")
+    quantity: str = Field(description="what is compared")
+    unit: str = ""
+    published: Annotated[float | list[float | None], either(NUMBER, {"type": "array", "minItems": 2, "maxItems": 2})] = Field(
+        description="a number, or [low, high], either of them null"
+    )
+    tolerance: NotNegative = 0.0
+    source: str = Field(description="who published it, and where the tolerance comes from")
+    measure: dict[str, Any] = Field(description="how it is found in run.h5")
+
+
+class WrittenValidation(Written):
+    """What `operando validate` compares; `run` ignores it."""
+
+    twin: str = Field(description="the simulated cell, relative to this file")
+    rig: str = Field("../rigs/memory.yaml", description="the simulated rig, relative to this file")
+    seed: int = 1
+    instead: dict[str, Any] = Field(default_factory=dict, description="top-level keys of this file that are replaced, to be quick")
+    twin_with: dict[str, Any] = Field(default_factory=dict, description="`a.b.c: value`: keys of the twin that are replaced")
+    runs: dict[str, WrittenVariant] = Field(default_factory=dict, description="several runs by name, instead of one")
+    compare: list[WrittenComparison] = Field(min_length=1)
+
+
 class WrittenExperiment(Written):
     """An experiment: what to do to which cell, what to measure when, and what must never happen."""
 
@@ -319,3 +355,4 @@ class WrittenExperiment(Written):
     at_end: WrittenAtEnd | None = None
     budget: WrittenBudget | None = None
     after_short: WrittenAfterShort | None = None
+    validation: WrittenValidation | None = Field(None, alias="validate", description="what `operando validate` compares; `run` ignores it")

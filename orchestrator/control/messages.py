@@ -27,12 +27,15 @@ ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
     "acquire": (Argument("name", str, required=True), Argument("every_s", float)),
     "acknowledge": (Argument("alarm", str, required=True),),
     "note": (Argument("text", str, required=True),),
-    "observed": (Argument("observables", list, required=True),),
+    "observed": (Argument("observables", list, required=True), Argument("through", int)),
 }
-"""Every verb and what it takes; the command line sends these names and the runner reads them."""
+"""Every verb and what it takes; the command line sends these names and the runner reads them.
+
+``through`` of ``observed``: whoever looks at the spectra has told of all that were stored up to this event.
+"""
 
 VERBS = tuple(ARGUMENTS)
-IN_WORDS = {bool: "true or false", str: "a text", float: "a number", list: "a list of tables"}
+IN_WORDS = {bool: "true or false", str: "a text", float: "a number", int: "a whole number", list: "a list of tables"}
 
 
 def complaint(verb: str, arguments: Mapping[str, Any]) -> str | None:
@@ -55,6 +58,8 @@ def complaint(verb: str, arguments: Mapping[str, Any]) -> str | None:
 def _fits(value: object, wanted: type) -> bool:
     if wanted is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool)
     if wanted is list:
         return isinstance(value, list) and all(isinstance(one, dict) for one in value)
     return isinstance(value, wanted)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.model.broker import Broker
 from orchestrator.model.units import Quantity
+from orchestrator.model.validation import Validation
 
 
 class Frozen(BaseModel):
@@ -423,6 +424,8 @@ class Experiment(Frozen):
     budget: Mapping[str, Any] | None = None
     after_short: Mapping[str, str] | None = None
     rig: str | None = None
+    validation: Validation | None = None
+    """``validate:``, which ``run`` ignores."""
     source: str = ""
     """The YAML text, verbatim."""
     file: str = ""

@@ -1,6 +1,6 @@
 """What rules may look at: every observable by name, its unit and where it comes from. Pure data.
 
-``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell) and ``polarisation_ratio`` = abs(E) / abs(E at step start); R_cell is
+``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell) and ``polarisation_ratio`` = abs(E) / abs(E as the step's current began); R_cell is
 the resistance of the last impedance spectrum, or of the first minute, less R_lead. ``noise_sd``: of one scan, relative.
 ``reflected_power``: relative to the forward power. ``line_snr``: height of a line over the noise of its spectrum.
 ``area``: amplitude of one scan's FID at time zero, of a fitted line, or of what is real inside a window; ``window_area``: the latter

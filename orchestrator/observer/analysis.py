@@ -30,11 +30,19 @@ BATCH = 500
 BEHIND = 20
 """So many spectra may wait before it says that it lags."""
 SEND_WITHIN_s = 10.0
-RETRY_s = 5.0
+RETRY_s = 1.0
 WHO = "analysis"
 
+Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 Rows = list[dict[str, Any]]
-Send = Callable[[Rows], bool]
+Send = Callable[[Rows, int], bool]
+"""Findings, and the event up to which all stored spectra have been told of."""
+
+
+def announce(commands: Commands) -> None:
+    """Tell the run that somebody looks at its spectra, before the first of them: its end waits for what is said of the last."""
+    looks = Command(f"{WHO}-0", "observed", {"observables": [], "through": 0}, WHO)
+    commands.put_nowait((looks, asyncio.get_running_loop().create_future()))
 
 
 def told(findings: Iterable[Finding]) -> Rows:
@@ -45,7 +53,8 @@ def told(findings: Iterable[Finding]) -> Rows:
 class Following:
     """One run's journal, followed for the analysis alone. ``step`` looks once; call it from one thread.
 
-    ``send``: True when the rig has taken the findings. ``say``: told when it begins to lag, has caught up, or failed.
+    ``send``: True when the rig has taken the findings; it hears of a spectrum without any, too. ``say``: told when it begins to lag,
+    has caught up, or failed.
     """
 
     def __init__(self, journal: Path, send: Send, say: Callable[[str], None]) -> None:
@@ -57,6 +66,8 @@ class Following:
         self._analysis = LiveAnalysis()
         self._seq = 0
         self._untold: dict[str, Rows] = {}
+        self._stored = 0
+        self._through = 0
         self._lagging = False
         self._errors: set[str] = set()
         self.ended = False
@@ -86,6 +97,8 @@ class Following:
         if event.kind == "observable":
             self._untold.pop(str(event.data["key"]), None)  # told before this process came
             return
+        if event.kind == "acquisition.stored":
+            self._stored = event.seq
         if found := analysed(self._analysis, event, self._report):
             self._untold[found[0].key] = told(found)
 
@@ -96,9 +109,11 @@ class Following:
 
     def _deliver(self) -> None:
         for key in list(self._untold):
-            if not self._send(self._untold[key]):
+            if not self._send(self._untold[key], self._through):
                 return
             del self._untold[key]
+        if self._through < self._stored and self._send([], self._stored):
+            self._through = self._stored
 
     def _mark_lag(self, stored: int) -> None:
         waiting = stored + len(self._untold)
@@ -151,17 +166,18 @@ class AnalysisThread:
         finally:
             following.close()
 
-    def _sent(self, rows: Rows) -> bool:
+    def _sent(self, rows: Rows, through: int) -> bool:
         """Send one spectrum's findings; a rig that does not answer is left alone for a while."""
         if time.monotonic() < self._quiet_until_s or self._stopped.is_set():
             return False
         try:
-            answer = send(self._control, "observed", {"observables": rows}, who=WHO, within_s=SEND_WITHIN_s)
+            answer = send(self._control, "observed", {"observables": rows, "through": through}, who=WHO, within_s=SEND_WITHIN_s)
         except NoRunHere:
             self._quiet_until_s = time.monotonic() + RETRY_s
             return False
         if not answer.ok:
-            self._say(f"the rig does not take what the analysis found in {rows[0]['key']}: {answer.text}")
+            where = rows[0]["key"] if rows else f"spectra up to event {through}"
+            self._say(f"the rig does not take what the analysis found in {where}: {answer.text}")
         return True
 
 
@@ -174,7 +190,7 @@ class Inline:
     def __init__(
         self,
         clock: Clock,
-        commands: asyncio.Queue[tuple[Command, asyncio.Future[Answer]]],
+        commands: Commands,
         say: Callable[[str], object],
         latency_s: float = LATENCY_s,
     ) -> None:
@@ -185,7 +201,7 @@ class Inline:
         self._commands = commands
         self._latency_s = latency_s
         self._analysis = LiveAnalysis()
-        self._due: asyncio.Queue[tuple[int, Rows]] = asyncio.Queue()
+        self._due: asyncio.Queue[tuple[int, Rows, int]] = asyncio.Queue()
         self._sent = 0
         self._say = say
         self._errors: set[str] = set()
@@ -199,12 +215,13 @@ class Inline:
             elif found := analysed(self._analysis, event, self._report):
                 untold[found[0].key] = told(found)
         for rows in untold.values():
-            self._due.put_nowait((self._clock.mono_ns(), rows))
+            self._due.put_nowait((self._clock.mono_ns(), rows, 0))
 
     def heard(self, event: Event) -> None:
         """One event, just journaled."""
-        if found := analysed(self._analysis, event, self._report):
-            self._due.put_nowait((self._clock.mono_ns() + round(self._latency_s * 1e9), told(found)))
+        found = analysed(self._analysis, event, self._report)
+        if event.kind == "acquisition.stored":
+            self._due.put_nowait((self._clock.mono_ns() + round(self._latency_s * 1e9), told(found), event.seq))
 
     def _report(self, text: str) -> None:
         if text not in self._errors:
@@ -214,9 +231,10 @@ class Inline:
     async def run(self) -> None:
         """Deliver each finding at its time, until cancelled."""
         while True:
-            due_ns, rows = await self._due.get()
+            due_ns, rows, through = await self._due.get()
             await self._clock.sleep(max(0.0, (due_ns - self._clock.mono_ns()) / 1e9))
             self._sent += 1
+            arguments = {"observables": rows, "through": through}
             answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-            await self._commands.put((Command(f"analysis-{self._sent}", "observed", {"observables": rows}, WHO), answer))
+            await self._commands.put((Command(f"analysis-{self._sent}", "observed", arguments, WHO), answer))
             await answer

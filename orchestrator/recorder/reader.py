@@ -55,12 +55,21 @@ class Columns(Mapping[str, NDArray[Any]]):
         return sum(1 for _ in self)
 
 
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise NotARun(f"{path} cannot be read: {error}; `operando recover` makes it anew from the journal") from error
+
+
 class Run:
     """One run file, open for reading; close it, or use it as a context."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = h5py.File(path, "r")
+        self._file = _opened(path)
         version = self._file.attrs.get("format_version")
         if self._file.attrs.get("format") != FORMAT or version > FORMAT_VERSION:
             self._file.close()

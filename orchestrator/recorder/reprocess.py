@@ -204,11 +204,19 @@ def _write(folder: Path, found: Iterable[Row], source: Source, windows: Windows 
                 tables[name].add(row)
             for table in tables.values():
                 table.flush()
-            _describe(file, source, windows, asked, digest(public) if public.is_file() else "")
+            _describe(file, source, windows, asked, _digest(public))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return path, source
+
+
+def _digest(public: Path) -> str:
+    """Of the run's file; empty where it is not there or cut short: what is analysed stands in the journal."""
+    try:
+        return digest(public)
+    except OSError:
+        return ""
 
 
 def _next(folder: Path) -> Path:

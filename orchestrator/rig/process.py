@@ -18,6 +18,7 @@ from orchestrator.control.heartbeat import GuardLink
 from orchestrator.control.messages import Answer, Command
 from orchestrator.control.server import ControlServer
 from orchestrator.guard.inline import InlineGuard
+from orchestrator.observer.analysis import announce
 from orchestrator.platform import calm_collector
 from orchestrator.recorder.journal import Journal, JournalError
 from orchestrator.recorder.records import Reader
@@ -242,6 +243,7 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         commands: Commands = asyncio.Queue(maxsize=64)
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
+            announce(commands)
             for minding in _upkeep(journal, companions):
                 stack.push_async_callback(_cancelled, minding)
         else:
@@ -300,6 +302,7 @@ def _analysing(hosting: Hosting, journal: MortalJournal, commands: Commands) -> 
     inline = Inline(hosting.clock, commands, lambda text: journal.put_unless_ended("note", {"text": text, "who": "analysis"}))
     with Reader(hosting.folder / "journal.sqlite") as reader:
         inline.before(reader.events())
+    announce(commands)
     journal.hearer, journal.heard_kinds = inline.heard, inline.kinds
     return asyncio.create_task(inline.run(), name="analysis")
 

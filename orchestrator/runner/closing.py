@@ -29,6 +29,7 @@ from orchestrator.runner.wire import within
 CLOSE_WITHIN_S = 600.0
 HALT_WITHIN_S = 30.0
 LEAVE_WITHIN_S = 2.0
+ANALYSIS_WITHIN_S = 10.0
 AT_END_S, AT_END_REAL_S = 600.0, 60.0
 """Added to what the last acquisitions take; however fast the experiment's time runs, disks and wires keep the computer's."""
 
@@ -64,6 +65,8 @@ class Closing:
         if run.ending.urgency < LEAVE:
             await self.attempt("switching RF off", self._rf_off())
             await self.attempt("last words", last_words(self._s, run.alarms, run.steps.last_driven))
+        if safe.confirmed:
+            await do(self._run, LEAVE, self._told_of_the_last())
         await self._rings.end()
         limit_s = CALL_WITHIN_S if run.ending.urgency < LEAVE else LEAVE_WITHIN_S
         await self.attempt("letting go of the instruments", release(self._s, limit_s))
@@ -171,6 +174,15 @@ class Closing:
             await within(limit_s + 1.5 * longest_s / self._s.clock.speed, records.until(lambda: all(record.over for record in records.all)))
         except TimeoutError:
             return
+
+    async def _told_of_the_last(self) -> None:
+        """What the last spectra say belongs to the run; the cell is at open circuit by now."""
+        run = self._run
+        try:
+            await within(ANALYSIS_WITHIN_S, run.rings.inlet.told(run.acquisitions.storing.last_seq))
+        except TimeoutError:
+            text = f"the live analysis did not tell of the last spectra within {ANALYSIS_WITHIN_S:g} s; `operando process` looks at them"
+            self._s.put("note", text=text, who="rig")
 
     async def _rf_off(self) -> None:
         console = self._s.station.console

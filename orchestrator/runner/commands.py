@@ -119,6 +119,8 @@ class Commands:
         except Refused as error:
             return Answer(command.id, ok=False, text=str(error))
         self._run.rings.on_observables(new)
+        if (through := command.arguments.get("through")) is not None:
+            self._run.rings.inlet.looked(through)
         try:
             await self._s.journal.durable(last_seq) if last_seq else None
         except JournalError as error:

@@ -6,6 +6,7 @@ The control verb ``observed`` brings a list of findings. Each is checked against
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -109,6 +110,19 @@ class Inlet:
     def __init__(self, surroundings: Surroundings) -> None:
         self._s = surroundings
         self._known: dict[tuple[str, str, str], tuple[float, int]] = {}
+        self._through: int | None = None
+        self._further = asyncio.Event()
+
+    def looked(self, through: int) -> None:
+        """All spectra that were stored up to this event have been told of."""
+        self._through = max(through, self._through or 0)
+        self._further.set()
+
+    async def told(self, through: int) -> None:
+        """Return when all spectra that were stored up to this event have been told of; at once where nobody looks at spectra."""
+        while self._through is not None and self._through < through:
+            self._further.clear()
+            await self._further.wait()
 
     def take(self, rows: Sequence[Mapping[str, Any]], who: str) -> tuple[list[Observed], int]:
         """The findings that are new; and the number in the journal that covers all of the list.

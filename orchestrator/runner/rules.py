@@ -2,7 +2,8 @@
 
 ``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell): near zero where the cell has become a wire. R_cell is the
 resistance of the last impedance spectrum, or of the first minute under current, less R_lead. ``polarisation_ratio`` =
-abs(E) / abs(E at the step's start). ``plateau``: 1 while E over charge is flat, else 0; ``knees``: entries and exits so far in this
+abs(E) / abs(E of the step's first sample under current). Both are a constant current's alone: without one, and where the voltage is
+held, E is no answer of the cell. ``plateau``: 1 while E over charge is flat, else 0; ``knees``: entries and exits so far in this
 step. Rules over spectra are not executed here.
 """
 
@@ -13,29 +14,47 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from drivers.base import ImpedanceSpectrum
+from drivers.base import ImpedanceSpectrum, Mode
 from orchestrator.model.experiment import Predicate, Rule
 from orchestrator.plan.orders import PlannedStep
+from orchestrator.runner.interlocks.readings import least_current_A
 from orchestrator.runner.interlocks.resistance import Resistance
 from orchestrator.runner.trigger_kinds import Plateau
 from orchestrator.runner.triggers import Sample
 
-LEAST_CURRENT_A = 1e-9
-
 
 @dataclass(slots=True)
 class Seen:
-    """What the observables are made of."""
+    """What the observables are made of. ``least_A``: less current than that is none; infinite where none was asked for."""
 
     resistance: Resistance
     start_V: float | None = None
     wanted_A: float = 0.0
+    least_A: float = math.inf
     plateau: Plateau = field(default_factory=Plateau)
 
     @property
     def on_plateau(self) -> float | None:
         """1 or 0; None while too little charge has passed in this step to say."""
         return None if self.plateau.on is None else float(self.plateau.on)
+
+    def begin(self, planned: PlannedStep, *, first: bool) -> None:
+        """A step (``first``), or a further part of it, begins."""
+        self.wanted_A = planned.current_A or 0.0
+        self.least_A = least_current_A(self.wanted_A) if planned.mode is Mode.GALVANOSTATIC else math.inf
+        if first:
+            self.start_V = None
+            self.plateau = Plateau()
+
+    def see(self, sample: Sample) -> None:
+        """One sample."""
+        if self.start_V is None and self.under_current(sample) and math.isfinite(sample.voltage_V):
+            self.start_V = sample.voltage_V
+        self.plateau.feed(sample.fraction, sample.voltage_V)
+
+    def under_current(self, sample: Sample) -> bool:
+        """True where E is the cell's answer to the current that was asked for."""
+        return abs(sample.current_A) >= self.least_A
 
     @property
     def R_cell_ohm(self) -> float | None:
@@ -45,13 +64,13 @@ class Seen:
     def short_ratio(self, sample: Sample) -> float | None:
         """None while no current flows or R_cell is not known."""
         R_cell_ohm = self.resistance.R_cell_ohm
-        if abs(sample.current_A) < LEAST_CURRENT_A or R_cell_ohm is None:
+        if R_cell_ohm is None or not self.under_current(sample):
             return None
         return abs(sample.voltage_V - sample.current_A * self.resistance.lead_ohm) / (abs(sample.current_A) * R_cell_ohm)
 
     def polarisation_ratio(self, sample: Sample) -> float | None:
-        """None before the step's first sample, and where that was zero."""
-        return abs(sample.voltage_V) / abs(self.start_V) if self.start_V else None
+        """None while no current flows, and where E was zero when it began."""
+        return abs(sample.voltage_V) / abs(self.start_V) if self.start_V and self.under_current(sample) else None
 
 
 OBSERVABLES: dict[str, Callable[[Seen, Sample], float | None]] = {
@@ -140,12 +159,9 @@ class RuleEngine:
 
     def begin(self, planned: PlannedStep, *, first: bool) -> None:
         """A step (``first``), or a further part of it, begins."""
-        self.seen.wanted_A = planned.current_A or 0.0
+        self.seen.begin(planned, first=first)
         if self._feeds:
             self.seen.resistance.begin(planned.key, planned.mode)
-        if first:
-            self.seen.start_V = None
-            self.seen.plateau = Plateau()
         for standing in self._standing:
             standing.count, standing.fired, standing.armed = 0, False, False
 
@@ -153,9 +169,7 @@ class RuleEngine:
         """The rules that fire on one sample of a step."""
         if not self._standing:
             return []
-        if self.seen.start_V is None and math.isfinite(sample.voltage_V):
-            self.seen.start_V = sample.voltage_V
-        self.seen.plateau.feed(sample.fraction, sample.voltage_V)
+        self.seen.see(sample)
         if self._feeds:
             self.seen.resistance.see(sample.mono_ns, sample.elapsed_s, sample.voltage_V, sample.current_A)
         fired = [standing.feed(sample, self.seen) for standing in self._standing]

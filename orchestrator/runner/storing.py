@@ -44,7 +44,7 @@ class FidSeen(Protocol):
 
 
 class Storing:
-    """One task stores what the console has filed, in order."""
+    """One task stores what the console has filed, in order. ``last_seq``: the newest ``acquisition.stored``; 0 before the first."""
 
     def __init__(
         self, surroundings: Surroundings, records: Records, alarms: Alarms, seen: FidSeen, learn: Learn, calibrating: Calibrating
@@ -59,6 +59,7 @@ class Storing:
         self._more = asyncio.Event()
         self._fid_seqs: dict[tuple[str, int], int] = {}
         self._archived: dict[str, list[tuple[Path, tuple[RawFile, ...]]]] = {}
+        self.last_seq = 0
 
     @property
     def behind(self) -> bool:
@@ -105,7 +106,7 @@ class Storing:
             return
         seq = self._fid_seqs[record.key, block]
         await self._s.durable(seq)
-        self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
+        self.last_seq = self._s.put("acquisition.stored", record.seq, key=record.key, block=block, fid_seq=seq)
         record.fid_seqs[block] = self._fid_seqs.pop((record.key, block))
         if len(record.fid_seqs) == record.planned.blocks or record.partial:
             self._records.move(record, S.STORED)

@@ -62,7 +62,9 @@ class Watches:
         if what == "finish half-cycle then open circuit":
             run.stop(ending, after_step=True)
         if what == "continue":
-            run.alarms.sound("booking", "alarm", "The booking has ended, the cell goes on", "no acquisition starts any more; the cell goes on")
+            run.alarms.sound(
+                "booking", "alarm", "The booking has ended, the cell goes on", "no acquisition starts any more; the cell goes on"
+            )
         else:
             text = "no acquisition starts any more; open circuit after this step"
             run.alarms.sound("booking", "warn", "The booking has ended", text)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.config import load_twin
+from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.observer.analysis import Inline
 
@@ -37,6 +38,22 @@ rules:
   - {name: short of the experiment, when: abs(E) < 0.2 * abs(I) * R_eis, for: 3 samples, not_after_edge_s: 5, do: [warn]}
   - {name: polarisation, when: abs(E) > 3 * E_at_start, for: 5 samples, not_after_edge_s: 30, do: [warn]}
 record: {every_s: 5}
+at_end: {cell: open circuit}
+"""
+
+RESTING = """
+version: 1
+experiment: resting
+cell: {id: NaBA, type: symmetric, working: upper Na, counter: lower Na, electrolyte: Na-beta''-alumina, area_cm2: 0.28,
+       electrode_normal_to_B0_deg: 0, lead_ohm: 2}
+limits: {abs_E_V: 1.0, abs_I_mA: 0.16, charge_per_step_mAh_cm2: 9.6, host_lost: open circuit within 10 s}
+protocol:
+  - Rest for 20 minutes
+  - Strip working at 0.5 mA/cm2 for 10 minutes
+  - Rest for 20 minutes
+rules:
+  - {name: voids, when: abs(E) > 3 * E_at_start, do: [warn]}
+record: {every_s: 1}
 at_end: {cell: open circuit}
 """
 
@@ -122,6 +139,12 @@ def analysed(live: Live, experiment: str, described: dict[str, Any], seed: int) 
     return night
 
 
+def voltages(event: Event) -> list[float]:
+    """Of one block of samples."""
+    columns: list[float] = unpack(event.data["columns"], event.blob or b"", event.data["n"])["voltage_V"].tolist()
+    return columns
+
+
 def quiet(night: Any, *, hours: float) -> None:
     """It went on as planned to its end and nobody was told anything."""
     assert [(event.data["rule"], event.data.get("values")) for event in night.of("rule.fired")] == []
@@ -135,6 +158,15 @@ def quiet(night: Any, *, hours: float) -> None:
 def test_lithium_with_reversals(live: Live, seed: int) -> None:
     night = analysed(live, LITHIUM, physics("C1"), seed)
     quiet(night, hours=1.9)
+
+
+def test_noise_at_open_circuit_is_no_polarisation(live: Live) -> None:
+    night = live(RESTING, physics=physics("C6"), seed=1)
+    rested = [abs(volts) for event in night.of("ec.block") if "rest" in event.data["step_key"] for volts in voltages(event)][:1000]
+    assert max(rested) > 3 * rested[0], "noise that would look like a polarisation"
+    assert night.of("rule.fired") == []
+    assert night.of("alarm.raised") == []
+    assert night.outcome.exit_code == 0
 
 
 @seeds

@@ -9,7 +9,8 @@ from typing import Any
 from drivers.clock import Clock
 from drivers.sim.faults import Fault
 from orchestrator.model.events import Event
-from orchestrator.observer.analysis import Inline, LATENCY_s
+from orchestrator.observer.analysis import Inline, LATENCY_s, announce
+from orchestrator.runner.closing import ANALYSIS_WITHIN_S
 
 Live = Callable[..., Any]
 
@@ -96,6 +97,61 @@ def test_an_honest_cell_is_left_alone_and_its_numbers_are_those_of_the_twin(live
 def test_the_same_seed_finds_the_same(live: Live) -> None:
     first, second = ([(e.kind, e.mono_ns, e.data) for e in analysed(live, hours=0.5, seed=3).journal.events] for _ in range(2))
     assert first == second
+
+
+SHORT = """
+version: 1
+experiment: one-spectrum
+cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
+limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 3, host_lost: open circuit within 60 s}
+acquisitions:
+  fast: {template: 7Li_metal, recycle_s: 0.75, scans: 64, dummies: 4}
+protocol:
+  - Rest for 1 minute
+at_end: {cell: open circuit, nmr: [fast, fast]}
+"""
+
+
+def last_told(night: Any) -> list[Any]:
+    stored = night.of("acquisition.stored")[-1]
+    return [event for event in night.of("observable", key=stored.data["key"]) if event.seq > stored.seq]
+
+
+def one_spectrum(live: Live, latency_s: float) -> Any:
+    made: list[Inline] = []
+
+    def before(night: Any) -> None:
+        made.append(Inline(night.clock, night.commands, lambda _: None, latency_s))
+        started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.clock.mono_ns()}
+        made[0].before([Event(1, night.clock.mono_ns(), night.clock.utc_ns(), "run.started", started)])
+        night.journal.watchers.append(made[0].heard)
+        announce(night.commands)
+
+    async def during(_: Any) -> None:
+        await made[0].run()
+
+    return live(SHORT, during, before=before)
+
+
+def test_the_run_ends_behind_what_its_last_spectrum_says(live: Live) -> None:
+    night = one_spectrum(live, LATENCY_s)
+    found = last_told(night)
+    stored, off, ended = night.of("acquisition.stored")[-1], night.of("cell.state", cell="off")[-1], night.of("run.ended")[0]
+    assert {"noise_sd", "area(bulk)"} <= {event.data["name"] for event in found}
+    assert stored.seq < found[0].seq < ended.seq
+    assert off.seq < found[0].seq, "nobody waits for an analysis under current"
+    assert (found[0].mono_ns - stored.mono_ns) / 1e9 == LATENCY_s
+
+
+def test_an_analysis_that_hangs_is_not_waited_for_long_and_one_that_is_not_there_not_at_all(live: Live) -> None:
+    hangs = one_spectrum(live, 3600.0)
+    assert last_told(hangs) == []
+    stored, ended = hangs.of("acquisition.stored")[-1], hangs.of("run.ended")[0]
+    assert ANALYSIS_WITHIN_S <= (ended.mono_ns - stored.mono_ns) / 1e9 < ANALYSIS_WITHIN_S + 5.0
+    assert [event for event in hangs.of("note") if "did not tell of the last spectra" in event.data["text"]]
+    assert hangs.outcome.exit_code == 0
+    alone = live(SHORT)
+    assert (alone.of("run.ended")[0].mono_ns - alone.of("acquisition.stored")[-1].mono_ns) / 1e9 < 1.0
 
 
 async def test_what_the_analysis_fails_on_is_said_once_and_after_the_event() -> None:

@@ -48,11 +48,6 @@ class Experiment:
         """The log alone (an acquisition starts, or never began)."""
         _put(self.acqfil / "log", _bytes(log))
 
-    def clear_data(self) -> None:
-        """The next acquisition's block replaces the last data."""
-        for name in ("fid", "procpar"):
-            (self.acqfil / name).unlink(missing_ok=True)
-
     def target(self, name: str) -> Path:
         """Where svf puts a name: ``.fid`` appended, relative names in the user's data folder (inferred)."""
         path = self.here(name if name.endswith(".fid") else name + ".fid")

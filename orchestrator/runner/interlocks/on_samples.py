@@ -6,14 +6,11 @@ import math
 from collections.abc import Mapping
 
 from drivers.base import Mode
-from orchestrator.runner.interlocks.readings import NOTHING_A, Driven, Reading, Row, Values
+from orchestrator.runner.interlocks.readings import NO_PART, Driven, Reading, Row, Values, least_current_A
 from orchestrator.runner.interlocks.resistance import Resistance
 
 UNCHANGED = 0.05
 """A current that moved by no more than this part of itself is the same current (inferred)."""
-
-NO_PART = 0.1
-"""A current below this part of what was asked for says nothing about the cell (inferred)."""
 
 
 class HardShort:
@@ -28,8 +25,7 @@ class HardShort:
 
     def begin(self, driven: Driven) -> None:
         """Only a constant current is judged: a held voltage near zero is what somebody wants."""
-        asked_A = abs(driven.current_A) if driven.current_A is not None else math.inf
-        self._least_A = max(NO_PART * asked_A, NOTHING_A)
+        self._least_A = math.inf if driven.current_A is None else least_current_A(driven.current_A)
         self._row.clear()
 
     def see(self, reading: Reading) -> Values | None:

@@ -13,6 +13,9 @@ Values = dict[str, float]
 NOTHING_A = 1e-9
 """A current below this is none."""
 
+NO_PART = 0.1
+"""A current below this part of what was asked for says nothing about the cell (inferred)."""
+
 
 class Reading(NamedTuple):
     """One sample. ``edge_s``: since the running part of the step began. ``we_V``, ``ce_V``: None where not measured."""
@@ -32,6 +35,11 @@ class Driven(NamedTuple):
     key: str
     mode: Mode
     current_A: float | None
+
+
+def least_current_A(asked_A: float) -> float:
+    """From so much current on a voltage is the cell's answer to it."""
+    return max(NO_PART * abs(asked_A), NOTHING_A)
 
 
 class SampleDetector(Protocol):

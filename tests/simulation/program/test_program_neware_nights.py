@@ -34,8 +34,7 @@ def test_four_seconds_without_its_computer_cost_nothing(run_night: RunNight) -> 
     assert night.of("step.ended")[1].data["charge_C"] == pytest.approx(-0.12, rel=1e-3)
 
 
-@pytest.mark.parametrize("fault", ["protected", "paused"])
-def test_what_ends_the_night_leaves_the_cell_off(run_night: RunNight, fault: str) -> None:
-    night = run_night(f"neware.{fault}{UNDER_CURRENT}", rig=RIG)
+def test_what_ends_the_night_leaves_the_cell_off(run_night: RunNight) -> None:
+    night = run_night(f"neware.protected{UNDER_CURRENT}", rig=RIG)
     assert night.summary[2] == "off"
     assert night.summary[0] in {3, 4}

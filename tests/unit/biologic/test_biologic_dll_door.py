@@ -398,6 +398,31 @@ def test_a_notebook_that_cannot_be_written_starts_nothing(tmp_path: Path) -> Non
     assert backend.names("BL_StartChannel") == []
 
 
+def test_open_circuit_waits_for_no_notebook_and_nothing_starts_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk under the notebook hangs while a step is started: the cell is safe meanwhile, and stays so when the disk is back."""
+    disk = asyncio.Event()
+
+    async def hangs(_: Clock, function: Callable[..., Any], *args: Any, lane: str = "") -> Any:
+        if function is notebook.write:
+            await disk.wait()
+        return function(*args)
+
+    async def play(driver: BioLogic, _: Clock) -> None:
+        await driver.load((step(),))
+        monkeypatch.setattr(Clock, "in_thread", hangs)
+        starting = asyncio.create_task(driver.start("step-1"))
+        await asyncio.sleep(0)
+        assert (await driver.make_safe()).confirmed
+        assert not starting.done()
+        disk.set()
+        with pytest.raises(Rejected, match="made safe meanwhile"):
+            await starting
+
+    backend = Scripted()
+    played(backend, play, folder=str(tmp_path))
+    assert backend.names("BL_StartChannel") == []
+
+
 def test_boards_of_the_300_family_have_other_files_and_their_numbers_are_converted() -> None:
     words = (0, 0, 11, 22, 0)
     infos = eclib.DataInfos(NbRows=1, NbCols=5, TechniqueID=eclib.CPLIMIT)

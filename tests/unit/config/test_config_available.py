@@ -60,7 +60,8 @@ LATER = {
         *("set", "prompt"),
     },
     "protocol: [Rest for 1 s]\n"
-    "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4, dead: end of charge}\nafter_short: {cell: do not move}\n": {
+    "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4, dead: end of charge}\n"
+    "after_short: {cell: do not move}\n": {
         *("budget: dead at end of charge",),
     },
     "protocol: [Rest for 1 h or until E_we 1 V, Hold at E_ce 0.1 V until 1 h]\nrules:\n"

@@ -253,7 +253,7 @@ def test_the_analysis_beside_it_goes_on_behind_an_end(request_, shares):
     cell_file(shares[0], 4)
     folder, _ = live(request_(), seconds=10)
     live(request_(into=folder), seconds=10, end=False)
-    following = Following(folder / "journal.sqlite", lambda rows: True, pytest.fail)
+    following = Following(folder / "journal.sqlite", lambda _rows, _through: True, pytest.fail)
     while following.step():
         pass
     assert not following.ended

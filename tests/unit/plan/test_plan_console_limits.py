@@ -42,3 +42,13 @@ def test_an_instrument_that_can_do_more(plan: Make) -> None:
 
 def test_other_consoles_have_no_such_bound(plan: Make) -> None:
     assert plan(LINE)
+
+
+def test_nobody_is_told_to_add_dummy_scans_to_a_console_that_has_none(plan: Make) -> None:
+    extra = "  bare: {template: 7Li_metal, recycle_s: 5, scans: 8}"
+    able = given(least_acquisition_s=0.05, least_repetition_s=0.5)
+    about = [one for one in plan(LINE, extra=extra, given=able).warnings if "dummy" in one]
+    assert not any("add `dummies" in one for one in about)
+    assert any("`bare` has no dummy scans" in one and "five T1" in one for one in about)
+    assert any("`fast` asks for 4 dummy scans, and this console makes none" in one for one in about)
+    assert any("add `dummies: 4`" in one for one in plan(LINE, extra=extra).warnings)

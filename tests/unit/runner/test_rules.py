@@ -81,6 +81,24 @@ def test_polarisation_refers_to_the_steps_start() -> None:
     assert run(RuleEngine([rule], 0.0), I_A, ramp) == [20.0]
 
 
+def test_noise_at_open_circuit_and_a_held_voltage_are_no_polarisation_and_no_short() -> None:
+    grown = Rule(name="voids", all_of=(Predicate(observable="polarisation_ratio", test="above", value=3),))
+    engine = RuleEngine([grown, SHORT], LEAD)
+    run(engine, I_A, [I_A * (CELL + LEAD)] * 61)
+    noise_V, noise_A = [1e-6, 80e-6, -40e-6, 2e-6, 90e-6] * 20, 20e-9
+    for mode in (Mode.REST, Mode.POTENTIOSTATIC):
+        engine.begin(step(I_A).model_copy(update={"mode": mode, "current_A": None}), first=True)
+        assert [firing for t, volts in enumerate(noise_V) for firing in engine.feed(sample(float(t), volts, noise_A))] == []
+
+
+def test_polarisation_is_counted_from_the_first_sample_under_current() -> None:
+    rule = Rule(name="voids", all_of=(Predicate(observable="polarisation_ratio", test="above", value=3),))
+    engine = RuleEngine([rule], 0.0)
+    engine.begin(step(I_A), first=True)
+    before, after = [sample(0.0, 1e-5, 0.0)], [sample(float(t), volts, I_A) for t, volts in ((1, 0.05), (2, 0.14), (3, 0.16))]
+    assert [[firing.rule.name for firing in engine.feed(one)] for one in (*before, *after)] == [[], [], [], ["voids"]]
+
+
 def test_absolute_values() -> None:
     rule = Rule(name="high", all_of=(Predicate(observable="voltage", absolute=True, test="above", value=0.4),))
     assert run(RuleEngine([rule], 0.0), -I_A, [-0.3, -0.41, -0.5]) == [1.0]

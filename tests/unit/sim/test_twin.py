@@ -176,19 +176,3 @@ def test_open_circuit_reads_exactly_no_current() -> None:
 def test_a_drive_that_is_no_number_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="cannot drive"):
         Twin({}, seed=1).drive_current(0.0, value)
-
-
-def test_what_a_sample_and_a_spectrum_cost(capsys: pytest.CaptureFixture[str]) -> None:
-    import time
-
-    twin = Twin({}, seed=1)
-    twin.drive_current(0.0, 4e-4)
-    begin = time.process_time()
-    for second in range(5000):
-        twin.measure(float(second))
-    sample_us = (time.process_time() - begin) / 5000 * 1e6
-    begin = time.process_time()
-    for _ in range(5):
-        twin.acquire(scan(4900.0, 5000.0, points=16384))
-    with capsys.disabled():
-        print(f"\n  twin: {sample_us:.0f} us a sample, {(time.process_time() - begin) / 5 * 1e3:.1f} ms a FID of 16384 points")

@@ -1,0 +1,50 @@
+"""What an experiment says of its own proof: which published numbers its spectra must give back, and on which twin. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Variant(_Frozen):
+    """One run of the experiment on its twin: ``instead``: top-level keys of the file; ``twin_with``: dotted keys of the twin."""
+
+    instead: Mapping[str, Any] = Field(default_factory=dict)
+    twin_with: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Comparison(_Frozen):
+    """One quantity: how it is measured (``orchestrator.validate.measures``), what was published, and how far off is still right.
+
+    ``published``: a number, or [low, high] of which one may be None. ``tolerance`` widens both ends; ``source`` says whose they are.
+    """
+
+    row: str
+    quantity: str
+    unit: str = ""
+    published: float | tuple[float | None, float | None]
+    tolerance: float = 0.0
+    source: str
+    measure: Mapping[str, Any]
+
+
+class Validation(_Frozen):
+    """``validate:`` of an experiment file. ``run`` ignores it; ``validate`` runs each variant once and compares.
+
+    ``twin`` and ``rig`` are relative to the file. ``instead`` and ``twin_with`` hold for all variants, unless one says otherwise;
+    ``--full`` leaves ``instead`` out.
+    """
+
+    twin: str
+    rig: str = "../rigs/memory.yaml"
+    seed: int = 1
+    instead: Mapping[str, Any] = Field(default_factory=dict)
+    twin_with: Mapping[str, Any] = Field(default_factory=dict)
+    runs: Mapping[str, Variant] = Field(default_factory=dict)
+    compare: tuple[Comparison, ...]

@@ -1,0 +1,136 @@
+"""One experiment file: its shortened runs on the twin, and every comparison of its ``validate:`` section. Runs in a process of its own."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.validation import Comparison, Validation, Variant
+from orchestrator.recorder.reader import open_run
+from orchestrator.validate.compare import Line, Range
+from orchestrator.validate.evidence import Evidence
+from orchestrator.validate.measures import NotFound, measured
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One experiment file and the rows of it that are wanted; ``full``: the whole protocol."""
+
+    file: Path
+    rows: frozenset[str]
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """The lines of one file, and what they cost: seconds of this process' CPU."""
+
+    file: str
+    lines: tuple[Line, ...]
+    cpu_s: float
+
+
+def perform(asked: Asked) -> Performed:
+    """Run what the file says and compare. What cannot be run or found is a line that says why; nothing is raised for it."""
+    from orchestrator.config import load_experiment
+
+    began = time.process_time()
+    experiment = load_experiment(asked.file)
+    assert experiment.validation is not None
+    wanted = [one for one in experiment.validation.compare if one.row in asked.rows]
+    name = asked.file.name
+    with tempfile.TemporaryDirectory(prefix="operando-validate-") as folder, ExitStack() as open_runs:
+        try:
+            runs = _runs(experiment, experiment.validation, Path(folder), open_runs, full=asked.full)
+        except Exception as error:  # noqa: BLE001 - a run that does not come about fails its rows, and says why
+            lines = tuple(_line(one, name, why=f"the run failed: {_first_line(error)}") for one in wanted)
+        else:
+            lines = tuple(_compared(one, name, runs) for one in wanted)
+    return Performed(name, lines, time.process_time() - began)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _runs(experiment: Experiment, validation: Validation, folder: Path, open_runs: ExitStack, *, full: bool) -> dict[str, Evidence]:
+    found: dict[str, Evidence] = {}
+    for number, (name, variant) in enumerate((dict(validation.runs) or {"": Variant()}).items()):
+        place = folder / f"{number}"
+        place.mkdir()
+        found[name] = Evidence(open_runs.enter_context(open_run(_lived(experiment, validation, variant, place, full=full))))
+    return found
+
+
+def _lived(experiment: Experiment, validation: Validation, variant: Variant, folder: Path, *, full: bool) -> Path:
+    """The folder of a finished run. Raises RuntimeError where it did not end as planned."""
+    from orchestrator.rig.gather import gather
+    from orchestrator.rig.process import run
+    from orchestrator.rig.request import RunRequest
+
+    beside = Path(experiment.file).resolve().parent
+    instead = {} if full else {**validation.instead, **variant.instead}
+    own = folder / Path(experiment.file).name
+    own.write_text(shortened(experiment.source, instead), encoding="utf-8")
+    twin = folder / "twin.yaml"
+    twin.write_text(changed((beside / validation.twin).read_text("utf-8"), {**validation.twin_with, **variant.twin_with}), encoding="utf-8")
+    request = RunRequest(own, (beside / validation.rig).resolve(), folder, speed=None, seed=validation.seed, display="none", twin=twin)
+    ended = run(gather(request))
+    if ended.outcome.exit_code != 0:
+        raise RuntimeError(f"{ended.outcome.state}, {ended.outcome.outcome}: {ended.outcome.reason}")
+    return ended.folder
+
+
+def shortened(text: str, instead: Mapping[str, Any]) -> str:
+    """The experiment with these top-level keys replaced, and without ``validate`` and ``rig``."""
+    yaml = YAML()
+    read = yaml.load(text)
+    for key in ("validate", "rig"):
+        read.pop(key, None)
+    read.update(copy.deepcopy(dict(instead)))
+    return _dumped(yaml, read)
+
+
+def changed(text: str, values: Mapping[str, Any]) -> str:
+    """The twin with these dotted keys replaced; anchors are written out, so that one side may differ. Raises KeyError."""
+    yaml = YAML(typ="safe", pure=True)
+    read = copy.deepcopy(yaml.load(text))
+    for path, value in values.items():
+        *above, last = path.split(".")
+        table = read
+        for key in above:
+            table[key] = copy.deepcopy(table[key])
+            table = table[key]
+        table[last] = copy.deepcopy(value)
+    return _dumped(yaml, read)
+
+
+def _dumped(yaml: YAML, read: Any) -> str:
+    text = StringIO()
+    yaml.width = 10_000
+    yaml.dump(read, text)
+    return text.getvalue()
+
+
+def _compared(one: Comparison, file: str, runs: Mapping[str, Evidence]) -> Line:
+    try:
+        found = measured(one.measure, runs)
+    except NotFound as error:
+        return _line(one, file, why=str(error))
+    judged = Range.of(one.published, one.tolerance).judged(found)
+    return _line(one, file, found=found.value, sigma=found.sigma, result=judged, why="")
+
+
+def _line(one: Comparison, file: str, **told: Any) -> Line:
+    published = Range.of(one.published, one.tolerance).told()
+    return Line(one.row, one.quantity, one.unit, published, source=one.source, experiment=file, **{"result": "fail", **told})

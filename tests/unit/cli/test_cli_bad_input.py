@@ -1,0 +1,57 @@
+"""Files that are not what a command needs: a sentence that names the file, exit code 2, and no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import exits
+from orchestrator.cli.analyse import rules_of
+from orchestrator.model.problems import ProblemsError
+from orchestrator.recorder.reader import NotARun, open_run
+from orchestrator.rig.gather import CannotRun
+
+EXPERIMENT = """version: 1
+experiment: a
+rig: ../rigs/not-here.yaml
+cell: {id: c, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0}
+limits: {abs_E_V: 0.5, abs_I_mA: 0.5, charge_per_step_mAh: 0.25, host_lost: open circuit within 60 s}
+acquisitions: {fast: {template: 7Li_metal, scans: 8, dummies: 4}}
+protocol: [Rest for 1 minute]
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "rules.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_systems_own_errors_name_the_file_and_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(FileNotFoundError) as there_is_none:
+        (tmp_path / "gone").read_text("utf-8")
+    assert exits.told(there_is_none.value) == exits.CONFIGURATION
+    assert capsys.readouterr().err == f"{tmp_path / 'gone'}: no such file or directory\n"
+
+
+def test_a_run_file_that_was_cut_short_is_no_bug_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(NotARun, match=r"cannot be read.*operando recover") as cut:
+        open_run(tmp_path)
+    assert exits.told(cut.value) == exits.CONFIGURATION
+    assert "run.h5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "version: 1\nexperiment: a\n", "rules: [", "just words"])
+def test_a_file_without_rules(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CannotRun, match=r"rules\.yaml: (there are no rules in it|not YAML)"):
+        rules_of(written(tmp_path, text), EXPERIMENT)
+
+
+def test_rules_are_read_in_the_runs_experiment_and_its_rig_is_not_asked_for(tmp_path: Path) -> None:
+    (rule,) = rules_of(written(tmp_path, "rules:\n  - {name: high, when: abs(E) > 0.4 V, do: [warn]}\n"), EXPERIMENT)
+    assert rule.name == "high"
+    with pytest.raises(ProblemsError, match="in the run's experiment") as wrong:
+        rules_of(written(tmp_path, "- {name: high, when: abs(F) > 0.4 V, do: [warn]}\n"), EXPERIMENT)
+    assert "not-here" not in str(wrong.value)

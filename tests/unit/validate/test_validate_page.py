@@ -1,0 +1,97 @@
+"""docs/validation.md: every row of the literature stands in it, in order, whatever became of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import load_experiment
+from orchestrator.validate.compare import Line
+from orchestrator.validate.measures import MEASURES
+from orchestrator.validate.page import ordered, page
+from orchestrator.validate.perform import changed, shortened
+from orchestrator.validate.rows import IDS, ROWS
+from orchestrator.validate.run import NoSuchRow, asked_of, validations, wanted_rows
+
+ROOT = Path(__file__).parents[3]
+FILES = validations(ROOT / "configs" / "experiments")
+
+
+def test_every_row_of_the_tables_is_there_once() -> None:
+    expected = [f"O{n}" for n in range(1, 8)] + ["O7b"] + [f"O{n}" for n in range(8, 33)]
+    expected += [f"R{n}" for n in range(1, 9)] + [f"Q{n}" for n in range(1, 19)] + [f"P{n}" for n in range(1, 19)]
+    assert [row.id for row in ROWS] == expected
+    assert len(expected) == 33 + 8 + 18 + 18
+
+
+def test_the_committed_page_mentions_every_row() -> None:
+    text = (ROOT / "docs" / "validation.md").read_text("utf-8")
+    shown = re.findall(r"^\| ([OPQR]\d+b?) \|", text, re.MULTILINE)
+    assert list(dict.fromkeys(shown)) == [row.id for row in ROWS]
+
+
+def test_the_committed_page_has_a_line_for_every_comparison_of_the_files() -> None:
+    text = (ROOT / "docs" / "validation.md").read_text("utf-8")
+    for path, validation in FILES.items():
+        for one in validation.compare:
+            assert f"| {one.row} | {one.quantity.replace('|', chr(92) + '|')} |" in text, path.name
+
+
+def test_a_row_without_a_file_says_why() -> None:
+    covered = {one.row for validation in FILES.values() for one in validation.compare}
+    for line in ordered([]):
+        assert line.result == "not yet"
+        assert line.why
+    assert [row.id for row in ROWS if row.id not in covered and not row.reason] == []
+
+
+def test_lines_come_in_the_order_of_the_tables_and_the_page_is_the_same_each_time() -> None:
+    lines = [
+        Line("R1", "b", "V", "1", 1.0, 0.1, "pass"),
+        Line("O1", "a", "ppm", "2", 3.0, 0.1, "fail"),
+        Line("O1", "c", why="gone", result="fail"),
+    ]
+    assert [line.row for line in ordered(lines)][:3] == ["O1", "O1", "O2"]
+    assert page(lines) == page(list(reversed(lines))[::-1])
+    assert "| O1 | a | 2 ppm | 3.00 ± 0.10 ppm | fail |" in page(lines)
+    assert "3 comparisons: 1 pass, 2 fail; 75 rows not yet." in page(lines)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_section_names_measures_that_there_are_and_says_where_its_numbers_come_from(path: Path) -> None:
+    for one in FILES[path].compare:
+        assert one.row in IDS
+        assert one.source
+        assert sum(word in MEASURES for word in one.measure) == 1, one.measure
+        assert "twin" not in one.measure
+
+
+def test_rows_choose_the_files() -> None:
+    assert {asked.file.name for asked in asked_of(FILES, wanted_rows(["O9"]))} == {"O09_germanium.yaml"}
+    assert wanted_rows([]) == IDS
+    with pytest.raises(NoSuchRow, match="O99"):
+        wanted_rows(["O99"])
+
+
+def test_run_ignores_the_section_and_a_shortened_file_has_none(tmp_path: Path) -> None:
+    experiment = load_experiment(ROOT / "configs" / "experiments" / "O09_germanium.yaml")
+    assert experiment.validation is not None
+    text = shortened(experiment.source, {"record": {"every_s": 7}})
+    (tmp_path / "short.yaml").write_text(text, "utf-8")
+    short = load_experiment(tmp_path / "short.yaml")
+    assert short.validation is None
+    assert short.record.every_s == 7
+    assert [item.text for item in short.protocol if hasattr(item, "text")] == [
+        item.text for item in experiment.protocol if hasattr(item, "text")
+    ]
+
+
+def test_a_twin_is_changed_on_one_side_only() -> None:
+    text = changed("working: &face {foil: {j0: 1}}\ncounter: *face\n", {"working.foil.j0": 2})
+    from ruamel.yaml import YAML
+
+    assert YAML(typ="safe").load(text) == {"working": {"foil": {"j0": 2}}, "counter": {"foil": {"j0": 1}}}
+    with pytest.raises(KeyError):
+        changed("a: {b: 1}", {"c.b": 2})
