@@ -130,6 +130,8 @@ def _values(text: str, place: int, *, text_values: bool) -> tuple[list[float | s
     if not text_values:
         line, place = _line(text, place)
         words = line.split()
+        if not words:
+            raise ValueError("a parameter without values")
         return [float(word) for word in words[1 : 1 + int(words[0])]], place
     count = text[place : text.find(" ", place)]
     place += len(count) + 1

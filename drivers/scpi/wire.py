@@ -46,7 +46,7 @@ class Words:
         found = self.pattern.search(line[:LONGEST_LINE].decode("ascii", "replace").strip())
         try:
             value = math.nan if found is None else float(found.group(1)) * self.scale + self.offset
-        except ValueError:
+        except (ValueError, IndexError):
             return None
         low, high = self.plausible
         return value if low <= value <= high else None

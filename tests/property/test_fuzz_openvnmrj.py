@@ -92,6 +92,7 @@ def test_what_is_armed(text: str) -> None:
 @given(mangled(PROCPAR, short_procpar(PROCPAR)) | st.text(max_size=200))
 @example("a 1 1 0 0 0 0 0 0 0 0\n-14 \n-14\n")
 @example("a 1 1 0 0 0 0 0 0 0 0\n0 \n-13\n")
+@example("a 1 1 0 0 0 0 0 0 0 0\n\n0 \n")
 @example("a 7 1 0 0 0 0 0 0 0 0\n1 1e400 \n0\n")
 @example("a 1 1 0 0 0 0 0 0 0 0\n1 5 \n99999999999999999999\n")
 def test_a_procpar(text: str) -> None:

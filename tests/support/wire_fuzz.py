@@ -37,6 +37,8 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
         "/opt/topspin/data/operando",
         "Nullübertragung",
     ),
+    "atm": ("f100000000f120000000f50000", "f116640000r512p30", "v2.5t1.25", "p100m20", "r", "c", "iready", "eno answer"),
+    "scpi": ("*IDN?", "+2.98150E+02", "298.15,K", "T=298.15 K", "OVER", "-999", "1e999"),
     "relay": ("A0 01 00 A1", "5b", "devantech", "lcus", "custom", "off", "on"),
 }
 """Where no golden folder says it."""
