@@ -58,7 +58,10 @@ class Words:
             raise BadOptions(
                 f"{value:g} {self.unit} cannot be set: the rig allows {low:g} to {high:g}" if self.set_text else "it sets nothing"
             )
-        return self.set_text.format(value=(value - self.offset) / self.scale).encode("ascii") + self.end
+        try:
+            return self.set_text.format(value=(value - self.offset) / self.scale).encode("ascii") + self.end
+        except (LookupError, ValueError, ArithmeticError, AttributeError, TypeError) as wrong:
+            raise BadOptions(f"{self.set_text!r} with scale {self.scale:g} sets nothing: {wrong}") from wrong
 
 
 def words(options: Mapping[str, Any]) -> Words:
