@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 from artificial_night import Night
 
@@ -55,6 +56,13 @@ def night() -> type[Night]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="fail the run on any skip but those marked real_data or posix_only")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What must hold before a change lands is tried with the same examples each time; everybody else tries new ones."""
+    if config.getoption("--no-skips"):
+        hypothesis.settings.register_profile("landing", derandomize=True)
+        hypothesis.settings.load_profile("landing")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
