@@ -6,12 +6,9 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from drivers.base import EndConditions, ImpedanceOrder, Limits, Mode, StepOrder
-
-SLACK_S, SLACK = 10.0, 5e-4
-"""The instrument's time of a step may differ so much from ours (a clock 200 ppm off, and the seconds of a start)."""
+from drivers.base import StepOrder
+from drivers.stream import notebook
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +22,7 @@ class Entry:
 
     def fits(self, serial: str, channel: int, elapsed_s: float | None, now_utc_ns: int) -> bool:
         """Is it this step that runs now?"""
-        age_s = (now_utc_ns - self.started_utc_ns) / 1e9
-        if (serial, channel) != (self.serial, self.channel) or elapsed_s is None or age_s < 0:
-            return False
-        return abs(age_s - elapsed_s) <= SLACK_S + SLACK * age_s
+        return (serial, channel) == (self.serial, self.channel) and notebook.same_age(self.started_utc_ns, elapsed_s, now_utc_ns)
 
 
 def to_text(entry: Entry) -> str:
@@ -39,22 +33,15 @@ def to_text(entry: Entry) -> str:
 def from_text(text: str) -> Entry | None:
     """An entry; None for what is none."""
     try:
-        found: Any = json.loads(text)
-        order = found["order"]
-        impedance = ImpedanceOrder(**order["impedance"]) if order["impedance"] else None
-        parts = {"mode": Mode(order["mode"]), "ends": EndConditions(**order["ends"]), "limits": Limits(**order["limits"])}
-        made = StepOrder(**{**order, **parts, "impedance": impedance})
-        return Entry(str(found["serial"]), int(found["channel"]), int(found["started_utc_ns"]), made)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        found, started_utc_ns, order = notebook.parsed(text)
+        return Entry(str(found["serial"]), int(found["channel"]), started_utc_ns, order)
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def write(path: Path, entry: Entry) -> None:
     """In one piece."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(to_text(entry), encoding="utf-8")
-    beside.replace(path)
+    notebook.write(path, to_text(entry))
 
 
 def read(path: Path) -> Entry | None:

@@ -14,6 +14,7 @@ from drivers.neware import notebook, wire
 from drivers.neware.models import Options, choose, where
 from drivers.neware.steps import Plan, step_file, step_type
 from drivers.neware.talk import Talk
+from drivers.stream.notebook import write
 
 T = TypeVar("T")
 VENDOR, MODEL = "Neware", "BTS 8"
@@ -137,7 +138,7 @@ class Channel:
     async def _write(self, key: str, suffix: str, text: str) -> None:
         path = self._file(key, suffix)
         try:
-            await self._clock.in_thread(lambda: notebook.write(path, text))
+            await self._clock.in_thread(write, path, text)
         except OSError as error:
             message, advice = f"{path.name} cannot be written: {error}", "look at option folder"
             raise Rejected(message, instrument=self._name, did="nothing was started", advice=advice) from error

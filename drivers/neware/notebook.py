@@ -7,14 +7,12 @@ import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from drivers.base import EndConditions, Limits, Mode, StepOrder
+from drivers.base import StepOrder
+from drivers.stream import notebook
 
 OURS = "op."
 """Barcodes of tests that this program started begin so."""
-SLACK_S, SLACK = 10.0, 5e-4
-"""The client's time of a step may differ so much from ours (a clock 200 ppm off, and the seconds of a start)."""
 
 
 def barcode_of(key: str) -> str:
@@ -32,10 +30,7 @@ class Entry:
 
     def fits(self, channel: str, elapsed_s: float | None, now_utc_ns: int) -> bool:
         """Is it this step that runs now?"""
-        age_s = (now_utc_ns - self.started_utc_ns) / 1e9
-        if channel != self.channel or elapsed_s is None or age_s < 0:
-            return False
-        return abs(age_s - elapsed_s) <= SLACK_S + SLACK * age_s
+        return channel == self.channel and notebook.same_age(self.started_utc_ns, elapsed_s, now_utc_ns)
 
 
 def to_text(entry: Entry) -> str:
@@ -46,20 +41,10 @@ def to_text(entry: Entry) -> str:
 def from_text(text: str) -> Entry | None:
     """An entry; None for what is none."""
     try:
-        found: Any = json.loads(text)
-        order = found["order"]
-        parts = {"mode": Mode(order["mode"]), "ends": EndConditions(**order["ends"]), "limits": Limits(**order["limits"])}
-        return Entry(str(found["channel"]), int(found["started_utc_ns"]), StepOrder(**{**order, **parts, "impedance": None}))
-    except (KeyError, TypeError, ValueError, RecursionError):
+        found, started_utc_ns, order = notebook.parsed(text)
+        return Entry(str(found["channel"]), started_utc_ns, order)
+    except (KeyError, ValueError):
         return None
-
-
-def write(path: Path, text: str) -> None:
-    """A file in one piece."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def read(path: Path) -> Entry | None:

@@ -15,6 +15,7 @@ from drivers.neware.driver import Neware
 from drivers.neware.models import Options, capabilities_of, check, choose, where
 from drivers.neware.wire import Address
 from drivers.registry import factory
+from drivers.stream.notebook import write
 from orchestrator.config import load_rig
 from orchestrator.rig.planned import capabilities
 
@@ -99,8 +100,9 @@ def test_a_step_is_known_again_by_barcode_channel_and_time(tmp_path: Path) -> No
     assert barcode == "op.s0001-c01-charge"
     assert notebook.barcode_of("a:b") == "op.a_b"
     entry, path = notebook.Entry("21-1-1", 1_000_000_000_000, ORDER), tmp_path / "deep" / f"{barcode}.json"
-    notebook.write(path, notebook.to_text(entry))
+    write(path, notebook.to_text(entry))
     assert notebook.read(path) == entry
+    assert notebook.from_text(notebook.to_text(entry).replace("1000000000000", "1e999")) is None
     assert entry.fits("21-1-1", 100.0, 1_100_000_000_000)
     assert not entry.fits("21-1-2", 100.0, 1_100_000_000_000)
     assert not entry.fits("21-1-1", 50.0, 1_100_000_000_000)
