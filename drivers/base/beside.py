@@ -58,6 +58,14 @@ class Reflectometer(Protocol):
         """Reflected over sent power, as it is now; never while the cell is on impedance."""
 
 
+@runtime_checkable
+class TunesAside(Protocol):
+    """What a tuner offers besides, where it can tune to a carrier that lies aside of its preset's."""
+
+    async def tune_at(self, nucleus: str, preset: str, carrier_ppm: float) -> TuneResult:
+        """Tune to a carrier, in ppm of the nucleus' reference; never while the cell is on impedance."""
+
+
 class Sensor(Protocol):
     """Reads one quantity; a sensor that is not there raises, it never returns what it cannot mean."""
 
