@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -18,14 +19,16 @@ TUNE_WITHIN_S = 900.0
 """domain.md 2.4: a tuner that has not answered after a quarter of an hour never does. A driver's own limit is shorter."""
 CALL_WITHIN_S = 60.0
 FAILURES_TO_ALARM = 3
+Told = Callable[[str, str, float, int], None]
 NOTHING = "nothing was started, the cell was not touched"
 
 
 class Tuning:
-    """Only the console's owner task tunes, so nothing else is measured meanwhile."""
+    """Only the console's owner task tunes, so nothing else is measured meanwhile. ``told``: the interlocks hear what is reflected."""
 
-    def __init__(self, surroundings: Surroundings, alarms: Alarms) -> None:
+    def __init__(self, surroundings: Surroundings, alarms: Alarms, told: Told) -> None:
         self._s = surroundings
+        self._told = told
         self._alarms = alarms
         self._tuner = surroundings.station.tuner
         self._asked = ""
@@ -140,8 +143,11 @@ class Tuning:
         self._preset = None if self._failures < FAILURES_TO_ALARM else self._preset
 
     def _tell_reflection(self, record: Record, reflected_dB: float | None) -> None:
-        if reflected_dB is not None:
-            self._s.put("observable", record.seq, name="reflected_power", value=reflected_dB, error=None, unit="dB", key=record.key)
+        if reflected_dB is None:
+            return
+        share = 10.0 ** (reflected_dB / 10.0)
+        self._s.put("observable", record.seq, name="reflected_power", value=share, error=None, unit="", key=record.key)
+        self._told(record.name, record.key, share, self._s.clock.mono_ns())
 
     async def make_safe(self) -> SafeState | None:
         """Tuning power off; None where there is no tuner."""
