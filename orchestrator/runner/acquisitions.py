@@ -55,7 +55,7 @@ class Acquisitions:
         self._held: str | None = None
         self._wake = asyncio.Event()
         self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging)
-        self.tuning = Tuning(surroundings, alarms)
+        self.tuning = Tuning(surroundings, alarms, progress.tuned)
         self._by_hand = ByHand(surroundings, self.records, self.storing, prompts)
         self._taking_up = TakingUp(surroundings, self.records, self.storing, self._scanning, wishes, self._again)
 
