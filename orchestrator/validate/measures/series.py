@@ -11,6 +11,7 @@ import numpy as np
 from orchestrator.validate.compare import Found
 from orchestrator.validate.evidence import Place
 from orchestrator.validate.measures.lines import blank_of, fit_of
+from orchestrator.validate.measures.slices import centres
 from orchestrator.validate.measures.words import Floats, Runs, Words, measure, run_of
 
 
@@ -36,10 +37,15 @@ AGAINST: dict[str, Callable[[Place], float]] = {
 
 
 def series(words: Words, runs: Runs) -> list[Point]:
-    """``observable: NAME`` of ``of``, or ``area: LINE`` with ``lines`` and ``window_ppm`` fitted in every spectrum by itself."""
+    """``observable: NAME`` of ``of``, or ``area: LINE`` with ``lines`` and ``window_ppm`` fitted in every spectrum by itself.
+
+    ``centre: ACQUISITION`` with ``ppm``: where along the stack a window's signal lies.
+    """
     evidence = run_of(words, runs)
     if "observable" in words:
         return [Point(*row) for row in evidence.observed(str(words["observable"]), words.get("of"), words.get("where"))]
+    if "centre" in words:
+        return [Point(*row) for row in centres(words, evidence)]
     if "voltage_at" in words:
         return [
             Point(each.place, abs(each.place.voltage_V), 1e-4) for each in evidence.spectra(str(words["voltage_at"]), words.get("where"))
