@@ -1,7 +1,7 @@
 """Writes the generated pages of docs/reference: python docs/generate.py.
 
-run-h5.md and NXoperando_nmr.nxdl.xml from the layout table, commands.md from the commands, interlocks.md from the table of interlocks, mqtt.md and mqtt/ from
-the models of what is sent.
+run-h5.md and NXoperando_nmr.nxdl.xml from the layout table, commands.md from the commands, interlocks.md from the table of
+interlocks, mqtt.md and mqtt/ from the models of what is sent.
 """  # noqa: INP001
 
 from __future__ import annotations

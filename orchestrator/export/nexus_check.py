@@ -56,7 +56,7 @@ def _group(name: str, node: Any) -> Iterator[str]:
 def _plotted(name: str, node: Any) -> Iterator[str]:
     """Signal and axes are there, and as long as each other."""
     signal, axes = _text(node.attrs.get("signal", "")), [_text(one) for one in node.attrs.get("axes", ())]
-    missing = [one for one in (signal, *axes) if one not in (".",) and one not in node]
+    missing = [one for one in (signal, *axes) if one != "." and one not in node]
     yield from (f"/entry/{name}: `{one}` is to be plotted and is not there" for one in missing)
     if missing:
         return

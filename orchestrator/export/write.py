@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.export.bdf import write_bdf
+from orchestrator.export.bluesky import write_bluesky
 from orchestrator.export.bruker import write_bruker
 from orchestrator.export.crate import write_crate
 from orchestrator.export.csdm import write_csdm
@@ -18,6 +19,7 @@ from orchestrator.recorder.reader import Run, open_run
 
 FORMATS: Mapping[str, Callable[[Run, Path], list[Path]]] = {
     "bdf": write_bdf,
+    "bluesky": write_bluesky,
     "bruker": write_bruker,
     "crate": write_crate,
     "csdm": write_csdm,

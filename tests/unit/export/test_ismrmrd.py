@@ -35,7 +35,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if event.kind == "fid.block":
             image = kspace(number)
             echo = {"name": "TE_ms", "value": ECHOES_ms[number]}
-            more = {"shape": list(image.shape), "encodes": ENCODES, "settings": SETTINGS, "block_value": echo, "row_s": [[n, n + 1.0] for n in range(ENCODES)]}
+            more = {
+                "shape": list(image.shape),
+                "encodes": ENCODES,
+                "settings": SETTINGS,
+                "block_value": echo,
+                "row_s": [[n, n + 1.0] for n in range(ENCODES)],
+            }
             event = replace(event, data={**event.data, **more}, blob=image.tobytes())  # noqa: PLW2901
             number += 1
         events.append(event)
