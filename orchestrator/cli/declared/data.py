@@ -118,7 +118,7 @@ def export(
     observables: Annotated[Optional[Path], typer.Option(metavar="FILE.csv", help="What the spectra say, one row per spectrum.")] = None,  # noqa: UP045
     formats: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--format", metavar="bdf|bruker|crate|csdm|csv|jcamp|nmrpipe", help="May be repeated."),
+        typer.Option("--format", metavar="bdf|bluesky|bruker|crate|csdm|csv|ismrmrd|jcamp|nexus|nmrpipe", help="May be repeated."),
     ] = None,
     to: Annotated[Optional[Path], typer.Option(metavar="DIR", help="Where; default: export/FORMAT in the run's folder.")] = None,  # noqa: UP045
     windows: Windows = None,
