@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drivers.base import WATCHED
 from drivers.clock import Clock
 from drivers.follow.clocks import zone_of
 from drivers.follow.tails import TAILS
@@ -33,7 +34,7 @@ from orchestrator.rig.publishing import publish_to
 from orchestrator.rig.upkeep import PUBLISHER, mind_observer
 
 JOURNAL = "journal.sqlite"
-RUNG = 0
+RUNG = WATCHED
 OF_COMPANIONS = frozenset({"observer", "publisher", "publishing", "mirror", "status", "mqtt"})
 
 
