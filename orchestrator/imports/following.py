@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.clock import Clock
+from drivers.follow.bounds import Bounds
+from drivers.follow.clocks import saved_ns
+from drivers.follow.cycler import Cycler, Fresh
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.imports.alarms import Alarms, WatchedRules
-from orchestrator.imports.clocks import saved_ns
-from orchestrator.imports.cycler import Cycler, Fresh
 from orchestrator.imports.datasets import Datasets, Found
-from orchestrator.imports.lag import Bounds, Offset, between
+from orchestrator.imports.lag import Offset, between
 from orchestrator.imports.remembered import CYCLER, Remembered
 from orchestrator.imports.telling import CYCLER_KEY, Axis, CellTeller, SpectrumTeller, archive_cycler, blocks, left_out, log_notes
 from orchestrator.model.events import Event
