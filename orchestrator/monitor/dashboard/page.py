@@ -9,16 +9,17 @@ from urllib.parse import quote
 
 import numpy as np
 
+from orchestrator.monitor.dashboard.fit import width_Hz
 from orchestrator.monitor.dashboard.halves import C_PER_mAh, Halves
 from orchestrator.monitor.dashboard.rigs import Rig, Rigs, rank
 from orchestrator.monitor.dashboard.sentence import Said, clock, of_run_s, say, span, stale_since_s, volts
-from orchestrator.monitor.payloads import Alarm, Event, State
+from orchestrator.monitor.payloads import Alarm, Event, FittedLine, Spectrum, State
 from orchestrator.monitor.tiles import Row
 
 SHOWN_ALARMS = 3
 SHOWN_EVENTS = 60
 QUIET = frozenset(
-    {f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")}
+    {f"acquisition.{word}" for word in ("requested", "armed", "started", "acquired", "filed", "verified")}
     | {"fid.block", "raw.archived", "disk", "observable"}
 )
 """Events that a person need not read one by one."""
@@ -160,6 +161,24 @@ def _measured(state: State, run_s: float, times_s: list[float]) -> Line:
     usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 2 else float("inf")
     measuring = state.acquisition_state == "acquiring" and not state.nmr_paused
     return Line("last", f"{span(ago_s)} ago", ago_s > SILENT * usual_s and not measuring)
+
+
+def fit(rig: Rig, acquisition: str) -> str:
+    """The fitted lines of the newest spectrum in numbers; nothing while none is fitted."""
+    spectrum, lines = rig.spectrum(acquisition), rig.fitted(acquisition)
+    if spectrum is None or not lines:
+        return ""
+    names = ("line", "ppm", "width, Hz", "phase", "area")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    return f'<table class="fit"><tr>{head}</tr>{"".join(_fitted(one, spectrum) for one in lines)}</table>'
+
+
+def _fitted(line: FittedLine, spectrum: Spectrum) -> str:
+    taken_off_deg = (spectrum.ph0_deg or 0.0) + (spectrum.ph1_deg_per_ppm or 0.0) * line.shift_ppm
+    phase_deg = (line.phase_deg - taken_off_deg + 180.0) % 360.0 - 180.0
+    error = "" if line.amplitude_sd is None else f" ± {line.amplitude_sd:.2g}"
+    shown = (line.name, f"{line.shift_ppm:.2f}", f"{width_Hz(line):.0f}", f"{phase_deg:.0f}°", f"{line.amplitude:.4g}{error}")
+    return f"<tr>{''.join(f'<td>{escape(one)}</td>' for one in shown)}</tr>"
 
 
 def events(rig: Rig) -> str:
