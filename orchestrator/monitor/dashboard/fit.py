@@ -18,6 +18,7 @@ SHOWN_WIDTHS = 6.0
 LEAST_ppm = 30.0
 SIGNAL = 6.0
 """So many times the noise a point must have to be worth looking at."""
+LEAST_PART = 0.04
 MARGIN = 0.12
 
 
@@ -85,7 +86,7 @@ def around(spectrum: Spectrum, lines: Sequence[FittedLine]) -> tuple[float, floa
 def worth_looking(shift_ppm: Real, intensity: Real, noise: float) -> tuple[float, float]:
     """The part of a spectrum, the greater shift first, in which something stands above the noise; all of it where nothing does."""
     most = float(np.abs(intensity).max(initial=0.0))
-    inside = shift_ppm[np.abs(intensity) > max(SIGNAL * noise, 0.02 * most)]
+    inside = shift_ppm[np.abs(intensity) > max(SIGNAL * noise, LEAST_PART * most)]
     high, low = float(shift_ppm.max()), float(shift_ppm.min())
     if not inside.size:
         return high, low

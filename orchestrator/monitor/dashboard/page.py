@@ -25,6 +25,12 @@ QUIET = frozenset(
 """Events that a person need not read one by one."""
 SILENT = 3.0
 NOISIER = 1.5
+WEAKER = 0.7
+MATCHED_dB = -10.0
+"""A tenth of the power comes back: no probe is left like that."""
+REFERENCE_SNR, REFLECTION = "line_snr(electrolyte)", "reflected_power"
+OF_THE_CELL = frozenset({"C", "A", "V", "mAh"})
+"""Units of what the cell's card shows anyway."""
 
 
 class Line(NamedTuple):
@@ -128,6 +134,8 @@ def _cell(rig: Rig, state: State, half: Halves | None) -> Iterator[Line]:
         yield Line("this step", f"{abs(state.charge_step_C) / C_PER_mAh:.2g} mAh")
     if state.step_s is not None:
         yield Line("for", span(state.step_s))
+    for sensor in [one for one in rig.sensors if one.unit not in OF_THE_CELL][:1]:
+        yield Line(sensor.sensor, "?" if sensor.value is None else f"{sensor.value:.4g} {sensor.unit}", sensor.value is None)
 
 
 def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:
@@ -137,15 +145,29 @@ def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:
     yield _measured(state, run_s, [one.t_s for one in rows])
     bad = state.spectra_missed + state.spectra_rejected + state.spectra_lost
     yield Line("spectra", f"{state.spectra_stored}" + (f", {bad} not" if bad else ""), state.spectra_lost + state.spectra_rejected > 0)
-    spectrum = rig.spectrum(name) if name else None
-    if spectrum is not None and spectrum.snr is not None and spectrum.peak_ppm is not None:
-        yield Line("line", f"{spectrum.peak_ppm:.1f} ppm")
-        yield Line("signal/noise", f"{spectrum.snr:.0f}")
+    yield from _reference(rig, name or "")
     if len(rows) > 1:
         ratio = rows[-1].noise / float(np.median([one.noise for one in rows])) * _root(rows[-1].scans, rows)
         yield Line("noise", "as usual" if ratio < NOISIER else f"{ratio:.1f} × usual", ratio >= NOISIER)
-    for sensor in rig.sensors[:1]:
-        yield Line(sensor.sensor, "?" if sensor.value is None else f"{sensor.value:.4g} {sensor.unit}", sensor.value is None)
+    back_dB = next((one.value for one in rig.observables.values() if one.name == REFLECTION), None)
+    yield Line("reflection", "not measured" if back_dB is None else f"{back_dB:.1f} dB", back_dB is not None and back_dB > MATCHED_dB)
+
+
+def _reference(rig: Rig, acquisition: str) -> Iterator[Line]:
+    """The line that nothing in the cell should change: how strong it is against this run's usual, and where."""
+    levels = {one.name: level for level, one in rig.observables.items()}
+    seen = rig.seen(acquisition, levels.get(REFERENCE_SNR, ""))["value"]
+    spectrum = rig.spectrum(acquisition)
+    if seen.size:
+        ratio = float(seen[-1] / np.median(seen)) if np.median(seen) > 0 else 1.0
+        yield Line("ref. line", f"S/N {seen[-1]:.0f}" + (f", {ratio:.1f} ×" if ratio < WEAKER else ""), ratio < WEAKER)
+    elif spectrum is not None and spectrum.snr is not None:
+        yield Line("signal/noise", f"{spectrum.snr:.0f}")
+    away_ppm = next((one.value for one in rig.observables.values() if one.name.startswith("reference_shift(")), None)
+    if away_ppm is not None:
+        yield Line("ref. shift", f"{away_ppm:+.3f} ppm")
+    elif spectrum is not None and spectrum.peak_ppm is not None:
+        yield Line("strongest", f"{spectrum.peak_ppm + 0.0:.1f} ppm".replace("-0.0", "0.0"))
 
 
 def _root(scans: int, rows: list[Row]) -> float:

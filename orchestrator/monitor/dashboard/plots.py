@@ -18,7 +18,7 @@ from bokeh.palettes import Magma256
 from numpy.typing import NDArray
 
 from orchestrator.monitor.dashboard.dark import BACK, BEFORE, METAL, NOW, POINT, dark_figure, dressed
-from orchestrator.monitor.dashboard.fit import SIGNAL, shifts_ppm, worth_looking
+from orchestrator.monitor.dashboard.fit import shifts_ppm, worth_looking
 from orchestrator.monitor.dashboard.grid import grid
 from orchestrator.monitor.dashboard.halves import Areas, Halves
 from orchestrator.monitor.dashboard.rigs import Rig
@@ -101,7 +101,7 @@ class Night:
         self.side.styles = {"max-width": "34%"}
         self.map.yaxis.formatter = CustomJSTickFormatter(code=CLOCK)
         self.map.yaxis.ticker = self.side.ygrid.ticker = AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], desired_num_ticks=8)
-        self.map.xaxis.ticker.desired_num_ticks, self.side.xaxis.ticker.desired_num_ticks = 4, 2
+        self.map.xaxis.ticker.desired_num_ticks, self.side.xaxis.ticker.desired_num_ticks = 4, 3
         self.side.xgrid.ticker = self.side.xaxis[0].ticker
         self.map.grid.visible = False
         self.map.background_fill_color = BACK
@@ -138,4 +138,5 @@ class Night:
 def _looked_at(rows: list[Row], axis: Axis) -> tuple[float, float]:
     """The part of the axis in which any spectrum of the night shows something, the greater shift first."""
     strongest = np.abs(np.stack([one.intensity for one in rows])).max(axis=0)
-    return worth_looking(shifts_ppm(axis, strongest.size), strongest, float(np.median(strongest)) / SIGNAL)
+    noise = float(np.median([one.noise for one in rows]))
+    return worth_looking(shifts_ppm(axis, strongest.size), strongest, noise)

@@ -16,6 +16,7 @@ from orchestrator.monitor.payloads import FittedLine
 
 SLOPE_OVER = 6
 HEADROOM = 0.12
+CLOSE = "yellow: fitted lines; dashed: their sum; grey: what they leave; ppm"
 NOTHING: dict[str, list[Any]] = {"x": [], "y": []}
 
 
@@ -29,17 +30,19 @@ class Newest:
         self._close = close
         self.shift, self.height = Range1d(1.0, 0.0), Range1d(0.0, 1.0)
         self.figure = dark_figure(height, x_range=self.shift, y_range=self.height, y_axis_location=None, visible=not close)
-        self._line, self._first, self._sum = (ColumnDataSource(NOTHING) for _ in range(3))
+        self._line, self._first, self._sum, self._rest = (ColumnDataSource(NOTHING) for _ in range(4))
         self._lines = ColumnDataSource({"xs": [], "ys": []})
         self._words = ColumnDataSource({"x": [], "y": [], "text": []})
         name = "close" if close else "fitted"
         self.figure.line("x", "y", source=self._first, color=BEFORE, line_width=1.5, alpha=0.6)
-        self.figure.line("x", "y", source=self._line, color=NOW, line_width=1.5, name=f"spectrum of {name}")
+        self.figure.line("x", "y", source=self._rest, color=BEFORE, line_width=1.0, name=f"rest of {name}")
+        self.figure.line("x", "y", source=self._line, color=NOW, line_width=3.5 if close else 1.5, name=f"spectrum of {name}")
         self.figure.multi_line("xs", "ys", source=self._lines, color=METAL, line_width=1.5, name=name)
         self.figure.line("x", "y", source=self._sum, color=SUM, line_width=1.5, line_dash="dashed", name=f"sum of {name}")
         said = {"text_color": METAL, "text_font_size": "12px", "text_baseline": "bottom", "text_align": "center", "y_offset": -3}
         self.figure.text("x", "y", "text", source=self._words, **said)
         self.figure.xaxis.ticker.desired_num_ticks = 5
+        self.figure.ygrid.visible = False
 
     def feed(self, rig: Rig, acquisition: str | None) -> None:
         """Draw it."""
@@ -58,14 +61,18 @@ class Newest:
         self.shift.update(start=high, end=low)
         self._line.data = {"x": shift_ppm, "y": intensity}
         first = rows[0].intensity / max(1, rows[0].scans)
-        self._first.data = {"x": shifts_ppm(axis, first.size), "y": first}
+        self._first.data = NOTHING if self._close else {"x": shifts_ppm(axis, first.size), "y": first}
         inside = intensity[(shift_ppm <= high) & (shift_ppm >= low)]
         top, bottom = float(inside.max(initial=0.0)), float(inside.min(initial=0.0))
         room = HEADROOM * (top - bottom) or 1.0
-        self.height.update(start=bottom - room, end=top + room * (2.0 if lines else 1.0))
-        self._draw_lines(found, lines, (high, low))
+        self.height.update(start=bottom - room * (2.0 if self._close else 1.0), end=top + room * (2.0 if self._close else 1.0))
+        self._draw_lines(found, lines, where or (high, low))
+        if found is not None and self._close:
+            shown = (shift_ppm <= high) & (shift_ppm >= low)
+            rest = intensity - np.interp(shift_ppm, found.shift_ppm[::-1], found.whole[::-1])
+            self._rest.data = {"x": shift_ppm[shown], "y": rest[shown] - float(rest[shown].mean()) + bottom - room}
         number = f"{axis.acquisition} no. {newest.index + 1}, {newest.scans} scans; grey: the run's first; ppm"
-        self.figure.xaxis.axis_label = "yellow: fitted lines; dashed: their sum; ppm" if self._close else number
+        self.figure.xaxis.axis_label = CLOSE if self._close else number
 
     def _draw_lines(self, found: Curves | None, lines: list[FittedLine], shown: tuple[float, float]) -> None:
         if found is None:
@@ -74,10 +81,10 @@ class Newest:
         inside = (found.shift_ppm <= shown[0]) & (found.shift_ppm >= shown[1])
         x = found.shift_ppm[inside]
         self._lines.data = {"xs": [x for _ in lines], "ys": [one[inside] for one in found.lines]}
-        self._sum.data = {"x": x, "y": found.whole[inside]} if self._close else NOTHING
-        tops = [float(one.max()) for one in found.lines]
-        names = [f"{one.name} {one.shift_ppm:.1f}" for one in lines] if self._close else []
-        self._words.data = {"x": [one.shift_ppm for one in lines][: len(names)], "y": tops[: len(names)], "text": names}
+        self._sum.data = {"x": x, "y": found.whole[inside]} if len(lines) > 1 else NOTHING
+        at = [one.shift_ppm for one in lines]
+        tops, names = [float(one.max()) for one in found.lines], [f"{one.name} {one.shift_ppm:.1f}" for one in lines]
+        self._words.data = {"x": at, "y": tops, "text": names} if self._close else {**NOTHING, "text": []}
 
 
 class Observed:
