@@ -6,6 +6,7 @@ PlanError                      everything that this rig and this cell cannot do;
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.available import not_available
@@ -63,7 +64,8 @@ def make_plan(
         zone_of(rig.zone)
         end_ns = _booking_end(booking_end or experiment.booking_ends, rig, booking_end_utc_ns)
         known = Instruments.of(setup, capabilities or {})
-        plan, expanded = _build(experiment, rig, setup, name, known.console.overhead_s if overhead_s is None else overhead_s, problems)
+        console = known.console if overhead_s is None else replace(known.console, overhead_s=overhead_s)
+        plan, expanded = _build(experiment, rig, setup, name, console, problems)
     except Unresolved as error:
         raise PlanError([*problems, Problem(Where(), error.message, error.hint)]) from None
     plan = plan.model_copy(update={"booking_end_utc_ns": end_ns})
@@ -79,12 +81,12 @@ def _booking_end(text: str | None, rig: Rig, given_ns: int | None) -> int | None
 
 
 def _build(
-    experiment: Experiment, rig: Rig, setup: StationSetup, station: str, overhead_s: float, problems: list[Problem]
+    experiment: Experiment, rig: Rig, setup: StationSetup, station: str, console: ConsoleCapabilities, problems: list[Problem]
 ) -> tuple[Plan, Expanded]:
     """The plan as far as it can be made; what cannot is appended to ``problems``."""
     preparing, found = calibrations.calibrations(experiment, rig, rig.instruments.get(setup.console))
     problems += found
-    resolved, found = acquisitions.resolve(experiment, rig, overhead_s, preparing)
+    resolved, found = acquisitions.resolve(experiment, rig, console, preparing)
     problems += found
     around = Surroundings.of(experiment, resolved)
     tuning, by_hand = _tuning(experiment, setup, resolved)
