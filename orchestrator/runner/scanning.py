@@ -6,7 +6,7 @@ Losing the link never stops a scan: what runs is waited for. What takes too long
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 from drivers.base import (
     Acquired,
@@ -228,7 +228,8 @@ class Scanning:
         if block not in record.times:
             self._started(record, block, None)
         scans_done = None if event is None else event.scans_done
-        known = {} if event is None else {"half_width_ns": event.half_width_ns}
+        known: dict[str, Any] = {} if event is None else {"half_width_ns": event.half_width_ns}
+        known |= {record.tuning: True} if record.tuning else {}
         mono_ns = record.times[block][1] = None if event is None else event.mono_ns
         fewer = scans_done is not None and scans_done < record.planned.scans
         record.partial = record.partial or (fewer and not record.enough)
