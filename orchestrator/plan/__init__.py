@@ -88,11 +88,12 @@ def _build(
     problems += found
     resolved, found = acquisitions.resolve(experiment, rig, console, preparing)
     problems += found
-    around = Surroundings.of(experiment, resolved)
+    lead_ohm = experiment.cell.lead_ohm if setup.leads is None else setup.leads.ohm
+    around = Surroundings.of(experiment, resolved, lead_ohm)
     tuning, by_hand = _tuning(experiment, setup, resolved)
     prepared, found = preparation.prepared(experiment.prepare, around, preparation.Probe(tuning, by_hand))
     problems += found
-    expanded = expand(experiment, resolved)
+    expanded = expand(experiment, resolved, lead_ohm)
     problems += expanded.problems
     every = (*prepared, *expanded.steps)
     started = estimate.counts(every, resolved, around.ledger.capacity_C)
@@ -115,7 +116,7 @@ def _build(
         tuning=tuning,
         host_lost=experiment.limits.host_lost,
         host_lost_within_s=experiment.limits.host_lost_within_s or HOST_LOST_WITHIN_S,
-        lead_ohm=experiment.cell.lead_ohm,
+        lead_ohm=lead_ohm,
         capacity_C=around.ledger.capacity_C,
         x_now=experiment.cell.x_now or 0.0,
         x_per_C=x_per_C(experiment.cell),
