@@ -31,7 +31,7 @@ from drivers.base import (
     SafeState,
     Settings,
 )
-from drivers.errors import InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
+from drivers.errors import DeviceFault, InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.openvnmrj import sequences, wire
 from drivers.openvnmrj.folders import Folders
 from drivers.openvnmrj.foreground import PATIENT_REPLY_S, Foreground
@@ -52,11 +52,11 @@ class OpenVnmrJ:
 
     Options: ``data_root`` (where the console saves, as it names it), ``path_map`` (its prefixes → ours; a relative one
     begins at ``address``), ``listen_host``, ``listen_port``, ``advertise_host``, ``console_host``, ``port_is_plain``,
-    ``H1_MHz`` (the magnet), ``unlock``.
+    ``H1_MHz`` (the magnet), ``unlock``, ``back_channel`` (``net``, or ``file``: no connection is made from the console to us).
     """
 
     capabilities = ConsoleCapabilities(  # 8 s a block: measured on a DD2
-        overhead_s=8.0, make_safe_s=20.0, sequences=sequences.runs(), lacks=sequences.LACKS
+        look=True, overhead_s=8.0, make_safe_s=20.0, sequences=sequences.runs(), lacks=sequences.LACKS
     )
 
     @classmethod
@@ -71,7 +71,7 @@ class OpenVnmrJ:
         self._clock = context.clock
         root = str(options.get("data_root") or vnmruser / "data" / "operando")
         self._folders = Folders(root, {theirs: str(vnmruser / ours) for theirs, ours in options.get("path_map", {}).items()}, vnmruser)
-        self._foreground = Foreground(self._name, vnmruser, options, context, self._on_link)
+        self._foreground = Foreground(self._name, vnmruser, options, context, self._on_link, self._folders.answers)
         self._events = Events(self._name)
         self._follower = Follower(self._foreground, self._folders, self._clock, self._events.put, self._on_over)
         self._unlock = dict(options.get("unlock") or {})
@@ -250,8 +250,14 @@ class OpenVnmrJ:
         return await self._clock.in_thread(self._folders.fetch, key, block)
 
     async def look(self, key: str) -> Fetched:
-        """Not possible."""
-        raise NotSupported(f"OpenVnmrJ does not show {key} while it runs", instrument=self._name)
+        """What full blocks (``bs``) of scans have brought so far. Raises NotSupported for an array, DeviceFault before the first block."""
+        scan = self._mine(key)
+        if self._order is not None and self._order.rows is not None:
+            raise NotSupported(f"{key} is an array: its rows are filed when all of them are measured", instrument=self._name)
+        if (await self._foreground.numbers(("ct",)))["ct"] < 1:
+            raise DeviceFault(f"no block of scans of {key} is over", instrument=self._name, advice="lower `bs` on the console")
+        await self._foreground.save_so_far(self._folders.remote_look(key, scan.block))
+        return await self._clock.in_thread(self._folders.look, key, scan.block)
 
     # ---------------------------------------------------------------------------------------------------------- stopping
 
@@ -312,8 +318,11 @@ class OpenVnmrJ:
         return ConsoleState(ConsoleActivity.IDLE)
 
     async def read_clock(self) -> ClockSample | None:
-        """None: the console's clock shows only in its files (``time_complete``, whole seconds)."""
-        return None
+        """The clock of the console's computer, by the back channel; None where it has no command for that, or no back channel."""
+        before_ns = self._clock.mono_ns()
+        device_ns = await self._foreground.console_ns()
+        now_ns = self._clock.mono_ns()
+        return ClockSample(device_ns, (before_ns + now_ns) // 2, (now_ns - before_ns + 1) // 2) if device_ns else None
 
     def events(self) -> AsyncIterator[ConsoleEvent]:
         """The one ordered stream."""

@@ -28,7 +28,11 @@ def acquisition(nucleus: str) -> AcquisitionOrder:
 
 class TestOpenVnmrJ(ConsoleContract):
     @pytest.fixture
-    def bench(self, bench_run: Run, bench_speed: float | None, repository: Path, tmp_path: Path) -> Bench:
+    def options(self) -> dict[str, str]:
+        return {}
+
+    @pytest.fixture
+    def bench(self, bench_run: Run, bench_speed: float | None, repository: Path, tmp_path: Path, options: dict[str, str]) -> Bench:
         description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
 
         @asynccontextmanager
@@ -39,7 +43,7 @@ class TestOpenVnmrJ(ConsoleContract):
             address = (await emulator.start()).address
 
             def another(identity: str = "") -> Any:
-                settings = Settings("console", "openvnmrj", address, identity=identity)
+                settings = Settings("console", "openvnmrj", address, identity=identity, options=options)
                 return make_console(settings, Context(clock, network, Silence()))
 
             try:
@@ -57,3 +61,11 @@ class TestOpenVnmrJ(ConsoleContract):
                 await emulator.stop()
 
         return Bench(opened, bench_run)
+
+
+class TestOpenVnmrJBehindAFirewall(TestOpenVnmrJ):
+    """Its answers come as files: no connection is made from the console to us."""
+
+    @pytest.fixture
+    def options(self) -> dict[str, str]:
+        return {"back_channel": "file"}
