@@ -43,7 +43,8 @@ RIG = Path(__file__).parent.parent.parent / "configs" / "rigs" / "memory.yaml"
 class Bench:
     """Tuner and controller with their emulators, handed to a night."""
 
-    def __init__(self, **vt: Any) -> None:
+    def __init__(self, driver: str, **vt: Any) -> None:
+        self._driver_of = {"tuner": driver, "vt": "scpi"}
         self._options = {"tuner": {"presets": PRESETS}, "vt": {**VT, **vt}}
         self.tuner: Any = None
         self.vt: Any = None
@@ -58,7 +59,7 @@ class Bench:
             night.further[name] = (emulator, partial(self._driver, name, kind, make, context))
 
     def _driver(self, name: str, kind: str, make: Any, context: Context, address: str) -> tuple[Any, Settings]:
-        settings = Settings(name, kind, address, options=self._options[name])
+        settings = Settings(name, self._driver_of[name], address, options=self._options[name])
         return make(settings, context), settings
 
 
@@ -67,7 +68,14 @@ def tuned(live: Live, tmp_path: Path) -> Callable[..., Any]:
     """Live through a night on a rig with both; ``nuclei``: what the rig says of them."""
 
     def run(
-        protocol: str, during: Any = None, *, nuclei: str = "{7Li: {}, 23Na: {}}", more: str = "", head: str = HEAD, **vt: Any
+        protocol: str,
+        during: Any = None,
+        *,
+        nuclei: str = "{7Li: {}, 23Na: {}}",
+        more: str = "",
+        head: str = HEAD,
+        driver: str = "atm",
+        **vt: Any,
     ) -> tuple[Any, Bench]:
         text = RIG.read_text("utf-8").replace("../twins", str(RIG.parent.parent / "twins"))
         lines = [line for line in text.splitlines() if not line.strip().startswith("nuclei:")]
@@ -82,7 +90,7 @@ def tuned(live: Live, tmp_path: Path) -> Callable[..., Any]:
         plan = make_plan(load_experiment(experiment), load_rig(rig), station=None, booking_end_utc_ns=None, start_utc_ns=None)
         assert isinstance(plan, Plan)
         assert plan.not_available == ()
-        bench = Bench(**vt)
+        bench = Bench(driver, **vt)
         return live(plan, during, before=bench.lay), bench
 
     return run
@@ -200,6 +208,26 @@ def test_a_stall_that_ends_well_is_borne_by_its_spectra_until_the_next_good_tuni
     assert flagged[0] == stalled[0]
     assert len(flagged) == 2, "the one after the next is tuned again"
     assert not night.of("alarm.raised", id="tuner")
+
+
+def test_a_tuner_inside_the_pulse_program_is_timed_and_its_stall_is_flagged(tuned: Callable[..., Any]) -> None:
+    """domain.md 2.1: a stall of 30 to 389 s in 10 of 600; its time is hidden inside the acquisition."""
+
+    async def stalls(night: Any) -> None:
+        await night.until("acquisition.verified", key="a00006-fast")
+        night.console.inject("tuner_hang", stall_s=30, times=1)
+
+    protocol = "{name: look, at: open circuit, nmr: [" + ", ".join(["fast"] * 10) + "]}"
+    night, bench = tuned(protocol, stalls, driver="atmc", more="prepare: [tune]\n")
+    assert night.outcome.exit_code == 0
+    assert bench.tuner.searches == 0, "nobody has told it anything"
+    inside = night.of("tuned")
+    assert {event.data["why"] for event in inside} == {"inside the pulse program"}
+    assert len(inside) == 10
+    (stalled,) = [event.data for event in inside if event.data["stalled"]]
+    assert stalled["duration_s"] == pytest.approx(30, abs=1)
+    flagged = [event.data["key"] for event in night.of("acquisition.acquired") if event.data.get("tuner_stalled")]
+    assert flagged == [stalled["key"]]
 
 
 def test_a_tuner_that_never_answers_does_not_keep_the_night(tuned: Callable[..., Any]) -> None:
