@@ -23,6 +23,7 @@ NAMES = (
     "page",
     "following",
     "matrix",
+    "consoles",
 )
 HEAD = """# Benchmarks
 
