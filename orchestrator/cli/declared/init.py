@@ -1,4 +1,4 @@
-"""``operando init``, declared: a rig by questions, or the files of a broker; work is done in ``init_rig.py`` and ``init.py``."""
+"""``operando init``, declared: a rig by questions, or the files of a broker; work is done in ``cli/init_rig.py`` and ``cli/init.py``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 import typer.core
+
+from orchestrator.cli.declared.options import Json
 
 OF_THE_BROKER = {"--rig", "--operator", "--viewer", "--host"}
 
@@ -21,14 +23,13 @@ class RigUnlessSaid(typer.core.TyperGroup):
         return super().parse_args(ctx, args)
 
 
-init_app = typer.Typer(cls=RigUnlessSaid, help="A rig by questions (`init rig`), or the files of an MQTT broker (`init broker`).")
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
+init = typer.Typer(cls=RigUnlessSaid, help="A rig by questions (`init rig`), or the files of an MQTT broker (`init broker`).")
 Text = Optional[str]  # noqa: UP045
 Texts = Optional[list[str]]  # noqa: UP045
 PairOf = typer.Option(metavar="KEY=VALUE", help="Of its driver, as its README has them; may be repeated.")
 
 
-@init_app.command("rig")
+@init.command("rig")
 def init_rig(
     name: Annotated[Text, typer.Argument(metavar="NAME", help="Of the rig.")] = None,
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Gets rigs/, experiments/, schema/ and secrets/.")] = Path("configs"),
@@ -58,7 +59,7 @@ def init_rig(
     return init_rig_command(given, folder, take_defaults=defaults, as_json=as_json)
 
 
-@init_app.command("broker")
+@init.command("broker")
 def init_broker(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER")] = Path("secrets"),
     rig: Annotated[Texts, typer.Option(metavar="NAME", help="A rig that may publish; may be repeated.")] = None,
