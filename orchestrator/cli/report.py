@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,3 +27,20 @@ def report_command(run: str, out: Path, *, as_json: bool) -> int:
     if not written.has_figure:
         print("no figure: pip install 'operando-nmr[report]', then report again")
     return exits.COMPLETE
+
+
+def report_after(folder: Path, *, as_json: bool) -> None:
+    """The report of a run that is over. The cell is safe and the file closed before it begins: what goes wrong here changes nothing."""
+    from orchestrator.cli.paths import typed
+    from orchestrator.report.write import write_report
+
+    if not (folder / "run.h5").exists():
+        return
+    with exits.perhaps_nobody_looks():
+        try:
+            written = write_report(folder)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no report is worth another exit code than the run's
+            print(f"no report ({str(error) or type(error).__name__}): {typed('operando')} report {folder} writes it", file=sys.stderr)
+            return
+        if not as_json:
+            print(f"  {written.path}    {written.verdict.sentence}")

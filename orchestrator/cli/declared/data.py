@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from orchestrator.cli.declared.options import ClaimFolder, Json, Out, RigFile, Run, Windows
+from orchestrator.cli.declared.options import ClaimFolder, Json, Out, Report, RigFile, Run, Windows
 
 data = typer.Typer()
 
@@ -189,6 +189,7 @@ def continue_(
     away_s: Annotated[float, typer.Option("--away-s", help="Of a run killed at --speed max: so long nobody was there.")] = 60.0,
     out: Out = Path("runs"),
     claim: ClaimFolder = None,
+    report: Report = True,
     as_json: Json = False,
 ) -> int:
     """Go on with a run whose rig has died: what runs is adopted, what is owed is done, what was missed is said."""
@@ -196,7 +197,7 @@ def continue_(
     from orchestrator.cli.continue_ import continue_command
 
     def work() -> int:
-        return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, as_json=as_json)
+        return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, report=report, as_json=as_json)
 
     return perhaps_claimed(claim, work)
 
