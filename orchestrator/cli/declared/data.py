@@ -146,11 +146,22 @@ def export(
 
 
 @data.command()
-def report(run: Run = "latest", out: Out = Path("runs"), as_json: Json = False) -> int:
-    """Write one page about a run: verdict, what not to trust, the figure, every table (figure: extra [report])."""
-    from orchestrator.cli.report import report_command
+def report(
+    run: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="RUN...", help="A run folder, its name, or `latest`; several of one cell: one page about all."),
+    ] = None,
+    cell: Annotated[str, typer.Option(metavar="CELL", help="All runs that this cell's record knows of.")] = "",
+    to: Annotated[Optional[Path], typer.Option(metavar="DIR", help="Of several runs; default: CELL_report beside the runs.")] = None,  # noqa: UP045
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Write one page about a run, or about several of one cell: verdict, what not to trust, the figure, every table (extra [report])."""
+    from orchestrator.cli.report import report_command, several_command
 
-    return report_command(run, out, as_json=as_json)
+    if cell or len(run or ()) > 1:
+        return several_command(tuple(run or ()), cell, to, out, as_json=as_json)
+    return report_command((run or ["latest"])[0], out, as_json=as_json)
 
 
 @data.command()
