@@ -236,6 +236,13 @@ WATCHED, FOLLOWED, OBEYING, FULL_CONTROL = range(4)
 """The rungs: only looked at; NMR follows; the cycler's own software obeys start, skip and stop; this program drives the cell."""
 
 
+OBEYS_ITS_SOFTWARE: Mapping[str, Any] = {
+    "rung": OBEYING,
+    "cannot": "cannot stop this cell while the cycler's own software is closed or waits for a person, cannot change a step that runs",
+}
+"""Of ``Capabilities``: what a cycler is that is told through its own software."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a potentiostat channel can do.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.base import Capabilities, Mode, Settings, StepOrder
+from drivers.base import OBEYS_ITS_SOFTWARE, Capabilities, Mode, Settings, StepOrder
 from drivers.errors import Rejected
 from drivers.neware.wire import Address
 
@@ -116,6 +116,7 @@ def capabilities_of(options: Options) -> Capabilities:
         min_sample_interval_s=MIN_INTERVAL_S,
         step_gap_s=STEP_GAP_S,
         overload_status=OVERLOAD,
+        **OBEYS_ITS_SOFTWARE,
     )
 
 
