@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  a script, in no package
 """Makes the folder that a console PC unzips and runs: embedded Python, every wheel, this program; no installer, no network, no rights.
 
     py packaging/windows/build.py --python python-3.11.9-embed-amd64.zip --out dist
@@ -103,7 +104,7 @@ def main(words: Sequence[str]) -> int:
     given = parser.parse_args(words)
     folder = given.out / NAME
     lay_out(folder, given.python, given.wheels)
-    print(zipped(folder))
+    sys.stdout.write(f"{zipped(folder)}\n")
     return 0
 
 
