@@ -28,7 +28,7 @@ from orchestrator.model.events import Event
 from orchestrator.model.experiment import Rule
 from orchestrator.recorder.journal import Journal
 from orchestrator.runner.charge import Charge
-from orchestrator.runner.observed import Observed, Refused, observed
+from orchestrator.runner.observed import ONLY_IF_THERE, Observed, Refused, observed
 
 T = TypeVar("T")
 
@@ -140,7 +140,7 @@ class Following:
     def _take_found(self, rows: Sequence[Mapping[str, Any]], who: str) -> int:
         found: list[Observed] = [observed(row) for row in rows]
         for one in found:
-            data = {name: value for name, value in one._asdict().items() if name != "cause" and (name != "context" or value)}
+            data = {name: value for name, value in one._asdict().items() if name != "cause" and (name not in ONLY_IF_THERE or value)}
             self.journal.put("observable", data, source=who, cause=one.cause, at=self.axis.stamp(self.clock.utc_ns()))
         self.heeding.observables(found)
         return len(found)

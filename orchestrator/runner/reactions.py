@@ -81,7 +81,7 @@ class Reactions:
             self.programs,
             self.acquisitions,
             self,
-            Hands(surroundings, self.prompts, self.alarms, self.sensing),
+            Hands(surroundings, self.prompts, self.alarms, self.sensing, self.acquisitions.tune),
         )
         self._missing: str | None = None
         self._missing_known = asyncio.Event()

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from drivers.base import EndConditions, Mode, Reason
 from orchestrator.model.experiment import TriggerKind
-from orchestrator.plan.orders import PlannedStep
+from orchestrator.plan.orders import WAITS, PlannedStep
 from orchestrator.runner.account import Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.hands import Hands
@@ -205,7 +205,7 @@ class Steps:
         """The steps that were begun: to their end, and what is then due of what they ask for."""
         accounts = list(begun.accounts)
         first = accounts[0].planned
-        if first.action in {"set", "prompt"}:
+        if first.action in WAITS:
             if not accounts[0].over:
                 await self._by_hand(first, self._suffix())
             return []
@@ -272,7 +272,7 @@ class Steps:
             self._visits[first.index] += 1
             await self._list(first, first.acquisitions, first.longest_s)
             return []
-        if first.action in {"set", "prompt"}:
+        if first.action in WAITS:
             self._visits[first.index] += 1
             await self._by_hand(first)
             return []
