@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.fourier import FourierSettings, power_of_two, shift_axis_ppm, spectra
 from orchestrator.monitor.payloads import Axis, FittedLine, Spectrum
+from orchestrator.monitor.tiles import max_hold
 
 Real = NDArray[np.float64]
 GAUSS = math.pi**2 / (4.0 * math.log(2.0))
@@ -34,6 +35,10 @@ class Curves:
         """float64 (n,): all lines together."""
         whole: Real = self.lines.sum(axis=0)
         return whole
+
+    def held(self, points: int) -> Real:
+        """float64 (points,): all lines together as a row of so many points would show them."""
+        return max_hold(self.whole, points)
 
 
 def shifts_ppm(axis: Axis, points: int) -> Real:
