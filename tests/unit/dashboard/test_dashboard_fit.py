@@ -164,8 +164,9 @@ def test_a_row_of_more_points_shows_the_same_stretch() -> None:
 
 def test_only_where_something_stands_is_worth_looking_at() -> None:
     shift_ppm = np.linspace(400.0, -400.0, 801)
-    signal = np.where(np.abs(shift_ppm - 100.0) < 5.5, 10.0, 0.0)
+    signal = np.where((np.abs(shift_ppm - 250.0) < 5.5) | (np.abs(shift_ppm) < 5.5), 10.0, 0.0)
     high, low = worth_looking(shift_ppm, signal, 0.1)
-    assert 105.0 < high < 145.0
-    assert 55.0 < low < 95.0
+    assert 255.0 < high < 300.0
+    assert -50.0 < low < -5.0
+    assert worth_looking(shift_ppm, np.where(np.abs(shift_ppm) < 5.5, 10.0, 0.0), 0.1) == (400.0, -400.0)
     assert worth_looking(shift_ppm, np.zeros(801), 0.1) == (400.0, -400.0)
