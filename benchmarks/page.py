@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.measure import OPERANDO, Report, cpu_s, percentile, spread
+from benchmarks.measure import OPERANDO, Report, cpu_s, family, percentile, spread
 from benchmarks.monitoring import PER_SECOND, RIGS, SECONDS, STARTED, laboratory, own_broker
 from drivers.clock import Clock
 from orchestrator.model.broker import Broker

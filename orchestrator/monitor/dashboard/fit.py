@@ -91,7 +91,7 @@ def around(spectrum: Spectrum, lines: Sequence[FittedLine]) -> tuple[float, floa
 
 
 def worth_looking(shift_ppm: Real, intensity: Real, noise: float) -> tuple[float, float]:
-    """The part of a spectrum, the greater shift first, in which something stands above the noise; all of it where nothing or little does."""
+    """The part of a spectrum, the greater shift first, in which something stands above the noise; all where little does."""
     most = float(np.abs(intensity).max(initial=0.0))
     inside = shift_ppm[np.abs(intensity) > max(SIGNAL * noise, LEAST_PART * most)]
     high, low = float(shift_ppm.max()), float(shift_ppm.min())
