@@ -72,10 +72,14 @@ class LeaveRepeat(Frozen):
     to_index: int
 
 
+WAITS = frozenset({"set", "prompt", "tune"})
+"""Actions that are waited for at open circuit: a set-point and its settling, a person, the tuner."""
+
+
 class PlannedStep(Frozen):
     """One step of the flat list.
 
-    ``action``: an electrochemical step, a list of acquisitions at open circuit, a set-point or a prompt. ``mode``,
+    ``action``: an electrochemical step, a list of acquisitions at open circuit, or what is waited for there (``WAITS``). ``mode``,
     ``current_A``, ``voltage_V``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``settings``: of a set-point or a
     prompt, ``if_no_short`` of a step that asks it, ``inside`` of an impedance spectrum that fits into its step's time.
     ``path``: where it stands in the protocol (index at each depth of repeats), ``turns``: in which turn of each repeat, from 1.
@@ -88,7 +92,7 @@ class PlannedStep(Frozen):
     key: str
     text: str
     verb: str
-    action: Literal["electrochemical", "acquisitions", "set", "prompt", "impedance"] = "electrochemical"
+    action: Literal["electrochemical", "acquisitions", "set", "prompt", "tune", "impedance"] = "electrochemical"
     name: str | None = None
     cycle: int = 0
     mode: Mode = Mode.REST
@@ -181,9 +185,13 @@ class PlannedAcquisition(Frozen):
 
 
 class TuningOrder(Frozen):
-    """How the probe is tuned to a nucleus, and when besides: every so many spectra, or when the reflection is above ``above_dB``."""
+    """How the probe is tuned to a nucleus, and when besides: every so many spectra, or when the reflection is above ``above_dB``.
+
+    ``at_ppm``: the carrier to tune to (``prepare: [tune at 560 ppm]``); None: where the tuner's preset is.
+    """
 
     preset: str
+    at_ppm: float | None = None
     every: int | None = None
     above_dB: float | None = None
 

@@ -39,9 +39,10 @@ ENTRY_ATTRIBUTES = {
 }
 
 STATES = "requested armed acquiring acquired filed stored verified; or at its end missed rejected lost"
+TUNING_FLAGS = ("untuned", "tuner_stalled")
 FLAGS = (
     "partial: fewer scans than asked; coalesced: several triggers in one; deviating: the console's parameters differ from the order; "
-    "untuned: the tuner failed before it; "
+    "untuned: the tuner failed before it; tuner_stalled: the tuning it was measured with took far longer than those before; "
     "times unknown: nobody heard when it started or ended, so what depends on it is NaN"
 )
 
