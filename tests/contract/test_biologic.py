@@ -55,6 +55,8 @@ if "biologic" in names("emulators"):
                         limits=WIDE,
                         cut_link=cable.cut,
                         mend_link=cable.mend,
+                        skew_clock=lambda: emulator.inject("clock_skew"),
+                        reboot=lambda: emulator.inject("reboot"),
                     )
                 finally:
                     await emulator.stop()

@@ -55,6 +55,7 @@ class TestNeware(PotentiostatContract):
                     limits=self.limits,
                     cut_link=cable.cut,
                     mend_link=cable.mend,
+                    reboot=lambda: emulator.inject("power_lost"),
                 )
             finally:
                 await emulator.stop()
