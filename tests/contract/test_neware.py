@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biologic_bench import Cable, Silence
+from biologic_bench import Cable
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import Context, Limits, Settings
 from drivers.clock import Clock
