@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,12 @@ class Folders:
     data_root: str
     mapping: Mapping[str, str]
     vnmruser: Path = Path()
+
+    @property
+    def answers(self) -> tuple[str, Path]:
+        """Where answers lie that come as files: as the console names it, and for us."""
+        remote = f"{self.data_root}/.answers"
+        return remote, self.local(remote)
 
     def remote(self, key: str, block: int) -> str:
         """The argument of ``svf``."""
@@ -84,6 +91,19 @@ class Folders:
     def incomplete(self, key: str, block: int) -> str:
         """What is wrong with the files of a block that do not become complete."""
         return incomplete_in(self.local_fid(key, block)) or "it is complete"
+
+    def remote_look(self, key: str, block: int) -> str:
+        """The argument of ``svf`` for what is looked at while it acquires."""
+        return f"{self.remote(key, block)}_look"
+
+    def look(self, key: str, block: int) -> Fetched:
+        """What was saved while it acquired; its files go again. Raises Rejected, BadReply."""
+        folder = self.local(self.remote_look(key, block))
+        folder = folder.with_name(folder.name + ".fid")
+        try:
+            return replace(read_folder(folder, key, block), files=(), partial=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def fetch(self, key: str, block: int) -> Fetched:
         """FID, times, parameters and raw files. Raises Rejected (nothing there), BadReply (not what the format allows)."""

@@ -10,6 +10,7 @@ from orchestrator.cli import exits
 from orchestrator.cli.declared.beside import beside
 from orchestrator.cli.declared.cell import cell
 from orchestrator.cli.declared.data import data
+from orchestrator.cli.declared.init import init
 from orchestrator.cli.declared.instruments import instruments
 from orchestrator.cli.declared.queue import queue
 from orchestrator.cli.declared.runs import runs
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for group in (runs, words, data, instruments, beside):
     app.add_typer(group)
+app.add_typer(init, name="init")
 app.add_typer(queue, name="queue")
 app.add_typer(cell, name="cell")
 

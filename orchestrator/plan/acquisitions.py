@@ -12,11 +12,10 @@ from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem, did_you_mean
 from orchestrator.plan.calibrations import Calibration
 from orchestrator.plan.orders import PlannedAcquisition, UntilKnown
+from orchestrator.plan.waits import RETUNE_S
 
 ASSUMED_ACQUISITION_S = 0.1
 ASSUMED_POINTS = 4096
-RETUNE_S = 15.0
-"""inferred: 14.6 s for one automatic retune is the only figure published (practice.md 12)."""
 
 OF_THE_ACQUISITION = frozenset({"scans", "dummies", "recycle_s"})
 """What a template may say for acquisitions that are made by hand elsewhere; an acquisition of its own says them itself."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from drivers.base import EndConditions, Mode, Reason
 from orchestrator.model.experiment import TriggerKind
-from orchestrator.plan.orders import PlannedStep
+from orchestrator.plan.orders import WAITS, PlannedStep
 from orchestrator.runner.account import DENSE_S, LEAST_SAMPLES, Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.hands import Hands
@@ -126,7 +126,13 @@ class Steps:
         return self._pauses.text
 
     def pause(self, owner: Owner, why: str, *, at_once: bool = False) -> None:
-        """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept."""
+        """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept.
+
+        Where somebody else runs the cell nothing pauses: that is an alarm.
+        """
+        if self._s.follows:
+            self._programs.cut(why)
+            return
         self._pauses.add(owner, why)
         self._resumed.clear()
         if at_once:
@@ -159,7 +165,7 @@ class Steps:
     def skip_to(self, name: str) -> bool:
         """End the running step and go on with the step of that name; False when none is called so."""
         index = next((k for k, step in enumerate(self._steps) if step.name == name), None)
-        if index is None:
+        if index is None or self._programs.refused(f"a skip to {name}", "asked for"):
             return False
         self._go_to = index
         self._programs.break_off = True
@@ -198,7 +204,7 @@ class Steps:
         """The steps that were begun: to their end, and what is then due of what they ask for."""
         accounts = list(begun.accounts)
         first = accounts[0].planned
-        if first.action in {"set", "prompt"}:
+        if first.action in WAITS:
             if not accounts[0].over:
                 await self._by_hand(first, self._suffix())
             return []
@@ -265,7 +271,7 @@ class Steps:
             self._visits[first.index] += 1
             await self._list(first, first.acquisitions, first.longest_s)
             return []
-        if first.action in {"set", "prompt"}:
+        if first.action in WAITS:
             self._visits[first.index] += 1
             await self._by_hand(first)
             return []

@@ -63,21 +63,6 @@ def dashboard(
     return dashboard_command(where, (address, port, tuple(name or ()), certificate, key), as_json=as_json)
 
 
-@beside.command()
-def init(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER")] = Path("secrets"),
-    rig: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="A rig that may publish; may be repeated.")] = None,  # noqa: UP045
-    operator: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="Who may send commands.")] = None,  # noqa: UP045
-    viewer: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="Who may look.")] = None,  # noqa: UP045
-    host: Annotated[Optional[list[str]], typer.Option(metavar="NAME", help="Name or address of the broker's computer.")] = None,  # noqa: UP045
-    as_json: Json = False,
-) -> int:
-    """Write certificate, passwords and access list of an MQTT broker; again, to add users. Nothing that is there is lost."""
-    from orchestrator.cli.init import init_command
-
-    return init_command(folder, *(tuple(names or ()) for names in (rig, operator, viewer, host)), as_json=as_json)
-
-
 @beside.command(hidden=True)
 def publish(
     run: Annotated[Path, typer.Argument(metavar="FOLDER")],
