@@ -26,7 +26,7 @@ from orchestrator.rig.process import run
 pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(600)]
 
 REPOSITORY = Path(__file__).parent.parent.parent.parent
-BUDGET = {"sample": 204.0, "spectrum": 7700.0}
+BUDGET = {"sample": 189.0, "spectrum": 6540.0}
 LEEWAY = 1.1
 SHORT, LONG, SEEN = (2, "at start"), (6, "at start"), (6, "every 1 minute")
 NOT_THE_HOST = (
