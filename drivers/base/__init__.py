@@ -29,7 +29,11 @@ from drivers.base.data import DataReader, Fetched, Fid, RawFile, VendorTimes
 from drivers.base.emulator import Emulator, EmulatorAddress
 from drivers.base.making import ByteStream, Context, Listener, Network, Settings, WireRecorder
 from drivers.base.potentiostat import (
+    FOLLOWED,
+    FULL_CONTROL,
     GARBLED,
+    OBEYING,
+    WATCHED,
     Capabilities,
     CellState,
     ChannelState,
@@ -64,10 +68,14 @@ API_VERSION = 1
 __all__ = [
     "API_VERSION",
     "ENCODES",
+    "FOLLOWED",
+    "FULL_CONTROL",
     "GARBLED",
     "IMAGES",
+    "OBEYING",
     "ONE_PULSE",
     "SEQUENCES",
+    "WATCHED",
     "Acquired",
     "AcquisitionOrder",
     "Actuator",

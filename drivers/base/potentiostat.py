@@ -48,6 +48,10 @@ class CellState(StrEnum):
     UNKNOWN = "unknown"
 
 
+WATCHED, FOLLOWED, OBEYING, FULL_CONTROL = range(4)
+"""The rungs: only looked at; NMR follows; the cycler's own software obeys start, skip and stop; this program drives the cell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a potentiostat channel can do.
@@ -55,6 +59,8 @@ class Capabilities:
     ``on_device_limits``: names out of time, voltage, charge, current that the instrument itself ends a step on.
     ``autonomous``: a running program goes on to its own limits when the host dies. ``commands``: verbs it obeys.
     ``overload_status``: the bits of a sample's ``status`` that say it was beyond the range; 0 = it does not say.
+    ``rung``: 1 = somebody else runs the cell and this program follows, 2 = the cycler's own software obeys start, skip and stop,
+    3 = full control. ``cannot``: what that rung keeps this program from, a sentence without its subject; empty: nothing.
     """
 
     CC: bool = True
@@ -73,6 +79,13 @@ class Capabilities:
     step_gap_s: float = 0.0
     commands: frozenset[str] = frozenset({"load", "start", "end_step", "make_safe"})
     overload_status: int = 0
+    rung: int = FULL_CONTROL
+    cannot: str = ""
+
+    @property
+    def obeys(self) -> bool:
+        """False where somebody else runs the cell: it is looked at, and nothing that is told to it would move it."""
+        return "make_safe" in self.commands
 
 
 @dataclass(frozen=True, slots=True)

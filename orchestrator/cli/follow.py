@@ -32,8 +32,8 @@ def follow_command(
     as_json: bool,
 ) -> int:
     """Watch until Ctrl-C, then say what there is."""
+    from drivers.follow.clocks import BadZone
     from orchestrator.cli.import_ import told_zone
-    from orchestrator.imports.clocks import BadZone
     from orchestrator.imports.watching import Request, first_lines, follow
 
     def say(text: str) -> None:

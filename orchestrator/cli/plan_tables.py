@@ -278,7 +278,7 @@ def _standing(one: PlannedInterlock) -> str:
 
 def _looks_for(one: PlannedInterlock) -> str:
     waits = f" (until somebody sends {', '.join(one.waits_for)}: nothing)" if one.waits_for else ""
-    return rule_text(one) + waits
+    return rule_text(one) + waits + (f" ({one.sees})" if one.sees else "")
 
 
 def _then(one: PlannedInterlock) -> str:

@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.clock import Clock
+from drivers.follow.bounds import Bounds
+from drivers.follow.clocks import saved_ns
+from drivers.follow.cycler import Cycler, Fresh
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.imports.alarms import Alarms, WatchedRules
-from orchestrator.imports.clocks import saved_ns
-from orchestrator.imports.cycler import Cycler, Fresh
 from orchestrator.imports.datasets import Datasets, Found
-from orchestrator.imports.lag import Bounds, Offset, between
+from orchestrator.imports.lag import Offset, between
 from orchestrator.imports.remembered import CYCLER, Remembered
 from orchestrator.imports.telling import CYCLER_KEY, Axis, CellTeller, SpectrumTeller, archive_cycler, blocks, left_out, log_notes
 from orchestrator.model.events import Event
 from orchestrator.model.experiment import Rule
 from orchestrator.recorder.journal import Journal
 from orchestrator.runner.charge import Charge
-from orchestrator.runner.observed import Observed, Refused, observed
+from orchestrator.runner.observed import ONLY_IF_THERE, Observed, Refused, observed
 
 T = TypeVar("T")
 
@@ -137,7 +138,7 @@ class Following:
     def _take_found(self, rows: Sequence[Mapping[str, Any]], who: str) -> int:
         found: list[Observed] = [observed(row) for row in rows]
         for one in found:
-            data = {name: value for name, value in one._asdict().items() if name != "cause" and (name != "context" or value)}
+            data = {name: value for name, value in one._asdict().items() if name != "cause" and (name not in ONLY_IF_THERE or value)}
             self.journal.put("observable", data, source=who, cause=one.cause, at=self.axis.stamp(self.clock.utc_ns()))
         self.heeding.observables(found)
         return len(found)

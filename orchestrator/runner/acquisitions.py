@@ -54,7 +54,7 @@ class Acquisitions:
         self._deviating: set[str] = set()
         self._held: str | None = None
         self._wake = asyncio.Event()
-        self.tuning = Tuning(surroundings, alarms)
+        self.tuning = Tuning(surroundings, alarms, progress.tuned)
         tuned = self.tuning.within_scans
         self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging, tuned)
         self._by_hand = ByHand(surroundings, self.records, self.storing, prompts)

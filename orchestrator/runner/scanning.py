@@ -46,6 +46,9 @@ class Progressing(FidSeen, Protocol):
     def acquired(self, acquisition: str, key: str, duration_s: float, mono_ns: int) -> None:
         """One has been filed, so long after it was started."""
 
+    def tuned(self, acquisition: str, key: str, share: float, mono_ns: int) -> None:
+        """The tuner has measured which share of its power comes back, before this one."""
+
     def overdue(self, key: str, duration_s: float, planned_s: float, mono_ns: int) -> None:
         """One has passed its deadline and is halted."""
 

@@ -127,7 +127,13 @@ class Steps:
         return self._pauses.text
 
     def pause(self, owner: Owner, why: str, *, at_once: bool = False) -> None:
-        """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept."""
+        """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept.
+
+        Where somebody else runs the cell nothing pauses: that is an alarm.
+        """
+        if self._s.follows:
+            self._programs.cut(why)
+            return
         self._pauses.add(owner, why)
         self._resumed.clear()
         if at_once:
@@ -160,7 +166,7 @@ class Steps:
     def skip_to(self, name: str) -> bool:
         """End the running step and go on with the step of that name; False when none is called so."""
         index = next((k for k, step in enumerate(self._steps) if step.name == name), None)
-        if index is None:
+        if index is None or self._programs.refused(f"a skip to {name}", "asked for"):
             return False
         self._go_to = index
         self._programs.break_off = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from orchestrator.runner.wire import within
 
 CALL_WITHIN_S = 60.0
 FAILURES_TO_ALARM = 3
+Told = Callable[[str, str, float, int], None]
 NOTHING = "nothing was started, the cell was not touched"
 UNTUNED, STALLED = "untuned", "tuner_stalled"
 STALL = {"margin": 5.0, "spread": 3.0, "times": 1.0}
@@ -40,10 +41,11 @@ def _carrier_ppm(planned: PlannedAcquisition, block: int, order: TuningOrder) ->
 
 
 class Tuning:
-    """Only the console's owner task tunes, so nothing else is measured meanwhile."""
+    """Only the console's owner task tunes, so nothing else is measured meanwhile. ``told``: the interlocks hear what is reflected."""
 
-    def __init__(self, surroundings: Surroundings, alarms: Alarms) -> None:
+    def __init__(self, surroundings: Surroundings, alarms: Alarms, told: Told) -> None:
         self._s = surroundings
+        self._told = told
         self._alarms = alarms
         self._tuner = surroundings.station.tuner
         self._asked = ""
@@ -196,9 +198,13 @@ class Tuning:
         self._place = None if self._failures < FAILURES_TO_ALARM else self._place
 
     def _tell_reflection(self, record: Record | None, reflected_dB: float | None) -> None:
-        if reflected_dB is not None:
-            key, seq = (record.key, record.seq) if record is not None else ("", None)
-            self._s.put("observable", seq, name="reflected_power", value=reflected_dB, error=None, unit="dB", key=key)
+        if reflected_dB is None:
+            return
+        name, key, seq = (record.name, record.key, record.seq) if record is not None else ("", "", None)
+        share = 10.0 ** (reflected_dB / 10.0)
+        self._s.put("observable", seq, name="reflected_power", value=share, error=None, unit="", key=key)
+        if record is not None:
+            self._told(name, key, share, self._s.clock.mono_ns())
 
     async def make_safe(self) -> SafeState | None:
         """Tuning power off; None where there is no tuner."""

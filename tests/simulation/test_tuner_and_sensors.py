@@ -109,7 +109,10 @@ def test_tuned_before_the_first_spectrum_and_each_other_preset(tuned: Callable[.
     assert first.data["ok"]
     began = night.of("acquisition.started", key=first.data["key"])[0]
     assert began.mono_ns >= first.mono_ns
-    assert night.of("observable", name="reflected_power")[0].data["value"] < -20
+    reflected = night.of("observable", name="reflected_power")[0].data
+    assert (reflected["unit"], reflected["key"]) == ("", first.data["key"])
+    assert 10.0 * np.log10(reflected["value"]) == pytest.approx(first.data["reflection_dB"])
+    assert first.data["reflection_dB"] < -20
     assert not bench.tuner.at_tuner
     assert night.of("instrument", role="tuner")
 
@@ -128,6 +131,37 @@ def test_when_the_reflection_rises(tuned: Callable[..., Any]) -> None:
     night, _ = tuned("{name: look, at: open circuit, nmr: [fast, fast, fast, fast]}", drift, nuclei="{7Li: {retune_above_dB: -12}}")
     assert len(why(night)) == 2
     assert why(night)[1].startswith("the reflection has risen to -")
+
+
+CHECKED = "rules: [{name: pulses, acquisition: fast, amplifier_check: reflected power only}]\n"
+WATCHED = "{name: look, at: open circuit, nmr: [fast, fast, fast, fast, fast, fast, fast, fast, fast]}"
+
+
+@pytest.mark.parametrize(("fault", "fires"), [("poor", ["amplifier trip"]), ("detuned", [])])
+def test_what_the_probe_reflects_is_the_amplifiers_witness(tuned: Callable[..., Any], fault: str, fires: list[str]) -> None:
+    """A probe that no tuning brings back is told as no pulse in the coil; one that drifts and is tuned again is not."""
+
+    async def spoilt(night: Any) -> None:
+        await night.until("acquisition.verified", key="a00006-fast")
+        night.further["tuner"][0].inject(fault, **{"poor": {"depth_dB": 1.0}, "detuned": {"by_MHz": 2.0}}[fault])
+
+    night, _ = tuned(WATCHED, spoilt, nuclei="{7Li: {retune_above_dB: -12}}", more=CHECKED)
+    assert [event.data["rule"] for event in night.of("rule.fired")] == fires
+    assert any(event.data["value"] > 0.3 for event in night.of("observable", name="reflected_power"))
+
+
+def test_a_power_meter_is_the_amplifiers_witness(tuned: Callable[..., Any]) -> None:
+    """The rig names a sensor on the amplifier's directional coupler; nothing comes back from an amplifier that sends nothing."""
+    meter = {"unit": "W", "quantity": "reflected_power", "pattern": "T1: ([+-]?[0-9.]+) K", "every_s": 1.0}
+
+    async def trip(night: Any) -> None:
+        await night.until("acquisition.verified", key="a00006-fast")
+        night.further["vt"][0].time_constant_s = 0.01
+        night.further["vt"][0].set_point = 0.0
+
+    night, _ = tuned(WATCHED, trip, more=CHECKED, **meter)
+    assert [event.data["rule"] for event in night.of("rule.fired")] == ["amplifier trip"]
+    assert night.of("rule.fired")[0].data["values"]["reflected_power"] == pytest.approx(0.0)
 
 
 def test_an_interleave_retunes_as_it_says(tuned: Callable[..., Any]) -> None:

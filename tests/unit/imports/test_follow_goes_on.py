@@ -11,9 +11,9 @@ import pytest
 from replayer import mpt_head, mpt_rows
 
 from drivers import registry
+from drivers.follow.clocks import dated
 from orchestrator.cli.analyse import rules_of
 from orchestrator.control.messages import Command
-from orchestrator.imports.clocks import dated
 from orchestrator.imports.importing import projected
 from orchestrator.imports.remembered import Remembered
 from orchestrator.imports.watching import Answering, Request, opened, run_folder
