@@ -22,6 +22,7 @@ NAMES = (
     "monitoring",
     "page",
     "following",
+    "rungs",
     "matrix",
     "consoles",
 )

@@ -7,13 +7,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from drivers.base import Fetched, Fid, RawFile, VendorTimes
 from drivers.errors import BadReply, Rejected
 from drivers.openvnmrj import files, sequences, wire
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RAW_NAMES = ("fid", "procpar", "text", "log")
 ZONE = "local, no zone"
@@ -151,6 +153,8 @@ def read_folder(folder: Path, key: str, block: int) -> Fetched:
 
 def _whole_rows(stored: files.StoredFid, asked: int) -> NDArray[np.bool_]:
     """Bool (rows,): a block holds as many rows as its sequence has traces."""
+    import numpy as np
+
     return np.repeat(stored.scans >= asked, len(stored.data) // len(stored.scans))
 
 
