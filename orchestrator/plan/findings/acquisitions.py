@@ -120,6 +120,10 @@ def consoles_that_cannot(facts: Facts) -> Iterator[Problem]:
         return
     for planned, _, kind, where in _measured(facts):
         if planned.sequence in console.sequences:
+            for name in _axes(planned) if console.sweeps is not None else ():
+                if name not in console.sweeps and planned.sequence not in IMAGES:
+                    why = console.lacks.get(name, "its driver sets it in no array")
+                    yield Problem(where, f"this console cannot sweep {name} (`{planned.name}`)", why)
             if "pulse_us" in _axes(planned) and "pulse_us" in console.locked:
                 hint = "unlock: {pulse_us: [least, most]} in the rig file"
                 yield Problem(where, f"`{planned.name}` sweeps pulse_us, which this rig keeps locked", hint)
