@@ -46,9 +46,9 @@ def measure(repository: Path, scratch: Path) -> Report:
     report = Report(
         "Between two acquisitions that follow each other",
         f"`operando run` with one acquisition after the other: {DEAD_s} s at speed 1 over each emulator's real wire (2 scans each), and "
-        f"{BUSY_h} h in virtual time with {SCANS_BUSY} scans each. Ours: the time of the gap in which the console waits for us, our reading "
-        "of its files included; its own: the time in which we wait for its answer. Acquiring: from its start to its last scan, as the "
-        "console tells. Load of the machine before each: in the first column.",
+        f"{BUSY_h} h in virtual time with {SCANS_BUSY} scans each. Ours: the time of the gap in which the console waits for us, our "
+        "reading of its files included; its own: the time in which we wait for its answer. Acquiring: from its start to its last "
+        "scan, as the console tells. Load of the machine before each: in the first column.",
         ("console (load)", "gaps", "added by us", "99 %", "its own part", "acquiring", "acquiring, or in its own part"),
     )
     report.rows += [_row(repository, scratch / name, name) for name in CONSOLES]
