@@ -74,7 +74,7 @@ ROWS: tuple[Row, ...] = (
         "O30",
         "solid-state anode-free, sulfides",
         "reversible, dead, SEI-Li per cycle",
-        "the parts of the four electrolytes are not in the text that we have; with parts of our own the budget of five cycles does not yet close to 10 %: dead lithium of one cycle bends the slope of the next",
+        "the four electrolytes' parts are not in the text that we have; with parts of our own the budget of five cycles does not yet close",
     ),
     Row("O31", "pause, measure, resume", "counter electrode removed during NMR"),
     Row("O32", "soft short in Li/Li", "the plating rate seen by NMR falls to 0.74, then 0.05-0.20"),
