@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.fourier import LINE_SNR, FourierSettings, estimate_ph0_deg, shift_axis_ppm, spectra
+from orchestrator.analysis.fourier import LINE_SNR, FourierSettings, estimate_ph0_deg, shift_axis_ppm, slope_deg_per_ppm, spectra
 from orchestrator.analysis.windows import Window
 
 Complexes = NDArray[np.complex128]
@@ -157,12 +157,6 @@ class Processed:
         return line_phase(self.spectra[row], window.inside(self.axis_ppm), float(self.point_sd[row]))
 
 
-def evolution_s(pulse_us: float, tip_deg: float = 90.0, dead_us: float = 0.0) -> float:
-    """Seconds for which lines have turned before the first point: the dead time, and of a pulse p tan(θ/2)/θ (2/π at 90 degrees)."""
-    tip = math.radians(min(tip_deg, 170.0))
-    return 1e-6 * (dead_us + pulse_us * math.tan(tip / 2.0) / tip)
-
-
 def line_phase(spectrum: Complexes, inside: NDArray[np.bool_], point_sd: float) -> tuple[float, float]:
     """Phase of a line in complex128 (points,): of the sum of its upper points, where dispersion cancels; and its error, in degrees.
 
@@ -229,8 +223,8 @@ class Chain:
         self.axis_ppm = shift_axis_ppm(settings, axis.carrier_MHz, axis.reference_MHz)
         self.windows = tuple(window for window in windows if window.inside(self.axis_ppm).any())
         self._baseline = baseline
-        turns_deg_per_ppm = 360.0 * axis.reference_MHz * (evolved_s or 0.0)
-        self._ph1 = None if evolved_s is None else -turns_deg_per_ppm if settings.reversed_axis else turns_deg_per_ppm
+        mirrored = settings.reversed_axis
+        self._ph1 = None if evolved_s is None else slope_deg_per_ppm(evolved_s, axis.reference_MHz, mirrored=mirrored)
         self.phase: Phase | None = None
         self._reference: Complexes | None = None
         self._tracked = tuple(window for window in self.windows if window.name in tracked)

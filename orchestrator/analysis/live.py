@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.battery import slope
 from orchestrator.analysis.budgeting import Area, Budgeting
-from orchestrator.analysis.chain import Axis, Chain, Processed, evolution_s, peak
-from orchestrator.analysis.fourier import FourierSettings, power_of_two
+from orchestrator.analysis.chain import Axis, Chain, Processed, peak
+from orchestrator.analysis.fourier import FourierSettings, evolution_s, evolved_s, power_of_two
 from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd, points_needed
 from orchestrator.analysis.windows import Window, lines_of, windows_of
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.model.observables import base_name, window_name
+from orchestrator.model.units import NOTHING_A
 
 HEARD = frozenset({"run.started", "step.started", "step.ended", "ec.block", "fid.block"}) | frozenset(
     f"acquisition.{word}" for word in ("started", "acquired", "stored", "verified", "missed", "rejected", "lost")
@@ -51,7 +52,6 @@ SLOPE_FROM = 6
 FIT_MARGIN_ppm = 25.0
 PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
-LEAST_CURRENT_A = 1e-9
 METAL_AREAS = frozenset({"area(metal)", "area(bulk)", "area(moss)"})
 CONTEXT_NUMBERS = ("t_s", "x", "charge_mAh", "charge_step_mAh", "throughput_mAh", "current_A", "voltage_V")
 
@@ -67,6 +67,8 @@ class Finding(NamedTuple):
     algorithm: str
     cause: int | None = None
     context: Mapping[str, Any] | None = None
+    line: Mapping[str, float] | None = None
+    """Of an area that is a fitted line's amplitude: ``phase_deg`` of its FID at time zero, ``shift_ppm``, widths, and their errors."""
 
     def row(self) -> dict[str, Any]:
         """As plain data, without what is not there."""
@@ -185,6 +187,7 @@ class _Stream:
     chain: Chain
     model: LineModel | None
     start: Floats | None = None
+    fit: LineFit | None = None
     blanks: list[Scan] = field(default_factory=list)
 
 
@@ -312,14 +315,14 @@ class LiveAnalysis:
         told += self._overpotential(told, context)
         told += self._slopes_of(told, data["name"], context)
         told += self._budgeted(told, data["name"], context)
-        return self._found(event, told, context)
+        return self._found(event, told, context, stream.fit)
 
     def _spectrum(self, stream: _Stream, scan: Scan, data: Mapping[str, Any], blank: Scan | None, scans: int) -> list[Told]:
         """All that complex (1, points), the FID of one scan, tells by itself."""
         raw_sd = fid_noise_sd(scan[0])
         processed = stream.chain.process(scan, _noise_less(blank, scan[0], raw_sd), blank)
         wandered = np.exp(1j * np.deg2rad(float(processed.drift.ph0_deg[0])))
-        fit = self._fitted(stream, scan[0] if blank is None else scan[0] - blank * wandered, float(processed.noise_sd[0]))
+        fit = stream.fit = self._fitted(stream, scan[0] if blank is None else scan[0] - blank * wandered, float(processed.noise_sd[0]))
         mirrored = bool(data.get("reversed_axis"))
         lines = self._lines(fit, processed, data["reference_MHz"], mirrored=mirrored)
         told = [*self._general(processed, raw_sd, scans), *self._areas(processed, fit, mirrored=mirrored), *lines]
@@ -356,10 +359,11 @@ class LiveAnalysis:
         return [] if found is None else self._budgeting.area(acquisition, str(context.get("step_key", "")), Area(*found))
 
     @staticmethod
-    def _found(event: Event, told: Iterable[Told], context: Mapping[str, Any]) -> list[Finding]:
-        """As findings, the first with its context."""
+    def _found(event: Event, told: Iterable[Told], context: Mapping[str, Any], fit: LineFit | None = None) -> list[Finding]:
+        """As findings, the first with its context, the areas of fitted lines with what else the fit says of them."""
+        lines = {f"area({one.name})": _shape(one) for one in fit.components if one.resolved} if fit is not None else {}
         found = [
-            Finding(name, float(value), _finite(error), unit, event.data["key"], algorithm, event.seq)
+            Finding(name, float(value), _finite(error), unit, event.data["key"], algorithm, event.seq, line=lines.get(name))
             for name, value, error, unit, algorithm in told
             if math.isfinite(value)
         ]
@@ -527,13 +531,13 @@ class LiveAnalysis:
     def _overpotential(self, told: Sequence[Told], context: Mapping[str, Any]) -> list[Told]:
         """Of a symmetric cell under current, beside every spectrum that shows metal: both stand in one row for good."""
         current_A, metal = context.get("current_A", 0.0), any(name in METAL_AREAS for name, *_ in told)
-        if self._wanted.cell.get("type") != "symmetric" or abs(current_A) < LEAST_CURRENT_A or "voltage_V" not in context or not metal:
+        if self._wanted.cell.get("type") != "symmetric" or abs(current_A) < NOTHING_A or "voltage_V" not in context or not metal:
             return []
         return [("overpotential", abs(context["voltage_V"] - current_A * self._wanted.lead_ohm), None, "V", ALGORITHM)]
 
     def _slopes_of(self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]) -> list[Told]:
         """dA/dQ of every metal area over the last spectra of this step, where current flows."""
-        if abs(context.get("current_A", 0.0)) < LEAST_CURRENT_A or "charge_step_mAh" not in context:
+        if abs(context.get("current_A", 0.0)) < NOTHING_A or "charge_step_mAh" not in context:
             return []
         step_key = str(context["step_key"]).partition(".")[0]
         charge_mAh = abs(context["charge_step_mAh"])
@@ -600,28 +604,15 @@ def _noise_less(blank: Scan | None, scan: Scan, raw_sd: float) -> float:
     return fid_noise_sd(scan - blank) or math.sqrt(2.0) * raw_sd
 
 
+def _shape(line: Component) -> dict[str, float]:
+    """All that a picture of the line needs besides its amplitude."""
+    names = ("phase_deg", "phase_sd_deg", "shift_ppm", "shift_sd_ppm", "lorentz_Hz", "lorentz_sd_Hz", "gauss_Hz", "gauss_sd_Hz")
+    return {name: value for name in names if math.isfinite(value := float(getattr(line, name)))}
+
+
 def voigt_width(line: Component) -> float:
     """Full width at half height in Hz (Olivero and Longbothum 1977, good to 0.02 %)."""
     return 0.5346 * line.lorentz_Hz + math.sqrt(0.2166 * line.lorentz_Hz**2 + line.gauss_Hz**2)
-
-
-def evolved_s(parameters: Mapping[str, Any]) -> float | None:
-    """How long lines have turned before the first point, from the console's own words; None where they do not say.
-
-    VnmrJ: 2/π pw + rof2 + alfa (inferred; built to the document, not yet met an instrument); the simulated console: as it says.
-    """
-    pw_us, pw90_us, rof2_us, alfa_us = (_number(parameters, name) for name in ("pw", "pw90", "rof2", "alfa"))
-    if pw_us is not None and pw90_us and rof2_us is not None and alfa_us is not None:
-        return evolution_s(pw_us, 90.0 * pw_us / pw90_us, rof2_us + alfa_us)
-    pulse_s, tip_deg, dead_s = (_number(parameters, name) for name in ("pulse_s", "tip_deg", "dead_s"))
-    if pulse_s is not None and tip_deg and dead_s is not None:
-        return evolution_s(pulse_s * 1e6, tip_deg, dead_s * 1e6)
-    return None
-
-
-def _number(parameters: Mapping[str, Any], name: str) -> float | None:
-    value = parameters.get(name)
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _finite(error: float | None) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -62,7 +62,8 @@ class State(At):
     zone: str = Field("UTC", description="time zone of the rig, for clocks that are shown")
     simulated: bool = False
     speed: float = Field(1.0, description="so many times as fast as the clock on the wall; 1 for everything real")
-    cannot: str = Field("", description="of a run that is only watched: what this program cannot do, in words")
+    cannot: str = Field("", description="what this program cannot do in this run, in words; empty: nothing")
+    driven: bool = Field(True, description="false where somebody else runs the cell, and this program watches or follows it")
     state: str = Field(description="queued, preparing, running, paused, finishing, finished, aborting, aborted or failed")
     why: str = Field("", description="why it is in this state")
     rig_alive: bool = Field(description="false: the rig's process is gone without its end; its guard has the cell")
@@ -153,6 +154,37 @@ class Spectrum(At):
     noise: float | None = Field(None, description="standard deviation, in the unit of the intensity")
     voltage_V: float | None = Field(None, description="cell voltage when it was stored")
     cycle: int | None = None
+    fid_points: int | None = Field(None, description="complex points of the FID, before zero-filling to a power of two")
+    spectral_width_Hz: float | None = None
+    carrier_MHz: float | None = None
+    reference_MHz: float | None = Field(None, description="what lies at 0 ppm")
+    reversed_axis: bool = Field(False, description="the FID turns the other way round")
+    broadening_Hz: float | None = Field(None, description="exponential window exp(-π broadening t)")
+    ph0_deg: float | None = Field(None, description="phase that was taken off, at 0 ppm")
+    ph1_deg_per_ppm: float | None = Field(None, description="and by how much more a ppm")
+
+
+class FittedLine(At):
+    """A line as fitted to a spectrum, retained: of the newest where ``key`` is that of its ``Spectrum``.
+
+    Its FID is amplitude · exp(i phase + 2πi ν t - π lorentz t - (π gauss t)² / (4 ln 2)), of one scan.
+    """
+
+    SHAPE: ClassVar[frozenset[str]] = frozenset({"phase_deg", "shift_ppm", "lorentz_Hz", "gauss_Hz"})
+
+    name: str
+    level: str = Field(description="the acquisition's level in topics")
+    key: str = Field(description="the acquisition that it was fitted in")
+    amplitude: float = Field(description="of the FID at time zero; the line's area")
+    amplitude_sd: float | None = None
+    phase_deg: float = Field(description="of the FID at time zero, nothing taken off")
+    phase_sd_deg: float | None = None
+    shift_ppm: float
+    shift_sd_ppm: float | None = None
+    lorentz_Hz: float = Field(description="full width at half height of the Lorentzian part")
+    lorentz_sd_Hz: float | None = None
+    gauss_Hz: float = Field(description="and of the Gaussian part")
+    gauss_sd_Hz: float | None = None
 
 
 class Observable(At):
@@ -192,7 +224,10 @@ class Event(At):
 
 
 class Axis(OfRun):
-    """The axis of an acquisition's rows: ``points`` equal steps from ``first_ppm`` down to ``last_ppm``, retained."""
+    """The axis of an acquisition's rows: ``points`` equal steps from ``first_ppm`` down to ``last_ppm``, retained.
+
+    A row of more points, as the newest is, shows the same from edge to edge: half a step beyond the first and the last.
+    """
 
     acquisition: str
     level: str
@@ -243,4 +278,4 @@ class Reply(Message):
     answered_utc: str
 
 
-MODELS: tuple[type[BaseModel], ...] = (State, Sample, SensorValue, Spectrum, Observable, Event, Alarm, Axis, Command, Reply)
+MODELS: tuple[type[BaseModel], ...] = (State, Sample, SensorValue, Spectrum, FittedLine, Observable, Event, Alarm, Axis, Command, Reply)

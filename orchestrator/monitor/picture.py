@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import ALARM_LEVELS, Event
-from orchestrator.monitor.history import History, SeenHistory
-from orchestrator.monitor.payloads import Alarm, Axis, Message, Observable, Sample, SensorValue, Spectrum, State, utc
+from orchestrator.monitor.history import History
+from orchestrator.monitor.payloads import Alarm, Message, Sample, SensorValue, State, utc
+from orchestrator.monitor.spectra import Spectra, Where
 from orchestrator.monitor.topics import Levels, Topics
-from orchestrator.monitor.waterfall import Slots, middle_ns, seen
+from orchestrator.monitor.waterfall import middle_ns
 from orchestrator.recorder.runtime import RunTime
 
 NEVER_OVER = "rig-died"
@@ -41,16 +41,6 @@ class Step:
     started_s: float
 
 
-@dataclass(slots=True)
-class Stack:
-    """The spectra of one acquisition."""
-
-    level: str
-    count: int = 0
-    slots: Slots = field(default_factory=Slots)
-    axis: bytes = b""
-
-
 class Picture:
     """What stands on the broker for one run. ``run``: the run folder's name. ``ended``: the run's last event was fed."""
 
@@ -67,11 +57,9 @@ class Picture:
         self._time = RunTime()
         self._origins: list[tuple[int, int]] = []
         self._changed: dict[str, Out] = {}
-        self._levels: dict[str, Levels] = {branch: Levels() for branch in ("alarm", "acquisition", "observable", "sensor")}
+        self._levels: dict[str, Levels] = {branch: Levels() for branch in ("alarm", "sensor")}
         self._history = History(0, 0.0)
-        self._stacks: dict[str, Stack] = {}
-        self._seen: dict[tuple[str, str], SeenHistory] = {}
-        self._measured: dict[str, tuple[str, float]] = {}
+        self._spectra = Spectra(topics, self._put)
         self._step: Step | None = None
         self._sample: dict[str, Any] = {}
         self._unsaid: tuple[Event, int] | None = None
@@ -131,9 +119,7 @@ class Picture:
             self._unsaid = None
         for tile, payload in self._history.tiles():
             self._put(self.topics.samples(tile), payload)
-        for (acquisition, level), values in self._seen.items():
-            for tile, payload in values.tiles():
-                self._put(self.topics.seen(acquisition, level, tile), payload)
+        self._spectra.tiles()
         changed, self._changed = self._changed, {}
         return changed
 
@@ -172,6 +158,7 @@ class Picture:
             zone=data.get("zone", "UTC"),
             simulated=data["simulated"],
             cannot=str(data.get("cannot") or ""),
+            driven=data.get("rung", 3) in {2, 3},
             speed=data["speed"] or 1.0,
             rig_alive=rig_alive,
             steps=len(plan.get("steps", ())),
@@ -312,54 +299,11 @@ class Picture:
         self.urgent = True
 
     def _fid(self, event: Event) -> None:
-        data = event.data
-        name = str(data["name"])
-        stack = self._stacks.setdefault(name, Stack(self._levels["acquisition"].of(name)))
-        mono_ns = middle_ns(event)
-        self._measured[str(data["key"])] = stack.level, self._time.seconds(mono_ns)
-        if len(self._measured) > REMEMBERED:
-            del self._measured[next(iter(self._measured))]
-        at, cycle = self._at(event, mono_ns), int(self._step.data["cycle"]) if self._step else 0
-        voltage_V = self._sample.get("voltage_V")
-        found = seen(event, stack.count, self._tag, at["t_s"], at["time_s"], voltage_V, cycle)
-        if found is None:
-            return
-        index, stack.count = stack.count, stack.count + 1
-        row = found.row.encoded()
-        nucleus = str(data["nucleus"])
-        ends = {"first_ppm": found.first_ppm, "last_ppm": found.last_ppm, "points": found.row.intensity.size}
-        axis = Axis(**self._of_run, acquisition=name, level=stack.level, nucleus=nucleus, **ends).encoded()
-        if axis != stack.axis:
-            stack.axis = axis
-            self._put(self.topics.axis(stack.level), axis)
-        self._put(self.topics.newest_row(stack.level), row)
-        if (place := stack.slots.place(index)) is not None:
-            self._put(self.topics.row(stack.level, place), row)
-        seen_as = {"snr": found.snr, "peak_ppm": found.peak_ppm, "intensity": found.peak, "noise": found.row.noise}
-        named = {"acquisition": name, "level": stack.level, "key": str(data["key"]), "index": index, "nucleus": nucleus}
-        spectrum = Spectrum(
-            **at, **named, **seen_as, scans=data["scans"], partial=bool(data.get("partial")), voltage_V=voltage_V, cycle=cycle
-        )
-        self._say(self.topics.spectrum(stack.level), spectrum)
+        cycle = int(self._step.data["cycle"]) if self._step else 0
+        self._spectra.fid(event, Where(self._at(event, middle_ns(event)), self._tag, cycle, self._sample.get("voltage_V")))
 
     def _observable(self, event: Event) -> None:
-        data = event.data
-        message = Observable(
-            **self._at(event),
-            name=data["name"],
-            value=_finite(data["value"]),
-            error=_finite(data["error"]),
-            unit=str(data["unit"] or ""),
-            key=data["key"] or None,
-            source=event.source,
-        )
-        level = self._levels["observable"].of(str(data["name"]))
-        self._say(self.topics.observable(level), message)
-        if message.value is not None:
-            nowhere = self._levels["acquisition"].of(""), message.t_s
-            acquisition, t_s = self._measured.get(message.key or "", nowhere)
-            error = message.error if message.error is not None else math.nan
-            self._seen.setdefault((acquisition, level), SeenHistory(self._tag)).add((t_s, message.value, error))
+        self._spectra.observable(event, self._at(event), self._tag)
 
     def _alarm_raised(self, event: Event) -> None:
         words = {name: str(event.data.get(name) or "") for name in ("id", "level", "title", "text", "advice")}
@@ -387,8 +331,6 @@ class Picture:
             self.urgent = True
 
 
-REMEMBERED = 500
-"""Middles of so many spectra are known: what the analysis sees in one comes soon after it."""
 SAMPLE_COLUMNS = frozenset(Sample.model_fields)
 SAMPLE_OF_STATE = frozenset({"voltage_V", "current_A", "charge_step_C", "charge_net_C", "x"})
 PROGRESS = ("armed", "started", "acquired", "filed", "stored", "verified", "missed", "rejected", "lost")
@@ -407,10 +349,6 @@ def _rank(level: str) -> int:
 def _cell_name(cell: Any) -> str:
     named = (cell.get("id") or cell.get("name") or "") if isinstance(cell, Mapping) else cell
     return str(named).splitlines()[0] if named else ""
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and abs(value) < float("inf") else None
 
 
 def _i2(number: int) -> int:

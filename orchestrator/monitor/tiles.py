@@ -27,6 +27,8 @@ TILE_HEAD = struct.Struct("<BBHIII")
 SAMPLE = np.dtype([("t_s", "<f8"), ("voltage_V", "<f4"), ("current_A", "<f4"), ("charge_step_C", "<f4"), ("step", "<i2"), ("cycle", "<i2")])
 SEEN = np.dtype([("t_s", "<f8"), ("value", "<f8"), ("error", "<f4")])
 ROW_POINTS = 512
+FINE_POINTS = 1900
+"""Of the newest spectrum alone: as many as a message of 4 kB holds."""
 TILE_SAMPLES = 160
 TILE_SEEN = 48
 FULL_SCALE = 32767

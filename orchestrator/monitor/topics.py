@@ -92,6 +92,10 @@ class Topics:
         """The newest spectrum of an acquisition, in numbers."""
         return f"{self.top}/spectrum/{acquisition}"
 
+    def line(self, acquisition: str, name: str) -> str:
+        """A fitted line of the newest spectrum of an acquisition."""
+        return f"{self.top}/line/{acquisition}/{name}"
+
     def observable(self, name: str) -> str:
         """The newest value of an observable."""
         return f"{self.top}/observable/{name}"
@@ -145,7 +149,7 @@ class Topics:
     @property
     def passing(self) -> tuple[str, ...]:
         """Retained topics that may be left from an earlier run, or of an alarm that no longer stands."""
-        return tuple(f"{self.top}/{branch}/#" for branch in ("alarm", "spectrum", "observable", "sensor", "view"))
+        return tuple(f"{self.top}/{branch}/#" for branch in ("alarm", "spectrum", "line", "observable", "sensor", "view"))
 
     def is_passing(self, topic: str) -> bool:
         """Is this one of them?"""
@@ -180,6 +184,7 @@ TREE: tuple[Described, ...] = (
     Described("ec", "json", "Sample", 0, False, "newest", "the newest sample of the cell, at most one a second"),
     Described("sensor/<sensor>", "json", "SensorValue", 1, True, "newest", "the newest value of a sensor, at most one a second"),
     Described("spectrum/<acquisition>", "json", "Spectrum", 1, True, "newest", "the newest spectrum of an acquisition, in numbers"),
+    Described("line/<acquisition>/<name>", "json", "FittedLine", 1, True, "newest", "a fitted line of the newest spectrum that has it"),
     Described("observable/<name>", "json", "Observable", 1, True, "newest", "the newest value of an observable"),
     Described("event", "json", "Event", 1, False, "journal", "what happened, an event of the journal each, in order and without a gap"),
     Described("alarm/<id>", "json", "Alarm", 1, True, "newest", "an alarm that stands; an empty payload clears it"),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.fourier import estimate_ph0_deg, rephased, shift_axis_ppm, spectra
+from orchestrator.analysis.fourier import estimate_ph0_deg, evolved_s, rephased, shift_axis_ppm, slope_deg_per_ppm, spectra
 from orchestrator.model.events import Event
-from orchestrator.monitor.tiles import ROW_POINTS, Row, max_hold
+from orchestrator.monitor.tiles import FINE_POINTS, ROW_POINTS, Row, max_hold
 from orchestrator.monitor.topics import ROWS
 from orchestrator.recorder.fids import fourier_settings
 
@@ -18,31 +20,56 @@ Real = NDArray[np.float64]
 MAD_TO_SIGMA = 1.4826
 
 
+class Shown(NamedTuple):
+    """A spectrum as it is drawn: float64 (n,) twice, shift in ppm, falling, and real intensity; and how it was made."""
+
+    shift_ppm: Real
+    intensity: Real
+    made: Mapping[str, Any]
+
+
+def shown(event: Event) -> Shown:
+    """The spectrum of a ``fid.block``, phased for display; of a block of several FIDs that with most in it."""
+    data = event.data
+    fids = np.frombuffer(event.blob or b"", dtype=data["dtype"]).reshape(-1, data["shape"][-1])
+    fid = fids[int((np.abs(fids) ** 2).sum(axis=1).argmax())] if fids.size else fids.reshape(-1)
+    settings = fourier_settings(data, fid.size)
+    shift_ppm = shift_axis_ppm(settings, data["carrier_MHz"], data["reference_MHz"])
+    evolved = evolved_s(data.get("parameters") or {}) or 0.0
+    ph1 = slope_deg_per_ppm(evolved, data["reference_MHz"], mirrored=settings.reversed_axis)
+    unphased = spectra(fid, settings) * np.exp(-1j * np.deg2rad(ph1 * shift_ppm))
+    ph0 = estimate_ph0_deg(unphased) or 0.0
+    made = {"fid_points": fid.size, "broadening_Hz": settings.LB_Hz, "ph0_deg": ph0, "ph1_deg_per_ppm": ph1}
+    made |= {name: data[name] for name in ("spectral_width_Hz", "carrier_MHz", "reference_MHz")}
+    made |= {"reversed_axis": settings.reversed_axis}
+    return Shown(shift_ppm[::-1], rephased(unphased, ph0).real[::-1], made)
+
+
 def spectrum_of(event: Event) -> tuple[Real, Real]:
     """float64 (n,) twice: shift in ppm, falling, and real intensity of a ``fid.block``, for display."""
-    data = event.data
-    fid = np.frombuffer(event.blob or b"", dtype=data["dtype"]).reshape(data["shape"])
-    fid = fid if fid.ndim == 1 else fid[0]
-    settings = fourier_settings(data, fid.size)
-    unphased = spectra(fid, settings)
-    intensity = rephased(unphased, estimate_ph0_deg(unphased) or 0.0).real
-    return shift_axis_ppm(settings, data["carrier_MHz"], data["reference_MHz"])[::-1], intensity[::-1]
+    found = shown(event)
+    return found.shift_ppm, found.intensity
 
 
 class Seen(NamedTuple):
-    """What one spectrum shows. ``first_ppm``, ``last_ppm``: the middles of the first and last point of the row."""
+    """What one spectrum shows. ``row``, ``fine``: the same with fewer and with more points.
+
+    ``first_ppm``, ``last_ppm``: the middles of the first and last point of ``row``. ``made``: as in ``Shown``.
+    """
 
     row: Row
+    fine: Row
     first_ppm: float
     last_ppm: float
     snr: float | None
     peak_ppm: float
     peak: float
+    made: Mapping[str, Any]
 
 
 def seen(event: Event, index: int, run: int, t_s: float, time_s: float, voltage_V: float | None, cycle: int) -> Seen | None:
     """A ``fid.block`` as a row; None where it holds no point."""
-    shift_ppm, intensity = spectrum_of(event)
+    shift_ppm, intensity, made = shown(event)
     if intensity.size == 0:
         return None
     noise = float(MAD_TO_SIGMA * np.median(np.abs(intensity - np.median(intensity))))
@@ -52,9 +79,10 @@ def seen(event: Event, index: int, run: int, t_s: float, time_s: float, voltage_
     volts = math.nan if voltage_V is None else voltage_V
     partial, scans = bool(event.data.get("partial")), int(event.data["scans"])
     row = Row(run, index, scans, t_s, time_s, noise, volts, cycle, partial, held)
+    fine = replace(row, intensity=max_hold(intensity, FINE_POINTS))
     peak = float(intensity[at])
     snr = abs(peak) / noise if noise > 0 else None
-    return Seen(row, float(shift_ppm[0]) - half_bin, float(shift_ppm[-1]) + half_bin, snr, float(shift_ppm[at]), peak)
+    return Seen(row, fine, float(shift_ppm[0]) - half_bin, float(shift_ppm[-1]) + half_bin, snr, float(shift_ppm[at]), peak, made)
 
 
 class Slots:

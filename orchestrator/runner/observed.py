@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from orchestrator.model.observables import base_name, declared
 from orchestrator.runner.station import Surroundings
 
-KEYS = frozenset({"name", "value", "error", "unit", "key", "algorithm", "cause", "context"})
+KEYS = frozenset({"name", "value", "error", "unit", "key", "algorithm", "cause", "context", "line"})
 NEEDED = ("name", "value", "unit", "key", "algorithm")
+ONLY_IF_THERE = frozenset({"context", "line"})
 LONGEST_TEXT = 200
 LONGEST_CONTEXT = 20
 MOST_KNOWN = 2_000
@@ -26,7 +27,8 @@ none but what was not answered."""
 class Observed(NamedTuple):
     """One finding: ``value`` in the declared unit, ``key`` of the acquisition (or step) it was found in, and by what.
 
-    ``context``: numbers and texts about the cell while it was measured (charge, x, cycle, step).
+    ``context``: numbers and texts about the cell while it was measured (charge, x, cycle, step). ``line``: of a fitted line's area,
+    its phase, shift and widths.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Observed(NamedTuple):
     algorithm: str
     cause: int | None = None
     context: Mapping[str, float | str] | None = None
+    line: Mapping[str, float | str] | None = None
 
 
 class Refused(ValueError):
@@ -57,7 +60,9 @@ def observed(row: Mapping[str, Any]) -> Observed:
         raise Refused(f"{name!r} is not a declared observable" + (f"; write {base_name(name)}(LINE)" if known and known.of_line else ""))
     if unit != known.unit:
         raise Refused(f"{name} is in {known.unit or 'no unit'}, not in {unit or 'no unit'}")
-    return Observed(name, _number(row, "value"), _error(row), unit, key, algorithm, _cause(row), _context(row))
+    return Observed(
+        name, _number(row, "value"), _error(row), unit, key, algorithm, _cause(row), _table(row, "context"), _table(row, "line")
+    )
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
@@ -88,14 +93,14 @@ def _cause(row: Mapping[str, Any]) -> int | None:
     return cause
 
 
-def _context(row: Mapping[str, Any]) -> dict[str, float | str] | None:
-    context = row.get("context")
-    if context is None:
+def _table(row: Mapping[str, Any], name: str) -> dict[str, float | str] | None:
+    table = row.get(name)
+    if table is None:
         return None
-    right = isinstance(context, Mapping) and len(context) <= LONGEST_CONTEXT and all(_plain(*item) for item in context.items())
+    right = isinstance(table, Mapping) and len(table) <= LONGEST_CONTEXT and all(_plain(*item) for item in table.items())
     if not right:
-        raise Refused(f"'context' of an observable is a table of at most {LONGEST_CONTEXT} numbers and texts, not {context!r:.80}")
-    return dict(context)
+        raise Refused(f"{name!r} of an observable is a table of at most {LONGEST_CONTEXT} numbers and texts, not {table!r:.80}")
+    return dict(table)
 
 
 def _plain(name: object, value: object) -> bool:
@@ -147,7 +152,7 @@ class Inlet:
         self._known[data["name"], data["key"], data.get("algorithm", "")] = (data["value"], seq)
 
     def _put(self, one: Observed, who: str) -> int:
-        data = {name: value for name, value in one._asdict().items() if name != "cause" and (name != "context" or value)}
+        data = {name: value for name, value in one._asdict().items() if name != "cause" and (name not in ONLY_IF_THERE or value)}
         return self._s.journal.put("observable", data, source=who, cause=one.cause)
 
     def _remember(self, one: Observed, seq: int) -> None:

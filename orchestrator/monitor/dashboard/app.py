@@ -15,8 +15,9 @@ from orchestrator.monitor.dashboard import buttons, page
 from orchestrator.monitor.dashboard.client import Client
 from orchestrator.monitor.dashboard.halves import Areas, Halves, areas, halves
 from orchestrator.monitor.dashboard.person import Person, not_allowed
-from orchestrator.monitor.dashboard.plots import Newest, Night, Observed, Overlay
+from orchestrator.monitor.dashboard.plots import Night, Overlay
 from orchestrator.monitor.dashboard.rigs import Rig, labels, metal
+from orchestrator.monitor.dashboard.seen import Newest, Observed
 from orchestrator.monitor.mqtt import BrokerGone
 
 LOOK_ms = 100
@@ -104,12 +105,12 @@ class RigPage:
         self._aged_s = self._drawn_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting = True
-        self.top, self.health, self.log, self.who = _html(), _html(), _html(), _html()
+        self.top, self.health, self.fit, self.log, self.who = (_html() for _ in range(5))
         self.heart = buttons.Heart()
         self.main, self.further = buttons.Hold(self._pressed), buttons.Hold(self._pressed, writes=True)
         self.overlay = Overlay()
         self.below = pn.Column(**PLAIN)
-        self._below: tuple[Night, Newest, Observed] | None = None
+        self._below: tuple[Night, Newest, Newest, Observed] | None = None
         self.which = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
         self.what = pn.widgets.Select(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0), stylesheets=[SELECT])
         for choice in (self.which, self.what):
@@ -124,11 +125,11 @@ class RigPage:
 
     def _unfold(self) -> None:
         """What is further down is made when the first screen stands."""
-        night, newest, observed = self._below = Night(), Newest(), Observed()
+        night, newest, close, observed = self._below = Night(), Newest(), Newest(close=True), Observed()
         self._draw()
         beside = pn.Row(*(pn.pane.Bokeh(one, **PLAIN) for one in (night.map, night.side)), **PLAIN)
-        newest_, observed_ = (pn.pane.Bokeh(one.figure, **PLAIN) for one in (newest, observed))
-        self.below.objects = [self.which, beside, newest_, self.what, observed_]
+        newest_, close_, observed_ = (pn.pane.Bokeh(one.figure, **PLAIN) for one in (newest, close, observed))
+        self.below.objects = [self.which, beside, newest_, close_, self.fit, self.what, observed_]
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
@@ -176,9 +177,11 @@ class RigPage:
         told = sorted(rig.observables.items(), key=lambda one: (one[0] != first, one[1].name))
         _choose(self.what, {one.name: level for level, one in told if len(rig.seen(acquisition, level)) > 1})
         samples = rig.samples()
-        night, newest, observed = self._below
+        night, newest, close, observed = self._below
         night.feed(rig, self.which.value, samples)
         newest.feed(rig, self.which.value)
+        close.feed(rig, self.which.value)
+        _put(self.fit, page.fit(rig, acquisition))
         observed.feed(rig, (acquisition, self.what.value) if self.what.value else None, samples)
 
     def _metal(self, rig: Rig, half: Halves | None, samples: NDArray[Any]) -> Areas | None:

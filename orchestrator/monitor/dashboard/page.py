@@ -9,21 +9,28 @@ from urllib.parse import quote
 
 import numpy as np
 
+from orchestrator.monitor.dashboard.fit import width_Hz
 from orchestrator.monitor.dashboard.halves import C_PER_mAh, Halves
 from orchestrator.monitor.dashboard.rigs import Rig, Rigs, rank
 from orchestrator.monitor.dashboard.sentence import Said, clock, of_run_s, say, span, stale_since_s, volts
-from orchestrator.monitor.payloads import Alarm, Event, State
+from orchestrator.monitor.payloads import Alarm, Event, FittedLine, Spectrum, State
 from orchestrator.monitor.tiles import Row
 
 SHOWN_ALARMS = 3
 SHOWN_EVENTS = 60
 QUIET = frozenset(
-    {f"acquisition.{word}" for word in ("requested", "armed", "acquired", "filed", "verified")}
+    {f"acquisition.{word}" for word in ("requested", "armed", "started", "acquired", "filed", "verified")}
     | {"fid.block", "raw.archived", "disk", "observable"}
 )
 """Events that a person need not read one by one."""
 SILENT = 3.0
 NOISIER = 1.5
+WEAKER = 0.7
+MATCHED_dB = -10.0
+"""A tenth of the power comes back: no probe is left like that."""
+REFERENCE_SNR, REFLECTION = "line_snr(electrolyte)", "reflected_power"
+OF_THE_CELL = frozenset({"C", "A", "V", "mAh"})
+"""Units of what the cell's card shows anyway."""
 
 
 class Line(NamedTuple):
@@ -127,6 +134,8 @@ def _cell(rig: Rig, state: State, half: Halves | None) -> Iterator[Line]:
         yield Line("this step", f"{abs(state.charge_step_C) / C_PER_mAh:.2g} mAh")
     if state.step_s is not None:
         yield Line("for", span(state.step_s))
+    for sensor in [one for one in rig.sensors if one.unit not in OF_THE_CELL][:1]:
+        yield Line(sensor.sensor, "?" if sensor.value is None else f"{sensor.value:.4g} {sensor.unit}", sensor.value is None)
 
 
 def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:
@@ -136,15 +145,29 @@ def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:
     yield _measured(state, run_s, [one.t_s for one in rows])
     bad = state.spectra_missed + state.spectra_rejected + state.spectra_lost
     yield Line("spectra", f"{state.spectra_stored}" + (f", {bad} not" if bad else ""), state.spectra_lost + state.spectra_rejected > 0)
-    spectrum = rig.spectrum(name) if name else None
-    if spectrum is not None and spectrum.snr is not None and spectrum.peak_ppm is not None:
-        yield Line("line", f"{spectrum.peak_ppm:.1f} ppm")
-        yield Line("signal/noise", f"{spectrum.snr:.0f}")
+    yield from _reference(rig, name or "")
     if len(rows) > 1:
         ratio = rows[-1].noise / float(np.median([one.noise for one in rows])) * _root(rows[-1].scans, rows)
         yield Line("noise", "as usual" if ratio < NOISIER else f"{ratio:.1f} × usual", ratio >= NOISIER)
-    for sensor in rig.sensors[:1]:
-        yield Line(sensor.sensor, "?" if sensor.value is None else f"{sensor.value:.4g} {sensor.unit}", sensor.value is None)
+    back_dB = next((one.value for one in rig.observables.values() if one.name == REFLECTION), None)
+    yield Line("reflection", "unknown" if back_dB is None else f"{back_dB:.1f} dB", back_dB is not None and back_dB > MATCHED_dB)
+
+
+def _reference(rig: Rig, acquisition: str) -> Iterator[Line]:
+    """The line that nothing in the cell should change: how strong it is against this run's usual, and where."""
+    levels = {one.name: level for level, one in rig.observables.items()}
+    seen = rig.seen(acquisition, levels.get(REFERENCE_SNR, ""))["value"]
+    spectrum = rig.spectrum(acquisition)
+    if seen.size:
+        ratio = float(seen[-1] / np.median(seen)) if np.median(seen) > 0 else 1.0
+        yield Line("ref. line", f"S/N {seen[-1]:.0f}" + (f", {ratio:.1f} ×" if ratio < WEAKER else ""), ratio < WEAKER)
+    elif spectrum is not None and spectrum.snr is not None:
+        yield Line("signal/noise", f"{spectrum.snr:.0f}")
+    away_ppm = next((one.value for one in rig.observables.values() if one.name.startswith("reference_shift(")), None)
+    if away_ppm is not None:
+        yield Line("ref. shift", f"{away_ppm:+.3f} ppm")
+    elif spectrum is not None and spectrum.peak_ppm is not None:
+        yield Line("strongest", f"{spectrum.peak_ppm + 0.0:.1f} ppm".replace("-0.0", "0.0"))
 
 
 def _root(scans: int, rows: list[Row]) -> float:
@@ -160,6 +183,24 @@ def _measured(state: State, run_s: float, times_s: list[float]) -> Line:
     usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 2 else float("inf")
     measuring = state.acquisition_state == "acquiring" and not state.nmr_paused
     return Line("last", f"{span(ago_s)} ago", ago_s > SILENT * usual_s and not measuring)
+
+
+def fit(rig: Rig, acquisition: str) -> str:
+    """The fitted lines of the newest spectrum in numbers; nothing while none is fitted."""
+    spectrum, lines = rig.spectrum(acquisition), rig.fitted(acquisition)
+    if spectrum is None or not lines:
+        return ""
+    names = ("line", "ppm", "width, Hz", "phase", "area")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    return f'<table class="fit"><tr>{head}</tr>{"".join(_fitted(one, spectrum) for one in lines)}</table>'
+
+
+def _fitted(line: FittedLine, spectrum: Spectrum) -> str:
+    taken_off_deg = (spectrum.ph0_deg or 0.0) + (spectrum.ph1_deg_per_ppm or 0.0) * line.shift_ppm
+    phase_deg = (line.phase_deg - taken_off_deg + 180.0) % 360.0 - 180.0
+    error = "" if line.amplitude_sd is None else f" ± {line.amplitude_sd:.2g}"
+    shown = (line.name, f"{line.shift_ppm:.2f}", f"{width_Hz(line):.0f}", f"{phase_deg:.0f}°", f"{line.amplitude:.4g}{error}")
+    return f"<tr>{''.join(f'<td>{escape(one)}</td>' for one in shown)}</tr>"
 
 
 def events(rig: Rig) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of one rig, each drawn once and then only fed: overlay of half-cycles, waterfall beside voltage, spectrum, observables."""
+"""The pictures of one rig, each drawn once and then only fed: the overlay of half-cycles, and the waterfall beside the voltage."""
 
 from __future__ import annotations
 
@@ -15,44 +15,25 @@ from bokeh.models import (
     Range1d,
 )
 from bokeh.palettes import Magma256
-from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from orchestrator.monitor.dashboard.dark import BACK, BEFORE, METAL, NOW, POINT, dark_figure, dressed
+from orchestrator.monitor.dashboard.fit import shifts_ppm, worth_looking
 from orchestrator.monitor.dashboard.grid import grid
-from orchestrator.monitor.dashboard.halves import Areas, C_PER_mAh, Halves
-from orchestrator.monitor.dashboard.rigs import FittedLine, Rig, fitted
+from orchestrator.monitor.dashboard.halves import Areas, Halves
+from orchestrator.monitor.dashboard.rigs import Rig
 from orchestrator.monitor.dashboard.sentence import minute_of_day
+from orchestrator.monitor.payloads import Axis
+from orchestrator.monitor.tiles import Row
 
-BACK, PANEL, INK, FAINT = "#0b0f14", "#11171f", "#aab6c3", "#232c37"
-NOW, BEFORE, POINT, METAL = "#6fb7ff", "#7d8a99", "#ffffff", "#f2b84b"
 SIDE_POINTS = 900
 LEAST_V = 0.02
 """So much of the voltage is shown at least, or noise at rest would fill the picture."""
 MINUTE_s = 60.0
-SLOPE_OVER = 6
 CLOCK = """
 const minutes = ((Math.round(tick) % 1440) + 1440) % 1440
 return `${Math.floor(minutes / 60)}`.padStart(2, '0') + ':' + `${minutes % 60}`.padStart(2, '0')
 """
-
-
-def _figure(height: int, **options: Any) -> Any:
-    """Dark, without tools: on a phone a finger scrolls the page."""
-    one = figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", min_width=80, frame_align=False, **options)
-    one.background_fill_color, one.border_fill_color, one.outline_line_color = PANEL, BACK, None
-    one.grid.grid_line_color = FAINT
-    for axis in one.axis:
-        _dress(axis)
-    one.min_border = 2
-    return one
-
-
-def _dress(axis: Any) -> None:
-    axis.axis_line_color = axis.major_tick_line_color = FAINT
-    axis.minor_tick_line_color = None
-    axis.major_label_text_color = axis.axis_label_text_color = INK
-    axis.major_label_text_font_size = axis.axis_label_text_font_size = "12px"
-    axis.axis_label_text_font_style = "normal"
 
 
 class Overlay:
@@ -60,7 +41,7 @@ class Overlay:
 
     def __init__(self, height: int = 176) -> None:
         self.volts = Range1d(0.0, 1.0)
-        self.figure = _figure(height, y_range=self.volts)
+        self.figure = dark_figure(height, y_range=self.volts)
         self._before, self._now, self._point = (ColumnDataSource({"x": [], "y": []}) for _ in range(3))
         self.figure.line("x", "y", source=self._before, line_width=5, color=BEFORE, alpha=0.55)
         self.figure.line("x", "y", source=self._now, line_width=2.5, color=NOW)
@@ -70,7 +51,7 @@ class Overlay:
         self.figure.extra_y_ranges = {"area": self.area}
         right = LinearAxis(y_range_name="area", visible=False)
         self.figure.add_layout(right, "right")
-        _dress(right)
+        dressed(right)
         self._right = right
         right.axis_label_text_color = right.major_label_text_color = METAL
         self._area_before, self._area_now = (ColumnDataSource({"x": [], "y": []}) for _ in range(2))
@@ -115,12 +96,12 @@ class Night:
     def __init__(self, height: int = 460) -> None:
         self.time = Range1d(1.0, 0.0)
         self.shift = Range1d(1.0, 0.0)
-        self.map = _figure(height, x_range=self.shift, y_range=self.time)
-        self.side = _figure(height, y_range=self.time, y_axis_location=None)
+        self.map = dark_figure(height, x_range=self.shift, y_range=self.time)
+        self.side = dark_figure(height, y_range=self.time, y_axis_location=None)
         self.side.styles = {"max-width": "34%"}
         self.map.yaxis.formatter = CustomJSTickFormatter(code=CLOCK)
         self.map.yaxis.ticker = self.side.ygrid.ticker = AdaptiveTicker(base=60, mantissas=[1, 2, 5, 10, 15, 30], desired_num_ticks=8)
-        self.map.xaxis.ticker.desired_num_ticks, self.side.xaxis.ticker.desired_num_ticks = 4, 2
+        self.map.xaxis.ticker.desired_num_ticks, self.side.xaxis.ticker.desired_num_ticks = 4, 3
         self.side.xgrid.ticker = self.side.xaxis[0].ticker
         self.map.grid.visible = False
         self.map.background_fill_color = BACK
@@ -147,78 +128,15 @@ class Night:
             self._image.data = {"image": [], "x": [], "y": [], "dw": [], "dh": []}
             return
         low, high = sorted((axis.first_ppm, axis.last_ppm))
-        self.shift.update(start=high, end=low)
+        start, end = _looked_at(rig.rows(acquisition or ""), axis)
+        self.shift.update(start=start, end=end)
         self.map.xaxis.axis_label = f"{axis.nucleus} {axis.acquisition}, ppm"
         heights = {"y": [begun + found.first_s / MINUTE_s], "dh": [(found.last_s - found.first_s) / MINUTE_s]}
         self._image.data = {"image": [found.counts[:, ::-1]], "x": [low], "dw": [high - low], **heights}
 
 
-class Newest:
-    """The newest spectrum, ppm right to left, and where the analysis has fitted its lines."""
-
-    def __init__(self, height: int = 200) -> None:
-        self.shift = Range1d(1.0, 0.0)
-        self.figure = _figure(height, x_range=self.shift, y_axis_location=None)
-        self._line, self._first = (ColumnDataSource({"x": [], "y": []}) for _ in range(2))
-        self.figure.line("x", "y", source=self._first, color=BEFORE, line_width=1.5, alpha=0.7)
-        self.figure.line("x", "y", source=self._line, color=NOW, line_width=1.5)
-        self._fitted = ColumnDataSource({"x": [], "low": [], "high": [], "text": []})
-        self.figure.segment("x", "low", "x", "high", source=self._fitted, color=METAL, line_dash="dashed", name="fitted")
-        words = {"text_color": METAL, "text_font_size": "12px", "text_baseline": "top", "x_offset": 4}
-        self.figure.text("x", "high", "text", source=self._fitted, **words)
-
-    def feed(self, rig: Rig, acquisition: str | None) -> None:
-        """Draw it over the run's first one, both for one scan. Fitted lines stand beside each other at their own shift."""
-        axis = rig.axis(acquisition) if acquisition else None
-        rows = rig.rows(acquisition) if acquisition else []
-        if axis is None or not rows:
-            return
-        shift_ppm = np.linspace(axis.first_ppm, axis.last_ppm, axis.points)
-        self.shift.update(start=max(shift_ppm[0], shift_ppm[-1]), end=min(shift_ppm[0], shift_ppm[-1]))
-        for source, one in ((self._line, rows[-1]), (self._first, rows[0])):
-            source.data = {"x": shift_ppm, "y": one.intensity / max(1, one.scans)}
-        self._mark(fitted(rig, acquisition or ""), rows[-1].intensity / max(1, rows[-1].scans))
-        self.figure.xaxis.axis_label = f"{axis.acquisition} no. {rows[-1].index + 1}, {rows[-1].scans} scans; grey: the run's first; ppm"
-
-    def _mark(self, lines: list[FittedLine], intensity: NDArray[Any]) -> None:
-        """The lines at their shifts, the words of each a little lower than those before."""
-        low, high = float(min(0.0, intensity.min())), float(intensity.max())
-        self._fitted.data = {
-            "x": [line.shift_ppm for line in lines],
-            "low": [low for _ in lines],
-            "high": [high - 0.14 * number * (high - low) for number, _ in enumerate(lines)],
-            "text": [f"{line.name} {line.shift_ppm:.1f} ppm" for line in lines],
-        }
-
-
-class Observed:
-    """An observable against the net charge of the run, where both are known, else against time."""
-
-    def __init__(self, height: int = 170) -> None:
-        self.figure = _figure(height, visible=False)
-        self._points = ColumnDataSource({"x": [], "y": []})
-        self.figure.line("x", "y", source=self._points, color=NOW, line_width=1.5)
-        self.figure.scatter("x", "y", source=self._points, color=NOW, size=6)
-        self.figure.xaxis.axis_label = "net charge, mAh"
-
-    def feed(self, rig: Rig, where: tuple[str, str] | None, samples: NDArray[Any]) -> None:
-        """Draw the whole run's values."""
-        seen = rig.seen(*(where or ("", "")))
-        self.figure.visible = len(seen) > 1
-        if not self.figure.visible or samples.size < 2:
-            return
-        passed_C = np.concatenate([[0.0], np.cumsum(samples["current_A"][1:] * np.diff(samples["t_s"]))])
-        charge_mAh = np.interp(seen["t_s"], samples["t_s"], passed_C) / C_PER_mAh
-        self._points.data = {"x": charge_mAh, "y": seen["value"]}
-        newest = rig.observables.get(where[1]) if where else None
-        self.figure.yaxis.axis_label = ", ".join(word for word in (newest.name, newest.unit) if word) if newest else ""
-        self.figure.xaxis.axis_label = f"net charge, mAh{_sloped(charge_mAh, seen['value'])}"
-
-
-def _sloped(charge_mAh: NDArray[Any], values: NDArray[Any]) -> str:
-    """The slope over the newest values, where charge has passed in one direction."""
-    charge_mAh, values = charge_mAh[-SLOPE_OVER:], values[-SLOPE_OVER:]
-    steps = np.diff(charge_mAh)
-    if len(steps) < SLOPE_OVER - 1 or not (np.all(steps > 0) or np.all(steps < 0)):
-        return ""
-    return f"   (slope of the last {SLOPE_OVER}: {float(np.polyfit(charge_mAh, values, 1)[0]):.3g} per mAh)"
+def _looked_at(rows: list[Row], axis: Axis) -> tuple[float, float]:
+    """The part of the axis in which any spectrum of the night shows something, the greater shift first."""
+    strongest = np.abs(np.stack([one.intensity for one in rows])).max(axis=0)
+    noise = float(np.median([one.noise for one in rows]))
+    return worth_looking(shifts_ppm(axis, strongest.size), strongest, noise)

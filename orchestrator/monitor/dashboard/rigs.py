@@ -7,23 +7,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from orchestrator.model.events import ALARM_LEVELS
-from orchestrator.monitor.payloads import Alarm, Axis, Event, Message, Observable, OfRun, Sample, SensorValue, Spectrum, State
-from orchestrator.monitor.tiles import SAMPLE, SEEN, NotATile, Row, row, run_tag, samples, seen
+from orchestrator.monitor.payloads import Alarm, Axis, Event, FittedLine, Message, Observable, OfRun, Sample, SensorValue, Spectrum, State
+from orchestrator.monitor.tiles import SAMPLE, SEEN, NotATile, Row, max_hold, row, run_tag, samples, seen
 from orchestrator.monitor.topics import ROOT, level
 
 EVENTS = 300
 NEWEST = "newest"
-FILTERS = tuple(
-    f"{ROOT}/+/{branch}" for branch in ("status", "state", "ec", "sensor/+", "spectrum/+", "observable/+", "event", "alarm/+", "view/#")
-)
+BRANCHES = ("status", "state", "ec", "sensor/+", "spectrum/+", "line/+/+", "observable/+", "event", "alarm/+", "view/#")
+FILTERS = tuple(f"{ROOT}/+/{branch}" for branch in BRANCHES)
 """All that a rig shows; neither commands nor their answers."""
 
 Model = TypeVar("Model", bound=Message)
@@ -58,6 +57,7 @@ class Rig:
         self._sample: Sample | None = None
         self._sensors: dict[str, SensorValue] = {}
         self._spectra: dict[str, Spectrum] = {}
+        self._lines: dict[str, FittedLine] = {}
 
     @property
     def name(self) -> str:
@@ -100,9 +100,27 @@ class Rig:
         stack = self._stacks.get(acquisition)
         if stack is None or stack.axis is None or self.state is None:
             return []
-        tag, points = run_tag(self.state.run_id), stack.axis.points
-        by_index = {one.index: one for one in stack.rows.values() if one.run == tag and one.intensity.size == points}
+        points = stack.axis.points
+        by_index = {one.index: one for place, one in stack.rows.items() if place != NEWEST and self._of_run(one, points)}
+        newest = self.newest(acquisition)
+        if newest is not None and newest.index not in by_index:
+            by_index[newest.index] = replace(newest, intensity=max_hold(newest.intensity, points))
         return [by_index[index] for index in sorted(by_index)]
+
+    def newest(self, acquisition: str) -> Row | None:
+        """The newest spectrum, with all the points that there are of it."""
+        stack = self._stacks.get(acquisition)
+        found = stack.rows.get(NEWEST) if stack is not None else None
+        return found if stack and found and stack.axis and self._of_run(found, stack.axis.points) else None
+
+    def _of_run(self, one: Row, points: int) -> bool:
+        return self.state is not None and one.run == run_tag(self.state.run_id) and one.intensity.size >= points
+
+    def fitted(self, acquisition: str) -> list[FittedLine]:
+        """The lines that were fitted to the newest spectrum of an acquisition, from the left; empty until the analysis has told of it."""
+        spectrum = self.spectrum(acquisition)
+        found = [one for one in self._lines.values() if spectrum and one.level == acquisition and one.key == spectrum.key]
+        return sorted((one for one in found if self._current(one)), key=lambda one: -one.shift_ppm)
 
     def samples(self) -> NDArray[Any]:
         """``SAMPLE`` (n,): voltage and current from the run's start until now."""
@@ -157,6 +175,9 @@ class Rig:
                 _keep(self._sensors, name, payload, SensorValue)
             case ["spectrum", name]:
                 _keep(self._spectra, name, payload, Spectrum)
+            case ["line", acquisition, name]:
+                _keep(self._lines, f"{acquisition}/{name}", payload, FittedLine)
+                self.pictures += 1
             case ["observable", name]:
                 _keep(self._observables, name, payload, Observable)
             case ["view", *rest]:
@@ -241,7 +262,6 @@ class Rigs:
         return sorted((rig for rig in self.by_level.values() if rig.state is not None), key=lambda rig: rig.level)
 
 
-SAME_s = 1e-3
 METAL = ("area(moss)", "area(metal)", "window_area(metal)", "area(bulk)")
 """What says how much metal there is, the most telling first."""
 
@@ -255,31 +275,6 @@ def metal(rig: Rig, acquisition: str) -> str | None:
     found = [(levels[name], len(rig.seen(acquisition, levels[name]))) for name in METAL if name in levels]
     most = max((count for _, count in found), default=0)
     return next((level for level, count in found if 2 * count > most), None)
-
-
-class FittedLine(NamedTuple):
-    """A line that the analysis has fitted to one spectrum."""
-
-    name: str
-    shift_ppm: float
-    area: float
-    error: float
-
-
-def fitted(rig: Rig, acquisition: str) -> list[FittedLine]:
-    """The resolved lines of the newest spectrum of an acquisition; empty until the analysis has told of it."""
-    spectrum = rig.spectrum(acquisition)
-    if spectrum is None:
-        return []
-    newest = {one.name: values[-1] for level, one in rig.observables.items() if (values := rig.seen(acquisition, level)).size}
-    of_it = {name: value for name, value in newest.items() if abs(value["t_s"] - spectrum.t_s) < SAME_s}
-    names = sorted(name.removeprefix("phase(").removesuffix(")") for name in of_it if name.startswith("phase("))
-    whole = [name for name in names if f"shift({name})" in of_it and f"area({name})" in of_it]
-    return [FittedLine(name, float(of_it[f"shift({name})"]["value"]), *_area(of_it[f"area({name})"])) for name in whole]
-
-
-def _area(seen: np.void) -> tuple[float, float]:
-    return float(seen["value"]), float(seen["error"])
 
 
 def rank(alarm_level: str) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orchestrator.analysis.chain import Axis, Chain, evolution_s, group_delay_points, peak
-from orchestrator.analysis.fourier import FourierSettings
+from orchestrator.analysis.chain import Axis, Chain, group_delay_points, peak
+from orchestrator.analysis.fourier import FourierSettings, evolution_s
 from orchestrator.analysis.windows import Window, chemistries, lines_of, windows_of
 
 SW_Hz, POINTS, REFERENCE_MHz = 93458.0, 4096, 116.6493

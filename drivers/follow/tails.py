@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.imports.clocks import EPOCH, dated
-from orchestrator.imports.columns import NONE, Rows, from_bdf, from_ec_lab, from_neware, whole
+from drivers.follow.clocks import EPOCH, dated
+from drivers.follow.columns import NONE, Rows, from_bdf, from_ec_lab, from_neware, whole
 
 READ_WITHIN_s = 300.0
 SHARE_OF_TIME = 20.0
@@ -228,7 +228,7 @@ class BdfTail(TextTail):
 
 def read_by_library(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """All columns and what else the library knows, read in a process of its own. Raises Unreadable."""
-    command = [sys.executable, "-m", "orchestrator.imports.ec_child", str(path)]
+    command = [sys.executable, "-m", "drivers.follow.ec_child", str(path)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=READ_WITHIN_s, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.imports.columns import Rows
-from orchestrator.imports.lag import Bounds
-from orchestrator.imports.sources import resolved
-from orchestrator.imports.tails import Tail, Unreadable, ec_files, open_tail
+from drivers.follow.bounds import Bounds
+from drivers.follow.clocks import ORDERS, utc_ns
+from drivers.follow.columns import Rows
+from drivers.follow.tails import Start, Tail, Unreadable, ec_files, open_tail
 
 MOST_HELD = 20_000
 """So many rows wait until the offset of the clocks is known; then reading waits too."""
@@ -41,6 +41,26 @@ class Open:
     zero_ns: int | None = None
     how: str = ""
     last_s: float = math.nan
+
+
+def resolved(start: Start, zone: tzinfo, order: str, near_ns: int | None) -> tuple[int, str]:
+    """Time 0 of a file in UTC by its own clock, and what was assumed. Raises Unreadable where its words do not say it.
+
+    Of a date that can be read both ways, and no ``order``: the reading that lies nearer to what the console measured.
+    """
+    if start.utc_ns is not None:
+        return start.utc_ns, "the file says UTC"
+    readings = {name: utc_ns(moment, zone) for name, moment in start.local.items()}
+    if not readings:
+        raise Unreadable(f"when it began is not to be read from {start.text!r}")
+    if order in readings:
+        return readings[order], f"date read as {order}"
+    if len(set(readings.values())) == 1:
+        return next(iter(readings.values())), "local time"
+    if near_ns is None:
+        raise Unreadable(f"{start.text!r} can be read month first or day first; say --date-order {ORDERS[0]} or {ORDERS[1]}")
+    name = min(readings, key=lambda one: abs(readings[one] - near_ns))
+    return readings[name], f"date read as {name}, which lies nearer to the console's"
 
 
 @dataclass(slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""``python -m orchestrator.imports.ec_child FILE``: one binary file of a cycler, read by a library in a process of its own.
+"""``python -m drivers.follow.ec_child FILE``: one binary file of a cycler, read by a library in a process of its own.
 
 What a library makes of a half-written file (an exception, endless memory, a crash) ends here, and a licence that binds a whole
 process binds this one only. Answers on stdout: an ``.npz`` of columns, with ``meta`` as JSON.
