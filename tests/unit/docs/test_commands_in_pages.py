@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,14 @@ def typed(page: Path) -> list[str]:
 COMMANDS = sorted({(page.relative_to(REPOSITORY).as_posix(), line) for page in PAGES for line in typed(page)})
 
 
+@cache
+def program() -> Any:
+    return typer.main.get_command(app)
+
+
 def understood(words: list[str]) -> None:
     """Parse as the program does, without doing it."""
-    command: Any = typer.main.get_command(app)
+    command: Any = program()
     context = command.make_context("operando", [], resilient_parsing=True)
     while hasattr(command, "commands"):
         if not words:
@@ -69,7 +75,7 @@ def test_a_command_is_understood(page: str, line: str) -> None:
     if not bare:
         understood(words)
     else:
-        assert words[0] in typer.main.get_command(app).commands  # type: ignore[attr-defined]
+        assert words[0] in program().commands
 
 
 def test_they_are_found() -> None:
