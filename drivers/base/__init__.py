@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from drivers.base.acquisition import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, AcquisitionOrder, Axis, ReadBack, waits_s
-from drivers.base.beside import Actuator, Fence, FenceState, Reading, Reflectometer, Sensor, Tuner, TuneResult, TunesAside
+from drivers.base.beside import Actuator, Fence, FenceState, Reading, Reflectometer, Sensor, Tuner, TuneResult, TunesAside, TunesInside
 from drivers.base.both import ClockSample, Confirmation, Identity, LinkLost, LinkRestored, SafeState
 from drivers.base.console import (
     Acquired,
@@ -33,6 +33,7 @@ from drivers.base.potentiostat import (
     FULL_CONTROL,
     GARBLED,
     OBEYING,
+    OBEYS_ITS_SOFTWARE,
     WATCHED,
     Capabilities,
     CellState,
@@ -73,6 +74,7 @@ __all__ = [
     "GARBLED",
     "IMAGES",
     "OBEYING",
+    "OBEYS_ITS_SOFTWARE",
     "ONE_PULSE",
     "SEQUENCES",
     "WATCHED",
@@ -133,6 +135,7 @@ __all__ = [
     "TuneResult",
     "Tuner",
     "TunesAside",
+    "TunesInside",
     "VendorTimes",
     "WireRecorder",
     "waits_s",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from drivers.base.both import ClockSample, Identity, LinkLost, LinkRestored, SafeState
 
@@ -50,6 +50,13 @@ class CellState(StrEnum):
 
 WATCHED, FOLLOWED, OBEYING, FULL_CONTROL = range(4)
 """The rungs: only looked at; NMR follows; the cycler's own software obeys start, skip and stop; this program drives the cell."""
+
+
+OBEYS_ITS_SOFTWARE: Mapping[str, Any] = {
+    "rung": OBEYING,
+    "cannot": "cannot stop this cell while the cycler's own software is closed or waits for a person, cannot change a step that runs",
+}
+"""Of ``Capabilities``: what a cycler is that is told through its own software."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,6 @@ class EcLabDoor:
 
     async def open(self) -> Identity:
         """Find the instrument in EC-Lab's list. Raises NotReachable, WrongInstrument."""
-        await self._calls.call("EnableMessagesWindows", 0)
         device_sn, channels = await self._find()
         if self._channel >= len(channels):
             raise WrongInstrument(
@@ -159,6 +158,7 @@ class EcLabDoor:
         """Have the settings file loaded. Raises Rejected."""
         path = self._file(plan, "mps")
         try:
+            await self._calls.call("EnableMessagesWindows", 0)
             await self._on_channel("SelectChannel")
             await self._on_channel("LoadSettings", path)
         except DeviceFault as fault:
@@ -179,7 +179,8 @@ class EcLabDoor:
         raise Rejected("EC-Lab does not run the channel", instrument=self._name, sent=path, did="nothing was started")
 
     async def stop(self) -> None:
-        """Stop the channel."""
+        """Stop the channel; no window of EC-Lab waits for an answer meanwhile."""
+        await self._calls.call("EnableMessagesWindows", 0)
         await self._on_channel("StopChannel")
 
     def _file(self, plan: StepPlan, ending: str) -> str:

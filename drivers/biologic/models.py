@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.base import Capabilities, Mode, StepOrder
+from drivers.base import OBEYS_ITS_SOFTWARE, Capabilities, Mode, StepOrder
 from drivers.biologic.techniques import RANGES_A, VOLTAGES_V, Trigger
 from drivers.errors import Rejected
 from drivers.stream import checks
@@ -113,6 +113,7 @@ def capabilities_of(options: Options) -> Capabilities:
         min_sample_interval_s=MIN_INTERVAL_S if options.door == "dll" else 0.5,
         step_gap_s=0.5 if options.door == "dll" else 3.0,  # inferred: 170 ms to make a list; EC-Lab loads settings and opens a file
         overload_status=OVERLOAD_E | OVERLOAD_I,
+        **({} if options.door == "dll" else OBEYS_ITS_SOFTWARE),
     )
 
 

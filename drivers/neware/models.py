@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drivers.base import Capabilities, Mode, Settings, StepOrder
+from drivers.base import OBEYS_ITS_SOFTWARE, Capabilities, Mode, Settings, StepOrder
 from drivers.errors import Rejected
 from drivers.neware.wire import Address
 from drivers.stream import checks
@@ -100,6 +100,7 @@ def capabilities_of(options: Options) -> Capabilities:
         min_sample_interval_s=MIN_INTERVAL_S,
         step_gap_s=STEP_GAP_S,
         overload_status=OVERLOAD,
+        **OBEYS_ITS_SOFTWARE,
     )
 
 

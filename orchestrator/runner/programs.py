@@ -24,7 +24,8 @@ CALL_WITHIN_S = 30.0
 STATE_WITHIN_S = 10.0
 STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
-ELSEWHERE, ELSEWHERE_S = "elsewhere", 600.0
+ELSEWHERE = "elsewhere"
+ELSEWHERE_S = 600.0
 """So long (real seconds) a step that is followed may be waited for before that is said."""
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
