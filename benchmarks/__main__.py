@@ -18,6 +18,7 @@ NAMES = (
     "guard",
     "publish",
     "open_run",
+    "ten_minutes",
     "analysis",
     "monitoring",
     "page",
