@@ -22,6 +22,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPERANDO_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(write, "draw", lambda folder: True)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     assert operando(["init", "rig", "bench", "--defaults"]) == 0
     return "configs/experiments/first-bench.yaml"
 
@@ -48,6 +49,7 @@ def test_the_first_ten_minutes_after_the_demo(
     assert operando(["watch", "--lines"]) == 0
     with open_run("runs/latest") as run:
         assert run.spectra["first"].intensity.shape[0] == 1
+        assert run.spectra.plot("first").axes.xaxis_inverted()  # of a single spectrum: a curve
 
 
 @pytest.mark.parametrize("error", [ValueError("a broken font"), KeyboardInterrupt()])
