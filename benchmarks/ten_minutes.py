@@ -31,7 +31,12 @@ def typed(speed: str) -> list[tuple[str, list[str], tuple[int, ...]]]:
 
 def wait(command: list[str], good: tuple[int, ...], folder: Path) -> float:
     """Wall seconds of one command in the folder. Raises RuntimeError where it did not do what it should."""
-    environment = os.environ | {"OPERANDO_HOME": str(folder / "home"), "OPERANDO_BROKER": "none", "OPERANDO_REPORT": "1", "MPLBACKEND": "agg"}
+    environment = os.environ | {
+        "OPERANDO_HOME": str(folder / "home"),
+        "OPERANDO_BROKER": "none",
+        "OPERANDO_REPORT": "1",
+        "MPLBACKEND": "agg",
+    }
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in good:
