@@ -27,7 +27,7 @@ ABILITIES = {
 
 
 def drivers_command(*, as_json: bool) -> int:
-    """List all drivers and emulators: how far each has come, and what it can."""
+    """List potentiostats, consoles, tuners, sensors, fences and emulators: how far each has come, and what it can."""
     from drivers import registry
 
     for kind in ("potentiostats", "consoles", "tuners", "sensors", "fences", "emulators"):
