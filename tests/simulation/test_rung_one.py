@@ -171,3 +171,13 @@ def test_the_status_of_its_own_software_is_a_route_too(live: Callable[..., Any],
     assert steps(night) == [(0, "rest"), (1, "galvanostatic"), (2, "galvanostatic")]
     assert [event.mono_ns for event in night.of("step.started")] == pytest.approx(found["cycler"].began, abs=1.0e9)
     assert night.outcome.exit_code == 0
+
+
+def test_a_rule_that_would_open_the_circuit_calls_a_person_and_the_plan_goes_on(followed: Callable[..., Any]) -> None:
+    """Nor do the steps that follow go missing: the cycler passes its current whatever a rule here says."""
+    rules = "rules:\n  - {name: low, when: {observable: voltage, below: 0.5}, for: 3 samples, do: [open circuit, warn]}\n"
+    night = followed(text=EXPERIMENT + rules)
+    assert night.of("rule.fired", rule="low")
+    assert "rule `low`" in night.of("alarm.raised", id="cannot-stop")[0].data["text"]
+    assert steps(night) == [(0, "rest"), (1, "galvanostatic"), (2, "galvanostatic")]
+    assert night.outcome.exit_code == 0
