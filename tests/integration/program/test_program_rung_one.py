@@ -59,7 +59,7 @@ def test_a_run_follows_a_file_and_says_that_it_cannot_stop_the_cell(tmp_path: Pa
     command = [sys.executable, "-m", "orchestrator"]
     files = [str(tmp_path / "experiment.yaml"), "--rig", str(rig(repository, folder))]
     checked = subprocess.run([*command, "check", *files], capture_output=True, text=True, check=True)
-    assert "rung 1 of 3: with `potentiostat` this program cannot start, skip or stop this cell" in checked.stdout
+    assert "rung 1 of 3: with `potentiostat` this program cannot stop this cell" in checked.stdout
     environment = os.environ | {"OPERANDO_HOME": str(tmp_path / "home")}
     with subprocess.Popen([*command, "run", *files, "--out", str(tmp_path / "runs")], env=environment, stdout=subprocess.PIPE) as process:
         while not list(tmp_path.glob("runs/*/run.h5")):
@@ -76,6 +76,6 @@ def test_a_run_follows_a_file_and_says_that_it_cannot_stop_the_cell(tmp_path: Pa
     with h5py.File(run / "run.h5") as file:
         entry = file["entry"]
         assert entry.attrs["rung"] == 1
-        assert "cannot start, skip or stop this cell" in entry.attrs["cannot"]
+        assert "cannot stop this cell" in entry.attrs["cannot"]
         assert sorted(set(entry["electrochemistry/step"][()].tolist()) - {-1}) == [0, 1]
         assert len(entry["fid/metal/fid"]) == 2
