@@ -24,6 +24,7 @@ NAMES = (
     "following",
     "rungs",
     "matrix",
+    "consoles",
 )
 HEAD = """# Benchmarks
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from drivers.base.acquisition import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, AcquisitionOrder, Axis, ReadBack, waits_s
-from drivers.base.beside import Actuator, Fence, FenceState, Reading, Reflectometer, Sensor, Tuner, TuneResult, TunesAside
+from drivers.base.beside import Actuator, Fence, FenceState, Reading, Reflectometer, Sensor, Tuner, TuneResult, TunesAside, TunesInside
 from drivers.base.both import ClockSample, Confirmation, Identity, LinkLost, LinkRestored, SafeState
 from drivers.base.console import (
     Acquired,
@@ -135,6 +135,7 @@ __all__ = [
     "TuneResult",
     "Tuner",
     "TunesAside",
+    "TunesInside",
     "VendorTimes",
     "WireRecorder",
     "waits_s",

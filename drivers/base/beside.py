@@ -66,6 +66,13 @@ class TunesAside(Protocol):
         """Tune to a carrier, in ppm of the nucleus' reference; never while the cell is on impedance."""
 
 
+@runtime_checkable
+class TunesInside(Protocol):
+    """A tuner that the pulse program starts and waits for: nobody else tells it anything, and its time is the acquisition's."""
+
+    tunes_inside: bool
+
+
 class Sensor(Protocol):
     """Reads one quantity; a sensor that is not there raises, it never returns what it cannot mean."""
 

@@ -63,9 +63,9 @@ def _rules(file: Path | None) -> tuple[str, tuple[Rule, ...]]:
     """The text of a file with rules, and what it means."""
     if file is None:
         return "", ()
-    from orchestrator.cli.analyse import rules_of
+    from orchestrator.config import load_rules
 
-    return file.read_text("utf-8"), rules_of(file, "")
+    return file.read_text("utf-8"), load_rules(file, "")
 
 
 def _notify(file: Path | None) -> tuple[Mapping[str, Any], ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 EMULATED = "emulator:"
 SIMULATED = "sim"
+SERIES = {"7Li": "series_1p_7Li_wide", "23Na": "series_1p_23Na_ionic"}
+"""What the simulated consoles have."""
 PLAIN = re.compile(r"[A-Za-z/.][\w./+-]*")
 WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", ".nan", ".inf", ".", ".."})
 
@@ -92,7 +94,7 @@ def _template(console: NewInstrument, nucleus: str) -> str:
         return f"{{nucleus: {nucleus}, parameters: {{acquisition_time_s: 0.4}}}}"
     numbers = "points: 4096, spectral_width_Hz: 100000, carrier_ppm: 0"
     if console.simulated:
-        return f"{{nucleus: {nucleus}, series: first, parameters: {{{numbers}, pulse_us: 8}}}}"
+        return f"{{nucleus: {nucleus}, series: {SERIES.get(nucleus, nucleus)}, parameters: {{{numbers}, pulse_us: 8}}}}"
     dataset = f"templates/{nucleus}/1" if console.driver == "topspin" else f"s2pul_{nucleus}"
     return f"{{nucleus: {nucleus}, dataset: {dataset}, parameters: {{{numbers}}}}}"
 

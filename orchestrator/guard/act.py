@@ -26,7 +26,7 @@ GIVES_UP_s = 3600.0
 OFTEN, LONGEST_PAUSE_s = 60, 30.0
 """So many attempts a second apart; then ever more rarely, at the end each half minute."""
 TRIES_BEFORE_FENCE = 3
-"""One attempt may meet a port that the dead rig has not let go of yet; after three the potentiostat is past telling, and a person is told."""
+"""One attempt may meet a port that the dead rig has not let go of yet; after three the potentiostat is past telling: a person is told."""
 
 
 class GuardLog:

@@ -1,7 +1,8 @@
 """What of a run people are told, and when. Pure: ``hear`` every event, ask ``due`` when ``next_s`` has come.
 
-Who sleeps is woken by alarms (level alarm and critical) alone; they come together where several come at once, and none again and
-again. Everything else waits for the summary at an hour of the rig's clock, which says too that all is fine.
+Who sleeps is woken by alarms (level alarm and critical) alone, and of them by those alone that cannot wait (``CAN_WAIT``); they come
+together where several come at once, and none again and again. Everything else waits for the summary at an hour of the rig's clock,
+which says too that all is fine.
 """
 
 from __future__ import annotations
@@ -20,7 +21,18 @@ TOGETHER_s = 60.0
 AGAIN_s = 900.0
 """The same alarm is not told twice within so long."""
 WAKES = "alarm"
+CAN_WAIT = frozenset({
+    "acquisitions", "connect", "disk", "disk-full", "disk-silent", "guard-restart", "interlock-amplifier trip", "journal", "journal-slow",
+    "missed", "observer", "publisher", "raw-files", "rf", "tuner", "tuner-power",
+})  # fmt: skip
+CAN_WAIT_FAMILIES = ("gain-", "task-")
+"""Alarms, while they are not critical, for which nobody is woken: the cell is safe and goes on, or the run's end is told anyway.
+
+What is left wakes: the cell's state is not known or nobody sees it, a limit, a short, NMR that stays silent, a booking that ends with
+the cell under current, what a rule of the experiment asks for, a question to a person; and what nobody has thought of.
+"""
 LONGEST_SUMMARY = 20
+BELOW_WAKING = ALARM_LEVELS[ALARM_LEVELS.index(WAKES) - 1]
 
 
 @dataclass(slots=True)
@@ -97,8 +109,9 @@ class Messages:
         text = "\n".join(part for part in (str(data["text"]), str(data.get("advice") or "")) if part)
         alarm = self._standing[name] = _Alarm(level, str(data["title"]), text, now_s)
         self._note(now_s, alarm.title)
-        if _rank(level) < _rank(WAKES):
-            return [Message(level, f"{self._rig}: {alarm.title}", f"{text}\n{self._of}")]
+        if not _wakes(name, level):
+            quiet = min(level, BELOW_WAKING, key=_rank)
+            return [Message(quiet, f"{self._rig}: {alarm.title}", f"{text}\n{self._of}")]
         told_s, told_level = self._told_s.get(name, (-AGAIN_s, level))
         if now_s - told_s < AGAIN_s and _rank(level) <= _rank(told_level):
             return []
@@ -159,6 +172,12 @@ class Messages:
         now = datetime.fromtimestamp(now_s, self._zone)
         at = datetime.combine(now.date(), time.fromisoformat(hour), self._zone)
         return (at if at.timestamp() > now_s else datetime.combine(now.date() + timedelta(days=1), at.time(), self._zone)).timestamp()
+
+
+def _wakes(name: str, level: str) -> bool:
+    """Is anybody woken for it?"""
+    waits = name in CAN_WAIT or name.startswith(CAN_WAIT_FAMILIES)
+    return _rank(level) > _rank(WAKES) or (level == WAKES and not waits)
 
 
 def _rank(level: str) -> int:

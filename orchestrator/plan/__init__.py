@@ -6,6 +6,7 @@ PlanError                      everything that this rig and this cell cannot do;
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.available import not_available
@@ -63,7 +64,8 @@ def make_plan(
         zone_of(rig.zone)
         end_ns = _booking_end(booking_end or experiment.booking_ends, rig, booking_end_utc_ns)
         known = Instruments.of(setup, capabilities or {})
-        plan, expanded = _build(experiment, rig, setup, name, known.console.overhead_s if overhead_s is None else overhead_s, problems)
+        console = known.console if overhead_s is None else replace(known.console, overhead_s=overhead_s)
+        plan, expanded = _build(experiment, rig, setup, name, console, problems)
     except Unresolved as error:
         raise PlanError([*problems, Problem(Where(), error.message, error.hint)]) from None
     plan = plan.model_copy(update={"booking_end_utc_ns": end_ns})
@@ -79,18 +81,19 @@ def _booking_end(text: str | None, rig: Rig, given_ns: int | None) -> int | None
 
 
 def _build(
-    experiment: Experiment, rig: Rig, setup: StationSetup, station: str, overhead_s: float, problems: list[Problem]
+    experiment: Experiment, rig: Rig, setup: StationSetup, station: str, console: ConsoleCapabilities, problems: list[Problem]
 ) -> tuple[Plan, Expanded]:
     """The plan as far as it can be made; what cannot is appended to ``problems``."""
     preparing, found = calibrations.calibrations(experiment, rig, rig.instruments.get(setup.console))
     problems += found
-    resolved, found = acquisitions.resolve(experiment, rig, overhead_s, preparing)
+    resolved, found = acquisitions.resolve(experiment, rig, console, preparing)
     problems += found
-    around = Surroundings.of(experiment, resolved)
+    lead_ohm = experiment.cell.lead_ohm if setup.leads is None else setup.leads.ohm
+    around = Surroundings.of(experiment, resolved, lead_ohm)
     tuning, by_hand = _tuning(experiment, setup, resolved)
     prepared, found = preparation.prepared(experiment.prepare, around, preparation.Probe(tuning, by_hand))
     problems += found
-    expanded = expand(experiment, resolved)
+    expanded = expand(experiment, resolved, lead_ohm)
     problems += expanded.problems
     every = (*prepared, *expanded.steps)
     started = estimate.counts(every, resolved, around.ledger.capacity_C)
@@ -113,7 +116,7 @@ def _build(
         tuning=tuning,
         host_lost=experiment.limits.host_lost,
         host_lost_within_s=experiment.limits.host_lost_within_s or HOST_LOST_WITHIN_S,
-        lead_ohm=experiment.cell.lead_ohm,
+        lead_ohm=lead_ohm,
         capacity_C=around.ledger.capacity_C,
         x_now=experiment.cell.x_now or 0.0,
         x_per_C=x_per_C(experiment.cell),

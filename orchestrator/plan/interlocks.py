@@ -87,10 +87,8 @@ def _reflected(watched: Watched, meter: str, evidence: Mapping[str, tuple[str, .
         return f"reflected power: {meter}"
     if watched.setup.tuner is not None:
         each = any(one.retune_above_dB is not None for one in watched.setup.nuclei.values())
-        when = (
-            "before each spectrum where `retune_above_dB` stands" if each else "whenever it tunes; `retune_above_dB`: before each spectrum"
-        )
-        return f"reflected power: the tuner {watched.setup.tuner}, {when}"
+        when = "before each spectrum where" if each else "whenever it tunes; before each spectrum where"
+        return f"reflected power: the tuner {watched.setup.tuner}, {when} `retune_above_dB` stands"
     blind = [name for name, kinds in sorted(evidence.items()) if "reflected" in kinds and "line" not in kinds]
     nobody = "nobody here measures reflected power: noise and line must both speak"
     return f"{nobody}; not watched: {', '.join(blind)}" if blind else nobody

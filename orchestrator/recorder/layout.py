@@ -99,6 +99,7 @@ ELECTROCHEMISTRY = Group(
     (
         TIME,
         Dataset("voltage", "f8", "V", "Cell voltage / V"),
+        Dataset("voltage_corrected", "f8", "V", "Cell voltage less I R of leads and filter / V", optional=True),
         Dataset("voltage_we", "f8", "V", "Working electrode against reference / V", optional=True),
         Dataset("voltage_ce", "f8", "V", "Counter electrode against reference / V", optional=True),
         Dataset("current", "f8", "A", "Current / A"),

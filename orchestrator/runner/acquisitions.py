@@ -54,8 +54,9 @@ class Acquisitions:
         self._deviating: set[str] = set()
         self._held: str | None = None
         self._wake = asyncio.Event()
-        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging)
         self.tuning = Tuning(surroundings, alarms, progress.tuned)
+        tuned = self.tuning.within_scans
+        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging, tuned)
         self._by_hand = ByHand(surroundings, self.records, self.storing, prompts)
         self._taking_up = TakingUp(surroundings, self.records, self.storing, self._scanning, wishes, self._again)
 

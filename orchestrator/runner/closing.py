@@ -26,6 +26,7 @@ from orchestrator.runner.states import AcquisitionState, RunState
 from orchestrator.runner.station import ABORT, BUG, COMPLETE, INSTRUMENT, INTERRUPTED, LEAVE, SAFETY, UNSAFE, Ending, Outcome, Surroundings
 from orchestrator.runner.triggers import Fire
 from orchestrator.runner.urgency import do, unless
+from orchestrator.runner.watches import measure_clocks
 from orchestrator.runner.wire import within
 
 CLOSE_WITHIN_S = 600.0
@@ -66,6 +67,7 @@ class Closing:
         await do(self._run, LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self.attempt("switching RF off", self._rf_off())
+            await self.attempt("reading the clocks", measure_clocks(self._s))
             await self.attempt("handing the console back", hand_back(self._s, run.alarms))
             await self.attempt("switching tuning power off", self._tuner_off())
             await self.attempt("last words", last_words(self._s, run.alarms, run.steps.last_driven))

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from drivers.base import EndConditions, Mode, Reason
 from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import WAITS, PlannedStep
-from orchestrator.runner.account import Account, Passed
+from orchestrator.runner.account import DENSE_S, LEAST_SAMPLES, Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.impedance import QUIET_LONGEST_S, impedance_account
@@ -32,7 +32,6 @@ LIST_FACTOR = 1.5
 LIST_MARGIN_S = 30.0
 TUNING_S = 120.0
 """So long, at most, a list waits for the tuner before each of its acquisitions."""
-LEAST_SAMPLES = 3
 
 OPPOSITE = {
     "charge": "discharge",
@@ -372,7 +371,7 @@ class Steps:
         if step.charge_of_earlier is not None:
             charge_C = step.charge_of_earlier.factor * self._earlier_C(step.charge_of_earlier.verb)
             ends = replace(ends, charge_C=min(charge_C, ends.charge_C or charge_C))
-        least_s = LEAST_SAMPLES / step.sample.then_Hz if step.mode is Mode.REST else 0.0
+        least_s = LEAST_SAMPLES * min(1.0 / step.sample.then_Hz, DENSE_S) if step.mode is Mode.REST else 0.0
         return replace(ends, time_s=max(ends.time_s, least_s))
 
     def _earlier_C(self, verb: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
-from drivers.base import Reflectometer, SafeState, TuneResult, TunesAside
+from drivers.base import Reflectometer, SafeState, TuneResult, TunesAside, TunesInside, waits_s
 from drivers.errors import InstrumentError
 from orchestrator.plan.orders import PlannedAcquisition, TuningOrder
 from orchestrator.plan.waits import TUNE_LONGEST_S
@@ -52,6 +52,7 @@ class Tuning:
         self._place: Place | None = None
         self._flag = ""
         self._stall = Stall(STALL)
+        self._inside = isinstance(self._tuner, TunesInside)
         self._since: Counter[str] = Counter()
         self._rounds: Counter[str] = Counter()
         self._in_round: set[str] = set()
@@ -82,7 +83,7 @@ class Tuning:
     async def before(self, record: Record, block: int = 0) -> str:
         """Tune if it is due before this block of a record; returns the flag that its spectra bear: "" where all is well."""
         order = self._s.plan.tuning.get(record.planned.nucleus)
-        if self._tuner is None or order is None:
+        if self._tuner is None or order is None or self._inside:
             return ""
         place = Place(order.preset, _carrier_ppm(record.planned, block, order))
         why = self._due(record, block, order, place) or await self._reflects(record, order)
@@ -91,9 +92,22 @@ class Tuning:
             await self._tune(record.planned.nucleus, place, why, record)
         return self._flag
 
+    def within_scans(self, record: Record, took_s: float) -> None:
+        """A block is over: what it took beyond its scans was the tuner's, where that one tunes inside the pulse program."""
+        planned, order = record.planned, self._s.plan.tuning.get(record.planned.nucleus)
+        if not self._inside or order is None or planned.rows is not None or record.partial:
+            return
+        scan_s = planned.recycle_s + waits_s(planned.sequence, planned.template) + planned.acquisition_time_s
+        tuned_s = max(0.0, took_s - (planned.dummies + planned.scans) * scan_s)
+        stalled = self._stall.see(planned.name, tuned_s) is not None
+        record.tuning = STALLED if stalled else record.tuning
+        outcome = {"ok": True, "duration_s": tuned_s, "reflection_dB": None, "detail": "", "stalled": stalled}
+        known = {"nucleus": planned.nucleus, "preset": order.preset, "why": "inside the pulse program", "key": record.key}
+        self._s.journal.put("tuned", known | outcome, cause=record.seq)
+
     async def prepare(self, nuclei: Iterable[str]) -> None:
         """Tune to each of these nuclei, before the first current."""
-        for nucleus in nuclei:
+        for nucleus in () if self._inside else nuclei:
             order = self._s.plan.tuning[nucleus]
             await self._tune(nucleus, Place(order.preset, order.at_ppm), "the preparation")
             self._since[order.preset] = 0

@@ -34,8 +34,8 @@ def test_a_run_is_watched_and_aborted_from_a_phone(laboratory: Laboratory, phone
         expect(phone.locator(".sentence.fine")).to_contain_text("C1 fine", timeout=40_000)
         spectra = phone.locator(".health .card").nth(1).locator(".line", has_text="spectra").locator("span").nth(1)
         expect(spectra).not_to_have_text("0", timeout=30_000)
-        for name in ("area", "fitted"):
-            drawn = f"Bokeh.documents[0].get_model_by_name('{name}').data_source.data.x.length > 0"
+        for name, column in (("area", "x"), ("fitted", "xs"), ("close", "xs")):
+            drawn = f"Bokeh.documents[0].get_model_by_name('{name}').data_source.data.{column}.length > 0"
             phone.wait_for_function(drawn, timeout=30_000)
         hold(phone, "abort")
         expect(phone.locator(".sentence.bad .head")).to_contain_text("C1 aborted", timeout=20_000)

@@ -24,6 +24,8 @@ from orchestrator.recorder.journal import Journal
 BROKER_AT, PORT, PAGE_PORT = "10.77.0.1", 18831, 18751
 PATIENCE_S = 60.0
 ALARM = {"id": "soft short", "level": "alarm", "title": "soft short", "text": "t", "advice": "look at the cell"}
+SOONER = "from orchestrator.monitor import mqtt; mqtt.KEEPALIVE_s = 3; from orchestrator.cli import main; raise SystemExit(main())"
+"""The program, but for how soon it misses a peer that says nothing: the test waits for that four times."""
 READ = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{PAGE_PORT}/', timeout=5).read().decode())"
 
 
@@ -59,7 +61,7 @@ def cable(place: str, state: str) -> None:
 def program(place: str, *command: str, log: Path) -> Iterator[None]:
     with (
         log.open("wb") as said,
-        subprocess.Popen(within(place, sys.executable, "-m", "orchestrator", *command), stdout=said, stderr=said) as process,
+        subprocess.Popen(within(place, sys.executable, "-c", SOONER, *command), stdout=said, stderr=said) as process,
     ):
         try:
             yield

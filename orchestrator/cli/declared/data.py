@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from orchestrator.cli.declared.options import ClaimFolder, Json, Out, RigFile, Run, Windows
+from orchestrator.cli.declared.options import ClaimFolder, Json, Out, Report, RigFile, Run, Windows
 
 data = typer.Typer()
 
@@ -151,11 +151,22 @@ def export(
 
 
 @data.command()
-def report(run: Run = "latest", out: Out = Path("runs"), as_json: Json = False) -> int:
-    """Write one page about a run: verdict, what not to trust, the figure, every table (figure: extra [report])."""
-    from orchestrator.cli.report import report_command
+def report(
+    run: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="RUN...", help="A run folder, its name, or `latest`; several of one cell: one page about all."),
+    ] = None,
+    cell: Annotated[str, typer.Option(metavar="CELL", help="All runs that this cell's record knows of.")] = "",
+    to: Annotated[Optional[Path], typer.Option(metavar="DIR", help="Of several runs; default: CELL_report beside the runs.")] = None,  # noqa: UP045
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> int:
+    """Write one page about a run, or about several of one cell: verdict, what not to trust, the figure, every table (extra [report])."""
+    from orchestrator.cli.report import report_command, several_command
 
-    return report_command(run, out, as_json=as_json)
+    if cell or len(run or ()) > 1:
+        return several_command(tuple(run or ()), cell, to, out, as_json=as_json)
+    return report_command((run or ["latest"])[0], out, as_json=as_json)
 
 
 @data.command()
@@ -194,6 +205,7 @@ def continue_(
     away_s: Annotated[float, typer.Option("--away-s", help="Of a run killed at --speed max: so long nobody was there.")] = 60.0,
     out: Out = Path("runs"),
     claim: ClaimFolder = None,
+    report: Report = True,
     as_json: Json = False,
 ) -> int:
     """Go on with a run whose rig has died: what runs is adopted, what is owed is done, what was missed is said."""
@@ -201,7 +213,7 @@ def continue_(
     from orchestrator.cli.continue_ import continue_command
 
     def work() -> int:
-        return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, as_json=as_json)
+        return continue_command(run, out, cell_is_off=cell_is_off, as_begun=as_begun, away_s=away_s, report=report, as_json=as_json)
 
     return perhaps_claimed(claim, work)
 

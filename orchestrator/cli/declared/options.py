@@ -23,6 +23,7 @@ Fault = Annotated[
     typer.Option("--fault", metavar="[EMULATOR.]NAME[:after_s=20]", help="Switch a fault of an emulator on; may be repeated."),
 ]
 TwinFile = Annotated[Optional[Path], typer.Option("--twin", metavar="FILE", help="Simulated rigs only: another cell than the rig's.")]  # noqa: UP045
+Report = Annotated[bool, typer.Option("--report/--no-report", envvar="OPERANDO_REPORT", help="Write report.html when all is over.")]
 RigProcess = Annotated[str, typer.Option(hidden=True, help="pid:start of the rig; end with it.")]
 Rig = Annotated[Optional[str], typer.Option("--rig", metavar="NAME", help="Which rig, where several run.")]  # noqa: UP045
 ClaimFolder = Annotated[Path | None, typer.Option("--claim", hidden=True, help="Where a daemon's start of a run is claimed.")]

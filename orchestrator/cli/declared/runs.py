@@ -16,6 +16,7 @@ from orchestrator.cli.declared.options import (
     File,
     Json,
     Out,
+    Report,
     RigFile,
     RigProcess,
     Run,
@@ -57,6 +58,7 @@ def run_(
     fault: Fault = None,
     twin: TwinFile = None,
     claim: ClaimFolder = None,
+    report: Report = True,
     as_json: Json = False,
 ) -> int:
     """Run an experiment. Ctrl-C once: stop after this acquisition; twice: open circuit now."""
@@ -64,13 +66,14 @@ def run_(
     from orchestrator.cli.run import run_command
 
     def work() -> int:
-        return run_command(file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()), twin=twin, as_json=as_json)
+        given = (file, rig, station, booking_end, speed, seed, epoch, out, data, tuple(fault or ()))
+        return run_command(*given, twin=twin, report=report, as_json=as_json)
 
     return perhaps_claimed(claim, work)
 
 
 @runs.command()
-def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), as_json: Json = False) -> int:
+def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), report: Report = True, as_json: Json = False) -> int:
     """Cycle a simulated Li|Li cell and watch it by 7Li NMR, in under two minutes."""
     from orchestrator.cli.broker import start_beside
     from orchestrator.cli.paths import configs
@@ -79,7 +82,7 @@ def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), as_json: 
     experiment, rig = configs() / "experiments" / "demo.yaml", configs() / "rigs" / "sim.yaml"
     if speed != "max":
         start_beside()
-    return run_command(experiment, rig, None, None, speed, seed, None, out, None, (), as_json=as_json)
+    return run_command(experiment, rig, None, None, speed, seed, None, out, None, (), report=report, as_json=as_json)
 
 
 @runs.command()

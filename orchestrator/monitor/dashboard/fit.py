@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.fourier import FourierSettings, power_of_two, shift_axis_ppm, spectra
 from orchestrator.monitor.payloads import Axis, FittedLine, Spectrum
+from orchestrator.monitor.tiles import max_hold
 
 Real = NDArray[np.float64]
 GAUSS = math.pi**2 / (4.0 * math.log(2.0))
@@ -20,6 +21,8 @@ SIGNAL = 6.0
 """So many times the noise a point must have to be worth looking at."""
 LEAST_PART = 0.04
 MARGIN = 0.12
+LEAST_SHOWN = 0.25
+"""What takes less of the axis is shown with all of it: that nothing stands elsewhere is worth seeing too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,10 @@ class Curves:
         """float64 (n,): all lines together."""
         whole: Real = self.lines.sum(axis=0)
         return whole
+
+    def held(self, points: int) -> Real:
+        """float64 (points,): all lines together as a row of so many points would show them."""
+        return max_hold(self.whole, points)
 
 
 def shifts_ppm(axis: Axis, points: int) -> Real:
@@ -84,11 +91,12 @@ def around(spectrum: Spectrum, lines: Sequence[FittedLine]) -> tuple[float, floa
 
 
 def worth_looking(shift_ppm: Real, intensity: Real, noise: float) -> tuple[float, float]:
-    """The part of a spectrum, the greater shift first, in which something stands above the noise; all of it where nothing does."""
+    """The part of a spectrum, the greater shift first, in which something stands above the noise; all where little does."""
     most = float(np.abs(intensity).max(initial=0.0))
     inside = shift_ppm[np.abs(intensity) > max(SIGNAL * noise, LEAST_PART * most)]
     high, low = float(shift_ppm.max()), float(shift_ppm.min())
     if not inside.size:
         return high, low
     margin = max(LEAST_ppm, MARGIN * float(np.ptp(inside)))
-    return min(high, float(inside.max()) + margin), max(low, float(inside.min()) - margin)
+    start, end = min(high, float(inside.max()) + margin), max(low, float(inside.min()) - margin)
+    return (start, end) if start - end > LEAST_SHOWN * (high - low) else (high, low)

@@ -150,7 +150,7 @@ def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:
         ratio = rows[-1].noise / float(np.median([one.noise for one in rows])) * _root(rows[-1].scans, rows)
         yield Line("noise", "as usual" if ratio < NOISIER else f"{ratio:.1f} × usual", ratio >= NOISIER)
     back_dB = next((one.value for one in rig.observables.values() if one.name == REFLECTION), None)
-    yield Line("reflection", "not measured" if back_dB is None else f"{back_dB:.1f} dB", back_dB is not None and back_dB > MATCHED_dB)
+    yield Line("reflection", "unknown" if back_dB is None else f"{back_dB:.1f} dB", back_dB is not None and back_dB > MATCHED_dB)
 
 
 def _reference(rig: Rig, acquisition: str) -> Iterator[Line]:

@@ -69,7 +69,7 @@ class Newest:
         self._draw_lines(found, lines, where or (high, low))
         if found is not None and self._close:
             shown = (shift_ppm <= high) & (shift_ppm >= low)
-            rest = intensity - np.interp(shift_ppm, found.shift_ppm[::-1], found.whole[::-1])
+            rest = intensity - found.held(intensity.size)
             self._rest.data = {"x": shift_ppm[shown], "y": rest[shown] - float(rest[shown].mean()) + bottom - room}
         number = f"{axis.acquisition} no. {newest.index + 1}, {newest.scans} scans; grey: the run's first; ppm"
         self.figure.xaxis.axis_label = CLOSE if self._close else number

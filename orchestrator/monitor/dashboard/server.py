@@ -110,6 +110,7 @@ def _server(served: Served, client: Client, person: Person, people: People | Non
         keep_alive_milliseconds=KEPT_ALIVE_ms,
         check_unused_sessions_milliseconds=UNUSED_ms,
         unused_session_lifetime_milliseconds=UNUSED_ms,
+        compress_response=True,
         **options,
     )
 

@@ -36,13 +36,13 @@ def nothing_tunes(facts: Facts) -> Iterator[Problem]:
     """What asks for a tuner on a station that has none is said: nothing is tuned there."""
     if facts.setup.tuner is not None:
         return
+    says = f"station `{facts.plan.station}` has no tuner"
     for where, name in uses(facts.experiment, TUNER):
-        yield warning(where, f"`{name}`: station `{facts.plan.station}` has no tuner; it does nothing")
+        yield warning(where, f"`{name}` does nothing: {says}")
     for action in facts.experiment.prepare:
         if action.verb == "tune" and not any(step.verb == "tune" for step in facts.plan.prepare):
-            hint = "give it a tuner, or write `manual: true` beside a nucleus that a person tunes"
             yield warning(
-                action.where, f"`{action.text}`: station `{facts.plan.station}` has no tuner, and no nucleus that a person tunes", hint
+                action.where, f"`{action.text}` does nothing: {says}", "a nucleus that a person tunes is `manual: true` in the rig file"
             )
 
 

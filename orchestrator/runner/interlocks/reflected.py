@@ -11,8 +11,6 @@ WELL_MATCHED = 0.1
 """A tenth of the power comes back at -10 dB: below that one match is as good as another (inferred), so less counts as this much."""
 KEPT = 1000
 
-dBm = "dBm"
-
 
 class ReflectedPower:
     """``meter``: the sensor that measures it, "" where there is none; then what the tuner tells counts.
@@ -29,7 +27,7 @@ class ReflectedPower:
     def reading(self, sensor: str, reading: Reading) -> None:
         """A sensor was read."""
         if sensor == self._meter and math.isfinite(reading.value):
-            power = 10.0 ** (reading.value / 10.0) if reading.unit == dBm else reading.value
+            power = 10.0 ** (reading.value / 10.0) if reading.unit == "dBm" else reading.value
             self._readings.append((reading.mono_ns, power))
 
     def during(self, begin_ns: int, end_ns: int) -> float | None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from orchestrator.validate.compare import Found
-from orchestrator.validate.measures.words import Runs, Words, measure, run_of
+from orchestrator.validate.measures.words import Floats, Runs, Words, measure, run_of
 
 
 @measure
@@ -39,3 +39,26 @@ def image_hours(words: Words, runs: Runs) -> Found:
     times = run_of(words, runs).image_series_h(str(words["image_hours"]))
     count = int(words.get("count", 1))
     return Found(times[count - 1][1] - times[0][0], 0.0)
+
+
+def _layers(words: Words, runs: Runs, name: str) -> tuple[Floats, Floats]:
+    """float64 (z,), (z,): mm, and height above the noise of the profile across the stack."""
+    z_mm, profile = run_of(words, runs).image_layers_mm(str(words[name]), int(words.get("image", 0)))
+    return z_mm, profile - float(np.median(profile))
+
+
+@measure
+def faces_apart_mm(words: Words, runs: Runs) -> Found:
+    """From the innermost bright pixel on one side of the middle to that on the other; bright: above ``above`` (0.3) of the brightest."""
+    z_mm, height = _layers(words, runs, "faces_apart_mm")
+    bright = z_mm[height > float(words.get("above", 0.3)) * height.max()]
+    return Found(float(bright[bright > 0].min() - bright[bright < 0].max()), abs(float(z_mm[1] - z_mm[0])) / math.sqrt(6.0))
+
+
+@measure
+def side_over_side(words: Words, runs: Runs) -> Found:
+    """Signal at positive z (working electrode) over that at negative z."""
+    z_mm, height = _layers(words, runs, "side_over_side")
+    noise = float(np.median(np.abs(height))) / 0.6745
+    upper, lower = (float(height[part].sum()) for part in (z_mm > 0, z_mm < 0))
+    return Found(upper / lower, upper / lower * noise * math.sqrt(len(z_mm) / 2) * math.hypot(1.0 / upper, 1.0 / lower))

@@ -85,6 +85,19 @@ def begins_at(words: Words, runs: Runs) -> Found:
 
 
 @measure
+def starts_at(words: Words, runs: Runs) -> Found:
+    """Where the straight line through the part of a ``series`` above ``above`` (0.3) of its largest value begins: ``against`` what."""
+    points = series(words["starts_at"], runs)
+    largest = max(point.value for point in points)
+    risen = [point for point in points if point.value > float(words.get("above", 0.3)) * largest]
+    x = np.array([AGAINST[str(words["against"])](point.place) for point in risen])
+    y, sd = (np.array(column) for column in zip(*((point.value, point.sigma) for point in risen), strict=True))
+    (offset, rise), covariance = straight(x, y, sd)
+    toward = np.array([1.0, -offset / rise]) / rise
+    return Found(-offset / rise, math.sqrt(float(toward @ covariance @ toward)))
+
+
+@measure
 def curvature(words: Words, runs: Runs) -> Found:
     """How far the middle of a series lies off the straight line through it, relative to its whole rise: 0 = linear."""
     points = series(words["curvature"], runs)

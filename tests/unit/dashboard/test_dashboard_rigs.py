@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 from artificial_night import Night
+from dashboard_heard import TOPICS, NOW_s, heard
 
 from orchestrator.model.events import Event
-from orchestrator.monitor.dashboard.rigs import FittedLine, Rig, Rigs, fitted, metal
+from orchestrator.monitor.dashboard import page
+from orchestrator.monitor.dashboard.rigs import Rig, Rigs, metal
 from orchestrator.monitor.picture import Out, Picture
-from orchestrator.monitor.topics import Topics
-
-TOPICS = Topics("magnet-2")
-NOW_s = 1_790_000_700.0
 
 
 def told(night: Night, run: str = "20261121T220000Z_night") -> list[Out]:
@@ -25,13 +22,6 @@ def told(night: Night, run: str = "20261121T220000Z_night") -> list[Out]:
     picture.feed(night.events())
     state = picture.state("Magnet 2", rig_alive=True, heard_s=NOW_s, now_s=NOW_s)
     return [*picture.take().values(), Out(TOPICS.state, state.encoded()), Out(TOPICS.status, b"online")]
-
-
-def heard(outs: Iterator[Out] | list[Out]) -> tuple[Rigs, Rig]:
-    rigs = Rigs(NOW_s)
-    for out in outs:
-        rigs.hear(out.topic, out.payload, NOW_s, retained=True)
-    return rigs, rigs.by_level["magnet-2"]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -109,18 +99,34 @@ def test_the_values_of_an_observable_are_there_from_the_runs_start_at_the_middle
     assert np.isnan(seen["error"]).all()
 
 
-def test_lines_are_those_of_the_newest_spectrum_alone() -> None:
+def test_the_metals_area_is_what_says_most_of_it() -> None:
     last = analysed().spectrum("li").key
-    told = [observable(f"{what}({line})", value, last, 0.5) for line in ("moss", "bulk") for what, value in LINE.items()]
-    older = [observable(f"{what}(old)", value, "a0001", 0.5) for what, value in LINE.items()]
-    windows = [observable("area(electrolyte)", 3.0, last), observable("shift(quiet)", None, last)]
-    rig = analysed(*told, *older, *windows)
-    assert fitted(rig, "li") == [FittedLine("bulk", 262.5, 7.0, 0.5), FittedLine("moss", 262.5, 7.0, 0.5)]
-    assert fitted(rig, "nobody") == []
+    rig = analysed(observable("area(moss)", 7.0, last), observable("area(electrolyte)", 3.0, last))
     assert rig.observables[metal(rig, "li")].name == "area(moss)"
     often = analysed(observable("area(moss)", 1.0, last), *(observable("area(metal)", 1.0, last) for _ in range(3)))
     assert often.observables[metal(often, "li")].name == "area(metal)"
     assert metal(analysed(), "li") is None
+
+
+def health(*rows: dict[str, Any]) -> str:
+    return page.health(analysed(*rows), None, None, NOW_s).split("<h2>NMR</h2>")[1]
+
+
+def test_the_instruments_health_is_told_apart_from_the_cells() -> None:
+    quiet = health()
+    assert "<span>reflection</span><span>unknown</span>" in quiet
+    assert "<span>noise</span><span>as usual</span>" in quiet
+    told = health(
+        *(observable("line_snr(electrolyte)", 480.0, f"a000{n}") for n in range(4)), observable("reflected_power", -23.4, "a0003")
+    )
+    assert "<span>ref. line</span><span>S/N 480</span>" in told
+    assert "<span>reflection</span><span>-23.4 dB</span>" in told
+    assert "amber" not in told
+    weak = [observable("line_snr(electrolyte)", value, f"a000{n}") for n, value in enumerate((480.0, 480.0, 480.0, 200.0))]
+    troubled = health(*weak, observable("reflected_power", -4.0, "a0003"), observable("reference_shift(7Li_LiCl_aq)", 0.0213, "a0003"))
+    assert 'amber"><span>ref. line</span><span>S/N 200, 0.4 ×' in troubled
+    assert 'amber"><span>reflection</span><span>-4.0 dB' in troubled
+    assert "<span>ref. shift</span><span>+0.021 ppm</span>" in troubled
 
 
 def test_acquisitions_do_not_mix_and_what_is_of_none_stands_apart() -> None:
@@ -129,6 +135,3 @@ def test_acquisitions_do_not_mix_and_what_is_of_none_stands_apart() -> None:
     assert rig.seen("unnamed", "r-cell")["value"].tolist() == [2.0]
     assert rig.seen("li", "r-cell").size == rig.seen("unnamed", "area-moss").size == 0
     assert rig.seen("li", "area-moss")["value"].tolist() == [5.0]
-
-
-LINE = {"shift": 262.5, "area": 7.0, "phase": -44.0}

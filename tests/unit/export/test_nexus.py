@@ -27,7 +27,13 @@ from orchestrator.export.write import export
 from orchestrator.recorder.reader import open_run
 
 DEFINITIONS = Path(nexusformat.__file__).parent / "definitions"
-SCRIPT = "import sys; from importlib.metadata import entry_points as e; (s,) = e(group='console_scripts', name=sys.argv[1]); sys.argv[:2] = [s.name]; s.load()()"
+SCRIPT = """\
+import sys
+from importlib.metadata import entry_points
+(script,) = entry_points(group="console_scripts", name=sys.argv[1])
+sys.argv[:2] = [script.name]
+script.load()()
+"""
 FAULTS: dict[str, Callable[[Any], None]] = {
     "is to be plotted and is not there": lambda entry: entry["electrochemistry"].attrs.__setitem__("signal", "nothing"),
     "`nothing` is to be plotted": lambda entry: entry["electrochemistry"].attrs.__setitem__("axes", ["nothing"]),
@@ -60,7 +66,8 @@ def script(name: str, *words: str) -> str:
 def counts(told: str) -> tuple[int, int]:
     """Warnings and errors."""
     warnings, errors = (re.search(rf"Total number of {what}: (\d+)", told) for what in ("warnings", "errors"))
-    assert warnings and errors, told
+    assert warnings, told
+    assert errors, told
     return int(warnings[1]), int(errors[1])
 
 
@@ -125,7 +132,8 @@ def test_punx_minds_only_that_our_definition_is_not_among_its_own(exported: Path
 def test_silx_opens_it_as_a_plot(exported: Path) -> None:
     with h5py.File(exported / "night.nxs") as file:
         plot = get_default(file)
-        assert plot is not None and plot.is_valid
+        assert plot is not None
+        assert plot.is_valid
         assert plot.signal.name.startswith("/entry/")
 
 

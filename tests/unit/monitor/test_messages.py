@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from orchestrator.monitor.messages import AGAIN_s, Message, Messages, Of, TOGETHER_s
+from orchestrator.monitor.messages import CAN_WAIT, CAN_WAIT_FAMILIES, AGAIN_s, Message, Messages, Of, TOGETHER_s
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT_s = datetime(2026, 11, 21, 23, 0, tzinfo=BERLIN).timestamp()
@@ -76,6 +77,34 @@ def test_a_warning_wakes_nobody_who_asked_for_alarms_and_stands_in_the_summary()
     assert summary == Message("info", "sim: all fine, 80 %", text, "07:00")
     assert made.next_s == seven_s + 86_400
     assert "drift" not in made.due(seven_s + 86_400)[0].text
+
+
+AWAKE = ("cell-unknown", "silent", "potentiostat-link", "guard", "limit", "limit-temperature", "interlock-hard short", "nmr-silent",
+         "booking", "rule-soft short", "question", "prompt-1", "nobody-has-thought-of-it")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AWAKE)
+def test_a_person_is_woken_for_what_cannot_wait(name: str) -> None:
+    assert [one.level for one in messages().hear(*alarm(name), NIGHT_s)] == ["alarm"]
+
+
+@pytest.mark.parametrize("name", [*sorted(CAN_WAIT), "gain-7Li_metal", "task-tuner"])
+def test_and_for_nothing_else_unless_it_becomes_critical(name: str) -> None:
+    made = messages("07:00")
+    assert [one.level for one in made.hear(*alarm(name), NIGHT_s)] == ["warn"]
+    assert made.next_s == NIGHT_s + 8 * 3600
+    assert name in made.due(NIGHT_s + 8 * 3600)[0].text
+    assert [one.level for one in messages().hear(*alarm(name, "critical"), NIGHT_s)] == ["critical"]
+
+
+def test_every_alarm_that_can_wait_is_one_that_the_program_raises(repository: Path) -> None:
+    """A name that was changed there would wake somebody again."""
+    sources = [
+        path.read_text("utf-8") for part in ("runner", "rig", "model") for path in (repository / "orchestrator" / part).rglob("*.py")
+    ]
+    text = "\n".join(sources)
+    assert [name for name in CAN_WAIT if f'"{name.removeprefix("interlock-")}"' not in text] == []
+    assert [name for name in CAN_WAIT_FAMILIES if f'"{name}' not in text] == []
 
 
 def test_a_summary_says_what_stands() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,15 @@ KEYS = {
     "init", "user", "read_only", "cap_drop", "security_opt", "environment", "logging", "image", "build", "command", "restart",
     "tmpfs", "volumes", "depends_on", "ports", "healthcheck", "stop_grace_period", "secrets", "profiles",
 }  # fmt: skip
+
+
+DURATION = re.compile(r"[1-9]\d*s")
+
+
+def docker_compose() -> bool:
+    """Is it here?"""
+    docker = shutil.which("docker")
+    return docker is not None and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +57,45 @@ def test_every_service_is_modest(compose: dict[str, Any]) -> None:
         assert all(port.startswith(("${OPERANDO_BIND:-127.0.0.1}:", "127.0.0.1:")) for port in service.get("ports", ()))
         assert service["restart"] == ("no" if name in {"init", "rig"} else "unless-stopped")
     assert compose["services"]["rig"]["stop_grace_period"] == "120s"
+
+
+def test_what_goes_on_running_tells_its_health_and_may_take_its_time_to_end(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if name == "init":
+            continue
+        assert DURATION.fullmatch(service["stop_grace_period"]), name
+        check = service["healthcheck"]
+        assert check["test"][0] in {"CMD", "CMD-SHELL"}, name
+        assert all(
+            DURATION.fullmatch(check[key]) for key in ("interval", "timeout", *(("start_period",) if "start_period" in check else ()))
+        )
+        assert check["retries"] > 0
+        assert check.keys() <= {"test", "interval", "timeout", "retries", "start_period"}, name
+
+
+@pytest.mark.skipif(not docker_compose(), reason="docker compose is not here")
+def test_docker_compose_itself_takes_the_file(repository: Path) -> None:
+    command = ("docker", "compose", "--profile", "tls", "--profile", "grafana", "config", "--quiet")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=repository, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_profile_is_whole(compose: dict[str, Any]) -> None:
+    """A service waits for none that its profile does not start."""
+    services = compose["services"]
+    assert {name for name, one in services.items() if not one.get("profiles")} == {"init", "broker", "rig", "dashboard"}
+    for name, service in services.items():
+        for other in service.get("depends_on", {}):
+            assert set(services[other].get("profiles", ())) <= set(service.get("profiles", ())), name
+    assert {name for name, one in services.items() if one.get("profiles") == ["grafana"]} == {"telegraf", "influxdb", "grafana"}
+
+
+def test_the_brokers_state_lies_where_it_outlives_the_container(compose: dict[str, Any], repository: Path) -> None:
+    text = (repository / "configs" / "mosquitto" / "mosquitto.conf").read_text("utf-8")
+    (place,) = re.findall(r"^persistence_location (\S+)$", text, re.MULTILINE)
+    assert any(volume.endswith(f":{place.rstrip('/')}") for volume in compose["services"]["broker"]["volumes"])
+    for line in ("persistence true", "autosave_on_changes true", "autosave_interval 1", "set_tcp_nodelay true", "allow_anonymous false"):
+        assert line in text.splitlines()
 
 
 def test_who_waits_for_health_waits_for_somebody_who_tells_it(compose: dict[str, Any]) -> None:

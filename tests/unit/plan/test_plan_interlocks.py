@@ -138,7 +138,7 @@ def test_amplifier_check_says_what_may_speak(plan: PlanOf) -> None:
     [
         ({}, "", "nobody here measures reflected power: noise and line must both speak"),
         ({"sensors": ("vt", "coupler")}, "coupler", "reflected power: coupler"),
-        ({"tuner": "t"}, "", "reflected power: the tuner t, whenever it tunes; `retune_above_dB`: before each spectrum"),
+        ({"tuner": "t"}, "", "reflected power: the tuner t, whenever it tunes; before each spectrum where `retune_above_dB` stands"),
         ({"tuner": "t", "nuclei": {"7Li": NucleusSetup(retune_above_dB=-12)}}, "", "before each spectrum where `retune_above_dB` stands"),
         ({"tuner": "t", "sensors": ("coupler",)}, "coupler", "reflected power: coupler"),
     ],
