@@ -1,6 +1,6 @@
 """``python -m orchestrator.monitor.mail_child``: one message, read from stdin, by e-mail over the laboratory's own relay.
 
-``smtp://RELAY[:PORT]/?to=ADDRESS[,ADDRESS]&from=ADDRESS``: no password, no encryption: a relay inside the house. Its parent ends it in time.
+``smtp://RELAY[:PORT]/?to=ADDRESS[,ADDRESS]&from=ADDRESS``: no password, no encryption: a relay of the house. Its parent ends it in time.
 """
 
 from __future__ import annotations
