@@ -65,6 +65,7 @@ class Capabilities:
 
     ``on_device_limits``: names out of time, voltage, charge, current that the instrument itself ends a step on.
     ``autonomous``: a running program goes on to its own limits when the host dies. ``commands``: verbs it obeys.
+    ``ttl``: it has a line to raise at a step's start, and one to wait for.
     ``overload_status``: the bits of a sample's ``status`` that say it was beyond the range; 0 = it does not say.
     ``rung``: 1 = somebody else runs the cell and this program follows, 2 = the cycler's own software obeys start, skip and stop,
     3 = full control. ``cannot``: what that rung keeps this program from, a sentence without its subject; empty: nothing.
@@ -136,7 +137,10 @@ class ImpedanceOrder:
 
 @dataclass(frozen=True, slots=True)
 class StepOrder:
-    """One step for the instrument, everything in SI units, signs as in the module docstring."""
+    """One step for the instrument, everything in SI units, signs as in the module docstring.
+
+    ``ttl_out``: it raises its line as it starts; ``ttl_in``: it starts when the console raises one, however long that takes.
+    """
 
     key: str
     mode: Mode
@@ -147,6 +151,8 @@ class StepOrder:
     impedance: ImpedanceOrder | None = None
     sample_interval_s: float = 1.0
     sample_voltage_V: float | None = None
+    ttl_out: bool = False
+    ttl_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class DllDoor:
             await self._serial()
             values = await self._quiet()
             above = plan.order.voltage_V is None or plan.order.voltage_V >= values.Ewe
-            made = techniques_of(plan, self._options.trigger(), bandwidth=self._options.bandwidth, above_rest=above)
+            made = techniques_of(plan, self._options.trigger(plan.order), bandwidth=self._options.bandwidth, above_rest=above)
             await self._load_list(made)
         except Refused as refused:
             raise self._channel.refusal(refused.message, advice=_advice(refused.code)) from refused

@@ -32,12 +32,14 @@ class BioLogic(DoorPotentiostat):
         self._options, self._channel = options_of(settings), channel_of(settings.channel, settings.instrument)
         self._notes = Path(self._options.folder) / f"{self._name}-channel{self._channel + 1}.json" if self._options.folder else None
         self._serial = ""
-        self.waits = self._options.door == "dll" and self._options.trigger_in
         self.capabilities = capabilities_of(self._options)
         self._behind(make_door(self._options, settings, context, self._channel))
 
     def _planned(self, program: tuple[StepOrder, ...]) -> StepPlan:
         return plan_of(check(program, self.capabilities))
+
+    def _waits(self, plan: StepPlan) -> bool:
+        return self._options.door == "dll" and self._options.trigger(plan.order).into
 
     def _running(self, key: str, plan: StepPlan | None, begun_ns: int, **known: Any) -> BioLogicStep:
         return BioLogicStep(key, plan, self._outbox, begun_ns, speed=self._clock.speed, **known)

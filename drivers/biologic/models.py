@@ -30,7 +30,7 @@ class Options:
     ``door``: ``eclab`` (OLE-COM) or ``dll``. ``ours``: channels, as EC-Lab numbers them, that the DLL may take from EC-Lab.
     ``package``: folder of the EC-Lab Development Package. ``family``: of the boards, where it is not to be asked. ``folder``: where the
     driver keeps its notebook, and EC-Lab its settings and data. ``decimal``: the decimal sign in settings files that this EC-Lab saves.
-    ``device``: its name there. ``trigger_out``, ``trigger_in``: a TTL pulse as a step starts, a wait for one before it.
+    ``device``: its name there. ``trigger_out``, ``trigger_in``: a pulse as every step starts, a wait for one before it.
     ``max_current_A``, ``max_voltage_V``: of the board.
     """
 
@@ -80,9 +80,9 @@ class Options:
             if not isinstance(number, int | float) or not 0 < number <= most:
                 raise checks.bad_rig(instrument, f"option {name}: {number!r}", f"more than 0, at most {most:g}")
 
-    def trigger(self) -> Trigger:
-        """The lines to and from the console."""
-        return Trigger(self.trigger_out, self.trigger_in, self.trigger_rising, self.trigger_s)
+    def trigger(self, order: StepOrder) -> Trigger:
+        """The lines to and from the console, of this step."""
+        return Trigger(self.trigger_out or order.ttl_out, self.trigger_in or order.ttl_in, self.trigger_rising, self.trigger_s)
 
 
 def channel_of(text: str, instrument: str) -> int:
@@ -105,7 +105,7 @@ def capabilities_of(options: Options) -> Capabilities:
         max_steps=1,
         on_device_limits=frozenset({"time", "voltage", "current"}),
         autonomous=True,
-        ttl=options.door == "dll" and (options.trigger_in or options.trigger_out),
+        ttl=options.door == "dll",
         buffered=options.door == "dll",
         make_safe_s=MAKE_SAFE_S[options.door],
         max_current_A=options.max_current_A,

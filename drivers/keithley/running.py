@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from drivers.base import Mode, Reason, StepOrder
 from drivers.keithley import wire
 from drivers.keithley.setup import Setup
-from drivers.keithley.timing import Alignment
+from drivers.keithley.timing import BeatAlignment
 from drivers.stream.samples import Outbox, Sample
 
 CLOCK_STEP_NS = 2_000_000_000
@@ -30,7 +30,7 @@ class TriggeredStep:
     outbox: Outbox
     setup: Setup | None = None
     window: tuple[str, float, float] | None = None
-    alignment: Alignment = field(default_factory=Alignment)
+    alignment: BeatAlignment = field(default_factory=BeatAlignment)
     taken: int = 0
     first_ns: int | None = None
     last_device_ns: int | None = None

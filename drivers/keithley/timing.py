@@ -10,7 +10,7 @@ LEAST_HALF_WIDTH_NS = 1_000_000
 
 
 @dataclass(slots=True)
-class Alignment:
+class BeatAlignment:
     """A reading was taken before we saw it, and after we had asked and not seen it: two bounds of (our clock - its clock).
 
     Both run over the last 64 looks, so that a clock that is 200 ppm off does not walk away from its first bounds.

@@ -55,6 +55,7 @@ def check_step(order: StepOrder, capabilities: Capabilities, what: str = "this c
     check_times(order, capabilities.min_sample_interval_s)
     check_voltages(order, capabilities.voltage_range_V, what)
     check_counts(order)
+    check_lines(order, capabilities, what)
     check_source(order, capabilities.max_current_A, what, least_A)
 
 
@@ -93,6 +94,12 @@ def check_counts(order: StepOrder) -> None:
     for name, value in named.items():
         if value is not None and not 0 < value < math.inf:
             raise Rejected(f"step {order.key}: {name} {value} is not a positive number")
+
+
+def check_lines(order: StepOrder, capabilities: Capabilities, what: str) -> None:
+    """TTL lines that it has."""
+    if (order.ttl_out or order.ttl_in) and not capabilities.ttl:
+        raise Rejected(f"step {order.key}: {what} has no TTL line that this program knows")
 
 
 def check_source(order: StepOrder, most_A: float | None, what: str, least_A: float = 0.0) -> None:

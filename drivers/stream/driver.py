@@ -262,8 +262,6 @@ class OneStepPotentiostat(ABC, Generic[Plan]):
 class DoorPotentiostat(OneStepPotentiostat[StepPlan]):
     """Behind a ``Door``: its ``__init__`` calls ``_behind``; ``_planned`` and, where the door knows no names, ``_known`` are its own."""
 
-    waits: bool = False
-    """Does a step begin with a trigger, however long that takes?"""
     _door: Door
 
     def _behind(self, door: Door) -> None:
@@ -273,6 +271,10 @@ class DoorPotentiostat(OneStepPotentiostat[StepPlan]):
     async def _known(self, identity: Identity, elapsed_s: float | None) -> RunningStep | None:  # noqa: ARG002 for doors that know no names
         """The step of ours that runs, where it was written down."""
         return None
+
+    def _waits(self, plan: StepPlan) -> bool:
+        """Does the step begin with a trigger, however long that takes?"""
+        return plan.order.ttl_in
 
     def _running(self, key: str, plan: StepPlan | None, begun_ns: int, **known: Any) -> RunningStep:
         """How its samples are counted."""
@@ -315,7 +317,7 @@ class DoorPotentiostat(OneStepPotentiostat[StepPlan]):
             await self._door.load(plan)
 
     async def _start(self, plan: StepPlan) -> None:
-        key, waits = plan.order.key, self.waits
+        key, waits = plan.order.key, self._waits(plan)
         try:
             await self._door.start()
         except Rejected:

@@ -85,7 +85,8 @@ class PotentiostatBench:
     ``current_A``: small and positive; with it the cell certainly passes ``upper_V`` within 60 s, with its negative ``lower_V``. ``limits``:
     far away from all that. ``another(identity="")``: one more driver of the same instrument, not connected. ``rest_V`` ± 10 mV: the cell
     at open circuit. ``cut_link``, ``mend_link``: from now on the instrument is not heard and hears nothing, and again; what it runs
-    goes on. None: this bench cannot, and what happens then is not asked.
+    goes on. ``skew_clock``: the instrument's clock runs 200 ppm fast from now on. ``reboot``: it is switched off and on. None: this bench
+    cannot, and what happens then is not asked.
     """
 
     potentiostat: Potentiostat
@@ -101,6 +102,8 @@ class PotentiostatBench:
     charge_tolerance: float = 0.02
     cut_link: Callable[[], None] | None = None
     mend_link: Callable[[], None] | None = None
+    skew_clock: Callable[[], None] | None = None
+    reboot: Callable[[], None] | None = None
 
     def small_step(self, key: str = "step-1", *, time_s: float = 10.0, ends: Mapping[str, Any] | None = None, **changes: Any) -> StepOrder:
         """A galvanostatic step of ``current_A`` for ``time_s``; ``ends`` and ``changes`` replace fields."""

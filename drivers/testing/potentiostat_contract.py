@@ -294,6 +294,65 @@ class PotentiostatContract:
             assert not bench.leads().output_on
 
     @on_bench
+    async def test_a_limit_that_is_met_already_ends_the_step_at_once(self, bench: PotentiostatBench) -> None:
+        """The cell stands beyond its cut-off before the first sample: next to nothing passes, and the reason is the cut-off's."""
+        async with bench.connected() as log:
+            ends = {"voltage_upper_V": bench.rest_V - 0.02}
+            await bench.start(bench.small_step("met", time_s=60.0, ends=ends))
+            ended = await log.until(StepEnded)
+            assert (ended.key, ended.reason) == ("met", Reason.V_UPPER)
+            assert bench.charge_C() <= 3.0 * bench.sample_interval_s * bench.current_A
+            assert not bench.leads().output_on
+
+    # --------------------------------------------------------------------------------------------- when things go wrong
+
+    @on_bench
+    async def test_the_cell_stays_inside_its_limits_when_the_host_is_gone(self, bench: PotentiostatBench) -> None:
+        """Nobody listens any more: the instrument ends the step where it was told to, or its watchdog does."""
+        can = bench.potentiostat.capabilities
+        if not (can.watchdog or (can.autonomous and "voltage" in can.on_device_limits)):
+            return
+        await bench.potentiostat.connect()
+        await bench.start(bench.small_step("left", time_s=100.0, ends={"voltage_upper_V": bench.upper_V}))
+        await bench.clock.sleep(2.0)
+        await bench.potentiostat.release()
+        for _ in range(150):
+            await bench.clock.sleep(1.0)
+            assert bench.leads().voltage_V <= bench.upper_V + 0.02
+        assert not bench.leads().output_on
+
+    @on_bench
+    async def test_a_clock_that_is_200_ppm_off_does_not_carry_the_samples_away(self, bench: PotentiostatBench) -> None:
+        """After half an hour the last sample lies where it was taken."""
+        if bench.skew_clock is None:
+            return
+        bench.skew_clock()
+        async with bench.connected() as log:
+            await bench.start(bench.rest("skewed", 1800.0))
+            ended = await log.until(StepEnded, within_s=1900.0)
+            assert ended.reason is Reason.TIME
+            times_ns, _, _ = samples(log, "skewed")
+            assert abs(bench.clock.mono_ns() - int(times_ns[-1])) < 2.5 * bench.sample_interval_s * S
+            assert np.all(np.diff(times_ns) > 0)
+
+    @on_bench
+    async def test_an_instrument_that_was_switched_off_and_on_is_no_step_any_more(self, bench: PotentiostatBench) -> None:
+        """The step is lost and said to be, the cell is at open circuit, and the next step runs."""
+        if bench.reboot is None:
+            return
+        async with bench.connected() as log:
+            await bench.start(bench.small_step("cut-short", time_s=600.0))
+            await log.until(SampleBlock, 3)
+            bench.reboot()
+            ended = await log.until(StepEnded, within_s=300.0)
+            assert ended.key == "cut-short"
+            assert ended.reason in {Reason.LOST, Reason.DEVICE_ERROR}
+            assert (await bench.potentiostat.make_safe()).confirmed
+            assert not bench.leads().output_on
+            await bench.start(bench.small_step("next", time_s=5.0))
+            assert (await log.until(StepEnded, 2)).reason is Reason.TIME
+
+    @on_bench
     async def test_a_step_ends_at_its_charge(self, bench: PotentiostatBench) -> None:
         """For both signs the charge that truly passed is the charge asked for, give or take one sample interval."""
         async with bench.connected() as log:

@@ -136,7 +136,7 @@ def _end(key: str, node: Node) -> End:
 
 def _extras(node: Node, problems: Problems) -> dict[str, Any]:
     """What may be said of any step, as fields of Step."""
-    plain = {key: node.value[key].value for key in ("name", "eis", "stop_when", "if_no_short") if node.given(key)}
+    plain = {key: node.value[key].value for key in ("name", "eis", "stop_when", "if_no_short", "ttl") if node.given(key)}
     fields: dict[str, Any] = plain | {key: triggers_of(node.given(key), problems) for key in ("nmr", "then")}
     if wait := node.given("wait_for_nmr"):
         fields["wait_for_nmr"] = sentence(wait, "wait_for_nmr", problems)

@@ -177,6 +177,9 @@ class WrittenStepKeys(Written):
     stop_when: str | None = Field(None, description="the name of a rule")
     sample_Hz: Annotated[Any, either(NUMBER, {"type": "object", "additionalProperties": NUMBER, "minProperties": 1})] = None
     if_no_short: Literal["ask a person", "continue", "stop"] | None = None
+    ttl: Literal["raise", "wait", "raise and wait"] | None = Field(
+        None, description="the potentiostat's line at the step's start: raise it, wait for the console's, or both"
+    )
 
 
 class WrittenStep(WrittenStepKeys):

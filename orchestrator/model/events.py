@@ -13,7 +13,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``run.state`` from, to, why; where a process begins to live the run: clock {boot_id, scaled_from_ns} (not in virtual time), and
   of a continued run also continued (how often), origin_mono_ns, gap_s, versions and revision where they have changed.
 * ``run.ended`` state, outcome, reason, complete, exit_code.
-* ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, device_ns; ends (of the whole step, resolved), follows (so
+* ``step.started`` key, index, cycle, text, mode, current_A, voltage_V, device_ns; trigger (hardware: the console's line; software) and
+  latency_s since the start was asked for (null inside a program); ends (of the whole step, resolved), follows (so
   many steps follow in its program), adopted (true: it ran already when a continued run found it, and mono_ns follows from that).
 * ``step.ended`` key, reason, detail, duration_s, charge_C, charge_complete (false: the end was not seen, and charge_C counts up
   to the last sample and at most two intervals more), device_ns; over (false: a part was cut off, the step is not over), charge_net_C,

@@ -233,6 +233,7 @@ class Step(Frozen):
     stop_when: str | None = None
     sample: SampleRate | None = None
     if_no_short: str | None = None
+    ttl: Literal["raise", "wait", "raise and wait"] | None = None
     where: Where = Where()
     set_where: Where = Where()
 

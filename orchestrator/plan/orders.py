@@ -118,6 +118,7 @@ class PlannedStep(Frozen):
     worst_charge_C: float = 0.0
     settings: Mapping[str, Any] = {}
     lead_V: float = 0.0
+    ttl: str = ""
     path: tuple[int, ...] = ()
     turns: tuple[int, ...] = ()
 

@@ -144,6 +144,7 @@ def _finished(step: Step, around: Surroundings, bound: Bound, ends: EndCondition
         expected_charge_C=bound.expected_C,
         worst_charge_C=bound.worst_C,
         settings={"if_no_short": step.if_no_short} if step.if_no_short else {},
+        ttl=step.ttl or "",
         **more,
     )
 

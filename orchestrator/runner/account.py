@@ -52,6 +52,7 @@ class Account:
     earlier_C: float = 0.0
     uncertainty_C: float = 0.0
     ended: Reason | None = None
+    start_asked_ns: int | None = None
     missing: frozenset[str] = field(default_factory=frozenset)
     interval_s: float = field(init=False)
     """Sampling interval that the instrument is asked for: the densest of the step."""
@@ -64,7 +65,7 @@ class Account:
     def of(cls, planned: PlannedStep, *, suffix: str = "", ends: EndConditions | None = None) -> Account:
         """A fresh account. ``suffix`` makes a further step of the same plan line (a wait); it has no triggers of its own."""
         if suffix:
-            planned = planned.model_copy(update={"key": planned.key + suffix, "triggers": ()})
+            planned = planned.model_copy(update={"key": planned.key + suffix, "triggers": (), "ttl": ""})
         return cls(planned, ends or planned.ends, TriggerEngine(planned.triggers))
 
     @property
@@ -98,6 +99,7 @@ class Account:
         """The part that comes next, for the instrument."""
         planned, ends = self.planned, self.owed()
         assert ends is not None
+        first = self.part == 0  # what goes on after a pause has had its signal
         return StepOrder(
             key=self.key,
             mode=planned.mode,
@@ -108,6 +110,8 @@ class Account:
             impedance=planned.impedance,
             sample_interval_s=self.interval_s,
             sample_voltage_V=planned.sample_voltage_V,
+            ttl_out=first and planned.ttl.startswith("raise"),
+            ttl_in=first and planned.ttl.endswith("wait"),
         )
 
     def _limits(self) -> Limits:

@@ -236,6 +236,7 @@ class Programs:
         return self._sampling.newest.voltage_V if self._sampling.newest is not None else None
 
     async def _start(self, account: Account) -> None:
+        account.start_asked_ns = self._s.clock.mono_ns()
         try:
             await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
         except Rejected as error:

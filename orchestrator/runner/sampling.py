@@ -354,6 +354,8 @@ class Sampling:
             gap_s=None if self._ended_ns is None else (event.mono_ns - self._ended_ns) / 1e9,
             ends=asdict(account.ends),
             follows=self._follows(account),
+            trigger="hardware" if planned.ttl.endswith("wait") and not account.part else "software",
+            latency_s=None if account.start_asked_ns is None else (event.mono_ns - account.start_asked_ns) / 1e9,
             **self._also(account, event),
         )
         self._listener.edge(event)

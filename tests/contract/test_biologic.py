@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biologic_bench import Cable, Silence
+from biologic_bench import Cable
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import Context, Limits, Settings
 from drivers.clock import Clock
@@ -55,6 +56,8 @@ if "biologic" in names("emulators"):
                         limits=WIDE,
                         cut_link=cable.cut,
                         mend_link=cable.mend,
+                        skew_clock=lambda: emulator.inject("clock_skew"),
+                        reboot=lambda: emulator.inject("reboot"),
                     )
                 finally:
                     await emulator.stop()

@@ -159,3 +159,35 @@ def test_a_channel_that_is_missing_is_told_on_connecting(laboratory: Callable[..
         await stranger.release()
 
     laboratory(test)
+
+
+def test_a_step_raises_its_line_and_waits_for_the_consoles(laboratory: Callable[..., None]) -> None:
+    """Only the step that asks for it; its beginning is when the console's line came, and nothing flows before."""
+
+    async def test(lab: Laboratory) -> None:
+        await lab.run(order("plain", time_s=5.0))
+        assert (await lab.ended()).reason is Reason.TIME
+        await lab.run(order("led", ttl_in=True, ttl_out=True))
+        asked_ns = lab.clock.mono_ns()
+        await lab.clock.sleep(30)
+        assert [one.key for one in lab.log.of(StepStarted)] == ["plain"]
+        lab.emulator.trigger()
+        ended = await lab.ended(2)
+        started = lab.log.of(StepStarted)[1]
+        assert (ended.key, ended.reason) == ("led", Reason.TIME)
+        assert 29.5 <= (started.mono_ns - asked_ns) / 1e9 <= 31.0
+        assert 19.0 <= (ended.mono_ns - started.mono_ns) / 1e9 <= 21.0
+
+    laboratory(test)
+
+
+def test_a_step_that_waits_can_be_made_safe(laboratory: Callable[..., None]) -> None:
+    async def test(lab: Laboratory) -> None:
+        await lab.run(order("led", ttl_in=True))
+        await lab.clock.sleep(10)
+        assert (await lab.driver.make_safe()).confirmed
+        lab.emulator.trigger()
+        await lab.clock.sleep(10)
+        assert not lab.emulator.driven
+
+    laboratory(test)

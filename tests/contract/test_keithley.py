@@ -86,6 +86,7 @@ class TestKeithley(PotentiostatContract):
                     limits=self.limits,
                     cut_link=lambda: emulator.inject("silent"),
                     mend_link=lambda: emulator.clear("silent"),
+                    reboot=lambda: emulator.inject("reboot"),
                 )
             finally:
                 await emulator.stop()

@@ -53,6 +53,8 @@ class TestMethodScript(PotentiostatContract):
                     limits=WIDE,
                     cut_link=lambda: emulator.inject("silent"),
                     mend_link=lambda: emulator.clear("silent"),
+                    skew_clock=lambda: emulator.inject("clock_skew"),
+                    reboot=lambda: emulator.inject("reboot_mid_step"),
                 )
             finally:
                 await emulator.stop()

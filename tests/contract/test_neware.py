@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biologic_bench import Cable, Silence
+from biologic_bench import Cable
 from ruamel.yaml import YAML
+from wire_taps import Silence
 
 from drivers.base import Context, Limits, Settings
 from drivers.clock import Clock
@@ -55,6 +56,7 @@ class TestNeware(PotentiostatContract):
                     limits=self.limits,
                     cut_link=cable.cut,
                     mend_link=cable.mend,
+                    reboot=lambda: emulator.inject("power_lost"),
                 )
             finally:
                 await emulator.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from drivers.base import (
     StepEnded,
     StepStarted,
 )
+from drivers.clock import Clock
 from drivers.errors import InstrumentError, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.testing.bench import listening, near
 
@@ -226,5 +228,36 @@ def test_a_running_step_is_adopted_with_its_name_and_its_charge(laboratory: Call
             assert blocks[0].mono_ns[0] >= connected_ns
             assert near(float(blocks[-1].aux["charge_C"][-1]), 40 * 4e-4, 1e-3 * 40 * 4e-4)
         await again.release()
+
+    laboratory(test)
+
+
+@pytest.mark.parametrize("verb", ["load", "start"])
+def test_open_circuit_waits_for_no_file_and_nothing_starts_behind_it(
+    laboratory: Callable[..., None], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """The share with the step files hangs: the cell is safe meanwhile, and stays so when the share is back."""
+    share = asyncio.Event()
+
+    async def hangs(_: Clock, function: Callable[..., Any], *args: Any, lane: str = "") -> Any:
+        assert lane == "files of cycler"
+        await share.wait()
+        return function(*args)
+
+    async def test(lab: Laboratory) -> None:
+        if verb == "start":
+            await lab.driver.load((order(),))
+        with monkeypatch.context() as patched:
+            patched.setattr(Clock, "in_thread", hangs)
+            going = asyncio.create_task(lab.driver.load((order(),)) if verb == "load" else lab.driver.start("s1"))
+            await lab.clock.sleep(1.0)
+            assert (await lab.driver.make_safe()).confirmed
+            assert not going.done()
+            share.set()
+            with pytest.raises(Rejected, match="made safe meanwhile"):
+                await going
+        await lab.clock.sleep(5.0)
+        assert not lab.emulator.driven
+        assert not lab.log.of(StepStarted)
 
     laboratory(test)

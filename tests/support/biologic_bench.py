@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from wire_taps import Silence
+
 from drivers.base import Context, EndConditions, Limits, Mode, Settings, StepOrder
 from drivers.biologic import eclib
 from drivers.biologic.driver import BioLogic
@@ -33,14 +35,6 @@ def row(time_s: float, voltage_V: float, current_A: float) -> tuple[int, ...]:
     """One row of CPLIMIT."""
     ticks = round(time_s / BASE_S)
     return (ticks >> 32, ticks & 0xFFFFFFFF, bits(voltage_V), bits(current_A), 0)
-
-
-class Silence:
-    """Nobody keeps the bytes."""
-
-    def sent(self, data: bytes) -> None: ...
-
-    def received(self, data: bytes) -> None: ...
 
 
 class Scripted:

@@ -97,6 +97,9 @@ def device_can(facts: Facts) -> Iterator[Problem]:
     for step, where in facts.steps():
         if not has[step.mode]:
             yield Problem(where, f"`{facts.setup.potentiostat}` has no {step.mode.value} mode")
+        if step.ttl and not can.ttl:
+            advice = "leave `ttl` out: triggers go by software then, and their latency is recorded"
+            yield Problem(where, f"`{facts.setup.potentiostat}` has no TTL line that this program knows", advice)
 
 
 def sampling(facts: Facts) -> Iterator[Problem]:

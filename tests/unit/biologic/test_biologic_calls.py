@@ -7,7 +7,8 @@ import threading
 from typing import Any
 
 import pytest
-from biologic_bench import IDLE, KERNEL, Scripted, Silence
+from biologic_bench import IDLE, KERNEL, Scripted
+from wire_taps import Silence
 
 from drivers.biologic import remote
 from drivers.biologic.calls import RemoteCalls, ThreadCalls, is_remote

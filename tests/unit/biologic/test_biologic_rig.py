@@ -27,7 +27,8 @@ def test_the_dll_can_do_more() -> None:
     found = BioLogic.declared(settings)
     assert (found.EIS, found.ttl, found.buffered) == (True, True, True)
     emulated = BioLogic.declared(replace(settings, address="emulator:biologic", options={}))
-    assert (emulated.EIS, emulated.ttl) == (True, False)
+    assert (emulated.EIS, emulated.ttl) == (True, True)
+    assert not BioLogic.declared(Settings("biologic", "biologic", "")).ttl
 
 
 def test_it_is_registered() -> None:

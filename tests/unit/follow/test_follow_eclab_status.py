@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from biologic_bench import Scripted, Silence, step
+from biologic_bench import Scripted, step
+from wire_taps import Silence
 
 from drivers.base import Confirmation, Context, Mode, Settings, StepEnded, StepStarted
 from drivers.biologic.eclab_door import CALLS

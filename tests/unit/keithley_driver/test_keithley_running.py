@@ -14,7 +14,7 @@ from drivers.keithley import wire
 from drivers.keithley.models import MODELS, Options
 from drivers.keithley.running import TriggeredStep
 from drivers.keithley.setup import setup_of
-from drivers.keithley.timing import LEAST_HALF_WIDTH_NS, WINDOW, Alignment
+from drivers.keithley.timing import LEAST_HALF_WIDTH_NS, WINDOW, BeatAlignment
 from drivers.stream.samples import Outbox
 
 S = 1_000_000_000
@@ -185,8 +185,8 @@ def test_a_clock_that_somebody_sets_moves_no_sample(step_s: float) -> None:
 # ----------------------------------------------------------------------------------------------------------------- time
 
 
-def aligned(delays_ns: Iterable[int], skew_ppm: float = 0.0) -> Alignment:
-    alignment = Alignment()
+def aligned(delays_ns: Iterable[int], skew_ppm: float = 0.0) -> BeatAlignment:
+    alignment = BeatAlignment()
     for n, delay_ns in enumerate(delays_ns):
         device_ns = round(n * S * (1 + skew_ppm / 1e6))
         alignment.seen(device_ns, n * S + delay_ns)
@@ -213,7 +213,7 @@ def test_a_skewed_clock_does_not_walk_away() -> None:
 
 
 def test_samples_never_go_back() -> None:
-    alignment = Alignment()
+    alignment = BeatAlignment()
     alignment.seen(0, 90_000_000)
     first = alignment.place(0)
     alignment.seen(10_000_000, 11_000_000)

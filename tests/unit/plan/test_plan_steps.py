@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from drivers.base import Mode
+from drivers.base import Capabilities, Mode
 from orchestrator.plan import PlanError
 from orchestrator.plan.orders import Plan, PlannedStep
+from orchestrator.runner.account import Account
 
 Make = Callable[..., Plan]
 
@@ -214,3 +215,17 @@ def test_so_far_begins_at_the_last_turn(plan: Make) -> None:
     made = plan(first, back, again, "Rest for 1 hour", "Sodiate working at C/20 until 110 % of the sodiation so far", cell="half")
     assert only(made).expected_charge_C / 3.6 == pytest.approx(0.04)
     assert only(made).ends.charge_C == pytest.approx(0.04 * 3.6)
+
+
+def test_a_line_is_raised_and_waited_for_where_the_instrument_has_one(plan: Make) -> None:
+    line = "{step: Rest for 1 hour, ttl: raise and wait}"
+    has = {"channel": Capabilities(ttl=True)}
+    (step,) = plan(line, given={"capabilities": has}).steps
+    assert step.ttl == "raise and wait"
+    account = Account.of(step)
+    assert (account.order().ttl_out, account.order().ttl_in) == (True, True)
+    account.next_part()
+    assert not account.order().ttl_in, "after a pause nobody raises a line again"
+    assert not Account.of(step, suffix=".look1").order().ttl_in
+    with pytest.raises(PlanError, match="no TTL line"):
+        plan(line, given={"capabilities": {"channel": Capabilities()}})
