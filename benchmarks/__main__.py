@@ -22,7 +22,9 @@ NAMES = (
     "monitoring",
     "page",
     "following",
+    "rungs",
     "matrix",
+    "consoles",
 )
 HEAD = """# Benchmarks
 

@@ -17,7 +17,7 @@ from replayer import mpt_head, mpt_rows
 from benchmarks.measure import Report, spread
 from drivers import registry
 from drivers.clock import Clock
-from orchestrator.imports.clocks import dated
+from drivers.follow.clocks import dated
 from orchestrator.imports.watching import Request, opened, run_folder
 from orchestrator.observer.source import Source
 

@@ -1,7 +1,7 @@
 """Writes the generated pages of docs/reference: python docs/generate.py.
 
-run-h5.md from the layout table, commands.md from the commands, interlocks.md from the table of interlocks, mqtt.md and mqtt/ from
-the models of what is sent.
+run-h5.md and NXoperando_nmr.nxdl.xml from the layout table, commands.md from the commands, interlocks.md from the table of
+interlocks, mqtt.md and mqtt/ from the models of what is sent.
 """  # noqa: INP001
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from orchestrator.cli.app import app
+from orchestrator.export import nxdl
 from orchestrator.model.interlocks import TABLE, Interlock, said
 from orchestrator.monitor import described
 from orchestrator.recorder import layout
@@ -208,6 +209,7 @@ def _interlock(one: Interlock) -> Iterator[str]:
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
     made = {"run-h5.md": run_h5(), "commands.md": commands(), "interlocks.md": interlocks(), "mqtt.md": described.page(GENERATED)}
+    made[nxdl.FILE] = nxdl.definition()
     made |= {f"mqtt/{name}": text for name, text in described.written().items()}
     return {REFERENCE / name: text for name, text in made.items()}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
+import multiprocessing
+import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ DEAD = Outcome("failed", "ended early", "the host was killed", complete=False, e
 REACHES_S = 5.0
 """What the guard may take from its decision to the relay, on a wire that answers."""
 POTENTIOSTAT = "methodscript"
+WENT_WRONG = "went-wrong.txt"
 UNREACHABLE = ("silent", "port_vanishes", "half_line_then_stall", "garbage_line", "echo_but_no_start", "reboot_mid_step")
 
 
@@ -52,14 +54,36 @@ def die(night: Night, folder: Path) -> None:
         run(gathered_night(deadly(night), folder))
 
 
+def _dies(night: Night, folder: Path) -> None:
+    """In a process of its own: what went wrong there stands in a file."""
+    try:
+        die(night, folder)
+    except BaseException:
+        (folder / WENT_WRONG).write_text(traceback.format_exc(), encoding="utf-8")
+        raise
+
+
+@cache
+def _server() -> BaseContext:
+    """Where processes are forked, from one that has imported and read everything once: half of a second process is that."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["nights.dying"])
+    return context
+
+
 def _died(night: Night, folder: Path) -> Path | None:
     """Kill the host of a night in another process; its run folder, None where the night ended before."""
-    command = [sys.executable, "-m", "nights.killed", json.dumps(asdict(night)), str(folder)]
-    dying = subprocess.run(command, check=False, capture_output=True, text=True)
-    if dying.returncode == 0:
+    folder.mkdir(parents=True, exist_ok=True)
+    dying = _server().Process(target=_dies, args=(night, folder))
+    dying.start()
+    dying.join()
+    if dying.exitcode == 0:
         return None
-    if dying.returncode != KILLED:
-        raise RuntimeError(f"the dying process ended with {dying.returncode}: {dying.stderr}")
+    if dying.exitcode != KILLED:
+        wrong = folder / WENT_WRONG
+        raise RuntimeError(f"the dying process ended with {dying.exitcode}: {wrong.read_text('utf-8') if wrong.exists() else ''}")
     (run_folder,) = (folder / "runs").iterdir()
     return run_folder
 
@@ -131,7 +155,3 @@ def broken_by_death(killed: Killed | None) -> list[str]:
         return []
     found = [f"the cell comes to its declared state: {said}" for said in the_cell_comes_to_its_declared_state(killed)]
     return found + invariants.broken(killed.lived)
-
-
-if __name__ == "__main__":
-    die(Night(**json.loads(sys.argv[1])), Path(sys.argv[2]))

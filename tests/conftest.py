@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices; several tests run at once
 os.environ["OPERANDO_BROKER"] = "none"  # no demo leaves a broker behind; whoever wants one says so
+os.environ["OPERANDO_REPORT"] = "0"  # seconds of drawing after each run; whoever wants one says so
 
 import shutil
 import sys

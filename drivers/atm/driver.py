@@ -1,8 +1,10 @@
 """nqrduck's ATM as a ``Tuner``. Built to the document (consoles.md 5.3), not yet met an instrument.
 
-Options: ``presets``: name → ``frequency_MHz``, and ``tune_V`` and ``match_V`` to search from; ``good_dB``: a reflection at or below
-this is tuned (-15); ``span_MHz``: the range of the sweep that proves it (0.4); ``within_s``: how long a search may take (90);
-``baud``. A rig's ``tuner_preset`` names one of the presets; without one the preset has the nucleus' name.
+Options: ``presets``: name → ``frequency_MHz`` (at ``shift_ppm``, 0), and where to search from: ``tune_V`` and ``match_V``, or, of a
+probe with motors, ``tune_steps`` and ``match_steps``; ``good_dB``: a reflection at or below this is tuned (-15); ``span_MHz``: the
+range of the sweep that proves it (0.4); ``within_s``: how long a search may take (90); ``motors``: ``range_steps`` and
+``step_steps`` of a search, ``backlash_steps``, ``within_s`` of one move; ``baud``. A rig's ``tuner_preset`` names one of the
+presets; without one the preset has the nucleus' name. Motors are homed once, before the first tuning that needs them.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from drivers.atm.motors import Motors
 from drivers.atm.wire import LONGEST_LINE, PREAMPLIFIER, TUNER, WHERE, Kind, Reply, at, reflection_dB, reply, search, sweep
 from drivers.base import ByteStream, Confirmation, Context, Identity, SafeState, Settings, TuneResult
 from drivers.errors import BadReply, DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected
@@ -31,6 +34,19 @@ class Preset:
     frequency_MHz: float
     tune_V: float = 0.0
     match_V: float = 0.0
+    tune_steps: float | None = None
+    match_steps: float | None = None
+    shift_ppm: float = 0.0
+
+    @property
+    def mechanical(self) -> bool:
+        """Do motors turn its capacitors?"""
+        return self.tune_steps is not None and self.match_steps is not None
+
+    def at(self, carrier_ppm: float) -> Preset:
+        """The same probe at another carrier, counted from the same reference."""
+        moved = (1 + carrier_ppm * 1e-6) / (1 + self.shift_ppm * 1e-6)
+        return replace(self, frequency_MHz=self.frequency_MHz * moved, shift_ppm=carrier_ppm)
 
 
 class Atm:
@@ -46,6 +62,7 @@ class Atm:
         self._good_dB = float(options.get("good_dB", -15.0))
         self._span_MHz = float(options.get("span_MHz", 0.4))
         self._within_s = float(options.get("within_s", 90.0))
+        self._motors = Motors(self._ask, **{str(name): int(value) for name, value in dict(options.get("motors", {})).items()})
         self._presets = {str(name): _preset(given) for name, given in dict(options.get("presets", {})).items()}
         self._port: ByteStream | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -70,15 +87,33 @@ class Atm:
 
     async def tune(self, nucleus: str, preset: str = "") -> TuneResult:
         """Search, prove by a sweep, and give the probe back to the preamplifier. Raises InstrumentError."""
-        wanted, began_ns = self._wanted(nucleus, preset), self._clock.mono_ns()
+        return await self._tuned(self._wanted(nucleus, preset))
+
+    async def tune_at(self, nucleus: str, preset: str, carrier_ppm: float) -> TuneResult:
+        """The same at another carrier. Raises InstrumentError."""
+        return await self._tuned(self._wanted(nucleus, preset).at(carrier_ppm))
+
+    async def _tuned(self, wanted: Preset) -> TuneResult:
+        began_ns = self._clock.mono_ns()
         async with self._turn, self._at_tuner("tuning"):
-            order = search(wanted.frequency_MHz, wanted.tune_V, wanted.match_V)
-            found = await self._ask(order, "voltages", self._within_s)
+            where = await (self._turned(wanted) if wanted.mechanical else self._varied(wanted))
             reached_dB = await self._measured(wanted)
         now_ns = self._clock.mono_ns()
         ok = reached_dB is not None and reached_dB <= self._good_dB
-        detail = f"{found.numbers[0]:g} V, {found.numbers[1]:g} V" + ("" if ok else f"; not matched: wanted {self._good_dB:g} dB or less")
+        detail = where + ("" if ok else f"; not matched: wanted {self._good_dB:g} dB or less")
         return TuneResult(ok, now_ns, (now_ns - began_ns) / 1e9, reached_dB, detail)
+
+    async def _varied(self, wanted: Preset) -> str:
+        """The box searches the voltages of the varactors."""
+        order = search(wanted.frequency_MHz, wanted.tune_V, wanted.match_V)
+        match_V, tune_V = (await self._ask(order, "voltages", self._within_s)).numbers
+        return f"tune {tune_V:g} V, match {match_V:g} V"
+
+    async def _turned(self, wanted: Preset) -> str:
+        """The motors go to the preset's place, and the box searches around it."""
+        await self._motors.go(int(wanted.tune_steps or 0), int(wanted.match_steps or 0))
+        tune, match = await self._motors.search(wanted.frequency_MHz, self._within_s)
+        return f"tune {tune} steps, match {match} steps"
 
     async def reflection_dB(self, nucleus: str, preset: str = "") -> float | None:
         """The reflection as it is now; nothing is moved. Raises InstrumentError."""

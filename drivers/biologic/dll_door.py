@@ -11,13 +11,14 @@ from drivers.base import Identity
 from drivers.biologic import eclib, wire
 from drivers.biologic.calls import Calls
 from drivers.biologic.channel import Channel, Refused
-from drivers.biologic.door import Batch, ChannelTaken, Look
 from drivers.biologic.firmware import Firmware
 from drivers.biologic.models import OVERLOAD_E, OVERLOAD_I, POINTS_LOST, Options
-from drivers.biologic.techniques import Plan, Technique, techniques_of
+from drivers.biologic.techniques import Technique, techniques_of
 from drivers.biologic.wire import Family
 from drivers.clock import Clock
 from drivers.errors import NotReachable, WrongInstrument
+from drivers.stream.bounds import StepPlan
+from drivers.stream.door import Batch, ChannelTaken, Look
 
 MADE_S, MADE_EVERY_S = 5.0, 0.05
 """A list takes about 170 ms to be made, and the channel reads RUN meanwhile; another load in that time breaks it."""
@@ -119,7 +120,10 @@ class DllDoor:
 
     # ---------------------------------------------------------------------------------------------------------- running
 
-    async def load(self, plan: Plan) -> None:
+    async def write(self, plan: StepPlan) -> None:
+        """The DLL takes no files."""
+
+    async def load(self, plan: StepPlan) -> None:
         """Our kernel where it is missing, then the list, once; then what the firmware says of it. Raises Rejected."""
         try:
             await self._firmware.ensure()

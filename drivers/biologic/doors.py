@@ -7,11 +7,11 @@ from typing import Any
 from drivers.base import Context, Settings
 from drivers.biologic.calls import Calls, RemoteCalls, ThreadCalls, is_remote
 from drivers.biologic.dll_door import DllDoor
-from drivers.biologic.door import Door
 from drivers.biologic.eclab_door import EcLabDoor
 from drivers.biologic.models import Options, channel_of
 from drivers.biologic.sharing import OneConnection
 from drivers.errors import Rejected
+from drivers.stream.door import Door
 
 NEEDED = {
     "eclab": {

@@ -14,12 +14,12 @@ from typing import Any
 from drivers.base import Identity, Reason
 from drivers.biologic import mps
 from drivers.biologic.calls import Calls, is_remote
-from drivers.biologic.door import Batch, Look
 from drivers.biologic.models import Options
-from drivers.biologic.techniques import Plan
-from drivers.biologic.wire import Row
 from drivers.clock import Clock
 from drivers.errors import DeviceFault, NotReachable, Rejected, WrongInstrument
+from drivers.stream.bounds import StepPlan
+from drivers.stream.door import Batch, Look
+from drivers.stream.rows import Row
 
 CALLS = frozenset({"EnableMessagesWindows", "GetDeviceSN", "SelectChannel", "LoadSettings", "RunChannel", "StopChannel"}) | frozenset(
     {"MeasureStatus", "GetExperimentInfos"}
@@ -46,7 +46,7 @@ class EcLabDoor:
         self._address, self._channel, self._name, self._wanted = address, channel, name, wanted
         self._site = mps.Site(options.device, options.decimal, options.bandwidth)
         self._device = 0
-        self._loaded: Plan | None = None
+        self._loaded: StepPlan | None = None
 
     # ------------------------------------------------------------------------------------------------------- the calls
 
@@ -78,7 +78,6 @@ class EcLabDoor:
 
     async def open(self) -> Identity:
         """Find the instrument in EC-Lab's list. Raises NotReachable, WrongInstrument."""
-        await self._calls.call("EnableMessagesWindows", 0)
         device_sn, channels = await self._find()
         if self._channel >= len(channels):
             raise WrongInstrument(
@@ -144,14 +143,25 @@ class EcLabDoor:
 
     # ---------------------------------------------------------------------------------------------------------- running
 
-    async def load(self, plan: Plan) -> None:
-        """Write the settings file and have it loaded. Raises Rejected."""
+    async def write(self, plan: StepPlan) -> None:
+        """The settings file. Raises Rejected."""
         data, path = mps.settings_bytes(plan, self._site), self._file(plan, "mps")
         try:
-            await self._clock.in_thread(_write, path, data)
+            await self._clock.in_thread(_write, path, data, lane=f"files of {self._name}")
+        except OSError as error:
+            advice = "look at option folder"
+            raise Rejected(
+                f"settings not written: {error}", instrument=self._name, sent=path, did="nothing was started", advice=advice
+            ) from error
+
+    async def load(self, plan: StepPlan) -> None:
+        """Have the settings file loaded. Raises Rejected."""
+        path = self._file(plan, "mps")
+        try:
+            await self._calls.call("EnableMessagesWindows", 0)
             await self._on_channel("SelectChannel")
             await self._on_channel("LoadSettings", path)
-        except (DeviceFault, OSError) as fault:
+        except DeviceFault as fault:
             raise Rejected(f"settings not loaded: {fault}", instrument=self._name, sent=path, did="nothing was started") from fault
         self._loaded = plan
 
@@ -169,10 +179,11 @@ class EcLabDoor:
         raise Rejected("EC-Lab does not run the channel", instrument=self._name, sent=path, did="nothing was started")
 
     async def stop(self) -> None:
-        """Stop the channel."""
+        """Stop the channel; no window of EC-Lab waits for an answer meanwhile."""
+        await self._calls.call("EnableMessagesWindows", 0)
         await self._on_channel("StopChannel")
 
-    def _file(self, plan: Plan, ending: str) -> str:
+    def _file(self, plan: StepPlan, ending: str) -> str:
         """As Windows writes it; beside an emulator, as this computer does."""
         folder, name = self._options.folder, f"{plan.order.key.replace(':', '%3A')}.{ending}"
         return f"{folder}/{name}" if folder.startswith("/") else str(PureWindowsPath(folder) / name)

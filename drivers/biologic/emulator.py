@@ -1,10 +1,10 @@
 """A BioLogic below its DLL: firmware, techniques and data of an instrument, in front of the twin; a pure-Python stand-in for EClib.
 
 Built to the document, not yet met an instrument. Options: ``family`` (VMP3, VMP-300, premium), ``channel`` (the one with the cell, 0),
-``channels`` (how many are plugged, 4; the others have 1 kohm on them), ``others_run`` (numbers of those that somebody else's
-measurement runs on), ``firmware`` (none, kernel, eclab, ecal), ``time_base_us`` (20 to 50), ``memory_bytes``, ``trigger_after_s`` (a
-pulse comes so long after TI began to wait; None: only when ``trigger`` is called), ``faults``. There is no wire of the instrument's
-own: drivers reach the calls by ``drivers.biologic.remote``.
+``channels`` (how many are plugged, 4; the others have 1 kohm on them), ``cells`` (number → the twin of a further cell), ``others_run``
+(numbers of those that somebody else's measurement runs on), ``firmware`` (none, kernel, eclab, ecal), ``time_base_us`` (20 to 50),
+``memory_bytes``, ``trigger_after_s`` (a pulse comes so long after TI began to wait; None: only when ``trigger`` is called), ``faults``.
+There is no wire of the instrument's own: drivers reach the calls by ``drivers.biologic.remote``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from drivers.biologic.instrument.dll import EC_LAB, Eclib
 from drivers.biologic.instrument.faults import DEFAULTS, NAMES
 from drivers.biologic.instrument.parameters import settled
 from drivers.biologic.remote import Served, serve
+from drivers.sim.physics import Physics
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
 
@@ -45,6 +46,7 @@ class BiologicEmulator:
         self.stamps = Stamps()
         self.number = int(options.get("channel", 0))
         self._trigger_after_s = options.get("trigger_after_s")
+        self.cells: dict[int, Physics] = {int(n): twin for n, twin in options.get("cells", {}).items()}
         self.channels = {n: self._channel(n, options) for n in range(max(int(options.get("channels", 4)), self.number + 1))}
         self.channel = self.channels[self.number]
         self.channel.disturb = self._disturb
@@ -63,7 +65,7 @@ class BiologicEmulator:
     def _channel(self, number: int, options: Mapping[str, Any]) -> Channel:
         mine = number == self.number
         return Channel(
-            TwinLeads(self.twin) if mine else Resistor(),
+            TwinLeads(self.twin if mine else self.cells[number]) if mine or number in self.cells else Resistor(),
             firmware=FIRMWARES[str(options.get("firmware", "none"))] if mine else FIRMWARE_KERNEL,
             time_base_s=float(options.get("time_base_us", 20.0)) * 1e-6,
             memory_bytes=int(options.get("memory_bytes", 4 << 20)),
@@ -78,7 +80,8 @@ class BiologicEmulator:
         for channel in self.channels.values():
             channel.now_s = max(channel.now_s, now_s)
         if self._fresh:
-            self.twin.open_circuit(now_s)
+            for twin in (self.twin, *self.cells.values()):
+                twin.open_circuit(now_s)
             self._start_others()
         self._served = await serve(self._network, self.eclib)
         self._task = asyncio.create_task(self._live(), name="BioLogic")

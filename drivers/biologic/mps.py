@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.base import Mode, StepOrder
-from drivers.biologic.techniques import VOLTAGES_V, Bound, Plan, current_range
+from drivers.biologic.techniques import VOLTAGES_V, current_range
 from drivers.errors import Rejected
+from drivers.stream.bounds import Bound, StepPlan
 
 WIDTH = 20
 ENCODING = "cp1252"
@@ -36,12 +37,12 @@ class Site:
     bandwidth: int = 5
 
 
-def settings_bytes(plan: Plan, site: Site) -> bytes:
+def settings_bytes(plan: StepPlan, site: Site) -> bytes:
     """The file. Raises Rejected for what cannot be said in it."""
     return settings_text(plan, site).encode(ENCODING)
 
 
-def settings_text(plan: Plan, site: Site) -> str:
+def settings_text(plan: StepPlan, site: Site) -> str:
     """Its text, with the line ends of Windows. Raises Rejected."""
     if site.decimal not in SIGNS or not site.device.isascii() or not site.device.isprintable():
         raise Rejected(f"device {site.device!r} or decimal sign {site.decimal!r} cannot stand in a settings file")
@@ -52,7 +53,7 @@ def settings_text(plan: Plan, site: Site) -> str:
 # ---------------------------------------------------------------------------------------------------------------- head
 
 
-def _head(plan: Plan, site: Site) -> tuple[str, ...]:
+def _head(plan: StepPlan, site: Site) -> tuple[str, ...]:
     half_V = _range_V(plan.order)
     compliance = () if site.device in FLOATING else ("CE vs. WE compliance from -10 V to 10 V",)
     return (
@@ -95,7 +96,7 @@ def _safety(order: StepOrder, site: Site) -> tuple[str, ...]:
 # ---------------------------------------------------------------------------------------------------------------- rows
 
 
-def _rows(plan: Plan, site: Site) -> list[tuple[str, str]]:
+def _rows(plan: StepPlan, site: Site) -> list[tuple[str, str]]:
     control, control_unit, versus, kind = _control(plan, site)
     limits = _limits(plan, site)
     records = _records(plan.order, site)
@@ -147,7 +148,7 @@ def _rows(plan: Plan, site: Site) -> list[tuple[str, str]]:
     ]
 
 
-def _control(plan: Plan, site: Site) -> tuple[str, str, str, str]:
+def _control(plan: StepPlan, site: Site) -> tuple[str, str, str, str]:
     """Value, unit, against what, and the name of the control."""
     order = plan.order
     if order.mode is Mode.REST:
@@ -159,7 +160,7 @@ def _control(plan: Plan, site: Site) -> tuple[str, str, str, str]:
     raise Rejected(f"step {order.key}: {order.mode} cannot be written as a sequence of Modulo Bat")
 
 
-def _limits(plan: Plan, site: Site) -> list[tuple[str, str, str, str]]:
+def _limits(plan: StepPlan, site: Site) -> list[tuple[str, str, str, str]]:
     """What, comparison, value, unit: ring 1 only, ring 2 stands in the head; the time is always there."""
     found = [("Time", ">", *_scaled(plan.duration_s, SECONDS, site))]
     for comparison, bound, asked in (

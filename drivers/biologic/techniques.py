@@ -7,16 +7,15 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.base import Mode, Reason, StepOrder
+from drivers.base import Mode, StepOrder
 from drivers.biologic import eclib
 from drivers.biologic.eclib import EccParam
 from drivers.errors import Rejected
+from drivers.stream.bounds import OFF_SIDE_V, StepPlan, charge_bound, duration_bound, lower_bound, taper_of, upper_bound
 
 ACTIVE, AND, ABOVE, VOLTAGE, CURRENT = 1, 2, 4, 0 << 5, 3 << 5
 EXIT_STOP = 2
 TESTS = 3
-OFF_SIDE_V = 0.0005
-"""A limit on the side that the current moves away from is tested so much further out: a step that starts at it does not end at once."""
 NEVER_V, NEVER_A = 10.0, 10.0
 PERIODS = 0.1
 MIN_SECOND, MAX_SECOND = 1e-4, 1e8
@@ -87,62 +86,15 @@ def voltage_range(voltage_V: float) -> int:
 # ------------------------------------------------------------------------------------------------------------- a step
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Something that the instrument tests: what it means when it was met, and what stands behind it."""
-
-    value: float
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One step as the instrument will run it: how long at most and why it would end then, between which voltages, down to which current."""
-
-    order: StepOrder
-    duration: Bound
-    upper: Bound | None = None
-    lower: Bound | None = None
-    taper_A: float | None = None
-
-    @property
-    def duration_s(self) -> float:
-        """How long the instrument runs it at most."""
-        return self.duration.value
-
-
-def plan_of(order: StepOrder) -> Plan:
-    """Ring 1 where it is asked for, ring 2 elsewhere; charge at constant current is a time."""
-    duration = _duration(order)
+def plan_of(order: StepOrder) -> StepPlan:
+    """Voltages are tested at constant current only; a hold has its taper."""
+    duration, charge = duration_bound(order), charge_bound(order)
     if order.mode is Mode.GALVANOSTATIC:
-        return Plan(order, duration, _upper(order), _lower(order))
-    return Plan(order, duration, taper_A=order.ends.current_below_A if order.mode is Mode.POTENTIOSTATIC else None)
+        return StepPlan(order, duration, charge, upper_bound(order), lower_bound(order))
+    return StepPlan(order, duration, charge, taper_A=taper_of(order))
 
 
-def _duration(order: StepOrder) -> Bound:
-    ends, limits = order.ends, order.limits
-    bounds = [Bound(ends.time_s, Reason.TIME), Bound(limits.time_s, Reason.SAFETY)]
-    if order.mode is Mode.GALVANOSTATIC and order.current_A:
-        if ends.charge_C is not None:
-            bounds.append(Bound(ends.charge_C / abs(order.current_A), Reason.CHARGE))
-        bounds.append(Bound(limits.charge_C / abs(order.current_A), Reason.SAFETY))
-    return min(bounds, key=lambda bound: bound.value)
-
-
-def _upper(order: StepOrder) -> Bound:
-    limit, end = Bound(order.limits.voltage_upper_V, Reason.SAFETY), order.ends.voltage_upper_V
-    return limit if end is None or end > limit.value else Bound(end, Reason.V_UPPER)
-
-
-def _lower(order: StepOrder) -> Bound | None:
-    limit, end = Bound(order.limits.voltage_lower_V, Reason.SAFETY), order.ends.voltage_lower_V
-    if end is not None and end >= limit.value:
-        return Bound(end, Reason.V_LOWER)
-    armed_late = order.limits.voltage_lower_armed_above_V is not None
-    return None if armed_late else limit  # the instrument cannot arm a test later: the host keeps it
-
-
-def techniques_of(plan: Plan, trigger: Trigger, *, bandwidth: int = 5, above_rest: bool = True) -> tuple[Technique, ...]:
+def techniques_of(plan: StepPlan, trigger: Trigger, *, bandwidth: int = 5, above_rest: bool = True) -> tuple[Technique, ...]:
     """The list to load. ``above_rest``: a held voltage lies above the cell's, so that current flows in. Raises Rejected."""
     made: list[Technique] = []
     if trigger.into:  # the line is waited for in the control mode of what follows
@@ -158,7 +110,7 @@ def loop(times: int, back_to: int) -> Technique:
     return Technique("loop", (integer("loop_N_times", times), integer("protocol_number", back_to)))
 
 
-def _rest(plan: Plan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: ARG001, FBT001 all four kinds are made alike
+def _rest(plan: StepPlan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: ARG001, FBT001 all four kinds are made alike
     order = plan.order
     return Technique(
         "ocv",
@@ -171,7 +123,7 @@ def _rest(plan: Plan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: A
     )
 
 
-def _galvanostatic(plan: Plan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: ARG001, FBT001
+def _galvanostatic(plan: StepPlan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: ARG001, FBT001
     order, current_A = plan.order, _given(plan.order, plan.order.current_A, "current")
     tests = []
     if plan.upper is not None:
@@ -190,7 +142,7 @@ def _galvanostatic(plan: Plan, bandwidth: int, above_rest: bool) -> Technique:  
     )
 
 
-def _potentiostatic(plan: Plan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: FBT001
+def _potentiostatic(plan: StepPlan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: FBT001
     order, most_A = plan.order, plan.order.limits.current_A
     above, below = (ACTIVE | ABOVE | CURRENT, most_A), (ACTIVE | CURRENT, -most_A)
     tests = [above, below]
@@ -208,7 +160,7 @@ def _potentiostatic(plan: Plan, bandwidth: int, above_rest: bool) -> Technique: 
     )
 
 
-def _impedance(plan: Plan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: ARG001, FBT001
+def _impedance(plan: StepPlan, bandwidth: int, above_rest: bool) -> Technique:  # noqa: ARG001, FBT001
     order, wanted = plan.order, plan.order.impedance
     if wanted is None or (wanted.amplitude_A is None) == (wanted.amplitude_V is None):
         raise Rejected(f"step {order.key}: impedance needs one amplitude, in A or in V")
@@ -246,7 +198,7 @@ def _impedance(plan: Plan, bandwidth: int, above_rest: bool) -> Technique:  # no
     return Technique(name, (*first, *rest, *sweep, *ranges))
 
 
-_STEPS: dict[Mode, Callable[[Plan, int, bool], Technique]] = {
+_STEPS: dict[Mode, Callable[[StepPlan, int, bool], Technique]] = {
     Mode.REST: _rest,
     Mode.GALVANOSTATIC: _galvanostatic,
     Mode.POTENTIOSTATIC: _potentiostatic,
@@ -254,7 +206,7 @@ _STEPS: dict[Mode, Callable[[Plan, int, bool], Technique]] = {
 }
 
 
-def _one_step(plan: Plan) -> tuple[EccParam, ...]:
+def _one_step(plan: StepPlan) -> tuple[EccParam, ...]:
     return (
         boolean("vs_initial", value=False),
         single("Duration_step", plan.duration_s),

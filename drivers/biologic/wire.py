@@ -6,11 +6,11 @@ import cmath
 import math
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from drivers.biologic import eclib
 from drivers.errors import BadReply
+from drivers.stream.rows import Point, Row
 
 
 class Family(Enum):
@@ -19,26 +19,6 @@ class Family(Enum):
     VMP3 = ""
     VMP300 = "4"
     PREMIUM = "5"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One sample: seconds since the technique began; NaN where the technique does not measure it."""
-
-    time_s: float
-    voltage_V: float
-    current_A: float
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One frequency of a sweep, with the voltage and current around which it swings."""
-
-    frequency_Hz: float
-    impedance_ohm: complex
-    time_s: float
-    voltage_V: float
-    current_A: float
 
 
 SINGLES: Mapping[tuple[str, int], tuple[int, ...]] = {
@@ -99,7 +79,7 @@ def decode(
     values: eclib.CurrentValues,
     family: Family = Family.VMP3,
     singles: Mapping[int, float] | None = None,
-) -> tuple[Row | Point, ...]:
+) -> tuple[Row, ...]:
     """What an answer of ``BL_GetData`` holds; ``singles``: what its words mean, where the DLL was asked. Raises BadReply."""
     if not infos.NbRows or infos.TechniqueID in SILENT:
         return ()
@@ -126,7 +106,7 @@ def _point(row: tuple[int, ...], number: Callable[[int], float]) -> Point:
     volts, amps, phase_rad = number(row[1]), number(row[2]), number(row[3])
     known = amps > 0 and math.isfinite(volts) and math.isfinite(phase_rad)
     impedance_ohm = cmath.rect(volts / amps, phase_rad) if known else complex(math.nan, math.nan)
-    return Point(number(row[0]), impedance_ohm, number(row[13]), number(row[4]), number(row[5]))
+    return Point(number(row[13]), number(row[4]), number(row[5]), frequency_Hz=number(row[0]), impedance_ohm=impedance_ohm)
 
 
 # ------------------------------------------------------------------------------------------------- messages and codes

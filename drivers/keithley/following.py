@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
 from functools import partial
 
-from drivers.base import LinkLost, LinkRestored, Reason, StepEnded, StepStarted
+from drivers.base import Reason, StepEnded, StepStarted
 from drivers.clock import Clock
-from drivers.errors import DeviceFault, InstrumentError
+from drivers.errors import DeviceFault
 from drivers.keithley import wire
 from drivers.keithley.conduct import Conduct
 from drivers.keithley.models import Options
-from drivers.keithley.running import Running
+from drivers.keithley.running import TriggeredStep
 from drivers.keithley.talk import Talk
+from drivers.stream.following import Following
 from drivers.stream.samples import Outbox
 
 FIRST_LOOK_NS = 50_000_000
@@ -27,32 +26,26 @@ RETRY_NS = 10_000_000
 LONGEST_NS = 5_000_000_000
 TRIGGERS_A_WINDOW = 12
 BACK_OFF_S = (*(0.5,) * 10, 1.0, 2.0)
+SAFE = "output off, high impedance, trigger model idle: all read back"
 
-_log = logging.getLogger(__name__)
 
+class BufferFollowing(Following[TriggeredStep]):
+    """The step is a trigger model that fills a buffer. ``serial``: of the instrument that we met."""
 
-class Following:
-    """At most one step at a time. ``serial``: of the instrument that we met."""
+    back_off_s = BACK_OFF_S
 
     def __init__(self, talk: Talk, conduct: Conduct, clock: Clock, outbox: Outbox, options: Options, instrument: str) -> None:
+        super().__init__(clock, outbox, instrument, talk.lock)
         self._talk = talk
         self._conduct = conduct
-        self._clock = clock
-        self._outbox = outbox
-        self._instrument = instrument
         self._trigger_every_ns = int(options.watchdog_s / 2 / TRIGGERS_A_WINDOW * 1e9)
-        self._triggered_ns = self._next_ns = self._asked_ns = 0
-        self._misses = self._attempts = self._looks = 0
+        self._triggered_ns = self._asked_ns = self._looks = 0
         self._shown = False
-        self._wake = asyncio.Event()
         self.serial = ""
-        self.step: Running | None = None
-        self.lost = False
-        self.owes_safety = False
 
     # -------------------------------------------------------------------------------------------------------- a step
 
-    def begin(self, step: Running, asked_ns: int, *, shown: bool = True) -> None:
+    def begin(self, step: TriggeredStep, asked_ns: int, *, shown: bool = True) -> None:
         """A step was started at ``asked_ns``; ``shown``: the instrument has said so."""
         self.step, self._asked_ns, self._shown, self._misses = step, asked_ns, False, 0
         step.alignment.last_mono_ns = asked_ns
@@ -62,7 +55,7 @@ class Following:
             self._show(step)
         self._wake.set()
 
-    def _show(self, step: Running) -> None:
+    def _show(self, step: TriggeredStep) -> None:
         if not self._shown:
             self._shown = True
             self._outbox.put(StepStarted(step.key, self._asked_ns))
@@ -75,12 +68,17 @@ class Following:
         at_ns = max(self._clock.mono_ns() if mono_ns is None else mono_ns, step.alignment.last_mono_ns)
         self._outbox.put(StepEnded(step.key, at_ns, reason, detail, step.last_device_ns, last_of_program=True))
 
-    async def stop(self, reason: Reason, detail: str) -> None:
+    def last_ns(self) -> int | None:
+        """When the last reading of the step was taken."""
+        return self.step.alignment.last_mono_ns if self.step is not None else None
+
+    async def stop(self, reason: Reason, detail: str) -> str:
         """End the step now: model and output off, the last readings, StepEnded. Raises InstrumentError."""
         off_ns = await self._conduct.open_circuit()
         if self.step is not None:
             await self._read(self.step)
         self.over(reason, detail, off_ns)
+        return SAFE
 
     # ------------------------------------------------------------------------------------------------------- one look
 
@@ -99,17 +97,17 @@ class Following:
             await self._has_ended(step, state.word)
         self._schedule(step)
 
-    async def _still_running(self, step: Running) -> None:
+    async def _still_running(self, step: TriggeredStep) -> None:
         self._show(step)
         if reached := step.reached(self._clock.mono_ns()):
-            return await self.stop(*reached)
+            await self.stop(*reached)
+            return
         now_ns = self._clock.mono_ns()
         if self._trigger_every_ns and now_ns - self._triggered_ns >= self._trigger_every_ns:
             self._triggered_ns = now_ns
             await self._talk.tell("*TRG")
-        return None
 
-    async def _has_ended(self, step: Running, state: str) -> None:
+    async def _has_ended(self, step: TriggeredStep, state: str) -> None:
         """The trigger model is over; its output is off, or is switched off."""
         reason, detail = (Reason.ABORT, "made safe") if self.owes_safety else step.why(state)
         try:
@@ -128,7 +126,7 @@ class Following:
             detail += f"; {fault.message}"
         self.over(Reason.LOST, detail)
 
-    async def _read(self, step: Running) -> None:
+    async def _read(self, step: TriggeredStep) -> None:
         """Every reading since the last look."""
         asked_ns = self._clock.mono_ns()
         end = await self._conduct.last_index()
@@ -150,7 +148,7 @@ class Following:
             step.taken = 0
         await self._fetch(step, step.taken + 1, end, seen_ns)
 
-    async def _fetch(self, step: Running, first: int, last: int, seen_ns: int) -> None:
+    async def _fetch(self, step: TriggeredStep, first: int, last: int, seen_ns: int) -> None:
         while first <= last:
             upto = min(last, first + wire.MOST_ROWS - 1)
             rows = await self._rows(first, upto)
@@ -159,7 +157,7 @@ class Following:
             step.take(rows, seen_ns)
             first = upto + 1
 
-    async def recount(self, step: Running) -> None:
+    async def recount(self, step: TriggeredStep) -> None:
         """What the buffer holds of a step that is adopted; where it has wrapped since, nobody knows its charge any more."""
         self._conduct.capacity = await self._talk.ask(f":TRAC:POIN? {wire.BUFFER}", wire.parse_integer)
         end = await self._conduct.last_index()
@@ -173,7 +171,7 @@ class Following:
     async def _rows(self, first: int, last: int) -> tuple[wire.Row, ...]:
         return await self._talk.ask(wire.rows_query(first, last), partial(wire.parse_rows, count=last - first + 1))
 
-    def _schedule(self, step: Running) -> None:
+    def _schedule(self, step: TriggeredStep) -> None:
         """When to look again: when the next reading is due; soon, when it was not there."""
         now_ns, last_ns = self._clock.mono_ns(), step.alignment.last_mono_ns
         if step.first_ns is None:
@@ -188,86 +186,18 @@ class Following:
         over_ns = step.due_ns if step.due_ns is not None and step.due_ns > now_ns else due_ns
         self._next_ns = min(due_ns, over_ns, now_ns + LONGEST_NS)
 
-    # ---------------------------------------------------------------------------------------------------------- for ever
-
-    async def run(self) -> None:
-        """Look again and again; ask a silent instrument until it answers."""
-        while True:
-            try:
-                await self._turn()
-            except InstrumentError as fault:
-                self.lose(fault.message)
-            except Exception as fault:  # noqa: BLE001 a bug of ours must not leave a step unfollowed
-                _log.exception("%s: the driver broke", self._instrument)
-                self.lose(f"the driver broke: {fault!r}")
-
-    async def _turn(self) -> None:
-        if self.lost:
-            await self._come_back()
-        elif self.step is None:
-            self._wake.clear()
-            await self._wake.wait()
-        else:
-            await self._until_due()
-            async with self._talk.lock:
-                if not self.lost:
-                    await self.look()
-
-    async def _until_due(self) -> None:
-        """Until the next look is due, or something else began."""
-        self._wake.clear()
-        wait_s = (self._next_ns - self._clock.mono_ns()) / 1e9 / self._clock.speed
-        if wait_s > 0:
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                return
-
     # ---------------------------------------------------------------------------------------------------------- the link
 
-    def lose(self, why: str) -> None:
-        """The link is lost, and why; said once, as of the last reading: those that the buffer keeps meanwhile come when it is back."""
-        if not self.lost:
-            self.lost, self._attempts = True, 0
-            self._outbox.put(LinkLost(self.step.alignment.last_mono_ns if self.step else self._clock.mono_ns(), why))
-            self._wake.set()
+    async def reach(self) -> None:
+        """The same instrument on a new connection."""
+        await self._conduct.meet_again(self.serial)
 
-    def restore(self, detail: str) -> None:
-        """The link is back, if it was lost."""
-        if self.lost:
-            self.lost = False
-            self._outbox.put(LinkRestored(self._clock.mono_ns(), detail))
-            self._wake.set()
-
-    async def _come_back(self) -> None:
-        """One attempt to reach it again; what it is owed is done first."""
-        await asyncio.sleep(BACK_OFF_S[min(self._attempts, len(BACK_OFF_S) - 1)])
-        self._attempts += 1
-        async with self._talk.lock:
-            if not self.lost:
-                return
-            try:
-                await self._conduct.meet_again(self.serial)
-                detail = await self._reconcile()
-            except InstrumentError as fault:
-                _log.info("%s: still lost: %s", self._instrument, fault.message)
-                return
-            self.restore(detail)
-
-    async def _reconcile(self) -> str:
+    async def reconcile(self) -> str:
         """What it did meanwhile, and what it could not be told."""
         if await self._conduct.rebooted():
             await self._after_reboot()
             self.owes_safety = False
             return "it was switched on anew meanwhile"
-        if self.owes_safety:
-            await self.stop(Reason.ABORT, "made safe")
-            self.owes_safety = False
-            _log.warning("%s: the link is back, and a safe state was owed: confirmed", self._instrument)
-            return "the safe state that was owed is reached"
-        if self.step is not None:
-            await self.look()
-        elif await self._talk.output_on():
+        if self.step is None and not self.owes_safety and await self._talk.output_on():
             await self._conduct.open_circuit()
-        return "it answers again"
+        return await super().reconcile()

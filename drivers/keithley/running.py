@@ -23,7 +23,7 @@ TROUBLE = wire.OVER_VOLTAGE | wire.OVER_TEMPERATURE
 
 
 @dataclass(slots=True)
-class Running:
+class TriggeredStep:
     """One step on the instrument. ``order``, ``setup``: None for a step that an earlier host started (its tag is all there is)."""
 
     tag: wire.Tag

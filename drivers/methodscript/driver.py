@@ -40,8 +40,9 @@ LISTEN_FLOOR_S = 0.3
 SILENT_INTERVALS = 5
 SILENCE_FLOOR_S = 2.0
 UNKNOWN_INTERVAL_S = 10.0
-LOST_SHARE = 0.9
-"""Of ``make_safe_s``: so long an instrument that is known to be silent is told to open the circuit, all the same."""
+SAFE_SHARE, ABORT_SHARE = 0.9, 0.4
+"""Of ``make_safe_s``: so long the instrument is told to open the circuit before the answer is *unconfirmed*, and so long a script may take
+to hear its abort before ``cell_off`` is sent all the same."""
 SLOWEST_POINT_S = 600.0
 MOST_GARBAGE, SHOWN_CHARACTERS = 3, 80
 
@@ -187,14 +188,16 @@ class MethodScript:
         """Abort, switch the cell off, read at open circuit."""
         self._aborting, self._program, self._owes_safety = True, (), True
         try:
-            async with asyncio.timeout(LOST_SHARE * self.capabilities.make_safe_s if self._silence.lost else None):
+            async with asyncio.timeout(SAFE_SHARE * self.capabilities.make_safe_s):
                 await self._wait_for_port()
                 async with self._talk.open():
                     await self._still_ours()
                     voltage_V = await self._switch_off_and_look()
         except (InstrumentError, TimeoutError) as fault:
+            if isinstance(fault, NotReachable | TimeoutError):
+                self._silence.say_lost(str(fault) or "told to open the circuit, it did not answer in time")
             self._silence.arm()
-            return SafeState(Confirmation.UNCONFIRMED, str(fault) or "the link is lost; tried again when it is back")
+            return SafeState(Confirmation.UNCONFIRMED, str(fault) or "no answer in time; tried again when the link is back")
         self._owes_safety = False
         self._silence.say_restored("made safe")
         self._finished(Reason.ABORT, "made safe")
@@ -438,7 +441,8 @@ class MethodScript:
         step, before = self._running.step, self._phase
         with contextlib.suppress(NotReachable, TimeoutError):
             interval_s = step.interval_s if step else 0.0
-            if await self._talk.abort(SHORT_REPLY_S + 2 * interval_s / self._clock.speed) and self._phase in BUSY:
+            patience_s = min(SHORT_REPLY_S + 2 * interval_s / self._clock.speed, ABORT_SHARE * self.capabilities.make_safe_s)
+            if await self._talk.abort(patience_s) and self._phase in BUSY:
                 async with asyncio.timeout(SHORT_REPLY_S):
                     await self._idle.wait()
         self._phase, self._in_memory = Phase.IDLE, ""

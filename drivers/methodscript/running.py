@@ -164,19 +164,20 @@ class RunningScript:
             return
         if self._held:
             self._let_go(self.step)
-        if (frequency := package.first("dc")) is not None:
-            real, imaginary = package.first("cc"), package.first("cd")
+        said = package.by_kind()
+        if (frequency := said.get("dc")) is not None:
+            real, imaginary = said.get("cc"), said.get("cd")
             if real and imaginary:
                 self.step.points.append((frequency.value, complex(real.value, imaginary.value)))
             return
-        self._sample(self.step, package, heard_ns)
+        self._sample(self.step, said, package.status & ALL_STATUS, heard_ns)
 
-    def _sample(self, step: Step, package: wire.Package, heard_ns: int) -> None:
-        stamp, voltage = package.first("eb"), package.first("ab", "da")
+    def _sample(self, step: Step, said: dict[str, wire.Variable], status: int, heard_ns: int) -> None:
+        stamp, voltage = said.get("eb"), said.get("ab") or said.get("da")
         if stamp is None or voltage is None or not 0.0 <= stamp.value < LONGEST_STEP_S:
             self._refuse()
             return
-        current, charge = package.first("ba", "db"), package.first("ja")
+        current, charge = said.get("ba") or said.get("db"), said.get("ja")
         device_ns = round(stamp.value * 1e9)
         if not step.timer.follows(device_ns, heard_ns):
             self._refuse()
@@ -192,7 +193,7 @@ class RunningScript:
                 step.current_A,
                 device_ns,
                 step.timer.half_width_ns,
-                package.status & ALL_STATUS,
+                status,
                 charge.value if charge else 0.0 if step.mode is Mode.REST else math.nan,
             )
         )

@@ -168,6 +168,10 @@ class Package(NamedTuple):
                     return variable
         return None
 
+    def by_kind(self) -> dict[str, Variable]:
+        """The first variable of each kind."""
+        return {variable[0]: variable for variable in reversed(self.variables)}
+
     @property
     def status(self) -> int:
         """Status bits of all variables together."""

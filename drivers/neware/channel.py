@@ -10,11 +10,12 @@ from typing import TypeVar
 from drivers.base import Context, Identity, Settings
 from drivers.clock import Clock
 from drivers.errors import BadReply, NotReachable, Rejected, WrongInstrument
-from drivers.neware import notebook, wire
+from drivers.neware import wire
 from drivers.neware.models import Options, choose, where
-from drivers.neware.steps import Plan, step_file, step_type
+from drivers.neware.steps import OURS, CyclerPlan, barcode_of, step_file, step_type
 from drivers.neware.talk import Talk
-from drivers.stream.notebook import write
+from drivers.stream import notebook
+from drivers.stream.rows import Row
 
 T = TypeVar("T")
 VENDOR, MODEL = "Neware", "BTS 8"
@@ -30,6 +31,10 @@ class Channel:
         host, port, folder = where(settings.address, settings.instrument)
         self._talk, self._folder = Talk(context.network, host, port, settings.instrument), Path(options.folder or folder)
         self._address: wire.Address | None = None
+
+    @property
+    def _lane(self) -> str:
+        return f"files of {self._name}"
 
     @property
     def serial(self) -> str:
@@ -65,20 +70,20 @@ class Channel:
         answer = await self._talk.ask("inquiredf", wire.inquire_data(address))
         return self._read(lambda: wire.test_of(answer, address))
 
-    async def rows(self, test: int, first: int) -> tuple[wire.Row, ...]:
+    async def rows(self, test: int, first: int) -> tuple[Row, ...]:
         """At most a thousand rows of a test, from ``first`` on (the first one is 1)."""
         answer = await self._talk.ask("download", wire.download(self._found(), test, first))
         return self._read(lambda: wire.rows(answer))
 
     # ------------------------------------------------------------------------------------------------------------ orders
 
-    async def write(self, plan: Plan, voltage_V: float | None) -> None:
+    async def write(self, plan: CyclerPlan, voltage_V: float | None) -> None:
         """The step file; the client is told nothing. Raises Rejected."""
         stamp = datetime.fromtimestamp(self._clock.utc_ns() // 10**9, UTC).strftime("%Y%m%d%H%M%S")
         kind = step_type(plan.order, voltage_V)
         await self._write(plan.order.key, ".xml", step_file(plan, kind, stamp=stamp, delay_s=self._options.protect_delay_s))
 
-    async def note(self, plan: Plan) -> None:
+    async def note(self, plan: CyclerPlan) -> None:
         """What is about to run, for whoever finds it running. Raises Rejected."""
         entry = notebook.Entry(self.serial, self._clock.utc_ns(), plan.order)
         await self._write(plan.order.key, ".json", notebook.to_text(entry))
@@ -86,14 +91,14 @@ class Channel:
     async def known(self, state: wire.State) -> notebook.Entry | None:
         """The step of ours that runs, where it was written down."""
         path = self._file(state.barcode, ".json")
-        entry = await self._clock.in_thread(lambda: notebook.read(path))
-        if entry is None or notebook.barcode_of(entry.order.key) != state.barcode:
+        entry = await self._clock.in_thread(notebook.read, path, lane=self._lane)
+        if entry is None or barcode_of(entry.order.key) != state.barcode:
             return None
         return entry if entry.fits(self.serial, state.elapsed_s, self._clock.utc_ns()) else None
 
     async def start(self, key: str) -> None:
         """Run the step file. Raises Rejected where the client says no."""
-        address, barcode = self._found(), notebook.barcode_of(key)
+        address, barcode = self._found(), barcode_of(key)
         question = wire.start(address, barcode, self._shown(barcode + ".xml"), self._options.backup or self._shown())
         answer = await self._talk.ask("start", question)
         if not self._read(lambda: wire.verdict(answer, address)):
@@ -126,7 +131,7 @@ class Channel:
             raise BadReply(f"what came back is no answer: {fault}", instrument=self._name) from fault
 
     def _file(self, barcode: str, suffix: str) -> Path:
-        return self._folder / (notebook.barcode_of(barcode.removeprefix(notebook.OURS)) + suffix)
+        return self._folder / (barcode_of(barcode.removeprefix(OURS)) + suffix)
 
     def _shown(self, name: str = "") -> str:
         """A file of ours as the client's computer calls it."""
@@ -138,7 +143,7 @@ class Channel:
     async def _write(self, key: str, suffix: str, text: str) -> None:
         path = self._file(key, suffix)
         try:
-            await self._clock.in_thread(write, path, text)
+            await self._clock.in_thread(notebook.write, path, text, lane=self._lane)
         except OSError as error:
             message, advice = f"{path.name} cannot be written: {error}", "look at option folder"
             raise Rejected(message, instrument=self._name, did="nothing was started", advice=advice) from error

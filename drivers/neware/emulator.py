@@ -2,9 +2,10 @@ r"""A Neware cycler behind its BTS software: XML over TCP, step files from the P
 
 Built to the document and to captured answers, not yet met an instrument. Options: ``folder`` (where everything lies; default: a temporary
 one), ``root`` (where step files are put; default ``<folder>/steps``), ``shown_as`` (what the PC calls that folder, ``D:\steps``),
-``subdevices`` (2) of ``channels`` (8) each, ``channel`` (the one with the cell, ``1-1``: sub-device and channel), ``busy`` (channels that
-somebody else's test runs on, ``["1-2"]``), ``devid`` (21), ``zone`` (IANA, "UTC"), ``port``, ``faults``. Its address is host, port and
-``folder``, which stands for a share of the PC's. The vendor's own data files (``backup``) are not written.
+``subdevices`` (2) of ``channels`` (8) each, ``channel`` (the one with the cell, ``1-1``: sub-device and channel), ``cells`` (channel → the
+twin of a further cell), ``busy`` (channels that somebody else's test runs on, ``["1-2"]``), ``devid`` (21), ``zone`` (IANA, "UTC"),
+``port``, ``faults``. Its address is host, port and ``folder``, which stands for a share of the PC's. The vendor's own data files
+(``backup``) are not written.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class NewareEmulator:
         self.place = _place(str(options.get("channel", "1-1")))
         subdevices, each = int(options.get("subdevices", 2)), int(options.get("channels", 8))
         places = [(sub, n) for sub in range(1, subdevices + 1) for n in range(1, each + 1)]
-        self.channels = {place: Channel(self.twin if place == self.place else None) for place in places}
+        cells = {_place(str(place)): twin for place, twin in options.get("cells", {}).items()} | {self.place: self.twin}
+        self.cells = tuple(cells.values())
+        self.channels = {place: Channel(cells.get(place)) for place in places}
         self.channel = self.channels[self.place]
         self.channel.disturb = self._disturb
         disk = Disk(self.folder, Path(str(options.get("root") or self.folder / "steps")).absolute(), str(options.get("shown_as", "")))
@@ -76,7 +79,8 @@ class NewareEmulator:
         for channel in self.channels.values():
             channel.now_s = max(channel.now_s, now_s)
         if self._fresh:
-            self.twin.open_circuit(now_s)
+            for twin in self.cells:
+                twin.open_circuit(now_s)
             self._start_others()
         self._alive = True
         await self._listen()

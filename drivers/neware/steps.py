@@ -5,17 +5,17 @@ Voltages in 0.1 mV, currents in mA, times in ms, charges in mA·s; a discharge h
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from drivers.base import Mode, Reason, StepOrder
 from drivers.errors import Rejected
+from drivers.stream.bounds import OFF_SIDE_V, Bound, StepPlan, charge_bound, duration_bound, lower_bound, taper_of, upper_bound
 
 CC_CHARGE, CC_DISCHARGE, CV_CHARGE, REST, END, CV_DISCHARGE = 1, 2, 3, 4, 6, 19
 """Types of steps; 19 as the public exporter writes a hold into which the current flows out (inferred)."""
-OFF_SIDE_V = 0.0005
-"""A limit on the side that the current moves away from is tested so much further out: a step that starts at it does not end at once."""
 WIDER, WIDER_A = 1.02, 1e-6
 """A protection of the current stands so much further out than the limit: the source itself stays at it."""
 FORMAT = {"type": "Step File", "version": "17", "client_version": "BTS Client 8.0.0.478(2024.06.24)(R3)"}
@@ -23,61 +23,25 @@ CREATOR = "operando-nmr"
 NO_RATES = "103"
 
 
+OURS = "op."
+"""Barcodes of tests that this program started begin so."""
+
+
+def barcode_of(key: str) -> str:
+    """The barcode of a step's test; also the name of its files."""
+    return OURS + re.sub(r"[^A-Za-z0-9._-]", "_", key)
+
+
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """Something that the instrument tests: what it means when it was met, and what stands behind it."""
+class CyclerPlan(StepPlan):
+    """A cycler tests voltages in every step."""
 
-    value: float
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One step as the instrument will run it: how long at most, between which voltages, down to which current, up to which charge."""
-
-    order: StepOrder
-    duration: Bound
     upper: Bound
-    lower: Bound | None
-    charge: Bound
-    taper_A: float | None = None
-
-    @property
-    def duration_s(self) -> float:
-        """How long the instrument runs it at most."""
-        return self.duration.value
 
 
-def plan_of(order: StepOrder) -> Plan:
+def plan_of(order: StepOrder) -> CyclerPlan:
     """Ring 1 where it is asked for, ring 2 elsewhere; charge at constant current is a time."""
-    taper_A = order.ends.current_below_A if order.mode is Mode.POTENTIOSTATIC else None
-    return Plan(order, _duration(order), _upper(order), _lower(order), _charge(order), taper_A)
-
-
-def _duration(order: StepOrder) -> Bound:
-    ends, limits = order.ends, order.limits
-    bounds = [Bound(ends.time_s, Reason.TIME), Bound(limits.time_s, Reason.SAFETY)]
-    if order.mode is Mode.GALVANOSTATIC and order.current_A:
-        charge = _charge(order)
-        bounds.append(Bound(charge.value / abs(order.current_A), charge.reason))
-    return min(bounds, key=lambda bound: bound.value)
-
-
-def _charge(order: StepOrder) -> Bound:
-    asked_C, most = order.ends.charge_C, Bound(order.limits.charge_C, Reason.SAFETY)
-    return most if asked_C is None or asked_C > most.value else Bound(asked_C, Reason.CHARGE)
-
-
-def _upper(order: StepOrder) -> Bound:
-    limit, end = Bound(order.limits.voltage_upper_V, Reason.SAFETY), order.ends.voltage_upper_V
-    return limit if end is None or end > limit.value or order.mode is Mode.REST else Bound(end, Reason.V_UPPER)
-
-
-def _lower(order: StepOrder) -> Bound | None:
-    limit, end = Bound(order.limits.voltage_lower_V, Reason.SAFETY), order.ends.voltage_lower_V
-    if end is not None and end >= limit.value and order.mode is not Mode.REST:
-        return Bound(end, Reason.V_LOWER)
-    return None if order.limits.voltage_lower_armed_above_V is not None else limit  # no test arms later: the host keeps it
+    return CyclerPlan(order, duration_bound(order), charge_bound(order), upper_bound(order), lower_bound(order), taper_of(order))
 
 
 def step_type(order: StepOrder, voltage_V: float | None) -> int:
@@ -95,7 +59,7 @@ def step_type(order: StepOrder, voltage_V: float | None) -> int:
 # ------------------------------------------------------------------------------------------------------------- the file
 
 
-def step_file(plan: Plan, kind: int, *, stamp: str, delay_s: float) -> str:
+def step_file(plan: CyclerPlan, kind: int, *, stamp: str, delay_s: float) -> str:
     """The file's text. ``kind``: of ``step_type``; ``stamp``: date and time as digits; ``delay_s``: how long a protection is patient."""
     guid = f"{zlib.crc32(plan.order.key.encode()):08x}-0000-4000-8000-{stamp[-12:]:0>12}"
     root = ET.Element("root")
@@ -121,7 +85,7 @@ def _head(config: ET.Element, key: str) -> None:
         ET.SubElement(head, name, Value=value)
 
 
-def _protect(whole: ET.Element, plan: Plan, kind: int, delay_s: float) -> None:
+def _protect(whole: ET.Element, plan: CyclerPlan, kind: int, delay_s: float) -> None:
     """Ring 2, and of ring 1 what a step of this type has no word for."""
     order, main = plan.order, ET.SubElement(ET.SubElement(whole, "Protect"), "Main")
     upper_V, lower_V = _fence(plan, kind)
@@ -139,7 +103,7 @@ def _protect(whole: ET.Element, plan: Plan, kind: int, delay_s: float) -> None:
         _put(ET.SubElement(main, "Cap"), "Upper", _most_C(plan) * 1e3)
 
 
-def _fence(plan: Plan, kind: int) -> tuple[float, float | None]:
+def _fence(plan: CyclerPlan, kind: int) -> tuple[float, float | None]:
     """Upper and lower voltage of the protection: on the side that the current goes the limit, on the other what is met first."""
     limits = plan.order.limits
     upper_V, lower_V = limits.voltage_upper_V, plan.lower.value if plan.lower is not None else None
@@ -151,7 +115,7 @@ def _fence(plan: Plan, kind: int) -> tuple[float, float | None]:
     return plan.upper.value, lower_V
 
 
-def _most_C(plan: Plan) -> float:
+def _most_C(plan: CyclerPlan) -> float:
     held = plan.order.mode is Mode.POTENTIOSTATIC
     return plan.charge.value if held else plan.order.limits.charge_C * WIDER
 
@@ -163,7 +127,7 @@ def _record(whole: ET.Element, order: StepOrder) -> None:
         _put(main, "Volt", order.sample_voltage_V * 1e4)
 
 
-def _limits(step: ET.Element, plan: Plan, kind: int) -> None:
+def _limits(step: ET.Element, plan: CyclerPlan, kind: int) -> None:
     order, main = plan.order, ET.SubElement(ET.SubElement(step, "Limit"), "Main")
     if kind in {CC_CHARGE, CC_DISCHARGE}:
         _put(main, "Curr", abs(order.current_A or 0.0) * 1e3)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
+from drivers.stream.rows import Row
+
 TERMINATOR = b"\n\n#\r\n"
 HEAD, TAIL = '<?xml version="1.0" encoding="UTF-8" ?><bts version="1.0">', "</bts>"
 MOST_BYTES = 4_000_000
@@ -142,17 +144,6 @@ class Test:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row, in full resolution. ``time_s``: since the step began. ``charge_C``: of the step, never negative."""
-
-    number: int
-    time_s: float
-    voltage_V: float
-    current_A: float
-    charge_C: float
-
-
 def _parse(data: bytes) -> ET.Element:
     """A message without its terminator. Raises Garbled."""
     if b"<!" in data:
@@ -212,13 +203,14 @@ def test_of(data: bytes, channel: Address) -> Test:
 
 
 def rows(data: bytes) -> tuple[Row, ...]:
-    """What was downloaded. Raises Garbled."""
+    """What was downloaded, in full resolution. Raises Garbled."""
     return tuple(_row(one) for one in _records(_parse(data), "list"))
 
 
 def _row(one: ET.Element) -> Row:
     time_s = _number(one, "testtime") / 1000.0
-    return Row(_whole(one, "seqid"), time_s, _number(one, "volt"), _number(one, "curr"), _number(one, "cap") * SECONDS_PER_HOUR)
+    charge_C = _number(one, "cap") * SECONDS_PER_HOUR
+    return Row(time_s, _number(one, "volt"), _number(one, "curr"), charge_C, _whole(one, "seqid"))
 
 
 def _records(root: ET.Element, name: str) -> list[ET.Element]:

@@ -1,17 +1,26 @@
-"""Where the console's ``write('net', …)`` arrives: every connection is accepted at once, read, checked and closed."""
+"""Where the console's answers arrive.
+
+``BackChannel``: by ``write('net', …)``; every connection is accepted at once, read, checked and closed. ``AnswerFiles``: by
+``write('file', …)`` into a folder that both sides see, where a firewall lets no connection through: one that is silently dropped
+freezes the console's foreground for minutes.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from drivers.base import ByteStream, Listener, Network
-from drivers.errors import InstrumentError
+from drivers.clock import Clock
+from drivers.errors import InstrumentError, NotReachable
 from drivers.openvnmrj import wire
 
 READ_S = 5.0
 MOST_AT_ONCE = 16
+LOOK_EVERY_S = 0.25
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +104,78 @@ class BackChannel:
     def _fault(self, what: str) -> None:
         self.faults += 1
         _log.warning("%s: back channel: %s", self._instrument, what)
+
+
+class AnswerFiles:
+    """Looks for the files of the nonces that somebody waits for; each is removed when nobody does any more."""
+
+    def __init__(self, clock: Clock, folder: Path, instrument: str) -> None:
+        self._clock = clock
+        self._folder = folder
+        self._instrument = instrument
+        self._hearers: dict[str, Hearer] = {}
+        self._heard: dict[str, int] = {}
+        self.faults = 0
+
+    async def open(self, host: str, port: int, console_host: str) -> int:  # noqa: ARG002
+        """Make the folder, and empty it of what an earlier process left. Raises NotReachable."""
+        try:
+            await self._clock.in_thread(self._prepare)
+        except OSError as fault:
+            raise NotReachable(f"no folder for the console's answers: {fault}", instrument=self._instrument) from fault
+        return 0
+
+    def _prepare(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for path in self._folder.iterdir():
+            if wire.NONCE.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def hear(self, nonce: str, hearer: Hearer) -> None:
+        """Lines with this nonce go there until ``forget``."""
+        self._hearers[nonce], self._heard[nonce] = hearer, 0
+
+    def forget(self, nonce: str) -> None:
+        """Its file is of no use any more."""
+        self._hearers.pop(nonce, None)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S / self._clock.speed)
+            waited, over = list(self._hearers), [nonce for nonce in self._heard if nonce not in self._hearers]
+            if not waited and not over:
+                continue
+            found = await self._clock.in_thread(self._look, waited, over)
+            for nonce in over:
+                self._heard.pop(nonce, None)
+            for nonce, lines in found.items():
+                for line in lines[self._heard.get(nonce, len(lines)) :]:
+                    self._heard[nonce] += 1
+                    self._deliver(nonce, line)
+
+    def _look(self, waited: list[str], over: list[str]) -> dict[str, list[bytes]]:
+        """Whole lines of each file; one that is just being written is seen the next time."""
+        for nonce in over:
+            (self._folder / nonce).unlink(missing_ok=True)
+        found: dict[str, list[bytes]] = {}
+        for nonce in waited:
+            with contextlib.suppress(OSError):
+                found[nonce] = (self._folder / nonce).read_bytes().split(b"\n")[:-1]
+        return found
+
+    def _deliver(self, nonce: str, line: bytes) -> None:
+        try:
+            said = wire.parse_said(line)
+        except ValueError as fault:
+            self.faults += 1
+            _log.warning("%s: answers: %s", self._instrument, fault)
+            return
+        if said.nonce == nonce and nonce in self._hearers:
+            self._hearers[nonce](said)
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 async def _read_line(stream: ByteStream) -> bytes:

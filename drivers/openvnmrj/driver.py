@@ -27,16 +27,18 @@ from drivers.base import (
     Identity,
     LinkLost,
     LinkRestored,
+    Progress,
     ReadBack,
     SafeState,
     Settings,
 )
-from drivers.errors import InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
+from drivers.errors import DeviceFault, InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.openvnmrj import sequences, wire
 from drivers.openvnmrj.folders import Folders
 from drivers.openvnmrj.foreground import PATIENT_REPLY_S, Foreground
 from drivers.openvnmrj.parameters import LOCKED_NAMES, Setup, check_frequency, deviations, field_1H_MHz, readable, setup_of
 from drivers.openvnmrj.scans import POLL_S, SAVE_GRACE_S, STOP_GRACE_S, Follower, Scan
+from drivers.openvnmrj.statusstream import StatusStream
 from drivers.stream.events import Events
 from drivers.stream.tasks import Tasks
 
@@ -52,17 +54,19 @@ class OpenVnmrJ:
 
     Options: ``data_root`` (where the console saves, as it names it), ``path_map`` (its prefixes → ours; a relative one
     begins at ``address``), ``listen_host``, ``listen_port``, ``advertise_host``, ``console_host``, ``port_is_plain``,
-    ``H1_MHz`` (the magnet), ``unlock``.
+    ``H1_MHz`` (the magnet), ``unlock``, ``back_channel`` (``net``, or ``file``: no connection is made from the console to us),
+    ``infostat_port`` (where `Infostat -port N`, run on this computer, tells the scans as they come).
     """
 
     capabilities = ConsoleCapabilities(  # 8 s a block: measured on a DD2
-        overhead_s=8.0, make_safe_s=20.0, sequences=sequences.runs(), lacks=sequences.LACKS
+        look=True, overhead_s=8.0, make_safe_s=20.0, sequences=sequences.runs(), lacks=sequences.LACKS
     )
 
     @classmethod
     def declared(cls, settings: Settings) -> ConsoleCapabilities:
         """What the rig file alone says: pulse and power are the site's own but for what it unlocks."""
-        return replace(cls.capabilities, locked=frozenset(LOCKED_NAMES) - set(settings.options.get("unlock") or {}))
+        progress = bool(settings.options.get("infostat_port"))
+        return replace(cls.capabilities, progress=progress, locked=frozenset(LOCKED_NAMES) - set(settings.options.get("unlock") or {}))
 
     def __init__(self, settings: Settings, context: Context) -> None:
         options, vnmruser = settings.options, Path(settings.address).expanduser()
@@ -71,12 +75,14 @@ class OpenVnmrJ:
         self._clock = context.clock
         root = str(options.get("data_root") or vnmruser / "data" / "operando")
         self._folders = Folders(root, {theirs: str(vnmruser / ours) for theirs, ours in options.get("path_map", {}).items()}, vnmruser)
-        self._foreground = Foreground(self._name, vnmruser, options, context, self._on_link)
+        self._foreground = Foreground(self._name, vnmruser, options, context, self._on_link, self._folders.answers)
         self._events = Events(self._name)
         self._follower = Follower(self._foreground, self._folders, self._clock, self._events.put, self._on_over)
         self._unlock = dict(options.get("unlock") or {})
         self._1H_MHz: float | None = float(options["H1_MHz"]) if "H1_MHz" in options else None
         self._tasks = Tasks(self._name)
+        port = int(options.get("infostat_port", 0))
+        self._status = StatusStream(context.network, port, self._on_scans) if port else None
         self._lost = asyncio.Event()
         self._order: AcquisitionOrder | None = None
         self._found: dict[str, Any] = {}
@@ -98,6 +104,9 @@ class OpenVnmrJ:
             raise WrongInstrument(f".talk names the computer {talk.host}, not {self._wanted}", instrument=self._name)
         await self._foreground.listen(talk.host)
         self._tasks.spawn(self._foreground.run())
+        if self._status is not None:
+            await self._status.open()
+            self._tasks.spawn(self._status.run())
         try:
             activity = await self._foreground.activity()
             if activity.active < 0:
@@ -124,6 +133,8 @@ class OpenVnmrJ:
         """Stop listening; a running scan goes on."""
         await self._tasks.end()
         await self._foreground.close()
+        if self._status is not None:
+            await self._status.close()
         self._events.close()
 
     # --------------------------------------------------------------------------------------------------------- acquiring
@@ -250,8 +261,14 @@ class OpenVnmrJ:
         return await self._clock.in_thread(self._folders.fetch, key, block)
 
     async def look(self, key: str) -> Fetched:
-        """Not possible."""
-        raise NotSupported(f"OpenVnmrJ does not show {key} while it runs", instrument=self._name)
+        """What full blocks (``bs``) of scans have brought so far. Raises NotSupported for an array, DeviceFault before the first block."""
+        scan = self._mine(key)
+        if self._order is not None and self._order.rows is not None:
+            raise NotSupported(f"{key} is an array: its rows are filed when all of them are measured", instrument=self._name)
+        if (await self._foreground.numbers(("ct",)))["ct"] < 1:
+            raise DeviceFault(f"no block of scans of {key} is over", instrument=self._name, advice="lower `bs` on the console")
+        await self._foreground.save_so_far(self._folders.remote_look(key, scan.block))
+        return await self._clock.in_thread(self._folders.look, key, scan.block)
 
     # ---------------------------------------------------------------------------------------------------------- stopping
 
@@ -312,12 +329,22 @@ class OpenVnmrJ:
         return ConsoleState(ConsoleActivity.IDLE)
 
     async def read_clock(self) -> ClockSample | None:
-        """None: the console's clock shows only in its files (``time_complete``, whole seconds)."""
-        return None
+        """The clock of the console's computer, by the back channel; None where it has no command for that, or no back channel."""
+        before_ns = self._clock.mono_ns()
+        device_ns = await self._foreground.console_ns()
+        now_ns = self._clock.mono_ns()
+        return ClockSample(device_ns, (before_ns + now_ns) // 2, (now_ns - before_ns + 1) // 2) if device_ns else None
 
     def events(self) -> AsyncIterator[ConsoleEvent]:
         """The one ordered stream."""
         return self._events.stream()
+
+    async def _on_scans(self, scans: int) -> None:
+        """The status stream counts them; it says of which experiment only by who acquires."""
+        scan = self._scan
+        if scan is not None and scan.reply is not None and scans > scan.scans_told:
+            scan.scans_told = scans
+            await self._events.put(Progress(scan.key, scan.block, self._clock.mono_ns(), scans))
 
     async def _on_link(self, why: str | None) -> None:
         now_ns = self._clock.mono_ns()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from drivers.base import Fetched, Fid, RawFile, VendorTimes
 from drivers.errors import BadReply, Rejected
 from drivers.openvnmrj import files, sequences, wire
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RAW_NAMES = ("fid", "procpar", "text", "log")
 ZONE = "local, no zone"
@@ -28,6 +31,12 @@ class Folders:
     data_root: str
     mapping: Mapping[str, str]
     vnmruser: Path = Path()
+
+    @property
+    def answers(self) -> tuple[str, Path]:
+        """Where answers lie that come as files: as the console names it, and for us."""
+        remote = f"{self.data_root}/.answers"
+        return remote, self.local(remote)
 
     def remote(self, key: str, block: int) -> str:
         """The argument of ``svf``."""
@@ -83,6 +92,19 @@ class Folders:
         """What is wrong with the files of a block that do not become complete."""
         return incomplete_in(self.local_fid(key, block)) or "it is complete"
 
+    def remote_look(self, key: str, block: int) -> str:
+        """The argument of ``svf`` for what is looked at while it acquires."""
+        return f"{self.remote(key, block)}_look"
+
+    def look(self, key: str, block: int) -> Fetched:
+        """What was saved while it acquired; its files go again. Raises Rejected, BadReply."""
+        folder = self.local(self.remote_look(key, block))
+        folder = folder.with_name(folder.name + ".fid")
+        try:
+            return replace(read_folder(folder, key, block), files=(), partial=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def fetch(self, key: str, block: int) -> Fetched:
         """FID, times, parameters and raw files. Raises Rejected (nothing there), BadReply (not what the format allows)."""
         return read_folder(self.local_fid(key, block), key, block)
@@ -131,6 +153,8 @@ def read_folder(folder: Path, key: str, block: int) -> Fetched:
 
 def _whole_rows(stored: files.StoredFid, asked: int) -> NDArray[np.bool_]:
     """Bool (rows,): a block holds as many rows as its sequence has traces."""
+    import numpy as np
+
     return np.repeat(stored.scans >= asked, len(stored.data) // len(stored.scans))
 
 

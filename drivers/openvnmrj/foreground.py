@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from drivers.base import ByteStream, Context
 from drivers.errors import BadReply, NotReachable, OutcomeUnknown
 from drivers.openvnmrj import wire
-from drivers.openvnmrj.backchannel import BackChannel, Hearer
+from drivers.openvnmrj.backchannel import AnswerFiles, BackChannel, Hearer
 
 REPLY_S = 5.0
 PATIENT_REPLY_S = 15.0
@@ -22,22 +22,29 @@ PATIENT_REPLY_S = 15.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 T = TypeVar("T")
-Command = Callable[[wire.BackAddress, str], bytes]
+Command = Callable[[wire.Back, str], bytes]
 
 
 class Foreground:
-    """Who answers is told to ``on_link``: None = answered, else why not."""
+    """Who answers is told to ``on_link``: None = answered, else why not. ``answers``: their folder, the console's name of it and ours."""
 
     def __init__(
-        self, name: str, vnmruser: Path, options: Mapping[str, Any], context: Context, on_link: Callable[[str | None], Awaitable[None]]
+        self,
+        name: str,
+        vnmruser: Path,
+        options: Mapping[str, Any],
+        context: Context,
+        on_link: Callable[[str | None], Awaitable[None]],
+        answers: tuple[str, Path],
     ) -> None:
         self._name = name
         self._vnmruser = vnmruser
         self._options = options
         self._clock, self._network = context.clock, context.network
         self._on_link = on_link
-        self._back_channel = BackChannel(context.network, name)
-        self._back: wire.BackAddress | None = None
+        self._answers = wire.BackFolder(answers[0]) if options.get("back_channel", "net") == "file" else None
+        self._back_channel = BackChannel(context.network, name) if self._answers is None else AnswerFiles(context.clock, answers[1], name)
+        self._back: wire.Back | None = None
         self._talk: wire.Talk | None = None
         self._secret = b"" if context.clock.virtual else os.urandom(16)
         self._asked = 0
@@ -49,7 +56,7 @@ class Foreground:
         return self._back_channel.faults
 
     @property
-    def back(self) -> wire.BackAddress:
+    def back(self) -> wire.Back:
         """Where the console finds us. Raises NotReachable before ``listen``."""
         if self._back is None:
             raise NotReachable("not connected", instrument=self._name)
@@ -68,7 +75,11 @@ class Foreground:
         return self._talk
 
     async def listen(self, console_host: str) -> None:
-        """Open our listener. Raises NotReachable, also where the console could not reach it."""
+        """Open our listener, or the folder of answers. Raises NotReachable, also where the console could not reach us."""
+        if self._answers is not None:
+            await self._back_channel.open("", 0, console_host)
+            self._back = self._answers
+            return
         host = str(self._options.get("listen_host", "127.0.0.1"))
         if host in LOOPBACK and console_host not in LOOPBACK | {socket.gethostname()} and "advertise_host" not in self._options:
             # Its foreground would hang for minutes in every write('net', …).
@@ -137,6 +148,15 @@ class Foreground:
     async def text(self, name: str) -> str:
         """The value of a string parameter. Raises NotReachable."""
         return (await self._ask(lambda back, nonce: wire.ask_text(back, nonce, name), PATIENT_REPLY_S)).payload
+
+    async def console_ns(self) -> int:
+        """Its clock, in ns since 1970; 0 where it cannot say. Raises NotReachable, BadReply."""
+        return self._read(await self._ask(wire.ask_clock, REPLY_S), wire.parse_clock)
+
+    async def save_so_far(self, path: str) -> int:
+        """Save the scans that are over of what acquires; returns how many. Raises NotReachable, BadReply."""
+        said = await self._ask(lambda back, nonce: wire.save_so_far(back, nonce, path), PATIENT_REPLY_S)
+        return int(self._read(said, float))
 
     async def _ask(self, command: Command, within_s: float) -> wire.Said:
         """A command whose answer comes back as one line; ``within_s`` real seconds."""

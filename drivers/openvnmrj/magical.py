@@ -43,6 +43,7 @@ class Token(NamedTuple):
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][-+]?\d+)?")
 _NAME = re.compile(r"[$A-Za-z_][$A-Za-z0-9_#]*")
 _OPERATOR = re.compile(r"<>|<=|>=|[<>=+\-*/%(),:\[\]?{}]")
+_PLAIN_STRING = re.compile(r"(['`])([^'`\\\x00-\x1f]{0,497})\1")
 _COMMENT = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
@@ -69,6 +70,8 @@ def tokens(text: str) -> list[Token]:
 
 
 def _string(text: str, start: int) -> tuple[str, int]:
+    if plain := _PLAIN_STRING.match(text, start):
+        return plain[2], plain.end()
     quote, parts, place = text[start], [], start + 1
     while place < len(text) and text[place] != quote:
         character = text[place]

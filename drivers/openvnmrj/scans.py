@@ -53,6 +53,7 @@ class Scan:
     said: wire.Said | None = None
     said_ns: int = 0
     seen_ns: int = 0
+    scans_told: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

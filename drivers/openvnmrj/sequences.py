@@ -9,14 +9,15 @@ before every row; a "standard" phase encode (``seqcon`` ncsnn) is a block of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from drivers.base import ENCODES, IMAGES, ONE_PULSE, AcquisitionOrder, waits_s
 from drivers.errors import Rejected
 from drivers.openvnmrj import files, wire
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SEQFIL: Mapping[str, str] = {
     ONE_PULSE: "",
@@ -118,6 +119,8 @@ def row_s(parameters: files.Parameters, rows: int) -> NDArray[np.float64] | None
     """float64 (rows, 2): when each row began and ended, worked out from the parameters that were filed (inferred); None for one row."""
     if rows < 2:
         return None
+    import numpy as np
+
     scans = int(files.first(parameters, "nt", 1)) + abs(int(files.first(parameters, "ss", 0)))
     plain_s = sum(float(files.first(parameters, name, 0.0)) for name in ("d1", "d2", "at"))
     arrayed = str(files.first(parameters, "array", ""))

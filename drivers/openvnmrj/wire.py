@@ -131,23 +131,65 @@ class BackAddress:
         return f"write({','.join([quote('net'), quote(self.host), quote(str(self.port)), quote(payload), *arguments])})"
 
 
+@dataclass(frozen=True, slots=True)
+class BackFolder:
+    """Where the console's ``write('file', …)`` leaves its answers, as it names it: a file for each nonce. No connection is made.
+
+    ``write('file')`` appends a line and ends it by itself.
+    """
+
+    folder: str
+
+    def write(self, nonce: str, word: str, template: str = "", *arguments: str) -> str:
+        """A statement that leaves us one line."""
+        payload = f"OPNMR {nonce} {word} {template}".rstrip()
+        return f"write({','.join([quote('file'), quote(safe_path(f'{self.folder}/{nonce}')), quote(payload), *arguments])})"
+
+    write_later = write
+
+
+Back = BackAddress | BackFolder
+
 NUMBERS = ("np", "sw", "at", "nt", "d1", "gain", "sfrq", "tof", "ss", "pw", "tpwr")
 STATE = ("expactive:$a", "expactive('current'):$e,$u")
 
 
-def ask_state(back: BackAddress, nonce: str) -> bytes:
+def ask_state(back: Back, nonce: str) -> bytes:
     """Is anything acquiring, in which experiment, whose."""
     return compose(*STATE, back.write(nonce, "STATE", "%d %d %s", "$a", "$e", "$u"))
 
 
-def ask_numbers(back: BackAddress, nonce: str, names: tuple[str, ...]) -> bytes:
+def ask_numbers(back: Back, nonce: str, names: tuple[str, ...]) -> bytes:
     """Values of numeric parameters, in this order."""
     return compose(back.write(nonce, "NUMBERS", " ".join(["%.12g"] * len(names)), *names))
 
 
-def ask_text(back: BackAddress, nonce: str, name: str) -> bytes:
+def ask_text(back: Back, nonce: str, name: str) -> bytes:
     """The value of a string parameter."""
     return compose(back.write(nonce, "TEXT", "%s", name))
+
+
+def ask_clock(back: Back, nonce: str) -> bytes:
+    """Seconds and microseconds since 1970 by the console's clock; 0 0 where it has no such command.
+
+    inferred: VnmrJ before OpenVnmrJ does not know ``unixtime``; a line with an unknown command would not be answered at all.
+    """
+    now = ("exists('unixtime','command'):$e", "$s=0 $m=0", "if $e>0.5 then", "unixtime:$s,$m", "endif")
+    return compose(*now, back.write(nonce, "CLOCK", "%.0f %.0f", "$s", "$m"))
+
+
+def parse_clock(payload: str) -> int:
+    """Nanoseconds since 1970; 0: it has no such command. Raises ValueError."""
+    seconds, micro = payload.split()
+    return int(seconds) * 10**9 + int(micro) * 1000
+
+
+def save_so_far(back: Back, nonce: str, path: str) -> bytes:
+    """Save what full blocks of scans have brought so far, and say how many scans these are.
+
+    inferred: ``svf`` of an experiment that acquires saves what is in its ``acqfil``, as the public battery run's own loop relied on.
+    """
+    return compose(f"svf({quote(safe_path(path))},'force')", back.write(nonce, "SAVED", "%.12g", "ct"))
 
 
 Settable = float | str | tuple[float, ...]
@@ -164,18 +206,18 @@ def _written(value: Settable) -> str:
     return ",".join(map(number, value)) if isinstance(value, tuple) else number(value)
 
 
-def _at_the_end(back: BackAddress, nonce: str, path: str) -> tuple[str, str]:
+def _at_the_end(back: Back, nonce: str, path: str) -> tuple[str, str]:
     done = f"svf({quote(safe_path(path))}) {back.write_later(nonce, 'DONE')}"
     failed = back.write_later(nonce, "ERR", "%d", "acqstatus[1]")
     return f"wexp={quote(done)}", f"werr={quote(failed)}"
 
 
-def arm(back: BackAddress, nonce: str, path: str) -> bytes:
+def arm(back: Back, nonce: str, path: str) -> bytes:
     """What happens at the end of the scan: the file is saved first, then we are told."""
     return compose(*_at_the_end(back, nonce, path))
 
 
-def acquire(back: BackAddress, nonce: str, path: str, *before: str) -> bytes:
+def acquire(back: Back, nonce: str, path: str, *before: str) -> bytes:
     """Where nothing acquires, arm and go; the console says which it was: GONE or BUSY. ``before``: what this block is measured at.
 
     One write, and nobody can come between the look and the start. inferred: ``if`` is legal in a line from the socket, as it
@@ -221,8 +263,11 @@ class Said:
 
 
 LONGEST_LINE = 1200
-_SAID = re.compile(rb"OPNMR ([0-9a-f]{16}) (STATE|NUMBERS|TEXT|DONE|ERR|GONE|BUSY)(?: ([ -~\n]{0,1000}))?\n?")
+_SAID = re.compile(rb"OPNMR ([0-9a-f]{16}) (STATE|NUMBERS|TEXT|CLOCK|SAVED|DONE|ERR|GONE|BUSY)(?: ([ -~\n]{0,1000}))?\n?")
 _STATE = re.compile(r"(-?\d+) (-?\d+) ?(\S*)")
+
+
+NONCE = re.compile("[0-9a-f]{16}")
 
 
 def parse_said(data: bytes) -> Said:

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim import noise
+from drivers.sim.nuclei import Amount
 from drivers.sim.physics import Scan
+from drivers.sim.places import Body, Filling, along_mm, faces_mm, filled, filling_of, place_of
 from drivers.sim.sequences import Times
 
 T2_PURPOSE = 0x54324D50
@@ -30,6 +32,8 @@ class ImageParameters:
 
     ``short_adds_ms``, ``short_spreads``: what a hard short that has grown adds to the electrodes' T2, and by what it widens its
     distribution. ``cluster_fraction``: of the metal's signal; ``cluster_y_mm`` from the middle, ``cluster_z_mm`` from the working face.
+    ``cluster_crosses``: it reaches from the plated face as far as the short has grown (O14). ``moss_porosity``: of a layer of moss, which
+    drives electrolyte out (O15). ``host_mm``: how thick an insertion electrode is (O22); all three are inferred.
     """
 
     separator_mm: float = 1.0
@@ -44,25 +48,9 @@ class ImageParameters:
     cluster_z_mm: float = 0.2
     cluster_height_mm: float = 0.6
     cluster_width_mm: float = 0.03
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """Of the two discs: their radius, how thick each is, and how long a short takes to grow."""
-
-    radius_mm: float
-    working_mm: float
-    counter_mm: float
-    filament_s: float
-
-
-def body_of(cell: Any) -> Body:
-    """Of a cell's parameters: of C1, or of any pair of electrodes (a host is as thick as its smallest pixel)."""
-    if hasattr(cell, "foil_thickness_um"):
-        working_um, counter_um = cell.foil_thickness_um, cell.foil_thickness_um
-    else:
-        working_um, counter_um = (side.foil.thickness_um if side.foil is not None else 0.0 for side in (cell.working, cell.counter))
-    return Body(10.0 * math.sqrt(cell.area_cm2 / math.pi), 1e-3 * working_um, 1e-3 * counter_um, cell.filament_s)
+    cluster_crosses: bool = False
+    moss_porosity: float = 0.5
+    host_mm: float = 0.0
 
 
 class Decay(NamedTuple):
@@ -70,6 +58,17 @@ class Decay(NamedTuple):
 
     T2_s: float
     sd_s: float
+
+
+class Growth(NamedTuple):
+    """How far a hard short has grown, from which side (1: working), and what fills the gap."""
+
+    short: float = 0.0
+    from_side: float = 1.0
+    filling: Filling = Filling()
+
+
+UNGROWN = Growth()
 
 
 class Pixels(NamedTuple):
@@ -93,62 +92,72 @@ class Pictures:
         since_s = getattr(state, "hard_short_s", None)
         return 0.0 if since_s is None else max(0.0, -math.expm1(-(t_s - since_s) / self.body.filament_s))
 
-    def row(
-        self, scan: Scan, state: Any, environment: str, which: int, offset_Hz: float, times: tuple[Times, float]
-    ) -> NDArray[np.complex128]:
+    def filling(self, state: Any, *, displaced: bool = True) -> Filling:
+        """Of the gap, in one state."""
+        return filling_of(self.body, state, self.parameters.moss_porosity, displaced=displaced)
+
+    def slices(self, state: Any, amount: Amount) -> tuple[Floats, Floats]:
+        """float64 (n,), (n,): places along z in mm, and how a signal of 1 of a line lies over them."""
+        return along_mm(self.body, self.parameters.separator_mm, place_of(amount), self.filling(state))
+
+    def encode(self, scan: Scan, state: Any, amount: Amount) -> complex:
+        """What a phase encode along z makes of a signal of 1 of a line."""
+        z_mm, shown = self.slices(state, amount)
+        return complex(np.exp(-2j * math.pi * (scan.view - scan.views // 2) / scan.fov_mm[0] * z_mm) @ shown)
+
+    def row(self, scan: Scan, state: Any, amount: Amount, offset_Hz: float, times: tuple[Times, float]) -> NDArray[np.complex128]:
         """complex128 (points,): the row of k-space that a scan encodes, for a signal of 1 of one line.
 
-        ``which``: of several amounts of one environment, in their order. A line off resonance lies shifted along read; beyond the
-        receiver's width it is filtered away. A gradient echo loses by T2* instead of T2.
+        A line off resonance lies shifted along read; beyond the receiver's width it is filtered away. A gradient echo loses by
+        T2* instead of T2.
         """
         if abs(offset_Hz) > scan.spectral_width_Hz / 2.0 or scan.views < 1:
             return np.zeros(scan.points, dtype=np.complex128)
         short = round(self.grown(state, 0.5 * (scan.t_start_s + scan.t_end_s)), 3)
-        place, taken = place_of(environment, which), self.parameters.cluster_fraction * short
+        place, taken = place_of(amount), self.parameters.cluster_fraction * short
         of_line = Decay(times[0].T2_s, times[1])
         row = np.zeros(scan.points, dtype=np.complex128)
         parts = {place: 1.0 - taken, "cluster": taken} if place in {"working", "counter"} and taken > 0.0 else {place: 1.0}
+        growth = Growth(short, -1.0 if getattr(state, "sign", 0) > 0 else 1.0, self.filling(state))
         for where, part in parts.items():
-            row += part * self._encoded(scan, where, of_line, short)[scan.view]
+            row += part * self._encoded(scan, where, of_line, growth)[scan.view]
         lost = 1.0 if scan.sequence == "image_se" else math.exp(-scan.echo_s / times[0].T2star_s)
         t_s = (np.arange(scan.points) - scan.points // 2) / scan.spectral_width_Hz
         return np.asarray(lost * row * np.exp(2j * math.pi * offset_Hz * t_s), dtype=np.complex128)
 
-    def _encoded(self, scan: Scan, place: str, decay: Decay, short: float) -> NDArray[np.complex128]:
+    def _encoded(self, scan: Scan, place: str, decay: Decay, growth: Growth) -> NDArray[np.complex128]:
         echo_s = scan.echo_s if scan.sequence == "image_se" else 0.0
         pixels = Pixels(scan.views, scan.points, scan.fov_mm)
-        return encoded(self.parameters, self.body, pixels, place, decay, short, echo_s, self.seed)
-
-
-def place_of(environment: str, which: int) -> str:
-    """Where the nuclei of a line lie: on the ``working`` or ``counter`` electrode, in the ``cluster``, or ``between``."""
-    if environment == "filament":
-        return "cluster"
-    return ("working", "counter")[which % 2] if environment in {"bulk", "moss", "dead", "plated"} else "between"
+        return encoded(self.parameters, self.body, pixels, place, decay, growth, echo_s, self.seed)
 
 
 @lru_cache(maxsize=32)
 def encoded(
-    p: ImageParameters, body: Body, pixels: Pixels, place: str, decay: Decay, short: float, echo_s: float, seed: int
+    p: ImageParameters, body: Body, pixels: Pixels, place: str, decay: Decay, growth: Growth, echo_s: float, seed: int
 ) -> NDArray[np.complex128]:
     """complex128 (views, points): k-space of a signal of 1 at one place; its middle is what is left at the echo time."""
-    shown = weight(p, body, pixels, place)
+    shown = weight(p, body, pixels, place, growth)
     if echo_s > 0.0:
-        shown = shown * np.exp(-echo_s / T2_of(p, pixels, place, decay, short, seed))
+        shown = shown * np.exp(-echo_s / T2_of(p, pixels, place, decay, growth.short, seed))
     return np.asarray(np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(shown))), dtype=np.complex128)
 
 
-def weight(p: ImageParameters, body: Body, pixels: Pixels, place: str) -> Floats:
+def weight(p: ImageParameters, body: Body, pixels: Pixels, place: str, growth: Growth = UNGROWN) -> Floats:
     """float64 (views, points): how a signal of 1 lies over the pixels; its sum is 1 where the place is inside the field of view."""
     y_mm, z_mm = axes_mm(pixels)
-    chord, half = np.sqrt(np.maximum(body.radius_mm**2 - y_mm**2, 0.0)), p.separator_mm / 2.0
+    chord, gap_mm = np.sqrt(np.maximum(body.radius_mm**2 - y_mm**2, 0.0)), p.separator_mm
     if place == "cluster":
-        found = _block(y_mm, p.cluster_y_mm, p.cluster_height_mm)[:, None] * _block(z_mm, half - p.cluster_z_mm, p.cluster_width_mm)
+        middle_mm, width_mm = gap_mm / 2.0 - p.cluster_z_mm, p.cluster_width_mm
+        if p.cluster_crosses:
+            middle_mm, width_mm = growth.from_side * gap_mm * (0.5 - 0.5 * growth.short), gap_mm * growth.short
+        found = _block(y_mm, p.cluster_y_mm, p.cluster_height_mm)[:, None] * _block(z_mm, middle_mm, width_mm)
     elif place == "between":
-        found = np.outer(chord, (np.abs(z_mm) < half).astype(float))
+        found = np.outer(chord, filled(z_mm, gap_mm, growth.filling))
+    elif place == "outside" or body.is_host(place):
+        there, shown = along_mm(body, gap_mm, place, growth.filling)
+        found = np.outer(chord, np.interp(z_mm, there, shown, left=0.0, right=0.0))
     else:
-        side, thick_mm = (1.0, body.working_mm) if place == "working" else (-1.0, body.counter_mm)
-        found = np.outer(chord, _planes(z_mm, tuple(dict.fromkeys((side * half, side * (half + thick_mm))))))
+        found = np.outer(chord, _planes(z_mm, faces_mm(body, gap_mm, place)))
     total = float(found.sum())
     return found / total if total > 0 else found
 

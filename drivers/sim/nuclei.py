@@ -22,7 +22,7 @@ from drivers.sim.sequences import Times
 MU0 = 4e-7 * math.pi
 FOIL_DEPTHS = 14.0  # in skin depths: exp(-14) is nothing
 ENVIRONMENTS = ("bulk", "moss", "dead", "electrolyte", "broad", "sodium")
-FILAMENTS = frozenset({"moss", "dead", "plated", "filament"})
+FILAMENTS = frozenset({"moss", "moss_across", "dead", "plated", "filament"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,13 @@ class Nuclei:
 
 
 class Amount(NamedTuple):
-    """One line now: what the coil could see of it (umol), where it lies, how far down the foil goes (skin depths)."""
+    """One line now: what the coil could see of it (umol), where it lies, how far down the foil goes (skin depths), where."""
 
     environment: str
     umol: float
     shift_ppm: float
     depth: float = math.inf
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,14 +186,14 @@ def amounts(state: State, cell: CellParameters, nuclei: Nuclei, nucleus: str, fr
         if name in free:
             found.append(Amount(name, line.observed * free[name], line.shift_ppm))
             continue
-        for electrode in (state.working, state.counter):
+        for side, electrode in (("working", state.working), ("counter", state.counter)):
             shift_ppm = line.shift_ppm + line.shift_ppm_per_mAh_per_cm2 * electrode.throughput_mol / cell.mol(1.0)
             shift_ppm += geometry.turned_ppm(line)
             if name == "bulk":
                 depth = electrode.bulk_mol * 1e6 / face_umol / geometry.faces_per_electrode
-                found.append(Amount(name, geometry.faces_per_electrode * face_umol, shift_ppm, depth))
+                found.append(Amount(name, geometry.faces_per_electrode * face_umol, shift_ppm, depth, side))
             else:
-                found.append(Amount(name, seen * (electrode.moss_mol if name == "moss" else electrode.dead_mol), shift_ppm))
+                found.append(Amount(name, seen * (electrode.moss_mol if name == "moss" else electrode.dead_mol), shift_ppm, side=side))
     return found
 
 

@@ -18,6 +18,11 @@ from drivers.sim.electrodes import FoilLaw, Half, InsertionLaw, Law
 from drivers.sim.faults import Faults
 from drivers.sim.isotopes import Isotopes, exchanged, natural
 from drivers.sim.pair_parameters import PairParameters, Side
+from drivers.sim.salt import Salt, concentration_V, diffused
+
+NO_GRADIENT = Salt()
+ALL_MOSS = 1e9
+"""By so much more of it grows as moss where the salt is gone: nothing grows dense."""
 
 
 class PairState(NamedTuple):
@@ -37,6 +42,8 @@ class PairState(NamedTuple):
     hard_short_s: float | None = None
     hard_short_ohm: float = 1.0
     worse_s: float | None = None
+    salt: Salt = NO_GRADIENT
+    moss_s: float | None = None
 
 
 def _law(side: Side, pair: PairParameters) -> Law:
@@ -149,11 +156,12 @@ class Pair:
 
     def _cell_V(self, state: PairState, t_s: float, faradaic_A: float) -> tuple[float, float]:
         """Voltage across the cell without leads, and its slope in ohm; rises with the current."""
-        since_s = t_s - state.nucleated_s
+        p, since_s = self.parameters, t_s - state.nucleated_s
         ohm = self._series_ohm(state)
         working_V, working_ohm = self.working.potential(state.working, faradaic_A, self._crest("working", since_s))
         counter_V, counter_ohm = self.counter.potential(state.counter, -faradaic_A, self._crest("counter", since_s))
-        return working_V - counter_V + ohm * faradaic_A, working_ohm + counter_ohm + ohm
+        apart_V = 0.0 if p.transport is None else concentration_V(p.transport, state.salt, p.temperature_K)
+        return working_V - counter_V + ohm * faradaic_A + apart_V, working_ohm + counter_ohm + ohm
 
     def _crest(self, side: str, since_s: float) -> float:
         tau_s = self._nucleation_s.get(side)
@@ -184,7 +192,7 @@ class Pair:
         if span_s <= 0.0:
             return state._replace(t_s=t_s)
         current_A, faradaic_A = self._currents_A(state, span_s)
-        worse = self.parameters.transition.moss_growth if self.parameters.transition and state.worse_s is not None else 1.0
+        worse = self._worse(state)
         working = self.working.passed(state.working, faradaic_A, span_s, worse)
         counter = self.counter.passed(state.counter, -faradaic_A, span_s, worse)
         stored_C = working.surface_C - state.working.surface_C + counter.surface_C - state.counter.surface_C
@@ -193,8 +201,16 @@ class Pair:
         after = PairState(
             t_s, state.drive, state.value, working, counter, salt_mol, isotopes, state.charge_C + current_A * span_s,
             state.sign, state.nucleated_s, state.soft_short_s, state.hard_short_s, state.hard_short_ohm, state.worse_s,
+            state.salt if self.parameters.transport is None else diffused(self.parameters, state.salt, faradaic_A, span_s), state.moss_s,
         )  # fmt: skip
         return self._happened(state, after, faradaic_A, span_s)
+
+    def _worse(self, state: PairState) -> float:
+        """How much faster moss forms than the foil alone says."""
+        if state.moss_s is not None:
+            return ALL_MOSS
+        transition = self.parameters.transition
+        return transition.moss_growth if transition is not None and state.worse_s is not None else 1.0
 
     def _currents_A(self, state: PairState, span_s: float) -> tuple[float, float]:
         """Current in the leads and across the electrodes; spares the voltage where a sound cell simply takes its current."""
@@ -216,6 +232,7 @@ class Pair:
             deposit_mol = max(after.working.deposit_mol, after.counter.deposit_mol)
             after = after._replace(soft_short_s=after.t_s if deposit_mol >= self._onset_mol else None)
         after = self._filament(before, after, faradaic_A)
+        after = self._mossy(after, faradaic_A) if p.transport is not None else after
         return self._eaten(before, after, faradaic_A, span_s) if p.transition is not None else after
 
     def _filament(self, before: PairState, after: PairState, faradaic_A: float) -> PairState:
@@ -233,6 +250,16 @@ class Pair:
         wanted_mol = -1e-6 * voids.filament_umol * math.expm1(-(after.t_s - after.hard_short_s) / self.parameters.filament_s)
         moved_mol = min(grown.bulk_mol, max(0.0, wanted_mol - grown.moss_mol))
         return _with(after, name, grown._replace(bulk_mol=grown.bulk_mol - moved_mol, moss_mol=grown.moss_mol + moved_mol))
+
+    def _mossy(self, after: PairState, faradaic_A: float) -> PairState:
+        """Where the plated face has no salt left, or so much was plated, what grows from then on is moss."""
+        transport = self.parameters.transport
+        assert transport is not None
+        if faradaic_A == 0.0 or after.moss_s is not None or transport.moss_after_mAh_per_cm2 <= 0.0:
+            return after
+        half, face = (after.counter, after.salt.faces[1]) if faradaic_A > 0.0 else (after.working, after.salt.faces[0])
+        mossy = face <= 0.0 or half.deposit_mol >= self.parameters.mol(transport.moss_after_mAh_per_cm2)
+        return after._replace(moss_s=after.t_s) if mossy else after
 
     def _eaten(self, before: PairState, after: PairState, faradaic_A: float, span_s: float) -> PairState:
         """Electrolyte becomes SEI on whichever electrode is plated; much faster above the transition."""

@@ -6,6 +6,7 @@ is said by its file alone: voltages, shares of phases and shifts are tables agai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drivers.sim.cell_parameters import COULOMB_PER_MAH, FARADAY_C_PER_MOL, SoftShort
@@ -34,7 +35,8 @@ class Voids:
 class Foil:
     """A metal electrode: dense metal, moss, dead metal and SEI, as in C1; ``bare_V``: where a bare collector floats.
 
-    ``moss_fraction_charge_mAh_per_cm2`` of 0: everything that is plated is dense.
+    ``moss_fraction_charge_mAh_per_cm2`` of 0: everything that is plated is dense. ``across_fraction``: of the moss, what lies along the
+    foil and not away from it, with a line of its own, ``moss_across`` (O10).
     """
 
     thickness_um: float = 380.0
@@ -49,6 +51,7 @@ class Foil:
     nucleation_mA_per_cm2: float = 0.05
     moss_fraction_start: float = 0.5
     moss_fraction_charge_mAh_per_cm2: float = 0.5
+    across_fraction: float = 0.0
     dead_fraction: float = 0.05
     plating_efficiency: float = 1.0
     bare_V: float = 0.0
@@ -166,6 +169,41 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Transport:
+    """The salt between the electrodes as a profile (``drivers.sim.salt``), and when metal that grows dense turns into moss.
+
+    That is where the plated face has no salt left (Sand), or after ``moss_after_mAh_per_cm2`` of one plating: the weaker law below
+    the limiting current (domain.md 1 O13; that it goes by charge is inferred). 0: moss as the foil says, from the start.
+    """
+
+    diffusion_m2_per_s: float = 1e-10
+    anion_number: float = 0.6
+    gap_mm: float = 2.0
+    moss_after_mAh_per_cm2: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.diffusion_m2_per_s, self.gap_mm) <= 0.0 or not 0.0 < self.anion_number < 1.0:
+            raise ValueError("diffusion and gap must be positive, anion_number in (0, 1)")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lies beside the metal's ions: a solvent, an anion, another cation, water outside the cell. Its lines bear its name.
+
+    ``umol`` as built; ``becomes``: the name of what it turns into, ``rate_per_h`` of what is left (domain.md 1 O23). ``shift_ppm``:
+    against x of the working host (O25). ``displaced``: its room is the electrolyte's, from which moss and dead metal drive it out (O15).
+    ``outside``: it lies outside the cell.
+    """
+
+    umol: float
+    becomes: str = ""
+    rate_per_h: float = 0.0
+    shift_ppm: Points = ()
+    displaced: bool = False
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PairParameters:
     """One cell; units in the names."""
 
@@ -188,10 +226,14 @@ class PairParameters:
     soft_short: SoftShort = field(default_factory=lambda: SoftShort(enabled=False))
     transition: Transition | None = None
     exchange: Exchange | None = None
+    transport: Transport | None = None
+    beside: Mapping[str, Beside] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if min(self.area_cm2, self.electrolyte_uL, self.salt_mol_per_L) <= 0.0:
             raise ValueError("area and electrolyte must be positive")
+        if wrong := [one.becomes for one in self.beside.values() if one.becomes and one.becomes not in self.beside]:
+            raise ValueError(f"`{wrong[0]}` is not beside: it has no entry of its own")
 
     @property
     def metal_mol_per_cm3(self) -> float:

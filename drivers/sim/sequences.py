@@ -22,7 +22,9 @@ from drivers.sim.physics import Scan
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 SATURATING_PULSES = 32
-IMAGES = frozenset({"image_se", "image_ge"})
+PICTURES = frozenset({"image_se", "image_ge"})
+ENCODED = frozenset({"phase_encoded_fid"})
+"""One encode along z, then a whole FID from the echo time on."""
 
 
 class Pulse(NamedTuple):
@@ -102,7 +104,7 @@ def course(scan: Scan, pulse: Pulse, inverting: Pulse, times: Times) -> Course:
             spread = math.exp(-scan.gradient * times.diffusion_m2_per_s - scan.delay_s / times.T1_s) * T2_lost
             left = scaled(pulse.kept**2).then(stored).then(kept).then(acquired)
             return Course(at_once, 0.5 * pulse.tipped * refocused * spread, left)
-        case "image_ge":
+        case "image_ge" | "phase_encoded_fid":
             waited = recovered(scan.echo_s, times.T1_s)
             return Course(at_once, pulse.tipped, kept.then(waited).then(acquired))
     raise ValueError(f"the twin does not run the sequence {scan.sequence}")

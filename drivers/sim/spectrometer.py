@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from drivers.sim.faults import Faults
 from drivers.sim.nuclei import Amount, LineParameters, Nuclei, excite, nodes_of, saturate
 from drivers.sim.physics import Scan
 from drivers.sim.quadrupolar import pattern
-from drivers.sim.sequences import IMAGES, Pulse, course, recovered, settle, shape
+from drivers.sim.sequences import ENCODED, PICTURES, Pulse, course, recovered, settle, shape
 
 ADC_LIMIT = 32767.0
 AVERAGED = 8
@@ -66,6 +65,7 @@ class Spectrometer:
         amounts: Amounts,
         *,
         field_T: float,
+        stray_T_per_m: float = 0.0,
         faults: Faults,
         seed: int,
         pictures: image.Pictures | None = None,
@@ -74,6 +74,7 @@ class Spectrometer:
         self.nuclei = nuclei
         self.amounts = amounts
         self.field_T = field_T
+        self.stray_T_per_m = stray_T_per_m
         self.faults = faults
         self.seed = seed
         self.pictures = pictures
@@ -95,10 +96,13 @@ class Spectrometer:
         probe = self._probe(scan)
         middle_s = 0.5 * (scan.t_start_s + scan.t_end_s)
         lines = self._amplitudes(scan, larmor_MHz, state_at, probe)
-        if scan.sequence in IMAGES:
+        if scan.sequence in PICTURES:
             self._encode(signal, scan, lines, larmor_MHz, state_at(middle_s))
         else:
+            state = state_at(middle_s) if scan.sequence in ENCODED else None
             for amount, amplitude in lines:
+                if state is not None:
+                    amplitude *= self._pictures.encode(scan, state, amount)  # noqa: PLW2901
                 offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
                 self._add(signal, scan, amount.environment, amplitude, offset_Hz)
         turned = cmath.exp(1j * math.radians(self.parameters.phase_deg + self.walk_deg(middle_s)))
@@ -149,24 +153,35 @@ class Spectrometer:
         self, signal: NDArray[np.complex128], scan: Scan, lines: list[tuple[Amount, complex]], larmor_MHz: float, state: Any
     ) -> None:
         """One row of k-space: of each line what it has, where it lies."""
+        for amount, amplitude in lines:
+            line = self.nuclei.nucleus[scan.nucleus].lines[amount.environment]
+            offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
+            signal += amplitude * self._pictures.row(scan, state, amount, offset_Hz, (line.times, line.T2_sd_s))
+
+    @property
+    def _pictures(self) -> image.Pictures:
         if self.pictures is None:
             raise ValueError("this twin has no images")
-        met: Counter[str] = Counter()
-        for amount, amplitude in lines:
-            environment = amount.environment
-            line = self.nuclei.nucleus[scan.nucleus].lines[environment]
-            offset_Hz = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 1e6
-            signal += amplitude * self.pictures.row(scan, state, environment, met[environment], offset_Hz, (line.times, line.T2_sd_s))
-            met[environment] += 1
+        return self.pictures
 
     def _mean_amounts(self, scan: Scan, larmor_MHz: float, state_at: Callable[[float], Any]) -> list[Amount]:
         begin_s = min(scan.t_end_s, scan.t_start_s + scan.dummies * _repetition_s(scan))
         part_s = (scan.t_end_s - begin_s) / AVERAGED
         rows = [self.amounts(state_at(begin_s + (n + 0.5) * part_s), scan.nucleus, larmor_MHz) for n in range(AVERAGED)]
-        return [
-            Amount(column[0].environment, *(sum(values) / AVERAGED for values in zip(*(amount[1:] for amount in column), strict=True)))
-            for column in zip(*rows, strict=True)
-        ]
+        found = [_mean(column) for column in zip(*rows, strict=True)]
+        return found if self.stray_T_per_m == 0.0 else self._strayed(found, state_at(0.5 * (begin_s + scan.t_end_s)))
+
+    def _strayed(self, amounts: list[Amount], state: Any) -> list[Amount]:
+        """Each line as slices along z, each at the frequency that the field has there."""
+        found: list[Amount] = []
+        for amount in amounts:
+            z_mm, shown = self._pictures.slices(state, amount)
+            moved_ppm = 1e3 * self.stray_T_per_m / self.field_T * z_mm
+            found += [
+                amount._replace(umol=amount.umol * float(part), shift_ppm=amount.shift_ppm + float(ppm))
+                for part, ppm in zip(shown, moved_ppm, strict=True)
+            ]
+        return found
 
     def _rephased(self, amount: Amount, larmor_MHz: float, scan: Scan) -> complex:
         """Turns the foil's own phase into the one the description asks for."""
@@ -185,7 +200,7 @@ class Spectrometer:
         lorentz, gauss = 2.0 * math.pi * line.lorentz_half_width_Hz, 2.0 * (math.pi * line.gauss_sd_Hz) ** 2
         reach_s = 2.0 * GONE / (lorentz + math.sqrt(lorentz**2 + 4.0 * gauss * GONE) or 1e-300)
         count = scan.points if scan.sequence == "qcpmg" else min(scan.points, int(reach_s * scan.spectral_width_Hz) + 1)
-        t_s = np.arange(count) / scan.spectral_width_Hz + scan.dead_s
+        t_s = np.arange(count) / scan.spectral_width_Hz + scan.dead_s + (scan.echo_s if scan.sequence in ENCODED else 0.0)
         seen = shape(scan, t_s, offset_Hz, lorentz, gauss)
         if line.Cq_kHz:
             seen *= pattern(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, line.Cq_kHz, self.larmor_MHz(scan.nucleus))
@@ -247,6 +262,12 @@ class Spectrometer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a snapshot."""
         self._left = {nucleus: Left(**left) for nucleus, left in state.items()}
+
+
+def _mean(column: tuple[Amount, ...]) -> Amount:
+    numbers = ([amount.umol, amount.shift_ppm, amount.depth] for amount in column)
+    umol, shift_ppm, depth = (sum(values) / len(column) for values in zip(*numbers, strict=True))
+    return Amount(column[0].environment, umol, shift_ppm, depth, column[0].side)
 
 
 def _repetition_s(scan: Scan) -> float:

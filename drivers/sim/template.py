@@ -16,8 +16,8 @@ SERIES: Mapping[str, Mapping[str, float]] = {
     "series_1p_23Na_ionic": {"carrier_ppm": 0.0, "spectral_width_Hz": 100e3, "points": 4096, "pulse_us": 5.0, "tip_deg": 90.0},
 }
 OTHERS = frozenset(
-    {"hahn_echo", "vocs_echo", "sr_T1", "ir_T1", "echo_T2", "cpmg_T2", "qcpmg", "nutation", "pfg_ste", "se2d_image", "se2d_T2map",
-     "ge2d_image", "reference_check", "noise_check"}
+    {"series_1p", "hahn_echo", "vocs_echo", "sr_T1", "ir_T1", "echo_T2", "cpmg_T2", "qcpmg", "nutation", "pfg_ste", "se2d_image", "se2d_T2map",
+     "ge2d_image", "csi_1d", "reference_check", "noise_check"}
 )  # fmt: skip
 """Kinds without numbers of their own here: they begin with those of a single pulse on the nucleus."""
 PLAIN: Mapping[str, Mapping[str, float]] = {
@@ -34,12 +34,11 @@ OF_SEQUENCES = frozenset(
 """What sequences need besides; kept as the template says it."""
 RUNS = frozenset(
     {"one_pulse", "nutation", "hahn_echo", "cpmg", "qcpmg", "saturation_recovery", "inversion_recovery", "stimulated_echo", "image_se",
-     "image_ge"}
+     "image_ge", "phase_encoded_fid"}
 )  # fmt: skip
 LACKS: Mapping[str, str] = {
     "exchange": "nothing exchanges in the twin's cells",
-    "phase_encoded_fid": "the twin has spectra and images, and no spectrum for each place",
-    "volume_ge": "the twin has no protons",
+    "volume_ge": "the twin has images of two dimensions, and no volume",
     "magic_angle_spinning": "the twin's cells are static",
 }
 

@@ -22,11 +22,12 @@ from drivers.sim.description import DescriptionError, build
 from drivers.sim.environments import names_of, pair_amounts, pair_populations_mol
 from drivers.sim.faults import NAMES, Fault, Faults
 from drivers.sim.history import History
-from drivers.sim.image import ImageParameters, Pictures, body_of
+from drivers.sim.image import ImageParameters, Pictures
 from drivers.sim.nuclei import ENVIRONMENTS, Amount, Nuclei, amounts
 from drivers.sim.pair import Pair
 from drivers.sim.pair_parameters import PairParameters
 from drivers.sim.physics import Measured, Scan
+from drivers.sim.places import body_of
 from drivers.sim.spectrometer import Spectrometer, SpectrometerParameters
 
 SNAPSHOT_VERSION = 1
@@ -48,9 +49,10 @@ class Electronics:
 
 @dataclass(frozen=True, slots=True)
 class Magnet:
-    """The field."""
+    """The field. ``stray_T_per_m``: how much it rises along z, all the time (STRAFI, O21)."""
 
     field_T: float = 7.05
+    stray_T_per_m: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,11 @@ class Twin:
             self.description.spectrometer,
             self.description.nuclei,
             self._amounts,
+            stray_T_per_m=self.description.magnet.stray_T_per_m,
             field_T=self.description.magnet.field_T,
             faults=self.faults,
             seed=seed,
-            pictures=Pictures(self.description.image, body_of(self.cell.parameters), seed),
+            pictures=Pictures(self.description.image, body_of(self.cell.parameters, self.description.image.host_mm), seed),
         )
         self.instruments: dict[str, Any] = {}
         """Memory of the simulated pair, by instrument; not part of a snapshot."""

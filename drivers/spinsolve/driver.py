@@ -91,6 +91,7 @@ class Spinsolve:
         self._prepared: Prepared | None = None
         self._scan: Scan | None = None
         self._stamped = self._met = False
+        self._said_time: ClockSample | None = None
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
         self._halted: set[tuple[str, int]] = set()
@@ -337,8 +338,8 @@ class Spinsolve:
         return ConsoleState(ConsoleActivity.IDLE)
 
     async def read_clock(self) -> ClockSample | None:
-        """None: it says only the time of day, without date or zone, and only when something happens (kept as vendor's stamps)."""
-        return None
+        """The newest time of day that it has said with anything; None before it has said any."""
+        return self._said_time
 
     def events(self) -> AsyncIterator[ConsoleEvent]:
         """The one ordered stream."""
@@ -350,6 +351,8 @@ class Spinsolve:
         """Everything that is no reply to a question."""
         if not isinstance(message, wire.Notification):
             return
+        now_ns = self._clock.mono_ns()
+        self._said_time = wire.clock_of(message.timestamp, now_ns, self._clock.utc_of(now_ns)) or self._said_time
         scan = self._scan
         if scan is not None and self._is_about(message, scan):
             scan.protocol = scan.protocol or message.protocol

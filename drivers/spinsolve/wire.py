@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from xml.etree import ElementTree as ET
 
+from drivers.base import ClockSample
 from drivers.errors import BadReply, Rejected
 
 DEFAULT_PORT = 13000
@@ -74,6 +75,21 @@ class Error:
 
 
 Notification = State | Progress | Completed | Error
+DAY_NS = 86_400 * 10**9
+HALF_SECOND_NS = 500_000_000
+
+
+def clock_of(timestamp: str, mono_ns: int, utc_ns: int) -> ClockSample | None:
+    """The console's clock by the time of day that it has just said (whole seconds, local, no date); None where that is no time.
+
+    inferred: its date is the one that lies nearest to ours, so an offset holds its zone too, and never more than 12 h.
+    """
+    parts = timestamp.split(":")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    said_ns = (int(parts[0]) * 3600 + int(parts[1]) * 60 + int(parts[2])) * 10**9 + HALF_SECOND_NS
+    ahead_ns = (said_ns - utc_ns + DAY_NS // 2) % DAY_NS - DAY_NS // 2
+    return ClockSample(utc_ns + ahead_ns, mono_ns, HALF_SECOND_NS)
 
 
 @dataclass(frozen=True, slots=True)

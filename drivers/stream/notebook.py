@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,37 @@ def same_age(started_utc_ns: int, elapsed_s: float | None, now_utc_ns: int) -> b
     return elapsed_s is not None and age_s >= 0 and abs(age_s - elapsed_s) <= SLACK_S + SLACK * age_s
 
 
-def parsed(text: str) -> tuple[dict[str, Any], int, StepOrder]:
-    """The table in a notebook's text, when its step was started (UTC ns), and the step. Raises ValueError for what is none."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A step that was started, on which channel of which instrument, and when."""
+
+    channel: str
+    started_utc_ns: int
+    order: StepOrder
+
+    def fits(self, channel: str, elapsed_s: float | None, now_utc_ns: int) -> bool:
+        """Is it this step that runs now?"""
+        return channel == self.channel and same_age(self.started_utc_ns, elapsed_s, now_utc_ns)
+
+
+def to_text(entry: Entry) -> str:
+    """As it stands in the file."""
+    return json.dumps(asdict(entry), indent=1, allow_nan=True) + "\n"
+
+
+def from_text(text: str) -> Entry | None:
+    """An entry; None for what is none."""
     try:
         found: dict[str, Any] = json.loads(text)
-        order = found["order"]
-        impedance = ImpedanceOrder(**order["impedance"]) if order["impedance"] else None
-        parts = {"mode": Mode(order["mode"]), "ends": EndConditions(**order["ends"]), "limits": Limits(**order["limits"])}
-        return found, int(found["started_utc_ns"]), StepOrder(**{**order, **parts, "impedance": impedance})
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError("not a notebook") from error
+        return Entry(str(found["channel"]), int(found["started_utc_ns"]), _order(found["order"]))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        return None
+
+
+def _order(order: dict[str, Any]) -> StepOrder:
+    impedance = ImpedanceOrder(**order["impedance"]) if order["impedance"] else None
+    parts = {"mode": Mode(order["mode"]), "ends": EndConditions(**order["ends"]), "limits": Limits(**order["limits"])}
+    return StepOrder(**{**order, **parts, "impedance": impedance})
 
 
 def write(path: Path, text: str) -> None:
@@ -36,3 +59,10 @@ def write(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".part")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
+
+
+def read(path: Path) -> Entry | None:
+    """The entry; None where there is none."""
+    with suppress(OSError, UnicodeDecodeError):
+        return from_text(path.read_text(encoding="utf-8"))
+    return None

@@ -25,6 +25,7 @@ from orchestrator.analysis.windows import Window, lines_of, windows_of
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.model.observables import base_name, window_name
+from orchestrator.model.units import NOTHING_A
 
 HEARD = frozenset({"run.started", "step.started", "step.ended", "ec.block", "fid.block"}) | frozenset(
     f"acquisition.{word}" for word in ("started", "acquired", "stored", "verified", "missed", "rejected", "lost")
@@ -51,7 +52,6 @@ SLOPE_FROM = 6
 FIT_MARGIN_ppm = 25.0
 PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
-LEAST_CURRENT_A = 1e-9
 METAL_AREAS = frozenset({"area(metal)", "area(bulk)", "area(moss)"})
 CONTEXT_NUMBERS = ("t_s", "x", "charge_mAh", "charge_step_mAh", "throughput_mAh", "current_A", "voltage_V")
 
@@ -531,13 +531,13 @@ class LiveAnalysis:
     def _overpotential(self, told: Sequence[Told], context: Mapping[str, Any]) -> list[Told]:
         """Of a symmetric cell under current, beside every spectrum that shows metal: both stand in one row for good."""
         current_A, metal = context.get("current_A", 0.0), any(name in METAL_AREAS for name, *_ in told)
-        if self._wanted.cell.get("type") != "symmetric" or abs(current_A) < LEAST_CURRENT_A or "voltage_V" not in context or not metal:
+        if self._wanted.cell.get("type") != "symmetric" or abs(current_A) < NOTHING_A or "voltage_V" not in context or not metal:
             return []
         return [("overpotential", abs(context["voltage_V"] - current_A * self._wanted.lead_ohm), None, "V", ALGORITHM)]
 
     def _slopes_of(self, told: Sequence[Told], acquisition: str, context: Mapping[str, Any]) -> list[Told]:
         """dA/dQ of every metal area over the last spectra of this step, where current flows."""
-        if abs(context.get("current_A", 0.0)) < LEAST_CURRENT_A or "charge_step_mAh" not in context:
+        if abs(context.get("current_A", 0.0)) < NOTHING_A or "charge_step_mAh" not in context:
             return []
         step_key = str(context["step_key"]).partition(".")[0]
         charge_mAh = abs(context["charge_step_mAh"])

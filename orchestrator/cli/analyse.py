@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli import exits
 
 if TYPE_CHECKING:
-    from orchestrator.model.experiment import Rule
     from orchestrator.recorder.reprocess import Source
 
 
@@ -61,6 +60,7 @@ def export_command(run: str, out: Path, observables: Path, windows: Path | None,
 
 def rehearse_command(run: str, out: Path, rules: Path, *, as_json: bool) -> int:
     """What these rules would have done in this run."""
+    from orchestrator.config import load_rules
     from orchestrator.recorder.records import Reader
     from orchestrator.recorder.reprocess import journal_of
     from orchestrator.rig.folders import find_run
@@ -68,7 +68,7 @@ def rehearse_command(run: str, out: Path, rules: Path, *, as_json: bool) -> int:
 
     journal = journal_of(find_run(run, out))
     with Reader(journal) as reader:
-        wanted = rules_of(rules, str(next(reader.events()).data["experiment"]))
+        wanted = load_rules(rules, str(next(reader.events()).data["experiment"]))
         fired = 0
         for firing in rehearse(reader.events(), wanted):
             fired += 1
@@ -111,49 +111,3 @@ def _windows(file: Path | None) -> dict[str, tuple[float, float]] | None:
     if wrong := [name for name, (low, high) in found.items() if not low < high]:
         raise CannotRun(f"{file}: window `{wrong[0]}` must begin below its end, in ppm")
     return found
-
-
-SKELETON = """
-experiment: rules
-cell: {id: rules, type: full, working: graphite, counter: NMC, positive: NMC, negative: graphite, capacity_mAh: 1, C_rate_of: graphite}
-limits: {E_V: [-5, 5], abs_I_mA: 1000, charge_per_step_mAh: 1000, host_lost: open circuit within 60 s}
-acquisitions: {}
-protocol: [Rest for 1 minute]
-"""
-"""What rules stand in where a run has no experiment of its own; nothing else of it is used."""
-
-
-def rules_of(file: Path, experiment: str) -> tuple[Rule, ...]:
-    """The rules of a file (an experiment, or ``rules:`` alone), read as if they stood in the run's own experiment."""
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    from orchestrator.config import parse_experiment
-
-    yaml = YAML()
-    own = _own(yaml, file)
-    if not experiment.strip() and isinstance(own, dict) and "protocol" in own:
-        experiment = file.read_text(encoding="utf-8")
-    run = yaml.load(experiment if "protocol" in experiment else SKELETON)
-    run["rules"] = own["rules"] if isinstance(own, dict) else own
-    run["prepare"] = list(dict.fromkeys([*(run.get("prepare") or []), "blank"]))
-    run.pop("rig", None)
-    text = StringIO()
-    yaml.dump(run, text)
-    return tuple(rule for rule in parse_experiment(text.getvalue(), file=f"{file}, in the run's experiment").rules if rule.enabled)
-
-
-def _own(yaml: Any, file: Path) -> Any:
-    """What the file of rules says: a list, or a table with ``rules``. Raises CannotRun."""
-    from ruamel.yaml.error import YAMLError
-
-    from orchestrator.rig.gather import CannotRun
-
-    try:
-        own = yaml.load(file.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise CannotRun(f"{file}: not YAML: {error}") from error
-    if not isinstance(own, list) and not (isinstance(own, dict) and "rules" in own):
-        raise CannotRun(f"{file}: there are no rules in it; it is a list of rules, or an experiment with `rules:`")
-    return own

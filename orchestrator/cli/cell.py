@@ -77,7 +77,7 @@ def _counted(file: Path, cell: Cell, ledger: CellLedger, *, x_includes_it: bool,
     """Charge and cycles of a cycler's file. Raises CannotRun where it cannot be read."""
     import numpy as np
 
-    from orchestrator.imports.tails import Unreadable, open_tail
+    from drivers.follow.tails import Unreadable, open_tail
     from orchestrator.plan.resolve import x_per_C
     from orchestrator.rig.cells import Passed
     from orchestrator.rig.gather import CannotRun

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 
-def continue_command(run: str, out: Path, *, cell_is_off: bool, as_begun: bool, away_s: float, as_json: bool) -> int:
+def continue_command(run: str, out: Path, *, cell_is_off: bool, as_begun: bool, away_s: float, report: bool, as_json: bool) -> int:
     """Continue a run to its end."""
+    from orchestrator.cli.report import report_after
     from orchestrator.cli.run import tell
     from orchestrator.rig.as_it_began import ContinueRequest
     from orchestrator.rig.continuing import continue_run
@@ -15,4 +16,8 @@ def continue_command(run: str, out: Path, *, cell_is_off: bool, as_begun: bool, 
 
     display = "none" if as_json else "screen" if sys.stdout.isatty() else "lines"
     folder = find_run(run, out).absolute()
-    return tell(continue_run(ContinueRequest(folder, cell_is_off, as_begun, display, away_s)), as_json=as_json)
+    ended = continue_run(ContinueRequest(folder, cell_is_off, as_begun, display, away_s))
+    code = tell(ended, as_json=as_json)
+    if report and ended.outcome.state != "not continued":
+        report_after(folder, as_json=as_json)
+    return code

@@ -32,8 +32,8 @@ def follow_command(
     as_json: bool,
 ) -> int:
     """Watch until Ctrl-C, then say what there is."""
+    from drivers.follow.clocks import BadZone
     from orchestrator.cli.import_ import told_zone
-    from orchestrator.imports.clocks import BadZone
     from orchestrator.imports.watching import Request, first_lines, follow
 
     def say(text: str) -> None:
@@ -60,9 +60,9 @@ def _rules(file: Path | None) -> tuple[str, tuple[Rule, ...]]:
     """The text of a file with rules, and what it means."""
     if file is None:
         return "", ()
-    from orchestrator.cli.analyse import rules_of
+    from orchestrator.config import load_rules
 
-    return file.read_text("utf-8"), rules_of(file, "")
+    return file.read_text("utf-8"), load_rules(file, "")
 
 
 def _tell(request: Request, followed: Followed, *, as_json: bool) -> None:

@@ -26,7 +26,7 @@ def import_command(
     as_json: bool,
 ) -> int:
     """Read the files, make the run, say what is known of its clocks."""
-    from orchestrator.imports.clocks import BadZone
+    from drivers.follow.clocks import BadZone
     from orchestrator.imports.importing import NothingThere, Request, import_run
 
     def say(text: str) -> None:
@@ -44,7 +44,7 @@ def import_command(
 
 def told_zone(zone: str | None, say: object) -> str:
     """The zone of stamps that name none: as told, else that of this computer, which is said."""
-    from orchestrator.imports.clocks import local_zone
+    from drivers.follow.clocks import local_zone
 
     if zone is not None:
         return zone

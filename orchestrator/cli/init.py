@@ -1,4 +1,4 @@
-"""``operando init``: certificates, passwords and the access list of a broker, in one folder; again, to add users or hosts."""
+"""``operando init broker``: certificates, passwords and the access list of a broker, in one folder; again, to add users or hosts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ SERVICES = ("influx.token", "influx.password", "grafana.password")
 
 
 def init_command(
-    folder: Path, rigs: tuple[str, ...], operators: tuple[str, ...], viewers: tuple[str, ...], hosts: tuple[str, ...], *, as_json: bool
+    folder: Path,
+    rigs: tuple[str, ...],
+    operators: tuple[str, ...],
+    viewers: tuple[str, ...],
+    hosts: tuple[str, ...],
+    *,
+    as_json: bool,
+    silently: bool = False,
 ) -> int:
     """Write what is missing; passwords and the authority that are there stay."""
     from orchestrator.monitor.access import rig_user
@@ -44,7 +51,7 @@ def init_command(
         return exits.CONFIGURATION
     if as_json:
         print(json.dumps({"folder": str(folder), "users": users, "new": new}))
-    else:
+    elif not silently:
         _tell(folder, users, new)
     return exits.COMPLETE
 

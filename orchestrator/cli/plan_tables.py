@@ -45,6 +45,8 @@ def header(experiment: Experiment, plan: Plan, rig_says: str) -> Iterator[str]:
     yield f"{plan.name}: cell {cell.id} ({_electrodes(cell)}) on station {plan.station} of {rig_says}"
     yield f"Positive current is oxidation at {_working(cell)}{_signs(plan)}."
     yield _x(cell, plan)
+    if any(step.lead_V for step in plan.steps):
+        yield f"Cut-offs and triggers mean E - I*R_lead, with {plan.lead_ohm:g} ohm of leads and filter; limits mean E as measured."
 
 
 def _electrodes(cell: Cell) -> str:
@@ -152,7 +154,7 @@ def _ends(step: PlannedStep) -> Iterator[str]:
         yield f"|E| above {ends.voltage_upper_V:g} V"
     else:
         yield from (
-            f"E {sign} {value:g} V"
+            f"E {sign} {_both(value, step.lead_V)}"
             for sign, value in (("below", ends.voltage_lower_V), ("above", ends.voltage_upper_V))
             if value is not None
         )
@@ -162,6 +164,11 @@ def _ends(step: PlannedStep) -> Iterator[str]:
         yield spoken(ends.time_s)
     if step.stop_when:
         yield f"rule {step.stop_when}"
+
+
+def _both(measured_V: float, lead_V: float) -> str:
+    """A cut-off at the cell, and what the instrument reads then."""
+    return f"{measured_V:g} V" if not lead_V else f"{measured_V - lead_V:g} V (measured {measured_V:g} V)"
 
 
 def _range(seconds: list[float]) -> str:
@@ -278,7 +285,7 @@ def _standing(one: PlannedInterlock) -> str:
 
 def _looks_for(one: PlannedInterlock) -> str:
     waits = f" (until somebody sends {', '.join(one.waits_for)}: nothing)" if one.waits_for else ""
-    return rule_text(one) + waits
+    return rule_text(one) + waits + (f" ({one.sees})" if one.sees else "")
 
 
 def _then(one: PlannedInterlock) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from orchestrator.cli import exits
 
 if TYPE_CHECKING:
     from orchestrator.rig.gather import Gathered
@@ -29,9 +29,11 @@ def run_command(
     faults: tuple[str, ...],
     *,
     twin: Path | None = None,
+    report: bool = True,
     as_json: bool,
 ) -> int:
-    """Run an experiment to its end."""
+    """Run an experiment to its end; with ``report`` the run's report is written when everything else is over."""
+    from orchestrator.cli.report import report_after
     from orchestrator.rig.gather import gather
     from orchestrator.rig.process import run
     from orchestrator.rig.request import RunRequest
@@ -42,7 +44,11 @@ def run_command(
     for text in gathered.ignored:
         print(f"warning: {text}", file=sys.stderr)
     say_who_watches(gathered)
-    return tell(run(gathered), as_json=as_json)
+    ended = run(gathered)
+    code = tell(ended, as_json=as_json)
+    if report:
+        report_after(ended.folder, as_json=as_json)
+    return code
 
 
 def say_who_watches(gathered: Gathered) -> None:
@@ -58,20 +64,9 @@ def say_who_watches(gathered: Gathered) -> None:
 
 def tell(ended: Ended, *, as_json: bool) -> int:
     """Say what became of a run, and return its exit code."""
-    with _perhaps_nobody_looks():
+    with exits.perhaps_nobody_looks():
         _tell_json(ended) if as_json else _tell(ended)
     return ended.outcome.exit_code
-
-
-@contextlib.contextmanager
-def _perhaps_nobody_looks() -> Iterator[None]:
-    """A terminal that died during the night does not change what became of the run."""
-    try:
-        yield
-        sys.stdout.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _speed(text: str) -> float | None:

@@ -1,7 +1,17 @@
 """Experiment, rig and cell files: YAML and sentences → the normal form of ``orchestrator.model``, or every mistake at once."""
 
 from orchestrator.config.diagnostics import ConfigError, render
-from orchestrator.config.load import load_cell, load_experiment, load_rig, load_twin, parse_experiment, parse_rig, rig_file, twin_file
+from orchestrator.config.load import (
+    load_cell,
+    load_experiment,
+    load_rig,
+    load_rules,
+    load_twin,
+    parse_experiment,
+    parse_rig,
+    rig_file,
+    twin_file,
+)
 from orchestrator.config.rig import check_drivers
 from orchestrator.model.problems import Problem
 
@@ -12,6 +22,7 @@ __all__ = [
     "load_cell",
     "load_experiment",
     "load_rig",
+    "load_rules",
     "load_twin",
     "parse_experiment",
     "parse_rig",

@@ -114,7 +114,9 @@ def head_of(root: Node, problems: Problems) -> dict[str, Any]:
     written = checked(root, WrittenExperiment, problems)
     if written is None:
         return {}
-    fields = written.model_dump(include={"version", "rig", "busy", "booking_ends", "when_run_dies"}) | {"name": written.experiment}
+    fields = written.model_dump(include={"version", "rig", "busy", "cut_offs", "booking_ends", "when_run_dies"}) | {
+        "name": written.experiment
+    }
     if written.record:
         fields["record"] = Record(**written.record.model_dump())
     if written.when_booking_ends:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,17 @@ from orchestrator.config.diagnostics import Problems
 from orchestrator.config.experiment import draft_of, experiment_of, head_of
 from orchestrator.config.rig import check_file, rig_of
 from orchestrator.config.tree import Node, parse_tree, read_tree
-from orchestrator.model.experiment import Cell, Experiment, Rig
+from orchestrator.model.experiment import Cell, Experiment, Rig, Rule
+
+RUNS_EXPERIMENT = "the run's experiment"
+SKELETON = """
+experiment: rules
+cell: {id: rules, type: full, working: graphite, counter: NMC, positive: NMC, negative: graphite, capacity_mAh: 1, C_rate_of: graphite}
+limits: {E_V: [-5, 5], abs_I_mA: 1000, charge_per_step_mAh: 1000, host_lost: open circuit within 60 s}
+acquisitions: {}
+protocol: [Rest for 1 minute]
+"""
+"""What rules stand in where a run has no experiment of its own; nothing else of it is used."""
 
 VERSION_HINT = "an older version is read for ever; a newer one needs a newer operando"
 
@@ -30,6 +41,37 @@ def parse_experiment(text: str, *, file: str = "experiment.yaml", home: Path | N
     """The experiment of a text, as if it stood in ``file``. Raises ConfigError."""
     problems = Problems()
     return _experiment(parse_tree(file, text, problems), problems, Path(file), home)
+
+
+def load_rules(path: Path | str, experiment: str) -> tuple[Rule, ...]:
+    """The rules that are switched on in a file: an experiment, or ``rules:`` alone. Raises ConfigError with every mistake.
+
+    They are read as if they stood in ``experiment``, the text of a run's own; "": of a run that has none.
+    """
+    problems = Problems()
+    own = read_tree(Path(path), problems)
+    problems.raise_if_any()
+    assert own is not None
+    rules = own.given("rules") if own.is_table else own if own.is_list else None
+    if rules is None:
+        problems.add(own.where(), "there are no rules in it", "it is a list of rules, or an experiment with `rules:`")
+    if own.get("protocol") is not None and not experiment.strip():
+        root: Node | None = own
+    else:
+        root = parse_tree(RUNS_EXPERIMENT, experiment if "protocol" in experiment else SKELETON, problems)
+    problems.raise_if_any()
+    assert root is not None
+    return tuple(rule for rule in _experiment(_with_rules(root, rules), problems, Path(path), None).rules if rule.enabled)
+
+
+def _with_rules(root: Node, rules: Node | None) -> Node:
+    """An experiment with these rules; its rig is not asked for, and any rule may speak of a blank."""
+    values = {key: node for key, node in root.items() if key != "rig"} | ({} if rules is None else {"rules": rules})
+    prepare = parse_tree(RUNS_EXPERIMENT, "[blank]", Problems())
+    assert prepare is not None
+    asked = root.given("prepare")
+    prepare.value = [*(row for row in (asked.rows() if asked else []) if row.text != "blank"), *prepare.rows()]
+    return replace(root, value=values | {"prepare": prepare})
 
 
 def _experiment(root: Node | None, problems: Problems, path: Path, home: Path | None) -> Experiment:

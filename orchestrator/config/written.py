@@ -346,6 +346,9 @@ class WrittenExperiment(Written):
     rules: list[Any] = Field(default_factory=list)
     interlocks: dict[str, Any] | None = Field(None, description="built-in interlocks by name: on, off, or other numbers")
     record: WrittenRecord | None = None
+    cut_offs: Literal["E", "E - I*R_lead"] = Field(
+        "E", description="the voltage that cut-offs of constant-current steps and triggers mean; limits always mean E as measured"
+    )
     busy: Literal["coalesce", "queue"] = "coalesce"
     missed_acquisition: Annotated[Any, either(STRING, {"type": "object", "additionalProperties": STRING})] = None
     when_booking_ends: WrittenBooking | None = None

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from orchestrator.config.shapes import (
     Name,
+    NotNegative,
 )
 from orchestrator.config.written import Written
 
@@ -31,6 +32,13 @@ class WrittenNucleus(Written):
     retune_above_dB: float | None = Field(None, le=0, description="measure the reflection before each spectrum, and tune above this")
 
 
+class WrittenLeads(Written):
+    """What lies between the instrument and the cell, in series."""
+
+    lead_ohm: NotNegative = Field(0.0, description="both leads together, from the instrument's clips to the cell")
+    filter_ohm: NotNegative = Field(0.0, description="of a low-pass filter in the current's path, where it enters the magnet")
+
+
 class WrittenStation(Written):
     """One channel, one console, tuner and sensors."""
 
@@ -39,6 +47,7 @@ class WrittenStation(Written):
     tuner: str | None = None
     sensors: list[str] = Field(default_factory=list)
     nuclei: dict[str, WrittenNucleus] = Field(default_factory=dict)
+    leads: WrittenLeads | None = Field(None, description="counts instead of a cell record's `lead_ohm`")
 
 
 class WrittenTemplate(Written):

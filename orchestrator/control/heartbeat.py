@@ -58,6 +58,30 @@ class GuardLink(Protocol):
         """The run is over and has let go of the instrument, but nobody knows the cell to be safe: the guard acts."""
 
 
+class NoGuard:
+    """Where nothing of ours flows through the cell there is nothing to guard, and nobody who could."""
+
+    alive = True
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Nobody listens."""
+
+    async def lost(self) -> str:
+        """Never."""
+        await asyncio.Event().wait()
+        return ""
+
+    async def watching(self) -> bool:
+        """Nothing is needed of it."""
+        return True
+
+    async def stand_down(self) -> None:
+        """Nothing."""
+
+    async def hand_over(self) -> None:
+        """Nobody takes it."""
+
+
 DEAF_AFTER_S = 15.0
 """A guard answers each heartbeat; one that has not for so long hangs."""
 

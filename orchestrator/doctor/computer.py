@@ -203,19 +203,23 @@ def _said(*command: str) -> str:
 
 def ports() -> Iterator[Finding]:
     """Serial ports by the names that stay, and whether we may open them."""
-    from serial.tools.list_ports import comports
-
-    found = sorted(comports(), key=lambda port: port.device)
-    stable = {str(path.resolve()): str(path) for path in Path("/dev/serial/by-id").glob("*")} if not WINDOWS else {}
+    found = serial_ports()
     if not found:
         yield Finding("ports", "serial ports", State.UNKNOWN, "none; a USB instrument would show up here when it is plugged in and on")
-    for port in found:
-        name = stable.get(port.device, port.device)
-        told = f"{name} ({port.description})"
-        if not WINDOWS and not os.access(port.device, os.R_OK | os.W_OK):
-            yield Finding("ports", port.device, State.WARN, f"{told}: not ours to open", "sudo usermod -aG dialout $USER, then log in anew")
+    for name, device, description in found:
+        told = f"{name} ({description})"
+        if not WINDOWS and not os.access(device, os.R_OK | os.W_OK):
+            yield Finding("ports", device, State.WARN, f"{told}: not ours to open", "sudo usermod -aG dialout $USER, then log in anew")
         else:
-            yield ok("ports", port.device, told)
+            yield ok("ports", device, told)
+
+
+def serial_ports() -> list[tuple[str, str, str]]:
+    """Each serial port: the name that stays when another is plugged in, the system's name of today, what it says it is."""
+    from serial.tools.list_ports import comports
+
+    stable = {str(path.resolve()): str(path) for path in Path("/dev/serial/by-id").glob("*")} if not WINDOWS else {}
+    return [(stable.get(port.device, port.device), port.device, str(port.description)) for port in sorted(comports())]
 
 
 def visa() -> Finding:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.export.source import write_text
+from orchestrator.export.source import file_name, write_text
 from orchestrator.export.tables import write_rows
 from orchestrator.recorder.reader import Run
 from orchestrator.recorder.rowio import blocks
@@ -26,7 +26,7 @@ COLUMNS = {
 
 def write_bdf(run: Run, folder: Path) -> list[Path]:
     """``<experiment>.bdf.csv`` and ``datapackage.json``; rows without a sample (the edges of gaps) are left out."""
-    name = _title(run)
+    name = file_name(run)
     sign, why = charge_sign(json.loads(run.text("cell")))
     path = write_rows(folder / f"{name}.bdf.csv", list(COLUMNS), _rows(run, sign))
     package = folder / "datapackage.json"
@@ -42,12 +42,6 @@ def charge_sign(cell: dict[str, Any]) -> tuple[int, str]:
     if cell.get("type") == "full":
         return 1, "the working electrode is the positive one: positive charges the cell"
     return 1, f"a {cell.get('type', '')} cell has no charge and discharge: positive is oxidation at the working electrode, {working}"
-
-
-def _title(run: Run) -> str:
-    raw = run.entry["title"][()]
-    title = raw.decode() if isinstance(raw, bytes) else str(raw)
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in title) or "run"
 
 
 def _rows(run: Run, sign: int) -> Iterator[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from drivers.base import Mode
 from orchestrator.model.units import COULOMB_PER_mAh
-from orchestrator.plan.orders import Plan, PlannedStep
+from orchestrator.plan.orders import WAITS, Plan, PlannedStep
 
 EXTRA = "[protocol]"
 NOTES: tuple[tuple[str, Callable[[PlannedStep], object]], ...] = (
@@ -20,7 +20,7 @@ NOTES: tuple[tuple[str, Callable[[PlannedStep], object]], ...] = (
     ("`stop_when`: the step goes on to its own end", lambda step: step.stop_when),
     ("`until` of a repeat: all turns are made", lambda step: step.leave_repeat),
     ("a charge that depends on an earlier step: its bound is taken", lambda step: step.charge_of_earlier),
-    ("set points and prompts", lambda step: step.action in {"set", "prompt"}),
+    ("set points and prompts", lambda step: step.action in WAITS),
     ("the charge at which a held voltage or a rest ends", lambda step: step.ends.charge_C and step.mode is not Mode.GALVANOSTATIC),
     ("the voltage at which a rest ends", lambda step: step.mode is Mode.REST and _voltages(step)),
     ("the cut-off on the side that the current leaves", lambda step: step.mode is Mode.GALVANOSTATIC and _voltages(step) > 1),
@@ -50,7 +50,7 @@ def unicycler(plan: Plan, *, spectra: bool = True) -> dict[str, Any]:
 
     ``spectra`` False: a rest of the same length stands in the place of an impedance spectrum.
     """
-    steps = [step for step in plan.steps if step.action not in {"set", "prompt"}]
+    steps = [step for step in plan.steps if step.action not in WAITS]
     nodes = _nodes(steps if spectra else [step.model_copy(update={"impedance": None}) for step in steps], 0)
     if not nodes:
         raise NotWritten("no step is left to be written")

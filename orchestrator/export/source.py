@@ -18,6 +18,10 @@ Fids = NDArray[np.complexfloating[Any, Any]]
 EXACT_INT32 = 2**31
 
 
+class CannotExport(Exception):
+    """The run cannot be written in this format; the text says why."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """All FIDs of one acquisition: what they have in common. ``reversed_axis``: frequency = carrier - f of the plain transform."""
@@ -124,3 +128,10 @@ def write_text(path: Path, text: str) -> None:
     """UTF-8, and newlines as they are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def file_name(run: Run) -> str:
+    """The experiment's name, as a file may be called."""
+    raw = run.entry["title"][()]
+    title = raw.decode() if isinstance(raw, bytes) else str(raw)
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in title) or "run"

@@ -6,21 +6,27 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.export.bdf import write_bdf
+from orchestrator.export.bluesky import write_bluesky
 from orchestrator.export.bruker import write_bruker
 from orchestrator.export.crate import write_crate
 from orchestrator.export.csdm import write_csdm
 from orchestrator.export.jcamp import write_jcamp
+from orchestrator.export.mrd import write_mrd
+from orchestrator.export.nexus import write_nexus
 from orchestrator.export.pipe import write_nmrpipe
 from orchestrator.export.tables import write_csv
 from orchestrator.recorder.reader import Run, open_run
 
 FORMATS: Mapping[str, Callable[[Run, Path], list[Path]]] = {
     "bdf": write_bdf,
+    "bluesky": write_bluesky,
     "bruker": write_bruker,
     "crate": write_crate,
     "csdm": write_csdm,
     "csv": write_csv,
+    "ismrmrd": write_mrd,
     "jcamp": write_jcamp,
+    "nexus": write_nexus,
     "nmrpipe": write_nmrpipe,
 }
 

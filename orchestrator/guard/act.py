@@ -21,8 +21,12 @@ from orchestrator.guard.heard import heard
 LONGEST_QUEUE = 10_000
 FLUSH_WITHIN_S = 5.0
 ATTEMPT_WITHIN_S = 60.0
+GIVES_UP_s = 3600.0
+"""An instrument that cannot be reached is tried for an hour: somebody may plug it in again."""
+OFTEN, LONGEST_PAUSE_s = 60, 30.0
+"""So many attempts a second apart; then ever more rarely, at the end each half minute."""
 TRIES_BEFORE_FENCE = 3
-"""One attempt may meet a port that the dead rig has not let go of yet; after three the potentiostat is past telling."""
+"""One attempt may meet a port that the dead rig has not let go of yet; after three the potentiostat is past telling: a person is told."""
 
 
 class GuardLog:
@@ -135,19 +139,23 @@ class Attempts:
         self._said = error
 
 
+def pause_s(failed: int) -> float:
+    """How long to wait after so many failed attempts."""
+    return min(LONGEST_PAUSE_s, 2.0 ** max(0, min(failed, 2 * OFTEN) - OFTEN))
+
+
 async def make_safe(
     settings: Settings,
     context: Context,
     log: GuardLog,
     *,
-    attempts: int,
-    wait_s: float = 1.0,
+    for_s: float = GIVES_UP_s,
     attempt_s: float = ATTEMPT_WITHIN_S,
     failing: asyncio.Event | None = None,
 ) -> bool:
     """Try until the safe state is confirmed. True when confirmed. ``failing`` is set when it looks as if it never will be."""
-    failed = Attempts(log)
-    while failed.count < attempts:
+    failed, until_s = Attempts(log), time.monotonic() + for_s
+    while True:
         try:
             async with asyncio.timeout(attempt_s):
                 safe, state, said = await try_once(settings, context)
@@ -161,5 +169,6 @@ async def make_safe(
             failed.failed(safe.detail, confirmed=False, **read_back(state))
         if failing is not None and failed.count >= TRIES_BEFORE_FENCE:
             failing.set()
+        if time.monotonic() + (wait_s := pause_s(failed.count)) > until_s:
+            return False
         await asyncio.sleep(wait_s)
-    return False

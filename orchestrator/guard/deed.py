@@ -22,14 +22,13 @@ from orchestrator.guard.watch import Due
 from orchestrator.guard.watched import Watched
 from orchestrator.monitor.notify import Notifier
 
-ATTEMPTS = 3600
-"""An instrument that cannot be reached is tried once a second for an hour: somebody may plug it in again."""
-ATTEMPTS_BEHIND_FENCE = 60
+BEHIND_FENCE_S = 60.0
 """With the circuit open by the fence, the potentiostat is still told, but not for an hour."""
 SHORTEST_ATTEMPT_S = 5.0
 DISK_WITHIN_S = 2.0
 """How long the guard waits for a disk before it acts without."""
 FENCE_WITHIN_S = 20.0
+GO = "nobody can read that the potentiostat is safe: go and switch its output off; it is tried again and again for an hour"
 RELIEVED = -1
 """The code of a guard that another rig has sent home: the device is that rig's again."""
 
@@ -122,24 +121,24 @@ class Deed:
     # ------------------------------------------------------------------------------------------------ safe, or the fence
 
     async def _make_safe(self, context: Context) -> SafeState:
-        """Try the potentiostat; where that looks hopeless, trip the fence, and go on trying."""
+        """Try the potentiostat; where that looks hopeless, tell a person at once, trip the fence, and go on trying."""
         failing, settings = asyncio.Event(), self.watched.fence_settings
         trying = asyncio.create_task(
-            make_safe(
-                self.watched.settings, context, self._log, attempts=ATTEMPTS, attempt_s=max(5.0, self.watched.trip_after_s), failing=failing
-            )
+            make_safe(self.watched.settings, context, self._log, attempt_s=max(5.0, self.watched.trip_after_s), failing=failing)
         )
-        if settings is None:
-            return _state(await trying)
         hopeless = asyncio.create_task(failing.wait())
         await asyncio.wait({trying, hopeless}, timeout=self.watched.trip_after_s, return_when=asyncio.FIRST_COMPLETED)
         hopeless.cancel()
         if trying.done() and trying.result():
             return _state(True)
+        if settings is None:
+            self._log.write("guard.note", detail=f"a person is told: {GO}")
+            self._tell("critical", "the cell is in an UNKNOWN state", GO)
+            return _state(await trying)
         fenced = await self._trip(context)
         if not fenced.confirmed:
             return _state(await trying)
-        await asyncio.wait({trying}, timeout=ATTEMPTS_BEHIND_FENCE)
+        await asyncio.wait({trying}, timeout=BEHIND_FENCE_S)
         trying.cancel()
         await asyncio.wait({trying})
         return SafeState(Confirmation.CONFIRMED, f"the hardware fence is tripped: {fenced.detail}; somebody must close it by hand")

@@ -10,14 +10,13 @@ from typing import Any
 from drivers.base import Confirmation, SafeState
 from drivers.clock import Clock
 from orchestrator.control.heartbeat import Heartbeat
-from orchestrator.guard.act import TRIES_BEFORE_FENCE, Attempts, GuardLog, sentence
+from orchestrator.guard.act import TRIES_BEFORE_FENCE, Attempts, GIVES_UP_s, GuardLog, pause_s, sentence
 from orchestrator.guard.finish import TIME_OVER, Declared, Say
 from orchestrator.guard.watch import Due, Watch
 
 LOOK_s = 1.0
 LOOKS = 4
 """So often at least within its patience; a night at ``--speed max`` has as many looks as samples otherwise."""
-ATTEMPTS = 60
 
 Device = Callable[[Declared, float, Say], Awaitable[str]]
 
@@ -152,19 +151,20 @@ class InlineGuard:
 
     async def _until_safe(self) -> SafeState:
         """Try until the safe state is confirmed."""
-        reached, failed = SafeState(Confirmation.UNCONFIRMED, "not tried"), Attempts(self._log)
-        for attempt in range(1, ATTEMPTS + 1):
+        failed, until_s = Attempts(self._log), self._now_s() + GIVES_UP_s
+        while True:
             try:
                 reached = await self._reach()
             except Exception as error:  # noqa: BLE001 a driver's bug must not end the attempts
                 reached = SafeState(Confirmation.UNCONFIRMED, sentence(error))
             if reached.confirmed:
-                break
+                return reached
             failed.failed(reached.detail)
-            if self._trip is not None and attempt == TRIES_BEFORE_FENCE and (fenced := await self._tripped(self._trip)).confirmed:
+            if self._trip is not None and failed.count == TRIES_BEFORE_FENCE and (fenced := await self._tripped(self._trip)).confirmed:
                 return fenced
-            await self._clock.sleep(1.0)
-        return reached
+            if self._now_s() + (wait_s := pause_s(failed.count)) > until_s:
+                return reached
+            await self._clock.sleep(wait_s)
 
     async def _tripped(self, trip: Callable[[], Awaitable[SafeState]]) -> SafeState:
         try:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from orchestrator.imports.columns import MODES
+from drivers.follow.columns import MODES
 from orchestrator.imports.telling import Block, Step
 from orchestrator.model.events import ALARM_LEVELS
 from orchestrator.model.experiment import Rule

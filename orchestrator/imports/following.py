@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.clock import Clock
+from drivers.follow.bounds import Bounds
+from drivers.follow.clocks import saved_ns
+from drivers.follow.cycler import Cycler, Fresh
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.imports.alarms import Alarms, WatchedRules
-from orchestrator.imports.clocks import saved_ns
-from orchestrator.imports.cycler import Cycler, Fresh
 from orchestrator.imports.datasets import Datasets, Found
-from orchestrator.imports.lag import Bounds, Offset, between
+from orchestrator.imports.lag import Offset, between
 from orchestrator.imports.remembered import CYCLER, Remembered
 from orchestrator.imports.telling import CYCLER_KEY, Axis, CellTeller, SpectrumTeller, archive_cycler, blocks, left_out, log_notes
 from orchestrator.model.events import Event
@@ -35,6 +36,8 @@ POLL_s = 0.5
 HOLD_s = 900.0
 HANGS_AFTER_s = 60.0
 PROBLEM_AFTER_s = 300.0
+SILENT_AFTER_s = 1800.0
+"""A cycler that writes no row for so long has stopped, or its file is not where it is looked for."""
 SAVED_LATE_s = 2.0
 """Assumed: so long after its stamp of saving a console has begun to write its files."""
 LEAST_ARRIVALS = 3
@@ -100,7 +103,7 @@ class Following:
         self.counts = {"spectra": 0, "lost": 0, "samples": 0}
         self._analysis = LiveAnalysis() if self.inline else None
         self._held: list[Fresh] = []
-        self._began_s = now_s()
+        self._began_s = self._grew_s = now_s()
         self._told_width_s = math.inf
         self._drift_s = self._beat_s = -math.inf
         self._problems: dict[str, float] = {}
@@ -168,7 +171,9 @@ class Following:
     async def _watch_cycler(self) -> None:
         while True:
             held = sum(len(fresh.rows) for fresh in self._held)
-            self._held += await self._looked(self._looks[0], lambda held=held: self.cycler.look(held)) or ()  # type: ignore[misc]
+            fresh = await self._looked(self._looks[0], lambda held=held: self.cycler.look(held))  # type: ignore[misc]
+            self._held += fresh or ()
+            self._mark_silence(fresh)
             self._mark_problems()
             if self.offset is None:
                 self._decide()
@@ -275,6 +280,18 @@ class Following:
         mono_ns = (block.utc_ns - self.axis.utc_less_mono_ns).tolist()
         began_ns = self.cell.step.began_ns - self.axis.utc_less_mono_ns
         self.heeding.samples(block, self.cell.step, self.cell.step_charges_C, mono_ns, began_ns)
+
+    def _mark_silence(self, fresh: list[Fresh] | None) -> None:
+        """A file that does not grow says nothing, and that is said. ``fresh`` None: the share is gone, which is another alarm."""
+        now_s = self._now_s()
+        if fresh or fresh is None:
+            self._grew_s = now_s
+        if fresh:
+            self.alarms.clear("cycler-silent")
+        elif now_s - self._grew_s >= SILENT_AFTER_s:
+            text = f"no new row in {self.places.ec.name} for {(now_s - self._grew_s) / 60:.0f} min"
+            advice = "has the cycler stopped, does it write elsewhere, or does its software write only at the end?"
+            self.alarms.sound("cycler-silent", "warn", "The cycler's file does not grow", text, advice)
 
     def _mark_problems(self) -> None:
         """A file that cannot be read for long is an alarm; one that is half written is none."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.clock import Clock, Stamp
+from drivers.follow.clocks import zone_of
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.imports.beginning import IMPORTED, started
-from orchestrator.imports.clocks import zone_of
 from orchestrator.imports.datasets import open_folder
 from orchestrator.imports.lag import Offset
 from orchestrator.imports.sources import CyclerFile, Folder, Request, cycler_of, folders_of, offset_of

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from drivers.follow.columns import Rows
+from drivers.follow.cycler import resolved
+from drivers.follow.tails import Tail, Unreadable, ec_files, open_tail
 from orchestrator.analysis.live import LiveAnalysis
-from orchestrator.imports.clocks import ORDERS, utc_ns
-from orchestrator.imports.columns import Rows
 from orchestrator.imports.datasets import Datasets, open_folder
 from orchestrator.imports.lag import LEAST_SPECTRA, Offset, best_lag
-from orchestrator.imports.tails import Start, Tail, Unreadable, ec_files, open_tail
 from orchestrator.imports.telling import SOURCE, Axis, SpectrumTeller, interval
 from orchestrator.model.events import Event
 
@@ -64,26 +64,6 @@ class Folder:
     def told_ns(self) -> int:
         """Where it stands in the journal."""
         return self.end_ns if self.end_ns is not None else self.start_ns if self.start_ns is not None else 0
-
-
-def resolved(start: Start, zone: tzinfo, order: str, near_ns: int | None) -> tuple[int, str]:
-    """Time 0 of a file in UTC by its own clock, and what was assumed. Raises Unreadable where its words do not say it.
-
-    Of a date that can be read both ways, and no ``order``: the reading that lies nearer to what the console measured.
-    """
-    if start.utc_ns is not None:
-        return start.utc_ns, "the file says UTC"
-    readings = {name: utc_ns(moment, zone) for name, moment in start.local.items()}
-    if not readings:
-        raise Unreadable(f"when it began is not to be read from {start.text!r}")
-    if order in readings:
-        return readings[order], f"date read as {order}"
-    if len(set(readings.values())) == 1:
-        return next(iter(readings.values())), "local time"
-    if near_ns is None:
-        raise Unreadable(f"{start.text!r} can be read month first or day first; say --date-order {ORDERS[0]} or {ORDERS[1]}")
-    name = min(readings, key=lambda one: abs(readings[one] - near_ns))
-    return readings[name], f"date read as {name}, which lies nearer to the console's"
 
 
 def folders_of(request: Request, axis: Axis) -> list[Folder]:

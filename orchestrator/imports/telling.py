@@ -18,8 +18,8 @@ import numpy as np
 
 from drivers.base import Fetched, RawFile
 from drivers.clock import Stamp
-from orchestrator.imports.clocks import NS, Interval, interval_of, saved_ns
-from orchestrator.imports.columns import MODES, REST, Rows
+from drivers.follow.clocks import NS, Interval, interval_of, saved_ns
+from drivers.follow.columns import MODES, REST, Rows
 from orchestrator.imports.datasets import Found
 from orchestrator.model.columns import pack
 from orchestrator.runner.archive import archive

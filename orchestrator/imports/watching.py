@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drivers.base import WATCHED
 from drivers.clock import Clock
+from drivers.follow.clocks import zone_of
+from drivers.follow.tails import TAILS
 from orchestrator.control.messages import Answer, Command, complaint
 from orchestrator.control.server import ControlServer
 from orchestrator.imports.beginning import CANNOT, started
-from orchestrator.imports.clocks import zone_of
 from orchestrator.imports.following import Following, Places
 from orchestrator.imports.lag import Offset
 from orchestrator.imports.remembered import Remembered
-from orchestrator.imports.tails import TAILS
 from orchestrator.imports.telling import Axis
 from orchestrator.model.experiment import Rule
 from orchestrator.recorder.journal import Journal
@@ -33,7 +34,7 @@ from orchestrator.rig.publishing import publish_to
 from orchestrator.rig.upkeep import PUBLISHER, mind_observer
 
 JOURNAL = "journal.sqlite"
-RUNG = 0
+RUNG = WATCHED
 OF_COMPANIONS = frozenset({"observer", "publisher", "publishing", "mirror", "status", "mqtt"})
 
 

@@ -14,19 +14,15 @@ from orchestrator.model.observables import base_name
 Used = Iterator[tuple[Where, str]]
 
 NOT_YET: dict[str, str] = {
-    "prepare: tune": "tuners",
-    "do: retune": "tuners",
     "do: change acquisition": "adaptive averaging",
     "do: hold": "rules that hold",
     "observable: voltage_we": "three electrodes",
     "observable: voltage_ce": "three electrodes",
-    "observable: reflected_power": "tuners",
+    "observable: reflected_power": "rules over what the tuner reads",
     "reference: step_start": "rules that compare E with its start, sign and all",
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",
     "until (of an array)": "adaptive averaging of arrays",
-    "retune_between": "tuners",
-    "retune": "tuners",
     "E of one electrode": "three electrodes",
     "budget: dead at end of charge": "a budget that counts there",
 }
@@ -37,21 +33,26 @@ RIG_NOT_YET: dict[str, str] = {
 }
 """Key of a rig file → what happens instead."""
 
-WITH_TUNER = frozenset({"do: retune", "retune_between", "retune"})
-"""Executed where the station has a tuner."""
+TUNER = frozenset({"do: retune", "retune_between", "retune"})
+"""What needs a station with a tuner."""
 
 REFUSED: frozenset[str] = frozenset()
 """What somebody would rely on: no run starts with it."""
 
 
-def not_available(experiment: Experiment, by_hand: Collection[str] = (), *, tuner: bool = False) -> tuple[tuple[Where, str], ...]:
+def not_available(experiment: Experiment, by_hand: Collection[str] = ()) -> tuple[tuple[Where, str], ...]:
     """Where the experiment uses what this version does not execute, and its name; in file order, each place once.
 
-    ``by_hand``: what manual acquisitions say that this rig's console makes by itself. ``tuner``: the station has one.
+    ``by_hand``: what manual acquisitions say that this rig's console makes by itself.
     """
+    return uses(experiment, NOT_YET, by_hand)
+
+
+def uses(experiment: Experiment, names: Collection[str], by_hand: Collection[str] = ()) -> tuple[tuple[Where, str], ...]:
+    """Where the experiment uses one of these, and which; in file order, each place once."""
     own = {name: one.model_copy(update={"manual": None}) if one.manual in by_hand else one for name, one in experiment.acquisitions.items()}
     experiment = experiment.model_copy(update={"acquisitions": own})
-    found = (use for feature in FEATURES for use in feature(experiment) if use[1] in NOT_YET and not (tuner and use[1] in WITH_TUNER))
+    found = (use for feature in FEATURES for use in feature(experiment) if use[1] in names)
     return tuple(sorted(dict.fromkeys(found), key=lambda use: (use[0].line, use[0].column)))
 
 

@@ -56,7 +56,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
   address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
-* ``tuned`` nucleus, preset, ok, duration_s, reflection_dB (null: not known), why (it was due), detail.
+* ``tuned`` nucleus, preset, ok, duration_s, reflection_dB (null: not known), why (it was due), detail, key ("" = of no spectrum),
+  stalled (it took far longer than those before), and carrier_ppm where it was told a carrier.
 * ``disk`` free_bytes, needed_bytes. · ``cell.state`` cell (on, off, unknown), confirmed, detail, intent (keys about to be started).
 * ``guard.*`` what the guard said in ``guard.jsonl``, imported by ``continue``: line (its number in the file).
 """

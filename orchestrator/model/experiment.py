@@ -415,6 +415,8 @@ class Experiment(Frozen):
     rules: tuple[Rule, ...] = ()
     interlocks: tuple[InterlockSetting, ...] = ()
     record: Record = Record()
+    cut_offs: Literal["E", "E - I*R_lead"] = "E"
+    """Which voltage the cut-offs of constant-current steps and the triggers mean; limits always mean what is measured."""
     busy: Literal["coalesce", "queue"] = "coalesce"
     missed: MissedPolicy = MissedPolicy()
     when_booking_ends: BookingEnd | None = None
@@ -460,14 +462,27 @@ class NucleusSetup(Frozen):
     retune_above_dB: float | None = None
 
 
+class Leads(Frozen):
+    """What lies between the instrument and the cell, in series: the leads, and a low-pass filter where they enter the magnet."""
+
+    lead_ohm: float = 0.0
+    filter_ohm: float = 0.0
+
+    @property
+    def ohm(self) -> float:
+        """All of it."""
+        return self.lead_ohm + self.filter_ohm
+
+
 class StationSetup(Frozen):
-    """One channel, one console, tuner and sensors."""
+    """One channel, one console, tuner and sensors. ``leads``: None where the rig says nothing of them."""
 
     potentiostat: str
     console: str
     tuner: str | None = None
     sensors: tuple[str, ...] = ()
     nuclei: Mapping[str, NucleusSetup] = Field(default_factory=dict)
+    leads: Leads | None = None
 
 
 class Template(Frozen):

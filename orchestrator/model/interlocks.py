@@ -316,7 +316,8 @@ INTERLOCKS: Mapping[str, Interlock] = {one.name: one for one in TABLE}
 class PlannedInterlock(Frozen):
     """One interlock in a run. ``off``: why it does not look ("" = armed). ``waits_for``: what it has not been given yet.
 
-    ``evidence``: acquisition → what may speak against its amplifier, where the experiment says.
+    ``evidence``: acquisition → what may speak against its amplifier, where the experiment says. ``meter``: the sensor that measures
+    reflected power. ``sees``: with what it looks on this rig, where that is not all that it could.
     """
 
     name: str
@@ -326,6 +327,8 @@ class PlannedInterlock(Frozen):
     off: str = ""
     waits_for: tuple[str, ...] = ()
     evidence: Mapping[str, tuple[str, ...]] = {}
+    meter: str = ""
+    sees: str = ""
 
     @property
     def table(self) -> Interlock:

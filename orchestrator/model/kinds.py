@@ -110,6 +110,7 @@ def _kinds() -> Iterator[Kind]:
     yield Kind("series_1p_7Li_wide", "quantitative single pulse, wide window", least_recycle_s=0.2, **one)  # type: ignore[arg-type]
     yield Kind("series_1p_23Na_metal", "single pulse on sodium metal", nuclei=SODIUM, windows=METAL_Na)
     yield Kind("series_1p_23Na_ionic", "single pulse on sodium ions", nuclei=SODIUM, least_recycle_s=0.02, windows=("ionic",))
+    yield Kind("series_1p", "single pulse on any other nucleus")
     yield Kind("dual_offset_23Na", "two carriers for sodium, ions and metal", sequence="", nuclei=SODIUM, written_as=OF_TWO)
     yield Kind("dual_nucleus_7Li_23Na", "lithium and sodium in turn", sequence="", written_as=OF_TWO)
     yield Kind("dual_7Li_133Cs", "lithium and caesium in turn", sequence="", written_as=OF_TWO)

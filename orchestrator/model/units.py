@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 FARADAY_C_per_mol = 96485.33212
 COULOMB_PER_mAh = 3.6
+NOTHING_A = 1e-9
+"""A current below this is none."""
 
 
 @dataclass(frozen=True, slots=True)

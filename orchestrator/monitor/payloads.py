@@ -62,7 +62,8 @@ class State(At):
     zone: str = Field("UTC", description="time zone of the rig, for clocks that are shown")
     simulated: bool = False
     speed: float = Field(1.0, description="so many times as fast as the clock on the wall; 1 for everything real")
-    cannot: str = Field("", description="of a run that is only watched: what this program cannot do, in words")
+    cannot: str = Field("", description="what this program cannot do in this run, in words; empty: nothing")
+    driven: bool = Field(True, description="false where somebody else runs the cell, and this program watches or follows it")
     state: str = Field(description="queued, preparing, running, paused, finishing, finished, aborting, aborted or failed")
     why: str = Field("", description="why it is in this state")
     rig_alive: bool = Field(description="false: the rig's process is gone without its end; its guard has the cell")

@@ -158,6 +158,7 @@ class Picture:
             zone=data.get("zone", "UTC"),
             simulated=data["simulated"],
             cannot=str(data.get("cannot") or ""),
+            driven=data.get("rung", 3) in {2, 3},
             speed=data["speed"] or 1.0,
             rig_alive=rig_alive,
             steps=len(plan.get("steps", ())),

@@ -8,59 +8,33 @@ Nothing is deleted there.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from orchestrator.observer.rounds import EVERY_s, Rounds
 from orchestrator.platform import share_lock, sync_descriptor
 from orchestrator.recorder.chapters import FOLDER
 from orchestrator.recorder.closeout import CLOSEOUT
 from orchestrator.recorder.publisher import PUBLIC
 
-EVERY_s = 60.0
 SILENT_s = 120.0
 CHUNK = 1 << 20
 
 Signature = tuple[int, int]
 
 
-class Mirror:
-    """``start`` it, ask for its ``trouble`` now and then, ``finish`` it. ``to`` must exist; the run gets a folder of its own in it."""
+class Mirror(Rounds):
+    """``to`` must exist; the run gets a folder of its own in it."""
 
     def __init__(self, folder: Path, to: Path, *, every_s: float = EVERY_s, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
         self.target = to / folder.name
+        super().__init__("mirror", to, lambda: nullcontext(self.copy), silent_s=SILENT_s, every_s=every_s, monotonic=monotonic)
         self._to = to
-        self._every_s = every_s
-        self._monotonic = monotonic
         self._device: int | None = None
         self._copied: dict[Path, Signature] = {}
-        self._failed: str | None = None
-        self._busy_since_s: float | None = None
-        self._asked = threading.Event()
-        self._ending = False
-        self._thread = threading.Thread(target=self._live, name="mirror", daemon=True)
-
-    def start(self) -> None:
-        """Begin; the first copy is made at once."""
-        self._thread.start()
-
-    @property
-    def trouble(self) -> str | None:
-        """Why the copy is behind: the last pass failed, or one has copied nothing for long; None when all is well."""
-        since_s = self._busy_since_s
-        if since_s is not None and (silent_s := self._monotonic() - since_s) > SILENT_s:
-            return f"{self._to} has not answered for {silent_s:.0f} s"
-        return self._failed
-
-    def finish(self, within_s: float) -> bool:
-        """Copy what is there now, for so long at most; True when everything is there."""
-        self._ending = True
-        self._asked.set()
-        self._thread.join(within_s)
-        return not self._thread.is_alive() and self._failed is None
 
     def copy(self) -> None:
         """One pass over everything that is new or has changed. Raises OSError."""
@@ -74,22 +48,6 @@ class Mirror:
             if self._copied.get(source) != signature:
                 self._copy_one(source, signature)
                 self._copied[source] = signature
-
-    def _live(self) -> None:
-        pause_s = 0.0
-        while True:
-            self._asked.wait(pause_s)
-            self._asked.clear()
-            last, pause_s = self._ending, self._every_s
-            self._busy_since_s = self._monotonic()
-            try:
-                self.copy()
-                self._failed = None
-            except OSError as error:
-                self._failed = f"{self._to}: {error.strerror or error}"
-            self._busy_since_s = None
-            if last:
-                return
 
     def _check_place(self) -> None:
         """A share that was unmounted leaves an empty folder on the computer's own disk: that is not the place."""
@@ -109,7 +67,7 @@ class Mirror:
                 share_lock(reading)  # so that the publisher leaves this inode alone
             while chunk := reading.read(CHUNK):
                 writing.write(chunk)
-                self._busy_since_s = self._monotonic()
+                self.goes_on()
             writing.flush()
             sync_descriptor(writing.fileno())
         os.utime(new, ns=(signature[1], signature[1]))

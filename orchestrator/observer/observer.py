@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from orchestrator.platform import hold_file
-from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, close_out, write_closeout
+from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, JournalStreams, close_out, write_closeout
 from orchestrator.recorder.projection import Projection
 from orchestrator.recorder.publisher import CHAPTER_BYTES, PUBLIC, CADENCE_s, Publisher, publish_empty
 from orchestrator.recorder.records import Reader
@@ -51,6 +51,7 @@ class Observer:
         if self._own is None:
             raise ObserverRuns(f"{folder / PUBLIC} is being kept by another process")
         self._projection = Projection()
+        self._streams = JournalStreams()
         self._reader = Reader(folder / JOURNAL)
         try:
             (folder / CLOSEOUT).unlink(missing_ok=True)
@@ -98,6 +99,7 @@ class Observer:
         until = self._monotonic() + READ_FOR_s
         while batch := self._reader.since(self.seq, BATCH_EVENTS):
             self._publisher.take(self._projection, batch)
+            self._streams.take(batch)
             if self._monotonic() >= until or self._pressed:
                 self._seen = ()
                 return False
@@ -131,7 +133,7 @@ class Observer:
 
     def _end(self) -> bool:
         try:
-            self.finding = close_out(self.folder, self._publisher, self.seq)
+            self.finding = close_out(self.folder, self._publisher, self.seq, self._streams.streams())
         except FAILURES as error:
             self.finding = Finding(False, (f"the close-out failed: {error}; `operando recover` repeats it",))
             write_closeout(self.folder, self.finding)

@@ -6,23 +6,23 @@ appears whole or not at all.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.monitor.statuspage import Page, rendered
+from orchestrator.observer.rounds import EVERY_s, Rounds, Turn
 from orchestrator.platform import same_process_lives
-from orchestrator.recorder.records import JournalError, Reader
+from orchestrator.recorder.records import Reader
 
-EVERY_s = 60.0
 SILENT_s = 180.0
 BATCH = 2000
 HTML, PICTURE = "status.html", "status.png"
 
 
-class StatusPage:
-    """``start`` it, ask for its ``trouble`` now and then, ``finish`` it."""
+class StatusPage(Rounds):
+    """What is shown of one run."""
 
     def __init__(
         self,
@@ -34,35 +34,12 @@ class StatusPage:
         monotonic: Callable[[], float] = time.monotonic,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        super().__init__("status page", to, self._writing, silent_s=SILENT_s, every_s=every_s, monotonic=monotonic)
         self._journal = journal
         self._to = to
         self._rig = rig
-        self._every_s = every_s
-        self._monotonic = monotonic
         self._now_ns = now_ns
         self._page = Page()
-        self._failed: str | None = None
-        self._busy_since_s: float | None = None
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._live, name="status page", daemon=True)
-
-    def start(self) -> None:
-        """Begin; the first page is written at once."""
-        self._thread.start()
-
-    @property
-    def trouble(self) -> str | None:
-        """Why the page is old; None when all is well."""
-        since_s = self._busy_since_s
-        if since_s is not None and (silent_s := self._monotonic() - since_s) > SILENT_s:
-            return f"{self._to} has not answered for {silent_s:.0f} s"
-        return self._failed
-
-    def finish(self, within_s: float) -> bool:
-        """Write what is there now; True when it is written in time."""
-        self._ending.set()
-        self._thread.join(within_s)
-        return not self._thread.is_alive() and self._failed is None
 
     def write(self, reader: Reader) -> None:
         """Read on, write both files. Raises OSError, JournalError."""
@@ -76,23 +53,11 @@ class StatusPage:
         if (picture := drawn(self._page)) is not None:
             _put(self._to / PICTURE, picture)
 
-    def _live(self) -> None:
-        reader = Reader(self._journal)
-        try:
-            while True:
-                last = self._ending.is_set()
-                self._busy_since_s = self._monotonic()
-                try:
-                    self.write(reader)
-                    self._failed = None
-                except (OSError, JournalError) as error:
-                    self._failed = f"{self._to}: {getattr(error, 'strerror', None) or error}"
-                self._busy_since_s = None
-                if last:
-                    return
-                self._ending.wait(self._every_s)
-        finally:
-            reader.close()
+    @contextmanager
+    def _writing(self) -> Iterator[Turn]:
+        """With a reader that lives in the thread."""
+        with Reader(self._journal) as reader:
+            yield lambda: self.write(reader)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ PlanError                      everything that this rig and this cell cannot do;
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.available import not_available
@@ -63,7 +64,8 @@ def make_plan(
         zone_of(rig.zone)
         end_ns = _booking_end(booking_end or experiment.booking_ends, rig, booking_end_utc_ns)
         known = Instruments.of(setup, capabilities or {})
-        plan, expanded = _build(experiment, rig, setup, name, known.console.overhead_s if overhead_s is None else overhead_s, problems)
+        console = known.console if overhead_s is None else replace(known.console, overhead_s=overhead_s)
+        plan, expanded = _build(experiment, rig, setup, name, console, problems)
     except Unresolved as error:
         raise PlanError([*problems, Problem(Where(), error.message, error.hint)]) from None
     plan = plan.model_copy(update={"booking_end_utc_ns": end_ns})
@@ -79,17 +81,19 @@ def _booking_end(text: str | None, rig: Rig, given_ns: int | None) -> int | None
 
 
 def _build(
-    experiment: Experiment, rig: Rig, setup: StationSetup, station: str, overhead_s: float, problems: list[Problem]
+    experiment: Experiment, rig: Rig, setup: StationSetup, station: str, console: ConsoleCapabilities, problems: list[Problem]
 ) -> tuple[Plan, Expanded]:
     """The plan as far as it can be made; what cannot is appended to ``problems``."""
     preparing, found = calibrations.calibrations(experiment, rig, rig.instruments.get(setup.console))
     problems += found
-    resolved, found = acquisitions.resolve(experiment, rig, overhead_s, preparing)
+    resolved, found = acquisitions.resolve(experiment, rig, console, preparing)
     problems += found
-    around = Surroundings.of(experiment, resolved)
-    prepared, found = preparation.prepared(experiment.prepare, around)
+    lead_ohm = experiment.cell.lead_ohm if setup.leads is None else setup.leads.ohm
+    around = Surroundings.of(experiment, resolved, lead_ohm)
+    tuning, by_hand = _tuning(experiment, setup, resolved)
+    prepared, found = preparation.prepared(experiment.prepare, around, preparation.Probe(tuning, by_hand))
     problems += found
-    expanded = expand(experiment, resolved)
+    expanded = expand(experiment, resolved, lead_ohm)
     problems += expanded.problems
     every = (*prepared, *expanded.steps)
     started = estimate.counts(every, resolved, around.ledger.capacity_C)
@@ -109,10 +113,10 @@ def _build(
         rules=tuple(rule for rule in experiment.rules if rule.enabled),
         interlocks=interlocks.planned(interlocks.Watched(experiment, rig, setup, every, resolved)),
         limits=around.limits(_total_s(expanded.steps)),
-        tuning=_tuning(setup, resolved),
+        tuning=tuning,
         host_lost=experiment.limits.host_lost,
         host_lost_within_s=experiment.limits.host_lost_within_s or HOST_LOST_WITHIN_S,
-        lead_ohm=experiment.cell.lead_ohm,
+        lead_ohm=lead_ohm,
         capacity_C=around.ledger.capacity_C,
         x_now=experiment.cell.x_now or 0.0,
         x_per_C=x_per_C(experiment.cell),
@@ -135,22 +139,27 @@ def _build(
         ballast_bytes=estimate.ballast_bytes(every),
         size_at_end_bytes=sizes.at_end,
         size_hdf5_bytes=sizes.hdf5,
-        not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment, rig.by_hand, tuner=setup.tuner is not None))),
+        not_available=tuple(dict.fromkeys(name for _, name in not_available(experiment, rig.by_hand))),
     )
     return plan, expanded
 
 
-def _tuning(setup: StationSetup, resolved: Mapping[str, PlannedAcquisition]) -> dict[str, TuningOrder]:
-    """What the station's tuner does for each nucleus that is measured."""
-    if setup.tuner is None:
-        return {}
+def _tuning(
+    experiment: Experiment, setup: StationSetup, resolved: Mapping[str, PlannedAcquisition]
+) -> tuple[dict[str, TuningOrder], tuple[str, ...]]:
+    """What the station's tuner does for each nucleus that is measured, and the nuclei that a person tunes."""
     nuclei = dict.fromkeys(one.nucleus for one in resolved.values() if one.nucleus and not one.members)
     asked = {nucleus: setup.nuclei.get(nucleus, NucleusSetup()) for nucleus in nuclei}
-    return {
-        nucleus: TuningOrder(preset=one.tuner_preset or nucleus, every=one.retune_every, above_dB=one.retune_above_dB)
+    by_hand = tuple(nucleus for nucleus, one in asked.items() if one.manual)
+    if setup.tuner is None:
+        return {}, by_hand
+    at_ppm = preparation.carrier_ppm(experiment.prepare)
+    orders = {
+        nucleus: TuningOrder(preset=one.tuner_preset or nucleus, at_ppm=at_ppm, every=one.retune_every, above_dB=one.retune_above_dB)
         for nucleus, one in asked.items()
-        if not one.manual
+        if nucleus not in by_hand
     }
+    return orders, by_hand
 
 
 def _total_s(planned: Iterable[PlannedStep]) -> float:

@@ -6,17 +6,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from drivers.base import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, Axis, waits_s
+from drivers.base import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, Axis, ConsoleCapabilities, waits_s
 from orchestrator.model.experiment import Acquisition, Experiment, Rig, Template
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem, did_you_mean
 from orchestrator.plan.calibrations import Calibration
 from orchestrator.plan.orders import PlannedAcquisition, UntilKnown
+from orchestrator.plan.waits import RETUNE_S
 
 ASSUMED_ACQUISITION_S = 0.1
 ASSUMED_POINTS = 4096
-RETUNE_S = 15.0
-"""inferred: 14.6 s for one automatic retune is the only figure published (practice.md 12)."""
 
 OF_THE_ACQUISITION = frozenset({"scans", "dummies", "recycle_s"})
 """What a template may say for acquisitions that are made by hand elsewhere; an acquisition of its own says them itself."""
@@ -40,7 +39,9 @@ def points(parameters: Mapping[str, Any]) -> int:
     return int(next((parameters[name] for name in ("np", "TD") if name in parameters), 0)) // 2
 
 
-def resolve(experiment: Experiment, rig: Rig, overhead_s: float, preparing: Iterable[Calibration] = ()) -> tuple[Resolved, list[Problem]]:
+def resolve(
+    experiment: Experiment, rig: Rig, console: ConsoleCapabilities, preparing: Iterable[Calibration] = ()
+) -> tuple[Resolved, list[Problem]]:
     """All acquisitions of an experiment and of its preparation, and what is wrong with them."""
     problems: list[Problem] = []
     resolved: Resolved = {}
@@ -48,14 +49,14 @@ def resolve(experiment: Experiment, rig: Rig, overhead_s: float, preparing: Iter
     for name, written in plain.items():
         one = made_by_console(written, rig)
         problems += _template_problems(one, rig)
-        resolved[name] = _manual(one, experiment) if one.manual else _measured(one, experiment, rig, overhead_s)
+        resolved[name] = _manual(one, experiment) if one.manual else _measured(one, experiment, rig, console)
     for name, one in experiment.acquisitions.items():
         if one.members:
             resolved[name] = _interleaved(one, experiment, resolved)
     calibrating: Resolved = {}
     for written, prepares in preparing:
         problems += _template_problems(written, rig)
-        made = _measured(written, experiment, rig, overhead_s)
+        made = _measured(written, experiment, rig, console)
         calibrating[written.name] = made.model_copy(update={"prepares": prepares})
     return {name: resolved[name] for name in experiment.acquisitions} | calibrating, problems
 
@@ -112,7 +113,8 @@ def _manual(one: Acquisition, experiment: Experiment) -> PlannedAcquisition:
     )
 
 
-def _measured(one: Acquisition, experiment: Experiment, rig: Rig, overhead_s: float) -> PlannedAcquisition:
+def _measured(one: Acquisition, experiment: Experiment, rig: Rig, console: ConsoleCapabilities) -> PlannedAcquisition:
+    """As it will be made: a console that knows no dummy scans makes none, whatever is asked for."""
     template = rig.templates.get(one.template or "")
     parameters = {} if template is None else {name: value for name, value in template.parameters.items() if name not in OF_THE_ACQUISITION}
     source = {} if template is None else template.model_dump(include={"nucleus", "dataset", "series"}, exclude_none=True)
@@ -123,7 +125,7 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, overhead_s: fl
         nucleus=template.nucleus if template else "",
         template={"name": one.template, **source, **{name: value for name, value in parameters.items() if not isinstance(value, list)}},
         scans=one.scans if one.until is None else max(one.scans, int(one.until["scans_max"])),
-        dummies=one.dummies,
+        dummies=one.dummies if console.dummies else 0,
         recycle_s=one.recycle_s,
         until=None if one.until is None else _until(one, kind),
         acquisition_time_s=ASSUMED_ACQUISITION_S if known_s is None else known_s,
@@ -132,7 +134,7 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, overhead_s: fl
         missed=one.missed or experiment.missed,
         **_axes(one, kind, parameters),
     )
-    return planned.model_copy(update={"duration_s": seconds(planned, overhead_s)})
+    return planned.model_copy(update={"duration_s": seconds(planned, console.overhead_s)})
 
 
 def seconds(planned: PlannedAcquisition, overhead_s: float) -> float:

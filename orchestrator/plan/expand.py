@@ -84,9 +84,9 @@ def _asking(inside: list[Occurrence | RepeatEnd], until: RepeatUntil, number: in
     return [replace(one, leave=(until, number)) if k == last and isinstance(one, Occurrence) else one for k, one in enumerate(inside)]
 
 
-def expand(experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition]) -> Expanded:
+def expand(experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition], lead_ohm: float = 0.0) -> Expanded:
     """The flat list of planned steps of an experiment; problems instead of those that cannot be planned."""
-    around = Surroundings.of(experiment, acquisitions)
+    around = Surroundings.of(experiment, acquisitions, lead_ohm)
     built: list[PlannedStep] = []
     wheres: list[Where] = []
     problems: dict[tuple[Where, str], Problem] = {}

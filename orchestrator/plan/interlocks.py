@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from drivers.base import Mode
 from orchestrator.model.experiment import Action, Experiment, InterlockSetting, Rig, Rule, StationSetup
@@ -64,8 +65,33 @@ def _planned(interlock: Interlock, watched: Watched) -> PlannedInterlock:
         do=do,
         off=_why_off(interlock, setting, watched),
         waits_for=tuple(_waits_for(interlock, watched)),
-        evidence=_evidence(watched) if interlock.name == "amplifier trip" else {},
+        **(_amplifier(watched) if interlock.name == "amplifier trip" else {}),
     )
+
+
+def _amplifier(watched: Watched) -> dict[str, Any]:
+    """What the amplifier's interlock looks with on this rig."""
+    meter, evidence = _meter(watched), _evidence(watched)
+    return {"evidence": evidence, "meter": meter, "sees": _reflected(watched, meter, evidence)}
+
+
+def _meter(watched: Watched) -> str:
+    """The station's sensor that measures reflected power, by the rig's word; "" = none."""
+    named = watched.setup.sensors
+    return next((name for name in named if watched.rig.instruments[name].options.get("quantity") == "reflected_power"), "")
+
+
+def _reflected(watched: Watched, meter: str, evidence: Mapping[str, tuple[str, ...]]) -> str:
+    """Where reflected power comes from, and what is not watched for the lack of it."""
+    if meter:
+        return f"reflected power: {meter}"
+    if watched.setup.tuner is not None:
+        each = any(one.retune_above_dB is not None for one in watched.setup.nuclei.values())
+        when = "before each spectrum where" if each else "whenever it tunes; before each spectrum where"
+        return f"reflected power: the tuner {watched.setup.tuner}, {when} `retune_above_dB` stands"
+    blind = [name for name, kinds in sorted(evidence.items()) if "reflected" in kinds and "line" not in kinds]
+    nobody = "nobody here measures reflected power: noise and line must both speak"
+    return f"{nobody}; not watched: {', '.join(blind)}" if blind else nobody
 
 
 def _action(verb: str) -> Action:

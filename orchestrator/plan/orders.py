@@ -29,7 +29,8 @@ class TriggerOrder(Frozen):
 
     ``count`` and ``from_start`` of TIMES: n acquisitions evenly over the step, or back to back from its start.
     ``x``: fractions of AT_X. ``condition``: as written, x in % of the step's own charge over the capacity.
-    ``guard_s``: not within this time after a step edge. ``hysteresis_V`` for EVERY_VOLTAGE.
+    ``guard_s``: not within this time after a step edge. ``hysteresis_V`` for EVERY_VOLTAGE. ``less_ohm``: E less this times I is what it
+    looks at.
     """
 
     acquisition: str
@@ -43,6 +44,7 @@ class TriggerOrder(Frozen):
     guard_s: float = 0.0
     hysteresis_V: float = 0.0
     text: str = ""
+    less_ohm: float = 0.0
 
 
 class ChargeOfEarlier(Frozen):
@@ -70,22 +72,27 @@ class LeaveRepeat(Frozen):
     to_index: int
 
 
+WAITS = frozenset({"set", "prompt", "tune"})
+"""Actions that are waited for at open circuit: a set-point and its settling, a person, the tuner."""
+
+
 class PlannedStep(Frozen):
     """One step of the flat list.
 
-    ``action``: an electrochemical step, a list of acquisitions at open circuit, a set-point or a prompt. ``mode``,
+    ``action``: an electrochemical step, a list of acquisitions at open circuit, or what is waited for there (``WAITS``). ``mode``,
     ``current_A``, ``voltage_V``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``settings``: of a set-point or a
     prompt, ``if_no_short`` of a step that asks it, ``inside`` of an impedance spectrum that fits into its step's time.
     ``path``: where it stands in the protocol (index at each depth of repeats), ``turns``: in which turn of each repeat, from 1.
     ``expected_s``/``worst_s``: estimate, and the bound that the limits give. ``decides``: the host must
-    decide something before the next step may start, so a program ends here.
+    decide something before the next step may start, so a program ends here. ``lead_V``: the cut-offs in ``ends`` are as the instrument
+    reads them, so much above those at the cell that were written (I·R_lead; 0 where they mean what is measured).
     """
 
     index: int
     key: str
     text: str
     verb: str
-    action: Literal["electrochemical", "acquisitions", "set", "prompt", "impedance"] = "electrochemical"
+    action: Literal["electrochemical", "acquisitions", "set", "prompt", "tune", "impedance"] = "electrochemical"
     name: str | None = None
     cycle: int = 0
     mode: Mode = Mode.REST
@@ -110,6 +117,7 @@ class PlannedStep(Frozen):
     expected_charge_C: float = 0.0
     worst_charge_C: float = 0.0
     settings: Mapping[str, Any] = {}
+    lead_V: float = 0.0
     path: tuple[int, ...] = ()
     turns: tuple[int, ...] = ()
 
@@ -176,9 +184,13 @@ class PlannedAcquisition(Frozen):
 
 
 class TuningOrder(Frozen):
-    """How the probe is tuned to a nucleus, and when besides: every so many spectra, or when the reflection is above ``above_dB``."""
+    """How the probe is tuned to a nucleus, and when besides: every so many spectra, or when the reflection is above ``above_dB``.
+
+    ``at_ppm``: the carrier to tune to (``prepare: [tune at 560 ppm]``); None: where the tuner's preset is.
+    """
 
     preset: str
+    at_ppm: float | None = None
     every: int | None = None
     above_dB: float | None = None
 

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from drivers.base import EndConditions, Mode
 from orchestrator.model.experiment import Action, Experiment
 from orchestrator.model.problems import Problem
 from orchestrator.plan.calibrations import names_of
 from orchestrator.plan.impedance import IMPEDANCE, impedance_step
-from orchestrator.plan.orders import PlannedStep
+from orchestrator.plan.orders import PlannedStep, TuningOrder
 from orchestrator.plan.resolve import Unresolved
 from orchestrator.plan.surroundings import LIST_FACTOR, Surroundings, slug
+from orchestrator.plan.waits import tuned, tuned_by_hand
 
-ASSUMED_S = {"ocv": 10.0, "tune": 30.0, "pulse": 120.0, "gain": 30.0, "reference": 60.0, "noise": 60.0}
+ASSUMED_S = {"ocv": 10.0, "pulse": 120.0, "gain": 30.0, "reference": 60.0, "noise": 60.0}
 """inferred: rough durations of what has no acquisition of its own; they only enter the estimate."""
+
+
+class Probe(NamedTuple):
+    """Who tunes it: ``tuning`` by nucleus, of the station's tuner; ``by_hand``: nuclei that a person tunes."""
+
+    tuning: Mapping[str, TuningOrder]
+    by_hand: tuple[str, ...]
+
+
+def carrier_ppm(actions: tuple[Action, ...]) -> float | None:
+    """The carrier of ``tune at 560 ppm``; None where no action says one."""
+    said = [float(action.arguments["at_ppm"]) for action in actions if action.verb == "tune" and action.arguments.get("at_ppm") is not None]
+    return said[-1] if said else None
 
 
 def acquisition_of(action: Action) -> str | None:
@@ -23,13 +37,13 @@ def acquisition_of(action: Action) -> str | None:
     return str(action.arguments["acquisition"]) if action.verb == "acquire" else None
 
 
-def prepared(actions: tuple[Action, ...], around: Surroundings) -> tuple[tuple[PlannedStep, ...], list[Problem]]:
+def prepared(actions: tuple[Action, ...], around: Surroundings, probe: Probe) -> tuple[tuple[PlannedStep, ...], list[Problem]]:
     """The steps before the first current, and what is wrong with them; they count up to -1, the protocol begins at 0."""
     problems: list[Problem] = []
     built: list[PlannedStep] = []
     for action in actions:
         try:
-            built += _steps(action, around)
+            built += _steps(action, around, probe)
         except Unresolved as error:
             problems.append(Problem(action.where, error.message, error.hint))
     return tuple(
@@ -43,7 +57,7 @@ def checks(actions: tuple[Action, ...]) -> tuple[Mapping[str, Any], ...]:
     return tuple({"check": action.verb, "text": action.text, **action.arguments} for action in actions if acquisition_of(action) is None)
 
 
-def _steps(action: Action, around: Surroundings) -> Iterator[PlannedStep]:
+def _steps(action: Action, around: Surroundings, probe: Probe) -> Iterator[PlannedStep]:
     name = acquisition_of(action)
     if name is not None:
         yield _acquired(name, (name,), around, action)
@@ -57,6 +71,8 @@ def _steps(action: Action, around: Surroundings) -> Iterator[PlannedStep]:
         yield impedance_step(around, IMPEDANCE, action.text or "eis", 0)
     elif action.verb == "polarity":
         yield _polarity(action, around)
+    elif action.verb == "tune":
+        yield from _tuned(action, around, probe)
     else:
         yield _at_rest(action, around)
 
@@ -81,6 +97,14 @@ def _at_rest(action: Action, around: Surroundings) -> PlannedStep:
     """The cell at open circuit while something is looked at or set up."""
     seconds = seconds_of(action)
     return _step(around, action, action.verb, seconds, mode=Mode.REST, expected_s=seconds, settings=checks((action,))[0])
+
+
+def _tuned(action: Action, around: Surroundings, probe: Probe) -> Iterator[PlannedStep]:
+    """A person's part comes first; nothing, where nobody has to turn a capacitor."""
+    if probe.by_hand:
+        yield tuned_by_hand(action.text, probe.by_hand, carrier_ppm((action,)), around)
+    if probe.tuning:
+        yield tuned(action.text, tuple(probe.tuning), around)
 
 
 def _polarity(action: Action, around: Surroundings) -> PlannedStep:

@@ -60,13 +60,15 @@ def _galvanostatic(step: Step, around: Surroundings) -> PlannedStep:
     asked = Asked(around.charge_limit_C, time_s(step), until.worst_C, to_voltage=_to_voltage(step))
     bound = _bound(around, current, asked, until.expected_C)
     lower_V, upper_V = sides(step, around, sign)
+    lead_V = current * around.cut_off_ohm
     ends = EndConditions(
         time_s=asked.time_s if asked.time_s is not None else asked.limit_C / abs(current) * SLACK + SLACK_S,
-        voltage_upper_V=upper_V,
-        voltage_lower_V=lower_V,
+        voltage_upper_V=None if upper_V is None else upper_V + lead_V,
+        voltage_lower_V=None if lower_V is None else lower_V + lead_V,
         charge_C=until.worst_C,
     )
-    made = _finished(step, around, bound, ends, mode=Mode.GALVANOSTATIC, current_A=current, charge_of_earlier=until.earlier)
+    earlier = until.earlier
+    made = _finished(step, around, bound, ends, mode=Mode.GALVANOSTATIC, current_A=current, charge_of_earlier=earlier, lead_V=lead_V)
     around.ledger.note(step.verb, sign, bound)
     return made
 
@@ -153,7 +155,8 @@ def _named(step: Step, kind: TriggerKind) -> tuple[str, ...]:
 def _orders(step: Step, around: Surroundings, expected_s: float, mode: Mode) -> tuple[TriggerOrder, ...]:
     """The step's own triggers, and those of the whole experiment that it does not say itself."""
     everywhere = tuple(one for one in around.experiment.nmr if one.only_in in {"", mode.value} and not _says(step, one))
-    return tuple(triggers.order(one, around.cell, expected_s, around.duration_s(one.acquisition)) for one in step.nmr + everywhere)
+    made = [triggers.order(one, around.cell, expected_s, around.duration_s(one.acquisition)) for one in step.nmr + everywhere]
+    return tuple(one.model_copy(update={"less_ohm": around.cut_off_ohm}) if around.cut_off_ohm else one for one in made)
 
 
 def _says(step: Step, trigger: NmrTrigger) -> bool:

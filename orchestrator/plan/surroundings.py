@@ -26,11 +26,14 @@ class Surroundings:
     experiment: Experiment
     acquisitions: Mapping[str, PlannedAcquisition]
     ledger: Ledger
+    cut_off_ohm: float = 0.0
+    """What cut-offs and triggers leave out of E, times the current."""
 
     @classmethod
-    def of(cls, experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition]) -> Surroundings:
+    def of(cls, experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition], lead_ohm: float = 0.0) -> Surroundings:
         """The surroundings of the first step."""
-        return cls(experiment, acquisitions, Ledger(capacity_or_none(experiment.cell)))
+        cut_off_ohm = lead_ohm if experiment.cut_offs != "E" else 0.0
+        return cls(experiment, acquisitions, Ledger(capacity_or_none(experiment.cell)), cut_off_ohm)
 
     @property
     def cell(self) -> Cell:

@@ -10,6 +10,10 @@ from orchestrator.plan.orders import PlannedStep
 from orchestrator.plan.surroundings import LIST_FACTOR, Surroundings
 
 PERSON_LONGEST_S = 30 * 86400.0
+RETUNE_S = 15.0
+"""inferred: 14.6 s for one automatic retune is the only figure published (practice.md 12)."""
+TUNE_LONGEST_S = 900.0
+"""domain.md 2.4: a tuner that has not answered after a quarter of an hour never does. A driver's own limit is shorter."""
 SETTLE_LONGEST_S = 7200.0
 """inferred: a set-point that is not reached two hours after it should be is never reached."""
 
@@ -43,6 +47,19 @@ def prompt(item: Prompt, around: Surroundings) -> PlannedStep:
     longest_s = item.within_s or PERSON_LONGEST_S
     known = {"ends": EndConditions(time_s=longest_s), "limits": around.limits(longest_s), "longest_s": item.within_s}
     return made.model_copy(update=known)
+
+
+def tuned(text: str, nuclei: tuple[str, ...], around: Surroundings) -> PlannedStep:
+    """The station's tuner, once for each nucleus."""
+    expected_s, longest_s = len(nuclei) * RETUNE_S, len(nuclei) * TUNE_LONGEST_S
+    return _waiting(around, text or "tune", "tune", expected_s, longest_s, action="tune", settings={"nuclei": list(nuclei)})
+
+
+def tuned_by_hand(text: str, nuclei: tuple[str, ...], carrier_ppm: float | None, around: Surroundings) -> PlannedStep:
+    """A person tunes the probe, and says when."""
+    where = "" if carrier_ppm is None else f" at {carrier_ppm:g} ppm"
+    asked = prompt(Prompt(text=f"please tune the probe to {' and '.join(nuclei)}{where}"), around)
+    return asked.model_copy(update={"text": text or "tune", "verb": "tune"})
 
 
 def _waiting(around: Surroundings, text: str, verb: str, expected_s: float, longest_s: float, **more: Any) -> PlannedStep:

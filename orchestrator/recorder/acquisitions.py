@@ -18,7 +18,7 @@ from orchestrator.recorder.appends import Append, Change, Make, Rows, column, ta
 from orchestrator.recorder.electrochemistry import Horizon, Samples
 from orchestrator.recorder.fids import Stream, Streams, fid_rows, fourier_settings, spectrum_rows
 from orchestrator.recorder.images import ImageStream, ImageStreams, is_image
-from orchestrator.recorder.layout import ACQUISITIONS, FID, KSPACE, PARAMETERS, UNKNOWN_NS, text_size
+from orchestrator.recorder.layout import ACQUISITIONS, FID, KSPACE, PARAMETERS, TUNING_FLAGS, UNKNOWN_NS, text_size
 from orchestrator.recorder.runtime import RunTime
 
 __all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]
@@ -186,11 +186,11 @@ class Acquisitions:
             self._live = {live: at for live, at in self._live.items() if live[0] != record.key}
         if word == "started" and math.isnan(record.latency_s) and data["latency_s"] is not None:
             record.latency_s = values["latency"] = float(data["latency_s"])
-        if data.get("untuned"):
-            _flag(record, "untuned")
+        for flag in [flag for flag in TUNING_FLAGS if data.get(flag)]:
+            _flag(record, flag)
         if data.get("deviations") or data.get("partial"):
             _flag(record, "partial" if data.get("partial") else "deviating")
-        if {"untuned", "deviations", "partial"} & data.keys():
+        if {*TUNING_FLAGS, "deviations", "partial"} & data.keys():
             values["flags"] = ",".join(record.flags)
         yield from self._changed(record, values, data.get("block"))
         if word == "acquired" and data["scans_done"] is not None:

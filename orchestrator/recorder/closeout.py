@@ -68,25 +68,42 @@ class Tally:
         return {name: Stream(count, total.hexdigest()) for name, (count, total) in sorted(self._streams.items())}
 
 
+class JournalStreams:
+    """The streams of a journal, straight from its blobs (not through the projection), as its events are read; each is taken once."""
+
+    def __init__(self) -> None:
+        self._tally = Tally()
+        self._places = _Places()
+        self._fids: dict[str, list[tuple[str, int, int, bytes]]] = {}
+
+    def take(self, events: Iterable[Event]) -> None:
+        """The next events, in order."""
+        tally = self._tally
+        for event in events:
+            match event.kind:
+                case "ec.block" | "aux.block":
+                    blob = event.blob or b""
+                    for name, at in self._places.of(event):
+                        tally.add(name, event.data["n"], blob[at])
+                case "fid.block":
+                    self._fids.setdefault(event.data["name"], []).extend(_hashed(event.data["key"], event.data["block"], fid_rows(event)))
+                case _:
+                    pass
+            if event.kind not in OWN_GROUP:
+                tally.add("events", 1, f"{event.seq} {event.kind}\n".encode())
+
+    def streams(self) -> dict[str, Stream]:
+        """All of them, once the last event has been taken."""
+        _add_fids(self._tally, self._fids)
+        self._fids = {}
+        return self._tally.streams()
+
+
 def journal_streams(events: Iterable[Event]) -> dict[str, Stream]:
-    """The streams of a journal, straight from its blobs (not through the projection)."""
-    tally = Tally()
-    places = _Places()
-    fids: dict[str, list[tuple[str, int, int, bytes]]] = {}
-    for event in events:
-        match event.kind:
-            case "ec.block" | "aux.block":
-                blob = event.blob or b""
-                for name, at in places.of(event):
-                    tally.add(name, event.data["n"], blob[at])
-            case "fid.block":
-                fids.setdefault(event.data["name"], []).extend(_hashed(event.data["key"], event.data["block"], fid_rows(event)))
-            case _:
-                pass
-        if event.kind not in OWN_GROUP:
-            tally.add("events", 1, f"{event.seq} {event.kind}\n".encode())
-    _add_fids(tally, fids)
-    return tally.streams()
+    """The streams of a journal that is read anew."""
+    streams = JournalStreams()
+    streams.take(events)
+    return streams.streams()
 
 
 class _Places:
@@ -190,14 +207,18 @@ def _difference(name: str, expected: Stream | None, found: Stream | None) -> str
     return f"{name}: DIFFERS: {counts}" + (", other values" if expected and found and expected.count == found.count else "")
 
 
-def close_out(folder: Path, publisher: Publisher, seq: int) -> Finding:
+def close_out(folder: Path, publisher: Publisher, seq: int, journal: Mapping[str, Stream] | None = None) -> Finding:
     """One file again, read back, compared with the journal, the result written into it and beside it; ring and chapters go.
 
+    ``journal``: its streams, where they were taken while it was read; else it is read once more.
     Killed at any instant it leaves a file that opens and a journal that has everything; ``recover`` then does it anew.
     """
     file = publisher.gather()
-    with Reader(folder / JOURNAL) as reader:
-        finding = compare(file, (event for event in reader.events() if event.seq <= seq))
+    if journal is None:
+        with Reader(folder / JOURNAL) as reader:
+            journal = journal_streams(event for event in reader.events() if event.seq <= seq)
+    with h5py.File(file, "r") as opened:
+        finding = compare_open(opened, journal)
     publisher.add([Text("control/digests", finding.as_json())], seq)
     publisher.publish()
     if publisher.refused or digest(publisher.public) != finding.digest:

@@ -152,10 +152,11 @@ class Horizon:
 
 
 class Electrochemistry:
-    """Turns ``ec.block`` events into rows, and remembers the samples."""
+    """Turns ``ec.block`` events into rows, and remembers the samples. ``lead_ohm``: of leads and filter, as the run's plan says."""
 
     def __init__(self) -> None:
         self.samples = Samples.empty()
+        self.lead_ohm = 0.0
         self._rows = 0
         self._step_key: str | None = None
         self._step = -1
@@ -172,6 +173,8 @@ class Electrochemistry:
         to_utc_ns = np.repeat(np.array([event.utc_ns - event.mono_ns for event in events], np.int64), n)
         columns: dict[str, Column] = {"time": (mono_ns - origin_ns) / 1e9}
         columns |= {name: _converted(measured, name, mono_ns.size) for name in COLUMNS if _present(measured, name)}
+        if self.lead_ohm:
+            columns["voltage_corrected"] = columns["voltage"] - self.lead_ohm * columns["current"]
         columns["time_utc"] = mono_ns + to_utc_ns
         columns["step"] = _each(events, "index", n)
         columns["cycle"] = _each(events, "cycle", n)

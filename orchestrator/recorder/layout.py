@@ -39,9 +39,10 @@ ENTRY_ATTRIBUTES = {
 }
 
 STATES = "requested armed acquiring acquired filed stored verified; or at its end missed rejected lost"
+TUNING_FLAGS = ("untuned", "tuner_stalled")
 FLAGS = (
     "partial: fewer scans than asked; coalesced: several triggers in one; deviating: the console's parameters differ from the order; "
-    "untuned: the tuner failed before it; "
+    "untuned: the tuner failed before it; tuner_stalled: the tuning it was measured with took far longer than those before; "
     "times unknown: nobody heard when it started or ended, so what depends on it is NaN"
 )
 
@@ -98,6 +99,7 @@ ELECTROCHEMISTRY = Group(
     (
         TIME,
         Dataset("voltage", "f8", "V", "Cell voltage / V"),
+        Dataset("voltage_corrected", "f8", "V", "Cell voltage less I R of leads and filter / V", optional=True),
         Dataset("voltage_we", "f8", "V", "Working electrode against reference / V", optional=True),
         Dataset("voltage_ce", "f8", "V", "Counter electrode against reference / V", optional=True),
         Dataset("current", "f8", "A", "Current / A"),

@@ -127,6 +127,8 @@ class Projection:
         for name in VERBATIM:
             if name in data:
                 yield Text(f"control/{'source_digests' if name == 'digests' else name}", _as_text(data[name]))
+        plan = data.get("plan")
+        self._electrochemistry.lead_ohm = float(plan.get("lead_ohm") or 0.0) if isinstance(plan, Mapping) else 0.0
         cell = data["cell"]
         named = (cell.get("id") or cell.get("name") or "") if isinstance(cell, Mapping) else cell
         versions = data["versions"] if isinstance(data["versions"], Mapping) else {}

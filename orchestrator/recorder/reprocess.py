@@ -24,7 +24,7 @@ from orchestrator.analysis.live import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Fi
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import flags_of
 from orchestrator.recorder.digest import digest
-from orchestrator.recorder.layout import group_name
+from orchestrator.recorder.layout import TUNING_FLAGS, group_name
 from orchestrator.recorder.publisher import PUBLIC
 from orchestrator.recorder.records import Reader, Refused
 
@@ -121,7 +121,12 @@ def _note(event: Event, source: Source, flags: dict[str, list[str]]) -> None:
     if event.kind == "run.started":
         source.run_id, source.name = str(data["run_id"]), str(data.get("name", ""))
     elif event.kind.startswith("acquisition.") and "key" in data:
-        for flag, there in (("partial", data.get("partial")), ("deviating", data.get("deviations")), ("coalesced", data.get("added"))):
+        for flag, there in (
+            ("partial", data.get("partial")),
+            ("deviating", data.get("deviations")),
+            ("coalesced", data.get("added")),
+            *((flag, data.get(flag)) for flag in TUNING_FLAGS),
+        ):
             if there and flag not in flags.setdefault(data["key"], []):
                 flags[data["key"]].append(flag)
 

@@ -27,14 +27,19 @@ RESTART_s = 1.0
 
 def page(facts: Facts, judged: Verdict, distrust: Sequence[Interval], folder: Path, left_out: Sequence[str]) -> str:
     """The whole file. ``folder``: where the figure's files lie; ``left_out``: what its data leave out."""
+    body = joined(part for each in _parts(facts, judged, distrust, folder, left_out) for part in (each, Markup("\n")))
+    return document(facts.title, body)
+
+
+def document(title: str, body: Markup) -> str:
+    """A page that asks for nothing: style within, no script, no request."""
     css = (Path(__file__).parent / "page.css").read_text("utf-8")
     head = (
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{escaped(NOTHING_ASKED)}">'),
-        element("title", f"{facts.title}: report"),
+        element("title", f"{title}: report"),
         element("style", Markup(css)),
     )
-    body = joined(part for each in _parts(facts, judged, distrust, folder, left_out) for part in (each, Markup("\n")))
     return f'<!doctype html>\n<html lang="en">{element("head", *head)}\n{element("body", body)}</html>\n'
 
 
@@ -48,12 +53,12 @@ def _parts(facts: Facts, judged: Verdict, distrust: Sequence[Interval], folder: 
         )
     yield element("p", judged.sentence, cls=f"verdict{' complete' if judged.complete else '' if facts.over else ' open'}")
     yield element("div", table(("check", "", "found"), (_check(check) for check in judged.checks)))
-    yield _distrust(facts, distrust)
-    yield _figure(folder, left_out)
+    yield interval_table(distrust, facts.last_s)
+    yield figure(folder, left_out)
     yield _preparation(facts)
     yield _steps(facts)
     yield _spectra(facts)
-    yield section("Relative or absolute", element("p", words.scale(facts)), _against_charge(folder))
+    yield section("Relative or absolute", element("p", words.scale(facts)), charge_figure(folder))
     yield _charges(facts)
     yield section("Methods, for the supporting information", element("blockquote", words.methods(facts)), _gaps_to_fill(facts))
     yield _not_measured(facts)
@@ -81,13 +86,14 @@ def _h(seconds: float) -> str:
     return f"{seconds / 3600:.3f}" if math.isfinite(seconds) else "–"
 
 
-def _distrust(facts: Facts, distrust: Sequence[Interval]) -> Markup:
+def interval_table(distrust: Sequence[Interval], last_s: float) -> Markup:
+    """What is not to be trusted, of a time that ends at ``last_s``."""
     if not distrust:
         return section(
             "Intervals not to trust", element("p", "None was found: no gap, stall, lost link, alarm, gain change or unverified spectrum.")
         )
     covered = total_s(distrust)
-    whole = f" ({100 * covered / facts.last_s:.1f} % of the run)" if facts.last_s else ""
+    whole = f" ({100 * covered / last_s:.1f} % of the run)" if last_s else ""
     told = element("p", f"{len(distrust)}, together {duration(covered)}{whole}. Grey in the figure.")
     rows = ((_h(one.start_s), _h(one.end_s), one.what, one.why) for one in distrust[:MOST_ROWS])
     return section(
@@ -102,7 +108,8 @@ def _more(n: int, file: str) -> Markup:
 # --------------------------------------------------------------------------------------------------------------- figure
 
 
-def _figure(folder: Path, left_out: Sequence[str]) -> Markup:
+def figure(folder: Path, left_out: Sequence[str]) -> Markup:
+    """Waterfall, voltage, current, areas; ``left_out``: what its data leave out."""
     links = [element("a", name, href=f"{BESIDE}/{name}") for name in ("figure.png", "figure.svg", "figure.pdf", "redraw.py")]
     files = joined(part for link in links for part in (link, " · "))
     caption = (
@@ -125,7 +132,8 @@ def _picture(path: Path, alt: str) -> Markup:
     return element("figure", Markup(f'<img alt="{escaped(alt)}" src="data:image/png;base64,{raw}">'))
 
 
-def _against_charge(folder: Path) -> Markup:
+def charge_figure(folder: Path) -> Markup:
+    """Areas against net charge; nothing where there are none."""
     path = folder / "areas_against_charge.png"
     if not path.is_file():
         return Markup("")

@@ -38,12 +38,12 @@ def write_report(folder: Path) -> Written:
         judged = verdict(facts)
         left_out = write_data(facts, distrust, beside)
         write_csv(beside / "spectra.csv", spectrum_heads(facts), (spectrum_cells(facts, one) for one in facts.spectra))
-        drawn = _draw(beside)
+        drawn = draw(beside)
         write_whole(folder / PAGE, page(facts, judged, distrust, beside, left_out))
     return Written(folder / PAGE, judged, len(distrust), drawn)
 
 
-def _draw(folder: Path) -> bool:
+def draw(folder: Path) -> bool:
     """Draw by the very script that is put beside the data; False where matplotlib is not installed."""
     script = Path(__file__).with_name("redraw.py")
     (folder / script.name).write_text(script.read_text("utf-8"), "utf-8")

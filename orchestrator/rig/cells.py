@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock
-from orchestrator.model.columns import unpack
 from orchestrator.model.experiment import Cell
 from orchestrator.platform import sync_folder
 from orchestrator.recorder.records import JournalError, refuse_network_folder
@@ -186,6 +185,8 @@ def _passed(journal: sqlite3.Connection) -> Passed:
     block, ended = (journal.execute(newest, (kind,)).fetchone() for kind in ("ec.block", "step.ended"))
     if block is not None:
         told = json.loads(block[1])
+        from orchestrator.model.columns import unpack  # numpy: what `check` can do without
+
         last = {name: float(values[-1]) for name, values in unpack(told["columns"], block[2], told["n"]).items()}
         found = replace(found, net_C=last["charge_net_C"], throughput_C=last["charge_throughput_C"], x=_number(last["x"]))
     if ended is not None and (block is None or ended[0] > block[0]):

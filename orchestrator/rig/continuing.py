@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers import registry
+from drivers.base import FULL_CONTROL
 from drivers.clock import Clock, Stamp
 from orchestrator.config import ConfigError, parse_rig
 from orchestrator.model.events import Event
@@ -158,6 +159,13 @@ def _continued(former: Former, clock: Clock, origin_ns: int) -> dict[str, Any]:
     return {**data, **({"clock": identity} if identity else {})}
 
 
+NOT_DRIVEN = {
+    0: "`operando follow EC NMR --into` goes on with it",
+    1: "the cell went on without it: start the experiment again, at the step that the cycler runs by now",
+    "import": "it was imported, and nothing goes on",
+}
+"""Rung → what to do instead."""
+
 # ---------------------------------------------------------------------------------------------------------- the journal
 
 
@@ -167,8 +175,9 @@ def _first(folder: Path) -> Mapping[str, Any]:
         events = reader.since(0, 1)
     if not events or events[0].kind != "run.started":
         raise CannotRun(f"{folder}: the journal does not begin with a run; there is nothing to continue")
-    if "rung" in events[0].data:
-        how = "`operando follow EC NMR --into` goes on with it" if events[0].data["rung"] == 0 else "it was imported, and nothing goes on"
+    rung = events[0].data.get("rung", FULL_CONTROL)
+    if rung in NOT_DRIVEN:
+        how = NOT_DRIVEN[rung]
         raise CannotRun(f"{folder}: this program did not drive this run; {how}")
     return events[0].data
 

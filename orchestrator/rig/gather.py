@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from drivers import registry
-from drivers.base import Settings
+from drivers.base import FULL_CONTROL, Capabilities, Settings
 from drivers.clock import Clock
 from orchestrator.model.available import REFUSED
 from orchestrator.model.experiment import Experiment, Instrument, Rig
@@ -24,7 +24,7 @@ from orchestrator.rig.emulators import PREFIX, known_faults
 from orchestrator.rig.faults import HOST, TWIN, share_out
 from orchestrator.rig.folders import home
 from orchestrator.rig.host import HOST_FAULTS
-from orchestrator.rig.planned import IN_MEMORY, NoRig, Planned, free_bytes_at, planned, simulated_instrument
+from orchestrator.rig.planned import IN_MEMORY, NoRig, Planned, capabilities, free_bytes_at, planned, simulated_instrument
 from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 
 LIBRARIES = ("operando-nmr", "numpy", "scipy", "h5py", "pydantic", "pyserial", "nmrglue", "ruamel.yaml", "lark")
@@ -257,8 +257,16 @@ def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]
         "fids_recorded": request.data is not None,
         "origin_mono_ns": stamp.mono_ns,
         "station": gathered.plan.station,
+        **rung_of(gathered),
         **verbatim(gathered.experiment.cell, home(), simulated=gathered.all_simulated),
     }
+
+
+def rung_of(gathered: Gathered) -> dict[str, Any]:
+    """What the station keeps this program from doing; nothing where it has full control."""
+    name = str(gathered.rig.stations[gathered.plan.station].potentiostat).partition(":")[0]
+    known = capabilities(gathered.rig).get(name)
+    return {"rung": known.rung, "cannot": known.cannot} if isinstance(known, Capabilities) and known.rung < FULL_CONTROL else {}
 
 
 def _version(name: str) -> str:

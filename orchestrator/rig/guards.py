@@ -12,7 +12,7 @@ from typing import Any
 from drivers import registry
 from drivers.base import Context, Potentiostat, SafeState
 from drivers.clock import Clock
-from orchestrator.control.heartbeat import GuardLink, SocketGuardLink
+from orchestrator.control.heartbeat import GuardLink, NoGuard, SocketGuardLink
 from orchestrator.guard.finish import Declared, Say, watch_device
 from orchestrator.guard.heard import heard
 from orchestrator.guard.inline import InlineGuard
@@ -45,7 +45,10 @@ async def guard_of(
     *,
     under_way: bool = False,
 ) -> AsyncIterator[GuardLink]:
-    """The guard of one host. ``under_way``: the cell may be under current already."""
+    """The guard of one host; of a cell that somebody else runs there is none. ``under_way``: it may be under current already."""
+    if not instruments.station.potentiostat.capabilities.obeys:
+        yield NoGuard()
+        return
     make_safe_s = instruments.station.potentiostat.capabilities.make_safe_s
     host_lost_s = gathered.plan.host_lost_within_s
     limit_s = silence_limit_s(host_lost_s, make_safe_s)

@@ -239,15 +239,16 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         guard = instruments.guard = await stack.enter_async_context(
             guard_of(gathered, clock, folder, instruments, host, life, journal, under_way=hosting.continuation is not None)
         )
-        await _observed(companions, clock)
         commands: Commands = asyncio.Queue(maxsize=64)
+        if gathered.request.virtual:
+            # before the observer is waited for: both take in their libraries, at the same time
+            stack.push_async_callback(_cancelled, _analysing(hosting, journal, commands))
+        await _observed(companions, clock)
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
             announce(commands)
             for minding in _upkeep(journal, companions):
                 stack.push_async_callback(_cancelled, minding)
-        else:
-            stack.push_async_callback(_cancelled, _analysing(hosting, journal, commands))
         await hosting.interrupts.started()
         instruments.in_use = True
         try:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from drivers.base import EndConditions, Limits, Mode, Reason, StepOrder
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.triggers import TriggerEngine
+
+LEAST_SAMPLES = 3
+"""A step has so many, however rarely they are asked for."""
+DENSE_S = 1.0
+"""Samples that are no further apart than this need no care: a step's last one is near its end, and its first ones come at once."""
 
 MODES_WITH_CURRENT = frozenset({Mode.GALVANOSTATIC, Mode.POTENTIOSTATIC, Mode.IMPEDANCE})
 
@@ -52,7 +58,7 @@ class Account:
 
     def __post_init__(self) -> None:
         rate = self.planned.sample
-        self.interval_s = 1.0 / max(rate.then_Hz, rate.first_Hz or 0.0)
+        self.interval_s = interval_s(1.0 / max(rate.then_Hz, rate.first_Hz or 0.0), self.ends.time_s)
 
     @classmethod
     def of(cls, planned: PlannedStep, *, suffix: str = "", ends: EndConditions | None = None) -> Account:
@@ -141,3 +147,15 @@ class Account:
         if self.planned.expected_s > elapsed_s:
             left.append(self.planned.expected_s - elapsed_s)
         return max(0.0, min(left))
+
+
+def interval_s(asked_s: float, time_s: float) -> float:
+    """Between samples, no more than asked: a short step has its samples too, and the last one of a step stands at its end.
+
+    An instrument ends a step at a sample: with 30 s between them, one of 40 s would last 30 s. In whole milliseconds, so that the
+    intervals never add up to more than the step.
+    """
+    if asked_s <= DENSE_S:
+        return asked_s
+    intervals = max(LEAST_SAMPLES, math.ceil(time_s / asked_s - 1e-9))
+    return max(DENSE_S, math.floor(time_s / intervals * 1e3 + 1e-6) / 1e3)

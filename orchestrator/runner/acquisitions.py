@@ -54,8 +54,9 @@ class Acquisitions:
         self._deviating: set[str] = set()
         self._held: str | None = None
         self._wake = asyncio.Event()
-        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging)
-        self.tuning = Tuning(surroundings, alarms)
+        self.tuning = Tuning(surroundings, alarms, progress.tuned)
+        tuned = self.tuning.within_scans
+        self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging, tuned)
         self._by_hand = ByHand(surroundings, self.records, self.storing, prompts)
         self._taking_up = TakingUp(surroundings, self.records, self.storing, self._scanning, wishes, self._again)
 
@@ -232,13 +233,24 @@ class Acquisitions:
         if is_by_hand(record.planned):
             await self._by_hand.make(record)
             return
-        record.untuned = not await self.tuning.before(record)
+        record.tuning = await self.tuning.before(record)
         if record.over:
             return  # the list that asked for it has waited long enough
         if await self._arm(record):
             for block in range(record.planned.blocks):
+                if block:  # a carrier that is swept takes the probe along
+                    record.tuning = await self.tuning.before(record, block) or record.tuning
                 if not await self._scanning.block(record, block) or record.partial:
                     break
+
+    async def tune(self, nuclei: Iterable[str]) -> None:
+        """Tune to these nuclei as soon as the console is silent; nothing is started meanwhile."""
+        self.hold("the probe is tuned")
+        try:
+            await self.records.until(lambda: self.silent)
+            await self.tuning.prepare(nuclei)
+        finally:
+            self.let_go()
 
     async def _arm(self, record: Record) -> bool:
         """The console stands ready for this record."""
@@ -251,12 +263,10 @@ class Acquisitions:
             self._scanning.fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
             return False
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
-        untuned = {"untuned": True} if record.untuned else {}
+        flag = {record.tuning: True} if record.tuning else {}
         self.records.move(record, S.ARMED)
         self._warn_of(record.name, read_back)
-        self._s.put(
-            "acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations, **untuned
-        )
+        self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations, **flag)
         return True
 
     def _warn_of(self, name: str, read_back: ReadBack) -> None:

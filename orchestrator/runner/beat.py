@@ -62,8 +62,8 @@ class Beat:
         age_s = self._overdue_s(sampling.account)
         if sampling.account is not None and age_s is not None:
             self._look_for_silence(age_s)
-            if sampling.account.interval_s > SPARSE_S:
-                sampling.tick()
+        if sampling.account is not None and (sampling.account.interval_s > SPARSE_S or self._s.follows):
+            sampling.tick()
         self._s.guard.beat(self._heartbeat(pid, started, age_s))
         sampling.flush(self._s.clock.mono_ns() - FORGOTTEN_NS)
         if self._s.journal.full:
@@ -85,7 +85,7 @@ class Beat:
 
     def _overdue_s(self, account: Account | None) -> float | None:
         """Real seconds by which the next sample is overdue; None while none is expected."""
-        if account is None:
+        if account is None or self._s.follows:
             return None
         age_s = max(0.0, self._sampling.voltage_age_s() - account.interval_s / self._s.clock.speed)
         if account.planned.mode is Mode.IMPEDANCE:

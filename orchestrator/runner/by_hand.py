@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from drivers.base import RawFile
+from drivers.base import Fetched, RawFile
 from orchestrator.plan.orders import PlannedAcquisition
+from orchestrator.runner.foreign_files import Understood, understood
 from orchestrator.runner.prompts import Prompts
 from orchestrator.runner.readiness import overdue_s
 from orchestrator.runner.records import Record, Records
@@ -127,7 +128,20 @@ class ByHand:
             self._records.end(record, S.LOST, f"not adopted: {error}")
             return
         changed_utc_ns = {name: how[1] for name, how in watch.files.items()}
-        await self._storing.adopt(record, files, changed_utc_ns, seq)
+        await self._storing.adopt(record, files, changed_utc_ns, seq, await self._read(record, watch))
+
+    async def _read(self, record: Record, watch: _Watch) -> Fetched | None:
+        """What a driver's reader makes of the files; nothing, and a note that says why, where none knows them."""
+        if watch.folder is None:
+            return None
+        try:
+            reading = self._s.clock.in_thread(understood, watch.folder, tuple(watch.files), record.key, lane="raw")
+            found = await within(ARCHIVE_WITHIN_S, reading)
+        except (TimeoutError, ValueError, LookupError, TypeError) as error:
+            found = Understood(None, str(error))
+        if found.fetched is None:
+            self._s.put("note", record.seq, text=f"{record.key}: adopted as files, no FID in run.h5: {found.why}", who="rig")
+        return found.fetched
 
     async def _hashed(self, folder: Path, files: Seen) -> tuple[RawFile, ...]:
         return await self._s.clock.in_thread(adopted, folder, files, lane="raw")

@@ -7,6 +7,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, replace
+from statistics import median
 
 from drivers.base import Confirmation, SafeState
 from drivers.errors import InstrumentError
@@ -25,6 +26,7 @@ from orchestrator.runner.states import AcquisitionState, RunState
 from orchestrator.runner.station import ABORT, BUG, COMPLETE, INSTRUMENT, INTERRUPTED, LEAVE, SAFETY, UNSAFE, Ending, Outcome, Surroundings
 from orchestrator.runner.triggers import Fire
 from orchestrator.runner.urgency import do, unless
+from orchestrator.runner.watches import measure_clocks
 from orchestrator.runner.wire import within
 
 CLOSE_WITHIN_S = 600.0
@@ -65,6 +67,7 @@ class Closing:
         await do(self._run, LEAVE, self._store_the_rest())
         if run.ending.urgency < LEAVE:
             await self.attempt("switching RF off", self._rf_off())
+            await self.attempt("reading the clocks", measure_clocks(self._s))
             await self.attempt("handing the console back", hand_back(self._s, run.alarms))
             await self.attempt("switching tuning power off", self._tuner_off())
             await self.attempt("last words", last_words(self._s, run.alarms, run.steps.last_driven))
@@ -80,7 +83,7 @@ class Closing:
         first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
         reason = f"a fault of this program: {type(first).__name__}: {first}"
         safe = SafeState(Confirmation.CONFIRMED, "nothing was started")
-        if self._rings.tasks:
+        if self._rings.tasks and not self._s.follows:
             safe = await self._run.make_safe(reason)
         if safe.confirmed:
             await self.attempt("letting go of the instruments", release(self._s, LEAVE_WITHIN_S))
@@ -110,7 +113,7 @@ class Closing:
     async def cancelled(self, why: str) -> None:
         """``why``: said by who cancelled; only a guard does."""
         safe = SafeState(Confirmation.CONFIRMED, "nothing was started")
-        if self._run.met:
+        if self._run.met and not self._s.follows:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._run.make_safe(why or "the run was cancelled")
             safe = self._run.make_safe.result or SafeState(Confirmation.UNCONFIRMED, "cancelled")
@@ -134,13 +137,24 @@ class Closing:
         await self._s.guard.hand_over()
 
     async def _safe(self, make_safe: MakeSafe, ending: Ending) -> SafeState:
-        """Make safe and wait for the result, unless somebody leaves the cell to the guard."""
+        """Make safe and wait for the result, unless somebody leaves the cell to the guard, or it is not ours."""
+        if self._s.follows:
+            return self._left_alone(ending.reason)
         if ending.urgency >= LEAVE:
             return SafeState(Confirmation.UNCONFIRMED, "left to the guard")
         task = make_safe.begin(ending.reason)
         if await unless(self._run, LEAVE, _ended(task)):
             return task.result()
         return SafeState(Confirmation.UNCONFIRMED, "left to the guard")
+
+    def _left_alone(self, why: str) -> SafeState:
+        """Somebody else runs the cell, and goes on: nothing was started here that would have to be made safe."""
+        detail = f"{first_line(why)}; the cell goes on as it was: this program {self._s.cannot}"
+        self._s.put("cell.state", cell="unknown", confirmed=False, detail=detail)
+        if seen_s := self._run.sampling.seen_after_s:
+            late = f"{median(seen_s):.2f} s after they happened (median), {max(seen_s):.2f} s at most"
+            self._s.put("note", text=f"step edges of the cycler: {len(seen_s)}, seen {late}", who="rig")
+        return SafeState(Confirmation.CONFIRMED, detail)
 
     async def _at_end(self) -> None:
         """What waits for the console is measured, then the list of ``at_end``; the cell stays at open circuit and is watched."""
@@ -149,6 +163,9 @@ class Closing:
         for name in self._not_yet_at_end(plan.at_end_nmr):
             run.acquisitions.request([Fire(name, "at end of the run", now_ns, TriggerKind.AT_END)], "", listed=True)
         if run.acquisitions.idle or not plan.steps:
+            return
+        if self._s.follows:
+            await run.acquisitions.records.until(lambda: run.acquisitions.idle)
             return
         waiting = [record.planned.duration_s for record in run.acquisitions.records.all if not record.scanned]
         limit_s = 2.0 * sum(waiting) + AT_END_S + AT_END_REAL_S * (self._s.clock.speed - 1.0)
@@ -218,7 +235,7 @@ class Closing:
         if run.state is not state:
             run.become(state, reason)
         outcome, cell = "as planned" if ending.as_planned else "ended early", "off" if safe.confirmed else "unknown"
-        return Outcome(state.value, outcome, reason, complete, code, cell)
+        return Outcome(state.value, outcome, reason, complete, code, "untouched" if self._s.follows else cell)
 
     def _unverified(self) -> str:
         """What is missing although every step was done."""

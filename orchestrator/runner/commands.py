@@ -27,6 +27,7 @@ MOST_GIVEN = 1000
 """So many commands are remembered, so that one that is given again is answered and not done again."""
 REPEATABLE = frozenset({"status", "observed"})
 """Given again they do no harm (a finding is journaled once anyhow), and they come all night long."""
+MOVES_THE_CELL = frozenset({"pause cell", "skip", "abort"})
 SAFE_VERBS = frozenset({"pause cell", "stop", "abort", "status"})
 
 
@@ -134,6 +135,8 @@ class Commands:
             return False, f"the run is {self._run.state.value}, not {command.if_state}"
         if self._run.ending is not None and command.verb not in {"abort", "acknowledge", "note"}:
             return False, f"the run is ending: {self._run.ending.reason}"
+        if self._s.follows and command.verb in MOVES_THE_CELL:
+            return False, f"`{command.verb}` is not possible: this program {self._s.cannot}"
         return self._verbs[command.verb](command)
 
     def _pause_nmr(self, _: Command) -> Told:
@@ -166,6 +169,8 @@ class Commands:
         after_step = bool(command.arguments.get("after_step"))
         self._run.stop(Ending(RunState.FINISHED, f"stopped by {command.who}", ENDED_EARLY, STOP), after_step=after_step)
         what = "when the running step has ended" if after_step else "when the running acquisition is over"
+        if self._s.follows:
+            return True, f"the following ends {what}; the cell goes on as it was"
         return True, f"open circuit {what}, then the run closes"
 
     def _abort(self, command: Command) -> Told:

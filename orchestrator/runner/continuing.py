@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from drivers.base import CellState, ChannelState, Reason, StepStarted
 from drivers.errors import InstrumentError
-from orchestrator.plan.orders import PlannedStep
+from orchestrator.plan.orders import WAITS, PlannedStep
 from orchestrator.runner.account import Account
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.resumption import Resumption, named
@@ -101,7 +101,7 @@ class Reconciliation:
         if key is None or named(key).wait:
             return key is not None and (self.left.running is None or self.left.running.key == key)
         here = self.left.account
-        return here is not None and here.planned.action in {"acquisitions", "set", "prompt"} and here.key == key
+        return here is not None and here.planned.action in {"acquisitions", *WAITS} and here.key == key
 
     def _refuse_doubtful(self, state: ChannelState) -> None:
         """Open circuit is read back; where it was in doubt before, a person must have said so too."""

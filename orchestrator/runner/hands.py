@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from drivers.base import Actuator
@@ -16,6 +16,8 @@ from orchestrator.runner.wire import within
 
 LOOK_EVERY_S = 10.0
 CALL_WITHIN_S = 30.0
+
+Tune = Callable[[Iterable[str]], Awaitable[None]]
 
 
 class Work(Protocol):
@@ -83,6 +85,21 @@ class Settling:
         return False
 
 
+class Tuned:
+    """The tuner has tuned the probe, or has said why not; either way the run goes on, and says so of its spectra."""
+
+    def __init__(self, tune: Tune, step: PlannedStep) -> None:
+        self._tune = tune
+        self._nuclei = [str(nucleus) for nucleus in step.settings["nuclei"]]
+        self.done = False
+        self.late = f"the tuner has not come to an end: {', '.join(self._nuclei)}"
+
+    async def run(self) -> None:
+        """Tune as soon as the console is silent."""
+        await self._tune(self._nuclei)
+        self.done = True
+
+
 def _in_unit(value: float, unit: str, wanted: str) -> float | None:
     """A set-point in the unit of what sets it; None where the two have nothing to do with each other."""
     if unit == wanted:
@@ -93,16 +110,19 @@ def _in_unit(value: float, unit: str, wanted: str) -> float | None:
 class Hands:
     """Makes the work of a step."""
 
-    def __init__(self, surroundings: Surroundings, prompts: Prompts, alarms: Alarms, sensing: Sensing) -> None:
+    def __init__(self, surroundings: Surroundings, prompts: Prompts, alarms: Alarms, sensing: Sensing, tune: Tune) -> None:
         self._s = surroundings
         self._prompts = prompts
         self._alarms = alarms
         self._sensing = sensing
+        self._tune = tune
 
     def work(self, step: PlannedStep) -> Work:
         """What this step waits for."""
         if step.action == "set":
             return Settling(self._s, self._sensing, step)
+        if step.action == "tune":
+            return Tuned(self._tune, step)
         return Prompted(self._s, self._prompts, step)
 
     def late(self, work: Work) -> None:

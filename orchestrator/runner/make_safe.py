@@ -13,6 +13,7 @@ from orchestrator.runner.station import Alarms, Surroundings
 TRIES = 3
 MARGIN_S = 2.0
 FENCE_WITHIN_S = 5.0
+NOT_OURS = "cannot-stop"
 
 
 async def outlast(task: asyncio.Task[SafeState]) -> SafeState:
@@ -59,6 +60,8 @@ class MakeSafe:
         return await outlast(self.begin(why))
 
     async def _make_safe(self, why: str) -> SafeState:
+        if self._s.follows:
+            return self._not_ours(why)
         make_safe_s, loop = self._s.station.potentiostat.capabilities.make_safe_s, asyncio.get_running_loop()
         until_s = loop.time() + own_tries_s(self._s.plan.host_lost_within_s, make_safe_s)
         reached = SafeState(Confirmation.UNCONFIRMED, "not tried")
@@ -71,6 +74,13 @@ class MakeSafe:
         self.result = reached
         self._record(why, reached)
         return reached
+
+    def _not_ours(self, why: str) -> SafeState:
+        """Somebody else runs the cell: said as loudly as can be, since only a person can act."""
+        text = f"{first_line(why)}; open circuit would be ordered now, but this program {self._s.cannot}"
+        self._alarms.sound(NOT_OURS, "critical", "This program cannot stop this cell", text, advice="act at the cycler, now")
+        self.result = SafeState(Confirmation.UNCONFIRMED, f"this program {self._s.cannot}")
+        return self.result
 
     async def _trip(self, fence: Fence, reached: SafeState) -> SafeState:
         """Ring 3: the potentiostat is past telling, so the circuit is opened past it."""

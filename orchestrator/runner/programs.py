@@ -13,7 +13,7 @@ from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkR
 from drivers.errors import InstrumentError, Rejected
 from orchestrator.plan.on_device import finishes_alone
 from orchestrator.runner.account import Account
-from orchestrator.runner.make_safe import MARGIN_S, MakeSafe
+from orchestrator.runner.make_safe import MARGIN_S, NOT_OURS, MakeSafe
 from orchestrator.runner.safety import STALE_INTERVALS, silent_after_s, why_not_raise
 from orchestrator.runner.sampling import Edge, Sampling
 from orchestrator.runner.sentences import first_line, told
@@ -24,6 +24,9 @@ CALL_WITHIN_S = 30.0
 STATE_WITHIN_S = 10.0
 STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
+ELSEWHERE = "elsewhere"
+ELSEWHERE_S = 600.0
+"""So long (real seconds) a step that is followed may be waited for before that is said."""
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
 
@@ -95,7 +98,7 @@ class Programs:
 
     def end(self, account: Account, reason: Reason, why: str) -> bool:
         """End a step as soon as it runs; False when it is over, or its end has been asked for already."""
-        if account.asked is not None or account.cut or account.ended is not None:
+        if account.asked is not None or account.cut or account.ended is not None or self.refused(f"the end of {account.key}", why):
             return False
         account.asked, account.asked_why = reason, why
         self.tell(EndAsked(account.key))
@@ -103,6 +106,8 @@ class Programs:
 
     def cut(self, why: str) -> None:
         """Open circuit at once; what is left of the program stays owed."""
+        if self.refused("open circuit", why):
+            return
         account = self._sampling.account
         if account is not None:
             account.cut = True
@@ -112,10 +117,19 @@ class Programs:
 
     def abandon(self, why: str) -> None:
         """Open circuit at once; the running step is over, the protocol goes on with the next."""
+        if self.refused("open circuit", why):
+            return
         account = self._sampling.account
         if account is not None:
             account.over, account.asked, account.asked_why = True, Reason.SKIP, why
         self.cut(why)
+
+    def refused(self, what: str, why: str) -> bool:
+        """True where somebody else runs the cell: what is wanted of it is an alarm, and nothing else."""
+        if self._s.follows:
+            text = f"{what} is wanted ({why}), but this program {self._s.cannot}"
+            self._alarms.sound(NOT_OURS, "alarm", "This program cannot stop this cell", text, advice="act at the cycler")
+        return self._s.follows
 
     # ------------------------------------------------------------------------------------------------------ one program
 
@@ -147,7 +161,7 @@ class Programs:
         with_current = any(account.has_current for account in accounts)
         for account in accounts:
             account.missing = self._not_on_device()
-        if not with_current:
+        if not with_current or self._s.follows:
             await self._load(accounts)
         elif not await self._load_with_current(accounts):
             return False
@@ -278,6 +292,8 @@ class Programs:
 
     async def _next(self, program: deque[Account]) -> Message:
         """The next message; a step that was started must show itself, and end in its time."""
+        if self._s.follows:
+            return await self._next_seen(program[0])
         account, loop = program[0], asyncio.get_running_loop()
         shown = account.started_ns is not None
         late_s = loop.time() + (max(0.0, self._left_s([account])) + LATE_S if shown else CALL_WITHIN_S)
@@ -290,6 +306,21 @@ class Programs:
                 return self._look_again()
             await self._late(account, "should have ended long ago" if shown else f"did not show itself within {CALL_WITHIN_S:g} s")
             return StepStarted(account.key, self._s.clock.mono_ns())
+
+    async def _next_seen(self, account: Account) -> Message:
+        """Somebody else decides when a step begins and ends: one that is long in coming is said to be."""
+        try:
+            async with asyncio.timeout(None if account.started_ns is not None else ELSEWHERE_S):
+                return await self._inbox.get()
+        except TimeoutError:
+            detail = (await self._read_state()).detail
+        text = f"{account.key} ({account.planned.text}) has not been seen to begin; {detail}"
+        self._alarms.sound(
+            ELSEWHERE, "warn", "The cycler does something else", text, advice="the plan goes on with the next step of its kind"
+        )
+        message = await self._inbox.get()
+        self._alarms.clear(ELSEWHERE)
+        return message
 
     def _left_s(self, accounts: Iterable[Account]) -> float:
         """Real seconds that these steps, the first of which runs, may still take; negative when they should be over."""

@@ -81,7 +81,7 @@ class Reactions:
             self.programs,
             self.acquisitions,
             self,
-            Hands(surroundings, self.prompts, self.alarms, self.sensing),
+            Hands(surroundings, self.prompts, self.alarms, self.sensing, self.acquisitions.tune),
         )
         self._missing: str | None = None
         self._missing_known = asyncio.Event()
@@ -128,7 +128,11 @@ class Reactions:
     # --------------------------------------------------------------------------------------- the sampling task's listener
 
     def violated(self, violation: Violation) -> None:
-        """Open circuit first; everything else about it comes after."""
+        """Open circuit first; everything else about it comes after. Where somebody else runs the cell: an alarm, and the run goes on."""
+        if self._s.follows:
+            self.make_safe.begin(f"limit passed: {violation}")
+            self.rings.violated(violation)
+            return
         self.make_safe.begin(f"limit passed: {violation}")
         sent = "the running step, with this limit" if self.sampling.account is not None else "nothing"
         text = told(
@@ -164,6 +168,8 @@ class Reactions:
     def silent(self, age_s: float) -> None:
         """No sample for too long while a step runs: where current flows unseen, open circuit first."""
         account = self.sampling.account
+        if self._s.follows:
+            return  # the driver says how old its rows are: a file grows when the cycler likes
         if account is not None and account.has_current and not self.programs.device_finishes:
             self.make_safe.begin(f"no sample of {account.key} for {age_s:.1f} s")
             self.rings.silent(age_s)
@@ -340,8 +346,8 @@ class Reactions:
         self.end(ending)
 
     def abort(self, ending: Ending) -> None:
-        """Open circuit now."""
-        if self.met:
+        """Open circuit now; where somebody else runs the cell, only the following ends."""
+        if self.met and not self._s.follows:
             self.make_safe.begin(ending.reason)
         self.end(ending)
 

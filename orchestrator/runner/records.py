@@ -29,8 +29,8 @@ class Record:
     """One acquisition. ``asked_as``: the name that the trigger used (an interleave's, or its own).
 
     ``listed``: part of a list at open circuit, so never merged with another. ``unwanted``: missed because somebody paused
-    NMR or the booking has ended. ``enough``: halted because what it was for is known (``until``). ``untuned``: the tuner
-    failed before it. ``times``: block → (started, acquired); None: not heard.
+    NMR or the booking has ended. ``enough``: halted because what it was for is known (``until``). ``tuning``: the flag
+    of a probe that was not well tuned. ``times``: block → (started, acquired); None: not heard.
     """
 
     key: str
@@ -45,7 +45,7 @@ class Record:
     seq: int = 0
     partial: bool = False
     unwanted: bool = False
-    untuned: bool = False
+    tuning: str = ""
     enough: bool = False
     why: str = ""
     times: dict[int, list[int | None]] = field(default_factory=dict)

@@ -71,7 +71,7 @@ class _Rehearsal:
     def _start(self, event: Event) -> Event:
         """The run as it was, with these rules in its plan, so that the analysis looks where they look."""
         self._origin_ns = int(event.data["origin_mono_ns"])
-        self._unplanned = "rung" in event.data
+        self._unplanned = not event.data["plan"]["steps"] and "rung" in event.data
         plan = None if self._unplanned else Plan.model_validate(event.data["plan"])
         self._engine = RuleEngine(self._rules, 0.0 if plan is None else plan.lead_ohm)
         if plan is not None:

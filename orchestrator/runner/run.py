@@ -140,7 +140,7 @@ class Run:
 
     def _begin_cancelled(self) -> None:
         """Somebody outside has cancelled the run (a fence, our own end): the cell comes first."""
-        if self._reactions.met and not self._closing.ended:
+        if self._reactions.met and not self._closing.ended and not self._s.follows:
             self._reactions.make_safe.begin("the run was cancelled")
 
     async def _until_closed(self) -> Outcome:

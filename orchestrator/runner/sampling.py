@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import deque
 from dataclasses import asdict
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from drivers.base import (
     ImpedanceSpectrum,
@@ -105,6 +105,8 @@ class Sampling:
         self.recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self.cell: CellWord = "unknown"
         self.samples = 0
+        self.seen_after_s: list[float] = []
+        """Of a cycler that is followed: how late each step was seen to begin."""
         self.finish_by_ns: int | None = None
 
     # ------------------------------------------------------------------------------------------------ what others ask
@@ -352,11 +354,19 @@ class Sampling:
             gap_s=None if self._ended_ns is None else (event.mono_ns - self._ended_ns) / 1e9,
             ends=asdict(account.ends),
             follows=self._follows(account),
-            **({"adopted": True} if account.adopted else {}),
+            **self._also(account, event),
         )
         self._listener.edge(event)
         if first and (fires := account.engine.start(event.mono_ns)):
             self._listener.fired(fires, event.key, cause)
+
+    def _also(self, account: Account, event: StepStarted) -> dict[str, Any]:
+        """What only some steps are: found running by a continued run, or begun by a cycler that is followed."""
+        also: dict[str, Any] = {"adopted": True} if account.adopted else {}
+        if self._s.follows:
+            self.seen_after_s.append(max(0.0, (self._s.clock.mono_ns() - event.mono_ns) / 1e9))
+            also["seen_after_s"] = self.seen_after_s[-1]
+        return also
 
     def _take_end(self, event: StepEnded, *, unseen: bool = False) -> None:
         account = self.account

@@ -6,7 +6,8 @@ Losing the link never stops a scan: what runs is waited for. What takes too long
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from drivers.base import (
     Acquired,
@@ -45,6 +46,9 @@ class Progressing(FidSeen, Protocol):
     def acquired(self, acquisition: str, key: str, duration_s: float, mono_ns: int) -> None:
         """One has been filed, so long after it was started."""
 
+    def tuned(self, acquisition: str, key: str, share: float, mono_ns: int) -> None:
+        """The tuner has measured which share of its power comes back, before this one."""
+
     def overdue(self, key: str, duration_s: float, planned_s: float, mono_ns: int) -> None:
         """One has passed its deadline and is halted."""
 
@@ -69,6 +73,7 @@ class Scanning:
         alarms: Alarms,
         progress: Progressing,
         averaging: Averaging,
+        tuned: Callable[[Record, float], None],
     ) -> None:
         self._s = surroundings
         self._console = surroundings.station.console
@@ -78,6 +83,7 @@ class Scanning:
         self._alarms = alarms
         self._progress = progress
         self._averaging = averaging
+        self._tuned = tuned
         self._watch: asyncio.Task[bool] | None = None
         self._began_ns = 0
         self.running: Record | None = None
@@ -225,7 +231,11 @@ class Scanning:
         if block not in record.times:
             self._started(record, block, None)
         scans_done = None if event is None else event.scans_done
-        known = {} if event is None else {"half_width_ns": event.half_width_ns}
+        known: dict[str, Any] = {} if event is None else {"half_width_ns": event.half_width_ns}
+        began_ns = record.times[block][0]
+        if began_ns is not None and event is not None:
+            self._tuned(record, (event.mono_ns - began_ns) / 1e9)
+        known |= {record.tuning: True} if record.tuning else {}
         mono_ns = record.times[block][1] = None if event is None else event.mono_ns
         fewer = scans_done is not None and scans_done < record.planned.scans
         record.partial = record.partial or (fewer and not record.enough)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from orchestrator.model.experiment import Predicate, Rule
 from orchestrator.model.observables import base_name, declared, window_name
+from orchestrator.model.units import NOTHING_A
 from orchestrator.runner.observed import Observed
 from orchestrator.runner.rules import Firing
 from orchestrator.runner.triggers import Sample
@@ -25,7 +26,6 @@ LEAST_REFERENCE = 3
 LEAST_BLANKS = 1
 REFERENCE_SIGMAS = 3.0
 """So far from zero must a reference lie that others are divided by."""
-LEAST_CURRENT_A = 1e-9
 OF_SAMPLES = {"voltage": "voltage_V", "current": "current_A"}
 """Electrochemistry that a rule over spectra may ask for besides: as it was at the middle of the acquisition."""
 
@@ -53,7 +53,7 @@ class Seen:
     def direction(self) -> int:
         """Sign of the current."""
         current_A = self.number("current_A")
-        return 0 if not abs(current_A) >= LEAST_CURRENT_A else 1 if current_A > 0 else -1
+        return 0 if not abs(current_A) >= NOTHING_A else 1 if current_A > 0 else -1
 
     @property
     def sample(self) -> Sample:

@@ -115,6 +115,16 @@ class Surroundings:
     beside: Path | None = None
     """The folder of the experiment file, where what belongs to the run may lie."""
 
+    @property
+    def follows(self) -> bool:
+        """Somebody else runs the cell (rung 1): nothing that this program might want of it would be done."""
+        return not self.station.potentiostat.capabilities.obeys
+
+    @property
+    def cannot(self) -> str:
+        """What this station keeps the program from; empty: nothing."""
+        return self.station.potentiostat.capabilities.cannot
+
     def at(self, mono_ns: int) -> Stamp:
         """The stamp of an instant that an instrument reported."""
         return Stamp(mono_ns, self.clock.utc_of(mono_ns))

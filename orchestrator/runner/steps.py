@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from drivers.base import EndConditions, Mode, Reason
 from orchestrator.model.experiment import TriggerKind
-from orchestrator.plan.orders import PlannedStep
-from orchestrator.runner.account import Account, Passed
+from orchestrator.plan.orders import WAITS, PlannedStep
+from orchestrator.runner.account import DENSE_S, LEAST_SAMPLES, Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.impedance import QUIET_LONGEST_S, impedance_account
@@ -32,7 +32,6 @@ LIST_FACTOR = 1.5
 LIST_MARGIN_S = 30.0
 TUNING_S = 120.0
 """So long, at most, a list waits for the tuner before each of its acquisitions."""
-LEAST_SAMPLES = 3
 
 OPPOSITE = {
     "charge": "discharge",
@@ -127,7 +126,13 @@ class Steps:
         return self._pauses.text
 
     def pause(self, owner: Owner, why: str, *, at_once: bool = False) -> None:
-        """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept."""
+        """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept.
+
+        Where somebody else runs the cell nothing pauses: that is an alarm.
+        """
+        if self._s.follows:
+            self._programs.cut(why)
+            return
         self._pauses.add(owner, why)
         self._resumed.clear()
         if at_once:
@@ -160,7 +165,7 @@ class Steps:
     def skip_to(self, name: str) -> bool:
         """End the running step and go on with the step of that name; False when none is called so."""
         index = next((k for k, step in enumerate(self._steps) if step.name == name), None)
-        if index is None:
+        if index is None or self._programs.refused(f"a skip to {name}", "asked for"):
             return False
         self._go_to = index
         self._programs.break_off = True
@@ -199,7 +204,7 @@ class Steps:
         """The steps that were begun: to their end, and what is then due of what they ask for."""
         accounts = list(begun.accounts)
         first = accounts[0].planned
-        if first.action in {"set", "prompt"}:
+        if first.action in WAITS:
             if not accounts[0].over:
                 await self._by_hand(first, self._suffix())
             return []
@@ -266,7 +271,7 @@ class Steps:
             self._visits[first.index] += 1
             await self._list(first, first.acquisitions, first.longest_s)
             return []
-        if first.action in {"set", "prompt"}:
+        if first.action in WAITS:
             self._visits[first.index] += 1
             await self._by_hand(first)
             return []
@@ -366,7 +371,7 @@ class Steps:
         if step.charge_of_earlier is not None:
             charge_C = step.charge_of_earlier.factor * self._earlier_C(step.charge_of_earlier.verb)
             ends = replace(ends, charge_C=min(charge_C, ends.charge_C or charge_C))
-        least_s = LEAST_SAMPLES / step.sample.then_Hz if step.mode is Mode.REST else 0.0
+        least_s = LEAST_SAMPLES * min(1.0 / step.sample.then_Hz, DENSE_S) if step.mode is Mode.REST else 0.0
         return replace(ends, time_s=max(ends.time_s, least_s))
 
     def _earlier_C(self, verb: str) -> float:

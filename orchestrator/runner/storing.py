@@ -99,8 +99,13 @@ class Storing:
             self._more.clear()
             await self._more.wait()
 
-    async def adopt(self, record: Record, files: tuple[RawFile, ...], changed_utc_ns: Mapping[str, int], seq: int) -> None:
-        """What somebody else has measured: its files into ``raw/``, then *stored* and *verified*. ``seq``: what says so without files."""
+    async def adopt(
+        self, record: Record, files: tuple[RawFile, ...], changed_utc_ns: Mapping[str, int], seq: int, fetched: Fetched | None = None
+    ) -> None:
+        """What somebody else has measured: its files into ``raw/``, then *stored* and *verified*.
+
+        ``seq``: what says so without files. ``fetched``: what was read in them; its FID goes into the journal.
+        """
         try:
             folder = await self._archive(record, 0, files, changed_utc_ns)
         except (TimeoutError, OSError) as error:
@@ -108,6 +113,9 @@ class Storing:
             return
         if folder is not None:
             self._archived.setdefault(record.key, []).append((folder, files))
+        if fetched is not None:
+            data, blob = fid_block(record, 0, fetched)
+            seq = record.fid_seqs[0] = self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)
         await self._s.durable(seq)
         self._s.put("acquisition.stored", record.seq, key=record.key, block=0, fid_seq=seq)
         self._records.move(record, S.STORED)

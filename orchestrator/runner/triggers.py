@@ -29,13 +29,16 @@ class TriggerEngine:
 
     def __init__(self, orders: Iterable[TriggerOrder]) -> None:
         self._armed = [arm(order) for order in orders]
+        self._less_ohm = max((armed.order.less_ohm for armed in self._armed), default=0.0)
 
     def start(self, mono_ns: int) -> list[Fire]:
         """The step has started."""
         return [_fire(armed, mono_ns) for armed in self._armed if armed.on_start()]
 
     def feed(self, sample: Sample) -> list[Fire]:
-        """One sample of the step."""
+        """One sample of the step, as it was measured."""
+        if self._less_ohm:
+            sample = sample._replace(voltage_V=sample.voltage_V - sample.current_A * self._less_ohm)
         return [_fire(armed, sample.mono_ns) for armed in self._armed if armed.feed(sample)]
 
     def end(self, mono_ns: int) -> list[Fire]:

@@ -82,15 +82,19 @@ class Watches:
             await self._s.clock.sleep(CLOCK_LOOK_S)
 
     async def clocks(self) -> None:
-        """The computer's UTC against its monotonic clock, and each instrument's clock against ours."""
-        station = self._s.station
-        pairs = ((station.potentiostat, station.potentiostat_settings), (station.console, station.console_settings))
+        """All clocks, at the start and hourly; at the end it is done by the closing."""
         while True:
-            self._s.put("clock.sample", instrument="", half_width_ns=0)
-            for instrument, settings in pairs:
-                with contextlib.suppress(InstrumentError, TimeoutError):
-                    sample = await within(CALL_WITHIN_S, instrument.read_clock())
-                    if sample is not None:
-                        known = {"device_ns": sample.device_ns, "half_width_ns": sample.half_width_ns}
-                        self._s.put("clock.sample", mono_ns=sample.mono_ns, instrument=settings.instrument, **known)
+            await measure_clocks(self._s)
             await self._s.clock.sleep(CLOCK_EVERY_S)
+
+
+async def measure_clocks(surroundings: Surroundings) -> None:
+    """The computer's UTC against its monotonic clock, and each instrument's against ours, once; who does not answer is left out."""
+    station = surroundings.station
+    surroundings.put("clock.sample", instrument="", half_width_ns=0)
+    for instrument, settings in ((station.potentiostat, station.potentiostat_settings), (station.console, station.console_settings)):
+        with contextlib.suppress(InstrumentError, TimeoutError):
+            sample = await within(CALL_WITHIN_S, instrument.read_clock())
+            if sample is not None:
+                known = {"device_ns": sample.device_ns, "half_width_ns": sample.half_width_ns}
+                surroundings.put("clock.sample", mono_ns=sample.mono_ns, instrument=settings.instrument, **known)

@@ -59,6 +59,17 @@ class Spectrum:
     row: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """One k-space complex128 (views, points) of one scan, encoded along z: where its slices lie float64 (views,), in mm."""
+
+    key: str
+    kspace: Fid
+    z_mm: Floats
+    place: Place
+    data: Mapping[str, Any]
+
+
 class Evidence:
     """An open run."""
 
@@ -116,6 +127,24 @@ class Evidence:
                 data = self._blocks[str(key), int(block)]
                 scan = fid.astype(np.complex128) / max(1, int(data["scans"]))
                 yield Spectrum(str(key), scan, self.place(float(t_mid)), data, int(row))
+
+    def encoded(self, acquisition: str, where: Where | None = None) -> list[Encoded]:
+        """The k-spaces of an acquisition that ``where`` admits. Raises LookupError where there is none."""
+        found = [one for one in self._encoded(acquisition) if admitted(one.place, where or {})]
+        if not found:
+            raise LookupError(f"no k-space of `{acquisition}` {dict(where or {})}")
+        return picked(found, (where or {}).get("pick"))
+
+    def _encoded(self, acquisition: str) -> Iterator[Encoded]:
+        for name in self._run.entry["kspace"]:
+            group = self._run.entry[f"kspace/{name}"]
+            if str(group.attrs.get("acquisition", name)) != acquisition:
+                continue
+            shown = self._run.entry[f"images/{name}"]
+            for n, key in enumerate(group["key"].asstr()[()]):
+                data = self._blocks[str(key), int(group["block"][n])]
+                scan = np.asarray(group["data"][n], dtype=np.complex128) / max(1, int(data["scans"]))
+                yield Encoded(str(key), scan, np.asarray(shown["y"][()], dtype=np.float64), self.place(float(group["t_mid"][n])), data)
 
     # --------------------------------------------------------------------------------------------------------- observables
 
@@ -218,6 +247,13 @@ def mean_fid(spectra: Sequence[Spectrum]) -> Fid:
     """complex128 (points,): the mean over spectra of one axis, weighted by their scans."""
     weights = np.array([float(spectrum.data["scans"]) for spectrum in spectra])
     return np.asarray(np.tensordot(weights / weights.sum(), np.stack([spectrum.fid for spectrum in spectra]), axes=1))
+
+
+def ppm_axis(points: int, data: Mapping[str, Any]) -> Floats:
+    """float64 (points,): of a transformed and shifted FID, from what its ``fid.block`` says."""
+    reference_MHz = float(data["reference_MHz"])
+    offset_Hz = np.fft.fftshift(np.fft.fftfreq(points, 1.0 / float(data["spectral_width_Hz"])))
+    return np.asarray((offset_Hz + (float(data["carrier_MHz"]) - reference_MHz) * 1e6) / reference_MHz, dtype=np.float64)
 
 
 def lines_of(written: Mapping[str, Mapping[str, Any]]) -> tuple[Line, ...]:

@@ -10,36 +10,30 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
+from fault_bench import PLATE, FaultBench, collected, twin_of
+from wire_taps import Silence
 
 from drivers.base import (
     CellState,
     Context,
     EndConditions,
-    Limits,
     LinkLost,
     LinkRestored,
-    Mode,
-    PotentiostatEvent,
     SampleBlock,
     Settings,
-    StepEnded,
-    StepOrder,
     StepStarted,
 )
 from drivers.clock import Clock
 from drivers.errors import NotReachable, OutcomeUnknown, Rejected, WrongInstrument
-from drivers.registry import factory, fault_names, make_emulator, make_potentiostat, memory_network, recorded_network
+from drivers.registry import fault_names, make_emulator, make_potentiostat, memory_network, recorded_network
 from drivers.transport.virtual import run_virtual
 
-LIMITS = Limits(voltage_upper_V=0.5, voltage_lower_V=-0.5, current_A=1e-3, charge_C=3.0, time_s=4000.0)
-PLATE = StepOrder("plate", Mode.GALVANOSTATIC, EndConditions(60.0, 0.4, -0.4), LIMITS, current_A=-4e-4)
 SAMPLES = (60, 61)
 """A step of 60 s whose host ends it in time has no reading at its very end."""
 
 
-class Silence:
-    """Nobody keeps the bytes; ``once``: what happens when the first thing is said after these."""
+class Waiting(Silence):
+    """``once``: what happens when the first thing is said after these."""
 
     once: tuple[bytes, Callable[[], None]] | None = None
     _said = b""
@@ -50,31 +44,13 @@ class Silence:
             then()
         self._said = data
 
-    def received(self, data: bytes) -> None: ...
-
 
 @dataclass
-class Bench:
-    clock: Clock
-    twin: Any
-    emulator: Any
-    network: Any
-    address: str
-    wire: Silence
-    make: Callable[[], Any]
-    events: list[PotentiostatEvent] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.driver = self.make()
-
-    async def collect(self) -> None:
-        async for event in self.driver.events():
-            self.events.append(event)
-
-    async def start(self, **changes: Any) -> None:
-        await self.driver.connect()
-        await self.driver.load((replace(PLATE, **changes),))
-        await self.driver.start("plate")
+class Bench(FaultBench):
+    network: Any = None
+    address: str = ""
+    wire: Waiting = field(default_factory=Waiting)
+    make: Callable[[], Any] = object
 
     async def ask(self, question: str, before: str = "") -> str:
         """From somebody else's terminal; one client at a time."""
@@ -84,47 +60,28 @@ class Bench:
         await stream.close()
         return answer.decode().strip()
 
-    async def running(self, fault: str, **parameters: Any) -> None:
-        """Ten seconds of the step, then the fault."""
-        await self.start()
-        await self.clock.sleep(10.5)
-        self.emulator.inject(fault, **parameters)
-
-    def leads(self) -> Any:
-        return self.twin.measure((self.clock.mono_ns() - self.twin.t0_mono_ns) / 1e9)
-
-    def ends(self) -> list[tuple[str, str]]:
-        return [(event.key, str(event.reason)) for event in self.events if isinstance(event, StepEnded)]
-
-    def links(self) -> list[type]:
-        return [type(event) for event in self.events if isinstance(event, LinkLost | LinkRestored)]
-
-    def samples(self, name: str) -> np.ndarray:
-        return np.concatenate([getattr(event, name) for event in self.events if isinstance(event, SampleBlock)])
-
 
 Play = Callable[..., None]
 
 
 @pytest.fixture
 def play(repository: Path) -> Play:
-    description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-
     def run(scenario: Callable[[Bench], Awaitable[None]], options: Mapping[str, Any] | None = None, model: str = "2450") -> None:
         async def main(clock: Clock) -> None:
-            twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
+            twin = twin_of(repository, clock)
             context = Context(clock, memory_network(), Silence(), twin)
             emulator = make_emulator(Settings("emulator", "keithley2450", "", options={"model": model}), context)
             address = (await emulator.start()).address
             settings = Settings("potentiostat", "keithley", address, options=options or {})
-            wire = Silence()
+            wire = Waiting()
             beside = Context(clock, recorded_network(context.network, wire), wire)
-            bench = Bench(clock, twin, emulator, context.network, address, wire, lambda: make_potentiostat(settings, beside))
-            collecting = asyncio.create_task(bench.collect())
-            await scenario(bench)
-            await bench.driver.release()
-            await collecting
-            await emulator.stop()
+
+            def make() -> Any:
+                return make_potentiostat(settings, beside)
+
+            bench = Bench(clock, twin, emulator, make(), network=context.network, address=address, wire=wire, make=make)
+            async with collected(bench):
+                await scenario(bench)
 
         run_virtual(main)
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
+from fault_bench import NARROW, PLATE, FaultBench, collected, twin_of
 from wire_taps import Silence
 
 from drivers.base import (
     CellState,
     Context,
     EndConditions,
-    Limits,
     LinkLost,
     LinkRestored,
     Mode,
-    PotentiostatEvent,
-    SampleBlock,
     Settings,
-    StepEnded,
     StepOrder,
 )
 from drivers.clock import Clock
@@ -32,45 +26,17 @@ from drivers.errors import NotReachable, Rejected
 from drivers.registry import factory, make_emulator, make_potentiostat, memory_network
 from drivers.transport.virtual import run_virtual
 
-LIMITS = Limits(voltage_upper_V=0.5, voltage_lower_V=-0.5, current_A=1e-3, charge_C=3.0, time_s=4000.0)
-PLATE = StepOrder("plate", Mode.GALVANOSTATIC, EndConditions(60.0, 0.4, -0.4), LIMITS, current_A=-4e-4)
-STRIP = StepOrder("strip", Mode.GALVANOSTATIC, EndConditions(30.0, 0.4, -0.4), LIMITS, current_A=4e-4)
+STRIP = replace(PLATE, key="strip", ends=EndConditions(30.0, 0.4, -0.4), current_A=4e-4)
 
 
 @dataclass
-class Bench:
-    clock: Clock
-    twin: Any
-    emulator: Any
-    driver: Any
-    events: list[PotentiostatEvent] = field(default_factory=list)
+class Bench(FaultBench):
+    """Two steps in one program."""
 
-    async def collect(self) -> None:
-        async for event in self.driver.events():
-            self.events.append(event)
-
-    async def start(self) -> None:
-        await self.driver.connect()
-        await self.driver.load((PLATE, STRIP))
-        await self.driver.start("plate")
-
-    async def running(self, fault: str, **parameters: Any) -> None:
-        """Ten seconds of the first step, then the fault."""
-        await self.start()
-        await self.clock.sleep(10.5)
-        self.emulator.inject(fault, **parameters)
+    program: tuple[StepOrder, ...] = (PLATE, STRIP)
 
     def cell_is_on(self) -> bool:
-        return bool(self.twin.measure((self.clock.mono_ns() - self.twin.t0_mono_ns) / 1e9).output_on)
-
-    def ends(self) -> list[tuple[str, str]]:
-        return [(event.key, str(event.reason)) for event in self.events if isinstance(event, StepEnded)]
-
-    def links(self) -> list[type]:
-        return [type(event) for event in self.events if isinstance(event, LinkLost | LinkRestored)]
-
-    def samples(self, name: str) -> np.ndarray:
-        return np.concatenate([getattr(event, name) for event in self.events if isinstance(event, SampleBlock)])
+        return bool(self.leads().output_on)
 
 
 Play = Callable[[Callable[[Bench], Awaitable[None]]], None]
@@ -78,20 +44,15 @@ Play = Callable[[Callable[[Bench], Awaitable[None]]], None]
 
 @pytest.fixture
 def play(repository: Path) -> Play:
-    description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-
     def run(scenario: Callable[[Bench], Awaitable[None]]) -> None:
         async def main(clock: Clock) -> None:
-            twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
+            twin = twin_of(repository, clock)
             context = Context(clock, memory_network(), Silence(), twin)
             emulator = make_emulator(Settings("emulator", "methodscript", ""), context)
             address = (await emulator.start()).address
             bench = Bench(clock, twin, emulator, make_potentiostat(Settings("potentiostat", "methodscript", address), context))
-            collecting = asyncio.create_task(bench.collect())
-            await scenario(bench)
-            await bench.driver.release()
-            await collecting
-            await emulator.stop()
+            async with collected(bench):
+                await scenario(bench)
 
         run_virtual(main)
 
@@ -134,7 +95,7 @@ def test_a_skewed_clock_does_not_walk_away(play: Play) -> None:
     async def scenario(bench: Bench) -> None:
         bench.emulator.inject("clock_skew", ppm=-200.0)
         await bench.driver.connect()
-        await bench.driver.load((StepOrder("rest", Mode.REST, EndConditions(3600.0), LIMITS),))
+        await bench.driver.load((StepOrder("rest", Mode.REST, EndConditions(3600.0), NARROW),))
         await bench.driver.start("rest")
         await bench.clock.sleep(3600.0)
         assert abs(bench.clock.mono_ns() - int(bench.samples("mono_ns")[-1])) < 1.1e9

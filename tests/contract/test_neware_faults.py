@@ -2,102 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from biologic_bench import Silence
-from ruamel.yaml import YAML
+from fault_bench import Laboratory, laboratories, order
 
 from drivers.base import (
     CellState,
-    Context,
-    EndConditions,
-    Limits,
     LinkLost,
     LinkRestored,
-    Mode,
-    PotentiostatEvent,
     Reason,
     SampleBlock,
-    Settings,
     StepEnded,
-    StepOrder,
     StepStarted,
 )
-from drivers.clock import Clock
 from drivers.errors import InstrumentError, OutcomeUnknown, Rejected, WrongInstrument
-from drivers.registry import factory, make_emulator, make_potentiostat, memory_network
-from drivers.testing.bench import EventLog, listening, near
-from drivers.transport.virtual import run_virtual
-
-WIDE = Limits(voltage_upper_V=2.0, voltage_lower_V=-2.0, current_A=0.01, charge_C=100.0, time_s=10_000.0)
-
-
-def order(key: str = "s1", time_s: float = 20.0, **changes: Any) -> StepOrder:
-    given = {"mode": Mode.GALVANOSTATIC, "ends": EndConditions(time_s=time_s), "limits": WIDE, "current_A": 4e-4, "sample_interval_s": 1.0}
-    return StepOrder(key, **{**given, **changes})
-
-
-@dataclass
-class Laboratory:
-    """An emulated cycler and a driver that is connected."""
-
-    clock: Clock
-    driver: Any
-    emulator: Any
-    log: EventLog[PotentiostatEvent]
-    another: Callable[..., Any]
-
-    async def run(self, step: StepOrder) -> None:
-        await self.driver.load((step,))
-        await self.driver.start(step.key)
-
-    async def ended(self, count: int = 1) -> StepEnded:
-        return await self.log.until(StepEnded, count, within_s=600.0)
-
-    def samples(self) -> int:
-        return sum(len(block) for block in self.log.of(SampleBlock))
-
-
-Test = Callable[[Laboratory], Coroutine[Any, Any, None]]
+from drivers.testing.bench import listening, near
 
 
 @pytest.fixture
 def laboratory(repository: Path) -> Callable[..., None]:
     """Runs a test in virtual time."""
-    description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-
-    @asynccontextmanager
-    async def opened(clock: Clock, **chosen: Any) -> AsyncIterator[Laboratory]:
-        twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
-        network = memory_network()
-        emulator: Any = make_emulator(Settings("emulator", "neware", "", options=chosen), Context(clock, network, Silence(), twin))
-        address = (await emulator.start()).address
-
-        def another(channel: str = "21-1-1") -> Any:
-            return make_potentiostat(Settings("cycler", "neware", address, channel=channel), Context(clock, network, Silence()))
-
-        driver = another()
-        await driver.connect()
-        try:
-            async with listening(driver.events(), clock) as log:
-                yield Laboratory(clock, driver, emulator, log, another)
-        finally:
-            await driver.release()
-            await emulator.stop()
-
-    def run(test: Test, **chosen: Any) -> None:
-        async def main(clock: Clock) -> None:
-            async with opened(clock, **chosen) as made:
-                await test(made)
-
-        run_virtual(main)
-
-    return run
+    return laboratories(repository, "neware", "21-1-1", {})
 
 
 HARMLESS: dict[str, dict[str, Any]] = {

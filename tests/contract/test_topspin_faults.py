@@ -247,3 +247,28 @@ def test_a_second_process_fetches_what_the_first_had_started(laboratory: Callabl
         await again.release()
 
     laboratory(test)
+
+
+def test_a_parameter_that_is_lost_without_a_word_is_found_by_reading_back(laboratory: Callable[[Test], None]) -> None:
+    """Row 5 of table 1.4: PUTPAR raises nothing; what is read back is what counts."""
+
+    async def test(it: Laboratory) -> None:
+        it.emulator.inject("putpar_lost", times=2)  # of the template, and of its clone
+        with pytest.raises(Rejected) as refused:
+            await it.console.prepare(order("k1"))
+        assert "D 1 was set to 0.7, TopSpin says 1.0" in str(refused.value)
+        it.emulator.clear("putpar_lost")
+        assert (await it.acquired("k2")).fid.scans == 8
+
+    laboratory(test)
+
+
+@pytest.mark.parametrize("fault", ["lock_refuses", "lock_off", "rows_lost"])
+def test_what_we_never_ask_for_cannot_fail(laboratory: Callable[[Test], None], fault: str) -> None:
+    """Rows 7, 9 and 10: the driver never locks, never shims, and takes no pseudo-2D: one experiment number for each spectrum."""
+
+    async def test(it: Laboratory) -> None:
+        it.emulator.inject(fault)
+        assert (await it.acquired("k1")).fid.scans == 8
+
+    laboratory(test)

@@ -6,36 +6,20 @@ usage: writer.py FOLDER SCRATCH SAMPLES FIDS. What has been acknowledged stands 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import struct
 import sys
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from artificial_night import Night
+from artificial_night import Night, archived
 
-from drivers.base import RawFile
 from drivers.clock import Clock
 from orchestrator.observer.observer import Observer
 from orchestrator.recorder.journal import Journal
-from orchestrator.runner.archive import archive
 
 EVENTS_A_COMMIT, COMMITS_A_STEP = 3, 2
-
-
-def archived(data: dict[str, Any], folder: Path, scratch: Path) -> dict[str, Any]:
-    """Raw files of this acquisition, really archived; the event as the Runner would put it."""
-    files = []
-    for name in ("fid", "procpar"):
-        source = scratch / f"{data['key']}-{name}"
-        content = hashlib.sha256(source.name.encode()).digest() * 300
-        source.write_bytes(content)
-        files.append(RawFile(path=source, name=name, sha256=hashlib.sha256(content).hexdigest(), size=len(content)))
-    archive(files, folder / data["folder"])
-    return {**data, "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in files]}
 
 
 async def main(folder: Path, scratch: Path, samples: int, fids: int) -> None:

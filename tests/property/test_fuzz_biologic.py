@@ -12,12 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.base import Mode
-from drivers.biologic import eclib, mps, notebook, remote, wire
+from drivers.biologic import eclib, mps, remote, wire
 from drivers.biologic.mps import Site
-from drivers.biologic.running import Running
+from drivers.biologic.running import BioLogicStep
 from drivers.biologic.techniques import Trigger, plan_of, single, techniques_of
-from drivers.biologic.wire import Family, Row
+from drivers.biologic.wire import Family
 from drivers.errors import BadReply, Rejected
+from drivers.stream import notebook
+from drivers.stream.rows import Row
 from drivers.stream.samples import Outbox
 
 quick = settings(deadline=None, max_examples=80)
@@ -87,7 +89,7 @@ def test_a_notebook_of_anything(text: str) -> None:
 @quick
 @given(st.integers(0, 2000), st.integers(0, 20), st.sampled_from(["", "null", "1e999", "[]", '"', "{}"]))
 def test_a_spoilt_notebook_is_none_or_an_entry(at: int, length: int, put: str) -> None:
-    text = notebook.to_text(notebook.Entry("4711", 0, 1, step()))
+    text = notebook.to_text(notebook.Entry("4711:0", 1, step()))
     at %= len(text)
     found = notebook.from_text(text[:at] + put + text[at + length :])
     assert found is None or isinstance(found, notebook.Entry)
@@ -135,7 +137,7 @@ def test_a_settings_file_says_the_same_number(current_A: float, sign: str) -> No
 @quick
 @given(st.lists(st.tuples(st.floats(), st.floats(), st.floats()), max_size=30), st.sampled_from([Mode.GALVANOSTATIC, Mode.REST]))
 def test_rows_of_any_numbers_keep_their_order(numbers: list[tuple[float, float, float]], mode: Mode) -> None:
-    running = Running("a", plan_of(step(mode)), Outbox(), 10**12)
+    running = BioLogicStep("a", plan_of(step(mode)), Outbox(), 10**12)
     last_ns = running.last_mono_ns
     for number, row in enumerate(numbers):
         samples = running.samples

@@ -7,6 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from drivers.openvnmrj.console.parameters import ParameterSet
+from drivers.openvnmrj.vnmrfiles import write_fid
+
 Live = Callable[..., Any]
 
 HEAD = """
@@ -112,6 +117,29 @@ def test_files_made_by_hand_are_adopted_with_times_and_hashes(live: Live, tmp_pa
     assert night.of("acquisition.acquired", key="a00001-image")[0].data["said_by"] == "tester"
     fast = night.of("acquisition.started", key="a00002-fast")[0]
     assert fast.mono_ns >= night.of("acquisition.verified", key="a00001-image")[0].mono_ns
+
+
+def test_a_spectrum_of_a_known_console_made_by_hand_leaves_its_fid(live: Live, tmp_path: Path) -> None:
+    """A data set that OpenVnmrJ's own emulator would save: its reader knows it."""
+    pv = tmp_path / "pv"
+    points = np.exp(-np.arange(256) / 40.0) * np.exp(2j * np.pi * 0.1 * np.arange(256)) * 1000
+
+    async def person(night: Any) -> None:
+        asked = await night.until("alarm.raised", title="By hand: image")
+        parameters = ParameterSet(lambda nucleus: 116.64)
+        parameters.put("np", 512.0)
+        parameters.put("time_complete", "20260101T000000")
+        write(pv, "by_hand.fid/fid", write_fid(points, 8))
+        write(pv, "by_hand.fid/procpar", parameters.text().encode("latin-1"))
+        await night.command("acknowledge", alarm=asked.data["id"])
+
+    night = live(written(tmp_path, "{name: by hand, at: open circuit, nmr: [image]}"), person)
+    assert ends(night) == ("finished", "as planned", 0)
+    (block,) = night.of("fid.block")
+    assert (block.data["key"], block.data["shape"]) == ("a00001-image", [256])
+    assert np.allclose(np.frombuffer(block.blob, "<c8").real, np.round(points.real), atol=1.0)
+    assert night.of("acquisition.stored")[0].data["fid_seq"] == block.seq
+    assert night.of("acquisition.verified", key="a00001-image")
 
 
 def test_what_changes_still_is_not_adopted_and_the_minutes_are_enough_without_a_word(live: Live, tmp_path: Path) -> None:

@@ -62,6 +62,16 @@ def test_the_demo_is_complete_and_makes_the_spectra_that_were_expected(live: Liv
         assert abs(made[name] - expected) <= 0.2 * expected, (name, made[name], expected)
 
 
+def test_rare_samples_neither_lengthen_a_short_step_nor_shorten_another(live: Live) -> None:
+    night = live(protocol("Rest for 15 s", f"{PLATE} for 40 s", "Rest for 15 s", more="record: {every_s: 30}\n"))
+    assert ends(night) == ("finished", "as planned", 0)
+    assert [event.data["reason"] for event in night.of("step.ended")] == ["time"] * 3
+    assert [event.data["duration_s"] for event in night.of("step.ended")] == pytest.approx([15.0, 40.0, 15.0], abs=0.1)
+    assert night.of("step.ended")[1].data["charge_C"] == pytest.approx(-0.4e-3 * 40.0, rel=2e-3)
+    keys = [event.data["step_key"] for event in night.of("ec.block") for _ in range(event.data["n"])]
+    assert all(keys.count(event.data["key"]) >= 3 for event in night.of("step.ended"))
+
+
 def test_charge_agrees_with_the_cell_and_no_sample_is_lost(live: Live) -> None:
     night = live(protocol(f"{{step: {PLATE} until 0.05 mAh/cm2 or 20 minutes}}", "{step: Strip working at 0.5 mA/cm2 for 2 minutes}"))
     seen = samples(night)

@@ -43,7 +43,8 @@ RIG = Path(__file__).parent.parent.parent / "configs" / "rigs" / "memory.yaml"
 class Bench:
     """Tuner and controller with their emulators, handed to a night."""
 
-    def __init__(self, **vt: Any) -> None:
+    def __init__(self, driver: str, **vt: Any) -> None:
+        self._driver_of = {"tuner": driver, "vt": "scpi"}
         self._options = {"tuner": {"presets": PRESETS}, "vt": {**VT, **vt}}
         self.tuner: Any = None
         self.vt: Any = None
@@ -58,7 +59,7 @@ class Bench:
             night.further[name] = (emulator, partial(self._driver, name, kind, make, context))
 
     def _driver(self, name: str, kind: str, make: Any, context: Context, address: str) -> tuple[Any, Settings]:
-        settings = Settings(name, kind, address, options=self._options[name])
+        settings = Settings(name, self._driver_of[name], address, options=self._options[name])
         return make(settings, context), settings
 
 
@@ -66,7 +67,16 @@ class Bench:
 def tuned(live: Live, tmp_path: Path) -> Callable[..., Any]:
     """Live through a night on a rig with both; ``nuclei``: what the rig says of them."""
 
-    def run(protocol: str, during: Any = None, *, nuclei: str = "{7Li: {}, 23Na: {}}", more: str = "", **vt: Any) -> tuple[Any, Bench]:
+    def run(
+        protocol: str,
+        during: Any = None,
+        *,
+        nuclei: str = "{7Li: {}, 23Na: {}}",
+        more: str = "",
+        head: str = HEAD,
+        driver: str = "atm",
+        **vt: Any,
+    ) -> tuple[Any, Bench]:
         text = RIG.read_text("utf-8").replace("../twins", str(RIG.parent.parent / "twins"))
         lines = [line for line in text.splitlines() if not line.strip().startswith("nuclei:")]
         lines.insert(lines.index("stations:"), "  t: {driver: atm, address: 'emulator:atm'}")
@@ -76,11 +86,11 @@ def tuned(live: Live, tmp_path: Path) -> Callable[..., Any]:
         text = "\n".join(lines)
         rig, experiment = tmp_path / "rig.yaml", tmp_path / "experiment.yaml"
         rig.write_text(text, "utf-8")
-        experiment.write_text(HEAD + more + "protocol:\n  - " + protocol, "utf-8")
+        experiment.write_text(head + more + "protocol:\n  - " + protocol, "utf-8")
         plan = make_plan(load_experiment(experiment), load_rig(rig), station=None, booking_end_utc_ns=None, start_utc_ns=None)
         assert isinstance(plan, Plan)
         assert plan.not_available == ()
-        bench = Bench(**vt)
+        bench = Bench(driver, **vt)
         return live(plan, during, before=bench.lay), bench
 
     return run
@@ -99,7 +109,10 @@ def test_tuned_before_the_first_spectrum_and_each_other_preset(tuned: Callable[.
     assert first.data["ok"]
     began = night.of("acquisition.started", key=first.data["key"])[0]
     assert began.mono_ns >= first.mono_ns
-    assert night.of("observable", name="reflected_power")[0].data["value"] < -20
+    reflected = night.of("observable", name="reflected_power")[0].data
+    assert (reflected["unit"], reflected["key"]) == ("", first.data["key"])
+    assert 10.0 * np.log10(reflected["value"]) == pytest.approx(first.data["reflection_dB"])
+    assert first.data["reflection_dB"] < -20
     assert not bench.tuner.at_tuner
     assert night.of("instrument", role="tuner")
 
@@ -118,6 +131,37 @@ def test_when_the_reflection_rises(tuned: Callable[..., Any]) -> None:
     night, _ = tuned("{name: look, at: open circuit, nmr: [fast, fast, fast, fast]}", drift, nuclei="{7Li: {retune_above_dB: -12}}")
     assert len(why(night)) == 2
     assert why(night)[1].startswith("the reflection has risen to -")
+
+
+CHECKED = "rules: [{name: pulses, acquisition: fast, amplifier_check: reflected power only}]\n"
+WATCHED = "{name: look, at: open circuit, nmr: [fast, fast, fast, fast, fast, fast, fast, fast, fast]}"
+
+
+@pytest.mark.parametrize(("fault", "fires"), [("poor", ["amplifier trip"]), ("detuned", [])])
+def test_what_the_probe_reflects_is_the_amplifiers_witness(tuned: Callable[..., Any], fault: str, fires: list[str]) -> None:
+    """A probe that no tuning brings back is told as no pulse in the coil; one that drifts and is tuned again is not."""
+
+    async def spoilt(night: Any) -> None:
+        await night.until("acquisition.verified", key="a00006-fast")
+        night.further["tuner"][0].inject(fault, **{"poor": {"depth_dB": 1.0}, "detuned": {"by_MHz": 2.0}}[fault])
+
+    night, _ = tuned(WATCHED, spoilt, nuclei="{7Li: {retune_above_dB: -12}}", more=CHECKED)
+    assert [event.data["rule"] for event in night.of("rule.fired")] == fires
+    assert any(event.data["value"] > 0.3 for event in night.of("observable", name="reflected_power"))
+
+
+def test_a_power_meter_is_the_amplifiers_witness(tuned: Callable[..., Any]) -> None:
+    """The rig names a sensor on the amplifier's directional coupler; nothing comes back from an amplifier that sends nothing."""
+    meter = {"unit": "W", "quantity": "reflected_power", "pattern": "T1: ([+-]?[0-9.]+) K", "every_s": 1.0}
+
+    async def trip(night: Any) -> None:
+        await night.until("acquisition.verified", key="a00006-fast")
+        night.further["vt"][0].time_constant_s = 0.01
+        night.further["vt"][0].set_point = 0.0
+
+    night, _ = tuned(WATCHED, trip, more=CHECKED, **meter)
+    assert [event.data["rule"] for event in night.of("rule.fired")] == ["amplifier trip"]
+    assert night.of("rule.fired")[0].data["values"]["reflected_power"] == pytest.approx(0.0)
 
 
 def test_an_interleave_retunes_as_it_says(tuned: Callable[..., Any]) -> None:
@@ -145,6 +189,79 @@ def test_a_stall_is_bounded_told_and_flagged(tuned: Callable[..., Any]) -> None:
     assert night.of("alarm.raised", id="tuner")
     assert night.of("alarm.raised", id="tuner-power"), "a box that is busy cannot say that its power is off"
     assert len(night.of("acquisition.verified")) == 2
+
+
+def test_the_preparation_tunes_once_for_each_nucleus_and_the_first_spectrum_needs_no_other(tuned: Callable[..., Any]) -> None:
+    more = "prepare: [tune]\n"
+    night, bench = tuned("{name: look, at: open circuit, nmr: [metal, fast]}", more=more)
+    assert night.outcome.exit_code == 0
+    assert why(night) == ["the preparation", "the preparation", "another preset, after `23Na`"]
+    assert [event.data["nucleus"] for event in night.of("tuned")] == ["7Li", "23Na", "7Li"]
+    first = night.of("acquisition.started")[0]
+    assert night.of("tuned")[1].mono_ns <= first.mono_ns < night.of("tuned")[2].mono_ns
+    assert not bench.tuner.at_tuner
+
+
+def test_a_nucleus_that_a_person_tunes_is_asked_for(tuned: Callable[..., Any]) -> None:
+    async def person(night: Any) -> None:
+        asked = await night.until("alarm.raised")
+        assert asked.data["text"] == "please tune the probe to 7Li at 137 ppm"
+        await night.command("acknowledge", alarm=asked.data["id"])
+
+    of_sodium = ("  metal:", "  ionic:", "  both:", "  two:")
+    head = "".join(line for line in HEAD.splitlines(keepends=True) if not line.startswith(of_sodium))
+    more = "prepare: [tune at 137 ppm]\n"
+    night, bench = tuned("{name: look, at: open circuit, nmr: [fast]}", person, nuclei="{7Li: {manual: true}}", more=more, head=head)
+    assert night.outcome.exit_code == 0
+    assert bench.tuner.searches == 0
+    assert len(night.of("acquisition.verified")) == 1
+
+
+def test_a_wide_line_in_steps_takes_the_probe_along(tuned: Callable[..., Any]) -> None:
+    more = "  wide: {template: 7Li_vocs, recycle_s: 0.5, scans: 8, dummies: 0, carrier_ppm: [-100, 100, 300]}\n"
+    night, bench = tuned("{name: look, at: open circuit, nmr: [wide]}", more=more)
+    assert night.outcome.exit_code == 0
+    assert [event.data["carrier_ppm"] for event in night.of("tuned")] == [-100.0, 100.0, 300.0]
+    assert why(night) == ["the first spectrum", "another carrier, 100 ppm", "another carrier, 300 ppm"]
+    assert bench.tuner.resonance_MHz == pytest.approx(116.64 * 1.0003, abs=1e-6)
+    began = [event.mono_ns for event in night.of("acquisition.started")]
+    assert all(tuning.mono_ns <= start for tuning, start in zip(night.of("tuned"), began, strict=True))
+
+
+def test_a_stall_that_ends_well_is_borne_by_its_spectra_until_the_next_good_tuning(tuned: Callable[..., Any]) -> None:
+    async def stall(night: Any) -> None:
+        await night.until("acquisition.verified", key="a00012-fast")
+        night.further["tuner"][0].inject("stall", stall_s=40)
+
+    protocol = "{name: look, at: open circuit, nmr: [" + ", ".join(["fast"] * 18) + "]}"
+    night, _ = tuned(protocol, stall, nuclei="{7Li: {retune_every: 2}}")
+    stalled = [event.data["key"] for event in night.of("tuned") if event.data["stalled"]]
+    assert len(stalled) == 1
+    assert all(event.data["ok"] for event in night.of("tuned"))
+    flagged = [event.data["key"] for event in night.of("acquisition.armed") if event.data.get("tuner_stalled")]
+    assert flagged[0] == stalled[0]
+    assert len(flagged) == 2, "the one after the next is tuned again"
+    assert not night.of("alarm.raised", id="tuner")
+
+
+def test_a_tuner_inside_the_pulse_program_is_timed_and_its_stall_is_flagged(tuned: Callable[..., Any]) -> None:
+    """domain.md 2.1: a stall of 30 to 389 s in 10 of 600; its time is hidden inside the acquisition."""
+
+    async def stalls(night: Any) -> None:
+        await night.until("acquisition.verified", key="a00006-fast")
+        night.console.inject("tuner_hang", stall_s=30, times=1)
+
+    protocol = "{name: look, at: open circuit, nmr: [" + ", ".join(["fast"] * 10) + "]}"
+    night, bench = tuned(protocol, stalls, driver="atmc", more="prepare: [tune]\n")
+    assert night.outcome.exit_code == 0
+    assert bench.tuner.searches == 0, "nobody has told it anything"
+    inside = night.of("tuned")
+    assert {event.data["why"] for event in inside} == {"inside the pulse program"}
+    assert len(inside) == 10
+    (stalled,) = [event.data for event in inside if event.data["stalled"]]
+    assert stalled["duration_s"] == pytest.approx(30, abs=1)
+    flagged = [event.data["key"] for event in night.of("acquisition.acquired") if event.data.get("tuner_stalled")]
+    assert flagged == [stalled["key"]]
 
 
 def test_a_tuner_that_never_answers_does_not_keep_the_night(tuned: Callable[..., Any]) -> None:

@@ -136,7 +136,8 @@ def encode(number: float, *, integer: bool = False) -> str:
         return ZERO
     if not math.isfinite(number):
         return NAN
-    for prefix, scale in _SCALES[bisect_left(_FULL, abs(number)) :]:
+    for place in range(bisect_left(_FULL, abs(number)), len(_SCALES)):
+        prefix, scale = _SCALES[place]
         raw = round(number * scale)
         if -OFFSET < raw < OFFSET:  # at the border rounding decides
             return f"{raw + OFFSET:07X}{prefix}"

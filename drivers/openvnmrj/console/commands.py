@@ -98,6 +98,7 @@ class Commands:
             raise MagicalError("svf: file name expected")
         console = self.console
         options = {str(argument) for argument in arguments[1:]}
+        await console.scanner.deliver()
         if console.faults.use("svf_fails"):
             raise MagicalError(f"svf: cannot make {arguments[0]}.fid: Permission denied")
         saved = stamp(console.local(console.clock.mono_ns()))

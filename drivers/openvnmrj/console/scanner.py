@@ -23,6 +23,7 @@ from drivers.sim.switches import Faults
 Process = Callable[[str, str], None]
 """Execute a text (with the name of what asked for it) as VnmrJ's processing."""
 HARD_ERROR = 15
+BLOCK_DONE = 12
 FOR_EVER_s = 1e9
 LAST_LINES = {DONE: "Acquisition complete", ABORTED: "Acquisition aborted", STOPPED: "Acquisition stopped"}
 
@@ -254,6 +255,13 @@ class Scanner:
             write_procpar(procpar.values()).encode("latin-1", errors="replace"),
             log.encode("latin-1"),
         )
+
+    async def deliver(self) -> None:
+        """What full blocks have brought of what runs is in the experiment now; a recording's data come when it ends."""
+        acquisition, now_ns = self.active, self.clock.mono_ns()
+        if acquisition is None or acquisition.recorded or acquisition.delivered(now_ns) == 0:
+            return
+        await self._write(acquisition, BLOCK_DONE, acquisition.delivered(now_ns), now_ns)
 
     def _run(self, name: str, acquisition: Acquisition) -> None:
         text = str(self.parameters[name]) if name else ""

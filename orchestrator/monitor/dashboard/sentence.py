@@ -104,7 +104,7 @@ def say(rig: Rig, half: Halves | None, lost_s: float | None, now_s: float) -> Sa
         return Said("bad", f"{name}: the rig's program has died", "its guard makes the cell safe; go and look")
     if state.state in ENDED:
         return _ended(state, name)
-    watched = [f"watched only: this program {state.cannot}"] if state.cannot else []
+    watched = [f"{'' if state.driven else 'not driven: '}this program {state.cannot}"] if state.cannot else []
     fine = "; ".join([", ".join(_doing(state, half)), *_times(rig, state, now_s), *watched])
     return _wrong(rig, state, name) or Said("fine", f"{name} fine", fine)
 
@@ -117,7 +117,7 @@ def _stale(rig: Rig, state: State, name: str, since_s: float, lost_s: float | No
 
 
 def _ended(state: State, name: str) -> Said:
-    if state.cannot:
+    if not state.driven:
         return Said("over", f"{name} is watched no longer", f"{state.spectra_stored} spectra; {state.reason}")
     cell = {"off": "cell at open circuit", "on": "CELL STILL UNDER CURRENT"}.get(state.cell_state, "CELL STATE NOT KNOWN")
     tone: Tone = "over" if state.state == "finished" and state.cell_state == "off" else "bad"
@@ -133,7 +133,7 @@ def _wrong(rig: Rig, state: State, name: str) -> Said | None:
         return Said("bad", f"{name}: {worst.title}", worst.advice or worst.text)
     if state.state == "aborting":
         return Said("bad", f"{name} is being aborted", state.why)
-    if state.cell_state == "unknown" and not state.cannot and state.state not in {"queued", "preparing"}:
+    if state.cell_state == "unknown" and state.driven and state.state not in {"queued", "preparing"}:
         return Said("bad", f"{name}: nobody knows whether the cell is under current", state.why)
     if worst is not None:
         return Said("warn", f"{name}: {worst.title}", worst.advice or worst.text)

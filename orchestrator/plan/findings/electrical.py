@@ -20,6 +20,8 @@ ABSURD_mA_per_cm2 = 50.0
 def host_lost(facts: Facts) -> Iterator[Problem]:
     """The guard must be able to keep what the standing order promises."""
     where, plan, channel = facts.experiment.limits.where, facts.plan, facts.setup.potentiostat
+    if not facts.instruments.potentiostat.obeys:
+        return  # nobody here keeps any promise about this cell; ``rungs`` says so
     if plan.host_lost == "finish step on device":
         if facts.instruments.potentiostat_known and not facts.instruments.potentiostat.autonomous:
             yield Problem(where, f"`{channel}` cannot finish a step without the host", "write `host_lost: open circuit within 60 s`")

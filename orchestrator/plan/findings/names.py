@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.model.available import TUNER, uses
 from orchestrator.model.experiment import Repeat, SetPoint, items
 from orchestrator.model.problems import Problem, did_you_mean
 from orchestrator.plan.acquisitions import acquisition_time_s
@@ -29,6 +30,28 @@ def nothing_sets(facts: Facts) -> Iterator[Problem]:
         if isinstance(item, SetPoint) and item.quantity not in known:
             message = f"nothing on station `{facts.plan.station}` sets `{item.quantity}`"
             yield Problem(item.where, message, did_you_mean(item.quantity, known))
+
+
+def nothing_tunes(facts: Facts) -> Iterator[Problem]:
+    """What asks for a tuner on a station that has none is said: nothing is tuned there."""
+    if facts.setup.tuner is not None:
+        return
+    says = f"station `{facts.plan.station}` has no tuner"
+    for where, name in uses(facts.experiment, TUNER):
+        yield warning(where, f"`{name}` does nothing: {says}")
+    for action in facts.experiment.prepare:
+        if action.verb == "tune" and not any(step.verb == "tune" for step in facts.plan.prepare):
+            yield warning(
+                action.where, f"`{action.text}` does nothing: {says}", "a nucleus that a person tunes is `manual: true` in the rig file"
+            )
+
+
+def carrier_of_which(facts: Facts) -> Iterator[Problem]:
+    """``tune at 560 ppm`` means one nucleus."""
+    nuclei = tuple(dict.fromkeys(one.nucleus for one in facts.plan.acquisitions.values() if one.nucleus and not one.members))
+    for action in facts.experiment.prepare:
+        if action.verb == "tune" and action.arguments.get("at_ppm") is not None and len(nuclei) > 1:
+            yield Problem(action.where, f"`{action.text}`: of which nucleus? {' and '.join(nuclei)} are measured", "write `tune`")
 
 
 def manual_interleaved(facts: Facts) -> Iterator[Problem]:
@@ -68,4 +91,12 @@ def repeats_that_cannot_ask(facts: Facts) -> Iterator[Problem]:
             yield Problem(until.where, f"this plan has no cycle {until.of_cycle}", f"its last is cycle {max(cycles)}")
 
 
-CHECKS = (unknown_references, nothing_sets, manual_interleaved, templates_silent_on_time, repeats_that_cannot_ask)
+CHECKS = (
+    unknown_references,
+    nothing_sets,
+    nothing_tunes,
+    carrier_of_which,
+    manual_interleaved,
+    templates_silent_on_time,
+    repeats_that_cannot_ask,
+)

@@ -26,18 +26,28 @@ from orchestrator.runner.interlocks.on_events import (
 )
 from orchestrator.runner.interlocks.on_samples import HardShort, LostReference, OldSamples, OpenLead, Overload
 from orchestrator.runner.interlocks.readings import Driven, Finding, Reading, SampleDetector, Values
+from orchestrator.runner.interlocks.reflected import ReflectedPower
 from orchestrator.runner.interlocks.resistance import Estimate, Resistance
 
 D = TypeVar("D")
 
-AMPLIFIER_KINDS: Mapping[str, str] = {"noise_sd": "noise", "reflected_power": "reflected", "line_snr": "line"}
+REFLECTED = "reflected_power"
+AMPLIFIER_KINDS: Mapping[str, str] = {"noise_sd": "noise", REFLECTED: "reflected", "line_snr": "line"}
+HICCUP_S = 1.0
+"""Real seconds that this computer may keep an acquisition waiting: in scaled time they are many of the experiment's (inferred)."""
 
 
 class Interlocks:
-    """Which of the table look, and what they look with. ``tell`` and ``learnt`` never wait."""
+    """Which of the table look, and what they look with. ``tell`` and ``learnt`` never wait. ``speed``: of the experiment's clock."""
 
     def __init__(
-        self, plan: Plan, capabilities: Callable[[], Capabilities], tell: Callable[[Finding], None], learnt: Callable[[Estimate], None]
+        self,
+        plan: Plan,
+        capabilities: Callable[[], Capabilities],
+        tell: Callable[[Finding], None],
+        learnt: Callable[[Estimate], None],
+        *,
+        speed: float = 1.0,
     ) -> None:
         self._capabilities = capabilities
         self._tell = tell
@@ -49,9 +59,10 @@ class Interlocks:
         self._running: tuple[str, int] | None = None
         self._old = OldSamples()
         self._clock = self._made("clock step", lambda one: ClockStep(one.numbers))
-        self._stall = self._made("tuner stall", lambda one: Stall(one.numbers))
+        self._stall = self._made("tuner stall", lambda one: Stall(one.numbers, HICCUP_S * (speed - 1.0)))
         self._overflow = self._made("receiver overflow", lambda one: Overflow(one.numbers))
         self._amplifier = self._made("amplifier trip", lambda one: AmplifierTrip(one.numbers, one.evidence))
+        self._reflected = ReflectedPower("" if (amplifier := self._armed.get("amplifier trip")) is None else amplifier.meter)
         self._sensor = self._made("temperature sensor", lambda one: TemperatureSensor(one.numbers))
         plausible = self._sensor.plausible if self._sensor is not None else (-np.inf, np.inf)
         self._temperature = self._made("temperature", lambda one: Temperature(one.numbers, plausible))
@@ -124,7 +135,16 @@ class Interlocks:
 
     def acquired(self, acquisition: str, key: str, duration_s: float, mono_ns: int) -> None:
         """An acquisition has been filed, so long after it was started."""
+        reflected = self._reflected.during(mono_ns - round(duration_s * 1e9), mono_ns)
+        if reflected is not None:
+            self.observed(acquisition, key, REFLECTED, reflected, mono_ns)
         self._fire("tuner stall", mono_ns, self._stall.see(acquisition, duration_s) if self._stall else None, key)
+
+    def tuned(self, acquisition: str, key: str, share: float, mono_ns: int) -> None:
+        """The tuner has measured which share of its power comes back, before the acquisition of this key."""
+        reflected = self._reflected.tuned(share)
+        if reflected is not None:
+            self.observed(acquisition, key, REFLECTED, reflected, mono_ns)
 
     def overdue(self, key: str, duration_s: float, planned_s: float, mono_ns: int) -> None:
         """An acquisition has passed its deadline and is halted."""
@@ -142,6 +162,7 @@ class Interlocks:
 
     def reading(self, sensor: str, reading: SensorReading) -> None:
         """A sensor was read."""
+        self._reflected.reading(sensor, reading)
         value_K = kelvin(reading.value, reading.unit)
         if value_K is not None:
             self._take_temperature(sensor, value_K, reading.mono_ns)

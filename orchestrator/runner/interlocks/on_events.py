@@ -39,9 +39,10 @@ class ClockStep:
 
 
 class Stall:
-    """Acquisitions of a name that take longer than those before."""
+    """Acquisitions of a name that take longer than those before. ``hiccup_s``: what this computer's own delays may add."""
 
-    def __init__(self, numbers: Mapping[str, float]) -> None:
+    def __init__(self, numbers: Mapping[str, float], hiccup_s: float = 0.0) -> None:
+        self._hiccup_s = hiccup_s
         self._margin_s, self._spread, self._times = numbers["margin"], numbers["spread"], numbers["times"]
         self._honest: dict[str, deque[float]] = {}
         self._rows: dict[str, Row] = {}
@@ -54,7 +55,7 @@ class Stall:
             honest.append(duration_s)
             return None
         middle_s = median(honest)
-        bound_s = middle_s + max(self._margin_s, self._spread * median(abs(one - middle_s) for one in honest))
+        bound_s = middle_s + max(self._margin_s, self._spread * median(abs(one - middle_s) for one in honest)) + self._hiccup_s
         if duration_s <= bound_s:
             honest.append(duration_s)
         fires = row.full(so=duration_s > bound_s)
@@ -97,7 +98,8 @@ class AmplifierTrip:
 
     A FID of noise alone is what fresh copper, a blank or an empty window honestly shows, so a line that is gone counts only
     where there was one, and never alone. ``evidence``: acquisition → what may speak, where the experiment says; where it
-    names one kind only, that kind is enough.
+    names one kind only, that kind is enough. Reflected power is known before its spectrum is looked at: it waits for that, since
+    the next spectrum's may come sooner.
     """
 
     def __init__(self, numbers: Mapping[str, float], evidence: Mapping[str, tuple[str, ...]] | None = None) -> None:
@@ -105,6 +107,7 @@ class AmplifierTrip:
         self._evidence = evidence or {}
         self._learnt: dict[tuple[str, str], list[float]] = {}
         self._now: dict[str, tuple[str, dict[str, float]]] = {}
+        self._ahead: dict[tuple[str, str], float] = {}
         self._rows: dict[str, Row] = {}
 
     def see(self, acquisition: str, key: str, kind: str, value: float) -> Values | None:
@@ -112,6 +115,17 @@ class AmplifierTrip:
         allowed = self._evidence.get(acquisition, ("noise", "reflected", "line"))
         if kind not in allowed:
             return None
+        if kind == "reflected" and len(allowed) > 1 and self._now.get(acquisition, ("",))[0] != key:
+            self._ahead[acquisition, key] = value
+            if len(self._ahead) > KEPT:
+                del self._ahead[next(iter(self._ahead))]
+            return None
+        early = self._ahead.pop((acquisition, key), None)
+        if early is not None:
+            return self._seen(acquisition, key, {"reflected": early, kind: value}, allowed)
+        return self._seen(acquisition, key, {kind: value}, allowed)
+
+    def _seen(self, acquisition: str, key: str, found: Mapping[str, float], allowed: tuple[str, ...]) -> Values | None:
         last_key, seen = self._now.get(acquisition, (key, {}))
         row = self._rows.setdefault(acquisition, Row(self._numbers["times"]))
         if last_key != key:
@@ -119,9 +133,10 @@ class AmplifierTrip:
                 row.clear()
             seen = {}
         before = self._enough(acquisition, seen, allowed)
-        seen[kind] = value
+        seen.update(found)
         self._now[acquisition] = (key, seen)
-        self._learn(acquisition, kind, value)
+        for kind, value in found.items():
+            self._learn(acquisition, kind, value)
         if before or not self._enough(acquisition, seen, allowed) or not row.full(so=True):
             return None
         return {name: number for kind in seen for name, number in self._told(acquisition, kind, seen[kind]).items()}

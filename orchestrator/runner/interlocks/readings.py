@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from drivers.base import Mode
+from orchestrator.model.units import NOTHING_A
 
 Values = dict[str, float]
 """The numbers that made an interlock fire, units in their names."""
-
-NOTHING_A = 1e-9
-"""A current below this is none."""
 
 NO_PART = 0.1
 """A current below this part of what was asked for says nothing about the cell (inferred)."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from drivers.base import ImpedanceSpectrum, Mode
-from orchestrator.runner.interlocks.readings import NOTHING_A
+from orchestrator.model.units import NOTHING_A
 
 FIRST_MINUTE_s = 60.0
 LEAST_SAMPLES = 3

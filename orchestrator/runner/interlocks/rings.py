@@ -57,7 +57,13 @@ class Rings:
         self._s = surroundings
         self._run = run
         self.acting = Acting(surroundings, run, alarms)
-        self.interlocks = Interlocks(surroundings.plan, lambda: surroundings.station.potentiostat.capabilities, self._fired, self._learnt)
+        self.interlocks = Interlocks(
+            surroundings.plan,
+            lambda: surroundings.station.potentiostat.capabilities,
+            self._fired,
+            self._learnt,
+            speed=surroundings.clock.speed,
+        )
         self.inlet = Inlet(surroundings)
         self._alarms = alarms
         self._garbled_ns = 0

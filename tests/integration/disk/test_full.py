@@ -56,3 +56,29 @@ def test_a_disk_that_fills_up_ends_the_run_safely_and_loses_nothing(tmp_path: Pa
     assert recover(out).ok
     finding = verify(out)
     assert finding.ok, finding.lines
+
+
+def filled(tmp_path: Path, repository: Path, lives: int, *seeds: int) -> list[str]:
+    """What `filling.py` says of each life."""
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    filling = Path(__file__).parent / "filling.py"
+    command = ["unshare", "-rm", sys.executable, str(filling), str(mount), str(lives), *map(str, seeds)]
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-5000:]
+    return done.stdout.splitlines()
+
+
+def test_a_disk_that_is_full_again_and_again_loses_nothing_that_was_acknowledged(tmp_path: Path, repository: Path) -> None:
+    said = filled(tmp_path, repository, 4, 1)
+    assert len(said) == 4
+    assert any("full disk" in line for line in said)
+    assert [line for line in said if " 0 times refused" not in line], "no commit ever failed: nothing was tried"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(36000)
+@pytest.mark.parametrize("ten", range(10))
+def test_a_hundred_runs_on_a_disk_that_is_full_again_and_again(tmp_path: Path, repository: Path, ten: int) -> None:
+    assert len(filled(tmp_path, repository, 6, *range(10 * ten + 1, 10 * ten + 11))) == 60

@@ -16,8 +16,11 @@ from orchestrator.rig.gather import gather
 from orchestrator.rig.process import run
 from orchestrator.rig.request import RunRequest
 
-NO_TUNER = {"tune at 560 ppm, ": "", "tune, ": "", ", retune: every 10 pairs": ""}
-"""The rig in memory has no tuner."""
+TUNER = {
+    "instruments:\n": "instruments:\n  atm: {driver: atm, address: 'emulator:atm', options: {presets: {7Li: 116.64, 23Na: 79.39}}}\n",
+    "    console: console\n": "    console: console\n    tuner: atm\n",
+}
+"""What the rig in memory has not got."""
 
 
 class File(NamedTuple):
@@ -70,14 +73,12 @@ def cut(text: str, changes: Mapping[str, str]) -> str:
 
 def ran(file: File, repository: Path, folder: Path) -> tuple[Any, list[Event]]:
     text = cut((repository / "configs" / "experiments" / f"{file.name}.yaml").read_text("utf-8"), file.cut)
-    for old, new in NO_TUNER.items():
-        text = text.replace(old, new)
     text += f"\nrecord: {{every_s: {file.every_s}}}\n"
     path, twin, rig = (folder / f"{name}.yaml" for name in ("experiment", "twin", "rig"))
     path.write_text(text, encoding="utf-8")
     twin.write_text(cut((repository / "configs" / "twins" / f"{file.twin}.yaml").read_text("utf-8"), file.twin_cut), encoding="utf-8")
     memory = (repository / "configs" / "rigs" / "memory.yaml").read_text("utf-8")
-    rig.write_text(cut(memory, {"views: 64": "views: 4", "../twins/C1.yaml": "twin.yaml"}), encoding="utf-8")
+    rig.write_text(cut(memory, {"views: 64": "views: 4", "../twins/C1.yaml": "twin.yaml", **TUNER}), encoding="utf-8")
     ended = run(gather(RunRequest(path, rig, folder / "runs", speed=None, seed=1, display="none", twin=twin)))
     with Reader(ended.folder / "journal.sqlite") as reader:
         events = list(reader.events())
@@ -128,6 +129,9 @@ def test_hard_carbon_is_measured_on_two_carriers_and_its_empty_window_is_no_faul
     _, events = ran(CARBON, repository, tmp_path)
     assert not [data for data in data_of(events, "alarm.raised") if "amplifier" in data["id"]]
     assert len(data_of(events, "eis")) == 1
+    tuned = data_of(events, "tuned")
+    assert {(data["nucleus"], data["carrier_ppm"], data["ok"]) for data in tuned} == {("23Na", 560.0, True)}
+    assert [data["why"] for data in tuned[:1]] == ["the preparation"]
 
 
 @pytest.mark.timeout(300)

@@ -115,6 +115,15 @@ def test_noise_is_measured_beside_a_signal() -> None:
     assert fid_noise_sd(fid(seen, METAL, 0.02)) == pytest.approx(0.02, rel=0.06)
 
 
+@pytest.mark.parametrize("shift_ppm", [137.0, 0.0, -150.0, 340.0])
+@pytest.mark.parametrize("points", [256, 1024, 6144])
+def test_a_narrow_line_that_has_not_decayed_is_no_noise(shift_ppm: float, points: int) -> None:
+    """An electrolyte of 15 Hz lives longer than a short FID: wherever it lies, it is not taken for noise (100 times its size)."""
+    seen = sight(points=points)
+    found = [fid_noise_sd(fid(seen, ((2.0, 20.0, shift_ppm, 15.0, 0.0),), 0.02, seed)) for seed in range(20)]
+    assert np.median(found) == pytest.approx(0.02, rel=0.08)
+
+
 def test_what_cannot_be_fitted_says_so() -> None:
     with pytest.raises(ValueError, match="too few for 2 lines"):
         LineModel(sight(points=64), (BULK, MOSS))

@@ -10,14 +10,22 @@ import pytest
 from drivers import registry
 from drivers.atm.driver import Atm
 from drivers.atm.emulator import AtmEmulator
-from drivers.atm.wire import at, reflection_dB, reply, search, sweep
-from drivers.base import Context, Reflectometer, Settings, Tuner
+from drivers.atm.wire import HOME, WHERE, at, move, reflection_dB, reply, search, search_around, sweep
+from drivers.base import Context, Reflectometer, Settings, Tuner, TunesAside
 from drivers.clock import Clock
 from drivers.errors import BadReply, DeviceFault, InstrumentError, OutcomeUnknown, Rejected
 from orchestrator.guard.act import NoWire
 
 T = TypeVar("T")
-OPTIONS = {"presets": {"7Li": {"frequency_MHz": 116.64, "tune_V": 2.0, "match_V": 3.0}, "23Na": 79.39}}
+OPTIONS = {
+    "presets": {
+        "7Li": {"frequency_MHz": 116.64, "tune_V": 2.0, "match_V": 3.0},
+        "23Na": 79.39,
+        "turned": {"frequency_MHz": 116.64, "tune_steps": 2600, "match_steps": 900},
+        "far": {"frequency_MHz": 116.64, "tune_steps": 1600, "match_steps": 900},
+    },
+    "motors": {"backlash_steps": 5},
+}
 
 
 def test_golden_lines() -> None:
@@ -159,3 +167,51 @@ async def test_on_a_real_line() -> None:
     finally:
         await atm.release()
         await emulator.stop()
+
+
+def test_golden_lines_of_motors() -> None:
+    """The forms in the box's own published program (MoveStepper, Homing, PositionSweep)."""
+    assert (HOME, WHERE, move("t", 100), move("m", -3)) == (b"h\n", b"mt0\n", b"mt100\n", b"mm-3\n")
+    assert search_around(100, (100, 20, 1, 1), (100, 20, 1, -1)) == b"p100.000000t100,20,1,1m100,20,1,-1\n"
+    assert reply(b"z1200,1m900,-1\r").numbers == (1200.0, 1.0, 900.0, -1.0)
+
+
+def test_motors_are_homed_once_and_the_box_searches_around_the_preset() -> None:
+    async def work(atm: Atm, emulator: AtmEmulator, _: Clock) -> None:
+        await atm.connect()
+        assert emulator.homings == 0
+        result = await atm.tune("7Li", "turned")
+        assert result.ok, result.detail
+        assert emulator.motors["t"] == pytest.approx(1000 + (116.64 - 100) / 0.01, abs=10)
+        assert emulator.motors["m"] == 900 - 5, "it came back from 1000: the other way, so the slack of the gears is added"
+        assert not emulator.at_tuner
+        assert (await atm.tune("7Li", "turned")).ok
+        assert emulator.homings == 1
+        lost = await atm.tune("7Li", "far")
+        assert not lost.ok, "the search reaches only 200 steps"
+
+    on_the_bench(work)
+
+
+def test_a_motor_that_stays_where_it_is_is_told_and_homed_again() -> None:
+    async def work(atm: Atm, emulator: AtmEmulator, _: Clock) -> None:
+        await atm.connect()
+        emulator.inject("stuck")
+        with pytest.raises(DeviceFault, match="motor t went 0 steps instead of 1600"):
+            await atm.tune("7Li", "turned")
+        assert not emulator.at_tuner
+        emulator.faults.clear("stuck")
+        assert (await atm.tune("7Li", "turned")).ok
+        assert emulator.homings == 2
+
+    on_the_bench(work)
+
+
+def test_a_carrier_aside_of_the_preset() -> None:
+    async def work(atm: Atm, emulator: AtmEmulator, _: Clock) -> None:
+        await atm.connect()
+        assert isinstance(atm, TunesAside)
+        assert (await atm.tune_at("23Na", "23Na", 560.0)).ok
+        assert emulator.resonance_MHz == pytest.approx(79.39 * 1.00056, abs=1e-5)
+
+    on_the_bench(work)

@@ -12,11 +12,12 @@ import pytest
 from biologic_bench import IDLE, KERNEL, Scripted, reached, row, running, step
 
 from drivers.base import CellState, Confirmation, LinkLost, Mode, Reason, SampleBlock, StepEnded, StepStarted
-from drivers.biologic import eclib, notebook
+from drivers.biologic import eclib
 from drivers.biologic.driver import BioLogic
 from drivers.clock import Clock
 from drivers.errors import BadReply, NotReachable, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.registry import memory_network, virtual_run
+from drivers.stream import notebook
 
 RUN = eclib.CurrentValues(State=eclib.STATE_RUN, TimeBase=2e-5, Ewe=3.7, I=5e-4, ElapsedTime=100.0)
 STOPPED = IDLE["BL_GetCurrentValues"]
@@ -372,8 +373,8 @@ def test_what_runs_under_a_name_in_the_notebook_is_adopted(tmp_path: Path) -> No
         assert events[0].mono_ns <= clock.mono_ns() - 99e9
 
     async def main(clock: Clock) -> None:
-        entry = notebook.Entry("4711", 0, clock.utc_ns() - 100 * 10**9, step())
-        notebook.write(tmp_path / "cycler-channel1.json", entry)
+        entry = notebook.Entry("4711:0", clock.utc_ns() - 100 * 10**9, step())
+        notebook.write(tmp_path / "cycler-channel1.json", notebook.to_text(entry))
         backend = Scripted(BL_GetCurrentValues=(0, RUN), BL_GetData=running([row(100.0, 3.7, 5e-4)]))
         driver, served = await reached(memory_network(), clock, backend, folder=str(tmp_path))
         await driver.connect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ def status(
     return tuple(values)
 
 
+QUESTIONS = {"GetDeviceSN", "MeasureStatus", "GetExperimentInfos"}
 ZEROS = (0.0,) * 32
 ANSWERS: dict[str, Any] = {
     "EnableMessagesWindows": 1,
@@ -84,7 +86,8 @@ def test_a_step_is_a_settings_file_loaded_run_and_sampled(tmp_path: Path) -> Non
     assert b"ctrl1_val           0,500" in (tmp_path / "run%3A7.mps").read_bytes()
     assert [args for name, args in backend.asked if name == "RunChannel"] == [(0, 0, str(tmp_path / "run%3A7.mpr"))]
     assert key_of("run%3A7_C01.mpr") == "run:7"
-    assert backend.asked[0] == ("EnableMessagesWindows", (0,))
+    told = [name for name, _ in backend.asked if name not in QUESTIONS]
+    assert told[:3] == ["EnableMessagesWindows", "SelectChannel", "LoadSettings"]
 
 
 def test_a_call_that_fails_now_and_then_is_made_again(tmp_path: Path) -> None:
@@ -223,3 +226,29 @@ def test_what_cannot_be_connected(answers: dict[str, Any], error: type[Exception
 @pytest.mark.parametrize("name", ["", "their data.mpr", "../x.mpr", "step-1.mps"])
 def test_other_files_have_no_key(name: str) -> None:
     assert key_of(name) is None
+
+
+def test_open_circuit_waits_for_no_settings_file_and_nothing_is_loaded_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk under EC-Lab's folder hangs while a step is loaded: the cell is safe meanwhile, and the step is forgotten."""
+    disk = asyncio.Event()
+
+    async def hangs(_: Clock, function: Callable[..., Any], *args: Any, lane: str = "") -> Any:
+        assert lane == "files of cycler"
+        await disk.wait()
+        return function(*args)
+
+    async def play(driver: BioLogic, _: Clock) -> None:
+        monkeypatch.setattr(Clock, "in_thread", hangs)
+        loading = asyncio.create_task(driver.load((step(),)))
+        await asyncio.sleep(0)
+        assert (await driver.make_safe()).confirmed
+        assert not loading.done()
+        disk.set()
+        with pytest.raises(Rejected, match="made safe meanwhile"):
+            await loading
+        with pytest.raises(Rejected, match="not the loaded step"):
+            await driver.start("step-1")
+
+    backend = Scripted(**ANSWERS)
+    played(backend, tmp_path, play)
+    assert "RunChannel" not in backend.names("RunChannel")

@@ -12,18 +12,19 @@ import pytest
 from biologic_bench import LIMITS, step
 
 from drivers.base import ImpedanceOrder, ImpedanceSpectrum, Mode, Reason, SampleBlock, StepEnded, StepStarted
-from drivers.biologic.running import Running, astray
+from drivers.biologic.running import BioLogicStep
 from drivers.biologic.techniques import plan_of
-from drivers.biologic.wire import Point, Row
+from drivers.stream.rows import Point, Row
+from drivers.stream.running import astray
 from drivers.stream.samples import Outbox
 
 S = 10**9
 BEGUN_NS = 1000 * S
 
 
-def begun(order: Any = None, **changes: Any) -> tuple[Running, Outbox]:
+def begun(order: Any = None, **changes: Any) -> tuple[BioLogicStep, Outbox]:
     outbox = Outbox()
-    running = Running("step-1", plan_of(order or step()), outbox, BEGUN_NS, **changes)
+    running = BioLogicStep("step-1", plan_of(order or step()), outbox, BEGUN_NS, **changes)
     running.seen_running = True
     return running, outbox
 
@@ -40,7 +41,7 @@ def rows(*volts: float, current_A: float = 5e-4, every_s: float = 1.0) -> tuple[
     return tuple(Row(number * every_s, voltage_V, current_A) for number, voltage_V in enumerate(volts))
 
 
-def why(running: Running, at_s: float = 10.0) -> tuple[Reason, int]:
+def why(running: BioLogicStep, at_s: float = 10.0) -> tuple[Reason, int]:
     reason, _, end_ns = running.why(BEGUN_NS + round(at_s * S))
     return reason, end_ns
 
@@ -190,7 +191,10 @@ def test_a_charge_that_nobody_knows_ends_nothing() -> None:
 def test_a_sweep_is_one_spectrum_before_its_end() -> None:
     order = step(Mode.IMPEDANCE, current_A=None, impedance=ImpedanceOrder(100.0, 1.0, 2, amplitude_A=1e-4), limits=LIMITS)
     running, outbox = begun(order)
-    running.take((Point(100.0, 10 - 1j, 0.1, 3.7, 0.0), Point(1.0, 20 - 3j, 1.0, 3.7, 0.0)), BEGUN_NS + 2 * S)
+    running.take(
+        (Point(0.1, 3.7, 0.0, frequency_Hz=100.0, impedance_ohm=10 - 1j), Point(1.0, 3.7, 0.0, frequency_Hz=1.0, impedance_ohm=20 - 3j)),
+        BEGUN_NS + 2 * S,
+    )
     reason, detail, end_ns = running.why(BEGUN_NS + 3 * S)
     running.end(reason, detail, end_ns, BEGUN_NS + 3 * S)
     *_, spectrum, ended = told(outbox)
@@ -203,5 +207,6 @@ def test_a_sweep_is_one_spectrum_before_its_end() -> None:
 def test_a_broken_off_sweep_is_no_complete_one() -> None:
     order = step(Mode.IMPEDANCE, current_A=None, impedance=ImpedanceOrder(100.0, 1.0, 5, amplitude_A=1e-4))
     running, _ = begun(order)
-    running.take((Point(100.0, 10 - 1j, 0.1, 3.7, 0.0),), BEGUN_NS)
+    high, low = (Point(s, 3.7, 0.0, frequency_Hz=f, impedance_ohm=z) for s, f, z in ((0.1, 100.0, 10 - 1j), (1.0, 1.0, 20 - 3j)))
+    running.take((high, low), BEGUN_NS + 2 * S)
     assert why(running)[0] is Reason.LOST

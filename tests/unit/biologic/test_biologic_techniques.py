@@ -13,8 +13,9 @@ from biologic_bench import LIMITS, step
 
 from drivers.base import ImpedanceOrder, Mode, Reason
 from drivers.biologic import eclib
-from drivers.biologic.techniques import Plan, Technique, Trigger, current_range, loop, plan_of, single, techniques_of, voltage_range
+from drivers.biologic.techniques import Technique, Trigger, current_range, loop, plan_of, single, techniques_of, voltage_range
 from drivers.errors import Rejected
+from drivers.stream.bounds import StepPlan
 
 SWEEP = ImpedanceOrder(1e5, 0.1, 31, amplitude_A=1e-4)
 CASES = {
@@ -82,7 +83,7 @@ def test_charge_at_constant_current_is_a_time() -> None:
 
 
 def test_ring_1_comes_before_ring_2_and_says_another_reason() -> None:
-    def sides(plan: Plan) -> tuple[Reason | None, Reason | None]:
+    def sides(plan: StepPlan) -> tuple[Reason | None, Reason | None]:
         return plan.upper.reason if plan.upper else None, plan.lower.reason if plan.lower else None
 
     assert sides(plan_of(step(ends={"voltage_upper_V": 4.2}))) == (Reason.V_UPPER, Reason.SAFETY)

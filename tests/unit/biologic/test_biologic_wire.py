@@ -10,8 +10,9 @@ from biologic_bench import bits
 
 from drivers.biologic import wire
 from drivers.biologic.eclib import CODES, CurrentValues, DataInfos
-from drivers.biologic.wire import Family, Point, Row
+from drivers.biologic.wire import Family
 from drivers.errors import BadReply
+from drivers.stream.rows import Point, Row
 
 VALUES = CurrentValues(TimeBase=2e-5)
 

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import exits
-from orchestrator.cli.analyse import rules_of
-from orchestrator.model.problems import ProblemsError
+from orchestrator.config import ConfigError, load_rules
 from orchestrator.recorder.reader import NotARun, open_run
-from orchestrator.rig.gather import CannotRun
 
 EXPERIMENT = """version: 1
 experiment: a
@@ -43,15 +41,41 @@ def test_a_run_file_that_was_cut_short_is_no_bug_of_ours(tmp_path: Path, capsys:
     assert "run.h5" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["", "version: 1\nexperiment: a\n", "rules: [", "just words"])
-def test_a_file_without_rules(tmp_path: Path, text: str) -> None:
-    with pytest.raises(CannotRun, match=r"rules\.yaml: (there are no rules in it|not YAML)"):
-        rules_of(written(tmp_path, text), EXPERIMENT)
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "the file is empty"),
+        ("version: 1\nexperiment: a\n", r":1:1: there are no rules in it"),
+        ("rules: [", r":1:\d+: not YAML"),
+        ("just words", r":1:1: there are no rules in it"),
+    ],
+)
+def test_a_file_without_rules(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=r"rules\.yaml.*" + why):
+        load_rules(written(tmp_path, text), EXPERIMENT)
 
 
 def test_rules_are_read_in_the_runs_experiment_and_its_rig_is_not_asked_for(tmp_path: Path) -> None:
-    (rule,) = rules_of(written(tmp_path, "rules:\n  - {name: high, when: abs(E) > 0.4 V, do: [warn]}\n"), EXPERIMENT)
+    (rule,) = load_rules(written(tmp_path, "rules:\n  - {name: high, when: abs(E) > 0.4 V, do: [warn]}\n"), EXPERIMENT)
     assert rule.name == "high"
-    with pytest.raises(ProblemsError, match="in the run's experiment") as wrong:
-        rules_of(written(tmp_path, "- {name: high, when: abs(F) > 0.4 V, do: [warn]}\n"), EXPERIMENT)
+
+
+@pytest.mark.parametrize("experiment", [EXPERIMENT, "", "not an experiment"])
+def test_a_mistake_in_a_rule_says_where_it_stands_in_its_own_file(tmp_path: Path, experiment: str) -> None:
+    high, low = "{name: high, when: abs(F) > 0.4 V, do: [warn]}", "{name: low, whem: abs(E) < 1 mV, do: [warn]}"
+    file = written(tmp_path, f"# ours\nrules:\n  - {high}\n  - {low}\n")
+    with pytest.raises(ConfigError) as wrong:
+        load_rules(file, experiment)
+    text = str(wrong.value)
+    assert f"{file}:3:28: " in text
+    assert f"{file}:4:17: " in text
+    assert high in text
+    assert "not-here" not in text
+
+
+def test_rules_that_stand_in_an_experiment_are_read_in_it_where_a_run_has_none(tmp_path: Path) -> None:
+    file = written(tmp_path, EXPERIMENT + "rules:\n  - {name: none, when: abs(E) > 0.4 V, do: [missing verb]}\n")
+    with pytest.raises(ConfigError) as wrong:
+        load_rules(file, "")
+    assert f"{file}:9:" in str(wrong.value)
     assert "not-here" not in str(wrong.value)

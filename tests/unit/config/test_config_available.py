@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import load_experiment, parse_experiment
-from orchestrator.model.available import NOT_YET, not_available
+from orchestrator.model.available import NOT_YET, TUNER, not_available, uses
 
 HEAD = """\
 experiment: a
@@ -44,17 +44,14 @@ def test_what_this_version_executes() -> None:
     assert not_available(parse_experiment(HEAD + EXECUTED)) == ()
 
 
-def test_li_li_names_each_thing_where_it_stands(repository: Path) -> None:
-    found = not_available(load_experiment(repository / "configs" / "experiments" / "li_li_plate_strip.yaml"))
-    assert [(where.line, name) for where, name in found] == [
-        (6, "prepare: tune"),
-    ]
+def test_what_needs_a_tuner_is_named_where_it_stands(repository: Path) -> None:
+    experiment = load_experiment(repository / "configs" / "experiments" / "hard_carbon_dual_offset.yaml")
+    assert not_available(experiment) == ()
+    assert [(where.line, name) for where, name in uses(experiment, TUNER)] == [(10, "retune")]
 
 
 LATER = {
-    "prepare: [tune, gain frozen, pulse on reference, reference r, noise, blank, eis]\nprotocol: [Rest for 1 s]\n": {
-        *("prepare: tune",),
-    },
+    "prepare: [tune, gain frozen, pulse on reference, reference r, noise, blank, eis]\nprotocol: [Rest for 1 s]\n": set(),
     "protocol: [Rest for 1 s]\n"
     "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4, dead: end of charge}\n"
     "after_short: {cell: do not move}\n": {
@@ -74,7 +71,7 @@ LATER = {
     "  - {name: k, any: [noise_sd > 2, reflected_power > 0.1, line_snr(x) < 3], do: [warn]}\n"
     "  - {name: l, all: [{observable: voltage, slope: above, value: 0}, {observable: current, slope: below, value: 0}], do: [warn]}\n"
     "  - {name: i, track: strongest line 1..2 ppm in fast}\n  - {name: j, acquisition: fast, amplifier_check: noise level}\n": {
-        *("do: retune", "do: change acquisition", "do: hold", "observable: reflected_power", "reference: step_start"),
+        *("do: change acquisition", "do: hold", "observable: reflected_power", "reference: step_start"),
         *("slope: voltage", "slope: current"),
     },
 }
@@ -97,6 +94,6 @@ def test_what_comes_later(text: str) -> None:
 def test_acquisitions_that_come_later() -> None:
     head = HEAD[: HEAD.index("acquisitions")]
     found = {name for _, name in not_available(parse_experiment(head + ACQUISITIONS))}
-    assert found == {"until (of an array)", "retune_between", "retune"}
+    assert found == {"until (of an array)"}
     together = set().union(*LATER.values()) | found
     assert together == set(NOT_YET)

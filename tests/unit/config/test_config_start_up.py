@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from orchestrator.config import sentences
 
@@ -19,6 +22,21 @@ print(sentences._parser.cache_info().currsize)
 def test_the_import_needs_no_numerical_library_and_builds_no_parser() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["[]", "0"]
+
+
+CHECK = """
+import sys
+from orchestrator.cli.app import run
+assert run(["check", sys.argv[1]]) == 0
+print(sorted(name for name in ("numpy", "scipy", "h5py", "nmrglue") if name in sys.modules))
+"""
+
+
+@pytest.mark.parametrize("experiment", ["demo", "li_li_plate_strip", "dual-7Li-23Na"])
+def test_check_needs_no_numerical_library(repository: Path, experiment: str) -> None:
+    file = repository / "configs" / "experiments" / f"{experiment}.yaml"
+    done = subprocess.run([sys.executable, "-c", CHECK, str(file)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_parser_is_built_once() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -282,4 +283,10 @@ def test_the_command_writes_each_format_beside_the_run_and_mixes_nothing(run: Pa
     assert operando(["export", str(run), "--format", "topspn"]) == 2
     assert all(name in capsys.readouterr().err for name in ("no format",))
     assert operando(["export", str(run)]) == 2
-    assert set(FORMATS) == {"bdf", "bruker", "crate", "csdm", "csv", "jcamp", "nmrpipe"}
+
+
+def test_every_format_is_offered_and_stands_on_its_page(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (repository / "docs" / "how-to" / "report-and-export.md").read_text("utf-8")
+    assert all(f"\n| `{name}` |" in page for name in FORMATS)
+    operando(["export", "--help"])
+    assert "|".join(sorted(FORMATS)) in re.sub(r"[\s│]", "", capsys.readouterr().out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ from drivers import registry
 from drivers.base import Context, Settings
 from drivers.clock import Clock
 from orchestrator.control.heartbeat import Heartbeat, SocketGuardLink, decode, encode
-from orchestrator.guard.act import GuardLog, NoWire, make_safe
+from orchestrator.guard import act
+from orchestrator.guard.act import GuardLog, NoWire, make_safe, pause_s
 from orchestrator.guard.process import Guard, Watched
 from orchestrator.guard.watch import Due
 from orchestrator.rig.emulators import EmulateRequest, make_emulators, make_twin
@@ -74,11 +76,42 @@ async def failing(tmp_path: Path, error: Callable[[], Exception], monkeypatch: p
         raise error()
 
     monkeypatch.setattr(registry, "make_potentiostat", broken)
+    monkeypatch.setattr(act, "pause_s", lambda failed: 0.0 if failed < 2 else 2.0 * act.GIVES_UP_s)
     log = GuardLog(tmp_path)
     context = Context(Clock(), registry.real_network(), NoWire())
-    assert not await make_safe(Settings("potentiostat", "any", "any"), context, log, attempts=2, wait_s=0.0)
+    assert not await make_safe(Settings("potentiostat", "any", "any"), context, log)
     assert log.close()
     return lines(tmp_path)
+
+
+def test_an_hour_of_tries_is_once_a_second_then_each_half_minute() -> None:
+    pauses_s = [pause_s(failed) for failed in range(1, 400)]
+    assert pauses_s[:60] == [1.0] * 60
+    assert pauses_s == sorted(pauses_s)
+    assert set(pauses_s[66:]) == {30.0}
+
+
+@posix_only
+async def test_a_person_is_told_at_once_of_an_instrument_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when an hour of tries is over; and told again when it comes to an end."""
+    monkeypatch.setattr(act, "pause_s", lambda failed: 0.01)
+    told = tmp_path / "told"
+    program = [
+        sys.executable,
+        "-c",
+        f"import os; open({str(told)!r}, 'a').write(os.environ['OPERANDO_LEVEL'] + os.environ['OPERANDO_TITLE'])",
+    ]
+    guard = Guard(Watched(str(tmp_path), "t", 2.0, "methodscript", str(tmp_path / "gone"), notify=({"run": program},)))
+    guard.watch.beat(DEAD, 0.0)
+    acting = asyncio.create_task(guard._act(Due("no heartbeat", 0.0)))
+    async with asyncio.timeout(30.0):
+        while not told.exists() or "UNKNOWN" not in told.read_text("utf-8"):
+            await asyncio.sleep(0.02)
+    assert not acting.done()
+    assert told.read_text("utf-8").startswith("critical")
+    acting.cancel()
+    await asyncio.wait({acting})
+    await guard._close()
 
 
 @pytest.mark.parametrize("error", [lambda: KeyError("status"), AssertionError, lambda: RuntimeError("a driver's bug")])

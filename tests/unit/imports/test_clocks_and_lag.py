@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.imports.clocks import BadZone, dated, instant_ns, interval_of, utc_ns, zone_of
+from drivers.follow.clocks import BadZone, dated, instant_ns, interval_of, utc_ns, zone_of
+from drivers.follow.cycler import resolved
+from drivers.follow.tails import Start, Unreadable
 from orchestrator.imports.lag import Bounds, best_lag, between
-from orchestrator.imports.sources import resolved
-from orchestrator.imports.tails import Start, Unreadable
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -11,9 +11,9 @@ import pytest
 from replayer import mpt_head, mpt_rows
 
 from drivers import registry
+from drivers.follow.clocks import dated
 from orchestrator.cli.analyse import rules_of
 from orchestrator.control.messages import Command
-from orchestrator.imports.clocks import dated
 from orchestrator.imports.importing import projected
 from orchestrator.imports.remembered import Remembered
 from orchestrator.imports.watching import Answering, Request, opened, run_folder
@@ -183,6 +183,22 @@ def test_clocks_that_cannot_be_compared_are_said_not_to_be(request_, shares):
     assert [event.data["id"] for event in told if event.kind == "alarm.raised"] == ["clock-offset"]
     projected(folder)
     assert voltages(folder) == expected
+
+
+def test_a_file_that_does_not_grow_is_said_to_be_silent(request_, shares):
+    """Half an hour without a row is an alarm; the next row ends it."""
+    cell_file(shares[0], 30)
+
+    async def grows_late(following):
+        (line,) = [line for t_s, line in mpt_rows(200.0, 5.0) if t_s == 150.0]
+        with (shares[0] / "cell.mpt").open("a", encoding="latin-1", newline="") as file:
+            file.write(line)
+        await following.clock.sleep(5.0)
+
+    folder, _ = live(request_(), seconds=1900, act=grows_late)
+    told = [event for event in events(folder) if event.kind.startswith("alarm.")]
+    assert [(event.kind, event.data["id"]) for event in told] == [("alarm.raised", "cycler-silent"), ("alarm.cleared", "cycler-silent")]
+    assert "no new row in ec for 30 min" in told[0].data["text"]
 
 
 def test_rows_that_wait_for_the_clocks_are_told_when_it_goes_on(request_, shares):

@@ -12,8 +12,8 @@ import pytest
 from replayer import mpt_head, mpt_rows
 from typer.testing import CliRunner
 
+from drivers.follow.clocks import dated
 from orchestrator.cli.app import app
-from orchestrator.imports.clocks import dated
 from orchestrator.imports.importing import NothingThere, Request, import_run
 from orchestrator.recorder.records import Reader
 from orchestrator.recorder.recover import verify

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from replayer import mpt_head, mpt_rows
 
-from orchestrator.imports import tails
-from orchestrator.imports.clocks import dated
-from orchestrator.imports.columns import GALVANOSTATIC, REST, from_ec_lab
-from orchestrator.imports.tails import BdfTail, MprTail, MptTail, Pace, Unreadable, ec_files, open_tail
+from drivers.follow import tails
+from drivers.follow.clocks import dated
+from drivers.follow.columns import GALVANOSTATIC, REST, from_ec_lab
+from drivers.follow.tails import BdfTail, MprTail, MptTail, Pace, Unreadable, ec_files, open_tail
 
 
 def grow(path, text: str) -> None:

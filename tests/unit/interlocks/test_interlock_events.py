@@ -19,6 +19,7 @@ from orchestrator.runner.interlocks.on_events import (
     clipped_points,
 )
 from orchestrator.runner.interlocks.on_samples import OldSamples
+from orchestrator.runner.interlocks.reflected import ReflectedPower
 
 Numbers = Callable[..., dict[str, float]]
 FedOf = Callable[..., Any]
@@ -68,6 +69,15 @@ def test_single_stalls_of_a_whole_run_are_honest(numbers: Numbers) -> None:
         honest[30 + 57 * k] += 150.0
         honest[31 + 57 * k] += 15.0 * (k % 2)
     assert not [k for k, duration_s in enumerate(honest) if stall.see("fast", duration_s)]
+
+
+def test_a_hiccup_of_the_computer_is_no_stall_where_time_is_scaled(numbers: Numbers) -> None:
+    """At --speed 600 a quarter of a second of this computer is 150 s of the experiment's."""
+    times_s = [*[30.0] * 10, 180.0, 170.0, 190.0, 30.0]
+    real, scaled = Stall(numbers("tuner stall")), Stall(numbers("tuner stall"), 599.0)
+    assert [k for k, duration_s in enumerate(times_s) if real.see("fast", duration_s)] == [12]
+    assert not [k for k, duration_s in enumerate(times_s) if scaled.see("fast", duration_s)]
+    assert [k for k in range(3) if scaled.see("fast", 900.0)] == [2]
 
 
 def test_each_acquisition_has_its_own_time(numbers: Numbers) -> None:
@@ -155,6 +165,18 @@ def test_without_reflected_power_and_noise_nothing_is_judged(numbers: Numbers) -
     assert spectra(trip, [{"line": 80.0}] * 20 + [{"line": 0.5}] * 20) == []
 
 
+def test_reflected_power_waits_for_its_spectrum(numbers: Numbers) -> None:
+    """It is measured before, and that of the next spectrum is known before this one has been looked at."""
+    trip = AmplifierTrip(numbers("amplifier trip"))
+    fired = []
+    for k in range(40):
+        assert trip.see("fast", f"a{k + 1:05d}", "reflected", 0.9 if k + 1 >= 30 else 0.1) is None
+        if k:
+            said = [trip.see("fast", f"a{k:05d}", kind, value) for kind, value in (("noise", 1.0), ("line", 1.0 if k >= 30 else 80.0))]
+            fired += [k for one in said if one]
+    assert fired == [31]
+
+
 def test_an_experiment_says_what_may_speak(numbers: Numbers) -> None:
     gone = {"noise": 1.0, "reflected": 0.0, "line": 1.0}
     both = AmplifierTrip(numbers("amplifier trip"), {"fast": ("noise", "reflected")})
@@ -162,6 +184,24 @@ def test_an_experiment_says_what_may_speak(numbers: Numbers) -> None:
     alone = AmplifierTrip(numbers("amplifier trip"), {"fast": ("reflected",), "wide": ()})
     assert spectra(alone, [GOOD] * 20 + [gone] * 4) == [21]
     assert spectra(alone, [GOOD] * 20 + [gone] * 4, acquisition="wide") == []
+
+
+def test_a_meters_highest_reading_during_a_spectrum_is_that_spectrums() -> None:
+    power = ReflectedPower("coupler")
+    for second, value_dBm in enumerate((-60.0, 10.0, 20.0, -60.0, 30.0)):
+        power.reading("coupler", SensorReading(value_dBm, "dBm", second * 10**9, 30.0))
+        power.reading("vt", SensorReading(298.0, "K", second * 10**9, 30.0))
+    power.reading("coupler", SensorReading(float("nan"), "dBm", 2 * 10**9, 0.0))
+    assert power.during(10**9, 3 * 10**9) == pytest.approx(100.0)
+    assert power.during(5 * 10**9, 6 * 10**9) is None
+    assert power.tuned(0.5) is None, "where a meter counts, the tuner's share is another quantity"
+
+
+def test_one_good_match_is_as_good_as_another() -> None:
+    """-28 dB after one tuning, -14 dB after the next: a factor of 25, and no sign of a trip."""
+    tuner = ReflectedPower("")
+    assert tuner.tuned(10**-2.8) == tuner.tuned(10**-1.4) == 0.1
+    assert tuner.tuned(0.9) == 0.9
 
 
 # ---------------------------------------------------------------------------------------------------------- temperatures

@@ -12,7 +12,7 @@ import pytest
 from drivers.base import EndConditions, Limits, Mode, PotentiostatEvent, Reason, SampleBlock, StepOrder
 from drivers.keithley import wire
 from drivers.keithley.models import MODELS, Options
-from drivers.keithley.running import Running
+from drivers.keithley.running import TriggeredStep
 from drivers.keithley.setup import setup_of
 from drivers.keithley.timing import LEAST_HALF_WIDTH_NS, WINDOW, Alignment
 from drivers.stream.samples import Outbox
@@ -27,23 +27,23 @@ HOLD = StepOrder("hold", Mode.POTENTIOSTATIC, EndConditions(60.0, charge_C=2e-3,
 REST = StepOrder("rest", Mode.REST, EndConditions(60.0), FULL)
 
 
-def running(order: StepOrder, options: Options | None = None) -> Running:
+def running(order: StepOrder, options: Options | None = None) -> TriggeredStep:
     setup = setup_of(order, MODELS["2450"], options or Options())
-    return Running(setup.tag, Outbox(), setup)
+    return TriggeredStep(setup.tag, Outbox(), setup)
 
 
 def row(second: float, read: float, source: float, status: int = 8, source_status: int = 200) -> wire.Row:
     return wire.Row(read, source, status, source_status, EPOCH_NS + round(second * S))
 
 
-def after(order: StepOrder, *rows: wire.Row, options: Options | None = None) -> Running:
+def after(order: StepOrder, *rows: wire.Row, options: Options | None = None) -> TriggeredStep:
     step = running(order, options)
     for one in rows:
         step.take((one,), one.device_ns - EPOCH_NS + 5 * S)
     return step
 
 
-def blocks(step: Running) -> list[SampleBlock]:
+def blocks(step: TriggeredStep) -> list[SampleBlock]:
     step.outbox.close()
 
     async def collect() -> list[PotentiostatEvent]:

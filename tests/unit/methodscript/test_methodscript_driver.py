@@ -386,6 +386,29 @@ def test_a_cell_that_stays_on_is_never_called_off(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("interval_s", [1.0, 60.0])
+def test_make_safe_has_an_end_however_seldom_the_script_speaks(play: Play, make_order: Make, interval_s: float) -> None:
+    """Nobody answers: ``cell_off`` was sent all the same, the answer came in the time that was promised, and it stays owed."""
+
+    async def scenario(bench: Any) -> None:
+        await bench.running(make_order(sample_interval_s=interval_s))
+        await bench.instrument.say(BEGIN, "M000A")
+        await bench.instrument.sample(0.5, 3.7)
+        await bench.clock.sleep(0.01)
+        asked_ns = bench.clock.mono_ns()
+        assert not (await bench.driver.make_safe()).confirmed
+        assert (bench.clock.mono_ns() - asked_ns) / 1e9 <= bench.driver.capabilities.make_safe_s
+        assert b"cell_off" in bench.tap.out
+        await bench.clock.sleep(0.01)
+        assert bench.steps()[-1] == ("lost", "")
+        told = len(bench.tap.out)
+        await bench.instrument.sample(interval_s, 3.7)  # it is heard again: it is told again
+        await bench.clock.sleep(5.0)
+        assert b"\nZ\n" in bench.tap.out[told:]
+
+    play(scenario)
+
+
 def test_a_dead_instrument_cannot_be_made_safe(play: Play, make_order: Make) -> None:
     async def scenario(bench: Any) -> None:
         await bench.running(make_order())

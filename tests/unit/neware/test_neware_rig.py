@@ -10,12 +10,12 @@ import pytest
 
 from drivers.base import EndConditions, Limits, Mode, Settings, StepOrder
 from drivers.errors import Rejected
-from drivers.neware import notebook
 from drivers.neware.driver import Neware
 from drivers.neware.models import Options, capabilities_of, check, choose, where
+from drivers.neware.steps import barcode_of
 from drivers.neware.wire import Address
 from drivers.registry import factory
-from drivers.stream.notebook import write
+from drivers.stream import notebook
 from orchestrator.config import load_rig
 from orchestrator.rig.planned import capabilities
 
@@ -96,11 +96,11 @@ def test_what_a_channel_cannot_do_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_a_step_is_known_again_by_barcode_channel_and_time(tmp_path: Path) -> None:
-    barcode = notebook.barcode_of(ORDER.key)
+    barcode = barcode_of(ORDER.key)
     assert barcode == "op.s0001-c01-charge"
-    assert notebook.barcode_of("a:b") == "op.a_b"
+    assert barcode_of("a:b") == "op.a_b"
     entry, path = notebook.Entry("21-1-1", 1_000_000_000_000, ORDER), tmp_path / "deep" / f"{barcode}.json"
-    write(path, notebook.to_text(entry))
+    notebook.write(path, notebook.to_text(entry))
     assert notebook.read(path) == entry
     assert notebook.from_text(notebook.to_text(entry).replace("1000000000000", "1e999")) is None
     assert entry.fits("21-1-1", 100.0, 1_100_000_000_000)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from drivers.base import GARBLED, EndConditions, Limits, Mode, PotentiostatEvent, Reason, SampleBlock, StepOrder, StepStarted
-from drivers.neware.running import Running, astray
+from drivers.neware.running import CyclerStep
 from drivers.neware.steps import plan_of
-from drivers.neware.wire import Row
+from drivers.stream.rows import Row
+from drivers.stream.running import astray
 from drivers.stream.samples import Outbox
 
 S = 1_000_000_000
@@ -24,24 +25,24 @@ REST = StepOrder("s1", Mode.REST, EndConditions(60.0, voltage_upper_V=3.9, volta
 
 def rows(*points: tuple[float, float, float], first: int = 1) -> tuple[Row, ...]:
     """Time, voltage, current; the charge is what passed at the last current."""
-    return tuple(Row(first + n, t, volts, amps, abs(amps) * t) for n, (t, volts, amps) in enumerate(points))
+    return tuple(Row(t, volts, amps, abs(amps) * t, first + n) for n, (t, volts, amps) in enumerate(points))
 
 
-def after(order: StepOrder, *points: tuple[float, float, float], **known: Any) -> Running:
-    step = Running(order.key, plan_of(order), Outbox(), 0, **known)
+def after(order: StepOrder, *points: tuple[float, float, float], **known: Any) -> CyclerStep:
+    step = CyclerStep(order.key, plan_of(order), Outbox(), 0, **known)
     step.belongs(7)
     for n, row in enumerate(rows(*points)):
         step.take((row,), (round(row.time_s * S) if math.isfinite(row.time_s) else 0) + n % 3 * 1_000_000)
     return step
 
 
-async def told(step: Running) -> list[PotentiostatEvent]:
+async def told(step: CyclerStep) -> list[PotentiostatEvent]:
     step._outbox.close()
     return [event async for event in step._outbox.stream()]
 
 
-def why(step: Running, status: str = "finish") -> Reason:
-    return step.why(status, 100 * S)[0]
+def why(step: CyclerStep, status: str = "finish") -> Reason:
+    return step.verdict(status, 100 * S)[0]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_the_last_rows_say_why(order: StepOrder, points: list[tuple[float, float
 
 
 def test_a_step_of_which_nothing_was_seen_never_ran() -> None:
-    step = Running("s1", plan_of(CHARGE), Outbox(), 0, before=6)
+    step = CyclerStep("s1", plan_of(CHARGE), Outbox(), 0, before=6)
     assert not step.belongs(6)
     assert why(step) is Reason.DEVICE_ERROR
     assert step.belongs(7)
@@ -136,7 +137,7 @@ async def test_what_an_earlier_host_had_counts_and_is_no_sample_again() -> None:
 
 
 def test_the_clients_own_time_holds_where_rows_come_late() -> None:
-    step = Running("s1", plan_of(CHARGE), Outbox(), 0, test=7)
+    step = CyclerStep("s1", plan_of(CHARGE), Outbox(), 0, test=7)
     for second in range(1, 200):
         step.at(float(second), second * S)
         step.take(rows((float(second), 3.5, 5e-4), first=second), (second + 30) * S)

@@ -125,3 +125,25 @@ def test_strings_are_quoted_once() -> None:
     assert wire.quote("svf('a')") == r"'svf(\'a\')'"
     with pytest.raises(Rejected):
         wire.quote('say "x"')
+
+
+def test_the_clock_and_the_scans_so_far_are_asked_for_in_one_line() -> None:
+    """consoles.md 3.2 and 3.3: `$` variables and `if` are legal in a line from the socket; `svf(name,'force')`."""
+    assert wire.ask_clock(BACK, NONCE).startswith(
+        b"exists('unixtime','command'):$e $s=0 $m=0 if $e>0.5 then unixtime:$s,$m endif write('net',"
+    )
+    assert wire.parse_clock("1700267454 250000") == 1_700_267_454_250_000_000
+    assert wire.parse_clock("0 0") == 0
+    assert wire.save_so_far(BACK, NONCE, "/data/a_b0_look").startswith(b"svf('/data/a_b0_look','force') write('net',")
+
+
+def test_behind_a_firewall_no_statement_makes_a_connection() -> None:
+    """consoles.md 3.2, file variant: `write('file',f,template,args)`."""
+    files = wire.BackFolder("/data/.answers")
+    asked = wire.ask_numbers(files, NONCE, ("gain",))
+    assert asked == f"write('file','/data/.answers/{NONCE}','OPNMR {NONCE} NUMBERS %.12g',gain)\0".encode()
+    every = (wire.ask_state(files, NONCE), wire.ask_clock(files, NONCE), wire.acquire(files, NONCE, "/data/" + "k" * 60 + "_b0"), asked)
+    assert not [command for command in every if b"'net'" in command or b"net\\'" in command]
+    assert all(len(command) < 1000 for command in every)
+    said = wire.parse_said(f"OPNMR {NONCE} NUMBERS 30".encode())
+    assert (said.word, said.payload) == ("NUMBERS", "30")

@@ -78,7 +78,7 @@ def test_repeats_are_folded_in_print_and_unrolled_in_json(capsys: pytest.Capture
     plan = Plan.model_validate(said["plan"])
     assert len(plan.steps) == 73
     assert said["rig_assumed"] is True
-    assert said["not_available"] == ["prepare: tune"]
+    assert said["not_available"] == []
     assert said["programs"][0] == [0, 1, 2]
 
 

@@ -52,3 +52,12 @@ def test_nobody_is_told_to_add_dummy_scans_to_a_console_that_has_none(plan: Make
     assert any("`bare` has no dummy scans" in one and "five T1" in one for one in about)
     assert any("`fast` asks for 4 dummy scans, and this console makes none" in one for one in about)
     assert any("add `dummies: 4`" in one for one in plan(LINE, extra=extra).warnings)
+
+
+def test_dummy_scans_that_are_not_made_take_no_time(plan: Make) -> None:
+    able = given(least_acquisition_s=0.05, least_repetition_s=0.5)
+    one = plan(LINE, given=able).acquisitions["fast"]
+    assert one.dummies == 0
+    overhead_s = able["capabilities"]["console"].overhead_s
+    assert one.duration_s == pytest.approx(one.scans * (one.recycle_s + one.acquisition_time_s) + overhead_s)
+    assert plan(LINE).acquisitions["fast"].dummies == 4

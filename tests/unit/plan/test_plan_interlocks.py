@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.model.experiment import Experiment, Instrument, NucleusSetup, Rig
 from orchestrator.model.interlocks import INTERLOCKS, TABLE, PlannedInterlock, rule_text
-from orchestrator.plan import PlanError
+from orchestrator.plan import PlanError, make_plan
 from orchestrator.plan.orders import Plan
 
 PlanOf = Callable[..., Plan]
@@ -129,6 +130,32 @@ def test_amplifier_check_says_what_may_speak(plan: PlanOf) -> None:
     planned = one(plan(*PLATE, extra=rules), "amplifier trip")
     assert planned.evidence == {"fast": ("noise", "reflected"), "quant": ()}
     assert planned.waits_for == ()
+    assert planned.sees == "nobody here measures reflected power: noise and line must both speak; not watched: fast"
+
+
+@pytest.mark.parametrize(
+    ("station", "meter", "sees"),
+    [
+        ({}, "", "nobody here measures reflected power: noise and line must both speak"),
+        ({"sensors": ("vt", "coupler")}, "coupler", "reflected power: coupler"),
+        ({"tuner": "t"}, "", "reflected power: the tuner t, whenever it tunes; before each spectrum where `retune_above_dB` stands"),
+        ({"tuner": "t", "nuclei": {"7Li": NucleusSetup(retune_above_dB=-12)}}, "", "before each spectrum where `retune_above_dB` stands"),
+        ({"tuner": "t", "sensors": ("coupler",)}, "coupler", "reflected power: coupler"),
+    ],
+)
+def test_where_reflected_power_comes_from(
+    rig: Rig, write: Callable[..., Experiment], station: dict[str, Any], meter: str, sees: str
+) -> None:
+    further = {
+        "t": Instrument(driver="atm", address="a"),
+        "vt": Instrument(driver="scpi", address="b", options={"quantity": "temperature"}),
+        "coupler": Instrument(driver="scpi", address="c", options={"quantity": "reflected_power", "unit": "dBm"}),
+    }
+    (name, setup), *_ = rig.stations.items()
+    rig = rig.model_copy(update={"instruments": {**rig.instruments, **further}, "stations": {name: setup.model_copy(update=station)}})
+    planned = one(make_plan(write(*PLATE), rig), "amplifier trip")
+    assert planned.meter == meter
+    assert planned.sees.endswith(sees)
 
 
 def test_a_plan_goes_through_json_and_back(plan: PlanOf) -> None:

@@ -191,8 +191,8 @@ def test_samples_as_dense_as_asked(plan: Make) -> None:
 
 def test_preparation_becomes_steps_and_checks(plan: Make) -> None:
     made = plan("Rest for 1 hour", extra="prepare: [ocv -5..5 mV for 10 minutes, polarity +20 uA for 30 s must raise E, tune, quant]")
-    assert [step.key for step in made.prepare] == ["p00-ocv", "p01-polarity", "p02-tune", "p03-quant"]
-    ocv, polarity, _, quant = made.prepare
+    assert [step.key for step in made.prepare] == ["p00-ocv", "p01-polarity", "p02-quant"], "nobody tunes here"
+    ocv, polarity, quant = made.prepare
     assert (ocv.mode, ocv.ends.time_s) == (Mode.REST, 600)
     assert ocv.settings == {"check": "ocv", "text": "ocv -5..5 mV for 10 minutes", "lower_V": -0.005, "upper_V": 0.005, "for_s": 600.0}
     assert (polarity.mode, polarity.current_A, polarity.ends.time_s) == (Mode.GALVANOSTATIC, 2e-5, 30)

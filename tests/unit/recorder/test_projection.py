@@ -165,6 +165,16 @@ def test_samples_stand_as_they_were_measured(run: Run, night: Any) -> None:
     assert "voltage_we" not in ec
 
 
+def test_the_voltage_less_the_leads_stands_beside_it(tmp_path: Path, night: Any) -> None:
+    events = night().events()
+    told = {**events[0].data, "plan": {"steps": [1, 2], "lead_ohm": 12.5}}
+    with h5py.File(project(tmp_path / "led.h5", [replace(events[0], data=told), *events[1:]])) as file:
+        group = file["entry/electrochemistry"]
+        assert np.array_equal(group["voltage_corrected"][:], group["voltage"][:] - 12.5 * group["current"][:])
+    with h5py.File(project(tmp_path / "plain.h5", events)) as file:
+        assert "voltage_corrected" not in file["entry/electrochemistry"]
+
+
 def test_stacked_blocks_are_the_blocks_one_after_the_other(night: Any) -> None:
     blocks = [event for event in night(samples=40, per_block=8).events() if event.kind == "ec.block"]
     together = stacked(blocks)

@@ -96,3 +96,25 @@ def test_a_wait_of_the_same_line_has_its_own_key_and_no_triggers() -> None:
     wait = Account.of(account().planned, suffix=".w1", ends=EndConditions(time_s=5))
     assert wait.key == "s3.w1"
     assert wait.order().ends.time_s == 5
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "time_s", "interval_s"),
+    [
+        (1.0, 0.5, 1.0),  # dense enough: left alone
+        (0.05, 1000.0, 0.05),
+        (30.0, 15.0, 5.0),  # a short step has three samples
+        (30.0, 2.0, 1.0),
+        (30.0, 40.0, 13.333),  # the last one stands at the end
+        (30.0, 100.0, 25.0),
+        (30.0, 3600.0, 30.0),
+        (10.0, 1805.0, 9.972),
+    ],
+)
+def test_a_step_has_its_samples_however_rarely_they_are_asked_for(asked_s: float, time_s: float, interval_s: float) -> None:
+    planned = account().planned.model_copy(update={"sample": SampleRate(then_Hz=1.0 / asked_s), "ends": EndConditions(time_s=time_s)})
+    order = Account.of(planned).order()
+    assert order.sample_interval_s == pytest.approx(interval_s, abs=1e-9)
+    if asked_s > 1.0 and time_s >= 3.0:
+        whole = round(time_s / order.sample_interval_s)
+        assert 0.0 <= time_s - whole * order.sample_interval_s < 0.001 * whole

@@ -38,6 +38,7 @@ class Around:
     def __init__(self, cell: Cell) -> None:
         self.station = SimpleNamespace(potentiostat=cell, fence=None)
         self.plan = SimpleNamespace(host_lost_within_s=60.0)
+        self.follows = False
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.alarmed: list[str] = []
         self.off = False

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from drivers.sim.description import read
-from drivers.sim.image import Body, Decay, ImageParameters, Pixels, T2_of, encoded, weight
+from drivers.sim.image import UNGROWN, Decay, ImageParameters, Pixels, T2_of, encoded, weight
 from drivers.sim.physics import Scan
+from drivers.sim.places import Body
 from drivers.sim.sequences import Affine, Pulse, Times, course, settle
 from drivers.sim.twin import Twin
 
@@ -117,7 +118,7 @@ def test_a_signal_of_one_stays_one_wherever_it_lies(place: str) -> None:
 
 def test_the_middle_of_k_space_is_what_is_left_of_all_pixels_at_the_echo_time() -> None:
     p, decay = ImageParameters(), Decay(0.0075, 0.0012)
-    k = encoded(p, BODY, PIXELS, "working", decay, 0.0, 0.005, 1)
+    k = encoded(p, BODY, PIXELS, "working", decay, UNGROWN, 0.005, 1)
     left = (weight(p, BODY, PIXELS, "working") * np.exp(-0.005 / T2_of(p, PIXELS, "working", decay, 0.0, 1))).sum()
     assert k[PIXELS.views // 2, PIXELS.points // 2] == pytest.approx(left)
 

@@ -12,6 +12,7 @@ import pytest
 
 from drivers.base import Acquired, AcquisitionOrder, Console, ConsoleActivity, Progress
 from drivers.errors import NotReachable, NotSupported, Rejected, WrongInstrument
+from drivers.spinsolve import wire
 from drivers.spinsolve.protocols import BeyondProtocol
 
 Play = Callable[..., None]
@@ -396,3 +397,23 @@ def test_acquired_when_the_scans_are_over_and_not_when_they_are_filed(play: Play
         assert (bench.last().mono_ns - began_ns) / 1e9 >= 9.0
 
     play(scenario, console={"saves_after_s": 5.0})
+
+
+def test_the_time_of_day_that_it_says_is_its_clock(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.driver.connect()
+        await bench.acquire()
+        sample = await bench.driver.read_clock()
+        assert sample is not None
+        assert sample.half_width_ns == 500_000_000
+        assert abs(sample.device_ns - bench.clock.utc_of(sample.mono_ns)) <= 12 * 3600 * 10**9
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("text", "ahead_s"), [("12:00:18", 18.5), ("23:59:30", -29.5), ("13:00:00", 3600.5), ("", None), ("12h", None)])
+def test_a_time_of_day_lies_in_the_nearest_day(text: str, ahead_s: float | None) -> None:
+    """consoles.md 2.2: HH:MM:SS, local, no date; seen 18 s off."""
+    utc_ns = 1_767_225_600 * 10**9 + (0 if text.startswith("23") else 12 * 3600 * 10**9)  # midnight, and noon
+    sample = wire.clock_of(text, 7, utc_ns)
+    assert (None if sample is None else (sample.device_ns - utc_ns) / 1e9) == ahead_s

@@ -1,0 +1,271 @@
+"""The contract of a potentiostat's channel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from drivers.base.both import ClockSample, Identity, LinkLost, LinkRestored, SafeState
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from drivers.base.arrays import Floats, Ints
+
+
+class Reason(StrEnum):
+    """Why a step ended."""
+
+    TIME = "time"
+    V_UPPER = "v_upper"
+    V_LOWER = "v_lower"
+    CHARGE = "charge"
+    CURRENT = "current"
+    SKIP = "skip"
+    ABORT = "abort"
+    SAFETY = "safety"
+    DEVICE_ERROR = "device_error"
+    LOST = "lost"
+
+
+class Mode(StrEnum):
+    """What a step does to the cell."""
+
+    REST = "rest"
+    GALVANOSTATIC = "galvanostatic"
+    POTENTIOSTATIC = "potentiostatic"
+    IMPEDANCE = "impedance"
+
+
+class CellState(StrEnum):
+    """Is the cell connected to the instrument's output?"""
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"
+
+
+WATCHED, FOLLOWED, OBEYING, FULL_CONTROL = range(4)
+"""The rungs: only looked at; NMR follows; the cycler's own software obeys start, skip and stop; this program drives the cell."""
+
+
+OBEYS_ITS_SOFTWARE: Mapping[str, Any] = {
+    "rung": OBEYING,
+    "cannot": "cannot stop this cell while the cycler's own software is closed or waits for a person, cannot change a step that runs",
+}
+"""Of ``Capabilities``: what a cycler is that is told through its own software."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a potentiostat channel can do.
+
+    ``on_device_limits``: names out of time, voltage, charge, current that the instrument itself ends a step on.
+    ``autonomous``: a running program goes on to its own limits when the host dies. ``commands``: verbs it obeys.
+    ``overload_status``: the bits of a sample's ``status`` that say it was beyond the range; 0 = it does not say.
+    ``rung``: 1 = somebody else runs the cell and this program follows, 2 = the cycler's own software obeys start, skip and stop,
+    3 = full control. ``cannot``: what that rung keeps this program from, a sentence without its subject; empty: nothing.
+    """
+
+    CC: bool = True
+    CV: bool = True
+    EIS: bool = False
+    max_steps: int = 1
+    on_device_limits: frozenset[str] = frozenset()
+    autonomous: bool = False
+    watchdog: bool = False
+    ttl: bool = False
+    buffered: bool = False
+    make_safe_s: float = 5.0
+    max_current_A: float | None = None
+    voltage_range_V: tuple[float, float] | None = None
+    min_sample_interval_s: float = 0.1
+    step_gap_s: float = 0.0
+    commands: frozenset[str] = frozenset({"load", "start", "end_step", "make_safe"})
+    overload_status: int = 0
+    rung: int = FULL_CONTROL
+    cannot: str = ""
+
+    @property
+    def obeys(self) -> bool:
+        """False where somebody else runs the cell: it is looked at, and nothing that is told to it would move it."""
+        return "make_safe" in self.commands
+
+
+@dataclass(frozen=True, slots=True)
+class EndConditions:
+    """When a step ends by itself (ring 1): the first that is met. Charge is absolute, in coulomb, of this step."""
+
+    time_s: float
+    voltage_upper_V: float | None = None
+    voltage_lower_V: float | None = None
+    charge_C: float | None = None
+    current_below_A: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a step must never pass (ring 2): a violation ends the experiment. Charge is absolute, of this step.
+
+    ``voltage_lower_armed_above_V``: the lower limit counts only once the voltage has been above this (fresh anode-free
+    cells). ``voltage_name`` says which E is meant.
+    """
+
+    voltage_upper_V: float
+    voltage_lower_V: float
+    current_A: float
+    charge_C: float
+    time_s: float
+    voltage_lower_armed_above_V: float | None = None
+    voltage_name: str = "cell"
+
+
+@dataclass(frozen=True, slots=True)
+class ImpedanceOrder:
+    """One impedance spectrum: from high to low frequency, log-spaced, amplitude in A (galvanostatic) or V."""
+
+    frequency_start_Hz: float
+    frequency_end_Hz: float
+    points: int
+    amplitude_A: float | None = None
+    amplitude_V: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepOrder:
+    """One step for the instrument, everything in SI units, signs as in the module docstring."""
+
+    key: str
+    mode: Mode
+    ends: EndConditions
+    limits: Limits
+    current_A: float | None = None
+    voltage_V: float | None = None
+    impedance: ImpedanceOrder | None = None
+    sample_interval_s: float = 1.0
+    sample_voltage_V: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """What the channel says of itself now."""
+
+    cell: CellState
+    running: bool | None
+    step_key: str | None = None
+    voltage_V: float | None = None
+    current_A: float | None = None
+    detail: str = ""
+
+
+GARBLED = "garbled_lines"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBlock:
+    """One or more samples in time order.
+
+    ``mono_ns`` int64 (n,): when each was taken, on the host's clock (instrument stamp + measured offset where it has
+    one). ``device_ns`` int64 (n,) or None: the instrument's own stamp, untouched. ``voltage_V``, ``current_A`` float64
+    (n,); ``voltage_we_V``, ``voltage_ce_V`` where measured; ``status`` uint16 (n,): the instrument's own bits, 0 = fine.
+    ``aux``: further named channels, float64 (n,); ``garbled_lines`` (GARBLED) among them where lines came since the last block
+    that were no samples, with their number since the driver connected. ``half_width_ns``: uncertainty of ``mono_ns``.
+    """
+
+    step_key: str
+    mono_ns: Ints
+    voltage_V: Floats
+    current_A: Floats
+    device_ns: Ints | None = None
+    half_width_ns: int = 0
+    voltage_we_V: Floats | None = None
+    voltage_ce_V: Floats | None = None
+    status: NDArray[np.uint16] | None = None
+    aux: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.mono_ns.size)
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """The instrument runs the step."""
+
+    key: str
+    mono_ns: int
+    device_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """The instrument no longer runs the step; ``last_of_program`` when nothing follows (the cell is then off)."""
+
+    key: str
+    mono_ns: int
+    reason: Reason
+    detail: str = ""
+    device_ns: int | None = None
+    last_of_program: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImpedanceSpectrum:
+    """``frequency_Hz`` float64 (f,), ``impedance_ohm`` complex128 (f,)."""
+
+    step_key: str
+    mono_ns: int
+    frequency_Hz: Floats
+    impedance_ohm: NDArray[np.complex128]
+
+
+PotentiostatEvent = SampleBlock | StepStarted | StepEnded | ImpedanceSpectrum | LinkLost | LinkRestored
+
+
+@runtime_checkable
+class Potentiostat(Protocol):
+    """One channel. Made by ``factory(settings, context)`` of the entry point; nothing touches the wire before connect."""
+
+    capabilities: Capabilities
+
+    async def connect(self) -> Identity:
+        """Find out who answers; changes nothing on the instrument. Raises NotReachable, WrongInstrument."""
+
+    async def read_state(self) -> ChannelState:
+        """Cell on, off or unknown; program and step key running; E and I where they can be read."""
+
+    async def load(self, program: tuple[StepOrder, ...]) -> None:
+        """Put a program into the instrument. Raises Rejected: then it certainly was not started."""
+
+    async def start(self, key: str) -> None:
+        """Start the loaded program at its first step ``key``. Accepted is not done; the same key twice is once.
+
+        Any error here means: outcome unknown.
+        """
+
+    def events(self) -> AsyncIterator[PotentiostatEvent]:
+        """One ordered stream for the whole life of the connection; ask for it once.
+
+        A driver that has said LinkLost goes on asking by itself until it says LinkRestored, however long that takes.
+        """
+
+    async def end_step(self, key: str | None = None) -> None:
+        """End the running step now, go on with the program: StepEnded(SKIP).
+
+        With ``key`` that step only: nothing happens when another runs by now. While the link is lost: an error, at once.
+        """
+
+    async def make_safe(self) -> SafeState:
+        """Open circuit, then read it back; a loaded program is forgotten.
+
+        Never raises InstrumentError: what failed stands in ``detail``. While the link is lost: unconfirmed within
+        ``make_safe_s``, and still owed: the driver tries again by itself as soon as the link is back.
+        """
+
+    async def release(self) -> None:
+        """Let go of the wire; the cell stays as it is."""
+
+    async def read_clock(self) -> ClockSample | None:
+        """The instrument's clock against ours; None where it has none."""

@@ -1,0 +1,39 @@
+"""What `operando init rig` asks of each driver: its address, and what a real instrument needs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ADDRESSES: Mapping[str, tuple[str, str]] = {
+    "methodscript": ("serial port", ""),
+    "keithley": ("VISA resource, TCPIP0::HOST::5025::SOCKET", ""),
+    "biologic": ("serial number as EC-Lab lists it (SN 365), or USB0 or IP address for the DLL", ""),
+    "neware": ("computer of the BTS client", ""),
+    "openvnmrj": ("the operator's folder with .talk in it, as this computer sees it", ""),
+    "topspin": ("host:port of the agent in TopSpin", "127.0.0.1:47011"),
+    "spinsolve": ("computer of the Spinsolve", ""),
+    "sim": ("nothing: it is simulated", "memory"),
+}
+"""What is asked for as the address, and what it is where nobody says."""
+OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "biologic": (
+        ("door", "eclab (EC-Lab's COM door) or dll"),
+        ("folder", "folder for settings and data, seen by both programs"),
+        ("device", "eclab: the instrument's name in EC-Lab; - for none"),
+        ("decimal", "eclab: sign between 4 and 2 in settings that EC-Lab has saved, . or ,; - for none"),
+        ("ours", "dll: channels that EC-Lab may lose, [4]; - for none"),
+        ("package", "dll: folder of the EC-Lab Development Package; - for none"),
+    ),
+    "neware": (("folder", "share that the BTS client's computer sees"), ("bts_folder", "that folder's name there; - for the same")),
+    "openvnmrj": (
+        ("data_root", "where the console saves, as it names it"),
+        ("path_map", "its prefixes to ours, {/home/vnmr1: /mnt/console}; - for none"),
+        ("listen_host", "this computer's address in the console's network; - for loopback"),
+    ),
+    "topspin": (("path_map", "its prefixes to ours, {/data/nmr: /mnt/av300}; - for none"),),
+    "spinsolve": (
+        ("data_root", "where the console shall save, as it names it"),
+        ("path_map", "its prefixes to ours, {'D:\\opnmr': /mnt/spinsolve}; - for none"),
+    ),
+}
+"""What a real instrument of this driver needs beside its address (its README says more)."""
