@@ -10,9 +10,13 @@ from pathlib import Path
 
 from orchestrator.cli import exits
 
+BROKER_UNUSED_s = 7 * 86_400.0
+"""So long may nobody use the broker that is started beside the queue: longer than any week-end between two runs."""
+
 
 def serve_command(look_s: float, *, as_json: bool = False) -> int:
     """Serve the queue until SIGTERM or Ctrl-C; runs go on."""
+    from orchestrator.cli.broker import start_beside
     from orchestrator.rig.folders import home
     from orchestrator.schedule.daemon import Daemon, served
     from orchestrator.schedule.queue import Queue
@@ -25,6 +29,8 @@ def serve_command(look_s: float, *, as_json: bool = False) -> int:
         try:
             say = _say_json if as_json else _say
             say(f"serving the queue in {place / 'queue'} (process {os.getpid()})")
+            if (url := start_beside(place, BROKER_UNUSED_s)) is not None:
+                say(f"runs whose rig names no broker are shown on {url}, for this computer only")
             Daemon(queue, say).serve(stop, look_s)
         finally:
             queue.close()
