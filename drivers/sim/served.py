@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
@@ -40,12 +40,18 @@ WIRE_FAULTS: dict[str, dict[str, Any]] = {
     "port_vanishes": {"seconds": 5.0},
 }
 
+Answer = bytes | tuple[float, bytes]
+"""At once, or so many seconds later: whoever is measuring hears nothing meanwhile on that connection."""
+
 
 class Conversation(Protocol):
     """What one connection is: it keeps what came in pieces, and who is speaking."""
 
-    def hear(self, data: bytes) -> list[bytes]:
+    def hear(self, data: bytes) -> Sequence[Answer]:
         """The answers to what is complete by now."""
+
+    def over(self) -> None:
+        """The connection has ended."""
 
 
 class ServedInstrument:
@@ -178,11 +184,15 @@ class ServedInstrument:
                         await self._answer(stream, answer)
                     self._changed.set()
         finally:
+            conversation.over()
             self._open.remove(stream)
             await stream.close()
 
-    async def _answer(self, stream: ByteStream, data: bytes) -> None:
+    async def _answer(self, stream: ByteStream, answer: Answer) -> None:
         self._changed.set()
+        wait_s, data = (0.0, answer) if isinstance(answer, bytes) else answer
+        if wait_s:
+            await self.clock.sleep(wait_s)
         if "slow" in self.faults:
             await self.clock.sleep(float(self.faults["slow"]["delay_s"]))
         if self.faults.use("garbage"):
