@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from orchestrator.analysis.live import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding, LiveAnalysis
+from orchestrator.analysis.battery import correlations
+from orchestrator.analysis.findings import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding
+from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import flags_of
 from orchestrator.recorder.digest import digest
@@ -35,6 +37,7 @@ JOURNAL = "journal.sqlite"
 CONTEXT = ("t_s", "charge_mAh", "throughput_mAh", "charge_step_mAh", "x", "voltage_V", "current_A", "cycle", "scans")
 TEXTS = ("key", "acquisition", "nucleus", "step_key", "flags")
 CHUNK_ROWS = 256
+AGAINST = ("t_s", "charge_mAh", "x", "voltage_V")
 
 Windows = Mapping[str, Sequence[float]]
 
@@ -208,7 +211,7 @@ def _write(folder: Path, found: Iterable[Row], source: Source, windows: Windows 
                     tables[name] = _Table(entry.create_group(name))
                 tables[name].add(row)
             for table in tables.values():
-                table.flush()
+                table.close()
             _describe(file, source, windows, asked, _digest(public))
         part.replace(path)
     finally:
@@ -257,6 +260,7 @@ class _Table:
         self._group = group
         self._group.attrs["NX_class"] = "NXcollection"
         self._waiting: list[Row] = []
+        self._observables: dict[str, str] = {}
         self._size = 0
 
     def add(self, row: Row) -> None:
@@ -275,6 +279,7 @@ class _Table:
         for name in CONTEXT:
             self._append(name, np.array([row.number(name) for row in waiting]), math.nan)
         units = {name: unit for row in waiting for name, (_, _, unit) in row.values.items()}
+        self._observables |= units
         for name, unit in units.items():
             found = [row.values.get(name, (math.nan, math.nan, "")) for row in waiting]
             self._append(name, np.array([value for value, _, _ in found]), math.nan, unit)
@@ -283,6 +288,19 @@ class _Table:
         for dataset in self._group.values():
             if dataset.shape[0] < self._size:
                 dataset.resize(self._size, axis=0)
+
+    def close(self) -> None:
+        """The last rows, and how every observable goes with time, charge, x and voltage (Pearson's r and its significance)."""
+        self.flush()
+        against = {name: self._group[name][:] for name in AGAINST}
+        names = [name for name in self._group if name in self._observables]
+        found = [correlations(self._group[name][:], against) for name in names]
+        group = self._group.create_group("correlations")
+        group.attrs["NX_class"], group.attrs["against"] = "NXcollection", json.dumps(AGAINST)
+        group.create_dataset("observable", data=np.array([name.encode() for name in names], dtype="S120"))
+        for letter in ("r", "p"):
+            rows = [[getattr(one, letter)[name] for name in AGAINST] for one in found]
+            group.create_dataset(letter, data=np.array(rows, dtype=np.float64).reshape(-1, len(AGAINST)))
 
     def _append(self, name: str, values: Any, missing: Any, unit: str | None = None) -> None:
         if name not in self._group:

@@ -147,7 +147,7 @@ class Rings:
         """What the probe reflected beside a spectrum waits for what its analysis finds. The tuner's stands in the journal already."""
         if source == "meter":
             told = {"name": REFLECTED, "value": value, "error": None, "unit": "", "key": key, "algorithm": source}
-            self._s.put("observable", mono_ns=mono_ns, **told)
+            self._s.journal.put("observable", told, at=self._s.at(mono_ns))
         self.spectral.feed([Observed(REFLECTED, value, None, "", key, source)])
 
     def on_observables(self, found: Sequence[Observed]) -> None:
