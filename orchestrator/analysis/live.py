@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from orchestrator.model.events import Event
 from orchestrator.model.observables import window_name
 from orchestrator.model.units import NOTHING_A
 
+if TYPE_CHECKING:
+    from orchestrator.analysis.maps import Over
+
 HEARD = frozenset({"run.started", "step.started", "step.ended", "ec.block", "fid.block"}) | frozenset(
     f"acquisition.{word}" for word in ("started", "acquired", "stored", "verified", "missed", "rejected", "lost")
 )
@@ -39,11 +42,12 @@ METAL_AREAS = frozenset({"area(metal)", "area(bulk)", "area(moss)"})
 class LiveAnalysis:
     """Feed it every event of a run once, in order. ``full``: everything there is to tell, for reprocessing and export.
 
-    ``edits``: windows by name instead of the experiment's.
+    ``edits``: windows by name instead of the experiment's; ``over``: who fits the tiles of a map.
     """
 
-    def __init__(self, *, full: bool = False, edits: Mapping[str, Sequence[float]] | None = None) -> None:
+    def __init__(self, *, full: bool = False, edits: Mapping[str, Sequence[float]] | None = None, over: Over = map) -> None:
         self._full = full
+        self._over = over
         self._edits = edits
         self._wanted = Wanted()
         self._origin_ns = 0
@@ -206,7 +210,7 @@ class LiveAnalysis:
         echo_s = np.array([TE_ms for TE_ms, _ in ordered]) * 1e-3
         if value.get("name") == "TE_ms" and len(np.unique(echo_s)) > 1:
             stack = np.stack([image for _, image in ordered])
-            yield from _of_map(maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored).summary)
+            yield from _of_map(maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored, over=self._over).summary)
 
     def _context(self, event: Event, scans: int) -> dict[str, Any]:
         key = event.data["key"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,6 +23,7 @@ import numpy as np
 from orchestrator.analysis.battery import correlations
 from orchestrator.analysis.findings import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding
 from orchestrator.analysis.live import LiveAnalysis
+from orchestrator.analysis.maps import Over
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import flags_of
 from orchestrator.recorder.digest import digest
@@ -83,14 +84,16 @@ def journal_of(folder: Path) -> Path:
     return path
 
 
-def rows(folder: Path, windows: Windows | None = None, source: Source | None = None, only: str | None = None) -> Iterator[Row]:
+def rows(
+    folder: Path, windows: Windows | None = None, source: Source | None = None, only: str | None = None, over: Over = map
+) -> Iterator[Row]:
     """Every spectrum of a run in the order in which it was stored. Memory: one spectrum and two hours of samples.
 
     ``only``: those of one acquisition. What is found in a spectrum hangs on earlier ones of the same acquisition alone, so that all
-    acquisitions one by one give the very numbers of all together.
+    acquisitions one by one give the very numbers of all together. ``over``: who fits the tiles of maps.
     """
     source = source if source is not None else Source()
-    analysis = LiveAnalysis(full=True, edits=windows)
+    analysis = LiveAnalysis(full=True, edits=windows, over=over)
     with Reader(journal_of(folder)) as reader:
         flags = _ruled(reader)
         for event in reader.events():
@@ -151,23 +154,35 @@ class Part(NamedTuple):
     folder: Path
     windows: Windows | None
     only: str
+    images: bool = False
+    """Its maps are cut into tiles: those are the work of others, not the whole of it."""
 
 
-def analysed(part: Part) -> tuple[Source, list[Row]]:
+Analysed = tuple[Source, list[Row]]
+MapOver = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+
+
+def analysed(part: Part, over: Over = map) -> Analysed:
     """All rows of a part."""
     source = Source()
-    found = list(rows(part.folder, part.windows, source, part.only))
+    found = list(rows(part.folder, part.windows, source, part.only, over))
     return source, found
+
+
+def analysed_over(over: MapOver, parts: Sequence[Part]) -> list[Analysed]:
+    """All parts in their order: series of spectra are handed out whole, and of images the tiles of their maps."""
+    series = iter(over(analysed, [part for part in parts if not part.images]))
+    return [analysed(part, over) if part.images else next(series) for part in parts]
 
 
 def parts_of(folder: Path, windows: Windows | None = None) -> list[Part]:
     """The acquisitions of a run that have spectra, in the order of their first. Raises Refused."""
     with Reader(journal_of(folder)) as reader:
-        names = dict.fromkeys(str(event.data["name"]) for event in reader.events() if event.kind == "fid.block")
-    return [Part(folder, windows, name) for name in names]
+        found = {str(event.data["name"]): bool(event.data.get("encodes")) for event in reader.events() if event.kind == "fid.block"}
+    return [Part(folder, windows, name, images) for name, images in found.items()]
 
 
-def joined(parts: Iterable[tuple[Source, list[Row]]]) -> tuple[Source, list[list[Row]]]:
+def joined(parts: Iterable[Analysed]) -> tuple[Source, list[list[Row]]]:
     """The parts of one run as one, in the order of their first spectra."""
     known = list(parts)
     whole = Source(known[0][0].run_id, known[0][0].name, known[0][0].last_seq) if known else Source()
@@ -181,7 +196,7 @@ def process(
     windows: Windows | None = None,
     *,
     asked: str = "",
-    parts: Iterable[tuple[Source, list[Row]]] | None = None,
+    parts: Iterable[Analysed] | None = None,
 ) -> tuple[Path, Source]:
     """Analyse a run again into the next ``processed/NNNN.h5``; returns it and what it came from. Raises Refused.
 
