@@ -42,7 +42,7 @@ def measure(repository: Path, scratch: Path) -> Report:
         "Sampling",
         f"{LASTS_s} s each at speed 1, one spectrum of 65,536 points asked for each second, journal, guard, observer and run.h5 on. A "
         f"sample is lost where the next one in run.h5 is more than one and a half periods away. tomato: {TOMATO_s} s, no spectra.",
-        ("", "asked", "kept", "lost", "told", "spectra stored (not)", "CPU, all processes", "wanted"),
+        ("", "asked", "kept", "lost", "told", "spectra stored (missed)", "CPU, all processes", "wanted"),
     )
     rig = memory_rig(repository, scratch / "rig.yaml")
     for period_s in PERIODS_s:
@@ -59,8 +59,9 @@ def _ours(repository: Path, scratch: Path, rig: Path, period_s: float) -> tuple[
     folder = Path(str(said["folder"]))
     with h5py.File(folder / "run.h5") as run:
         table = run["entry/electrochemistry"]
-        times_s = table["time"][:][np.isfinite(table["voltage"][:])]
-    asked, lost = round(LASTS_s / period_s), missing(times_s, period_s)
+        steps, counts = np.unique(table["step"][:], return_counts=True)
+        times_s = table["time"][:][(table["step"][:] == steps[counts.argmax()]) & np.isfinite(table["voltage"][:])]
+    asked, lost = round(LASTS_s / period_s) + 1, missing(times_s, period_s)
     with Reader(folder / "journal.sqlite") as reader:
         kinds = [event.kind for event in reader.events()]
     told = f"{kinds.count('gap')} gaps; {'complete' if said['complete'] else said['reason']}"
