@@ -31,8 +31,7 @@ class ReplayDoor:
         if not settings.address:
             raise NotReachable("no recording is named", instrument=settings.instrument, advice=ADVICE)
         if self._recording is None:
-            path = Path(settings.address).expanduser()
-            found = await self._clock.in_thread(read, path, lane=f"recording of {settings.instrument}")
+            found = await self._clock.in_thread(read, Path(settings.address), lane=f"recording of {settings.instrument}")
             if settings.identity not in {"", found.name}:
                 raise WrongInstrument(f"the recording is {found.name}, not {settings.identity}", instrument=settings.instrument)
             self._recording, self.tape = found, Tape(found.stretches)

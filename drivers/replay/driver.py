@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drivers.base import OBEYING, Capabilities, Context, Mode, Settings, StepOrder
+from drivers.base import FOLLOWED, Capabilities, Context, Mode, Settings, StepOrder
 from drivers.errors import Rejected
 from drivers.replay.door import ReplayDoor
 from drivers.stream import checks
@@ -22,7 +22,7 @@ CAPABILITIES = Capabilities(
     buffered=True,
     make_safe_s=1.0,
     min_sample_interval_s=0.0,
-    rung=OBEYING,
+    rung=FOLLOWED,
     cannot=CANNOT,
 )
 

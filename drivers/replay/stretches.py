@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def cut(rows: Rows) -> list[Stretch]:
     """The steps of one file, in order."""
     rows = _sound(rows)
     edges = _turned(rows, _edges(rows))
-    found = (_stretch(rows, start, end) for start, end in zip(edges[:-1], edges[1:], strict=True) if end - start >= LEAST_ROWS)
+    found = (_stretch(rows, start, end) for start, end in pairwise(edges) if end - start >= LEAST_ROWS)
     return [one for one in found if one.duration_s > 0]
 
 
@@ -103,7 +104,7 @@ def _edges(rows: Rows) -> list[int]:
 
 def _turned(rows: Rows, edges: list[int]) -> list[int]:
     """With one more edge where a step first kept its current and then its voltage (Neware has a word for both in one)."""
-    turns = (_turn(rows, start, end) for start, end in zip(edges[:-1], edges[1:], strict=True) if rows.mode[start] == UNKNOWN_MODE)
+    turns = (_turn(rows, start, end) for start, end in pairwise(edges) if rows.mode[start] == UNKNOWN_MODE)
     return sorted({*edges, *(turn for turn in turns if turn is not None)})
 
 
@@ -156,7 +157,8 @@ class Ending:
 
 def ending(stretch: Stretch, plan: StepPlan) -> Ending:
     """The first bound of the plan that the recording meets, else the end of what was recorded."""
-    return min((*_ends(stretch, plan), _own_end(stretch, plan)), key=lambda end: end.time_s)
+    met, own = list(_ends(stretch, plan)), _own_end(stretch, plan)
+    return min(met if met and own.reason is Reason.SKIP else [*met, own], key=lambda end: end.time_s)
 
 
 def _ends(stretch: Stretch, plan: StepPlan) -> Iterator[Ending]:

@@ -137,7 +137,8 @@ class Facts:
     @property
     def played_back(self) -> str:
         """What of it was recorded before, for people; empty: nothing."""
-        found = [name for name, mark in (("the FIDs", "fids_recorded"), ("the electrochemistry", "ec_recorded")) if self.attributes.get(mark)]
+        marks = {"the FIDs": "fids_recorded", "the electrochemistry": "ec_recorded"}
+        found = [name for name, mark in marks.items() if self.attributes.get(mark)]
         if not found:
             return ""
         return f"{' and '.join(found)} {'are recordings' if found != ['the electrochemistry'] else 'is a recording'} played back"
