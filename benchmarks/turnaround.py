@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.latency import Laboratory, emulated, marks
@@ -73,7 +74,7 @@ class _Bench:
             self._operando("queue", "add", str(self._file), *words)
             until(lambda: len(_instants(folder)) == RUNS, "end of all runs")
         runs = _instants(folder)
-        return (runs[0][0] - began_ns) / 1e9, [(later[0] - earlier[1]) / 1e9 for earlier, later in zip(runs, runs[1:], strict=False)]
+        return (runs[0][0] - began_ns) / 1e9, [(later[0] - earlier[1]) / 1e9 for earlier, later in pairwise(runs)]
 
     @contextmanager
     def _served(self) -> Iterator[None]:

@@ -30,7 +30,9 @@ class Playing:
         due = int(np.searchsorted(self.stretch.time_s, min(elapsed_s, self.end_s), side="right"))
         first, self.given = self.given, max(self.given, due)
         columns = (self.stretch.time_s, self.stretch.voltage_V, self.stretch.current_A)
-        return tuple(Row(*map(float, row)) for row in zip(*(column[first:due] for column in columns), strict=True))
+        return tuple(
+            Row(float(t_s), float(E_V), float(I_A)) for t_s, E_V, I_A in zip(*(column[first:due] for column in columns), strict=True)
+        )
 
 
 class Tape:
