@@ -43,4 +43,4 @@ async def main(broker: Broker, rigs: int, seconds: int) -> int:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(main(Broker.model_validate_json(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    print(asyncio.run(main(Broker.model_validate_json(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
