@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -q -o cache_dir=$(VENV)/pytest
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(VENV)/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint types format bench soak clean
+.PHONY: help demo test unit lint types format docs bench soak clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,14 @@ lint: $(VENV)/dev  ## style, types and floors
 format: $(VENV)/dev  ## write the style into the files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+$(VENV)/docs: $(VENV)/core
+	$(PIP) -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/docs  ## build the site of the documents; a broken link fails it
+	$(BIN)/python docs/site.py
+	@echo docs/_build/html/README.html
 
 bench: $(VENV)/test  ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks

@@ -6,7 +6,7 @@ of ours is ours, the time before each of its is its own. The control is the cons
 
 Busy: the same program in virtual time, with acquisitions as long as those of a lab, for some hours.
 
-``OPERANDO_BENCH_QUICK=1``: a tenth of it.
+``--quick``: a tenth of it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Report, percentile, run_json, spread
+from benchmarks.measure import QUICK, Report, percentile, run_json, spread
 from orchestrator.model.events import Event
 from orchestrator.recorder.records import Reader
 
 CONSOLES = ("topspin", "spinsolve", "openvnmrj")
 RIGS = {"topspin": "emulated-topspin", "spinsolve": "emulated-spinsolve", "openvnmrj": "sim"}
-QUICK = bool(os.environ.get("OPERANDO_BENCH_QUICK"))
 DEAD_s, BUSY_h = (60, 1) if QUICK else (300, 8)
 SCANS_BUSY = 270
 """With 1 s of recycle delay: a spectrum takes about as long as those of the public battery run (domain.md 2.1: 272.8 s of scans)."""
@@ -46,9 +45,9 @@ def measure(repository: Path, scratch: Path) -> Report:
     report = Report(
         "Between two acquisitions that follow each other",
         f"`operando run` with one acquisition after the other: {DEAD_s} s at speed 1 over each emulator's real wire (2 scans each), and "
-        f"{BUSY_h} h in virtual time with {SCANS_BUSY} scans each. Ours: the time of the gap in which the console waits for us, our reading "
-        "of its files included; its own: the time in which we wait for its answer. Acquiring: from its start to its last scan, as the "
-        "console tells. Load of the machine before each: in the first column.",
+        f"{BUSY_h} h in virtual time with {SCANS_BUSY} scans each. Ours: the time of the gap in which the console waits for us, our "
+        "reading of its files included; its own: the time in which we wait for its answer. Acquiring: from its start to its last "
+        "scan, as the console tells. Load of the machine before each: in the first column.",
         ("console (load)", "gaps", "added by us", "99 %", "its own part", "acquiring", "acquiring, or in its own part"),
     )
     report.rows += [_row(repository, scratch / name, name) for name in CONSOLES]

@@ -7,6 +7,7 @@ Real brokers on this computer. The broker of the laboratory is mosquitto with th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -19,11 +20,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from benchmarks.crowd import PER_SECOND
 from benchmarks.guard import EXPERIMENT
-from benchmarks.measure import OPERANDO, Report, alternate, cpu_s, percentile, spread
-from drivers.clock import Clock
+from benchmarks.measure import OPERANDO, QUICK, Report, alternate, cpu_s, percentile, spread
+from drivers.clock import Clock, Stamp
 from orchestrator.control.client import send
 from orchestrator.model.broker import Broker
+from orchestrator.model.columns import pack
 from orchestrator.monitor.dashboard.person import Person
 from orchestrator.monitor.mqtt import Link, connected
 from orchestrator.monitor.outbox import Outbox
@@ -36,9 +41,12 @@ from orchestrator.recorder.journal import Journal
 from orchestrator.rig.folders import state_folder
 from orchestrator.rig.truth import read_truth
 
-ROUNDS = 10
-EVENTS = 100
-RIGS, PER_SECOND, SECONDS = 20, 10, 10
+ROUNDS, EVENTS = (1, 20) if QUICK else (10, 100)
+RIGS, SECONDS = 20, 10
+TIMES_AWAY = 1 if QUICK else 3
+AWAY_s = 12.0
+SPECTRA = 72
+S = 1_000_000_000
 TOPICS = Topics("watched")
 PATIENCE_s = 60.0
 
@@ -56,7 +64,8 @@ def measure(repository: Path, scratch: Path) -> Report:
         bench = _Bench(repository, scratch, broker)
         over_mqtt, from_page, control = alternate(ROUNDS, bench.abort_over_mqtt, bench.abort_from_page, bench.abort_locally)
         events_ms = asyncio.run(bench.events_ms())
-        busy = asyncio.run(bench.crowd(broker("operator"), process.pid))
+        current_s = [asyncio.run(bench.current_after_six_hours_s(number)) for number in range(TIMES_AWAY)]
+        busy = asyncio.run(crowd(broker("operator"), process.pid))
     report.rows += [
         ("abort over TLS, to open circuit", spread([1e3 * value for value in over_mqtt], "ms", 1), "<= 100 ms"),
         ("as the page does it, with a TLS connection of its own", spread([1e3 * value for value in from_page], "ms", 1), "<= 100 ms"),
@@ -64,8 +73,10 @@ def measure(repository: Path, scratch: Path) -> Report:
         ("event in the journal to a subscriber over TLS", _median_and_99(events_ms), "<= 300 ms with the page"),
         (f"{RIGS} rigs, {PER_SECOND} messages/s each, one watcher of all: mosquitto, TLS", busy, "one core with the dashboard"),
     ]
+    asked = "after six hours without a broker: from its start until a watcher has state and spectra"
+    report.rows.append((asked, spread(current_s, "s"), "<= 5 s"))
     with own_broker(scratch) as (url, pid):
-        text = asyncio.run(bench.crowd(Broker(url=url), pid))
+        text = asyncio.run(crowd(Broker(url=url), pid))
         report.rows.append(("the same on `operando broker`, no TLS", text, "control"))
     return report
 
@@ -89,9 +100,7 @@ def laboratory(repository: Path, scratch: Path) -> Iterator[tuple[Callable[[str]
     for there, here in (("/mosquitto/secrets", secrets), ("/mosquitto/data", scratch), ("listener 8883", f"listener {port}")):
         text = text.replace(there, str(here))
     (scratch / "mosquitto.conf").write_text(f"user root\n{text}".replace("listener 8883", f"listener {port}"), "utf-8")
-    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    assert program is not None, "apt-get install mosquitto"
-    process = subprocess.Popen([program, "-c", str(scratch / "mosquitto.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([_mosquitto(), "-c", str(scratch / "mosquitto.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def as_user(user: str) -> Broker:
         files = {"password_file": str(secrets / f"{user}.password"), "ca": str(secrets / "ca.crt")}
@@ -198,16 +207,54 @@ class _Bench:
         await journal.close()
         return delays_ms
 
-    async def crowd(self, broker: Broker, pid: int) -> str:
-        """What the broker's process takes of one core while all rigs publish; the clients are in another process."""
-        began_s, cpu = time.perf_counter(), cpu_s(pid)
-        client = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.crowd", broker.model_dump_json(), stdout=asyncio.subprocess.PIPE
-        )
-        said, _ = await client.communicate()
-        heard = int(said)
-        share = (cpu_s(pid) - cpu) / (time.perf_counter() - began_s)
-        return f"{100 * share:.1f} % of a core; {heard} of {RIGS * PER_SECOND * SECONDS} heard"
+    async def current_after_six_hours_s(self, number: int) -> float:
+        """Seconds from the broker's start until a watcher has the newest state and every spectrum of a run nobody could watch."""
+        folder, clock, port = self._scratch / f"alone{number}", Clock(), _free_port()
+        folder.mkdir()
+        journal = Journal.create(folder / "journal.sqlite", clock)
+        for kind, data, blob, at in _six_hours():
+            journal.put(kind, data, blob=blob, at=at)
+        await journal.durable(journal.last_seq)
+        source = Source(folder, "watched", lambda: clock.utc_ns() / 1e9)
+        outbox = Outbox(folder, source.picture.origin_ns)
+        broker = Broker(url=f"mqtt://127.0.0.1:{port}")
+        publisher = Publisher(source, outbox, broker, "watched", _nobody, Words(None), clock)
+        running = asyncio.create_task(publisher.run())
+        await asyncio.sleep(AWAY_s)  # its pauses have become as long as they get
+        (folder / "m.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n", "utf-8")
+        began_s = time.perf_counter()
+        process = subprocess.Popen([_mosquitto(), "-c", str(folder / "m.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            await asyncio.to_thread(_listens, port)
+            async with connected(broker, "watcher") as link, asyncio.timeout(PATIENCE_s):
+                await link.subscribe(TOPICS.state, f"{TOPICS.top}/view/row/#")
+                rows, state = set(), 0
+                async for heard in link.messages():
+                    if heard.topic == TOPICS.state:
+                        state = json.loads(heard.payload)["journal_seq"]
+                    else:
+                        rows.add(heard.topic)
+                    if state == journal.last_seq and len(rows) == SPECTRA + 1:
+                        return time.perf_counter() - began_s
+            raise TimeoutError("it never became current")
+        finally:
+            publisher.stop()
+            await running
+            await journal.close()
+            process.kill()
+            process.wait()
+
+
+async def crowd(broker: Broker, pid: int, rigs: int = RIGS, seconds: int = SECONDS) -> str:
+    """What the broker's process takes of one core while all rigs publish; the clients are in another process."""
+    began_s, cpu = time.perf_counter(), cpu_s(pid)
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.crowd", broker.model_dump_json(), str(rigs), str(seconds), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await client.communicate()
+    heard = int(said)
+    share = (cpu_s(pid) - cpu) / (time.perf_counter() - began_s)
+    return f"{100 * share:.1f} % of a core; {heard} of {rigs * PER_SECOND * seconds} heard"
 
 
 STARTED = {
@@ -223,6 +270,41 @@ STARTED = {
     "simulated": True,
     "origin_mono_ns": 0,
 }
+
+
+def _six_hours() -> Iterator[tuple[str, dict[str, Any], bytes | None, Stamp]]:
+    """A run of six hours, a sample a second and a spectrum every five minutes, as the journal has it."""
+    began_ns, rng = time.time_ns() - 6 * 3600 * S, np.random.default_rng(6)
+    yield "run.started", STARTED, None, Stamp(0, began_ns)
+    started = {"key": "s000", "index": 0, "cycle": 1, "text": "Charge at C/10", "mode": "galvanostatic"}
+    yield "step.started", started, None, Stamp(S, began_ns + S)
+    for minute in range(6 * 60):
+        t_s = 60.0 * minute + np.arange(60) + 2.0
+        at = Stamp(int(t_s[-1] * S), began_ns + int(t_s[-1] * S))
+        values = {"voltage_V": 3.4 + 1e-6 * t_s, "current_A": np.full(60, 1e-3), "charge_step_C": 1e-3 * t_s}
+        columns, blob = pack({"mono_ns": (t_s * S).astype(np.int64), **values})
+        yield "ec.block", {"step_key": "s000", "cycle": 1, "index": 0, "n": 60, "columns": columns}, blob, at
+        if minute % (6 * 60 // SPECTRA) == 0:
+            fid = (rng.normal(size=2048) + 1j * rng.normal(size=2048)).astype("<c8")
+            axis = {"spectral_width_Hz": 1e5, "carrier_MHz": 116.64, "reference_MHz": 116.61, "group_delay_points": 0.0}
+            data = {"key": f"a{minute}", "block": 0, "name": "fast", "nucleus": "7Li", "dtype": "<c8", "shape": [2048], "scans": 8}
+            yield "fid.block", data | axis | {"raw_dtype": ">i4", "reversed_axis": False}, fid.tobytes(), at
+            yield "acquisition.stored", {"key": f"a{minute}", "block": 0, "fid_seq": 0}, None, at
+
+
+def _mosquitto() -> str:
+    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    assert program is not None, "apt-get install mosquitto"
+    return program
+
+
+def _listens(port: int) -> None:
+    until = time.monotonic() + PATIENCE_s
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+            return
+        time.sleep(0.01)
 
 
 async def _until_drive(truth: Path, drive: str) -> int:

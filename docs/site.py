@@ -25,14 +25,16 @@ def stage(folder: Path) -> list[Path]:
     return copies
 
 
-def build(folder: Path) -> int:
-    """Stage and build below a folder; mkdocs' exit code."""
-    source = folder / BUILT / "source"
-    shutil.rmtree(source, ignore_errors=True)
-    stage(source)
-    config = shutil.copy(REPOSITORY / "docs" / "mkdocs.yml", folder / "mkdocs.yml") if folder != REPOSITORY / "docs" else folder / "mkdocs.yml"
-    return subprocess.run([sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "-f", str(config)], check=False).returncode
+def make(folder: Path) -> int:
+    """Build what is staged below a folder; mkdocs' exit code."""
+    config = folder / "mkdocs.yml"
+    if folder != REPOSITORY / "docs":
+        shutil.copyfile(REPOSITORY / "docs" / "mkdocs.yml", config)
+    return subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config)], check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(build(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else REPOSITORY / "docs"))
+    here = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else REPOSITORY / "docs"
+    shutil.rmtree(here / BUILT, ignore_errors=True)
+    stage(here / BUILT / "source")
+    sys.exit(make(here))

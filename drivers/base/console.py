@@ -28,7 +28,8 @@ class ConsoleCapabilities:
     ``locked``: template parameters that stay as the console has them, and are only compared with what the template says.
     ``least_repetition_s``, ``least_acquisition_s``: no scan comes sooner after the one before, or is digitised for less;
     ``too_fast_advice``: what somebody can do who wants that. ``sequences``: those of ``SEQUENCES`` that it runs, arrays included;
-    ``lacks``: why not one of the others, by sequence. ``dummies``: it can scan without adding.
+    ``lacks``: why not one of the others, by sequence, and why it does not sweep one, by the name of what is swept. ``sweeps``: what it
+    can; None: whatever its sequences have. ``dummies``: it can scan without adding.
     """
 
     commands: frozenset[str] = frozenset({"prepare", "start", "halt", "abort", "fetch", "make_safe"})
@@ -43,6 +44,7 @@ class ConsoleCapabilities:
     too_fast_advice: str = ""
     sequences: frozenset[str] = frozenset({ONE_PULSE})
     lacks: Mapping[str, str] = field(default_factory=dict)
+    sweeps: frozenset[str] | None = None
     dummies: bool = True
 
 

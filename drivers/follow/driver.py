@@ -38,7 +38,7 @@ from drivers.follow.routes import FileRoute, Look, Route, StatusRoute
 from drivers.stream.samples import Outbox
 from drivers.stream.tasks import Tasks
 
-CANNOT = "cannot start, skip or stop this cell and cannot change a limit: the cycler's own software runs it, NMR follows"
+CANNOT = "cannot stop this cell, cannot start or skip a step, cannot change a limit: the cycler's own software runs it, NMR follows"
 LOOK_s = 0.5
 SILENT_AFTER_s = 600.0
 OF_FOLLOWER = frozenset({"zone", "date_order", "offset_s", "half_width_s", "look_s", "silent_after_s", "through"})

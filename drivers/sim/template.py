@@ -16,7 +16,8 @@ SERIES: Mapping[str, Mapping[str, float]] = {
     "series_1p_23Na_ionic": {"carrier_ppm": 0.0, "spectral_width_Hz": 100e3, "points": 4096, "pulse_us": 5.0, "tip_deg": 90.0},
 }
 OTHERS = frozenset(
-    {"series_1p", "hahn_echo", "vocs_echo", "sr_T1", "ir_T1", "echo_T2", "cpmg_T2", "qcpmg", "nutation", "pfg_ste", "se2d_image", "se2d_T2map",
+    {"series_1p",
+     "hahn_echo", "vocs_echo", "sr_T1", "ir_T1", "echo_T2", "cpmg_T2", "qcpmg", "nutation", "pfg_ste", "se2d_image", "se2d_T2map",
      "ge2d_image", "csi_1d", "reference_check", "noise_check"}
 )  # fmt: skip
 """Kinds without numbers of their own here: they begin with those of a single pulse on the nucleus."""
@@ -39,7 +40,7 @@ RUNS = frozenset(
 LACKS: Mapping[str, str] = {
     "exchange": "nothing exchanges in the twin's cells",
     "volume_ge": "the twin has images of two dimensions, and no volume",
-    "magic_angle_spinning": "the twin's cells are static",
+    "magic_angle_spinning": "a sample of the twin spins under single pulses; nothing in it is timed by the rotor",
 }
 
 

@@ -36,7 +36,20 @@ from drivers.stream.tasks import Tasks
 from drivers.topspin import states, wire
 from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door, PullBridge
 from drivers.topspin.folders import Folders, Known
-from drivers.topspin.parameters import LOCKED_NAMES, Setup, check_complex, deviations, drifted, readable, setup_of, template_path, watched
+from drivers.topspin.parameters import (
+    LACKS,
+    LOCKED_NAMES,
+    SEQUENCES,
+    SWEEPS,
+    Setup,
+    check_complex,
+    deviations,
+    drifted,
+    readable,
+    setup_of,
+    template_path,
+    watched,
+)
 from drivers.topspin.scans import Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
@@ -58,7 +71,9 @@ class TopSpin:
     ours, and the AU program calls).
     """
 
-    capabilities = ConsoleCapabilities(overhead_s=3.0, make_safe_s=20.0)  # inferred: zg needs 1 to 3 s to begin
+    capabilities = ConsoleCapabilities(  # inferred: zg needs 1 to 3 s to begin
+        overhead_s=3.0, make_safe_s=20.0, sequences=SEQUENCES, sweeps=SWEEPS, lacks=LACKS
+    )
 
     @classmethod
     def declared(cls, settings: Settings) -> ConsoleCapabilities:
@@ -168,12 +183,13 @@ class TopSpin:
 
     async def prepare(self, order: AcquisitionOrder) -> ReadBack:
         """Clone the site's template into fresh experiment numbers, set what may be set, read it back. Raises Rejected while one runs."""
-        setup = setup_of(order, self._options.get("unlock") or {}, self._options.get("limits") or {})
+        setups = [setup_of(order, self._options.get("unlock") or {}, self._options.get("limits") or {}, k) for k in range(order.blocks)]
+        setup = setups[0] if setups else setup_of(order, {}, {})
         wire.safe_name(order.key)
         self._require_none_of_ours()
         self._order = None
         found: dict[str, Any] = {}
-        for block in range(order.blocks):
+        for block, setup in enumerate(setups):
             answer = await self._prepare(order, setup, block)
             found = readable(answer.get("readback") or {})
             self._known[order.key, block] = Known(wire.safe_path(str(answer.get("target", ""))), "prepared", scans=order.scans)

@@ -11,10 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.base import AcquisitionOrder
+from drivers.base import ONE_PULSE, AcquisitionOrder
 from drivers.errors import Rejected
 from drivers.topspin import wire
 
+SEQUENCES = frozenset({ONE_PULSE, "hahn_echo", "qcpmg"})
+"""A template is the site's own data set: whatever one-dimensional sequence it holds, echo times included."""
+SWEEPS = frozenset({"carrier_ppm"})
+ARRAYS = "its driver sets no delays and no pulses: make a data set of your own for each value, and name each as a template"
+LACKS = {
+    **dict.fromkeys(("nutation", "cpmg", "saturation_recovery", "inversion_recovery", "TE_ms", "tau_ms", "pulse_us"), ARRAYS),
+    **dict.fromkeys(("stimulated_echo", "exchange", "magic_angle_spinning", "gradient_percent", "mixing_ms"), ARRAYS),
+    **dict.fromkeys(("phase_encoded_fid", "image_se", "image_ge", "volume_ge"), "images are ParaVision's: write it as `manual:`"),
+}
 LOCKED_NAMES = {"pulse_us": "P 1", "power_W": "PLW 1", "power_dB": "PLdB 1", "gain": "RG"}
 COMPARED_NAMES = {"spectral_width_Hz": "SW_h"}
 NUMBERS = frozenset({"NS", "DS", "TD", "AQ_mod"})
@@ -30,9 +39,9 @@ class Setup:
     compared: Mapping[str, float]
 
 
-def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any], limits: Mapping[str, Any]) -> Setup:
-    """Raises Rejected for what may not be set, or is no number. ``limits``: the rig's, by TopSpin's names; the agent has its own."""
-    template = {**(order.template.get("parameters") or {}), **order.template}
+def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any], limits: Mapping[str, Any], block: int = 0) -> Setup:
+    """One block. Raises Rejected for what may not be set, or is no number. ``limits``: the rig's, by TopSpin's names."""
+    template = {**(order.template.get("parameters") or {}), **order.template, **order.values(block)}
     dataset = template.get("dataset")
     if not dataset:
         advice = "write `dataset: NAME/EXPNO` in the rig file's template: a data set of your own, below the agent's root"
@@ -51,6 +60,11 @@ def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any], limits: Mapping
 def _check(order: AcquisitionOrder) -> None:
     if order.scans < 1 or order.dummies < 0 or order.recycle_s < 0 or order.blocks < 1:
         raise Rejected(f"{order.key}: {order.scans} scans, {order.dummies} dummies, {order.recycle_s} s, {order.blocks} blocks cannot be")
+    if order.sequence not in SEQUENCES:
+        raise Rejected(f"{order.key}: this console cannot run {order.sequence}", advice=LACKS.get(order.sequence, ""))
+    swept = {axis.name for axis in (order.rows, order.per_block) if axis is not None}
+    if order.rows is not None or swept - SWEEPS:
+        raise Rejected(f"{order.key}: this console cannot sweep {', '.join(sorted(swept))}", advice=ARRAYS)
 
 
 def _points(template: Mapping[str, Any]) -> dict[str, float]:

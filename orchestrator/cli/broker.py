@@ -1,4 +1,4 @@
-"""``operando broker``: a small MQTT broker on this computer, for a rig without one; and starting it beside a demo."""
+"""``operando broker``: a small MQTT broker on this computer, for a rig without one; and starting it beside a demo or the queue."""
 
 from __future__ import annotations
 
@@ -64,21 +64,25 @@ async def _serve(port: int | None, home: Path, idle_s: float | None, *, as_json:
             withdraw(home, url)
 
 
-def start_beside() -> None:
-    """Start a broker that outlives this program and ends when nobody has used it for ten minutes, where one can be."""
+def start_beside(place: Path | None = None, idle_s: float = IDLE_s) -> str | None:
+    """Start a broker that outlives this program and ends when nobody has used it for so long, where one can be; where it then listens.
+
+    None: one is named or runs already, or the extra is not there. ``place``: the ``OPERANDO_HOME`` of the demo where None.
+    """
     import os
 
     from orchestrator.monitor.embedded import installed, running
     from orchestrator.rig.folders import home
     from orchestrator.rig.publishing import VARIABLE, places
 
-    if os.environ.get(VARIABLE) or not installed() or any(running(place) for place in places()):
-        return
-    place = home(simulated=True)
-    command = (sys.executable, "-m", "orchestrator", "broker", "--idle", str(IDLE_s), "--home", str(place))
+    if os.environ.get(VARIABLE) or not installed() or any(running(one) for one in places()):
+        return None
+    place = place or home(simulated=True)
+    command = (sys.executable, "-m", "orchestrator", "broker", "--idle", str(idle_s), "--home", str(place))
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
     until = time.monotonic() + UP_WITHIN_s
     while time.monotonic() < until and process.poll() is None and running(place) is None:
         time.sleep(0.05)
     process.returncode = 0 if process.returncode is None else process.returncode  # it is nobody's child any more
+    return running(place)

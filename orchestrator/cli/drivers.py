@@ -27,10 +27,10 @@ ABILITIES = {
 
 
 def drivers_command(*, as_json: bool) -> int:
-    """List potentiostats, consoles, fences and emulators: how far each has come, and what it can."""
+    """List potentiostats, consoles, tuners, sensors, fences and emulators: how far each has come, and what it can."""
     from drivers import registry
 
-    for kind in ("potentiostats", "consoles", "fences", "emulators"):
+    for kind in ("potentiostats", "consoles", "tuners", "sensors", "fences", "emulators"):
         for name in registry.names(kind):
             quality = _quality(registry.folder(kind, name)) if kind != "emulators" else {}
             can = _can(kind, name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli import exits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.imports.watching import Followed, Request
     from orchestrator.model.experiment import Rule
 
@@ -24,6 +26,7 @@ def follow_command(
     name: str,
     rig: str,
     rules: Path | None,
+    notify: Path | None,
     status: Path | None,
     mirror: Path | None,
     into: Path | None,
@@ -43,7 +46,7 @@ def follow_command(
     display = "none" if as_json else "screen" if sys.stdout.isatty() else "lines"
     request = Request(
         ec, nmr, offset_s, half_width_s, told_zone(zone, say), date_order, out, into, name, rig,
-        wanted, text, status, mirror, display, say,
+        wanted, text, _notify(notify), status, mirror, display, say,
     )  # fmt: skip
     try:
         if display == "screen":
@@ -63,6 +66,16 @@ def _rules(file: Path | None) -> tuple[str, tuple[Rule, ...]]:
     from orchestrator.config import load_rules
 
     return file.read_text("utf-8"), load_rules(file, "")
+
+
+def _notify(file: Path | None) -> tuple[Mapping[str, Any], ...]:
+    """The ``notify:`` of a rig file, or of a file with nothing else."""
+    if file is None:
+        return ()
+    from ruamel.yaml import YAML
+
+    read = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
+    return tuple(read.get("notify") or ()) if isinstance(read, dict) else ()
 
 
 def _tell(request: Request, followed: Followed, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -9,9 +10,13 @@ from pathlib import Path
 
 from orchestrator.cli import exits
 
+BROKER_UNUSED_s = 7 * 86_400.0
+"""So long may nobody use the broker that is started beside the queue: longer than any week-end between two runs."""
 
-def serve_command(look_s: float) -> int:
+
+def serve_command(look_s: float, *, as_json: bool = False) -> int:
     """Serve the queue until SIGTERM or Ctrl-C; runs go on."""
+    from orchestrator.cli.broker import start_beside
     from orchestrator.rig.folders import home
     from orchestrator.schedule.daemon import Daemon, served
     from orchestrator.schedule.queue import Queue
@@ -22,8 +27,11 @@ def serve_command(look_s: float) -> int:
     with served(place):
         queue = Queue(place)
         try:
-            _say(f"serving the queue in {place / 'queue'} (process {os.getpid()})")
-            Daemon(queue, _say).serve(stop, look_s)
+            say = _say_json if as_json else _say
+            say(f"serving the queue in {place / 'queue'} (process {os.getpid()})")
+            if (url := start_beside(place, BROKER_UNUSED_s)) is not None:
+                say(f"runs whose rig names no broker are shown on {url}, for this computer only")
+            Daemon(queue, say).serve(stop, look_s)
         finally:
             queue.close()
     return exits.COMPLETE
@@ -31,6 +39,10 @@ def serve_command(look_s: float) -> int:
 
 def _say(text: str) -> None:
     print(text, flush=True)
+
+
+def _say_json(text: str) -> None:
+    print(json.dumps({"said": text}), flush=True)
 
 
 def is_served(place: Path) -> bool:

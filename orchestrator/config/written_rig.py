@@ -74,7 +74,9 @@ class WrittenNotify(Written):
     run: list[str] = Field(default_factory=list, description="a program and its arguments; level, title and text follow")
     desktop: bool = False
     summary: str = Field("", description='an hour such as "07:00", by the rig\'s zone: what happened, or that all is fine')
-    url: str = Field("", description="as apprise writes it, such as `ntfy://TOPIC`; needs the extra [notify]")
+    url: str = Field(
+        "", description="as apprise writes it, such as `ntfy://TOPIC` (needs the extra [notify]); or `smtp://RELAY:25/?to=NAME@PLACE`"
+    )
 
 
 class WrittenBroker(Written):

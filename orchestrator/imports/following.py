@@ -85,6 +85,8 @@ class Following:
     hold_s: float = HOLD_s
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     stopped_why: str = ""
+    listener: Callable[[str, Mapping[str, Any]], None] | None = None
+    """Who hears every event: those that ``--notify`` names are told of alarms."""
 
     def __post_init__(self) -> None:
         before, now_s = self.before, self._now_s
@@ -117,6 +119,8 @@ class Following:
     ) -> int:
         """An event with its own time."""
         self._last_seq = seq = self.journal.put(kind, data, blob=blob, source=source, cause=cause, at=at)
+        if self.listener is not None:
+            self.listener(kind, data)
         if self._analysis is not None:
             event = Event(seq, at.mono_ns, at.utc_ns, kind, data, blob, source, cause)
             self._take_found([finding.row() for finding in self._analysis.feed(event)], "analysis")

@@ -22,6 +22,8 @@ from orchestrator.imports.lag import Offset
 from orchestrator.imports.remembered import Remembered
 from orchestrator.imports.telling import Axis
 from orchestrator.model.experiment import Rule
+from orchestrator.monitor.messages import Of
+from orchestrator.monitor.notify import BadNotify, notifier
 from orchestrator.recorder.journal import Journal
 from orchestrator.recorder.records import Reader
 from orchestrator.rig.companions import Companions
@@ -30,6 +32,7 @@ from orchestrator.rig.gather import CannotRun
 from orchestrator.rig.hold import name_running, rig_held
 from orchestrator.rig.interrupts import Interrupts
 from orchestrator.rig.log import logged
+from orchestrator.rig.people import people_named
 from orchestrator.rig.publishing import publish_to
 from orchestrator.rig.upkeep import PUBLISHER, mind_observer
 
@@ -54,6 +57,7 @@ class Request:
     rig: str = ""
     rules: tuple[Rule, ...] = ()
     rules_text: str = ""
+    notify: tuple[Mapping[str, Any], ...] = ()
     status_to: Path | None = None
     mirror_to: Path | None = None
     display: str = "none"
@@ -89,6 +93,10 @@ class Followed:
 def check(request: Request) -> None:
     """Say no before anything is made. Raises CannotRun, BadZone."""
     zone_of(request.zone)
+    try:
+        notifier(request.notify, lambda _: None).close()
+    except BadNotify as error:
+        raise CannotRun(f"--notify: {error}. Nothing was started") from error
     for path, what in (
         (request.ec, "the cycler's file, or the folder with its files"),
         (request.nmr, "the folder with the console's data"),
@@ -137,6 +145,8 @@ async def _follow(request: Request, clock: Clock) -> Followed:
             status_to=request.status_to,
         )
         following = opened(request, clock, folder)
+        people = people_named(request.notify, Of(request.rig_name, folder.name, request.zone, 0.0), clock, following.note)
+        following.listener = None if people is None else people.hear
         ended: Mapping[str, Any] = {}
         try:
             await following.journal.durable(following.journal.last_seq)
@@ -145,6 +155,8 @@ async def _follow(request: Request, clock: Clock) -> Followed:
         finally:
             await following.journal.close()
             closeout = await clock.in_thread(companions.finish, lane="companions")
+            if people is not None:
+                await clock.in_thread(people.close, lane="companions")
         return Followed(folder, ended, closeout, following.offset)
 
 

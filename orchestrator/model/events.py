@@ -45,6 +45,7 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as
   source; the first of a spectrum has context: acquisition, nucleus, scans, blank (1: ended before the first current), and at the middle
   of the acquisition mono_ns, t_s, charge_mAh, charge_step_mAh, throughput_mAh, x, cycle, step_key, voltage_V, current_A, where known.
+  The area of a fitted line has line: phase_deg (of its FID at time zero), shift_ppm, lorentz_Hz, gauss_Hz, and their errors as …_sd_….
 * ``preparation`` what (reference, pulse, gain, noise), of, key (of the acquisition it was read from), found (numbers by name), applied
   (what was set by it: nucleus and scale of its pulses, or template and gain; empty: nothing), why.
 * ``label`` label, cell: what the cell is called from now on. · ``attachment`` name, folder (in the run folder), files (name, size,

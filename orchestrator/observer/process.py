@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 import threading
@@ -51,9 +53,15 @@ def follow(
     from orchestrator.recorder.recover import ObserverRuns
     from orchestrator.recorder.rundisk import drop_ballast
 
-    asked_to_stop = threading.Event()
+    asked_to_stop, something = threading.Event(), threading.Event()
+
+    def stop(*_: object) -> None:
+        asked_to_stop.set()
+        something.set()
+
     for name in ("SIGTERM", "SIGINT"):
-        signal.signal(getattr(signal, name), lambda *_: asked_to_stop.set())
+        signal.signal(getattr(signal, name), stop)
+    threading.Thread(target=hurried_by, args=(0, something), name="hurry", daemon=True).start()
     try:
         observer = Observer(folder, keep_free_bytes=keep_free_bytes)
     except ObserverRuns:
@@ -69,7 +77,11 @@ def follow(
     if analysis is not None:
         analysis.start()
     try:
-        while observer.step() and not asked_to_stop.wait(poll_s):
+        while observer.step():
+            something.wait(poll_s)
+            something.clear()
+            if asked_to_stop.is_set():
+                break
             telling.tell()
             if not same_process_lives(rig):
                 drop_ballast(folder)
@@ -86,6 +98,17 @@ def follow(
         if mirror is not None and not mirror.finish(MIRROR_WITHIN_s):
             sys.stderr.write(f"mirror_to: {mirror.trouble or 'it did not answer'}; copy the run's folder when the place is back\n")
     return 0
+
+
+def hurried_by(descriptor: int, something: threading.Event) -> None:
+    """The rig lets go of our standard input when it has written its last record: look at once. Nothing is ever said there.
+
+    By its descriptor: a thread that waits in Python's own buffer would hinder the interpreter's end.
+    """
+    with contextlib.suppress(OSError):
+        while os.read(descriptor, 1024):
+            pass
+    something.set()
 
 
 class Telling:

@@ -57,8 +57,12 @@ class Spectra(ByName[Any]):
     """Spectra by acquisition; ``plot`` draws those of one acquisition as a waterfall."""
 
     def plot(self, name: str = "") -> Any:
-        """Chemical shift from left to right as it falls, time upwards; needs xarray and matplotlib."""
-        shown = self[name or self._names[0]]["intensity"].plot(x="chemical_shift", robust=True)
+        """Chemical shift from left to right as it falls, time upwards; a single spectrum is a curve. Needs xarray and matplotlib."""
+        intensity = self[name or self._names[0]]["intensity"]
+        if intensity.sizes["time"] == 1:
+            (shown,) = intensity[0].plot(x="chemical_shift")
+        else:
+            shown = intensity.plot(x="chemical_shift", robust=True)
         shown.axes.invert_xaxis()
         return shown
 

@@ -9,6 +9,7 @@ bit between processors, and the others say when and by what the file was written
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,11 @@ class Group:
     attributes: dict[str, str] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Dataset:
-        """The row of the table for one dataset."""
-        return next(each for each in self.datasets if each.name == name)
+        """The row of the table for one dataset. Raises KeyError."""
+        for each in self.datasets:
+            if each.name == name:
+                return each
+        raise KeyError(f"{self.path} has no dataset {name}")
 
 
 def _utc(name: str, long_name: str) -> Dataset:
@@ -386,6 +390,7 @@ GROUPS = (
 STATIC = tuple(group for group in GROUPS if group.static)
 
 
+@cache
 def text_size(dtype: str) -> int | None:
     """N of ``text:N``; None for a numeric dtype."""
     return int(dtype.removeprefix("text:")) if dtype.startswith("text:") else None
@@ -397,6 +402,7 @@ def cut(text: str, size: int) -> bytes:
     return raw if len(raw) <= size else raw[:size].decode("utf-8", "ignore").encode()
 
 
+@cache
 def numpy_dtype(dtype: str) -> np.dtype[Any]:
     """What rows of a dataset are made of in memory, little-endian."""
     size = text_size(dtype)

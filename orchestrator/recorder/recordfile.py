@@ -20,10 +20,12 @@ class RecordFile:
     """Belongs to one thread. What a failed ``write`` had to store is kept, and stored by the next one through a new connection.
 
     After a failed sync Linux may mark pages clean that never reached the disk, so the old connection is not believed.
+    ``synced``: a commit is on the disk; else it is with the system, and outlives this process but no power cut.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, synced: bool = True) -> None:
         self.path = path
+        self._synced = synced
         self.durable_seq = 0
         self._crc = 0
         self._unsynced: list[Chained] = []
@@ -40,7 +42,7 @@ class RecordFile:
             raise JournalInUse(f"another process writes to {self.path}. Nothing was changed. Wait for that one, or end it.")
         fresh = not self.path.exists()
         self._connect()
-        if fresh:
+        if fresh and self._synced:
             sync_folder(self.path.parent)
             sync_folder(self.path.parent.parent)  # the run folder itself is new as well
         self.durable_seq, self._crc = self._newest()
@@ -87,7 +89,7 @@ class RecordFile:
     def _connect(self) -> None:
         self._connection = connection = sqlite3.connect(self.path, isolation_level=None, timeout=5.0)
         complete = check_identity(connection, self.path)
-        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if self._synced else 'OFF'}")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         if complete:
             return

@@ -23,12 +23,21 @@ PART_WITHIN_s = 1.0
 LOOK_s = 0.05
 
 
-def spawn(*arguments: str, quiet: bool = False, heard: bool = False) -> subprocess.Popen[bytes]:
-    """Start ``python -m orchestrator …`` in a session of its own, so that Ctrl-C reaches the rig alone."""
+def spawn(*arguments: str, quiet: bool = False, heard: bool = False, held: bool = False) -> subprocess.Popen[bytes]:
+    """Start ``python -m orchestrator …`` in a session of its own, so that Ctrl-C reaches the rig alone.
+
+    ``held``: its standard input is ours to let go of (``let_go``), which hurries an observer.
+    """
     output = subprocess.PIPE if heard else subprocess.DEVNULL if quiet else None
-    return subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", *arguments], start_new_session=True, stdin=subprocess.DEVNULL, stdout=output
-    )
+    given = subprocess.PIPE if held else subprocess.DEVNULL
+    return subprocess.Popen([sys.executable, "-m", "orchestrator", *arguments], start_new_session=True, stdin=given, stdout=output)
+
+
+def let_go(process: subprocess.Popen[bytes] | None) -> None:
+    """Close a process' standard input, where we hold it."""
+    if process is not None and process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
 
 
 def wait_for_file(path: Path, within_s: float) -> bool:
@@ -146,7 +155,8 @@ class Companions:
         control = () if self._control is None else ("--control", str(self._control))
         status = () if self._status_to is None else ("--status-to", str(self._status_to))
         options = ("--keep-free", str(self._keep_free_bytes), *mirror, *control, *status, "--tell")
-        self._observer = spawn("observe", str(self.folder), *self._rig, *options, heard=True)
+        let_go(self._observer)
+        self._observer = spawn("observe", str(self.folder), *self._rig, *options, heard=True, held=True)
         assert self._observer.stdout is not None
         self._heard = Heard(self._observer.stdout)
 
@@ -169,6 +179,7 @@ class Companions:
         A long run's close-out merges, reads and hashes all of it, so the time allowed grows with its size.
         The screen is not waited for longer than a moment: it may hang on a terminal that takes nothing.
         """
+        let_go(self._observer)
         within_s += _bytes_of(self.folder, "journal.sqlite", "run.h5", "run.h5.chapters/*") / CLOSE_OUT_BYTES_PER_S
         for process, limit_s in ((self._observer, within_s), (self._screen, screen_within_s)):
             if process is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +63,24 @@ class People:
 
 def people_of(gathered: Gathered, folder: Path, record: MortalJournal, clock: Clock, *, from_start: bool) -> People | None:
     """Who is told, in real time; a program that fails to tell is a note in the run. ``from_start``: it is not continued."""
-    if gathered.request.virtual or not gathered.rig.notify:
+    if gathered.request.virtual:
+        return None
+    of = Of(gathered.rig.name, folder.name, gathered.rig.zone, gathered.plan.expected_s if from_start else 0.0)
+    people = people_named(gathered.rig.notify, of, clock, record.listeners_note)
+    if people is not None:
+        record.listener = people.hear
+    return people
+
+
+def people_named(notify: Sequence[Mapping[str, Any]], of: Of, clock: Clock, note: Callable[[str], object]) -> People | None:
+    """Whom a ``notify:`` list names; None: nobody. ``note`` is told, in the loop, who could not be told. Raises BadNotify."""
+    if not notify:
         return None
     loop = asyncio.get_running_loop()
 
     def report(text: str) -> None:
         with contextlib.suppress(RuntimeError):  # the run is over
-            loop.call_soon_threadsafe(record.listeners_note, text)
+            loop.call_soon_threadsafe(note, text)
 
-    told = notifier(gathered.rig.notify, report)
-    of = Of(gathered.rig.name, folder.name, gathered.rig.zone, gathered.plan.expected_s if from_start else 0.0)
-    messages = Messages(of, told.hours, clock.utc_ns() / 1e9)
-    people = People(told, messages, clock)
-    record.listener = people.hear
-    return people
+    told = notifier(notify, report)
+    return People(told, Messages(of, told.hours, clock.utc_ns() / 1e9), clock)

@@ -29,10 +29,11 @@ def safe_relative(name: str) -> PurePosixPath:
     return path
 
 
-def archive(files: Sequence[RawFile], folder: Path, attempt: int = 0) -> None:
+def archive(files: Sequence[RawFile], folder: Path, attempt: int = 0, *, synced: bool = True) -> None:
     """Copy files into ``folder``, which appears complete and synced or not at all. Raises Damaged, OSError.
 
-    ``attempt``: an earlier one may still hang on a share that has gone; each has a place of its own.
+    ``attempt``: an earlier one may still hang on a share that has gone; each has a place of its own. ``synced``: False in
+    virtual time, as for the journal.
     """
     if folder.exists():
         check(files, folder)
@@ -44,9 +45,11 @@ def archive(files: Sequence[RawFile], folder: Path, attempt: int = 0) -> None:
     for file, target in zip(files, targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True)
         _copy(file, target)
-    _sync(targets, {part, *(path for path in part.rglob("*") if path.is_dir())})
+    if synced:
+        _sync(targets, {part, *(path for path in part.rglob("*") if path.is_dir())})
     part.rename(folder)
-    sync_folder(folder.parent)
+    if synced:
+        sync_folder(folder.parent)
 
 
 def _copy(file: RawFile, target: Path) -> None:

@@ -254,6 +254,8 @@ class Reactions:
 
         ``short``: what the experiment says of the time after a short holds from now on.
         """
+        if self.programs.refused("open circuit", why):
+            return
         if short:
             self._shorted(why)
         if for_good:

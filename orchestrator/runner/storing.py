@@ -7,6 +7,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -168,9 +169,10 @@ class Storing:
         if not announced:
             return None
         folder = self._s.station.raw_folder / record.key / (str(block) if record.planned.blocks > 1 else "")
+        copied = partial(archive, synced=self._s.clock.virtual is None)
         for attempt, pause_s in enumerate((*PAUSES_S, None)):
             try:
-                await within(ARCHIVE_WITHIN_S, self._s.clock.in_thread(archive, announced, folder, attempt, lane="raw"))
+                await within(ARCHIVE_WITHIN_S, self._s.clock.in_thread(copied, announced, folder, attempt, lane="raw"))
                 break
             except OSError as error:
                 if pause_s is None or isinstance(error, Damaged):

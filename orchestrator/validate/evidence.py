@@ -108,6 +108,11 @@ class Evidence:
             t_s, str(data["key"]), t_s - at, int(data["cycle"]), now("x"), now("voltage"), now("charge_net"), abs(now("charge_step"))
         )
 
+    def sensor(self, name: str) -> tuple[Floats, Floats]:
+        """float64 (n,), (n,): seconds and values of a sensor. Raises KeyError."""
+        columns = self._run.aux[name]
+        return np.asarray(columns["time"], dtype=np.float64), np.asarray(columns["value"], dtype=np.float64)
+
     # ------------------------------------------------------------------------------------------------------------- spectra
 
     def spectra(self, acquisition: str, where: Where | None = None) -> list[Spectrum]:

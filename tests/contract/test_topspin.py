@@ -11,10 +11,11 @@ import pytest
 from ruamel.yaml import YAML
 from wire_taps import Silence
 
-from drivers.base import AcquisitionOrder, Context, Settings
+from drivers.base import AcquisitionOrder, Axis, Context, Filed, Settings
 from drivers.clock import Clock
+from drivers.errors import Rejected
 from drivers.registry import factory, make_console, make_emulator, memory_network
-from drivers.testing.bench import Bench, ConsoleBench, Run
+from drivers.testing.bench import Bench, ConsoleBench, Run, on_bench
 from drivers.testing.console_contract import ConsoleContract
 from drivers.transport.real import RealNetwork
 
@@ -58,3 +59,25 @@ class TestTopSpin(ConsoleContract):
                 await emulator.stop()
 
         return Bench(opened, bench_run)
+
+    @on_bench
+    async def test_a_wide_line_is_stepped_through_in_data_sets_of_its_own(self, bench: ConsoleBench) -> None:
+        carriers = Axis("carrier_ppm", (-100.0, 0.0, 200.0))
+        order = bench.small_acquisition("wide", sequence="hahn_echo", blocks=3, per_block=carriers)
+        async with bench.connected() as log:
+            await bench.console.prepare(order)
+            found = []
+            for block in range(3):
+                await bench.console.start("wide", block)
+                while not any(event.block == block for event in log.of(Filed)):
+                    await bench.clock.sleep(1.0)
+                found.append((await bench.console.fetch("wide", block)).fid)
+            offsets = [(fid.carrier_MHz / fid.reference_MHz - 1) * 1e6 for fid in found]
+            assert offsets == pytest.approx(carriers.values, abs=0.1)
+
+    @on_bench
+    async def test_an_array_of_delays_is_refused(self, bench: ConsoleBench) -> None:
+        async with bench.connected():
+            for changes in ({"sequence": "hahn_echo", "rows": Axis("TE_ms", (1.0, 2.0))}, {"sequence": "saturation_recovery"}):
+                with pytest.raises(Rejected):
+                    await bench.console.prepare(bench.small_acquisition("array", **changes))

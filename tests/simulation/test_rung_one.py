@@ -102,7 +102,7 @@ def test_a_limit_that_is_passed_is_the_loudest_alarm_and_nothing_else(followed: 
     alarm = night.of("alarm.raised", id="cannot-stop")[0].data
     assert alarm["level"] == "critical"
     assert "current (A)" in alarm["text"]
-    assert "cannot start, skip or stop this cell" in alarm["text"]
+    assert "cannot stop this cell" in alarm["text"]
     assert len(night.cycler.began) == 3
     assert night.outcome.state == "finished"
     assert night.of("cell.state")[-1].data["cell"] == "unknown"
@@ -170,4 +170,14 @@ def test_the_status_of_its_own_software_is_a_route_too(live: Callable[..., Any],
     night = live(EXPERIMENT, during, before=before)
     assert steps(night) == [(0, "rest"), (1, "galvanostatic"), (2, "galvanostatic")]
     assert [event.mono_ns for event in night.of("step.started")] == pytest.approx(found["cycler"].began, abs=1.0e9)
+    assert night.outcome.exit_code == 0
+
+
+def test_a_rule_that_would_open_the_circuit_calls_a_person_and_the_plan_goes_on(followed: Callable[..., Any]) -> None:
+    """Nor do the steps that follow go missing: the cycler passes its current whatever a rule here says."""
+    rules = "rules:\n  - {name: low, when: {observable: voltage, below: 0.5}, for: 3 samples, do: [open circuit, warn]}\n"
+    night = followed(text=EXPERIMENT + rules)
+    assert night.of("rule.fired", rule="low")
+    assert "rule `low`" in night.of("alarm.raised", id="cannot-stop")[0].data["text"]
+    assert steps(night) == [(0, "rest"), (1, "galvanostatic"), (2, "galvanostatic")]
     assert night.outcome.exit_code == 0

@@ -79,8 +79,8 @@ def publish(
 
 
 @beside.command()
-def serve(look_s: Annotated[float, typer.Option("--look-s", min=0.05, help="So often it looks.")] = 1.0) -> int:
+def serve(look_s: Annotated[float, typer.Option("--look-s", min=0.05, help="So often it looks.")] = 1.0, as_json: Json = False) -> int:
     """Start the runs of the queue when they are due. Touches no instrument; its own end is nothing to them."""
     from orchestrator.cli.serve import serve_command
 
-    return serve_command(look_s)
+    return serve_command(look_s, as_json=as_json)

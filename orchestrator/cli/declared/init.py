@@ -17,10 +17,14 @@ class RigUnlessSaid(typer.core.TyperGroup):
     """``operando init [NAME]`` is ``init rig``; with the options of a broker's users it is ``init broker``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the subcommand before the words, where nobody said it."""
-        if not {"-h", "--help"} & set(args[:1]) and not set(args[:1]) & set(self.commands):
-            args = ["broker" if OF_THE_BROKER & {word.partition("=")[0] for word in args} else "rig", *args]
-        return super().parse_args(ctx, args)
+        """As every group does, once it is said which subcommand."""
+        return super().parse_args(ctx, self.with_subcommand(args))
+
+    def with_subcommand(self, args: list[str]) -> list[str]:
+        """The words, with the name of the subcommand before them where nobody said it."""
+        if set(args[:1]) & {"-h", "--help", *self.commands}:
+            return args
+        return ["broker" if OF_THE_BROKER & {word.partition("=")[0] for word in args} else "rig", *args]
 
 
 init = typer.Typer(cls=RigUnlessSaid, help="A rig by questions (`init rig`), or the files of an MQTT broker (`init broker`).")

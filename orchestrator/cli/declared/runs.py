@@ -108,8 +108,9 @@ def watch(
     out: Out = Path("runs"),
     lines: Annotated[bool, typer.Option(help="Lines instead of a screen.")] = False,
     rig_process: RigProcess = "",
+    as_json: Json = False,
 ) -> int:
     """Show a run as it goes, here or from another terminal."""
     from orchestrator.cli.watch import watch_command
 
-    return watch_command(run, out, lines=lines, rig=rig_process)
+    return watch_command(run, out, lines=lines, rig=rig_process, as_json=as_json)

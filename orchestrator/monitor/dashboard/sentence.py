@@ -29,6 +29,9 @@ DOING = {
     "desodiate": "desodiating",
 }
 
+GUARDED = "its guard makes the cell safe; go and look"
+NOT_WATCHED = "nobody watches any more; the cycler goes on as it was told: go and look"
+
 
 class Said(NamedTuple):
     """``head`` in large letters, ``rest`` under it."""
@@ -101,7 +104,7 @@ def say(rig: Rig, half: Halves | None, lost_s: float | None, now_s: float) -> Sa
             "stale", f"{name}: the rig says nothing since {clock(state.heard_s, state.zone, now_s)}", "the publisher lives; go and look"
         )
     if not state.rig_alive and state.state not in ENDED:
-        return Said("bad", f"{name}: the rig's program has died", "its guard makes the cell safe; go and look")
+        return Said("bad", f"{name}: the rig's program has died", GUARDED if state.driven else NOT_WATCHED)
     if state.state in ENDED:
         return _ended(state, name)
     watched = [f"{'' if state.driven else 'not driven: '}this program {state.cannot}"] if state.cannot else []
@@ -118,7 +121,8 @@ def _stale(rig: Rig, state: State, name: str, since_s: float, lost_s: float | No
 
 def _ended(state: State, name: str) -> Said:
     if not state.driven:
-        return Said("over", f"{name} is watched no longer", f"{state.spectra_stored} spectra; {state.reason}")
+        watched: Tone = "over" if state.state == "finished" else "bad"
+        return Said(watched, f"{name} is watched no longer", f"{state.spectra_stored} spectra; {state.reason}")
     cell = {"off": "cell at open circuit", "on": "CELL STILL UNDER CURRENT"}.get(state.cell_state, "CELL STATE NOT KNOWN")
     tone: Tone = "over" if state.state == "finished" and state.cell_state == "off" else "bad"
     outcome = f" {state.outcome}" if state.outcome else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from drivers.base import IMAGES, Axis, waits_s
+from drivers.base import IMAGES, Axis, ConsoleCapabilities, waits_s
 from orchestrator.model.experiment import Acquisition, Where
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem
@@ -120,6 +120,9 @@ def consoles_that_cannot(facts: Facts) -> Iterator[Problem]:
         return
     for planned, _, kind, where in _measured(facts):
         if planned.sequence in console.sequences:
+            for name in _unswept(planned, console):
+                why = console.lacks.get(name, "its driver sets it in no array")
+                yield Problem(where, f"this console cannot sweep {name} (`{planned.name}`)", why)
             if "pulse_us" in _axes(planned) and "pulse_us" in console.locked:
                 hint = "unlock: {pulse_us: [least, most]} in the rig file"
                 yield Problem(where, f"`{planned.name}` sweeps pulse_us, which this rig keeps locked", hint)
@@ -127,6 +130,13 @@ def consoles_that_cannot(facts: Facts) -> Iterator[Problem]:
         name = kind.text if kind is not None else planned.sequence
         why = console.lacks.get(planned.sequence, "its driver does not know the sequence")
         yield Problem(where, f"this console cannot: {name} (`{planned.name}`)", why)
+
+
+def _unswept(planned: PlannedAcquisition, console: ConsoleCapabilities) -> list[str]:
+    """What an acquisition sweeps and the console does not."""
+    if console.sweeps is None or planned.sequence in IMAGES:
+        return []
+    return [name for name in _axes(planned) if name not in console.sweeps]
 
 
 def drifts_unseen(facts: Facts) -> Iterator[Problem]:

@@ -78,3 +78,25 @@ def charge_closes(words: Words, runs: Runs) -> Found:
             summed = float(np.interp(end_s, time, whole) - np.interp(begin_s, time, whole))
             off.append(abs(summed - charge_mAh) / abs(charge_mAh))
     return Found(max(off), 0.0)
+
+
+@measure
+def sensor(words: Words, runs: Runs) -> Found:
+    """Mean of a sensor's readings during the spectra ``of`` an acquisition."""
+    evidence = run_of(words, runs)
+    time, value = evidence.sensor(str(words["sensor"]))
+    inside = np.zeros(len(time), bool)
+    for begin_s, end_s in evidence.spans_s(str(words["of"])):
+        inside |= (time >= begin_s) & (time <= end_s)
+    taken = value[inside]
+    return Found(float(taken.mean()), float(taken.std()) / math.sqrt(len(taken)))
+
+
+@measure
+def read_beside(words: Words, runs: Runs) -> Found:
+    """The part of the spectra ``of`` an acquisition during which a sensor was read."""
+    evidence = run_of(words, runs)
+    time, value = evidence.sensor(str(words["read_beside"]))
+    spans = evidence.spans_s(str(words["of"]))
+    seen = [bool((np.isfinite(value) & (time >= begin_s) & (time <= end_s)).any()) for begin_s, end_s in spans]
+    return Found(sum(seen) / len(seen), 0.0)

@@ -56,6 +56,13 @@ def area(words: Words, runs: Runs) -> Found:
 
 
 @measure
+def width(words: Words, runs: Runs) -> Found:
+    """Full width at half height of a line's Lorentzian part, in Hz."""
+    line = _component(words, runs, str(words["width"]))
+    return Found(line.lorentz_Hz, line.lorentz_sd_Hz)
+
+
+@measure
 def amplitude(words: Words, runs: Runs) -> Found:
     """The same, resolved or not."""
     line = _fit(words, runs)[str(words["amplitude"])]

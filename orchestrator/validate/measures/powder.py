@@ -67,5 +67,6 @@ def coupling_kHz(words: Words, runs: Runs) -> Found:
     part = Part(t_s, ppm, inside, np.fft.fftshift(np.fft.fft(fid))[inside], float(data["reference_MHz"]))
     Cq_kHz, shift_ppm = (float(each) for each in words["coupling_kHz"])
     made = least_squares(_left_over, (Cq_kHz, shift_ppm, 0.4, 0.3), args=(part,), x_scale=(1.0, 1.0, 0.1, 0.1))
-    covariance = np.linalg.inv(made.jac.T @ made.jac) * 2.0 * made.cost / (2 * inside.sum() - 12)
+    slopes = np.asarray(made.jac, dtype=np.float64)
+    covariance = np.linalg.inv(slopes.T @ slopes) * 2.0 * float(made.cost) / (2 * int(inside.sum()) - 12)
     return Found(float(made.x[0]), math.sqrt(float(covariance[0, 0])))

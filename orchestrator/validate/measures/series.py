@@ -39,7 +39,7 @@ AGAINST: dict[str, Callable[[Place], float]] = {
 def series(words: Words, runs: Runs) -> list[Point]:
     """``observable: NAME`` of ``of``, or ``area: LINE`` with ``lines`` and ``window_ppm`` fitted in every spectrum by itself.
 
-    ``centre: ACQUISITION`` with ``ppm``: where along the stack a window's signal lies.
+    ``position: LINE``: its shift. ``centre: ACQUISITION`` with ``ppm``: where along the stack a window's signal lies.
     """
     evidence = run_of(words, runs)
     if "observable" in words:
@@ -51,10 +51,12 @@ def series(words: Words, runs: Runs) -> list[Point]:
             Point(each.place, abs(each.place.voltage_V), 1e-4) for each in evidence.spectra(str(words["voltage_at"]), words.get("where"))
         ]
     spectra = evidence.spectra(str(words["of"]), words.get("where"))
-    name = str(words["area"])
     blank = blank_of(words, evidence)
-    found = [(spectrum, fit_of([spectrum], words, blank)[name]) for spectrum in spectra]
-    return [Point(spectrum.place, line.amplitude, line.amplitude_sd) for spectrum, line in found]
+    if "position" in words:
+        shown = [(one, fit_of([one], words, blank)[str(words["position"])]) for one in spectra]
+        return [Point(one.place, line.shift_ppm, line.shift_sd_ppm) for one, line in shown]
+    shown = [(one, fit_of([one], words, blank)[str(words["area"])]) for one in spectra]
+    return [Point(one.place, line.amplitude, line.amplitude_sd) for one, line in shown]
 
 
 @measure

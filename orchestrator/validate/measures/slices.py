@@ -15,11 +15,11 @@ SD_OF_MEDIAN = 1.0 / 0.6745
 
 
 def _sum_over(window_ppm: Sequence[float], fid: Fid, one: Spectrum | Encoded) -> Fid:
-    """complex128 (...): the spectrum summed over a window."""
+    """complex128 (...): the spectrum summed over a window, whatever the number of points: the FID's part in it at time 0."""
     low, high = (float(edge) for edge in window_ppm)
     whole = np.fft.fftshift(np.fft.fft(fid, axis=-1), axes=-1)
     ppm = ppm_axis(fid.shape[-1], one.data)
-    return np.asarray(whole[..., (ppm >= low) & (ppm <= high)].sum(axis=-1), dtype=np.complex128)
+    return np.asarray(whole[..., (ppm >= low) & (ppm <= high)].sum(axis=-1) / fid.shape[-1], dtype=np.complex128)
 
 
 def slices(one: Encoded, window_ppm: Sequence[float]) -> tuple[Floats, Floats, float]:
@@ -66,25 +66,3 @@ def slices_close(words: Words, runs: Runs) -> Found:
     _, shown, sd = slices(sliced, words["ppm"])
     whole = abs(complex(_sum_over(words["ppm"], plain.fid, plain)))
     return Found(float(shown.sum()) / whole - 1.0, sd * math.sqrt(len(shown)) / whole)
-
-
-@measure
-def half_over_half(words: Words, runs: Runs) -> Found:
-    """In a stray field: echoes at the upper half of the offsets over those at the lower half; with ``over``, over that of another where."""
-    evidence, name = run_of(words, runs), str(words["half_over_half"])
-
-    def found(where: object) -> Found:
-        echoes = evidence.spectra(name, where)  # type: ignore[arg-type]
-        carriers = np.array([float(one.data["carrier_MHz"]) for one in echoes])
-        size = np.array([abs(complex(one.fid[: int(words.get("points", 4))].sum())) for one in echoes])
-        sd = np.array([float(np.std(one.fid[-len(one.fid) // 4 :].real)) * math.sqrt(float(words.get("points", 4))) for one in echoes])
-        upper = carriers > np.median(carriers)
-        lower = carriers < np.median(carriers)
-        value = float(size[upper].sum() / size[lower].sum())
-        return Found(value, value * math.hypot(*(float(np.sqrt((sd[part] ** 2).sum()) / size[part].sum()) for part in (upper, lower))))
-
-    now = found(words.get("where"))
-    if "over" not in words:
-        return now
-    before = found(words["over"])
-    return Found(now.value / before.value, now.value / before.value * math.hypot(now.sigma / now.value, before.sigma / before.value))

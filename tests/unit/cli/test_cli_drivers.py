@@ -33,7 +33,7 @@ def test_as_json_with_its_rules(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_driver_is_above_bronze_that_has_met_no_instrument(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drivers", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {"potentiostat", "console", "fence", "emulator"} == {row["kind"] for row in rows}
+    assert {"potentiostat", "console", "tuner", "sensor", "fence", "emulator"} == {row["kind"] for row in rows}
     assert all(
         row["level"] in {"simulation", "bronze", "below bronze"} for row in rows if "not yet met" in row.get("hardware", "not yet met")
     )

@@ -118,6 +118,7 @@ def test_the_brokers_options_still_mean_the_broker(here: Path) -> None:
 
 
 @pytest.mark.posix_only
+@pytest.mark.timeout(180)
 def test_a_person_is_asked_and_enter_takes_what_is_usual(tmp_path: Path) -> None:
     import pty
 
@@ -132,7 +133,7 @@ def test_a_person_is_asked_and_enter_takes_what_is_usual(tmp_path: Path) -> None
             os.write(ours, answer.encode() + b"\n")
         while text := _more(ours):
             asked += text
-        assert process.wait(20) == 0, asked
+        assert process.wait(50) == 0, asked
     os.close(ours)
     rig = load_rig(tmp_path / "configs" / "rigs" / "bench.yaml")
     assert list(rig.stations["magnet"].nuclei) == ["23Na", "7Li"]
@@ -142,7 +143,7 @@ def test_a_person_is_asked_and_enter_takes_what_is_usual(tmp_path: Path) -> None
 
 def _until_asked(handle: int) -> str:
     """What is shown up to the next question."""
-    text, until = "", time.monotonic() + 20
+    text, until = "", time.monotonic() + 50
     while not text.rstrip(" ").endswith(":"):
         assert time.monotonic() < until, text
         if select.select([handle], [], [], 0.2)[0]:

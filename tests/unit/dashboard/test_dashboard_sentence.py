@@ -186,3 +186,24 @@ def test_only_what_a_button_has_can_be_pressed() -> None:
     for verb in ("set-current", "", "status", "../abort", "abort/x"):
         with pytest.raises(ValueError, match="no button"):
             buttons.command(verb, "", state)
+
+
+CANNOT = "cannot stop this cell"
+
+
+def test_each_rung_says_what_it_cannot_and_only_a_driven_cell_that_nobody_knows_of_is_an_alarm() -> None:
+    """Rung 1: somebody else has the cell, so that its state is unknown here is no news. Rung 2 drives it, and the same is bad."""
+    followed = say(rig(cannot=CANNOT, driven=False, cell_state="unknown"), AS_BEFORE, None, NIGHT_s + 1)
+    assert followed.tone == "fine"
+    assert followed.text.endswith("not driven: this program cannot stop this cell")
+    obeying = say(rig(cannot=CANNOT, driven=True), AS_BEFORE, None, NIGHT_s + 1)
+    assert (obeying.tone, obeying.text.endswith("; this program cannot stop this cell")) == ("fine", True)
+    lost = say(rig(cannot=CANNOT, driven=True, cell_state="unknown"), AS_BEFORE, None, NIGHT_s + 1)
+    assert (lost.tone, "nobody knows whether the cell is under current" in lost.text) == ("bad", True)
+
+
+def test_a_follower_that_has_died_leaves_no_guard_behind() -> None:
+    died = say(rig(cannot=CANNOT, driven=False, rig_alive=False), AS_BEFORE, None, NIGHT_s + 1)
+    assert died.tone == "bad"
+    assert "guard" not in died.text
+    assert "the cycler goes on" in died.text

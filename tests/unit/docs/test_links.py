@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
-PAGES = sorted({*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("drivers/**/*.md")})
+FOUND = (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("drivers/**/*.md"))
+PAGES = sorted(page for page in FOUND if "_build" not in page.parts)
 LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -20,11 +21,14 @@ def prose(page: Path) -> str:
 
 def anchors(page: Path) -> set[str]:
     """Of the headings, as the site and code hosts make them."""
-    heads = re.findall(r"^#{1,6} +(.+?) *#*$", re.sub(r"^ *```.*?^ *```", "", page.read_text("utf-8"), flags=re.M | re.S), flags=re.MULTILINE)
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    heads = re.findall(r"^#{1,6} +(.+?) *#*$", text, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]|\]\([^)]*\)|\[", "", head)).strip().lower().replace(" ", "-") for head in heads}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "_build" not in page.parts], ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "_build" not in page.parts], ids=lambda page: page.relative_to(REPOSITORY).as_posix()
+)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for match in LINK.finditer(prose(page)):
         target, _, heading = (match[1] or match[2]).partition("#")

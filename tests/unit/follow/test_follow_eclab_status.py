@@ -91,7 +91,7 @@ def test_whoever_wants_it_stopped_is_told_that_it_cannot_be() -> None:
     async def play(follower: Follower, clock: Clock) -> None:
         reached = await follower.make_safe()
         assert reached.confirmation is Confirmation.UNCONFIRMED
-        assert "cannot start, skip or stop this cell" in reached.detail
+        assert "cannot stop this cell" in reached.detail
         with pytest.raises(NotSupported):
             await follower.end_step()
 

@@ -60,7 +60,9 @@ def test_two_folders_are_followed_ended_and_followed_again(vnmrj, tmp_path, requ
         path.chmod(0o555 if path.is_dir() else 0o444)  # a read-only share
     environment = os.environ | {"OPERANDO_HOME": str(tmp_path / "home"), "OPERANDO_BROKER": "none"}
     arguments = [sys.executable, "-m", "orchestrator", "follow", str(ec), str(nmr), "--offset-s", "0", "--zone", "Europe/Berlin"]
-    arguments += ["--status", str(page), "--json"]
+    note = f"import sys; open({str(tmp_path / 'told')!r}, 'a').write(sys.argv[2] + chr(10))"
+    (tmp_path / "people.yaml").write_text(json.dumps({"notify": [{"run": [sys.executable, "-c", note], "level": "alarm"}]}))
+    arguments += ["--status", str(page), "--notify", str(tmp_path / "people.yaml"), "--json"]
 
     processes: list[subprocess.Popen[str]] = []
     request.addfinalizer(lambda: [ended(process) for process in processes])
@@ -80,6 +82,7 @@ def test_two_folders_are_followed_ended_and_followed_again(vnmrj, tmp_path, requ
     (run,) = out.glob("*")
     assert "nobody here drives it" in answer["reason"]
     assert "cannot stop this cell" in (page / "status.html").read_text("utf-8")
+    assert "watch-nmr" in (tmp_path / "told").read_text()
     nmr.chmod(0o755)
     shutil.copytree(second, nmr / second.name)
     process = start("--into", str(run))

@@ -127,6 +127,8 @@ def test_a_console_that_runs_single_pulses_only_says_so_and_an_unknown_one_is_no
     acquisition = "{template: T2, scans: 8, TE_ms: [1, 2, 4]}"
     assert any("this console cannot: T2 by Hahn echoes" in problem for problem in refused(acquisition, ConsoleCapabilities()))
     assert plan(acquisition, None).acquisitions["one"].sequence == "hahn_echo"
+    stepped = replace(EVERYTHING, sweeps=frozenset({"carrier_ppm"}), lacks={"TE_ms": "one data set each"})
+    assert any("cannot sweep TE_ms (`one`); one data set each" in problem for problem in refused(acquisition, stepped))
     locked = replace(EVERYTHING, locked=frozenset({"pulse_us"}))
     rig = RIG.replace(
         "  two:", "  pulses: {nucleus: 7Li, series: nutation, parameters: {points: 1000, spectral_width_Hz: 100000, pulse_us: 8}}\n  two:"

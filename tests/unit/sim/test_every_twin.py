@@ -19,10 +19,10 @@ from drivers.sim.physics import Scan
 from drivers.sim.twin import Twin
 
 TWINS = Path(__file__).parents[3] / "configs" / "twins"
-CELLS = sorted(path.stem for path in TWINS.glob("*.yaml"))
-READ = {name: read(TWINS / f"{name}.yaml") for name in CELLS}
+READ = {path.stem: read(path) for path in sorted(TWINS.glob("*.yaml"))}
+CELLS = [name for name, said in READ.items() if "sample" not in said]
 
-EMPTY = {"C5", "Si", "Ge", "S"}
+EMPTY = {"Li-Cs", "C5", "Si", "Ge", "S"}
 """Built with an empty host at the working electrode: nothing to oxidise."""
 KORRINGA_s_K = {"7Li": 44.0, "23Na": 5.1, "6Li": 44.0 * (16.546 / 6.2661) ** 2}
 
