@@ -144,7 +144,7 @@ def current(reply: str) -> float:
 
 
 def _measured(reply: str, name: str, unit: str) -> float:
-    found = re.search(rf"{name}={_NUMBER}{unit}?(?:[^a-zA-Z0-9.]|$)", reply, re.IGNORECASE)
+    found = re.search(rf"{name}={_NUMBER}{unit}?(?:[\s:,;\0]|$)", reply, re.IGNORECASE)
     value = float(found[1]) if found else math.nan
     if not math.isfinite(value):
         raise Garbled(f"no {name}: {reply[:60]!r}")
