@@ -1,1 +1,1 @@
-"""Arbin cyclers: MITS Pro on the cycler's Windows computer obeys by its console interface (CTI), binary over TCP."""
+"""Arbin cyclers: MITS Pro's CTI obeys by binary frames over TCP."""

@@ -1,1 +1,1 @@
-"""Zahner potentiostats: the Thales software's Term on the workstation's computer obeys by Remote2 commands over TCP."""
+"""Zahner's Zennium and IM6 by Thales: its Term obeys by telegrams over TCP, and this program times every step."""
