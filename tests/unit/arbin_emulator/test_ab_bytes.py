@@ -68,6 +68,10 @@ def test_a_log_in_and_a_channel_info_read_as_that_client_reads_them(caplog: pyte
     assert [found[name] for name in sums] == [1.0, 2.0, 3.0, 4.0, 1, 13]
 
 
+def test_the_codes_of_meta_variables() -> None:
+    assert {number: code for code, number in messages.META_CODES.items()} == Msg.SetMetaVariable.Client.mv_channel_codes
+
+
 def test_what_is_too_long_is_cut_and_ends_in_a_zero() -> None:
     found = messages.answer(INFO, {"test": "x" * 100})
     assert found[431:575] == ("x" * 71 + "\0").encode("utf-16-le")

@@ -127,6 +127,22 @@ def test_a_schedule_that_goes_in_circles_without_time(play: Callable[..., None])
     play(scene, schedules={"circle.sdx": {"steps": [one]}})
 
 
+def test_many_short_steps_are_no_circle_and_a_stop_counts_to_its_instant(play: Callable[..., None]) -> None:
+    up = {"label": "up", "control": "current", "value": 1e-3, "limits": ["PV_CHAN_Step_Time >= 0.5"]}
+    rest = {"label": "rest", "control": "rest", "limits": ["PV_CHAN_Step_Time >= 0.5 -> up"]}
+
+    async def scene(host: Host) -> None:
+        await host.run("short.sdx")
+        await host.clock.sleep(80.25)
+        assert (await host.info())["where"] == "[81] 1: up, Current"
+        assert await host.stop() == 0
+        found = await host.info()
+        assert (found["status"], found["test_s"]) == (IDLE, pytest.approx(80.25))
+        assert found["charge"] * 3600.0 == pytest.approx(1e-3 * 40.25, rel=1e-5)
+
+    play(scene, schedules={"short.sdx": {"steps": [up, rest]}})
+
+
 def test_the_host_dies_and_the_cell_stays_inside(play: Callable[..., None]) -> None:
     async def scene(host: Host) -> None:
         await host.run(CURRENT, **{**LONG, "u2": 3.105})

@@ -56,6 +56,14 @@ def test_a_voltage_is_held(play: Callable[..., None]) -> None:
     play(scene)
 
 
+def test_a_pseudo_galvanostat_drives_a_current(play: Callable[..., None]) -> None:
+    async def scene(host: Host) -> None:
+        assert [await host.tell(*one) for one in (("Gal=0", "GAL=-1"), ("Cset=1e-3",), ("Pot=-1",))] == ["OK"] * 3
+        assert host.twin.drives[-1][0::2] == ("current", 1e-3)
+
+    play(scene)
+
+
 def test_it_ends_nothing_by_itself_when_its_host_dies(play: Callable[..., None]) -> None:
     async def scene(host: Host) -> None:
         await host.push(1e-3)
