@@ -83,9 +83,7 @@ def follow(
     name: Annotated[str, typer.Option(help="Of the run; else the folder's.")] = "",
     rig: Annotated[str, typer.Option("--rig", metavar="NAME", help="Under which it is shown; else watch-NAME of the run.")] = "",
     rules: Annotated[Optional[Path], typer.Option(metavar="FILE", help="An experiment, or its `rules:` alone: told as alarms.")] = None,  # noqa: UP045
-    notify: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A rig file, or its `notify:` alone: who is told of alarms.")
-    ] = None,
+    notify: Annotated[Path | None, typer.Option(metavar="FILE", help="A rig file, or its `notify:` alone: who is told of alarms.")] = None,
     status: Annotated[Optional[Path], typer.Option(metavar="DIR", help="A folder or share for status.html, each minute.")] = None,  # noqa: UP045
     mirror: Annotated[Optional[Path], typer.Option("--mirror-to", metavar="DIR", help="A folder that gets a copy of the run.")] = None,  # noqa: UP045
     into: Annotated[Optional[Path], typer.Option(metavar="RUN", help="The run folder of an earlier `follow`, to go on with.")] = None,  # noqa: UP045
