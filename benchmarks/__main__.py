@@ -20,6 +20,7 @@ NAMES = (
     "open_run",
     "ten_minutes",
     "analysis",
+    "series",
     "monitoring",
     "page",
     "following",
