@@ -145,7 +145,7 @@ def test_two_rates_k_fast_metal_spectra_for_each_quantitative_one(live: Live, k:
     """Round after round, back to back: each has its own recycle delay, and the analysis keeps them apart."""
     more = f"  both: {{of: {{fast: {k}, wide: 1}}}}\n"
     night = live(protocol(f"{{step: {PLATE} for 20 minutes, nmr: {{both: continuously}}}}", more=more))
-    names = [event.data["name"] for event in night.of("acquisition.started")]
+    names = [event.data["key"].partition("-")[2] for event in night.of("acquisition.started")]
     turn = ["fast", "wide", *["fast"] * (k - 1)]
     assert len(names) > 2 * len(turn)
     assert names == (turn * len(names))[: len(names)]
