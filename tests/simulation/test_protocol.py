@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from drivers.sim.faults import Fault
+from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.model.columns import unpack
 
 Live = Callable[..., Any]
@@ -137,6 +138,23 @@ def test_an_interleave_is_a_full_round_of_its_members(live: Live) -> None:
     assert names == ["fast", "wide", "fast"]
     assert {event.data["asked_as"] for event in night.of("acquisition.requested")} == {"both"}
     assert ends(night) == ("finished", "as planned", 0)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_two_rates_k_fast_metal_spectra_for_each_quantitative_one(live: Live, k: int) -> None:
+    """Round after round, back to back: each has its own recycle delay, and the analysis keeps them apart."""
+    more = f"  both: {{of: {{fast: {k}, wide: 1}}}}\n"
+    night = live(protocol(f"{{step: {PLATE} for 20 minutes, nmr: {{both: continuously}}}}", more=more))
+    names = [event.data["key"].partition("-")[2] for event in night.of("acquisition.started")]
+    turn = ["fast", "wide", *["fast"] * (k - 1)]
+    assert len(names) > 2 * len(turn)
+    assert names == (turn * len(names))[: len(names)]
+    analysis = LiveAnalysis()
+    found = [one for event in night.journal.events for one in analysis.feed(event) if one.name == "noise_sd" and one.context]
+    told = Counter(one.context["acquisition"] for one in found if one.context)
+    stored = Counter(event.data["name"] for event in night.of("fid.block"))
+    assert told == stored
+    assert abs(stored["fast"] - k * stored["wide"]) <= k
 
 
 def test_every_key_is_its_own_and_stands_in_the_vendors_data(live: Live) -> None:
