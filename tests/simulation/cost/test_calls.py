@@ -33,7 +33,7 @@ NOT_THE_HOST = (
     "drivers/sim/",
     "drivers/methodscript/interpreter/",
     "drivers/openvnmrj/console/",
-    "drivers/openvnmrj/magical.py",
+    "drivers/openvnmrj/magical/",
     "drivers/openvnmrj/vnmrfiles.py",
     "drivers/transport/virtual.py",
 )
