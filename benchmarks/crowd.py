@@ -1,4 +1,4 @@
-"""Twenty rigs and one watcher as clients: ``python -m benchmarks.crowd BROKER.json`` prints how many messages were heard."""
+"""Rigs and one watcher as clients: ``python -m benchmarks.crowd BROKER.json RIGS SECONDS`` prints how many messages were heard."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 
-from benchmarks.monitoring import PER_SECOND, RIGS, SECONDS
 from orchestrator.model.broker import Broker
 from orchestrator.monitor.mqtt import Link, connected
 from orchestrator.monitor.picture import Out
 
+PER_SECOND = 10
 PAYLOAD = b'{"t_s": 0.0, "voltage_V": 3.4}' + b" " * 370
 
 
-async def main(broker: Broker) -> int:
+async def main(broker: Broker, rigs: int, seconds: int) -> int:
     """How many messages came through. The operator may publish commands only, so commands are what they are."""
     heard = 0
 
@@ -26,14 +26,14 @@ async def main(broker: Broker) -> int:
                 heard += 1
 
     async def rig(number: int, link: Link) -> None:
-        for count in range(PER_SECOND * SECONDS):
-            due_s = began_s + (count + number / RIGS) / PER_SECOND
+        for count in range(PER_SECOND * seconds):
+            due_s = began_s + (count + number / rigs) / PER_SECOND
             await asyncio.sleep(max(0.0, due_s - asyncio.get_running_loop().time()))
             await link.publish(Out(f"operando/v1/rig{number}/cmd/operator/bench", PAYLOAD, 1, retained=False))
 
     watching = asyncio.create_task(watch())
     async with AsyncExitStack() as stack:
-        links = [await stack.enter_async_context(connected(broker, f"rig{number}")) for number in range(RIGS)]
+        links = [await stack.enter_async_context(connected(broker, f"rig{number}")) for number in range(rigs)]
         began_s = asyncio.get_running_loop().time()
         await asyncio.gather(*(rig(number, link) for number, link in enumerate(links)))
         await asyncio.sleep(0.5)
@@ -43,4 +43,4 @@ async def main(broker: Broker) -> int:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(main(Broker.model_validate_json(sys.argv[1]))))
+    print(asyncio.run(main(Broker.model_validate_json(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

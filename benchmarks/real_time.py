@@ -7,9 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.measure import OPERANDO, Report, cpu_s, family
+from benchmarks.measure import OPERANDO, QUICK, Report, cpu_s, family
 
-SETTLE_s, WINDOW_s = 15.0, 60.0
+SETTLE_s, WINDOW_s = (10.0, 20.0) if QUICK else (15.0, 60.0)
 ROLES = {
     "guard": "orchestrator.guard",
     "observer": "orchestrator observe",
