@@ -73,6 +73,14 @@ def test_rare_samples_neither_lengthen_a_short_step_nor_shorten_another(live: Li
     assert all(keys.count(event.data["key"]) >= 3 for event in night.of("step.ended"))
 
 
+@pytest.mark.parametrize("every_s", [30, 600])
+def test_rare_samples_do_not_lengthen_the_look_at_the_voltage_beyond_its_own_limit(live: Live, every_s: int) -> None:
+    """Ten seconds at open circuit: three samples a minute apart would pass its limit of 70.2 s, and the device would end the run."""
+    night = live(protocol(f"{PLATE} for 40 s", more=f"prepare: [ocv -20..20 mV]\nrecord: {{every_s: {every_s}}}\n"))
+    assert ends(night) == ("finished", "as planned", 0)
+    assert [event.data["duration_s"] for event in night.of("step.ended")] == pytest.approx([10.0, 40.0], abs=0.1)
+
+
 def test_charge_agrees_with_the_cell_and_no_sample_is_lost(live: Live) -> None:
     night = live(protocol(f"{{step: {PLATE} until 0.05 mAh/cm2 or 20 minutes}}", "{step: Strip working at 0.5 mA/cm2 for 2 minutes}"))
     seen = samples(night)
