@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from drivers.arbin import wire
-from drivers.arbin.models import Options, channel_of, key_of, schedule_of, name_of, variables_of, where
+from drivers.arbin.models import Options, channel_of, key_of, name_of, schedule_of, variables_of, where
 from drivers.base import ByteStream, Context, Identity, Settings
 from drivers.errors import BadReply, DeviceFault, NotReachable, Rejected, WrongInstrument
 from drivers.stream.bounds import StepPlan

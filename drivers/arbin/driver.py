@@ -14,7 +14,6 @@ from drivers.stream.bounds import StepPlan
 from drivers.stream.driver import DoorPotentiostat
 from drivers.stream.running import End, RunningStep
 
-
 OVER = 0.01
 """Of the current that was asked for: with less the step was over when its one sample was read."""
 

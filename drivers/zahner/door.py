@@ -91,7 +91,7 @@ class ZahnerDoor:
         row = await self._measure()
         if missing(self._plan, row) and not await self._ask(wire.ask_setup(), wire.is_on):
             self._began_ns = None
-            raise ChannelTaken("its cell is off: it switched itself off, was restarted, or somebody did it", instrument=self._settings.instrument)
+            raise ChannelTaken("its cell is off: a restart, a trip, or somebody", instrument=self._settings.instrument)
         if over(self._plan, row):
             await self.stop()
         return Batch((row,), running=self._began_ns is not None)

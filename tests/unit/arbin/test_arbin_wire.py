@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drivers.arbin import wire
-from drivers.arbin.models import Options, capabilities_of, channel_of, key_of, planned, schedule_of, name_of, variables_of, where
+from drivers.arbin.models import Options, capabilities_of, channel_of, key_of, name_of, planned, schedule_of, variables_of, where
 from drivers.base import EndConditions, Limits, Mode, Settings, StepOrder
 from drivers.errors import Rejected
 
@@ -117,7 +117,12 @@ def test_the_numbers_of_a_step() -> None:
 def test_a_discharge_keeps_its_sign_and_opens_the_upper_side() -> None:
     options = Options(max_current_A=1.0)
     found = variables_of(planned((replace(STEP, current_A=-0.5),), capabilities_of(options)), options)
-    assert (found.value, found.upper_V, found.safety_upper_V, found.safety_lower_V) == (-0.5, pytest.approx(4.2005), pytest.approx(4.3005), 2.4)
+    assert (found.value, found.upper_V, found.safety_upper_V, found.safety_lower_V) == (
+        -0.5,
+        pytest.approx(4.2005),
+        pytest.approx(4.3005),
+        2.4,
+    )
 
 
 def test_a_tests_name_is_new_and_says_the_step() -> None:
