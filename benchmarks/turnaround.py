@@ -28,6 +28,7 @@ from orchestrator.recorder.records import Reader
 ROUNDS, RUNS = (1, 2) if QUICK else (5, 5)
 STEPS = "- Rest for 1 seconds\n- Plate working at 0.5 mA/cm2 for 2 seconds"
 LOOK_s = 1.0
+PATIENCE_s = 60.0 * RUNS
 
 
 def measure(repository: Path, scratch: Path) -> Report:
@@ -73,7 +74,7 @@ class _Bench:
             began_ns = time.time_ns()
             words = ("--rig", str(self._rig), "--out", str(folder), "--loaded", "--repeat", str(RUNS), "--json")
             self._operando("queue", "add", str(self._file), *words)
-            until(lambda: len(_instants(folder)) == RUNS, "end of all runs")
+            until(lambda: len(_instants(folder)) == RUNS, f"end of {RUNS} runs in {folder}", PATIENCE_s)
         runs = _instants(folder)
         return (runs[0][0] - began_ns) / 1e9, [(later[0] - earlier[1]) / 1e9 for earlier, later in itertools.pairwise(runs)]
 
