@@ -94,7 +94,7 @@ def test_nothing_is_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) 
     ("words", "said"),
     [
         ("--potentiostat keithley", "give --potentiostat-address"),
-        ("--potentiostat toaster", "there is biologic"),
+        ("--potentiostat toaster", "there is arbin, biologic"),
         ("--potentiostat keithley --potentiostat-address X --potentiostat-option door=1", "no option is called door"),
         ("--potentiostat keithley --potentiostat-address X --potentiostat-option door", "KEY=VALUE"),
         ("--nucleus lithium", "no nucleus"),
