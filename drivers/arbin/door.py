@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from drivers.arbin import wire
-from drivers.arbin.models import OURS, Options, channel_of, variables_of, where
+from drivers.arbin.models import Options, channel_of, key_of, name_of, schedule_of, variables_of, where
 from drivers.base import ByteStream, Context, Identity, Settings
 from drivers.errors import BadReply, DeviceFault, NotReachable, Rejected, WrongInstrument
 from drivers.stream.bounds import StepPlan
@@ -23,7 +23,7 @@ class ArbinDoor:
     stops_needed = 2
 
     def __init__(self, settings: Settings, context: Context, options: Options) -> None:
-        self._settings, self._network, self._options = settings, context.network, options
+        self._settings, self._network, self._clock, self._options = settings, context.network, context.clock, options
         self._host, self._port = where(settings.address, settings.instrument) if settings.address else ("", 0)
         self._channel = channel_of(settings)
         self._stream: ByteStream | None = None
@@ -45,20 +45,19 @@ class ArbinDoor:
     async def look(self) -> Look:
         """What the channel does; a test of ours is known by its name."""
         found = await self._info()
-        ours = found.test.startswith(OURS)
-        key = found.test.removeprefix(OURS) if ours and found.running else None
-        detail = wire.FAULTY.get(found.status, f"status {found.status}" + (", MITS has lost the cycler" if found.failed else ""))
-        foreign = bool(found.running) and not ours
-        return Look(found.running, found.voltage_V, found.current_A, found.time_s, foreign, key, detail)
+        key = key_of(found.test) if found.running else ""
+        detail = "MITS has lost the cycler" if found.failed else found.stuck or f"status {found.status}"
+        foreign = bool(found.running) and not key
+        return Look(found.running, found.voltage_V, found.current_A, found.time_s, foreign, key or None, detail)
 
     async def write(self, plan: StepPlan) -> None:
         """The schedule lies on the Arbin's computer."""
 
     async def load(self, plan: StepPlan) -> None:
         """Assign the schedule with the numbers of the step."""
-        self._test = OURS + plan.order.key
-        variables = variables_of(plan, self._options)
-        await self._do(wire.assign(self._channel, self._options.schedule, self._test, variables), wire.ASSIGN_REPLY)
+        self._test = name_of(plan.order.key, self._clock.utc_ns())
+        schedule, variables = schedule_of(plan, self._options), variables_of(plan, self._options)
+        await self._do(wire.assign(self._channel, schedule, self._test, variables), wire.ASSIGN_REPLY)
 
     async def start(self) -> None:
         """Start the test."""
@@ -72,15 +71,19 @@ class ArbinDoor:
             raise DeviceFault(f"told to stop: {wire.refusal(wire.STOP_REPLY, code)}", instrument=self._settings.instrument)
 
     async def fetch(self) -> Batch:
-        """The moment as a sample, where it is a new one; a pause at MITS is ended, since nobody watches it."""
+        """The moment as a sample, while the test runs; one that is stuck is told to stop, since nobody watches it."""
         found = await self._info()
-        if found.status in wire.PAUSED and not found.failed:
+        if found.failed:
+            raise NotReachable("MITS has lost the cycler", instrument=self._settings.instrument)
+        if found.stuck:
             await self.stop()
-            return Batch((), running=True)
-        fresh = found.test == self._test and found.time_s > self._last_s and not found.failed
+            return Batch((), running=False, trouble=found.stuck)
+        ours = found.test == self._test
+        # Behind the end it reads open circuit; a test that was over before anybody looked is shown by that alone.
+        fresh = ours and (found.time_s > self._last_s if found.running else self._last_s < 0)
         if fresh:
             self._last_s = found.time_s
-        return Batch((found.row,) if fresh else (), found.running is not False, trouble=wire.FAULTY.get(found.status, ""))
+        return Batch((found.row,) if fresh else (), bool(found.running) and ours)
 
     async def close(self) -> None:
         """Let go; what runs goes on."""
@@ -94,7 +97,7 @@ class ArbinDoor:
         found = await self._ask(wire.channel_info(self._channel), wire.info)
         if found.channel != self._channel:
             raise BadReply(f"it speaks of channel {found.channel + 1}", instrument=self._settings.instrument)
-        if not self._test and found.test.startswith(OURS):
+        if not self._test and found.running and key_of(found.test):
             self._test = found.test
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drivers.arbin.wire import NAME_CHARS, SCHEDULE_CHARS, Variables
-from drivers.base import OBEYS_ITS_SOFTWARE, Capabilities, Mode, Settings, StepOrder
+from drivers.base import OBEYS_ITS_SOFTWARE, Capabilities, Mode, Reason, Settings, StepOrder
 from drivers.errors import Rejected
 from drivers.stream import checks
 from drivers.stream.bounds import OFF_SIDE_V, Bound, StepPlan, charge_bound, duration_bound, lower_bound, taper_of, upper_bound
@@ -13,15 +13,19 @@ from drivers.stream.bounds import OFF_SIDE_V, Bound, StepPlan, charge_bound, dur
 PORT = 9031
 """inferred: of MITS Pro 8; a rig may say another."""
 OURS = "op."
-MODES = {Mode.REST: 0, Mode.GALVANOSTATIC: 1, Mode.POTENTIOSTATIC: 2}
+STAMP = "@"
+STAMP_CHARS = 12
+SCHEDULES = {Mode.REST: "rest", Mode.GALVANOSTATIC: "current", Mode.POTENTIOSTATIC: "voltage"}
 LEAST_A = 1e-9
+NEVER_V = 1e3
+"""A voltage at which nothing ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``schedule``: its file's name on the Arbin's computer, which takes MV_UD1 … MV_UD8. ``user``, ``password``: of CTI."""
+    """``schedules``: how the three on the Arbin's computer begin (``…_rest.sdx``, …). ``user``, ``password``: of CTI."""
 
-    schedule: str = "operando.sdx"
+    schedules: str = "operando"
     user: str = "admin"
     password: str = ""
     max_current_A: float = 1.0
@@ -32,7 +36,7 @@ class Options:
     def of(cls, settings: Settings) -> Options:
         """From a rig's ``options``. Raises Rejected with the name of what cannot be."""
         made = cls(**checks.known_options(cls.__slots__, settings.options, settings.instrument))
-        for name, most in (("schedule", SCHEDULE_CHARS - 1), ("user", 31), ("password", 31)):
+        for name, most in (("schedules", SCHEDULE_CHARS - 20), ("user", 31), ("password", 31)):
             value = getattr(made, name)
             if not isinstance(value, str) or len(value.encode()) > most or "\0" in value:
                 raise checks.bad_rig(settings.instrument, f"option {name} cannot be sent", f"a text of at most {most} bytes")
@@ -81,28 +85,47 @@ def planned(program: tuple[StepOrder, ...], capabilities: Capabilities) -> StepP
     order = checks.one_step(program, "a test's name")
     if order.mode is Mode.IMPEDANCE:
         raise Rejected(f"step {order.key}: no impedance by CTI")
-    if len(OURS + order.key) >= NAME_CHARS:
+    if len(OURS + order.key) + STAMP_CHARS >= NAME_CHARS:
         raise Rejected(f"step {order.key}: its name is too long for a test")
     checks.check_step(order, capabilities, least_A=LEAST_A)
     return StepPlan(order, duration_bound(order), charge_bound(order), upper_bound(order), lower_bound(order), taper_of(order))
 
 
+def schedule_of(plan: StepPlan, options: Options) -> str:
+    """The file on the Arbin's computer."""
+    return f"{options.schedules}_{SCHEDULES[plan.order.mode]}.sdx"
+
+
+def name_of(key: str, utc_ns: int) -> str:
+    """A test's name, which must be new: MITS takes none twice."""
+    return f"{OURS}{key}{STAMP}{utc_ns // 1_000_000_000:x}"
+
+
+def key_of(test: str) -> str:
+    """Of a test of ours; empty for another's."""
+    return test.removeprefix(OURS).rpartition(STAMP)[0] if test.startswith(OURS) else ""
+
+
 def variables_of(plan: StepPlan, options: Options) -> Variables:
-    """The numbers of the schedule: a limit on the side that the current leaves is so much further out."""
-    order = plan.order
+    """The numbers of a schedule: ring 1 ends the test, ring 2 is its safety; 0.5 mV further out on the side that the current leaves."""
+    order, limits = plan.order, plan.order.limits
     amps = order.current_A or 0.0 if order.mode is Mode.GALVANOSTATIC else 0.0
-    value = amps if order.mode is Mode.GALVANOSTATIC else order.voltage_V or 0.0
+    above_V, below_V = OFF_SIDE_V if amps < 0 else 0.0, OFF_SIDE_V if amps > 0 else 0.0
+    armed = limits.voltage_lower_armed_above_V is None
     return Variables(
-        mode=MODES[order.mode],
-        value=value,
+        value=order.voltage_V or 0.0 if order.mode is Mode.POTENTIOSTATIC else amps,
+        upper_V=_end(plan.upper, Reason.V_UPPER, NEVER_V) + above_V,
+        lower_V=_end(plan.lower, Reason.V_LOWER, -NEVER_V) - below_V,
         time_s=plan.duration_s,
-        upper_V=_out(plan.upper, options.max_voltage_V, OFF_SIDE_V if amps < 0 else 0.0),
-        lower_V=_out(plan.lower, options.min_voltage_V, -OFF_SIDE_V if amps > 0 else 0.0),
-        taper_A=plan.taper_A or 0.0,
         charge_Ah=plan.charge.value / 3600.0,
+        taper_A=plan.taper_A or 0.0,
+        safety_upper_V=limits.voltage_upper_V + above_V,
+        safety_lower_V=limits.voltage_lower_V - below_V if armed else options.min_voltage_V,
+        safety_current_A=limits.current_A,
+        safety_charge_Ah=limits.charge_C / 3600.0,
         every_s=order.sample_interval_s,
     )
 
 
-def _out(bound: Bound | None, otherwise_V: float, further_V: float) -> float:
-    return otherwise_V if bound is None else bound.value + further_V
+def _end(bound: Bound | None, reason: Reason, never_V: float) -> float:
+    return bound.value if bound is not None and bound.reason is reason else never_V

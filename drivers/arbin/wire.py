@@ -26,7 +26,8 @@ TAKEN = frozenset({1, 3})
 """Results of a login after which the connection is ours: success, and already logged in."""
 STANDING = frozenset({0, 15, 19, 20})
 """Idle, finished, empty, idle from the controller: nothing runs."""
-FAULTY = {8: "unsafe", 14: "error", 29: "its memory is unsafe"}
+FAULTY = {8: "unsafe: a safety limit, or the cycler's own", 14: "error", 29: "its memory is unsafe"}
+"""A stop ends them; whether the cell is at open circuit before, is not said."""
 PAUSED = frozenset({5, 17, 18, 25})
 NAME_CHARS, SCHEDULE_CHARS = 72, 200
 SECONDS_PER_HOUR = 3600.0
@@ -100,25 +101,25 @@ def channel_info(channel: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """What the schedule on the Arbin's computer is given (MV_UD1 … MV_UD8).
+    """What a schedule on the Arbin's computer is given, MV_UD1 to MV_UD11 in this order; the README says what it does with them."""
 
-    ``mode``: 0 rest, 1 current, 2 voltage. ``value``: A or V. ``taper_A`` 0: none. ``every_s``: how often it records.
-    """
-
-    mode: int
     value: float
-    time_s: float
     upper_V: float
     lower_V: float
-    taper_A: float
+    time_s: float
     charge_Ah: float
+    taper_A: float
+    safety_upper_V: float
+    safety_lower_V: float
+    safety_current_A: float
+    safety_charge_Ah: float
     every_s: float
 
     @property
     def packed(self) -> bytes:
         """As 16 floats."""
-        numbers = (self.mode, self.value, self.time_s, self.upper_V, self.lower_V, self.taper_A, self.charge_Ah, self.every_s)
-        return _packed("<16f", *map(float, numbers), *([0.0] * 8))
+        numbers = [float(getattr(self, name)) for name in self.__slots__]
+        return _packed("<16f", *numbers, *([0.0] * (16 - len(numbers))))
 
 
 def assign(channel: int, schedule: str, barcode: str, variables: Variables) -> bytes:
@@ -196,10 +197,13 @@ class Info:
 
     @property
     def running(self) -> bool | None:
-        """None: nobody can tell, or it is paused."""
-        if self.failed or self.status in PAUSED:
-            return None
-        return self.status not in STANDING and self.status not in FAULTY
+        """None: nobody can tell."""
+        return None if self.failed or self.stuck else self.status not in STANDING
+
+    @property
+    def stuck(self) -> str:
+        """Why it goes on neither with the step nor without, in words; empty: it does not stand like that."""
+        return FAULTY.get(self.status, "paused at MITS" if self.status in PAUSED else "")
 
     @property
     def row(self) -> Row:

@@ -16,6 +16,11 @@ from drivers.stream.rows import Row
 MOST_NAMED = 6
 
 
+def row_of(stretch: Stretch, at: int) -> Row:
+    """One of its rows."""
+    return Row(float(stretch.time_s[at]), float(stretch.voltage_V[at]), float(stretch.current_A[at]))
+
+
 @dataclass(slots=True)
 class Playing:
     """A stretch that plays. ``given``: rows so far. ``end_s``: its end, or where it was stopped."""
@@ -29,10 +34,7 @@ class Playing:
         """Rows that are due now and were not given before."""
         due = int(np.searchsorted(self.stretch.time_s, min(elapsed_s, self.end_s), side="right"))
         first, self.given = self.given, max(self.given, due)
-        columns = (self.stretch.time_s, self.stretch.voltage_V, self.stretch.current_A)
-        return tuple(
-            Row(float(t_s), float(E_V), float(I_A)) for t_s, E_V, I_A in zip(*(column[first:due] for column in columns), strict=True)
-        )
+        return tuple(row_of(self.stretch, at) for at in range(first, due))
 
 
 class Tape:
@@ -97,4 +99,4 @@ class Tape:
             stretch, at = self._left[0], 0
         else:
             return None
-        return Row(float(stretch.time_s[at]), float(stretch.voltage_V[at]), float(stretch.current_A[at]))
+        return row_of(stretch, at)

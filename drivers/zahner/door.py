@@ -9,7 +9,7 @@ from typing import TypeVar
 from drivers.base import ByteStream, Context, Identity, Mode, Settings
 from drivers.errors import BadReply, NotReachable, Rejected, WrongInstrument
 from drivers.stream.bounds import StepPlan
-from drivers.stream.door import Batch, Look
+from drivers.stream.door import Batch, ChannelTaken, Look
 from drivers.stream.rows import Row
 from drivers.zahner import wire
 from drivers.zahner.models import Options, where
@@ -41,7 +41,7 @@ class ZahnerDoor:
         said = ".".join(map(str, found))
         if found < wire.OLDEST:
             raise WrongInstrument(f"Thales {said} is older than {'.'.join(map(str, wire.OLDEST))}", instrument=name)
-        serial, model = await self._ask(wire.ask_device(), wire.device)
+        serial, model = await self._device()
         if self._settings.identity not in {"", serial}:
             raise WrongInstrument(f"serial number {serial or 'not told'}, not {self._settings.identity}", instrument=name)
         return Identity("Zahner", model or "Thales", serial, said)
@@ -51,8 +51,10 @@ class ZahnerDoor:
         row = await self._measure()
         if self._began_ns is not None:
             return Look(True, row.voltage_V, row.current_A, row.time_s)
-        flows = abs(row.current_A) >= self._options.off_below_A
-        return Look(flows, row.voltage_V, row.current_A, foreign=flows, detail=f"{row.voltage_V:.6g} V, {row.current_A:.3g} A")
+        on = await self._ask(wire.ask_setup(), wire.is_on)
+        words = f"cell {'on' if on else 'off'}, {row.voltage_V:.6g} V, {row.current_A:.3g} A"
+        flows = on or abs(row.current_A) >= self._options.off_below_A
+        return Look(flows, row.voltage_V, row.current_A, foreign=flows, detail=words)
 
     async def write(self, plan: StepPlan) -> None:
         """No file is needed."""
@@ -87,6 +89,9 @@ class ZahnerDoor:
         if self._began_ns is None or self._plan is None:
             return Batch((), running=False)
         row = await self._measure()
+        if missing(self._plan, row) and not await self._ask(wire.ask_setup(), wire.is_on):
+            self._began_ns = None
+            raise ChannelTaken("its cell is off: a restart, a trip, or somebody", instrument=self._settings.instrument)
         if over(self._plan, row):
             await self.stop()
         return Batch((row,), running=self._began_ns is not None)
@@ -98,6 +103,14 @@ class ZahnerDoor:
             await stream.close()
 
     # ----------------------------------------------------------------------------------------------------------- private
+
+    async def _device(self) -> tuple[str, str]:
+        """Who it is; a Thales whose remote script somebody left is put back into it, which moves nothing (inferred)."""
+        try:
+            return await self._ask(wire.ask_device(), wire.device)
+        except NotReachable:
+            await self._ask(wire.take_script(), str)
+            return await self._ask(wire.ask_device(), wire.device)
 
     async def _measure(self) -> Row:
         volts = await self._ask(wire.ask_voltage(), wire.voltage)
@@ -135,6 +148,12 @@ class ZahnerDoor:
                 raise NotReachable("it hung up", instrument=self._settings.instrument)
             found = self._splitter.feed(data)
         return found.text
+
+
+def missing(plan: StepPlan, row: Row) -> bool:
+    """Does far less flow than was asked for, so that the cell may be off?"""
+    asked_A = plan.order.current_A or 0.0 if plan.order.mode is Mode.GALVANOSTATIC else 0.0
+    return plan.order.mode is not Mode.REST and abs(row.current_A) <= abs(asked_A) / 2
 
 
 def over(plan: StepPlan, row: Row) -> bool:

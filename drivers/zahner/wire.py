@@ -16,6 +16,7 @@ REGISTRATION = bytes.fromhex("12d0ffffffff")
 MOST_BYTES = 0xFFFF
 OLDEST = (5, 9, 3)
 _NUMBER = r"\s*([-+]?[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][-+]?[0-9]{1,3})?)\s*"
+_POT = re.compile(r"(?:^|[;:\s])Pot=\s*(-?[0-9]{1,3})(?:[.;:\s]|$)")
 _VERSION = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}")
 
 
@@ -78,6 +79,16 @@ def ask_version() -> bytes:
 def ask_device() -> bytes:
     """Which instrument? (Not in the dossier: of the vendor's public client.)"""
     return command("ALLNUM")
+
+
+def ask_setup() -> bytes:
+    """Everything that is set, and whether the cell is on. (Not in the dossier: of the vendor's public client.)"""
+    return command("SENDSETUP")
+
+
+def take_script() -> bytes:
+    """Thales into its remote script, where somebody left it. (The same.)"""
+    return telegram(CONTROL, f"2,{CLIENT}")
 
 
 def ask_voltage() -> bytes:
@@ -149,6 +160,14 @@ def _measured(reply: str, name: str, unit: str) -> float:
     if not math.isfinite(value):
         raise Garbled(f"no {name}: {reply[:60]!r}")
     return value
+
+
+def is_on(reply: str) -> bool:
+    """Of a setup: is the cell on? Raises Garbled."""
+    found = _POT.search(reply)
+    if found is None:
+        raise Garbled(f"no setup: {reply[:60]!r}")
+    return int(found[1]) != 0
 
 
 def device(reply: str) -> tuple[str, str]:

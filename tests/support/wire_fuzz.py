@@ -1,8 +1,7 @@
 """Everything public of a ``wire.py``, found by itself, with strategies for whatever it takes: for hypothesis, and for atheris in soak.
 
 A new driver's ``wire.py`` is fuzzed by being there. What it needs is a folder ``tests/golden/<vendor>`` (or a line in ``SAMPLES``) with
-what the instrument really says (text, JSON, or lines of a name and bytes in ``.hex``): noise alone seldom gets
-beyond the first look of a parser.
+what the instrument really says (text, JSON, or ``.hex``: lines of a name and bytes): noise alone seldom gets beyond a parser's first look.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Channel:
         """Somebody at the computer."""
         if self.run is not None and self.status in {CHARGE, DISCHARGE, RESTING}:
             self._count(*self.read())
-            self.run |= {"paused_s": self.device_s, "at": None}
+            self.run["paused_s"] = self.device_s
             self.status = PAUSED
             self._drive("open", 0.0)
 

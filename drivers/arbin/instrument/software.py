@@ -172,6 +172,17 @@ class Software:
         channel.start(test)
         return True
 
+    # -------------------------------------------------------------------------------------------------------------- state
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data: the names that are used, and what is said of a channel that there is no news of."""
+        return {"tests": list(self.tests), "old": {str(n): dict(found) for n, found in self._stale.items()}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.tests = list(state["tests"])
+        self._stale = {int(n): dict(found) for n, found in state["old"].items()}
+
 
 class Session:
     """One connection."""

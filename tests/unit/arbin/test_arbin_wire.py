@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from drivers.arbin import wire
-from drivers.arbin.models import Options, capabilities_of, channel_of, planned, variables_of, where
+from drivers.arbin.models import Options, capabilities_of, channel_of, key_of, name_of, planned, schedule_of, variables_of, where
 from drivers.base import EndConditions, Limits, Mode, Settings, StepOrder
 from drivers.errors import Rejected
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "arbin" / "public_client.hex"
 FRAMES = {name: bytes.fromhex(data) for name, data in (line.split() for line in GOLDEN.read_text().splitlines() if line[0] != "#")}
-NUMBERS = wire.Variables(1, 0.5, 60.0, 4.2, 2.5, 0.0, 0.25, 1.0)
+NUMBERS = wire.Variables(0.5, 4.2, 2.5, 60.0, 0.25, 0.0, 4.25, 2.375, 0.625, 0.5, 1.0)
 LIMITS = Limits(voltage_upper_V=4.3, voltage_lower_V=2.4, current_A=0.6, charge_C=3600.0, time_s=1e5)
 STEP = StepOrder("s1", Mode.GALVANOSTATIC, EndConditions(60.0, voltage_upper_V=4.2), LIMITS, current_A=0.5)
 
@@ -25,7 +25,7 @@ STEP = StepOrder("s1", Mode.GALVANOSTATIC, EndConditions(60.0, voltage_upper_V=4
     [
         ("login", wire.login("admin", "secret")),
         ("channel_info", wire.channel_info(4)),
-        ("assign", wire.assign(4, "operando.sdx", "op.s1", NUMBERS)),
+        ("assign", wire.assign(4, "operando_current.sdx", "op.s1", NUMBERS)),
         ("start", wire.start(4, "op.s1")),
         ("stop", wire.stop(4)),
     ],
@@ -73,7 +73,9 @@ def test_what_a_channel_does() -> None:
     assert wire.info(FRAMES["idle"]).running is False
 
 
-@pytest.mark.parametrize(("status", "running"), [(0, False), (2, True), (4, True), (15, False), (18, None), (8, False), (22, True)])
+@pytest.mark.parametrize(
+    ("status", "running"), [(0, False), (2, True), (4, True), (15, False), (18, None), (8, None), (14, None), (22, True)]
+)
 def test_status_words(status: int, running: bool | None) -> None:
     assert replace(wire.info(FRAMES["info"]), status=status).running is running
 
@@ -106,14 +108,27 @@ def test_the_numbers_of_a_step() -> None:
     options = Options(max_current_A=1.0)
     plan = planned((STEP,), capabilities_of(options))
     found = variables_of(plan, options)
-    assert (found.mode, found.value, found.time_s, found.upper_V, found.lower_V) == (1, 0.5, 60.0, 4.2, pytest.approx(2.3995))
+    assert schedule_of(plan, options) == "operando_current.sdx"
+    assert (found.value, found.time_s, found.upper_V, found.lower_V) == (0.5, 60.0, 4.2, pytest.approx(-1000.0005))
+    assert (found.safety_upper_V, found.safety_lower_V, found.safety_current_A) == (4.3, pytest.approx(2.3995), 0.6)
     assert (found.charge_Ah, found.every_s, found.taper_A) == (1.0, 1.0, 0.0)
 
 
 def test_a_discharge_keeps_its_sign_and_opens_the_upper_side() -> None:
     options = Options(max_current_A=1.0)
     found = variables_of(planned((replace(STEP, current_A=-0.5),), capabilities_of(options)), options)
-    assert (found.value, found.upper_V, found.lower_V) == (-0.5, pytest.approx(4.2005), 2.4)
+    assert (found.value, found.upper_V, found.safety_upper_V, found.safety_lower_V) == (
+        -0.5,
+        pytest.approx(4.2005),
+        pytest.approx(4.3005),
+        2.4,
+    )
+
+
+def test_a_tests_name_is_new_and_says_the_step() -> None:
+    name = name_of("s1-charge", 1_700_000_000_000_000_000)
+    assert (name, key_of(name)) == ("op.s1-charge@6553f100", "s1-charge")
+    assert key_of("guest") == ""
 
 
 @pytest.mark.parametrize(
@@ -131,7 +146,7 @@ def test_what_it_cannot_do_is_refused(order: StepOrder) -> None:
         planned((order,), capabilities_of(Options()))
 
 
-@pytest.mark.parametrize("options", [{"schedule": 3}, {"user": "x" * 32}, {"max_current_A": -1}, {"min_voltage_V": 9}, {"nonsense": 1}])
+@pytest.mark.parametrize("options", [{"schedules": 3}, {"user": "x" * 32}, {"max_current_A": -1}, {"min_voltage_V": 9}, {"nonsense": 1}])
 def test_a_rig_that_cannot_be_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(Rejected):
         Options.of(Settings("cycler", "arbin", "", options=options))

@@ -31,6 +31,18 @@ def test_silence_and_the_test_goes_on(play: Callable[..., None]) -> None:
     play(scene)
 
 
+def test_silence_that_begins_while_an_answer_is_on_its_way(play: Callable[..., None]) -> None:
+    async def scene(host: Host) -> None:
+        host.emulator.inject("slow")
+        host.emulator.inject("silent", after_s=1.0, for_s=20.0)
+        with pytest.raises(TimeoutError):
+            await host.ask(info_request(0), 15)
+        await host.clock.sleep(7)
+        assert len(await host._exactly(1781)) == 1781
+
+    play(scene)
+
+
 def test_late_cut_half_garbled_and_mistaken_answers(play: Callable[..., None]) -> None:
     async def scene(host: Host) -> None:
         begin_ns = host.clock.mono_ns()
@@ -176,6 +188,11 @@ def test_old_news(play: Callable[..., None]) -> None:
         assert before["test_s"] == pytest.approx(5.0)
         await host.clock.sleep(30)
         assert await host.info() == before
+        state = host.emulator.snapshot()
+        host.emulator.software.restore({**state["software"], "old": {}})
+        assert (await host.info())["status"] == FINISHED
+        host.emulator.software.restore(state["software"])
+        assert await host.info() == before, "what is not new is part of a snapshot"
         host.emulator.clear("stale")
         assert await host.status() == FINISHED
         host.emulator.inject("comm_failure")

@@ -12,7 +12,7 @@ from drivers.errors import Rejected
 from drivers.stream.bounds import Bound, StepPlan
 from drivers.stream.rows import Row
 from drivers.zahner import wire
-from drivers.zahner.door import over
+from drivers.zahner.door import missing, over
 from drivers.zahner.models import Options, capabilities_of, planned, where
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "zahner" / "dossier.hex"
@@ -118,3 +118,16 @@ def test_nobody_watches_a_zahner() -> None:
     """So a plan may not let the device finish by itself."""
     found = capabilities_of(Options())
     assert (found.autonomous, found.watchdog, found.on_device_limits) == (False, False, frozenset())
+
+
+def test_whether_the_cell_is_on_is_read_back() -> None:
+    setup = "OK;SETUP;Pset=0.0000e+00;Cset=5.0000e-04;Nw=1;Pot={};Gal=-1;GAL=1;DEV=0;ENDSETUP\r"
+    assert [wire.is_on(setup.format(pot)) for pot in ("-1", "0")] == [True, False]
+    for reply in ("OK\r", "Pot=", "xPot=0", ""):
+        with pytest.raises(wire.Garbled):
+            wire.is_on(reply)
+
+
+def test_a_current_that_is_missing_makes_it_ask() -> None:
+    assert [missing(PLAN, Row(1.0, 4.0, amps)) for amps in (0.5, -0.5, 0.0, 0.2)] == [False, False, True, True]
+    assert not missing(replace(PLAN, order=replace(STEP, mode=Mode.REST)), Row(1.0, 4.0, 0.0))

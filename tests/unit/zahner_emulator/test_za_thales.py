@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 from collections.abc import Callable
 
@@ -51,6 +52,14 @@ def test_a_voltage_is_held(play: Callable[..., None]) -> None:
         assert [await host.tell(*one) for one in (("Gal=0", "GAL=0"), ("Pset=3.2",), ("Pot=-1",))] == ["OK"] * 3
         await host.clock.sleep(10)
         assert await host.reads() == (pytest.approx(3.2), pytest.approx(2e-3, rel=0.01))
+
+    play(scene)
+
+
+def test_a_pseudo_galvanostat_drives_a_current(play: Callable[..., None]) -> None:
+    async def scene(host: Host) -> None:
+        assert [await host.tell(*one) for one in (("Gal=0", "GAL=-1"), ("Cset=1e-3",), ("Pot=-1",))] == ["OK"] * 3
+        assert host.twin.drives[-1][0::2] == ("current", 1e-3)
 
     play(scene)
 
@@ -160,7 +169,7 @@ def test_it_goes_on_from_a_snapshot() -> None:
         host = Host(clock, MemoryNetwork())
         await host.begin()
         await host.push(1e-3)
-        state, twin = host.emulator.snapshot(), host.twin
+        state, twin = json.loads(json.dumps(host.emulator.snapshot())), host.twin
         await host.end()
         host = Host(clock, MemoryNetwork())
         host.emulator.twin, host.emulator.device._twin = twin, twin
