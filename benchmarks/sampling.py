@@ -42,7 +42,8 @@ def measure(repository: Path, scratch: Path) -> Report:
     """Each period, then tomato at the longest of them."""
     report = Report(
         "Sampling",
-        f"{LASTS_s} s each at speed 1, from 5 s after the edge on one spectrum of 65,536 points each second, journal, guard, observer and run.h5 on. A "
+        f"{LASTS_s} s each at speed 1, from 5 s after the edge on one spectrum of 65,536 points each second, "
+        "journal, guard, observer and run.h5 on. A "
         f"sample is lost where the next one in run.h5 is more than one and a half periods away. tomato: {TOMATO_s} s, no spectra.",
         ("", "asked", "kept", "lost", "told", "spectra stored (missed)", "CPU, all processes", "wanted"),
     )
