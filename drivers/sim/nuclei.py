@@ -32,7 +32,8 @@ class LineParameters:
     ``T2_s`` (and its standard deviation over places): of an echo, not of the width. ``observed``: the part of the moles
     that this line shows (0.4 for the central line of spin 3/2 whose satellites are lost). ``bms_ppm``: how much further the
     shift lies with the electrode's normal across the field (bulk susceptibility, domain.md 4.13: measured, not computed).
-    ``Cq_kHz``: the line is a powder pattern of spin 3/2, satellites and all (then ``observed`` stays 1).
+    ``Cq_kHz``: the line is a powder pattern of spin 3/2, satellites and all (then ``observed`` stays 1). ``anisotropy_ppm`` of the shift
+    (its largest principal value less the mean) and ``asymmetry``: sidebands of a spinning sample.
     """
 
     shift_ppm: float
@@ -46,6 +47,8 @@ class LineParameters:
     bms_ppm: float = 0.0
     Cq_kHz: float = 0.0
     diffusion_m2_per_s: float = 0.0
+    anisotropy_ppm: float = 0.0
+    asymmetry: float = 0.0
 
     @property
     def times(self) -> Times:
@@ -56,6 +59,8 @@ class LineParameters:
     def __post_init__(self) -> None:
         if min(self.T1_s, self.T2_s) <= 0.0 or not 0.0 < self.observed <= 1.0:
             raise ValueError("T1 and T2 must be positive, observed in (0, 1]")
+        if not 0.0 <= self.asymmetry <= 1.0:
+            raise ValueError("asymmetry lies in [0, 1]")
 
 
 @dataclass(frozen=True, slots=True)

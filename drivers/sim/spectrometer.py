@@ -25,6 +25,7 @@ from drivers.sim.nuclei import Amount, LineParameters, Nuclei, excite, nodes_of,
 from drivers.sim.physics import Scan
 from drivers.sim.quadrupolar import pattern
 from drivers.sim.sequences import ENCODED, PICTURES, Pulse, course, recovered, settle, shape
+from drivers.sim.spinning import sidebands, spun
 
 ADC_LIMIT = 32767.0
 AVERAGED = 8
@@ -66,6 +67,7 @@ class Spectrometer:
         *,
         field_T: float,
         stray_T_per_m: float = 0.0,
+        spinning_Hz: float = 0.0,
         faults: Faults,
         seed: int,
         pictures: image.Pictures | None = None,
@@ -75,6 +77,7 @@ class Spectrometer:
         self.amounts = amounts
         self.field_T = field_T
         self.stray_T_per_m = stray_T_per_m
+        self.spinning_Hz = spinning_Hz
         self.faults = faults
         self.seed = seed
         self.pictures = pictures
@@ -204,6 +207,9 @@ class Spectrometer:
         seen = shape(scan, t_s, offset_Hz, lorentz, gauss)
         if line.Cq_kHz:
             seen *= pattern(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, line.Cq_kHz, self.larmor_MHz(scan.nucleus))
+        if line.anisotropy_ppm:
+            sizes = sidebands(line.anisotropy_ppm * self.larmor_MHz(scan.nucleus), line.asymmetry, self.spinning_Hz)
+            seen *= spun(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, sizes, self.spinning_Hz)
         signal[:count] += amplitude * seen
 
     # ------------------------------------------------------------------------------------------------------ saturation

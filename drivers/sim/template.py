@@ -40,7 +40,7 @@ RUNS = frozenset(
 LACKS: Mapping[str, str] = {
     "exchange": "nothing exchanges in the twin's cells",
     "volume_ge": "the twin has images of two dimensions, and no volume",
-    "magic_angle_spinning": "the twin's cells are static",
+    "magic_angle_spinning": "a sample of the twin spins under single pulses; nothing in it is timed by the rotor",
 }
 
 

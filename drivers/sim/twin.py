@@ -28,6 +28,7 @@ from drivers.sim.pair import Pair
 from drivers.sim.pair_parameters import PairParameters
 from drivers.sim.physics import Measured, Scan
 from drivers.sim.places import body_of
+from drivers.sim.sample import SampleParameters
 from drivers.sim.spectrometer import Spectrometer, SpectrometerParameters
 
 SNAPSHOT_VERSION = 1
@@ -65,12 +66,13 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The content of ``configs/twins/*.yaml``. ``pair``: a cell of any two electrodes, in place of C1's ``cell``."""
+    """The content of ``configs/twins/*.yaml``. ``pair``: a cell of any two electrodes, in place of C1's ``cell``; ``sample``: no cell."""
 
     version: int = 1
     name: str = "C1"
     cell: CellParameters = field(default_factory=CellParameters)
     pair: PairParameters | None = None
+    sample: SampleParameters | None = None
     electronics: Electronics = field(default_factory=Electronics)
     magnet: Magnet = field(default_factory=Magnet)
     nuclei: Nuclei = field(default_factory=Nuclei)
@@ -82,13 +84,30 @@ class Description:
     def __post_init__(self) -> None:
         if self.version != 1:
             raise ValueError(f"version {self.version} of the twin's description is not known (1 is)")
+        if self.pair is not None and self.sample is not None:
+            raise ValueError("a twin is a `pair` or a `sample`, not both")
+
+    @property
+    def between(self) -> PairParameters | None:
+        """What the potentiostat's leads hold, where that is not C1."""
+        return self.pair if self.sample is None else self.sample.beside_foils()
+
+    @property
+    def spinning_Hz(self) -> float:
+        """Of the rotor; 0: nothing turns."""
+        return 0.0 if self.sample is None else 1e3 * self.sample.spinning_kHz
 
 
 def _check_lines(description: Description) -> None:
-    known = ENVIRONMENTS if description.pair is None else names_of(description.pair)
+    pair, spins = description.between, description.spinning_Hz > 0.0
+    known = ENVIRONMENTS if pair is None else names_of(pair)
     for nucleus, parameters in description.nuclei.nucleus.items():
         if unknown := sorted(set(parameters.lines) - set(known)):
             raise DescriptionError(f"twin description: unknown line `{unknown[0]}` of {nucleus}; there are: {', '.join(known)}")
+        for name, line in parameters.lines.items():
+            if (line.anisotropy_ppm and not spins) or (line.Cq_kHz and spins):
+                why = "`anisotropy_ppm` needs a spinning sample" if not spins else "`Cq_kHz` is of static powders alone"
+                raise DescriptionError(f"twin description: line `{name}` of {nucleus}: {why}")
 
 
 class Twin:
@@ -105,7 +124,7 @@ class Twin:
         self.seed = seed
         self.t0_mono_ns = t0_mono_ns
         self.faults = Faults(list(self.description.faults))
-        pair = self.description.pair
+        pair = self.description.between
         self.cell: Cell | Pair = Cell(self.description.cell, self.faults) if pair is None else Pair(pair, self.faults)
         self._history: History[Any] = History(self.cell, self.description.grid.step_s, self.description.grid.kept_h * 3600.0)
         self._spectrometer = Spectrometer(
@@ -113,6 +132,7 @@ class Twin:
             self.description.nuclei,
             self._amounts,
             stray_T_per_m=self.description.magnet.stray_T_per_m,
+            spinning_Hz=self.description.spinning_Hz,
             field_T=self.description.magnet.field_T,
             faults=self.faults,
             seed=seed,

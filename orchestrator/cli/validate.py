@@ -66,10 +66,8 @@ def _table(lines: Sequence[Line]) -> None:
     for line in lines:
         unit = f" {line.unit}" if line.unit else ""
         found = told(line)
-        result = line.result if not line.why else f"{line.result}: {line.why}"
-        table.add_row(
-            line.row, line.quantity, line.published + (unit if line.result != "not yet" else ""), found + unit * bool(found), result
-        )
+        published = line.published + (unit if line.result != "not yet" else "")
+        table.add_row(line.row, line.quantity, published, found + unit * bool(found), line.judged())
     console = Console()
     console.print(table)
     console.print(counted(lines))

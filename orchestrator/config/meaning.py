@@ -94,7 +94,10 @@ def verbs_fit(draft: Draft, problems: Problems) -> None:
         return
     for step in steps(draft):
         where = problems.word(step.where, step.verb.value)
-        if step.verb in FULL_CELL_VERBS and cell.type != "full":
+        if cell.type == "sample":
+            if step.verb is not Verb.REST:
+                problems.add(where, f"`{step.verb}` has no meaning in a sample", "no current flows ex situ: `at: open circuit` with `nmr:`")
+        elif step.verb in FULL_CELL_VERBS and cell.type != "full":
             problems.add(where, f"`{step.verb}` has no meaning in a {cell.type} cell", _verb_hint(cell))
         elif step.verb in FULL_CELL_VERBS and step.electrode:
             problems.add(

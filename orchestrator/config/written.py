@@ -45,8 +45,10 @@ class WrittenCell(Written):
 
     version: Literal[1] = 1
     id: Name = Field(description="the cell's name; it outlives runs")
-    type: Literal["full", "half", "symmetric"] = Field(description="full | half | symmetric: it decides which verbs make sense")
-    working: str = Field(description="positive current is oxidation at this electrode")
+    type: Literal["full", "half", "symmetric", "sample"] = Field(
+        description="full | half | symmetric: it decides which verbs make sense; sample: ex situ, no current ever"
+    )
+    working: str = Field(description="positive current is oxidation at this electrode; of a sample, what holds it")
     counter: str | None = None
     positive: ElectrodeText | None = None
     negative: ElectrodeText | None = None
@@ -63,6 +65,10 @@ class WrittenCell(Written):
     lead_ohm: NotNegative = 0.0
     stack_pressure_MPa: NotNegative | None = None
     fixed_in_probe: bool = False
+    composition: str | None = Field(None, description="of an ex situ sample: what it is and how it was made")
+    rotor_mm: Positive | None = Field(None, description="outer diameter of the rotor")
+    spinning_kHz: NotNegative | None = Field(None, description="set by hand at the spinning controller; the program does not drive it")
+    temperature_K: Positive | None = None
     history: str | None = Field(None, description="file of what the cell did before")
 
 
@@ -319,6 +325,10 @@ class WrittenComparison(Written):
     )
     tolerance: NotNegative = 0.0
     source: str = Field(description="who published it, and where the tolerance comes from")
+    consistency: bool = Field(
+        False, description="the number stands in the twin's own file: found again, it is no evidence of more than the chain"
+    )
+    note: str = Field("", description="what a reader must know first, such as a bound or a window chosen after a run had been seen")
     measure: dict[str, Any] = Field(description="how it is found in run.h5")
 
 

@@ -43,10 +43,10 @@ class Electrode(Frozen):
 
 
 class Cell(Frozen):
-    """A cell record; it outlives runs. Never physics: the twin's physics is its own file."""
+    """A cell record; it outlives runs. Never physics: the twin's physics is its own file. ``sample``: no cell, ``working`` holds it."""
 
     id: str
-    type: Literal["full", "half", "symmetric"]
+    type: Literal["full", "half", "symmetric", "sample"]
     working: str
     counter: str | None = None
     positive: Electrode | None = None
@@ -63,6 +63,10 @@ class Cell(Frozen):
     lead_ohm: float = 0.0
     stack_pressure_MPa: float | None = None
     fixed_in_probe: bool = False
+    composition: str | None = None
+    rotor_mm: float | None = None
+    spinning_kHz: float | None = None
+    temperature_K: float | None = None
     history: str | None = None
     where: Where = Where()
 

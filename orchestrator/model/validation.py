@@ -23,6 +23,8 @@ class Comparison(_Frozen):
     """One quantity: how it is measured (``orchestrator.validate.measures``), what was published, and how far off is still right.
 
     ``published``: a number, or [low, high] of which one may be None. ``tolerance`` widens both ends; ``source`` says whose they are.
+    ``consistency``: the number stands in the twin's own file, so that to find it again is no evidence of more than the chain.
+    ``note``: what a reader must know before believing the row, such as a bound or a window chosen after a run had been seen.
     """
 
     row: str
@@ -31,6 +33,8 @@ class Comparison(_Frozen):
     published: float | tuple[float | None, float | None]
     tolerance: float = 0.0
     source: str
+    consistency: bool = False
+    note: str = ""
     measure: Mapping[str, Any]
 
 

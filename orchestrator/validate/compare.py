@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 Result = Literal["pass", "fail", "not yet"]
+CONSISTENCY = "consistency, not evidence"
 SIGMAS = 2.0
 """An open bound (at most, at least) holds only with so many standard errors to spare."""
 
@@ -78,7 +79,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table; ``why``: of a failure, or of what cannot be run yet."""
+    """One line of the table; ``why``: of a failure, or of what cannot be run yet; ``consistency``, ``note``: as the file says."""
 
     row: str
     quantity: str
@@ -90,11 +91,19 @@ class Line:
     why: str = ""
     source: str = ""
     experiment: str = ""
+    consistency: bool = False
+    note: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As ``--json`` tells it."""
         told = {"row": self.row, "quantity": self.quantity, "unit": self.unit, "published": self.published, "found": self.found}
-        return told | {"sigma": self.sigma, "result": self.result, "why": self.why}
+        return told | {"sigma": self.sigma, "result": self.result, "why": self.why, "consistency": self.consistency, "note": self.note}
+
+    def judged(self) -> str:
+        """``pass``, with what limits its meaning: ``pass (consistency, not evidence); note: …``."""
+        kind = f" ({CONSISTENCY})" if self.consistency else ""
+        told = [f"{self.result}{kind}" + (f": {self.why}" if self.why else ""), *([f"note: {self.note}"] if self.note else [])]
+        return "; ".join(told)
 
 
 def mean(values: Iterable[Found]) -> Found:

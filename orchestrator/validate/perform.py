@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -133,4 +133,5 @@ def _compared(one: Comparison, file: str, runs: Mapping[str, Evidence]) -> Line:
 
 def _line(one: Comparison, file: str, **told: Any) -> Line:
     published = Range.of(one.published, one.tolerance).told()
-    return Line(one.row, one.quantity, one.unit, published, source=one.source, experiment=file, **{"result": "fail", **told})
+    line = Line(one.row, one.quantity, one.unit, published, source=one.source, experiment=file, consistency=one.consistency, note=one.note)
+    return replace(line, **{"result": "fail", **told})

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-NO_MAS = "the twin is static: it has no spinning sample, no power limits of a rotor, and samples without a cell have no file yet"
-
 
 class Row(NamedTuple):
     """``reason``: why no experiment file validates it; unused where one does."""
@@ -61,7 +59,12 @@ ROWS: tuple[Row, ...] = (
         "no experiment file yet: 2000 h at a step of 10 s are a minute of computing; the soak tests have long nights",
     ),
     Row("O25", "commercial pouch, inside-out MRI", "state of charge from the induced field"),
-    Row("O26", "jelly roll under MAS", "10 kHz; charged outside the probe", NO_MAS),
+    Row(
+        "O26",
+        "jelly roll under MAS",
+        "10 kHz; charged outside the probe",
+        "a sample of the twin spins and a cell of it charges, but no one twin does both in turn",
+    ),
     Row("O27", "concentration polarisation", "transport from a profile"),
     Row("O28", "6Li/7Li self exchange", "about 2x faster with FEC"),
     Row(
@@ -86,23 +89,23 @@ ROWS: tuple[Row, ...] = (
     Row("R6", "T2 values", "electrode 5-10 ms, 5-12 after; cluster 16 ms"),
     Row("R7", "T2 histogram", "isolated peak near 16 ms; electrode wider after the short"),
     Row("R8", "correlative data", "XCT, SEM, EDX; the line does not broaden"),
-    Row("Q1", "Li10SnP2S12 ball milling", "31P 84 ppm; 119Sn near 50 ppm", NO_MAS),
-    Row("Q2", "Al/W-LLZO", "6Li 1.9, 1.6, 0.8 ppm; D 1e-12 m2/s", NO_MAS),
-    Row("Q3", "NCM111, NCM622 6Li", "250-1100 ppm, split at 700", NO_MAS),
-    Row("Q4", "NCM811 VT", "hopping fastest at 40-50 % SOC", NO_MAS + "; no hopping"),
-    Row("Q5", "Li in Na layered oxide", "above and below 1200 ppm", NO_MAS),
-    Row("Q6", "17O Li2MnO3", "1859, 2231 ppm", NO_MAS),
-    Row("Q7", "LCO charge series", "7Li 0 ppm pristine; 17O -636 to 1250", NO_MAS),
-    Row("Q8", "P2-Na0.67Ni0.33Mn0.67O2", "hydrated 250-400 ppm", NO_MAS + "; no REDOR"),
-    Row("Q9", "NaxMn(Al)O2 23Na", "250-600, 650-900, 900-1400, 1400-1850 ppm", NO_MAS),
-    Row("Q10", "Na2FePO4F 23Na", "Na1 inactive, Na2 active", NO_MAS),
-    Row("Q11", "PDBS 13C; 3Q 15N/13C", "115, 110 to 105 ppm", NO_MAS + "; no CP"),
-    Row("Q12", "LiC6; disordered carbon; diglyme graphite", "45 and 0 ppm", NO_MAS),
-    Row("Q13", "Si against SiO", "LixSi near 20 ppm", NO_MAS),
-    Row("Q14", "P anode", "a-Li3P -289; Li3+xP 3.4 and -273.7 ppm", NO_MAS),
-    Row("Q15", "SEI by MAS and DNP", "SEI within +-10 ppm", NO_MAS + "; no DNP"),
-    Row("Q16", "LSPS/Li, LATP/Li; CP", "1H-23Na CP; T1 of products shorter", NO_MAS + "; no CP"),
-    Row("Q17", "2D EXSY", "cross peaks present or absent", NO_MAS + "; no exchange in two dimensions"),
+    Row("Q1", "Li10SnP2S12 ball milling", "31P 84 ppm; 119Sn near 50 ppm"),
+    Row("Q2", "Al/W-LLZO", "6Li 1.9, 1.6, 0.8 ppm; D 1e-12 m2/s"),
+    Row("Q3", "NCM111, NCM622 6Li", "250-1100 ppm, split at 700"),
+    Row("Q4", "NCM811 VT", "hopping fastest at 40-50 % SOC", "nothing hops in the twin: no line narrows with temperature or charge"),
+    Row("Q5", "Li in Na layered oxide", "above and below 1200 ppm"),
+    Row("Q6", "17O Li2MnO3", "1859, 2231 ppm"),
+    Row("Q7", "LCO charge series", "7Li 0 ppm pristine; 17O -636 to 1250"),
+    Row("Q8", "P2-Na0.67Ni0.33Mn0.67O2", "hydrated 250-400 ppm"),
+    Row("Q9", "NaxMn(Al)O2 23Na", "250-600, 650-900, 900-1400, 1400-1850 ppm"),
+    Row("Q10", "Na2FePO4F 23Na", "Na1 inactive, Na2 active"),
+    Row("Q11", "PDBS 13C; 3Q 15N/13C", "115, 110 to 105 ppm"),
+    Row("Q12", "LiC6; disordered carbon; diglyme graphite", "45 and 0 ppm"),
+    Row("Q13", "Si against SiO", "LixSi near 20 ppm"),
+    Row("Q14", "P anode", "a-Li3P -289; Li3+xP 3.4 and -273.7 ppm"),
+    Row("Q15", "SEI by MAS and DNP", "SEI within +-10 ppm"),
+    Row("Q16", "LSPS/Li, LATP/Li; CP", "1H-23Na CP; T1 of products shorter"),
+    Row("Q17", "2D EXSY", "cross peaks present or absent", "no exchange between lines in the twin, and no second dimension"),
     Row("Q18", "LiTMPO4 shift calculations", "shift order Mn > Fe > Ni > Co", "a calculation: there is no spectrum to take"),
     Row("P1", "skin depth", "Na 10.7, Li 12.3 um at 9.4 T"),
     Row("P2", "metal nutation", "maximum at 123 deg, 0.468 delta, -56 deg"),

@@ -57,6 +57,25 @@ def test_both_files_are_right() -> None:
     assert problems_of(HALF) == []
 
 
+SAMPLE = """\
+experiment: sample
+cell: {id: S, type: sample, working: rotor, composition: LiCoO2, rotor_mm: 2.5, spinning_kHz: 20}
+limits: {abs_E_V: 1, abs_I_uA: 1, charge_per_step_mAh: 0.001, host_lost: open circuit within 60 s}
+acquisitions: {one: {template: 7Li_mas, scans: 8}}
+protocol:
+  - {name: ex situ, at: open circuit, nmr: [one]}
+  - Rest for 10 minutes
+"""
+
+
+def test_a_sample_knows_no_current() -> None:
+    assert problems_of(SAMPLE) == []
+    for step in ("Charge at 1 uA until 0.5 V or 1 hour", "Plate working at 1 uA until 0.1 V or 1 hour"):
+        (problem,) = problems_of(SAMPLE + f"  - {step}\n")
+        assert problem[0] == 8
+        assert "has no meaning in a sample" in problem[2]
+
+
 MISTAKES = [
     # file, what is replaced, by what, line, words under the caret, message, part of the hint
     (HALF, "Sodiate working", "Discharge", 6, "Discharge", "`discharge` has no meaning in a half cell", "would sodiate the working"),

@@ -19,8 +19,8 @@ from drivers.sim.physics import Scan
 from drivers.sim.twin import Twin
 
 TWINS = Path(__file__).parents[3] / "configs" / "twins"
-CELLS = sorted(path.stem for path in TWINS.glob("*.yaml"))
-READ = {name: read(TWINS / f"{name}.yaml") for name in CELLS}
+READ = {path.stem: read(path) for path in sorted(TWINS.glob("*.yaml"))}
+CELLS = [name for name, said in READ.items() if "sample" not in said]
 
 EMPTY = {"Li-Cs", "C5", "Si", "Ge", "S"}
 """Built with an empty host at the working electrode: nothing to oxidise."""

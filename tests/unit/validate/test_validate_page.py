@@ -59,6 +59,28 @@ def test_lines_come_in_the_order_of_the_tables_and_the_page_is_the_same_each_tim
     assert "3 comparisons: 1 pass, 2 fail; 75 rows not yet." in page(lines)
 
 
+def test_what_limits_a_pass_stands_beside_it() -> None:
+    lines = [
+        Line("O1", "a", "ppm", "2", 2.0, 0.1, "pass", consistency=True),
+        Line("O2", "b", "ppm", "2", 2.0, 0.1, "pass", note="the bound was 1 at first"),
+    ]
+    assert "| O1 | a | 2 ppm | 2.00 ± 0.10 ppm | pass (consistency, not evidence) |" in page(lines)
+    assert "| O2 | b | 2 ppm | 2.00 ± 0.10 ppm | pass; note: the bound was 1 at first |" in page(lines)
+    assert "2 comparisons: 2 pass (1 of them consistency, not evidence), 0 fail" in page(lines)
+
+
+def test_rows_that_tell_a_twins_own_number_or_a_late_choice_say_so() -> None:
+    every = {(one.row, one.quantity[:20]): one for validation in FILES.values() for one in validation.compare}
+    for one in every.values():
+        if "shift" in one.measure:
+            assert one.consistency, f"{one.row}: a shift stands in the twin's file"
+    assert all(one.note for one in every.values() if one.row in {"O25", "O27"})
+    assert [key for key, one in every.items() if one.row in {"O15", "O22"} and one.note] == [
+        ("O15", "the void lies at the"),
+        ("O22", "charged LiCoO2 lies "),
+    ]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_section_names_measures_that_there_are_and_says_where_its_numbers_come_from(path: Path) -> None:
     for one in FILES[path].compare:
