@@ -172,3 +172,18 @@ def test_a_rule_over_spectra_arms_when_E_has_the_new_sign_or_in_time() -> None:
     assert [n for n, _ in fired(armed, since_edge(10.0, 499.0, 500.0, volts=0.1))] == [2]
     again = since_edge(10.0, volts=0.1, step="s0002")
     assert [n for n, _ in fired(armed, [*new_sign, *again])] == [0], "it arms anew in every step"
+
+
+def test_what_the_probe_reflected_waits_for_its_spectrum() -> None:
+    rules = SpectralRules([rule({"observable": "reflected_power", "test": "above", "value": 0.2})])
+
+    def reflected(key: str, value: float) -> list[Observed]:
+        return [Observed("reflected_power", value, None, "", key, "")]
+
+    assert rules.feed(reflected("a1", 0.5)) == []
+    assert rules.feed(found("noise_sd", 1.0, key="a0")) == [], "nothing was measured beside this one"
+    ((firing, seen),) = rules.feed(found("noise_sd", 1.0, key="a1"))
+    assert (firing.values["reflected_power"], seen.key, seen.acquisition) == (0.5, "a1", "fast")
+    for n in range(500):
+        rules.feed(reflected(f"b{n}", 0.5))
+    assert len(rules._beside) <= 100, "spectra that are never analysed are forgotten"
