@@ -59,11 +59,14 @@ def _mapped(one: PlannedAcquisition) -> Iterator[str]:
         return
     best = ways["both"]
     early, late = (f"{1e3 * each:.3g}" for each in best.echo_s)
+    alone = (
+        f"{ratios['recycle delay alone'] * hours:.1f} h by a recycle delay of {1e3 * ways['recycle delay alone'].recycle_s:.3g} ms alone"
+    )
     yield (
-        f"`{one.name}`: a T2 of {1e3 * T1_s:.3g} ms (the metal's T1 at 298 K) is known as well in {ratios['both'] * hours:.1f} h instead of "
-        f"{hours:.1f} h: recycle delay {1e3 * best.recycle_s:.3g} ms, echo times {early} and {late} ms with {best.share[1]:.0%} of the scans at "
-        f"the later ({ratios['recycle delay alone'] * hours:.1f} h by a recycle delay of {1e3 * ways['recycle delay alone'].recycle_s:.3g} ms "
-        "alone); two echo times show no second T2, and the duty of gradients and amplifier is for the site to allow"
+        f"`{one.name}`: a T2 of {1e3 * T1_s:.3g} ms (the metal's T1 at 298 K) is known as well in "
+        f"{ratios['both'] * hours:.1f} h instead of {hours:.1f} h: recycle delay {1e3 * best.recycle_s:.3g} ms, "
+        f"echo times {early} and {late} ms with {best.share[1]:.0%} of the scans at the later ({alone}); "
+        "two echo times show no second T2, and the duty of gradients and amplifier is for the site to allow"
     )
 
 
