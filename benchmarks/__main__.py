@@ -1,7 +1,11 @@
-"""Run all benchmarks, or those named, and write docs/benchmarks.md."""
+"""Run all benchmarks, or those named, and write docs/benchmarks.md.
+
+``--quick``: fewer rounds and shorter stretches, about a minute each (the fault matrix has no short form). ``--print``: nothing is written.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import platform
@@ -20,10 +24,18 @@ NAMES = (
     "open_run",
     "ten_minutes",
     "analysis",
+    "series",
     "monitoring",
     "page",
     "following",
     "rungs",
+    "trigger",
+    "sampling",
+    "ingest",
+    "readers",
+    "turnaround",
+    "month",
+    "scale",
     "matrix",
     "consoles",
 )
@@ -34,18 +46,23 @@ its own control from the same run. Measured on {machine}.
 """
 
 
-def main(names: list[str]) -> int:
+def main(asked: argparse.Namespace) -> int:
     """Measure, print, and write; sections of benchmarks not run stay as they were."""
+    if asked.quick:
+        os.environ["OPERANDO_BENCH_QUICK"] = "1"
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # byte code is kept, as it is for anybody who runs this twice
     os.environ["OPERANDO_REPORT"] = "0"  # what is measured is the run; whoever measures reports says so
     page = REPOSITORY / "docs" / "benchmarks.md"
     kept = _sections(page.read_text("utf-8")) if page.exists() else {}
-    for name in names or NAMES:
+    for name in asked.names or NAMES:
         with tempfile.TemporaryDirectory(prefix="operando-bench-") as scratch:
             report = importlib.import_module(f"benchmarks.{name}").measure(REPOSITORY, Path(scratch))
+        if asked.quick:
+            report.how += " In the quick form."
         kept[report.title] = report.markdown()
         print(kept[report.title], flush=True)
-    page.write_text(HEAD.format(machine=_machine()) + "\n" + "\n".join(kept.values()), encoding="utf-8")
+    if not asked.print:
+        page.write_text(HEAD.format(machine=_machine()) + "\n" + "\n".join(kept.values()), encoding="utf-8")
     return 0
 
 
@@ -59,4 +76,16 @@ def _machine() -> str:
     return f"{platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}"
 
 
-sys.exit(main(sys.argv[1:]))
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__, epilog=f"names: {', '.join(NAMES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all without any")
+    parser.add_argument("--quick", action="store_true", help="about a minute each")
+    parser.add_argument("--print", action="store_true", help="write nothing")
+    asked = parser.parse_args()
+    if unknown := [name for name in asked.names if name not in NAMES]:
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(main(_asked()))

@@ -6,7 +6,7 @@ of ours is ours, the time before each of its is its own. The control is the cons
 
 Busy: the same program in virtual time, with acquisitions as long as those of a lab, for some hours.
 
-``OPERANDO_BENCH_QUICK=1``: a tenth of it.
+``--quick``: a tenth of it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Report, percentile, run_json, spread
+from benchmarks.measure import QUICK, Report, percentile, run_json, spread
 from orchestrator.model.events import Event
 from orchestrator.recorder.records import Reader
 
 CONSOLES = ("topspin", "spinsolve", "openvnmrj")
 RIGS = {"topspin": "emulated-topspin", "spinsolve": "emulated-spinsolve", "openvnmrj": "sim"}
-QUICK = bool(os.environ.get("OPERANDO_BENCH_QUICK"))
 DEAD_s, BUSY_h = (60, 1) if QUICK else (300, 8)
 SCANS_BUSY = 270
 """With 1 s of recycle delay: a spectrum takes about as long as those of the public battery run (domain.md 2.1: 272.8 s of scans)."""

@@ -18,12 +18,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks.measure import OPERANDO, Report, percentile, spread
+from benchmarks.measure import OPERANDO, QUICK, Report, percentile, spread
 from drivers import registry
+from drivers.base import EmulatorAddress
 from drivers.clock import Clock
 from orchestrator.rig.emulators import EmulateRequest, make_emulators, make_twin
 
-ROUNDS, STEPS = 12, 10
+ROUNDS, STEPS = 1 if QUICK else 12, 10
 OVERHEAD_s = 0.05
 """The emulated console takes this long to begin (2.3 s on a real one), so that it is idle again before the next step ends."""
 
@@ -33,7 +34,7 @@ class Laboratory:
     """The emulators, where they are reached, and the rig file that says so."""
 
     emulators: Mapping[str, Any]
-    device: str
+    addresses: Mapping[str, EmulatorAddress]
     talk: Path
     rig: Path
 
@@ -46,72 +47,75 @@ def measure(repository: Path, scratch: Path) -> Report:
 async def _measure(repository: Path, scratch: Path) -> Report:
     ours: list[list[float]] = []
     control: list[list[float]] = []
-    async with _laboratory(repository, scratch) as laboratory:
+    async with emulated(repository, scratch) as laboratory:
         for _ in range(ROUNDS):
-            ours.append(await _round(laboratory, _program(repository, scratch, laboratory)))
-            control.append(await _round(laboratory, _control(laboratory)))
+            ours.append(await round_ms(laboratory, program(repository, scratch, laboratory)))
+            control.append(await round_ms(laboratory, _control(laboratory)))
     return _report(ours, control)
 
 
 @asynccontextmanager
-async def _laboratory(repository: Path, scratch: Path) -> AsyncIterator[Laboratory]:
+async def emulated(repository: Path, scratch: Path, *more: str) -> AsyncIterator[Laboratory]:
+    """The two emulators, and ``more`` of them, in this process."""
     clock = Clock()
     options = {"openvnmrj": {"overhead_s": OVERHEAD_s}}
     twin = str(repository / "configs" / "twins" / "C1.yaml")
-    request = EmulateRequest(("methodscript", "openvnmrj"), twin, options=options, folder=str(scratch / "emulated"))
+    request = EmulateRequest(("methodscript", "openvnmrj", *more), twin, options=options, folder=str(scratch / "emulated"))
     made = make_emulators(request, clock, registry.real_network(), make_twin(twin, seed=0, t0_mono_ns=clock.mono_ns()))
-    addresses = {name: (await emulator.start()).address for name, emulator in made.items()}
+    addresses = {name: await emulator.start() for name, emulator in made.items()}
     try:
         rig = _rig(repository, scratch / "rig.yaml", addresses)
-        yield Laboratory(made, addresses["methodscript"], Path(addresses["openvnmrj"]) / ".talk", rig)
+        yield Laboratory(made, addresses, Path(addresses["openvnmrj"].address) / ".talk", rig)
     finally:
         for emulator in made.values():
             await emulator.stop()
 
 
-def _rig(repository: Path, path: Path, addresses: Mapping[str, str]) -> Path:
+def _rig(repository: Path, path: Path, addresses: Mapping[str, EmulatorAddress]) -> Path:
     """The benchmarks' rig with the true addresses in it."""
     yaml = YAML()
     rig = yaml.load((repository / "benchmarks" / "night_rig.yaml").read_text("utf-8"))
     rig["instruments"] = {
-        "potentiostat": {"driver": "methodscript", "address": addresses["methodscript"]},
-        "console": {"driver": "openvnmrj", "address": addresses["openvnmrj"]},
+        "potentiostat": {"driver": "methodscript", "address": addresses["methodscript"].address},
+        "console": {"driver": "openvnmrj", "address": addresses["openvnmrj"].address},
     }
     del rig["twin"]
     yaml.dump(rig, path)
     return path
 
 
-def _program(repository: Path, scratch: Path, laboratory: Laboratory) -> list[str]:
+def program(repository: Path, scratch: Path, laboratory: Laboratory) -> list[str]:
+    """The command that runs the steps."""
     experiment = str(repository / "benchmarks" / "latency.yaml")
     return [*OPERANDO, "run", experiment, "--rig", str(laboratory.rig), "--out", str(scratch), "--json"]
 
 
 def _control(laboratory: Laboratory) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.idle_client", laboratory.device, str(laboratory.talk), str(STEPS)]
+    return [sys.executable, "-m", "benchmarks.idle_client", laboratory.addresses["methodscript"].address, str(laboratory.talk), str(STEPS)]
 
 
-async def _round(laboratory: Laboratory, command: list[str]) -> list[float]:
+async def round_ms(laboratory: Laboratory, command: list[str]) -> list[float]:
     """Milliseconds of each step of one round."""
-    before = _marks(laboratory)
+    before = marks(laboratory)
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     said, complained = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {said.decode()[-2000:]} {complained.decode()[-2000:]}")
-    found = _latencies_ms(_marks(laboratory)[len(before) :])
+    found = latencies_ms(marks(laboratory)[len(before) :])
     if len(found) < STEPS:
         raise RuntimeError(f"{len(found)} of {STEPS} steps were followed by a start: {complained.decode()[-2000:]}")
     return found
 
 
-def _marks(laboratory: Laboratory) -> list[tuple[str, int]]:
+def marks(laboratory: Laboratory) -> list[tuple[str, int]]:
+    """What all emulators have marked, in order."""
     return sorted((row for emulator in laboratory.emulators.values() for row in emulator.stamps.rows()), key=lambda row: row[1])
 
 
-def _latencies_ms(marks: Iterable[tuple[str, int]]) -> list[float]:
+def latencies_ms(rows: Iterable[tuple[str, int]]) -> list[float]:
     """From each last sample to the next start, if no other last sample lies between."""
     found, ended_ns = [], None
-    for name, at_ns in marks:
+    for name, at_ns in rows:
         if name == "last sample":
             ended_ns = at_ns
         elif name == "start read" and ended_ns is not None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 OPERANDO = [sys.executable, "-m", "orchestrator"]
+QUICK = bool(os.environ.get("OPERANDO_BENCH_QUICK"))
+"""``--quick``: fewer rounds, shorter stretches; what is measured is the same."""
 TICK_s = 1 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.01
 
 
@@ -42,6 +44,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """The value below which ``percent`` of the values lie (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, round(percent / 100 * len(ordered)))]
+
+
+def ratios(ours: Sequence[float], control: Sequence[float]) -> str:
+    """The median of the paired ratios, and their spread."""
+    return spread([one / other for one, other in zip(ours, control, strict=False)], "x")
 
 
 def run_json(*arguments: str, cwd: Path) -> tuple[dict[str, object], float, float, int]:

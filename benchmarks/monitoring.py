@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.crowd import PER_SECOND
 from benchmarks.guard import EXPERIMENT
-from benchmarks.measure import OPERANDO, Report, alternate, cpu_s, percentile, spread
+from benchmarks.measure import OPERANDO, QUICK, Report, alternate, cpu_s, percentile, spread
 from drivers.clock import Clock, Stamp
 from orchestrator.control.client import send
 from orchestrator.model.broker import Broker
@@ -40,10 +41,9 @@ from orchestrator.recorder.journal import Journal
 from orchestrator.rig.folders import state_folder
 from orchestrator.rig.truth import read_truth
 
-ROUNDS = 10
-EVENTS = 100
-RIGS, PER_SECOND, SECONDS = 20, 10, 10
-TIMES_AWAY = 3
+ROUNDS, EVENTS = (1, 20) if QUICK else (10, 100)
+RIGS, SECONDS = 20, 10
+TIMES_AWAY = 1 if QUICK else 3
 AWAY_s = 12.0
 SPECTRA = 72
 S = 1_000_000_000
@@ -65,7 +65,7 @@ def measure(repository: Path, scratch: Path) -> Report:
         over_mqtt, from_page, control = alternate(ROUNDS, bench.abort_over_mqtt, bench.abort_from_page, bench.abort_locally)
         events_ms = asyncio.run(bench.events_ms())
         current_s = [asyncio.run(bench.current_after_six_hours_s(number)) for number in range(TIMES_AWAY)]
-        busy = asyncio.run(bench.crowd(broker("operator"), process.pid))
+        busy = asyncio.run(crowd(broker("operator"), process.pid))
     report.rows += [
         ("abort over TLS, to open circuit", spread([1e3 * value for value in over_mqtt], "ms", 1), "<= 100 ms"),
         ("as the page does it, with a TLS connection of its own", spread([1e3 * value for value in from_page], "ms", 1), "<= 100 ms"),
@@ -76,7 +76,7 @@ def measure(repository: Path, scratch: Path) -> Report:
     asked = "after six hours without a broker: from its start until a watcher has state and spectra"
     report.rows.append((asked, spread(current_s, "s"), "<= 5 s"))
     with own_broker(scratch) as (url, pid):
-        text = asyncio.run(bench.crowd(Broker(url=url), pid))
+        text = asyncio.run(crowd(Broker(url=url), pid))
         report.rows.append(("the same on `operando broker`, no TLS", text, "control"))
     return report
 
@@ -244,16 +244,17 @@ class _Bench:
             process.kill()
             process.wait()
 
-    async def crowd(self, broker: Broker, pid: int) -> str:
-        """What the broker's process takes of one core while all rigs publish; the clients are in another process."""
-        began_s, cpu = time.perf_counter(), cpu_s(pid)
-        client = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.crowd", broker.model_dump_json(), stdout=asyncio.subprocess.PIPE
-        )
-        said, _ = await client.communicate()
-        heard = int(said)
-        share = (cpu_s(pid) - cpu) / (time.perf_counter() - began_s)
-        return f"{100 * share:.1f} % of a core; {heard} of {RIGS * PER_SECOND * SECONDS} heard"
+
+async def crowd(broker: Broker, pid: int, rigs: int = RIGS, seconds: int = SECONDS) -> str:
+    """What the broker's process takes of one core while all rigs publish; the clients are in another process."""
+    began_s, cpu = time.perf_counter(), cpu_s(pid)
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.crowd", broker.model_dump_json(), str(rigs), str(seconds), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await client.communicate()
+    heard, late_s = said.decode().split()
+    share = (cpu_s(pid) - cpu) / (time.perf_counter() - began_s)
+    return f"{100 * share:.1f} % of a core; {heard} of {rigs * PER_SECOND * seconds} heard, the last {float(late_s):.2f} s late"
 
 
 STARTED = {

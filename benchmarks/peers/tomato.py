@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from typing import ClassVar
 
 from ruamel.yaml import YAML
 
@@ -15,6 +16,18 @@ from benchmarks.peers.side import HERE, Case, NotApplicable, NotHere, Side, Told
 
 FINAL = {"c": ("as planned", "completed"), "ce": ("ended", "completed with error"), "cd": ("ended", "cancelled")}
 ROLES = {"orchestrator": "tomato-daemon", "service": "tomato-daemon", "driver": "tomato-driver", "worker": "tomato-job"}
+ROLE_OF = {"console": "nmr"}
+
+
+def current_step(current_A: float, lasts_s: float, every_s: float) -> dict[str, object]:
+    """A step of the payload."""
+    return {
+        "component_role": "pstat",
+        "max_duration": lasts_s,
+        "sampling_interval": every_s,
+        "technique_name": "constant_current",
+        "task_params": {"current": current_A},
+    }
 
 
 class Tomato(Side):
@@ -22,13 +35,17 @@ class Tomato(Side):
 
     name = "tomato"
     packages = ("tomato==2.2",)
+    files: ClassVar[tuple[str, ...]] = ("smu.py", "tomato_smu.py")
+
+    submitted_ns = 0
+    """When the job was handed in, on the performance counter."""
 
     def start(self, case: Case) -> None:
         self.case, self._port = case, free_port()
         self._bin = self.python.parent
         self._environment = {**os.environ, "PATH": f"{self._bin}{os.pathsep}{os.environ['PATH']}"}
         site = next((self.environments / self.name / "lib").glob("python*/site-packages"))
-        for file in ("smu.py", "tomato_smu.py"):
+        for file in self.files:
             shutil.copy(HERE / file, site)
         folder, port = case.data, str(self._port)
         folder.mkdir(exist_ok=True)
@@ -42,33 +59,31 @@ class Tomato(Side):
             self._run("tomato", "reload", "-p", port, "--timeout", "20000", *app)
         until(lambda: "smu" in str(self._answer("tomato", "status", "-p", port, "pipelines")), "pipeline", 30)
         time.sleep(3.0)  # the driver registers its component
+        self.submitted_ns = time.perf_counter_ns()
         self._must(self._answer("ketchup", "submit", "-p", port, str(case.folder / "payload.yaml")))
         self._must(self._answer("tomato", "pipeline load", "-p", port, "cell", "sample"))
         self._must(self._answer("tomato", "pipeline ready", "-p", port, "cell"))
 
+    def devices(self, case: Case) -> list[dict[str, object]]:
+        """The one instrument."""
+        return [{"name": "smu", "driver": "smu", "address": case.instrument, "channels": ["1"], "pollrate": 1}]
+
+    def steps(self, case: Case) -> list[dict[str, object]]:
+        """One current, then the opposite one."""
+        return [current_step(current, case.step_s, 1.0) for current in (case.current_A, -case.current_A)]
+
     def _describe(self, case: Case) -> None:
-        yaml = YAML()
-        device = {"name": "smu", "driver": "smu", "address": case.instrument, "channels": ["1"], "pollrate": 1}
-        role = {"role": "pstat", "device": "smu", "channel": "1"}
+        yaml, devices = YAML(), self.devices(case)
+        roles = [{"role": ROLE_OF.get(str(one["driver"]), "pstat"), "device": one["name"], "channel": "1"} for one in devices]
         with (case.folder / "app" / "devices.yml").open("w") as file:
-            yaml.dump({"devices": [device], "pipelines": [{"name": "cell", "devices": [role]}]}, file)
-        steps = [
-            {
-                "component_role": "pstat",
-                "max_duration": case.step_s,
-                "sampling_interval": 1.0,
-                "technique_name": "constant_current",
-                "task_params": {"current": current},
-            }
-            for current in (case.current_A, -case.current_A)
-        ]
+            yaml.dump({"devices": devices, "pipelines": [{"name": "cell", "devices": roles}]}, file)
         output = {"output": {"path": str(case.data), "prefix": "results"}}
         payload = {
             "version": "2.2",
             "settings": output,
             "user": {"identifier": "bench"},
             "sample": {"identifier": "sample"},
-            "method": steps,
+            "method": self.steps(case),
         }
         with (case.folder / "payload.yaml").open("w") as file:
             yaml.dump(payload, file)

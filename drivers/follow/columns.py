@@ -6,7 +6,7 @@ same only where the working electrode is the positive one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -40,6 +40,15 @@ class Rows:
     def part(self, start: int, end: int | None = None) -> Rows:
         """Rows ``start`` to ``end``."""
         return Rows(*(getattr(self, one.name)[start:end] for one in fields(self)))
+
+    def where(self, wanted: NDArray[np.bool_]) -> Rows:
+        """Those rows for which ``wanted``, bool (n,), is true."""
+        return Rows(*(getattr(self, one.name)[wanted] for one in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """One after the other; at least one."""
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
 
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> Rows:

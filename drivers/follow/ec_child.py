@@ -16,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from drivers.follow.columns import GALVANOSTATIC, POTENTIOSTATIC, REST, UNKNOWN_MODE
+
 MODULE, DATA_MODULE = b"MODULE", b"MODULEVMP data"
+OUR_MODES = {"rest": REST, "galvanostatic": GALVANOSTATIC, "potentiostatic": POTENTIOSTATIC}
 NO_LENGTH = b"\xff\xff\xff\xff"
 HEADS = (100, 405, 406, 1007)
 """Bytes of a data module before its rows, by version; which one it is, the library finds."""
@@ -100,7 +103,23 @@ def neware(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return columns, {"library": f"fastnda {version('fastnda')}", "start_unix_s": first}
 
 
-READERS = {".mpr": ec_lab, ".nda": neware, ".ndax": neware}
+def ours(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A ``run.h5`` of this program: what was sampled in its steps, and what each of them was by its plan."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        entry = file["entry"]
+        samples = {name: entry[f"electrochemistry/{name}"][()] for name in ("time", "voltage", "current", "step", "cycle")}
+        plan = json.loads(entry["control/plan"].asstr()[()] or "{}") if "control/plan" in entry else {}
+    modes = {int(step["index"]): OUR_MODES.get(str(step.get("mode")), UNKNOWN_MODE) for step in plan.get("steps") or ()}
+    number, cycle = samples["step"], samples["cycle"]
+    changes = np.concatenate([[0], np.cumsum((np.diff(number) != 0) | (np.diff(cycle) != 0))]) if number.size else number
+    columns = {"time_s": samples["time"], "voltage_V": samples["voltage"], "current_A": samples["current"], "step": changes, "cycle": cycle}
+    columns["mode"] = np.array([modes.get(int(one), UNKNOWN_MODE) for one in number], np.int32)
+    return {name: column[number >= 0] for name, column in columns.items()}, {"library": f"h5py {version('h5py')}"}
+
+
+READERS = {".mpr": ec_lab, ".nda": neware, ".ndax": neware, ".h5": ours}
 
 
 def main(path: Path) -> int:

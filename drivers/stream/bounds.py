@@ -38,9 +38,14 @@ class StepPlan:
         return self.duration.value
 
 
+def time_bound(order: StepOrder) -> Bound:
+    """The shorter of its two times."""
+    return min(Bound(order.ends.time_s, Reason.TIME), Bound(order.limits.time_s, Reason.SAFETY), key=lambda bound: bound.value)
+
+
 def duration_bound(order: StepOrder) -> Bound:
     """The shortest of its times; charge at constant current is a time."""
-    bounds = [Bound(order.ends.time_s, Reason.TIME), Bound(order.limits.time_s, Reason.SAFETY)]
+    bounds = [time_bound(order)]
     if order.mode is Mode.GALVANOSTATIC and order.current_A:
         charge = charge_bound(order)
         bounds.append(Bound(charge.value / abs(order.current_A), charge.reason))

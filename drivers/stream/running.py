@@ -294,8 +294,9 @@ class RunningStep:
         return (Reason.CURRENT, "before its first sample", self.begun_ns) if plan.taper_A is not None else None
 
     def end(self, reason: Reason, detail: str, end_ns: int, now_ns: int) -> None:
-        """Spectrum, if there is one, and end."""
-        self.show(self.begun_ns)
+        """Spectrum, if there is one, and end; a step whose trigger never came has not begun."""
+        if not self.waits:
+            self.show(self.begun_ns)
         end_ns = max(min(end_ns, now_ns), self.last_mono_ns)
         if self._points:
             import numpy as np

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -21,8 +22,6 @@ RESISTIVITY_OHM_m = {"7Li": 92.8e-9, "6Li": 92.8e-9, "23Na": 47.7e-9}
 """[K] CRC, near 298 K."""
 MG_PER_MAH = {"7Li": 6.94e-3 * UMOL_PER_MAH, "6Li": 6.015e-3 * UMOL_PER_MAH, "23Na": 22.98977e-3 * UMOL_PER_MAH}
 LARGEST_CORRECTION = 2.0
-NA_TRANSITION_V = 0.15
-"""One electrolyte and one current: a parameter, no constant (practice.md 31)."""
 
 
 # ------------------------------------------------------------------------------------------------------------ regression
@@ -62,26 +61,6 @@ def slope(charge_mAh: ArrayLike, area: ArrayLike, area_sd: ArrayLike) -> Slope:
     return Slope(values[0], values[1], values[2], n.astype(np.int64), np.where(told, chi2, np.nan))
 
 
-def moving_slope(charge_mAh: Floats, area: Floats, area_sd: Floats, over: int = 10) -> Slope:
-    """dA/dQ float64 (n,) at each of n spectra from the ``over`` spectra up to it (fewer at the beginning)."""
-    padded = [np.concatenate([np.full(over - 1, np.nan), np.asarray(each, dtype=np.float64)]) for each in (charge_mAh, area, area_sd)]
-    views = [np.lib.stride_tricks.sliding_window_view(each, over) for each in padded]
-    return slope(*views)
-
-
-def ratio(value: Floats, value_sd: Floats, reference: Floats, reference_sd: Floats) -> tuple[Floats, Floats]:
-    """Value / reference and its standard error, uncorrelated."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = value / reference
-        return found, np.abs(found) * np.hypot(value_sd / value, reference_sd / reference)
-
-
-def leakage_A(ratio_to_sound: Floats, current_A: Floats | float) -> Floats:
-    """Current past the electrodes, (1 - r) I, while plating stays visible. It counts SEI and dense metal under the skin too."""
-    found: Floats = (1.0 - np.asarray(ratio_to_sound)) * np.asarray(current_A)
-    return found
-
-
 # -------------------------------------------------------------------------------------------------- the metal in the coil
 
 
@@ -102,12 +81,9 @@ def metal_face(tip_deg: float, thickness: float = math.inf, nodes: int = 64) -> 
     return complex(0.5 * end * np.sum(weights * np.sin(math.radians(tip_deg) * reach) * reach * np.exp(-2j * z)))
 
 
-def skin_corrected_area(area: ArrayLike, tip_deg: float, thickness: ArrayLike) -> Floats:
-    """What a plate of ``thickness`` skin depths would give without a skin: area × thickness sin(tip) / |signal| (float64)."""
-    depths = np.atleast_1d(np.asarray(thickness, dtype=np.float64))
-    seen = np.array([abs(metal_face(tip_deg, float(one))) for one in depths.ravel()]).reshape(depths.shape)
-    found: Floats = np.asarray(area) * depths * math.sin(math.radians(tip_deg)) / seen
-    return found
+def seen_depth_um(nucleus: str, frequency_MHz: float, tip_deg: float) -> float:
+    """How thick a plate without a skin would be that is as bright as a thick one: an area times thickness / this is the metal's own."""
+    return skin_depth_um(nucleus, frequency_MHz) * abs(metal_face(tip_deg)) / math.sin(math.radians(tip_deg))
 
 
 def excitation(offset_Hz: ArrayLike, pulse_us: float, tip_deg: float) -> tuple[Floats, Bools]:
@@ -122,23 +98,9 @@ def excitation(offset_Hz: ArrayLike, pulse_us: float, tip_deg: float) -> tuple[F
         return seen, ~((seen <= LARGEST_CORRECTION) & (seen >= 1.0 / LARGEST_CORRECTION))
 
 
-def moss_mass_mg(area: ArrayLike, mAh_per_area: float, nucleus: str) -> Floats:
+def metal_mass_mg(area: float, mAh_per_area: float, nucleus: str) -> float:
     """Mass of metal in mg from its area and k (mAh per area)."""
-    found: Floats = np.asarray(area, dtype=np.float64) * (mAh_per_area * MG_PER_MAH[nucleus])
-    return found
-
-
-def bulk_shift_ppm(susceptibility: float, normal_to_B0_deg: float) -> float:
-    """Shift of a thin plate by its own magnetisation, χ (1/3 - cos²θ) with θ between normal and B0 (4.13). Calibrate χ."""
-    return susceptibility * 1e6 * (1.0 / 3.0 - math.cos(math.radians(normal_to_B0_deg)) ** 2)
-
-
-def less_blank(area: ArrayLike, area_sd: ArrayLike, blank: ArrayLike, blank_sd: ArrayLike) -> tuple[Floats, Floats]:
-    """Areas less the mean of blank areas (n,), float64; the blank's own error goes with it."""
-    blanks, sds = np.asarray(blank, dtype=np.float64), np.asarray(blank_sd, dtype=np.float64)
-    mean = float(blanks.mean())
-    mean_sd = math.sqrt(float((sds**2).sum())) / len(blanks)
-    return np.asarray(area, dtype=np.float64) - mean, np.hypot(np.asarray(area_sd, dtype=np.float64), mean_sd)
+    return area * mAh_per_area * MG_PER_MAH[nucleus]
 
 
 def sand_time_s(D_cm2_per_s: float, concentration_mol_per_L: float, current_mA_per_cm2: ArrayLike, t_anion: float) -> Floats:
@@ -146,15 +108,6 @@ def sand_time_s(D_cm2_per_s: float, concentration_mol_per_L: float, current_mA_p
     j = np.asarray(current_mA_per_cm2, dtype=np.float64) * 1e-3
     found: Floats = math.pi * D_cm2_per_s * (concentration_mol_per_L * 1e-3 * FARADAY_C_PER_mol / (2.0 * j * t_anion)) ** 2
     return found
-
-
-def beyond_transition(overpotential_V: ArrayLike, threshold_V: float = NA_TRANSITION_V, debounce: int = 3) -> int | None:
-    """Index of the first of ``debounce`` samples in a row above the threshold (Na|Na: the onset of failure); None: never."""
-    above = np.abs(np.asarray(overpotential_V, dtype=np.float64)) > threshold_V
-    if len(above) < debounce:
-        return None
-    runs = np.lib.stride_tricks.sliding_window_view(above, debounce).all(axis=-1)
-    return int(np.argmax(runs)) if runs.any() else None
 
 
 # ------------------------------------------------------------------------------------------------------ inactive lithium
@@ -238,24 +191,16 @@ class Correlation:
 
 def correlations(observable: Floats, against: dict[str, Floats]) -> Correlation:
     """Of one observable (n,) with columns (n,); constant or too short ones give NaN."""
-    from scipy.stats import pearsonr
-
-    r, p = {}, {}
-    for name, column in against.items():
-        good = np.isfinite(observable) & np.isfinite(column)
-        varies = good.sum() >= 3 and np.ptp(column[good]) > 0 and np.ptp(observable[good]) > 0
-        found = pearsonr(column[good], observable[good]) if varies else (math.nan, math.nan)
-        r[name], p[name] = float(found[0]), float(found[1])
-    return Correlation(r, p, len(observable))
+    found = {name: _pearson(observable, column) for name, column in against.items()}
+    return Correlation({name: r for name, (r, _) in found.items()}, {name: p for name, (_, p) in found.items()}, len(observable))
 
 
-def lag(first: Floats, second: Floats, longest: int) -> tuple[int, float]:
-    """By how many rows ``second`` (n,) follows ``first`` (n,), and the correlation there; at most ``longest`` rows."""
-    a, b = first - first.mean(), second - second.mean()
-    scale = math.sqrt(float((a**2).sum() * (b**2).sum())) or 1.0
-    found = {
-        k: float((a[max(0, -k) : len(a) - max(0, k)] * b[max(0, k) : len(b) + min(0, k)]).sum()) / scale
-        for k in range(-longest, longest + 1)
-    }
-    best = max(found, key=lambda k: found[k])
-    return best, found[best]
+def _pearson(one: Floats, other: Floats) -> tuple[float, float]:
+    good = np.isfinite(one) & np.isfinite(other)
+    n = int(good.sum())
+    if n < 3 or not np.ptp(one[good]) > 0 or not np.ptp(other[good]) > 0:
+        return math.nan, math.nan
+    a, b = one[good] - one[good].mean(), other[good] - other[good].mean()
+    r = float(np.clip(a @ b / math.sqrt(float(a @ a) * float(b @ b)), -1.0, 1.0))
+    t = abs(r) * math.sqrt((n - 2) / max(1.0 - r**2, 1e-300))
+    return r, 2.0 * float(stdtr(n - 2, -t))

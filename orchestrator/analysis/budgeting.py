@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from orchestrator.analysis.battery import Budget, lithium_budget
+from orchestrator.analysis.battery import MG_PER_MAH, Budget, lithium_budget, metal_mass_mg
 
 PLATING = frozenset({"charge", "plate"})
 STRIPPING = frozenset({"discharge", "strip"})
@@ -58,6 +58,7 @@ class Budgeting:
         self._verb = ""
         self._after: dict[str, tuple[int, str]] = {}
         self._known = False
+        self.mAh_per_area = UNKNOWN
 
     def started(self, data: Mapping[str, Any]) -> None:
         """A step begins."""
@@ -97,6 +98,13 @@ class Budgeting:
             return list(self._told(index))
         return []
 
+    def mass(self, nucleus: str, area: Area) -> Iterator[Told]:
+        """All metal that a spectrum shows, once a cycle has given k."""
+        if nucleus in MG_PER_MAH and area.value > 0.0 and math.isfinite(self.mAh_per_area.value):
+            mass_mg = metal_mass_mg(area.value, self.mAh_per_area.value, nucleus)
+            sd = math.hypot(area.sd / area.value, self.mAh_per_area.sd / self.mAh_per_area.value)
+            yield "metal_mass", mass_mg, mass_mg * sd, "mg", BUDGET
+
     def _told(self, last: int) -> Iterator[Told]:
         done = self._cycles[: last + 1]
         Q_c, Q_d, A_c, sd_c, A_d, sd_d = np.array([(one.plated_mAh, one.stripped_mAh, *one.charged, *one.discharged) for one in done]).T
@@ -105,6 +113,7 @@ class Budgeting:
             budget = lithium_budget(Q_c, Q_d, A_c, sd_c, A_d, sd_d, cycles=self._k_from, before=before)
         except ValueError:
             return  # no cycle has given k yet
+        self.mAh_per_area = Area(budget.mAh_per_area, budget.mAh_per_area_sd)
         yield "mAh_per_area", budget.mAh_per_area, budget.mAh_per_area_sd, "mAh", BUDGET
         if not self._known:
             for index in range(last):

@@ -9,7 +9,7 @@ echoes, so that noise adds nothing), and a group that is longer than the metal's
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +27,8 @@ BINS = np.arange(0.0, 40.25, 0.5) * 1e-3
 BRIGHT = 3.0
 LEAST_PIXELS = 2
 APART = 2.0
+TILE = 1024
+"""Pixels that are fitted together."""
 FWHM_OF_SD = 2.0 * math.sqrt(2.0 * math.log(2.0))
 RAYLEIGH_MEDIAN = math.sqrt(2.0 * math.log(2.0))
 SD_OF_MAD = 1.0 / 0.674489750196
@@ -104,8 +106,38 @@ class Summary(NamedTuple):
     drift_sd: float
 
 
-def mapped(kspace: K, echo_s: Floats, noise_sd: float, *, mirrored: bool = False) -> Mapped:
-    """A series complex (n, pe, ro) at echo times (n,), at least two of them different. Raises ValueError."""
+class Tile(NamedTuple):
+    """Some pixels of a map: magnitudes float64 (pixels, echoes), echo times (echoes,)."""
+
+    signals: Floats
+    echo_s: Floats
+    noise_sd: float
+
+
+class Fitted(NamedTuple):
+    """float64 and bool (pixels,)."""
+
+    T2_s: Floats
+    T2_sd_s: Floats
+    amplitude: Floats
+    determined: Bools
+
+
+def fitted(tile: Tile) -> Fitted:
+    """One fit a pixel."""
+    fit = echo_decay(tile.signals, tile.echo_s, tile.noise_sd, noise=Noise.RICE)
+    return Fitted(fit.time_s, fit.time_sd_s, fit.amplitude, fit.determined)
+
+
+Over = Callable[[Callable[[Tile], Fitted], Sequence[Tile]], Iterable[Fitted]]
+"""``map``, here or on a cluster."""
+
+
+def mapped(kspace: K, echo_s: Floats, noise_sd: float, *, mirrored: bool = False, over: Over = map) -> Mapped:
+    """A series complex (n, pe, ro) at echo times (n,), at least two of them different. Raises ValueError.
+
+    The pixels are always fitted in the same tiles, whoever fits them: what lies beside a pixel in an array decides over its last bits.
+    """
     images = pictures(kspace, mirrored=mirrored)
     first = images[echo_s == echo_s.min()]
     bright = np.abs(first.mean(axis=0)) > BRIGHT * noise_sd / math.sqrt(len(first))
@@ -114,9 +146,10 @@ def mapped(kspace: K, echo_s: Floats, noise_sd: float, *, mirrored: bool = False
     T2_s, T2_sd_s, amplitude = (np.full(size, np.nan) for _ in range(3))
     determined, cluster = np.zeros(size, bool), np.zeros(size, bool)
     if bright.any():
-        fit = echo_decay(np.abs(images[:, bright]).T, echo_s, noise_sd, noise=Noise.RICE)
-        T2_s[bright], T2_sd_s[bright], amplitude[bright] = fit.time_s, fit.time_sd_s, fit.amplitude
-        determined[bright] = fit.determined
+        signals = np.abs(images[:, bright]).T
+        tiles = [Tile(signals[first : first + TILE], echo_s, noise_sd) for first in range(0, len(signals), TILE)]
+        whole = Fitted(*(np.concatenate(column) for column in zip(*over(fitted, tiles), strict=True)))
+        T2_s[bright], T2_sd_s[bright], amplitude[bright], determined[bright] = whole
     groups = _groups(bright)
     found = _isolated(images, echo_s, noise_sd, groups)
     if found is not None:

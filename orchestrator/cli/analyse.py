@@ -27,14 +27,14 @@ def process_command(runs: list[str], out: Path, windows: Path | None, dask: str 
 
 
 def _on_a_cluster(folders: list[Path], windows: dict[str, tuple[float, float]] | None, asked: str, dask: str, *, as_json: bool) -> int:
-    """Every acquisition of every run is a piece of work of its own; the files are the same as without a cluster."""
+    """Every series of spectra of every run is a piece of work, and every tile of a map; the files are the same as without a cluster."""
     from orchestrator.recorder.cluster import NoCluster, spread
-    from orchestrator.recorder.reprocess import analysed, parts_of, process
+    from orchestrator.recorder.reprocess import analysed_over, parts_of, process
 
     parts = [part for folder in folders for part in parts_of(folder.resolve(), windows)]
     try:
         with spread(dask) as cluster:
-            found = list(zip(parts, cluster.map(analysed, parts), strict=True))
+            found = list(zip(parts, analysed_over(cluster.map, parts), strict=True))
     except NoCluster as error:
         print(f"{error}; nothing was written", file=sys.stderr)
         return exits.CONFIGURATION

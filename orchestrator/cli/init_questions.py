@@ -9,6 +9,7 @@ ADDRESSES: Mapping[str, tuple[str, str]] = {
     "keithley": ("VISA resource, TCPIP0::HOST::5025::SOCKET", ""),
     "biologic": ("serial number as EC-Lab lists it (SN 365), or USB0 or IP address for the DLL", ""),
     "neware": ("computer of the BTS client", ""),
+    "follow": ("folder or file that the cycler's own software writes, as this computer sees it", ""),
     "openvnmrj": ("the operator's folder with .talk in it, as this computer sees it", ""),
     "topspin": ("host:port of the agent in TopSpin", "127.0.0.1:47011"),
     "spinsolve": ("computer of the Spinsolve", ""),
@@ -24,6 +25,7 @@ OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("ours", "dll: channels that EC-Lab may lose, [4]; - for none"),
         ("package", "dll: folder of the EC-Lab Development Package; - for none"),
     ),
+    "follow": (("zone", "time zone of the cycler's computer, Europe/Berlin; - where its files name one"),),
     "neware": (("folder", "share that the BTS client's computer sees"), ("bts_folder", "that folder's name there; - for the same")),
     "openvnmrj": (
         ("data_root", "where the console saves, as it names it"),

@@ -18,7 +18,6 @@ NOT_YET: dict[str, str] = {
     "do: hold": "rules that hold",
     "observable: voltage_we": "three electrodes",
     "observable: voltage_ce": "three electrodes",
-    "observable: reflected_power": "rules over what the tuner reads",
     "reference: step_start": "rules that compare E with its start, sign and all",
     "slope: voltage": "rules over the slope of E",
     "slope: current": "rules over the slope of E",

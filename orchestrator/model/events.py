@@ -56,7 +56,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   are some. ``alarm.cleared`` id. ``alarm.acknowledged`` id, who. · ``command.received`` id, verb, arguments, who, and if_state and
   why where they were given. ``.answered`` id, ok, text.
 * ``note`` text, who. · ``link.lost`` instrument, why. ``link.restored`` instrument, detail. · ``instrument`` role, id, driver,
-  address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded before.
+  address, vendor, model, serial, firmware, simulated, capabilities; of a console fids_recorded: its data were recorded
+  before; of a potentiostat that plays a recording back ec_recorded (run.started has both).
 * ``clock.sample`` instrument ("" = this computer), half_width_ns, and device_ns where an instrument has a clock.
 * ``tuned`` nucleus, preset, ok, duration_s, reflection_dB (null: not known), why (it was due), detail, key ("" = of no spectrum),
   stalled (it took far longer than those before), and carrier_ppm where it was told a carrier.

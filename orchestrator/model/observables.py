@@ -11,7 +11,9 @@ window, ``drift``: what its first value, measured once more at the end, has chan
 ``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
 (none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of the lithium budget
 ``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
-``plating_efficiency``, ``budget_closes`` in sigmas. ``plateau``: 1 while E over
+``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known. ``excitation``: of what a
+pulse on resonance would show this one shows so much of a line off the carrier; areas are told as they are. ``seen_depth(bulk)``: thickness
+of a plate without a skin that would be as bright. ``plateau``: 1 while E over
 charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``: abs(E - I·R_lead) of a
 symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's transition).
 """
@@ -68,6 +70,9 @@ OBSERVABLES: dict[str, Observable] = {
     "CE": Observable("", "spectra", of_line=True),
     "plating_efficiency": Observable("", "spectra", of_line=True),
     "budget_closes": Observable("", "spectra", of_line=True),
+    "metal_mass": Observable("mg", "spectra"),
+    "excitation": Observable("", "spectra", of_line=True),
+    "seen_depth": Observable("um", "spectra", of_line=True),
 }
 
 

@@ -21,7 +21,8 @@ from orchestrator.recorder.records import JournalError, Reader
 
 if TYPE_CHECKING:
     from drivers.clock import Clock
-    from orchestrator.analysis.live import Finding, LiveAnalysis
+    from orchestrator.analysis.findings import Finding
+    from orchestrator.analysis.live import LiveAnalysis
 
 LATENCY_s = 2.0
 """Declared for ``--speed max``: from *stored* to the observables' arrival."""

@@ -27,7 +27,7 @@ OWN_GROUP = BLOCKS | {"clock.sample"}
 VERBATIM = ("experiment", "rig", "cell", "cell_record", "cell_ledger", "twin", "plan", "versions", "digests")
 ELSEWHERE = {"run.started": VERBATIM, "fid.block": ("parameters",)}
 """What of an event stands in ``control/`` or ``fid/*/parameters``, and is not written a second time."""
-OF_RUN = ("simulated", "fids_recorded", "seed", "speed", "zone", "station", "rung", "cannot")
+OF_RUN = ("simulated", "fids_recorded", "ec_recorded", "seed", "speed", "zone", "station", "rung", "cannot")
 INSTRUMENT = next(group for group in GROUPS if group.path == "instrument/*")
 
 

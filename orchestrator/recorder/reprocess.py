@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,7 +20,10 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from orchestrator.analysis.live import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding, LiveAnalysis
+from orchestrator.analysis.battery import correlations
+from orchestrator.analysis.findings import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding
+from orchestrator.analysis.live import LiveAnalysis
+from orchestrator.analysis.maps import Over
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import flags_of
 from orchestrator.recorder.digest import digest
@@ -35,6 +38,7 @@ JOURNAL = "journal.sqlite"
 CONTEXT = ("t_s", "charge_mAh", "throughput_mAh", "charge_step_mAh", "x", "voltage_V", "current_A", "cycle", "scans")
 TEXTS = ("key", "acquisition", "nucleus", "step_key", "flags")
 CHUNK_ROWS = 256
+AGAINST = ("t_s", "charge_mAh", "x", "voltage_V")
 
 Windows = Mapping[str, Sequence[float]]
 
@@ -80,14 +84,16 @@ def journal_of(folder: Path) -> Path:
     return path
 
 
-def rows(folder: Path, windows: Windows | None = None, source: Source | None = None, only: str | None = None) -> Iterator[Row]:
+def rows(
+    folder: Path, windows: Windows | None = None, source: Source | None = None, only: str | None = None, over: Over = map
+) -> Iterator[Row]:
     """Every spectrum of a run in the order in which it was stored. Memory: one spectrum and two hours of samples.
 
     ``only``: those of one acquisition. What is found in a spectrum hangs on earlier ones of the same acquisition alone, so that all
-    acquisitions one by one give the very numbers of all together.
+    acquisitions one by one give the very numbers of all together. ``over``: who fits the tiles of maps.
     """
     source = source if source is not None else Source()
-    analysis = LiveAnalysis(full=True, edits=windows)
+    analysis = LiveAnalysis(full=True, edits=windows, over=over)
     with Reader(journal_of(folder)) as reader:
         flags = _ruled(reader)
         for event in reader.events():
@@ -148,23 +154,35 @@ class Part(NamedTuple):
     folder: Path
     windows: Windows | None
     only: str
+    images: bool = False
+    """Its maps are cut into tiles: those are the work of others, not the whole of it."""
 
 
-def analysed(part: Part) -> tuple[Source, list[Row]]:
+Analysed = tuple[Source, list[Row]]
+MapOver = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+
+
+def analysed(part: Part, over: Over = map) -> Analysed:
     """All rows of a part."""
     source = Source()
-    found = list(rows(part.folder, part.windows, source, part.only))
+    found = list(rows(part.folder, part.windows, source, part.only, over))
     return source, found
+
+
+def analysed_over(over: MapOver, parts: Sequence[Part]) -> list[Analysed]:
+    """All parts in their order: series of spectra are handed out whole, and of images the tiles of their maps."""
+    series = iter(over(analysed, [part for part in parts if not part.images]))
+    return [analysed(part, over) if part.images else next(series) for part in parts]
 
 
 def parts_of(folder: Path, windows: Windows | None = None) -> list[Part]:
     """The acquisitions of a run that have spectra, in the order of their first. Raises Refused."""
     with Reader(journal_of(folder)) as reader:
-        names = dict.fromkeys(str(event.data["name"]) for event in reader.events() if event.kind == "fid.block")
-    return [Part(folder, windows, name) for name in names]
+        found = {str(event.data["name"]): bool(event.data.get("encodes")) for event in reader.events() if event.kind == "fid.block"}
+    return [Part(folder, windows, name, images) for name, images in found.items()]
 
 
-def joined(parts: Iterable[tuple[Source, list[Row]]]) -> tuple[Source, list[list[Row]]]:
+def joined(parts: Iterable[Analysed]) -> tuple[Source, list[list[Row]]]:
     """The parts of one run as one, in the order of their first spectra."""
     known = list(parts)
     whole = Source(known[0][0].run_id, known[0][0].name, known[0][0].last_seq) if known else Source()
@@ -178,7 +196,7 @@ def process(
     windows: Windows | None = None,
     *,
     asked: str = "",
-    parts: Iterable[tuple[Source, list[Row]]] | None = None,
+    parts: Iterable[Analysed] | None = None,
 ) -> tuple[Path, Source]:
     """Analyse a run again into the next ``processed/NNNN.h5``; returns it and what it came from. Raises Refused.
 
@@ -208,7 +226,7 @@ def _write(folder: Path, found: Iterable[Row], source: Source, windows: Windows 
                     tables[name] = _Table(entry.create_group(name))
                 tables[name].add(row)
             for table in tables.values():
-                table.flush()
+                table.close()
             _describe(file, source, windows, asked, _digest(public))
         part.replace(path)
     finally:
@@ -257,6 +275,7 @@ class _Table:
         self._group = group
         self._group.attrs["NX_class"] = "NXcollection"
         self._waiting: list[Row] = []
+        self._observables: dict[str, str] = {}
         self._size = 0
 
     def add(self, row: Row) -> None:
@@ -275,6 +294,7 @@ class _Table:
         for name in CONTEXT:
             self._append(name, np.array([row.number(name) for row in waiting]), math.nan)
         units = {name: unit for row in waiting for name, (_, _, unit) in row.values.items()}
+        self._observables |= units
         for name, unit in units.items():
             found = [row.values.get(name, (math.nan, math.nan, "")) for row in waiting]
             self._append(name, np.array([value for value, _, _ in found]), math.nan, unit)
@@ -283,6 +303,19 @@ class _Table:
         for dataset in self._group.values():
             if dataset.shape[0] < self._size:
                 dataset.resize(self._size, axis=0)
+
+    def close(self) -> None:
+        """The last rows, and how every observable goes with time, charge, x and voltage (Pearson's r and its significance)."""
+        self.flush()
+        against = {name: self._group[name][:] for name in AGAINST}
+        names = [name for name in self._group if name in self._observables]
+        found = [correlations(self._group[name][:], against) for name in names]
+        group = self._group.create_group("correlations")
+        group.attrs["NX_class"], group.attrs["against"] = "NXcollection", json.dumps(AGAINST)
+        group.create_dataset("observable", data=np.array([name.encode() for name in names], dtype="S120"))
+        for letter in ("r", "p"):
+            rows = [[getattr(one, letter)[name] for name in AGAINST] for one in found]
+            group.create_dataset(letter, data=np.array(rows, dtype=np.float64).reshape(-1, len(AGAINST)))
 
     def _append(self, name: str, values: Any, missing: Any, unit: str | None = None) -> None:
         if name not in self._group:

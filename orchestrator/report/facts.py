@@ -135,9 +135,13 @@ class Facts:
         return bool(self.attributes.get("simulated", 0))
 
     @property
-    def recorded(self) -> bool:
-        """Are the FIDs of a simulated console recordings of a real one?"""
-        return bool(self.attributes.get("fids_recorded", 0))
+    def played_back(self) -> str:
+        """What of it was recorded before, for people; empty: nothing."""
+        marks = {"the FIDs": "fids_recorded", "the electrochemistry": "ec_recorded"}
+        found = [name for name, mark in marks.items() if self.attributes.get(mark)]
+        if not found:
+            return ""
+        return f"{' and '.join(found)} {'are recordings' if found != ['the electrochemistry'] else 'is a recording'} played back"
 
     @property
     def coalesced(self) -> Counter[str]:

@@ -47,7 +47,7 @@ def _parts(facts: Facts, judged: Verdict, distrust: Sequence[Interval], folder: 
     yield element("h1", facts.title)
     yield element("p", _under(facts), cls="under")
     if facts.simulated:
-        recorded = ", and its FIDs are recordings played back" if facts.recorded else ""
+        recorded = f", and {facts.played_back}" if facts.played_back else ""
         yield element(
             "p", f"Simulated: the instruments of this run are emulated{recorded}. Nothing here is a measurement.", cls="simulated"
         )

@@ -115,7 +115,7 @@ def _program(facts: Facts) -> Iterator[str]:
     file = f"run {facts.run_id}, digest {digest(facts)[:16] or '[digest]'}"
     yield f"Both instruments were run by {NAME} {version}; all data of the run are in one HDF5 file ({file})."
     if facts.simulated:
-        yield "ALL INSTRUMENTS OF THIS RUN WERE SIMULATED" + (", AND THE FIDS ARE RECORDINGS PLAYED BACK." if facts.recorded else ".")
+        yield "ALL INSTRUMENTS OF THIS RUN WERE SIMULATED" + (f", AND {facts.played_back.upper()}." if facts.played_back else ".")
 
 
 def digest(facts: Facts) -> str:

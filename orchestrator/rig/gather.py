@@ -24,7 +24,17 @@ from orchestrator.rig.emulators import PREFIX, known_faults
 from orchestrator.rig.faults import HOST, TWIN, share_out
 from orchestrator.rig.folders import home
 from orchestrator.rig.host import HOST_FAULTS
-from orchestrator.rig.planned import IN_MEMORY, NoRig, Planned, capabilities, free_bytes_at, planned, simulated_instrument
+from orchestrator.rig.planned import (
+    IN_MEMORY,
+    RECORDING,
+    NoRig,
+    Planned,
+    capabilities,
+    free_bytes_at,
+    planned,
+    recorded_instrument,
+    simulated_instrument,
+)
 from orchestrator.rig.request import RunRequest, VIRTUAL_EPOCH_UTC_ns
 
 LIBRARIES = ("operando-nmr", "numpy", "scipy", "h5py", "pydantic", "pyserial", "nmrglue", "ruamel.yaml", "lark")
@@ -50,6 +60,12 @@ class Gathered:
     def simulated(self) -> bool:
         """True when any instrument of the station is emulated or simulated."""
         return any(simulated_instrument(self.instrument(role)) for role in ("potentiostat", "console"))
+
+    @property
+    def emulated(self) -> bool:
+        """True when any of the two lives on a twin's physics."""
+        two = [self.instrument(role) for role in ("potentiostat", "console")]
+        return any(simulated_instrument(one) and not recorded_instrument(one) for one in two)
 
     @property
     def all_simulated(self) -> bool:
@@ -107,6 +123,8 @@ class Gathered:
         instrument, name = self.instrument(role), self.instrument_id(role)
         channel = str(getattr(self.rig.stations[self.plan.station], role)).partition(":")[2]
         address = addresses.get(instrument.address.removeprefix(PREFIX), instrument.address)
+        if recorded_instrument(instrument):
+            address = str(self.recording(instrument))
         options = {key: value for key, value in instrument.options.items() if key != "emulator"}
         if instrument.address == IN_MEMORY and (faults := self.fault_shares().get(role)):
             options["faults"] = faults
@@ -120,8 +138,17 @@ class Gathered:
             options,
             instrument.address,
             simulated=simulated_instrument(instrument),
-            recorded=role == "console" and self.request.data is not None,
+            recorded=self.recorded(role),
         )
+
+    def recorded(self, role: str) -> bool:
+        """Does this instrument of the station play back what was recorded before?"""
+        return recorded_instrument(self.instrument(role)) or (role == "console" and self.request.data is not None)
+
+    def recording(self, instrument: Instrument) -> Path:
+        """Where its recording lies: relative to ``--data`` where that names a folder, else to the rig file."""
+        beside = self.request.data if self.request.data is not None else self.rig_path.parent
+        return (beside / Path(instrument.address.removeprefix(RECORDING)).expanduser()).resolve()
 
     @property
     def fence(self) -> Instrument | None:
@@ -197,7 +224,7 @@ def _planned(request: RunRequest) -> Planned:
 
 def _refuse_impossible(gathered: Gathered) -> None:
     gathered.fault_shares()
-    if gathered.simulated and gathered.twin_path is None:
+    if gathered.emulated and gathered.twin_path is None:
         raise CannotRun(f"rig `{gathered.rig.name}` has simulated instruments but names no `twin:` file")
     _refuse_missing_data(gathered)
     if gathered.request.twin is not None and not (gathered.simulated and gathered.request.twin.is_file()):
@@ -254,7 +281,8 @@ def run_started(gathered: Gathered, clock: Clock, run_id: str) -> dict[str, Any]
         "faults": list(request.faults),
         "data": request.data.resolve().name if request.data is not None else "",
         "simulated": gathered.simulated,
-        "fids_recorded": request.data is not None,
+        "fids_recorded": gathered.recorded("console"),
+        **({"ec_recorded": True} if gathered.recorded("potentiostat") else {}),
         "origin_mono_ns": stamp.mono_ns,
         "station": gathered.plan.station,
         **rung_of(gathered),

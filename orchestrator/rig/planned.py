@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 IN_MEMORY = "memory"
 """The address of instruments that are simulated inside the rig's own process."""
+RECORDING = "recording:"
+"""Before the path of a recorded run that a potentiostat plays back."""
 
 
 class NoRig(Exception):
@@ -88,8 +90,13 @@ def planned(
 
 
 def simulated_instrument(instrument: Instrument) -> bool:
-    """Emulated behind a wire, or simulated inside the rig's process."""
-    return instrument.address.startswith(PREFIX) or instrument.address == IN_MEMORY
+    """Emulated behind a wire, simulated inside the rig's process, or a recording that is played back: nothing real is behind it."""
+    return instrument.address.startswith(PREFIX) or instrument.address == IN_MEMORY or recorded_instrument(instrument)
+
+
+def recorded_instrument(instrument: Instrument) -> bool:
+    """Does it play back what was recorded before?"""
+    return instrument.address.startswith(RECORDING)
 
 
 def simulated_rig(rig: Rig, station: str | None) -> bool:

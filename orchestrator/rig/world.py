@@ -32,6 +32,7 @@ from orchestrator.runner.station import Station
 ADDRESSES, OWNER = "emulators.json", "owner"
 SIMULATED_PERSON_s = 300.0
 """In virtual time nobody could answer a prompt."""
+PLAYED = "a recording that is played back ends with the program that played it: start the run anew"
 GONE = (
     "the simulated instruments of this run ended with it, so there is nothing to go on with; "
     "`operando recover` and `operando verify` see to what was measured"
@@ -117,6 +118,8 @@ async def found_world(gathered: Gathered, clock: Clock, folder: Path) -> AsyncIt
         request = emulate_request(gathered, folder)
         if gathered.instrument("potentiostat").address == IN_MEMORY:
             raise CannotRun(GONE)
+        if gathered.recorded("potentiostat"):
+            raise CannotRun(PLAYED)
         if in_memory(gathered):
             world.twin = make_twin(request.twin, seed=request.seed, t0_mono_ns=clock.mono_ns())
             stack.enter_context(told_truth(world.twin, ""))

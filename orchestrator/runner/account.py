@@ -79,6 +79,11 @@ class Account:
         return self.first_started_ns is not None or self.part > 0
 
     @property
+    def waits_for_line(self) -> bool:
+        """True until its trigger has come, where it begins with one: the instrument has it, and nothing flows."""
+        return self.first_started_ns is None and self.planned.ttl.endswith("wait")
+
+    @property
     def has_current(self) -> bool:
         """True when this step drives current through the cell."""
         return self.planned.mode in MODES_WITH_CURRENT
@@ -99,7 +104,7 @@ class Account:
         """The part that comes next, for the instrument."""
         planned, ends = self.planned, self.owed()
         assert ends is not None
-        first = self.part == 0  # what goes on after a pause has had its signal
+        first = self.first_started_ns is None  # what goes on after a pause has had its signal
         return StepOrder(
             key=self.key,
             mode=planned.mode,
@@ -111,7 +116,7 @@ class Account:
             sample_interval_s=self.interval_s,
             sample_voltage_V=planned.sample_voltage_V,
             ttl_out=first and planned.ttl.startswith("raise"),
-            ttl_in=first and planned.ttl.endswith("wait"),
+            ttl_in=self.waits_for_line,
         )
 
     def _limits(self) -> Limits:

@@ -75,6 +75,8 @@ async def _meet(surroundings: Surroundings, role: str, instrument: Potentiostat 
     truth = {"simulated": identity.simulated or settings.simulated}
     if role == "console":
         truth["fids_recorded"] = settings.recorded
+    elif settings.recorded:
+        truth["ec_recorded"] = True
     surroundings.journal.put("instrument", {"role": role, **about, **asdict(identity), **truth})
 
 

@@ -27,6 +27,9 @@ SEEN_WITHIN_S = 3.0
 ELSEWHERE = "elsewhere"
 ELSEWHERE_S = 600.0
 """So long (real seconds) a step that is followed may be waited for before that is said."""
+NO_LINE = "no-line"
+NO_LINE_S = 600.0
+"""So long (real seconds) a step may wait for the console's line before that is said."""
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
 
@@ -73,6 +76,7 @@ class Programs:
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self.break_off = False
         """No further step of the running program may start."""
+        self._head: Account | None = None
         self._link_why = ""
         self._looks = 0
         self._blind_until_s = math.inf
@@ -94,7 +98,14 @@ class Programs:
 
     def end_step(self, reason: Reason, why: str) -> bool:
         """End the running step; False when none runs, or its end has been asked for already."""
-        return self._sampling.account is not None and self.end(self._sampling.account, reason, why)
+        account = self._now
+        return account is not None and self.end(account, reason, why)
+
+    @property
+    def _now(self) -> Account | None:
+        """The step that runs, or the one that the instrument has and that waits for its line."""
+        head = self._head
+        return self._sampling.account or (head if head is not None and head.waits_for_line else None)
 
     def end(self, account: Account, reason: Reason, why: str) -> bool:
         """End a step as soon as it runs; False when it is over, or its end has been asked for already."""
@@ -108,7 +119,7 @@ class Programs:
         """Open circuit at once; what is left of the program stays owed."""
         if self.refused("open circuit", why):
             return
-        account = self._sampling.account
+        account = self._now
         if account is not None:
             account.cut = True
         self.break_off = True
@@ -119,7 +130,7 @@ class Programs:
         """Open circuit at once; the running step is over, the protocol goes on with the next."""
         if self.refused("open circuit", why):
             return
-        account = self._sampling.account
+        account = self._now
         if account is not None:
             account.over, account.asked, account.asked_why = True, Reason.SKIP, why
         self.cut(why)
@@ -276,6 +287,7 @@ class Programs:
 
     async def _follow(self, program: deque[Account]) -> list[Account]:
         while program:
+            self._head = program[0]
             message = await self._next(program)
             if isinstance(message, StepEnded):
                 if message.key == program[0].key and self._ended(program, message) and message.last_of_program:
@@ -287,6 +299,8 @@ class Programs:
                 break
             else:
                 await self._react(program, message)
+        self._head = None
+        self._alarms.clear(NO_LINE)
         self._sampling.expect([])
         self._sampling.finish_by_ns = None
         return [account for account in program if account.owed() is not None]
@@ -337,8 +351,19 @@ class Programs:
         """Nothing is heard of a step that was accepted: ask the instrument, then give up or go on with what it says."""
         shown = account.started_ns is not None
         await self._reconcile(account, f"{account.key} {what}")
+        if account.waits_for_line:
+            self._say_waiting(account)
         if shown and account.started_ns is not None:
             raise RunFailed(self._told(f"{account.key} {what} and still runs", sent="its program, with its time limit"), INSTRUMENT)
+
+    def _say_waiting(self, account: Account) -> None:
+        """A line that does not come keeps the whole night: that is said, and a person decides."""
+        clock = self._s.clock
+        asked_ns = account.start_asked_ns
+        if asked_ns is not None and (clock.mono_ns() - asked_ns) / 1e9 / clock.speed > NO_LINE_S:
+            text = f"{account.key} ({account.planned.text}) waits for the console's line; the cell rests meanwhile"
+            advice = "look at the cable, and whether the console was to raise its line; `operando skip` goes on with the next step"
+            self._alarms.sound(NO_LINE, "warn", "A trigger has not come", text, advice=advice)
 
     def _ended(self, program: deque[Account], event: StepEnded) -> bool:
         """Take a step that has ended off the program; True unless it was cut. Raises RunFailed for an end that nobody wanted."""
@@ -350,6 +375,9 @@ class Programs:
         if event.reason in DEVICE_ENDS:
             raise RunFailed(self._ended_itself(event, f"by itself ({event.reason})", RESTART), INSTRUMENT)
         program.popleft()
+        if account.first_started_ns is None:
+            account.part += 1  # its key is used up
+            self._s.put("note", text=f"{account.key} was ended before it began: {account.asked_why or event.detail}", who="rig")
         return True
 
     def _ended_itself(self, event: StepEnded, how: str, advice: str) -> str:
@@ -357,7 +385,8 @@ class Programs:
 
     async def _react(self, program: deque[Account], message: Message) -> None:
         account = program[0]
-        if isinstance(message, StepStarted) and message.key == account.key:
+        if isinstance(message, StepStarted) and message.key == account.key and account.started_ns is not None:
+            self._alarms.clear(NO_LINE)
             self._finish_by(account, message.mono_ns)
         if isinstance(message, (EndAsked, StepStarted)) and message.key == account.key and account.asked is not None:
             await self._end_on_device(account)
@@ -375,7 +404,7 @@ class Programs:
             self._bear_silence(program, message.age_s)
 
     async def _end_on_device(self, account: Account) -> None:
-        if account.started_ns is None or self._link_why:
+        if self._link_why or (account.started_ns is None and not account.waits_for_line):
             return  # asked again once it has started, or the link is back
         try:
             await within(CALL_WITHIN_S, self._potentiostat.end_step(account.key))
@@ -447,7 +476,9 @@ class Programs:
         try:
             async with asyncio.timeout(SEEN_WITHIN_S):
                 while account.cut:
-                    await self._inbox.get()
+                    message = await self._inbox.get()
+                    if isinstance(message, StepEnded) and message.key == account.key and account.first_started_ns is None:
+                        break
         except TimeoutError:
             self._sampling.write_off("open circuit was read back, the step's end was not seen")
         if account.cut:

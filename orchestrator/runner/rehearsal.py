@@ -17,10 +17,10 @@ from orchestrator.model.columns import unpack
 from orchestrator.model.events import GAP_EDGE, Event
 from orchestrator.model.experiment import Rule, SampleRate
 from orchestrator.plan.orders import Plan, PlannedStep
-from orchestrator.runner.observed import observed
+from orchestrator.runner.observed import Observed, observed
 from orchestrator.runner.resumption import named
 from orchestrator.runner.rules import Firing, RuleEngine
-from orchestrator.runner.spectral import SpectralRules
+from orchestrator.runner.spectral import BESIDE, SpectralRules
 from orchestrator.runner.triggers import Sample
 
 
@@ -64,6 +64,8 @@ class _Rehearsal:
             self._step(event)
         elif event.kind == "ec.block":
             yield from self._samples(event)
+        elif event.kind == "observable" and event.data["name"] in BESIDE:
+            self._spectral.feed([beside(event)])
         found = self._analysis.feed(event)
         for firing, seen in self._spectral.feed([observed(finding.row()) for finding in found]):
             yield self._told(firing, firing.mono_ns, seen.step_key, seen.key)
@@ -104,6 +106,12 @@ class _Rehearsal:
     def _told(self, firing: Firing, at_ns: int, step_key: str, spectrum_key: str) -> Rehearsed:
         actions = tuple(action.text or action.verb for action in firing.rule.do)
         return Rehearsed(firing.rule.name, (at_ns - self._origin_ns) / 1e9, step_key, spectrum_key, dict(firing.values), actions)
+
+
+def beside(event: Event) -> Observed:
+    """What the rig measured beside a spectrum, out of its ``observable`` event."""
+    data = event.data
+    return Observed(data["name"], float(data["value"]), data.get("error"), data["unit"], data["key"], str(data.get("algorithm") or ""))
 
 
 def unplanned(step: Mapping[str, Any], current_A: float | None) -> PlannedStep:

@@ -328,6 +328,7 @@ class Sampling:
         planned = account.planned
         self._blocks.begin(event.key, planned.cycle, planned.index)
         self.account = account
+        trigger = "hardware" if account.waits_for_line else "software"
         account.started_ns = event.mono_ns
         first = account.first_started_ns is None
         account.first_started_ns = account.first_started_ns or event.mono_ns
@@ -354,7 +355,7 @@ class Sampling:
             gap_s=None if self._ended_ns is None else (event.mono_ns - self._ended_ns) / 1e9,
             ends=asdict(account.ends),
             follows=self._follows(account),
-            trigger="hardware" if planned.ttl.endswith("wait") and not account.part else "software",
+            trigger=trigger,
             latency_s=None if account.start_asked_ns is None else (event.mono_ns - account.start_asked_ns) / 1e9,
             **self._also(account, event),
         )

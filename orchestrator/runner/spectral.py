@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from orchestrator.model.experiment import Predicate, Rule
@@ -26,6 +26,10 @@ LEAST_REFERENCE = 3
 LEAST_BLANKS = 1
 REFERENCE_SIGMAS = 3.0
 """So far from zero must a reference lie that others are divided by."""
+BESIDE = frozenset({"reflected_power"})
+"""What the rig itself measures beside a spectrum, and tells before the analysis has looked at it."""
+WAITING = 100
+"""So many spectra that nobody has analysed yet may have something beside them."""
 OF_SAMPLES = {"voltage": "voltage_V", "current": "current_A"}
 """Electrochemistry that a rule over spectra may ask for besides: as it was at the middle of the acquisition."""
 
@@ -284,10 +288,22 @@ class SpectralRules:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._standing = [_Standing(rule) for rule in rules if executable(rule)]
+        self._beside: dict[str, dict[str, tuple[float, float]]] = {}
 
     def feed(self, found: Sequence[Observed]) -> list[tuple[Firing, Seen]]:
         """The rules that fire on these findings, each with the spectrum that completed it."""
         if not self._standing:
             return []
-        fired = [(standing.feed(seen), seen) for seen in spectra_of(found) for standing in self._standing]
+        spectra = [whole for seen in spectra_of(found) if (whole := self._whole(seen)) is not None]
+        fired = [(standing.feed(seen), seen) for seen in spectra for standing in self._standing]
         return [(firing, seen) for firing, seen in fired if firing is not None]
+
+    def _whole(self, seen: Seen) -> Seen | None:
+        """A spectrum with what was measured beside it; None while there is nothing else of it."""
+        if seen.values.keys() <= BESIDE:
+            self._beside.setdefault(seen.key, {}).update(seen.values)
+            if len(self._beside) > WAITING:
+                del self._beside[next(iter(self._beside))]
+            return None
+        beside = self._beside.pop(seen.key, None)
+        return seen if beside is None else replace(seen, values={**beside, **seen.values})

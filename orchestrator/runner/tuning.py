@@ -198,6 +198,7 @@ class Tuning:
         self._place = None if self._failures < FAILURES_TO_ALARM else self._place
 
     def _tell_reflection(self, record: Record | None, reflected_dB: float | None) -> None:
+        """The observable and the interlocks take a share of the power sent; the event `tuned` keeps what the tuner said, in dB."""
         if reflected_dB is None:
             return
         name, key, seq = (record.name, record.key, record.seq) if record is not None else ("", "", None)

@@ -30,6 +30,8 @@ DRIVERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "keithley": ("keithley2450", "", {}),
     "biologic": ("biologic", "1", {"door": "dll", "ours": [1]}),
     "neware": ("neware", "21-1-1", {}),
+    "arbin": ("arbin", "", {"min_voltage_V": -5.0}),
+    "zahner": ("zahner", "", {}),
 }
 """Emulator, channel, options."""
 

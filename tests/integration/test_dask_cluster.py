@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -12,8 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
+from orchestrator.analysis.maps import TILE, Mapped, mapped
 from orchestrator.cli.analyse import process_command
 from orchestrator.recorder.cluster import spread
 from orchestrator.recorder.digest import digest
@@ -72,6 +75,22 @@ def started() -> Iterator[ExitStack]:
         yield stack
 
 
+def image_series() -> tuple[np.ndarray, np.ndarray, float]:
+    """Noise but for a square of 1,600 pixels whose T2 is another in each: two tiles."""
+    echo_s, rng = np.array([3.0, 5, 8, 13, 20]) * 1e-3, np.random.default_rng(5)
+    images = rng.standard_normal((5, 64, 64)) + 1j * rng.standard_normal((5, 64, 64))
+    images[:, 12:52, 12:52] += 40.0 * np.exp(-echo_s[:, None, None] / rng.uniform(5e-3, 15e-3, (40, 40)))
+    return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(images, axes=(1, 2))), axes=(1, 2)), echo_s, 1.0
+
+
+SERIES = image_series()
+
+
+def fields(found: Mapped) -> list[np.ndarray]:
+    assert found.determined.sum() > TILE
+    return [found.T2_s, found.T2_sd_s, found.amplitude, found.histogram, np.array([found.summary.electrode_s, found.summary.drift])]
+
+
 def start(stack: ExitStack, *words: str) -> subprocess.Popen[bytes]:
     child = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stack.callback(child.wait)
@@ -97,8 +116,17 @@ def test_acquisitions_one_by_one_are_all_together(runs: list[Path]) -> None:
     assert numbers(apart) == numbers(together)
     assert (source.spectra, source.run_id, source.failed) == (whole.spectra, whole.run_id, whole.failed)
     assert source.spectra > 8
+    with h5py.File(together, "r") as file:
+        one = file["entry/one"]
+        against, names = json.loads(one["correlations"].attrs["against"]), [name.decode() for name in one["correlations/observable"]]
+        r = one["correlations/r"][names.index("area(bulk)"), against.index("charge_mAh")]
+        assert r == pytest.approx(np.corrcoef(one["area(bulk)"][()], one["charge_mAh"][()])[0, 1])
+        assert one["excitation(bulk)"][()] == pytest.approx(1.0, abs=0.2)
+        assert one["seen_depth(bulk)"][0] == pytest.approx(0.431 * 14.2, rel=0.01)
+        assert one["seen_depth(bulk)"].attrs["units"] == "um"
 
 
+@pytest.mark.timeout(240)
 def test_two_workers_and_a_scheduler_that_is_killed_and_comes_back(runs: list[Path], port: int, started: ExitStack) -> None:
     wanted = numbers(process(runs[0])[0])
     first = scheduler(started, port)
@@ -115,6 +143,9 @@ def test_two_workers_and_a_scheduler_that_is_killed_and_comes_back(runs: list[Pa
     for folder in runs:
         (made,) = set((folder / "processed").glob("*.h5")) - before[folder]
         assert numbers(made) == wanted
+    with spread(f"tcp://127.0.0.1:{port}") as cluster:
+        over = mapped(*SERIES, over=cluster.map)
+    assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(fields(over), fields(mapped(*SERIES)), strict=True))
     with spread(f"tcp://127.0.0.1:{port}") as cluster, pytest.raises(Exception, match="pruned"):
         list(cluster.map(analysed, [Part(runs[0] / "nowhere", None, "one")]))  # a mistake of the work is no lost worker
 

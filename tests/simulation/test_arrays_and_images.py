@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import nmrglue
 import numpy as np
 import pytest
 
+from orchestrator.analysis.maps import Tile
 from orchestrator.recorder.closeout import compare
 from orchestrator.recorder.records import Reader
+from orchestrator.recorder.reprocess import analysed_over, parts_of
 from orchestrator.recorder.reprocess import rows as reprocessed
 from orchestrator.rig.gather import gather
 from orchestrator.rig.process import Ended, run
@@ -209,3 +212,23 @@ def test_the_map_finds_the_electrodes_and_only_after_the_short_the_cluster(flags
     assert maps["cluster"][0].sum() == 0 < maps["cluster"][1].sum() == flagship.observed("pixels(cluster)")[1][0]
     assert maps["histogram"][()].sum(axis=1).min() > 100
     assert all(abs(value) < 5 * sd + 0.005 for value, sd in flagship.observed("drift(image)"))
+
+
+def test_the_tiles_of_a_map_may_be_fitted_by_others(flagship: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.analysis.maps.TILE", 16)
+    asked: list[list[Any]] = []
+
+    def elsewhere(function: Callable[[Any], Any], pieces: Sequence[Any]) -> Iterator[Any]:
+        asked.append(list(pieces))
+        done = {n: function(pickle.loads(pickle.dumps(pieces[n]))) for n in reversed(range(len(pieces)))}
+        return (done[n] for n in range(len(pieces)))
+
+    parts = parts_of(flagship.ended.folder)
+    assert {part.only for part in parts if part.images} == {"ge", "t2_map"}
+    apart = {row.key: row for _, rows in analysed_over(elsewhere, parts) for row in rows}
+    together = {row.key: row for row in reprocessed(flagship.ended.folder)}
+    assert repr([apart[key] for key in together]) == repr(list(together.values()))
+    assert apart.keys() == together.keys()
+    tiles = [pieces for pieces in asked if isinstance(pieces[0], Tile)]
+    assert len(tiles) == 2
+    assert all(len(each) > 1 for each in tiles)

@@ -17,8 +17,11 @@ from drivers import registry
 from drivers.base import Context, Settings
 from orchestrator.config import load_experiment, load_rig
 from orchestrator.model.columns import unpack
+from orchestrator.model.events import Event
+from orchestrator.observer.analysis import Inline
 from orchestrator.plan import make_plan
 from orchestrator.plan.orders import Plan
+from orchestrator.runner.rehearsal import rehearse
 
 Live = Callable[..., Any]
 
@@ -162,6 +165,8 @@ def test_a_power_meter_is_the_amplifiers_witness(tuned: Callable[..., Any]) -> N
     night, _ = tuned(WATCHED, trip, more=CHECKED, **meter)
     assert [event.data["rule"] for event in night.of("rule.fired")] == ["amplifier trip"]
     assert night.of("rule.fired")[0].data["values"]["reflected_power"] == pytest.approx(0.0)
+    metered = [event.data for event in night.of("observable", name="reflected_power") if event.data["unit"] == "W"]
+    assert [one["key"] for one in metered] == [event.data["key"] for event in night.of("acquisition.verified")]
 
 
 def test_an_interleave_retunes_as_it_says(tuned: Callable[..., Any]) -> None:
@@ -175,6 +180,41 @@ def test_a_rule_asks_for_it(tuned: Callable[..., Any]) -> None:
     rule = "rules:\n  - {name: odd, when: E > -9 V, do: [retune]}\n"
     night, _ = tuned("{step: Rest for 5 minutes, nmr: {fast: every 1 minute}}", more=rule)
     assert "rule `odd`" in why(night)
+
+
+REFLECTED = "rules: [{name: detuned, acquisition: fast, when: reflected_power > 0.2, for: 1 spectra, do: [warn, retune]}]\n"
+
+
+@pytest.mark.parametrize(("by_MHz", "fires"), [(2.0, True), (0.0, False)])
+def test_a_rule_looks_at_what_the_probe_reflects(tuned: Callable[..., Any], by_MHz: float, fires: bool) -> None:
+    """It is asked with the spectrum's analysis; live, and rehearsed over the journal of the run."""
+
+    async def drift(night: Any) -> None:
+        analysis = Inline(night.clock, night.commands, errors.append)
+        started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.clock.mono_ns()}
+        begun.append(Event(1, night.clock.mono_ns(), night.clock.utc_ns(), "run.started", started))
+        analysis.before(begun)
+        night.journal.watchers.append(analysis.heard)
+        task = asyncio.ensure_future(analysis.run())
+        await night.until("acquisition.verified", key="a00003-fast")
+        night.further["tuner"][0].inject("detuned", by_MHz=by_MHz)
+        try:
+            await task
+        finally:
+            task.cancel()
+
+    errors: list[str] = []
+    begun: list[Event] = []
+    night, _ = tuned(WATCHED, drift, nuclei="{7Li: {retune_above_dB: -0.01}}", more=REFLECTED)
+    assert errors == []
+    fired = night.of("rule.fired", rule="detuned")
+    assert bool(fired) == fires
+    rehearsed = [one for one in rehearse([*begun, *night.journal.events], night.plan.rules) if one.rule == "detuned"]
+    assert [one.spectrum_key for one in rehearsed] == [one.data["spectrum_key"] for one in fired]
+    if fires:
+        assert fired[0].data["values"]["reflected_power"] > 0.2
+        assert fired[0].data["spectrum_key"] == "a00004-fast"
+        assert any("rule `detuned`" in one for one in why(night))
 
 
 def test_a_stall_is_bounded_told_and_flagged(tuned: Callable[..., Any]) -> None:

@@ -1,7 +1,7 @@
 """Everything public of a ``wire.py``, found by itself, with strategies for whatever it takes: for hypothesis, and for atheris in soak.
 
 A new driver's ``wire.py`` is fuzzed by being there. What it needs is a folder ``tests/golden/<vendor>`` (or a line in ``SAMPLES``) with
-what the instrument really says: noise alone seldom gets beyond the first look of a parser.
+what the instrument really says (text, JSON, or ``.hex``: lines of a name and bytes): noise alone seldom gets beyond a parser's first look.
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ def samples(vendor: str) -> list[str]:
     found = list(SAMPLES.get(vendor, ()))
     for path in sorted((GOLDEN / vendor).rglob("*")) if (GOLDEN / vendor).is_dir() else ():
         text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+        if path.suffix == ".hex":
+            found += [bytes.fromhex(line.partition(" ")[2]).decode("latin-1") for line in text.splitlines() if line[:1] not in {"", "#"}]
+            continue
         found += list(_texts(json.loads(text))) if path.suffix == ".json" else text.splitlines()
     return sorted({text for text in found if text and len(text) <= LONGEST_SAMPLE})
 
@@ -151,7 +154,9 @@ def strategy(hint: Any, known: list[str]) -> st.SearchStrategy[Any]:
     if hint is str:
         return texts(known)
     if hint is bytes:
-        return texts(known).map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=300)
+        spoilt = texts(known)
+        plain = spoilt.map(lambda text: text.encode("latin-1", "replace"))
+        return spoilt.map(lambda text: text.encode("utf-8", "surrogatepass")) | plain | st.binary(max_size=300)
     if hint is Any:
         return st.none() | st.booleans() | st.integers() | st.floats() | texts(known) | st.lists(st.integers(), max_size=3)
     if hint is int:

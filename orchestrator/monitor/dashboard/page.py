@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from html import escape
 from typing import NamedTuple
@@ -149,7 +150,9 @@ def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:
     if len(rows) > 1:
         ratio = rows[-1].noise / float(np.median([one.noise for one in rows])) * _root(rows[-1].scans, rows)
         yield Line("noise", "as usual" if ratio < NOISIER else f"{ratio:.1f} × usual", ratio >= NOISIER)
-    back_dB = next((one.value for one in rig.observables.values() if one.name == REFLECTION), None)
+    shares = (one.value for one in rig.observables.values() if one.name == REFLECTION and not one.unit)
+    share = next((value for value in shares if value is not None and value > 0.0), None)
+    back_dB = None if share is None else 10.0 * math.log10(share)
     yield Line("reflection", "unknown" if back_dB is None else f"{back_dB:.1f} dB", back_dB is not None and back_dB > MATCHED_dB)
 
 

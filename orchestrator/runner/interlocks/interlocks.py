@@ -33,6 +33,8 @@ D = TypeVar("D")
 
 REFLECTED = "reflected_power"
 AMPLIFIER_KINDS: Mapping[str, str] = {"noise_sd": "noise", REFLECTED: "reflected", "line_snr": "line"}
+Reflected = Callable[[str, float, int, str], None]
+"""Key of the spectrum, value, when, and the unit of the meter; "" = a share of its power, by the tuner."""
 HICCUP_S = 1.0
 """Real seconds that this computer may keep an acquisition waiting: in scaled time they are many of the experiment's (inferred)."""
 
@@ -47,11 +49,13 @@ class Interlocks:
         tell: Callable[[Finding], None],
         learnt: Callable[[Estimate], None],
         *,
+        reflected: Reflected = lambda *_: None,
         speed: float = 1.0,
     ) -> None:
         self._capabilities = capabilities
         self._tell = tell
         self._learnt = learnt
+        self._beside = reflected
         self._armed = {one.name: one for one in plan.interlocks if not one.off}
         self.resistance = Resistance(plan.lead_ohm)
         self._detectors: tuple[SampleDetector, ...] = ()
@@ -62,7 +66,7 @@ class Interlocks:
         self._stall = self._made("tuner stall", lambda one: Stall(one.numbers, HICCUP_S * (speed - 1.0)))
         self._overflow = self._made("receiver overflow", lambda one: Overflow(one.numbers))
         self._amplifier = self._made("amplifier trip", lambda one: AmplifierTrip(one.numbers, one.evidence))
-        self._reflected = ReflectedPower("" if (amplifier := self._armed.get("amplifier trip")) is None else amplifier.meter)
+        self._reflected = ReflectedPower(next((one.meter for one in plan.interlocks if one.name == "amplifier trip"), ""))
         self._sensor = self._made("temperature sensor", lambda one: TemperatureSensor(one.numbers))
         plausible = self._sensor.plausible if self._sensor is not None else (-np.inf, np.inf)
         self._temperature = self._made("temperature", lambda one: Temperature(one.numbers, plausible))
@@ -137,6 +141,7 @@ class Interlocks:
         """An acquisition has been filed, so long after it was started."""
         reflected = self._reflected.during(mono_ns - round(duration_s * 1e9), mono_ns)
         if reflected is not None:
+            self._beside(key, reflected, mono_ns, self._reflected.unit)
             self.observed(acquisition, key, REFLECTED, reflected, mono_ns)
         self._fire("tuner stall", mono_ns, self._stall.see(acquisition, duration_s) if self._stall else None, key)
 
@@ -144,6 +149,7 @@ class Interlocks:
         """The tuner has measured which share of its power comes back, before the acquisition of this key."""
         reflected = self._reflected.tuned(share)
         if reflected is not None:
+            self._beside(key, share, mono_ns, "")
             self.observed(acquisition, key, REFLECTED, reflected, mono_ns)
 
     def overdue(self, key: str, duration_s: float, planned_s: float, mono_ns: int) -> None:

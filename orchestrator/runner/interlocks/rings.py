@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from drivers.base import GARBLED, SampleBlock
 from orchestrator.runner.account import Account
 from orchestrator.runner.interlocks.acting import Acting, Verbs
-from orchestrator.runner.interlocks.interlocks import Interlocks
+from orchestrator.runner.interlocks.interlocks import REFLECTED, Interlocks
 from orchestrator.runner.interlocks.readings import Finding
 from orchestrator.runner.interlocks.resistance import Estimate
 from orchestrator.runner.observed import Inlet, Observed
@@ -62,6 +62,7 @@ class Rings:
             lambda: surroundings.station.potentiostat.capabilities,
             self._fired,
             self._learnt,
+            reflected=self._reflected,
             speed=surroundings.clock.speed,
         )
         self.inlet = Inlet(surroundings)
@@ -141,6 +142,13 @@ class Rings:
             at=estimate.at,
             lead_ohm=self.interlocks.resistance.lead_ohm,
         )
+
+    def _reflected(self, key: str, value: float, mono_ns: int, unit: str) -> None:
+        """What the probe reflected beside a spectrum waits for what its analysis finds. The tuner's stands in the journal already."""
+        if unit:
+            told = {"name": REFLECTED, "value": value, "error": None, "unit": unit, "key": key, "algorithm": "meter"}
+            self._s.journal.put("observable", told, at=self._s.at(mono_ns))
+        self.spectral.feed([Observed(REFLECTED, value, None, unit, key, "")])
 
     def on_observables(self, found: Sequence[Observed]) -> None:
         """Findings that have just been journaled: for the interlocks one by one, for the rules spectrum by spectrum."""

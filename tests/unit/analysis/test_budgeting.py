@@ -35,6 +35,19 @@ def cycled(budgeting: Budgeting, number: int, words: Sequence[str] = ("charge", 
     return told
 
 
+def test_the_mass_of_the_metal_is_told_once_k_is_known() -> None:
+    budgeting = Budgeting((2, 4))
+    cycled(budgeting, 1)
+    assert list(budgeting.mass("7Li", Area(500.0, 5.0))) == []
+    cycled(budgeting, 2)
+    ((name, mass_mg, sd_mg, unit, _),) = budgeting.mass("7Li", Area(500.0, 5.0))
+    assert (name, unit) == ("metal_mass", "mg")
+    assert mass_mg == pytest.approx(1.0 / 3.861, rel=1e-3), "1 mAh"
+    assert (sd_mg or 0.0) / mass_mg == pytest.approx(0.01, rel=0.2)
+    assert list(budgeting.mass("1H", Area(500.0, 5.0))) == []
+    assert list(budgeting.mass("7Li", Area(-1.0, 5.0))) == []
+
+
 @pytest.mark.parametrize("words", [("charge", "discharge"), ("plate", "strip")])
 def test_each_cycle_is_told_once_k_is_known(words: Sequence[str]) -> None:
     budgeting = Budgeting((2, 4))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.analysis.live import SPARE_NS, LiveAnalysis
+from orchestrator.analysis.live import LiveAnalysis
+from orchestrator.analysis.samples import SPARE_NS
 from orchestrator.model.columns import pack
 from orchestrator.model.events import Event
 
@@ -50,11 +51,23 @@ def test_nothing_is_kept_for_an_acquisition_that_is_over(end: str) -> None:
     assert len(analysis._samples._blocks) <= SPARE_NS // 10**9 + 2
 
 
+@pytest.mark.parametrize("end", ["missed", "rejected", "lost", "verified"])
+def test_a_FID_that_is_never_stored_is_not_kept(end: str) -> None:
+    analysis = LiveAnalysis()
+    analysis.feed(at(0, "run.started", origin_mono_ns=0, plan={}))
+    analysis.feed(at(1, "fid.block", FID.tobytes(), **DATA))
+    assert len(analysis._fids) == 1
+    analysis.feed(at(2, f"acquisition.{end}"))
+    assert not analysis._fids
+
+
 def test_the_samples_of_a_long_acquisition_are_there_when_it_is_stored() -> None:
     stored = [at(6000, "fid.block", FID.tobytes(), **DATA), at(6000, "acquisition.stored", block=0)]
     started, acquired = at(100, "acquisition.started", block=0), at(5900, "acquisition.acquired", block=0)
-    analysis = heard((100.0, started), (5900.0, acquired), *((6000.0, event) for event in stored), seconds=6100)
-    assert analysis.contexts["a1"]["charge_mAh"] == pytest.approx(3000.0)
+    analysis = heard((100.0, started), (5900.0, acquired), seconds=6001)
+    (first, *_) = [finding for event in stored for finding in analysis.feed(event)]
+    assert first.context is not None
+    assert first.context["charge_mAh"] == pytest.approx(3000.0)
 
 
 def test_a_cell_that_is_seldom_sampled_is_not_forgotten() -> None:
@@ -62,6 +75,7 @@ def test_a_cell_that_is_seldom_sampled_is_not_forgotten() -> None:
     analysis.feed(at(0, "run.started", origin_mono_ns=0, plan={}))
     for event in (block(0), block(3600), block(7200)):
         analysis.feed(event)
-    for event in (at(7100, "fid.block", FID.tobytes(), **DATA), at(7100, "acquisition.stored", block=0)):
-        analysis.feed(event)
-    assert analysis.contexts["a1"]["charge_mAh"] == pytest.approx(3600.0)
+    stored = (at(7100, "fid.block", FID.tobytes(), **DATA), at(7100, "acquisition.stored", block=0))
+    (first, *_) = [finding for event in stored for finding in analysis.feed(event)]
+    assert first.context is not None
+    assert first.context["charge_mAh"] == pytest.approx(3600.0)

@@ -71,7 +71,7 @@ LATER = {
     "  - {name: k, any: [noise_sd > 2, reflected_power > 0.1, line_snr(x) < 3], do: [warn]}\n"
     "  - {name: l, all: [{observable: voltage, slope: above, value: 0}, {observable: current, slope: below, value: 0}], do: [warn]}\n"
     "  - {name: i, track: strongest line 1..2 ppm in fast}\n  - {name: j, acquisition: fast, amplifier_check: noise level}\n": {
-        *("do: change acquisition", "do: hold", "observable: reflected_power", "reference: step_start"),
+        *("do: change acquisition", "do: hold", "reference: step_start"),
         *("slope: voltage", "slope: current"),
     },
 }

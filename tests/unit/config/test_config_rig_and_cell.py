@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,8 @@ def test_the_two_simulated_rigs_differ_only_in_their_wires(repository: Path) -> 
 def test_templates_and_references_of_the_example_files_are_in_their_rig(repository: Path) -> None:
     for path in sorted((repository / "configs" / "experiments").glob("*.yaml")):
         experiment = load_experiment(path)
-        rig = load_rig(rig_file(experiment) or repository / "configs" / "rigs" / "sim.yaml")
+        told = re.search(r"--rig (configs/rigs/\S+\.yaml)", path.read_text("utf-8"))
+        rig = load_rig(rig_file(experiment) or repository / (told[1] if told else "configs/rigs/sim.yaml"))
         assert {one.template for one in experiment.acquisitions.values() if one.template} <= set(rig.templates)
         named = [str(one.arguments["name"]) for one in experiment.prepare if one.verb == "reference"]
         assert set(named) <= set(rig.references)

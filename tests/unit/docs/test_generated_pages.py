@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from orchestrator.cli.app import app
 from orchestrator.model.interlocks import INTERLOCKS, TABLE
@@ -41,9 +43,11 @@ def test_every_interlock_and_number_is_there_and_on_the_page_of_the_experiment(p
 
 
 def test_every_command_for_people_is_there(pages: dict[str, str]) -> None:
-    for command in app.registered_commands:
-        name = command.name or command.callback.__name__  # type: ignore[union-attr]
-        assert (f"\n## operando {name}\n" in pages["commands.md"]) is not command.hidden
+    program: Any = typer.main.get_command(app)
+    assert len(program.commands) > 20
+    for name, command in program.commands.items():
+        for one in (f"{name} {word}" for word in getattr(command, "commands", {})) if hasattr(command, "commands") else (name,):
+            assert (f"\n## operando {one}\n" in pages["commands.md"]) is not command.hidden
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,8 @@ def test_a_line_is_raised_and_waited_for_where_the_instrument_has_one(plan: Make
     account = Account.of(step)
     assert (account.order().ttl_out, account.order().ttl_in) == (True, True)
     account.next_part()
+    assert account.order().ttl_in, "a pause before its signal came does not take it away"
+    account.first_started_ns = 1
     assert not account.order().ttl_in, "after a pause nobody raises a line again"
     assert not Account.of(step, suffix=".look1").order().ttl_in
     with pytest.raises(PlanError, match="no TTL line"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import load_experiment, load_rig, load_twin
+from orchestrator.config import load_experiment, load_rig, load_twin, rig_file
 from orchestrator.plan import make_plan
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -16,8 +16,9 @@ ROWS = sorted(path.stem for path in (CONFIGS / "experiments").glob("[OR][0-9]*.y
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_plans_on_the_simulated_rig_and_needs_nothing_that_is_not_there(name: str) -> None:
-    experiment = load_experiment(CONFIGS / "experiments" / f"{name}.yaml")
-    plan = make_plan(experiment, load_rig(CONFIGS / "experiments" / (experiment.rig or "../rigs/memory.yaml")))
+    path = CONFIGS / "experiments" / f"{name}.yaml"
+    experiment, told = load_experiment(path), re.search(r"--rig (configs/rigs/\S+\.yaml)", path.read_text("utf-8"))
+    plan = make_plan(experiment, load_rig(rig_file(experiment) or CONFIGS.parent / (told[1] if told else "configs/rigs/memory.yaml")))
     assert list(plan.not_available) == []
     assert plan.steps
 

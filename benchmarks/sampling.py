@@ -1,0 +1,101 @@
+"""Samples kept at short periods while a spectrum of 65,536 points is stored each second; tomato beside it at its shortest.
+
+Ours: the whole program at speed 1 on simulated instruments, which take each sample at its very instant: what is missing was lost on
+the way from the driver to the file. Counted in run.h5 after its end. tomato: the smallest driver on an emulated source-measure unit;
+counted by the instrument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from benchmarks.latency import emulated, marks
+from benchmarks.measure import QUICK, Report, run_json
+from benchmarks.peers.side import Case, NotHere, until
+from benchmarks.peers.tomato import Tomato, current_step
+from benchmarks.rigs import experiment, memory_rig
+from benchmarks.trigger import environments
+from orchestrator.recorder.records import Reader
+
+PERIODS_s = (0.01, 0.002, 0.001)
+LASTS_s = 8 if QUICK else 600
+TOMATO_s = 5 if QUICK else 60
+
+
+class TomatoSampling(Tomato):
+    """One step at the shortest period."""
+
+    told_last = ""
+
+    def steps(self, case: Case) -> list[dict[str, object]]:
+        """The one step."""
+        return [current_step(case.current_A, case.step_s, PERIODS_s[0])]
+
+
+def measure(repository: Path, scratch: Path) -> Report:
+    """Each period, then tomato at the longest of them."""
+    report = Report(
+        "Sampling",
+        f"{LASTS_s} s each at speed 1, one spectrum of 65,536 points asked for each second, journal, guard, observer and run.h5 on. A "
+        f"sample is lost where the next one in run.h5 is more than one and a half periods away. tomato: {TOMATO_s} s, no spectra.",
+        ("", "asked", "kept", "lost", "told", "spectra stored (missed)", "CPU, all processes", "wanted"),
+    )
+    rig = memory_rig(repository, scratch / "rig.yaml")
+    for period_s in PERIODS_s:
+        report.rows.append(_ours(repository, scratch, rig, period_s))
+    report.rows.append(asyncio.run(_tomato(repository, scratch)))
+    return report
+
+
+def _ours(repository: Path, scratch: Path, rig: Path, period_s: float) -> tuple[str, ...]:
+    """One run."""
+    step = f"- {{step: Plate working at 0.5 mA/cm2 for {LASTS_s} seconds, nmr: {{one: every 1 second}}}}"
+    file = experiment(scratch / f"sampling_{round(period_s * 1e3)}ms.yaml", step, period_s)
+    said, _, cpu_s, _ = run_json("run", str(file), "--rig", str(rig), "--out", str(scratch), cwd=repository)
+    folder = Path(str(said["folder"]))
+    with h5py.File(folder / "run.h5") as run:
+        table = run["entry/electrochemistry"]
+        steps, counts = np.unique(table["step"][:], return_counts=True)
+        times_s = table["time"][:][(table["step"][:] == steps[counts.argmax()]) & np.isfinite(table["voltage"][:])]
+    asked, lost = round(LASTS_s / period_s) + 1, missing(times_s, period_s)
+    with Reader(folder / "journal.sqlite") as reader:
+        kinds = [event.kind for event in reader.events()]
+    told = f"{kinds.count('gap')} gaps; {'complete' if said['complete'] else said['reason']}"
+    stored, missed = kinds.count("acquisition.stored"), kinds.count("acquisition.missed") + kinds.count("acquisition.lost")
+    name = f"operando run, {period_s * 1e3:g} ms"
+    return name, str(asked), str(times_s.size), str(lost), told, f"{stored} ({missed})", f"{cpu_s / LASTS_s:.1%}", "none lost, or told"
+
+
+def missing(times_s: np.ndarray, period_s: float) -> int:
+    """``times_s`` float64 (n,): how many periods passed without a sample between the first and the last."""
+    steps = np.diff(np.sort(times_s)) / period_s
+    return int(np.sum(np.round(steps[steps > 1.5]) - 1))
+
+
+async def _tomato(repository: Path, scratch: Path) -> tuple[str, ...]:
+    """Count what the instrument was asked."""
+    side = TomatoSampling(environments(repository))
+    name = f"tomato 2.2, {PERIODS_s[0] * 1e3:g} ms"
+    async with emulated(repository, scratch, "keithley2450") as laboratory:
+        case = Case(scratch / "tomato", {"keithley2450": {"port": laboratory.addresses["keithley2450"].port}}, 2e-4, float(TOMATO_s))
+        case.folder.mkdir()
+        try:
+            await asyncio.to_thread(_job, side, case)
+        except NotHere as problem:
+            return name, "", f"not measured: {problem}", "", "", "", "", ""
+        finally:
+            await asyncio.to_thread(side.end)
+        kept = sum(name.startswith(":READ") for name, _ in marks(laboratory))
+    asked = round(TOMATO_s / PERIODS_s[0])
+    return name, str(asked), str(kept), str(asked - kept), side.told_last, "", "", ""
+
+
+def _job(side: TomatoSampling, case: Case) -> None:
+    side.install()
+    side.start(case)
+    until(side.over, "end of the job")
+    side.told_last = side.told().text

@@ -1,0 +1,1 @@
+"""Arbin cyclers: MITS Pro's CTI obeys by binary frames over TCP."""

@@ -1,0 +1,1 @@
+"""An Arbin cycler behind MITS Pro: messages, schedules, channels."""

@@ -1,0 +1,1 @@
+"""A Zahner potentiostat behind Thales: telegrams, Remote2 commands, set values."""
