@@ -4,7 +4,7 @@
 
 A_j holds amount, skin depth, excitation, saturation and the number of scans; V(t) = exp(-2 pi g t - 2 (pi s t)^2).
 Populations are the mean of ``AVERAGED`` equal parts of the time from the end of the dummies to the end of the scan.
-The digital filter passes lines within the spectral width, none folds (inferred: a wall at its edge).
+The digital filter stops a line that lies outside the spectral width by more than its own; a broader one folds (inferred).
 Noise grows with the root of the scans; each scan clips at +-32767 counts (here: the sum at scans times that). Positive
 frequency is above the carrier. What the last acquisition of a nucleus left saturated recovers until the next begins.
 """
@@ -30,6 +30,8 @@ from drivers.sim.spinning import sidebands, spun
 
 ADC_LIMIT = 32767.0
 AVERAGED = 8
+FILTERED = 3.0
+"""A line so many widths outside the spectral width is stopped by the digital filter."""
 GONE = 32.0  # exponent at which a line has decayed below everything: e^-32 = 1e-14
 SINGLE_PULSE = frozenset({"one_pulse", "nutation"})
 Amounts = Callable[[Any, str, float], list[Amount]]
@@ -200,9 +202,9 @@ class Spectrometer:
         return cmath.exp(1j * (math.radians(wanted_deg) + cmath.phase(beside) - cmath.phase(own)))
 
     def _add(self, signal: NDArray[np.complex128], scan: Scan, environment: str, amplitude: complex, offset_Hz: float) -> None:
-        if abs(offset_Hz) > 0.5 * scan.spectral_width_Hz:
-            return
         line = self.nuclei.nucleus[scan.nucleus].lines[environment]
+        if abs(offset_Hz) - FILTERED * (line.lorentz_half_width_Hz + line.gauss_sd_Hz) > 0.5 * scan.spectral_width_Hz:
+            return
         lorentz, gauss = 2.0 * math.pi * line.lorentz_half_width_Hz, 2.0 * (math.pi * line.gauss_sd_Hz) ** 2
         reach_s = 2.0 * GONE / (lorentz + math.sqrt(lorentz**2 + 4.0 * gauss * GONE) or 1e-300)
         count = scan.points if scan.sequence == "qcpmg" else min(scan.points, int(reach_s * scan.spectral_width_Hz) + 1)

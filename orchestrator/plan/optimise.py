@@ -1,16 +1,19 @@
-"""What would use the console better: scans that fill the interval of a trigger, intervals that the console can keep."""
+"""What would use the console better: scans that fill an interval, intervals that it can keep, maps of T2 in fewer hours."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
+from orchestrator.plan import faster
 from orchestrator.plan.findings.timing import interval_s
 from orchestrator.plan.instants import spoken
 from orchestrator.plan.orders import Plan, PlannedAcquisition
 
 WORTH = 1.1
 """A gain of less than a tenth more scans is not worth a sentence."""
+METALS_ppm = {"7Li": (220.0, 310.0), "23Na": (1050.0, 1200.0)}
+"""Where a carrier is on the metal."""
 FILL = 0.95
 """How much of an interval may be filled; the rest is the trigger's own jitter."""
 
@@ -36,6 +39,38 @@ def scans_that_fit(one: PlannedAcquisition, every_s: float) -> int:
 
 def advice(plan: Plan) -> Iterator[str]:
     """One sentence for each acquisition that could do better."""
+    yield from _filled(plan)
+    for one in plan.acquisitions.values():
+        yield from _mapped(one)
+
+
+def _mapped(one: PlannedAcquisition) -> Iterator[str]:
+    """For a map of a metal's T2: the same error of T2 where T2 is T1, by another recycle delay, other echo times, other scans."""
+    echo_ms = one.per_block.values if one.kind == "se2d_T2map" and one.per_block is not None and one.per_block.name == "TE_ms" else ()
+    low_ppm, high_ppm = METALS_ppm.get(one.nucleus, (0.0, 0.0))
+    carrier_ppm = float(one.template.get("carrier_ppm") or 0.0)
+    if one.prepares or len(set(echo_ms)) < 2 or not low_ppm < carrier_ppm < high_ppm:
+        return
+    T1_s, hours = faster.KORRINGA_s[one.nucleus], one.duration_s / 3600.0
+    now = faster.even([1e-3 * each for each in echo_ms], one.recycle_s, one.acquisition_time_s)
+    ways = {"recycle delay alone": faster.recycled(now, T1_s, T1_s), "both": faster.both(now, T1_s, T1_s)}
+    ratios = {name: faster.times_as_long(way, now, T1_s, T1_s) for name, way in ways.items()}
+    if ratios["both"] * WORTH > 1.0:
+        return
+    best = ways["both"]
+    early, late = (f"{1e3 * each:.3g}" for each in best.echo_s)
+    alone = (
+        f"{ratios['recycle delay alone'] * hours:.1f} h by a recycle delay of {1e3 * ways['recycle delay alone'].recycle_s:.3g} ms alone"
+    )
+    yield (
+        f"`{one.name}`: a T2 of {1e3 * T1_s:.3g} ms (the metal's T1 at 298 K) is known as well in "
+        f"{ratios['both'] * hours:.1f} h instead of {hours:.1f} h: recycle delay {1e3 * best.recycle_s:.3g} ms, "
+        f"echo times {early} and {late} ms with {best.share[1]:.0%} of the scans at the later ({alone}); "
+        "two echo times show no second T2, and the duty of gradients and amplifier is for the site to allow"
+    )
+
+
+def _filled(plan: Plan) -> Iterator[str]:
     for name, every_s in shortest_intervals_s(plan).items():
         one = plan.acquisitions.get(name)
         if one is None or one.members or one.fids != 1 or "manual" in one.template:

@@ -1,4 +1,4 @@
-"""Draws spectra, images and maps of T2 of a run from the CSV files beside it, and from nothing else: ``python redraw_pictures.py [FOLDER]``.
+"""Draws spectra, images and maps of T2 of a run from the CSV files beside it, and nothing else: ``python redraw_pictures.py [FOLDER]``.
 
 Needs Python 3.11, numpy and matplotlib. Change it to taste: it is a copy that belongs to the run.
 """

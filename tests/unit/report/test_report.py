@@ -265,7 +265,7 @@ def test_without_matplotlib_there_is_a_page_that_says_so(tmp_path: Path, monkeyp
 
 
 def test_the_command_prints_the_verdict(good: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.report.write.draw", lambda folder: True)
+    monkeypatch.setattr("orchestrator.report.write.draw", lambda folder, **_: True)
     assert operando(["report", str(good), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["complete"] is True
