@@ -24,6 +24,7 @@ NAMES = (
     "open_run",
     "ten_minutes",
     "analysis",
+    "series",
     "monitoring",
     "page",
     "following",

@@ -72,4 +72,4 @@ def main(rig: Path, experiment: Path, out: Path, count: int, *, profiled: bool) 
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), int(sys.argv[4]), profiled=len(sys.argv) > 5)  # type: ignore[misc]
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]), profiled=len(sys.argv) > 5)

@@ -14,14 +14,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 from replayer import mpt_head, mpt_rows
 
-from benchmarks.measure import Report, spread
+from benchmarks.measure import QUICK, Report, spread
 from drivers import registry
 from drivers.clock import Clock
 from drivers.follow.clocks import dated
 from orchestrator.imports.watching import Request, opened, run_folder
 from orchestrator.observer.source import Source
 
-ROUNDS = 10
+ROUNDS = 3 if QUICK else 10
 WEEK_s = 7 * 86400.0
 SPECTRUM_EVERY_s = 600.0
 ROW_EVERY_s = 60.0

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure import OPERANDO, Report, alternate, spread
+from benchmarks.measure import OPERANDO, QUICK, Report, alternate, spread
 from orchestrator.rig.truth import read_truth
 
-ROUNDS = 3
+ROUNDS = 1 if QUICK else 3
 LOOK_s = 0.05
 PATIENCE_s = 90.0
 HOST_LOST_s = 20

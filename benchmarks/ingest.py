@@ -55,7 +55,7 @@ def electrochemistry(rows: int) -> tuple[list[list[str]], bytes]:
     """A block of so many samples, as the sampling task puts it."""
     t_s = np.arange(rows) * 1e-3
     values = {"voltage_V": 3.4 + t_s, "current_A": t_s, "charge_step_C": t_s, "charge_net_C": t_s, "charge_throughput_C": t_s, "x": t_s}
-    return pack({"mono_ns": (t_s * 1e9).astype(np.int64), **values, "status": np.zeros(rows, np.uint16)})  # type: ignore[return-value]
+    return pack({"mono_ns": (t_s * 1e9).astype(np.int64), **values, "status": np.zeros(rows, np.uint16)})
 
 
 def _row(report: Report, scratch: Path, name: str, unit: str, units: int, blob: bytes, event: tuple[str, dict[str, object]]) -> None:

@@ -252,9 +252,9 @@ async def crowd(broker: Broker, pid: int, rigs: int = RIGS, seconds: int = SECON
         sys.executable, "-m", "benchmarks.crowd", broker.model_dump_json(), str(rigs), str(seconds), stdout=asyncio.subprocess.PIPE
     )
     said, _ = await client.communicate()
-    heard = int(said)
+    heard, late_s = said.decode().split()
     share = (cpu_s(pid) - cpu) / (time.perf_counter() - began_s)
-    return f"{100 * share:.1f} % of a core; {heard} of {rigs * PER_SECOND * seconds} heard"
+    return f"{100 * share:.1f} % of a core; {heard} of {rigs * PER_SECOND * seconds} heard, the last {float(late_s):.2f} s late"
 
 
 STARTED = {

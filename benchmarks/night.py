@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.measure import Report, run_json, spread
+from benchmarks.measure import QUICK, Report, run_json, spread
 
-ROUNDS = 3
+ROUNDS = 1 if QUICK else 3
 
 
 def measure(repository: Path, scratch: Path) -> Report:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import Report, spread
+from benchmarks.measure import QUICK, Report, spread
 from orchestrator.recorder.appends import Rows
 from orchestrator.recorder.layout import ELECTROCHEMISTRY, numpy_dtype
 from orchestrator.recorder.publisher import CADENCE_s, Publisher
 
-ROUNDS = 20
+ROUNDS = 10 if QUICK else 20
 ROWS = 5000
 """Five seconds at 1 kHz."""
 BULK_ROWS = 200_000
-SIZES_MB = (100, 300, 1000)
+SIZES_MB = (100,) if QUICK else (100, 300, 1000)
 SMALL_MB = 10
 
 

@@ -19,7 +19,7 @@ from orchestrator.model.broker import Broker
 RIGS, CHANNELS = (1, 4, 16, 64), (1, 8, 32)
 SECONDS = 3 if QUICK else 20
 ROUNDS = 1 if QUICK else 3
-SHORT_min, LONG_min = (1, 3) if QUICK else (2, 12)
+SHORT_min, LONG_min = (2, 6) if QUICK else (4, 16)
 
 
 def measure(repository: Path, scratch: Path) -> Report:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.measure import OPERANDO, Report, spread, wall
+from benchmarks.measure import OPERANDO, QUICK, Report, spread, wall
 
-ROUNDS = 10
+ROUNDS = 3 if QUICK else 10
 
 
 def measure(repository: Path, _: Path) -> Report:

@@ -96,7 +96,10 @@ def _tomato(side: TomatoTrigger, laboratory: Laboratory, folder: Path) -> None:
     """One job from beginning to end."""
     folder.mkdir()
     host, port = command_port(laboratory.talk)
-    addresses = {"keithley2450": {"port": laboratory.addresses["keithley2450"].port}, "console": {"address": f"{host}:{port}"}}
+    addresses: dict[str, dict[str, object]] = {
+        "keithley2450": {"port": laboratory.addresses["keithley2450"].port},
+        "console": {"address": f"{host}:{port}"},
+    }
     try:
         side.install()
         side.start(Case(folder, addresses, 2e-4, 0.0))

@@ -8,6 +8,7 @@ submit`` to the first reading that its instrument is asked for.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import subprocess
 import time
@@ -25,7 +26,9 @@ from orchestrator.model.columns import unpack
 from orchestrator.recorder.records import Reader
 
 ROUNDS, RUNS = (1, 2) if QUICK else (5, 5)
+STEPS = "- Rest for 1 seconds\n- Plate working at 0.5 mA/cm2 for 2 seconds"
 LOOK_s = 1.0
+PATIENCE_s = 60.0 * RUNS
 
 
 def measure(repository: Path, scratch: Path) -> Report:
@@ -56,7 +59,7 @@ def measure(repository: Path, scratch: Path) -> Report:
 class _Bench:
     def __init__(self, repository: Path, scratch: Path) -> None:
         self._repository, self._rig = repository, memory_rig(repository, scratch / "rig.yaml", points=4096)
-        self._file = experiment(scratch / "short.yaml", "- Rest for 1 seconds\n- Plate working at 0.5 mA/cm2 for 2 seconds", 0.1)
+        self._file = experiment(scratch / "short.yaml", STEPS, 0.1, "prepare: [ocv -0.5..0.5 V for 2 s]")
         self._environment = {**os.environ, "OPERANDO_HOME": str(scratch / "home"), "OPERANDO_BROKER": "none"}
 
     def typed(self, folder: Path) -> float:
@@ -71,9 +74,9 @@ class _Bench:
             began_ns = time.time_ns()
             words = ("--rig", str(self._rig), "--out", str(folder), "--loaded", "--repeat", str(RUNS), "--json")
             self._operando("queue", "add", str(self._file), *words)
-            until(lambda: len(_instants(folder)) == RUNS, "end of all runs")
+            until(lambda: len(_instants(folder)) == RUNS, f"end of {RUNS} runs in {folder}", PATIENCE_s)
         runs = _instants(folder)
-        return (runs[0][0] - began_ns) / 1e9, [(later[0] - earlier[1]) / 1e9 for earlier, later in zip(runs, runs[1:], strict=False)]
+        return (runs[0][0] - began_ns) / 1e9, [(later[0] - earlier[1]) / 1e9 for earlier, later in itertools.pairwise(runs)]
 
     @contextmanager
     def _served(self) -> Iterator[None]:

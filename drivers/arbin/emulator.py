@@ -104,9 +104,9 @@ class ArbinEmulator(ServedInstrument):
     # -------------------------------------------------------------------------------------------------------------- state
 
     def _state(self) -> dict[str, Any]:
-        return {"tests": list(self.software.tests), "channels": {str(n): channel.snapshot() for n, channel in self.channels.items()}}
+        return {"software": self.software.snapshot(), "channels": {str(n): channel.snapshot() for n, channel in self.channels.items()}}
 
     def _go_on_from(self, state: Mapping[str, Any]) -> None:
-        self.software.tests = list(state["tests"])
+        self.software.restore(state["software"])
         for name, plain in state["channels"].items():
             self.channels[int(name)].restore(plain)

@@ -14,13 +14,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from drivers.base import ByteStream, Context, EmulatorAddress, Settings
-from drivers.errors import NotReachable
-from drivers.sim.switches import Faults
+from drivers.base import ByteStream, Context, Settings
+from drivers.sim.serial_line import SerialEmulator, lines, say
 
 FAULTS: dict[str, dict[str, Any]] = {
     "silent": {},
@@ -36,15 +33,14 @@ MOVE = re.compile(r"m([tm])(-?\d+)")
 SWEEP = re.compile(r"p([0-9.]+)t(\d+),(\d+),(\d+),(-?\d+)m(\d+),(\d+),(\d+),(-?\d+)")
 
 
-class AtmEmulator:
+class AtmEmulator(SerialEmulator):
     """One box on one serial line. ``at_tuner``: the truth of the switch."""
 
-    fault_names = frozenset(FAULTS)
+    kind, known_faults, fault_names = "tuner", FAULTS, frozenset(FAULTS)
 
     def __init__(self, settings: Settings, context: Context) -> None:
+        super().__init__(settings, context)
         options = settings.options
-        self.settings = settings
-        self.clock = context.clock
         self.search_s = float(options.get("search_s", 14.6))
         self.depth_dB = float(options.get("depth_dB", 28.0))
         self.width_MHz = float(options.get("width_MHz", 0.6))
@@ -54,40 +50,6 @@ class AtmEmulator:
         self.resonance_MHz = 0.0
         self.at_tuner = False
         self.searches = 0
-        self.faults = Faults(FAULTS, self.clock, lambda _: None)
-        self.faults.inject_all(options.get("faults", ()))
-        self._network = context.network
-        self._link = str(options.get("link", ""))
-        self._stream: ByteStream | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> EmulatorAddress:
-        """Open the box's end of the line and live."""
-        self._stream, address = await self._network.serve_serial(self.settings.instrument)
-        self.faults.start()
-        self._task = asyncio.create_task(self._serve(self._stream))
-        return EmulatorAddress(self.settings.instrument, "tuner", self._linked(address))
-
-    def _linked(self, address: str) -> str:
-        """The port under a name of its own, where one is given."""
-        if self._link:
-            Path(self._link).unlink(missing_ok=True)
-            Path(self._link).symlink_to(address)
-        return self._link or address
-
-    async def stop(self) -> None:
-        """Close the line."""
-        await self.faults.stop()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        if self._stream is not None:
-            await self._stream.close()
-
-    def inject(self, fault: str, **parameters: Any) -> None:
-        """Switch a fault on."""
-        self.faults.inject(fault, parameters)
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data from which ``restore`` goes on."""
@@ -100,16 +62,12 @@ class AtmEmulator:
         self.motors = dict(state["motors"])
 
     async def _serve(self, stream: ByteStream) -> None:
-        waiting = b""
-        while data := await stream.read():
-            *lines, waiting = (waiting + data).split(b"\n")
-            for line in lines:
-                if "silent" not in self.faults:
-                    await self._obey(stream, line.decode("ascii", "replace").strip())
+        async for line in lines(stream):
+            if "silent" not in self.faults:
+                await self._obey(stream, line)
 
     async def _say(self, stream: ByteStream, text: str) -> None:
-        with suppress(NotReachable):
-            await stream.write(f"{text}\n".encode())
+        await say(stream, f"{text}\n".encode())
 
     async def _obey(self, stream: ByteStream, line: str) -> None:
         if self.faults.use("garbled") is not None:

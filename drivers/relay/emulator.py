@@ -7,14 +7,11 @@ open circuit. Faults: ``silent`` (answers nothing, does nothing), ``stuck`` (ans
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from drivers.base import ByteStream, Context, EmulatorAddress, Settings
-from drivers.errors import NotReachable
-from drivers.sim.switches import Faults
+from drivers.sim.serial_line import SerialEmulator, say
 
 KINDS = ("devantech", "lcus")
 FAULTS: dict[str, dict[str, Any]] = {"silent": {}, "stuck": {}}
@@ -24,27 +21,20 @@ RELAYS = 2
 FRAME_START, FRAME_BYTES = 0xA0, 4
 
 
-class RelayEmulator:
+class RelayEmulator(SerialEmulator):
     """Two relays on one serial line, in front of the twin of the context."""
 
-    fault_names = frozenset(FAULTS)
+    kind, known_faults, fault_names = "relay", FAULTS, frozenset(FAULTS)
 
     def __init__(self, settings: Settings, context: Context) -> None:
+        super().__init__(settings, context)
         options = settings.options
-        self.settings = settings
-        self.clock = context.clock
         self.twin = context.twin
-        self.kind = str(options.get("kind", KINDS[0]))
-        if self.kind not in KINDS:
-            raise ValueError(f"kind is {' or '.join(KINDS)}, not `{self.kind}`")
+        self.model = str(options.get("kind", KINDS[0]))
+        if self.model not in KINDS:
+            raise ValueError(f"kind is {' or '.join(KINDS)}, not `{self.model}`")
         self.closed_when_on = str(options.get("trip_by", "off")) == "off"
         self.states = 1 if self.closed_when_on else 0
-        self.faults = Faults(FAULTS, self.clock, lambda _: None)
-        self.faults.inject_all(options.get("faults", ()))
-        self._network = context.network
-        self._link = str(options.get("link", ""))
-        self._stream: ByteStream | None = None
-        self._task: asyncio.Task[None] | None = None
         self._waiting = b""
         self._keeping_open = False
 
@@ -55,38 +45,16 @@ class RelayEmulator:
 
     async def start(self) -> EmulatorAddress:
         """Open the relay's end of the line and live."""
-        self._stream, address = await self._network.serve_serial(self.settings.instrument)
-        self.faults.start()
+        address = await super().start()
         if self.twin is not None:
             self.twin.listeners.append(self._on_twin)
-        self._task = asyncio.create_task(self._serve(self._stream))
-        return EmulatorAddress(self.settings.instrument, "relay", self._linked(address))
-
-    def _linked(self, address: str) -> str:
-        if not self._link:
-            return address
-        from pathlib import Path
-
-        path = Path(self._link)
-        path.unlink(missing_ok=True)
-        path.symlink_to(address)
-        return self._link
+        return address
 
     async def stop(self) -> None:
         """Close the line; the contact stays as it is."""
-        await self.faults.stop()
         if self.twin is not None and self._on_twin in self.twin.listeners:
             self.twin.listeners.remove(self._on_twin)
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        if self._stream is not None:
-            await self._stream.close()
-
-    def inject(self, fault: str, **parameters: Any) -> None:
-        """Switch a fault on."""
-        self.faults.inject(fault, parameters)
+        await super().stop()
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data from which ``restore`` goes on."""
@@ -101,9 +69,8 @@ class RelayEmulator:
             if "silent" in self.faults:
                 continue
             self._waiting += data
-            answer = self._devantech() if self.kind == "devantech" else self._lcus()
-            with suppress(NotReachable):
-                await stream.write(answer)
+            answer = self._devantech() if self.model == "devantech" else self._lcus()
+            await say(stream, answer)
 
     def _devantech(self) -> bytes:
         answer = b""

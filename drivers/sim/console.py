@@ -37,8 +37,8 @@ import re
 import shutil
 import tempfile
 import weakref
-from dataclasses import asdict, dataclass, field, replace
-from itertools import accumulate, pairwise
+from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,6 @@ from drivers.base import (
     Fid,
     Filed,
     Progress,
-    RawFile,
     ReadBack,
     SafeState,
     Settings,
@@ -68,8 +67,9 @@ from drivers.base import (
 )
 from drivers.errors import BadReply, InstrumentError, NotSupported, OutcomeUnknown, Rejected
 from drivers.sim import files
-from drivers.sim.instrument import Memory, SimInstrument
+from drivers.sim.instrument import SimInstrument
 from drivers.sim.physics import Scan
+from drivers.sim.shelf import Acquisition, Closing, Record, Shelf
 from drivers.sim.template import LACKS, RUNS, Parameters, of_sequence, parameters, row_parameters
 
 EXACT_IN_FLOAT32 = 1 << 24
@@ -91,83 +91,6 @@ FAULTS = frozenset(
     }
 )
 COMMANDS = frozenset({"prepare", "start", "halt", "abort", "fetch", "look", "make_safe"})
-
-
-@dataclass(frozen=True, slots=True)
-class Acquisition:
-    """One block under way. ``held_ns``: so long its tuner keeps it waiting before the first scan; None: for ever."""
-
-    key: str
-    block: int
-    rows: tuple[Parameters, ...]
-    start_ns: int
-    held_ns: int | None = 0
-
-    @property
-    def first_ns(self) -> int:
-        """When its first scan begins, of one that is not kept waiting for ever."""
-        return self.start_ns + (self.held_ns or 0)
-
-    @property
-    def parameters(self) -> Parameters:
-        """Of its first row."""
-        return self.rows[0]
-
-    def edges_ns(self) -> list[int]:
-        """When each row begins, and when the last one ends."""
-        lengths = (row.duration_ns(row.scans) for row in self.rows)
-        return list(accumulate(lengths, initial=self.first_ns))
-
-    def rows_done(self, now_ns: int) -> int:
-        """Rows that are over at an instant."""
-        return sum(edge <= now_ns for edge in self.edges_ns()[1:])
-
-    def scans_done(self, now_ns: int) -> int:
-        """Scans that are over at an instant, of the row that is under way."""
-        if self.held_ns is None:
-            return 0
-        done = self.rows_done(now_ns)
-        if done == len(self.rows):
-            return self.parameters.scans
-        row = self.rows[done]
-        passed = math.floor(((now_ns - self.edges_ns()[done]) / 1e9 + 1e-9) / row.repetition_s)
-        return min(row.scans, max(0, passed - row.dummies))
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One filed block: enough to fetch it again from its files."""
-
-    parameters: Parameters
-    files: tuple[RawFile, ...]
-    start_ns: int
-    end_ns: int
-    asked: int
-    row_s: tuple[tuple[float, float], ...] = ()
-    rows_asked: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """How a block ended: when its last scan was over, how many there are (of the last row), when that was said, complete rows."""
-
-    end_ns: int
-    scans: int
-    acquired_ns: int
-    rows: int = 1
-
-
-@dataclass(slots=True)
-class Shelf(Memory):
-    """The console's own: what was prepared, started and filed, what runs, and the folder of its files."""
-
-    prepared: dict[str, tuple[AcquisitionOrder, Parameters]] = field(default_factory=dict)
-    started: set[tuple[str, int]] = field(default_factory=set)
-    records: dict[tuple[str, int], Record] = field(default_factory=dict)
-    now: Acquisition | None = None
-    counts: list[np.ndarray[Any, np.dtype[np.int32]]] = field(default_factory=list)
-    closing: Closing | None = None
-    folder: Path | None = None
 
 
 def _rows_of(order: AcquisitionOrder, made: Parameters, block: int) -> tuple[Parameters, ...]:

@@ -5,7 +5,7 @@ An emulator of that kind says what happens in between (``_advance``, ``_next_s``
 
 ``silent``           reads, says nothing (what runs goes on)
 ``slow``             each answer comes ``delay_s`` late
-``split_messages``   each answer goes out in ``pieces``, cut at random bytes (from ``seed``)
+``split_messages``   each answer goes out in ``pieces``, cut at random bytes (from ``seed``) and two before its end
 ``half_answer``      half of ``times`` answers, then nothing
 ``garbage``          noise instead of ``times`` answers
 ``port_vanishes``    the program behind the port ends: nobody can connect for ``seconds`` (None: for good)
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
@@ -47,7 +47,7 @@ Answer = bytes | tuple[float, bytes]
 class Conversation(Protocol):
     """What one connection is: it keeps what came in pieces, and who is speaking."""
 
-    def hear(self, data: bytes) -> Sequence[Answer]:
+    def hear(self, data: bytes) -> Iterable[Answer]:
         """The answers to what is complete by now."""
 
     def over(self) -> None:
@@ -55,16 +55,19 @@ class Conversation(Protocol):
 
 
 class ServedInstrument:
-    """Base of an emulator behind one TCP port. Options: ``port`` (0 = a free one), ``faults``."""
+    """Base of an emulator behind one TCP port. Options: ``port`` (0 = a free one), ``faults``; ``faults`` of it: the whole table."""
 
     kind = "instrument"
+    noise = NOISE
+    vanishes = "port_vanishes"
+    """What its fault of that kind is called."""
 
     def __init__(self, settings: Settings, context: Context, faults: Table) -> None:
         options = settings.options
         self.settings, self.clock = settings, context.clock
         self.twin = cast("Physics", context.twin)
         self.port = int(options.get("port", 0))
-        self.faults = Faults({**WIRE_FAULTS, **faults}, self.clock, self._switched, self.clear)
+        self.faults = Faults(faults, self.clock, self._switched, self.clear)
         self.stamps = Stamps()
         self._network = context.network
         self._listener: Listener | None = None
@@ -108,7 +111,10 @@ class ServedInstrument:
         for name in sorted(self.faults.on):  # a snapshot was taken while they were on
             self._on_the_wire(name)
         self.faults.start()
-        return EmulatorAddress(self.settings.instrument, self.kind, f"{HOST}:{self.port}", HOST, self.port)
+        return EmulatorAddress(self.settings.instrument, self.kind, self._address(), HOST, self.port)
+
+    def _address(self) -> str:
+        return f"{HOST}:{self.port}"
 
     async def stop(self) -> None:
         """Close the port; the twin stays as it is."""
@@ -196,7 +202,7 @@ class ServedInstrument:
         if "slow" in self.faults:
             await self.clock.sleep(float(self.faults["slow"]["delay_s"]))
         if self.faults.use("garbage"):
-            data = NOISE
+            data = self.noise
         if self.faults.use("half_answer"):
             data = data[: len(data) // 2]
         await self._audible.wait()
@@ -210,8 +216,8 @@ class ServedInstrument:
             return [data]
         fault, self._sent = self.faults["split_messages"], self._sent + 1
         generator = np.random.default_rng([int(fault["seed"]), self._sent])
-        random = generator.integers(1, len(data), max(1, int(fault["pieces"]) - 1)).tolist()
-        return [data[begin:end] for begin, end in itertools.pairwise(sorted({0, len(data), *random}))]
+        random = generator.integers(1, len(data), max(1, int(fault["pieces"]) - 2)).tolist()
+        return [data[begin:end] for begin, end in itertools.pairwise(sorted({0, max(1, len(data) - 2), len(data), *random}))]
 
     # ------------------------------------------------------------------------------------------------------------- faults
 
@@ -225,7 +231,7 @@ class ServedInstrument:
         self.faults.clear(fault)
         if fault == "silent":
             self._audible.set()
-        elif fault == "port_vanishes" and self._alive:
+        elif fault == self.vanishes and self._alive:
             self._spawn(self._listen())
         self._gone_off(fault)
         self._changed.set()
@@ -239,7 +245,7 @@ class ServedInstrument:
     def _on_the_wire(self, fault: str) -> None:
         if fault == "silent":
             self._audible.clear()
-        elif fault == "port_vanishes":
+        elif fault == self.vanishes:
             self._spawn(self._vanish(self.faults[fault]["seconds"]))
         self._changed.set()
 
@@ -247,7 +253,7 @@ class ServedInstrument:
         await self._deafen()
         if seconds is not None:
             await self.clock.sleep(float(seconds))
-            self.faults.clear("port_vanishes")
+            self.faults.clear(self.vanishes)
             await self._listen()
 
     # -------------------------------------------------------------------------------------------------------------- state

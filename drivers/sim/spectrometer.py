@@ -4,6 +4,7 @@
 
 A_j holds amount, skin depth, excitation, saturation and the number of scans; V(t) = exp(-2 pi g t - 2 (pi s t)^2).
 Populations are the mean of ``AVERAGED`` equal parts of the time from the end of the dummies to the end of the scan.
+The digital filter passes lines within the spectral width, none folds (inferred: a wall at its edge).
 Noise grows with the root of the scans; each scan clips at +-32767 counts (here: the sum at scans times that). Positive
 frequency is above the carrier. What the last acquisition of a nucleus left saturated recovers until the next begins.
 """
@@ -199,6 +200,8 @@ class Spectrometer:
         return cmath.exp(1j * (math.radians(wanted_deg) + cmath.phase(beside) - cmath.phase(own)))
 
     def _add(self, signal: NDArray[np.complex128], scan: Scan, environment: str, amplitude: complex, offset_Hz: float) -> None:
+        if abs(offset_Hz) > 0.5 * scan.spectral_width_Hz:
+            return
         line = self.nuclei.nucleus[scan.nucleus].lines[environment]
         lorentz, gauss = 2.0 * math.pi * line.lorentz_half_width_Hz, 2.0 * (math.pi * line.gauss_sd_Hz) ** 2
         reach_s = 2.0 * GONE / (lorentz + math.sqrt(lorentz**2 + 4.0 * gauss * GONE) or 1e-300)

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from scipy.fft import fft
 from scipy.special import wofz
 
+from orchestrator.analysis.projection import Projection, Solved, minimised
+
 Complexes = NDArray[np.complex128]
 Floats = NDArray[np.float64]
 
@@ -30,12 +32,6 @@ RESOLVED = 0.2
 DETECTED = 25.0
 """Fall of chi² that an additional line must bring: fewer than 1 % of spectra without it bring as much (see tests)."""
 BEYOND_DOUBT = 10.0
-SETTLED = 1e-4
-"""Of chi²: a hundredth of a standard deviation."""
-FURTHER = 20.0
-"""So many times what the last step brought is never reached by those that follow."""
-DAMPING = (1e-3, 1e-10, 1e10)
-MOST_LOOKS = 80
 UPPER_LIMIT_SD = 1.645
 """One-sided 95 %."""
 GAUSS = math.pi**2 / (4.0 * math.log(2.0))
@@ -191,21 +187,21 @@ class LineModel:
             high.append([edges[1], line.lorentz_Hz[2], line.gauss_Hz[2]])
         return np.array(low), np.array(high)
 
-    def _fitted(self, data: Complexes, lines: Sequence[Line], start: Floats, sd: float, asked: float = -math.inf) -> _Solved:
+    def _fitted(self, data: Complexes, lines: Sequence[Line], start: Floats, sd: float, asked: float = -math.inf) -> Solved:
         """``asked``: only whether chi² comes to lie below this is to be known."""
         low, high = self._bounds(lines)
         free = high > low
         scale = np.array([[line.lorentz_Hz[1], line.lorentz_Hz[1], max(line.gauss_Hz[1], line.lorentz_Hz[1])] for line in lines])
         begin = np.clip(start, low + 1e-6 * (high - low), high - 1e-6 * (high - low))
-        projection = _Projection(self, data / sd, begin, free, scale)
+        projection = Projection(self, data / sd, begin, free, scale)
         if not free.any():
             projection(np.empty(0))
-            return _Solved(projection, begin, converged=True, evaluations=1)
-        outer, converged, evaluations = _minimised(projection, (begin / scale)[free], (low / scale)[free], (high / scale)[free], asked)
+            return Solved(projection, begin, converged=True, evaluations=1)
+        outer, converged, evaluations = minimised(projection, (begin / scale)[free], (low / scale)[free], (high / scale)[free], asked)
         projection(outer)
-        return _Solved(projection, projection.parameters, converged=converged, evaluations=evaluations)
+        return Solved(projection, projection.parameters, converged=converged, evaluations=evaluations)
 
-    def _shown(self, data: Complexes, whole: _Solved, covariance: Floats, n: int, sd: float) -> bool:
+    def _shown(self, data: Complexes, whole: Solved, covariance: Floats, n: int, sd: float) -> bool:
         """Is an optional line there: does chi² rise by enough without it? Nobody asks where it stands far above its error."""
         size, size_sd = abs(whole.projection.linear[n]), math.sqrt(float(covariance[2 * n, 2 * n] + covariance[2 * n + 1, 2 * n + 1]))
         if not self.lines[n].optional or size > BEYOND_DOUBT * size_sd:
@@ -216,7 +212,7 @@ class LineModel:
 
     # ------------------------------------------------------------------------------------------------------------- telling
 
-    def _told(self, solved: _Solved, covariance: Floats, shown: list[bool], sd: float, data: Complexes) -> LineFit:
+    def _told(self, solved: Solved, covariance: Floats, shown: list[bool], sd: float, data: Complexes) -> LineFit:
         components = tuple(self._component(n, solved, covariance, sd, shown=shown[n]) for n in range(len(self.lines)))
         model = (data / sd - solved.projection.residual) * sd
         amplitudes = covariance[: 2 * len(self.lines), : 2 * len(self.lines)] * sd**2
@@ -236,7 +232,7 @@ class LineModel:
             residual,
         )
 
-    def _component(self, n: int, solved: _Solved, covariance: Floats, sd: float, *, shown: bool) -> Component:
+    def _component(self, n: int, solved: Solved, covariance: Floats, sd: float, *, shown: bool) -> Component:
         complex_amplitude = complex(solved.projection.linear[n]) * sd
         size = abs(complex_amplitude)
         along = np.array([complex_amplitude.real, complex_amplitude.imag]) / max(size, np.finfo(float).tiny)
@@ -259,8 +255,20 @@ class LineModel:
             gauss_Hz,
             sds[2],
             resolved,
-            math.nan if resolved else size + UPPER_LIMIT_SD * amplitude_sd,
+            math.nan if resolved else self._limit(n, solved, size, amplitude_sd, sd),
         )
+
+    def _limit(self, n: int, solved: Solved, size: float, size_sd: float, sd: float) -> float:
+        """What may be there unseen (95 %): by the fit, and by a line as broad as lines begin, where the fit has made it narrower.
+
+        Noise is fitted best by a narrow line, which is weak and whose error is small.
+        """
+        line, parameters = self.lines[n], solved.parameters.copy()
+        parameters[n, 1:] = np.maximum(parameters[n, 1:], (line.lorentz_Hz[1], line.gauss_Hz[1]))
+        q, r = np.linalg.qr(np.hstack([self.columns(parameters)[0], self._polynomial]))
+        inverse = np.linalg.pinv(r, rcond=1e-12)
+        held, held_sd = abs(inverse[n] @ (q.conj().T @ solved.projection.data)) * sd, float(np.linalg.norm(inverse[n])) * sd
+        return max(size, float(held)) + UPPER_LIMIT_SD * max(size_sd, held_sd)
 
     # ------------------------------------------------------------------------------------------------------------ columns
 
@@ -355,109 +363,6 @@ def _ends(bend: float, terms: int) -> tuple[list[float], list[float], list[float
             if k >= order:
                 sums[order][: k - order + 1] += weight * factor * derivatives[k - order]
     return sums[0][1::2].tolist(), sums[1][0::2].tolist(), sums[2][1::2].tolist()
-
-
-class _Projection:
-    """Residuals, float64 (2 · inside,), as a function of the outer parameters alone."""
-
-    def __init__(self, model: LineModel, data: Complexes, begin: Floats, free: NDArray[np.bool_], scale: Floats) -> None:
-        self.model, self.data, self.free, self.scale = model, data, free, scale
-        self.parameters = begin.copy()
-        self.linear: Complexes = np.empty(0, np.complex128)
-        self.residual: Complexes = data
-        self._at: Floats | None = None
-
-    def __call__(self, outer: Floats) -> Floats:
-        if self._at is None or not np.array_equal(self._at, outer):
-            self._solve(outer)
-        return np.concatenate([self.residual.real, self.residual.imag])
-
-    def _solve(self, outer: Floats) -> None:
-        self.parameters = self.parameters.copy()
-        self.parameters[self.free] = outer * self.scale[self.free]
-        profiles, self._derivatives = self.model.columns(self.parameters, self.free)
-        self._basis = np.hstack([profiles, self.model.polynomial])
-        self._q, r = np.linalg.qr(self._basis)
-        self.linear = np.linalg.lstsq(r, self._q.conj().T @ self.data, rcond=1e-12)[0].astype(np.complex128)
-        self.residual = self.data - self._basis @ self.linear
-        self._at = outer.copy()
-
-    def jacobian(self, outer: Floats) -> Floats:
-        """float64 (2 · inside, outer): Kaufman's, which leaves out what is of second order in the residual."""
-        self(outer)
-        columns = np.stack([-self.linear[n] * self.scale[n, k] * column for n, k, column in self._derivatives], axis=1)
-        columns -= self._q @ (self._q.conj().T @ columns)
-        return np.concatenate([columns.real, columns.imag])
-
-    def whole_jacobian(self) -> Floats:
-        """float64 (2 · inside, 2 · linear + outer): of the model by (re, im) of each linear parameter, then by the outer ones."""
-        linear = np.empty((len(self.data), 2 * self._basis.shape[1]), np.complex128)
-        linear[:, 0::2], linear[:, 1::2] = self._basis, 1j * self._basis
-        outer = [self.linear[n] * column for n, _, column in self._derivatives]
-        columns = np.hstack([linear, np.stack(outer, axis=1)]) if outer else linear
-        return np.concatenate([columns.real, columns.imag])
-
-
-def _minimised(projection: _Projection, begin: Floats, low: Floats, high: Floats, asked: float = -math.inf) -> tuple[Floats, bool, int]:
-    """Levenberg and Marquardt between bounds: where, whether it settled, and how many looks it took.
-
-    Residuals are in units of the noise, so a fall of chi² below ``SETTLED`` is far less than a standard deviation.
-    ``asked``: it also ends once chi² lies below this, or so far above that what a step still brings will not take it there.
-    """
-    outer, residual = begin, projection(begin)
-    chi2, damping, looks = float(residual @ residual), DAMPING[0], 1
-    while looks < MOST_LOOKS:
-        jacobian = projection.jacobian(outer)
-        downhill, normal = -(jacobian.T @ residual), jacobian.T @ jacobian
-        free = ~(((outer <= low) & (downhill < 0.0)) | ((outer >= high) & (downhill > 0.0)))
-        if not free.any():
-            return outer, True, looks
-        while looks < MOST_LOOKS:
-            step = np.zeros_like(outer)
-            diagonal = np.maximum(normal.diagonal()[free], np.finfo(float).tiny)
-            step[free] = np.linalg.solve(normal[np.ix_(free, free)] + damping * np.diag(diagonal), downhill[free])
-            tried = np.clip(outer + step, low, high)
-            moved = tried - outer
-            if float(moved @ (normal.diagonal() * moved)) < SETTLED:
-                return outer, True, looks
-            found = projection(tried)
-            looks += 1
-            fall = chi2 - float(found @ found)
-            damping = float(np.clip(damping * (0.1 if fall > 0.0 else 10.0), *DAMPING[1:]))
-            if fall > 0.0:
-                outer, residual, chi2 = tried, found, chi2 - fall
-                break
-            if damping >= DAMPING[2]:
-                return outer, False, looks
-        if fall < SETTLED or chi2 < asked or (asked > 0.0 and fall * FURTHER < chi2 - asked):
-            return outer, True, looks
-    return outer, False, looks
-
-
-class _Solved:
-    """Where a fit has come to."""
-
-    def __init__(self, projection: _Projection, parameters: Floats, *, converged: bool, evaluations: int) -> None:
-        self.projection, self.parameters = projection, parameters
-        self.converged, self.evaluations = converged, evaluations
-        self.chi2 = float(np.sum(np.abs(projection.residual) ** 2))
-
-    def covariance(self) -> Floats:
-        """float64: of (re, im) of each linear parameter, then of the outer ones, in units of the noise."""
-        jacobian = self.projection.whole_jacobian()
-        norms = np.linalg.norm(jacobian, axis=0)
-        norms[norms == 0.0] = 1.0
-        scaled = jacobian / norms
-        found: Floats = np.linalg.pinv(scaled.T @ scaled, rcond=1e-14, hermitian=True) / np.outer(norms, norms)
-        return found
-
-    def outer_sd(self, covariance: Floats) -> Floats:
-        """float64 (lines, 3): standard deviations of offset and widths in Hz; 0 where they were held."""
-        sd = np.zeros_like(self.parameters)
-        free = self.projection.free
-        outer = covariance.diagonal()[len(covariance) - int(free.sum()) :]
-        sd[free] = np.sqrt(np.maximum(outer, 0.0))
-        return sd
 
 
 STANDS_OUT = 6.0

@@ -55,6 +55,7 @@ def _parts(facts: Facts, judged: Verdict, distrust: Sequence[Interval], folder: 
     yield element("div", table(("check", "", "found"), (_check(check) for check in judged.checks)))
     yield interval_table(distrust, facts.last_s)
     yield figure(folder, left_out)
+    yield pictured(folder)
     yield _preparation(facts)
     yield _steps(facts)
     yield _spectra(facts)
@@ -123,6 +124,23 @@ def figure(folder: Path, left_out: Sequence[str]) -> Markup:
         element("figcaption", told),
         element("p", files),
     )
+
+
+PICTURED = {
+    "figure_spectra": "First and last spectrum of each acquisition: before and after.",
+    "figure_images": "First and last image of each acquisition (of a series, its shortest echo time), on one scale.",
+    "figure_T2": "T2 of every pixel where it is determined, before and after; the isolated cluster is ringed. Below, the histograms.",
+}
+
+
+def pictured(folder: Path) -> Markup:
+    """Spectra, images and maps of T2 of a run that took images; nothing of another."""
+    drawn = [(folder / f"{name}.png", caption) for name, caption in PICTURED.items() if (folder / f"{name}.png").is_file()]
+    if not drawn:
+        return Markup("")
+    told = f"Their data are the files that {BESIDE}/pictures.csv names; redraw_pictures.py draws them from these alone."
+    parts = [part for path, caption in drawn for part in (_picture(path, caption), element("figcaption", caption))]
+    return section("Before and after: spectra, images, T2", *parts, element("p", told, cls="none"))
 
 
 def _picture(path: Path, alt: str) -> Markup:

@@ -12,7 +12,8 @@ from orchestrator.recorder.reader import open_run
 from orchestrator.report.data import write_csv, write_data
 from orchestrator.report.distrust import intervals
 from orchestrator.report.facts import Facts, Spectrum, gather
-from orchestrator.report.page import BESIDE, page, utc_text
+from orchestrator.report.imaging import write_pictures
+from orchestrator.report.page import BESIDE, PICTURED, page, utc_text
 from orchestrator.report.verdict import Verdict, verdict
 
 PAGE = "report.html"
@@ -37,23 +38,31 @@ def write_report(folder: Path) -> Written:
         distrust = intervals(facts)
         judged = verdict(facts)
         left_out = write_data(facts, distrust, beside)
+        pictures = write_pictures(run, beside)
         write_csv(beside / "spectra.csv", spectrum_heads(facts), (spectrum_cells(facts, one) for one in facts.spectra))
-        drawn = draw(beside)
+        drawn = draw(beside, pictures=pictures)
         write_whole(folder / PAGE, page(facts, judged, distrust, beside, left_out))
     return Written(folder / PAGE, judged, len(distrust), drawn)
 
 
-def draw(folder: Path) -> bool:
-    """Draw by the very script that is put beside the data; False where matplotlib is not installed."""
-    script = Path(__file__).with_name("redraw.py")
-    (folder / script.name).write_text(script.read_text("utf-8"), "utf-8")
-    for old in (path for name in ("figure", "areas_against_charge") for path in folder.glob(f"{name}.*")):
+DRAWN = ("figure", "areas_against_charge", *PICTURED)
+
+
+def draw(folder: Path, *, pictures: bool = False) -> bool:
+    """Draw by the very scripts that are put beside the data; False where matplotlib is not installed. ``pictures``: images too."""
+    for script in (Path(__file__).with_name(f"{name}.py") for name in ("redraw", *(["redraw_pictures"] if pictures else []))):
+        (folder / script.name).write_text(script.read_text("utf-8"), "utf-8")
+    for old in (path for name in DRAWN for path in folder.glob(f"{name}.*")):
         old.unlink()
     if find_spec("matplotlib") is None:
         return False
     from orchestrator.report.redraw import redraw
 
     redraw(folder)
+    if pictures:
+        from orchestrator.report import redraw_pictures
+
+        redraw_pictures.redraw(folder)
     return True
 
 

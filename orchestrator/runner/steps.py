@@ -20,6 +20,7 @@ from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.impedance import QUIET_LONGEST_S, impedance_account
 from orchestrator.runner.owners import Owner, Whys
+from orchestrator.runner.passed import PassedCharge
 from orchestrator.runner.programs import Programs, rest_like
 from orchestrator.runner.records import Record, members
 from orchestrator.runner.sampling import Sampling
@@ -32,17 +33,6 @@ LIST_FACTOR = 1.5
 LIST_MARGIN_S = 30.0
 TUNING_S = 120.0
 """So long, at most, a list waits for the tuner before each of its acquisitions."""
-
-OPPOSITE = {
-    "charge": "discharge",
-    "discharge": "charge",
-    "lithiate": "delithiate",
-    "delithiate": "lithiate",
-    "sodiate": "desodiate",
-    "desodiate": "sodiate",
-    "plate": "strip",
-    "strip": "plate",
-}
 
 S = AcquisitionState
 
@@ -97,7 +87,7 @@ class Steps:
         self._acquisitions = acquisitions
         self._standing = standing
         self._hands = hands
-        self._passed: list[Passed] = []
+        self._passed = PassedCharge()
         self._waits = 0
         self._visits: Counter[int] = Counter()
         self._pauses = Whys()
@@ -118,7 +108,7 @@ class Steps:
     @property
     def last_driven(self) -> str:
         """The verb of the last step that passed charge; empty where none did."""
-        return next((passed.verb for passed in reversed(self._passed) if passed.verb in OPPOSITE and passed.charge_C), "")
+        return self._passed.last_driven
 
     @property
     def paused(self) -> str | None:
@@ -176,7 +166,7 @@ class Steps:
 
     def restore(self, passed: Sequence[Passed], visits: Mapping[int, int], waits: int, pauses: Mapping[Owner, str]) -> None:
         """Go on with the counts of a run that was broken off, and with what kept it from going on."""
-        self._passed, self._visits, self._waits = list(passed), Counter(visits), waits + 1
+        self._passed, self._visits, self._waits = PassedCharge(passed), Counter(visits), waits + 1
         self._first_part = 1  # a step may have been started in the rig's last moment, and an instrument takes each key once
         for owner, why in pauses.items():
             self._pauses.add(owner, why)
@@ -194,7 +184,7 @@ class Steps:
 
     def passed_unheard(self, account: Account) -> None:
         """A step is over that nobody has followed."""
-        self._note(account)
+        self._passed.note(account)
 
     def go_to(self, name: str | None) -> None:
         """After the step that was begun goes on the one of that name."""
@@ -305,7 +295,7 @@ class Steps:
     async def _over(self, accounts: list[Account]) -> list[Account]:
         """A program is over: what it has passed, and what its last step asks for before the next."""
         for account in accounts:
-            self._note(account)
+            self._passed.note(account)
             self._visits[account.planned.index] += account.begun
         await self._afterwards(accounts[-1] if accounts else None)
         return accounts
@@ -369,26 +359,10 @@ class Steps:
         """The step's ends; a percentage of what has passed earlier becomes coulomb now."""
         ends = step.ends
         if step.charge_of_earlier is not None:
-            charge_C = step.charge_of_earlier.factor * self._earlier_C(step.charge_of_earlier.verb)
+            charge_C = step.charge_of_earlier.factor * self._passed.earlier_C(step.charge_of_earlier.verb)
             ends = replace(ends, charge_C=min(charge_C, ends.charge_C or charge_C))
         least_s = LEAST_SAMPLES * min(1.0 / step.sample.then_Hz, DENSE_S) if step.mode is Mode.REST else 0.0
         return replace(ends, time_s=max(ends.time_s, least_s))
-
-    def _earlier_C(self, verb: str) -> float:
-        """Charge that steps of a verb have passed since the last opposite one."""
-        total_C = 0.0
-        for passed in reversed(self._passed):
-            if passed.verb == OPPOSITE.get(verb):
-                break
-            total_C += passed.charge_C if passed.verb == verb else 0.0
-        return total_C
-
-    def _note(self, account: Account) -> None:
-        if account.first_started_ns is not None:
-            self._passed.append(Passed(account.planned.verb, account.planned.cycle, abs(account.charge_C)))
-
-    def _in_cycle_C(self, verb: str, cycle: int) -> float:
-        return sum(passed.charge_C for passed in self._passed if passed.verb == verb and passed.cycle == cycle)
 
     def _next_index(self, step: PlannedStep, after: int) -> int:
         """Where to go on: a step that was asked for, the end of a repeat that is to be left, or the next."""
@@ -398,12 +372,10 @@ class Steps:
         leave = step.leave_repeat
         if leave is None:
             return after
-        now_C, of_C = self._in_cycle_C(leave.verb, step.cycle), leave.factor * self._in_cycle_C(leave.verb, leave.of_cycle)
-        leaves = now_C < of_C if leave.side == "below" else now_C > of_C
-        if leaves:
-            text = f"repeat left after {step.key}: {leave.verb} {now_C / 3.6:.4g} mAh is {leave.side} {of_C / 3.6:.4g} mAh"
-            self._s.put("note", text=text, who="rig")
-        return leave.to_index if leaves else after
+        why = self._passed.leaves(leave, step)
+        if why:
+            self._s.put("note", text=f"repeat left after {step.key}: {why}", who="rig")
+        return leave.to_index if why else after
 
     # ---------------------------------------------------------------------------------------------------------- waiting
 

@@ -68,7 +68,8 @@ def _table(lines: Sequence[Line]) -> Iterator[str]:
     for line in lines:
         unit = f" {line.unit}" if line.unit and line.result != "not yet" else ""
         found = told(line)
-        yield f"| {line.row} | {_cell(line.quantity)} | {_cell(line.published)}{unit} | {found}{unit if found else ''} | {_cell(line.judged())} |"
+        cells = (line.row, _cell(line.quantity), f"{_cell(line.published)}{unit}", f"{found}{unit if found else ''}", _cell(line.judged()))
+        yield f"| {' | '.join(cells)} |"
 
 
 def _sources(lines: Sequence[Line]) -> Iterator[str]:

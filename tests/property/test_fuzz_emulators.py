@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+from arbin_client import ANSWERS, framed, info_request, login_request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from neware_client import CapacitorTwin, step_file
 
+from drivers.arbin.emulator import ArbinEmulator
+from drivers.arbin.instrument.messages import SIZES
 from drivers.base import Context, Settings
 from drivers.biologic.eclib import EccParam
 from drivers.biologic.instrument.parameters import LABELS, LoadRefused, settled, technique_of
@@ -20,6 +25,7 @@ from drivers.neware.instrument.stepfile import BadStepFile, read
 from drivers.spinsolve.emulator import SpinsolveEmulator
 from drivers.transport.memory import MemoryNetwork
 from drivers.transport.virtual import run_virtual
+from drivers.zahner.emulator import ZahnerEmulator
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WORDS = st.one_of(st.text(max_size=8), st.sampled_from(["0", "-1", "1e999", "nan", "7", "1D LITHIUM+", "1D PROTON", "SHIM", "true"]))
@@ -36,6 +42,19 @@ TAGS = [
     "DataFolder",
 ]
 TAGS += ["UserFolder", "Sample", "CheckShimRequest", "AvailableOptionsRequest", "Execute"]
+
+REMOTE2 = [
+    "1:Pot=-1:",
+    "1:Cset=1e999:",
+    "1:Pset=nan:",
+    "1:Gal=-1:GAL=1:",
+    "1:::",
+    "1:=:",
+    "1:IMPEDANCE:",
+    "3,,7",
+    "1:__INIT__=0:",
+    "1:Pot==0:",
+]
 
 
 class NoWire:
@@ -101,6 +120,40 @@ def test_neware(tmp_path: Path, command: str, rows: list[tuple[str, str, str]]) 
             )
             found = emulator.software.hear(f"<bts><cmd>{command}</cmd><list>{inside}</list></bts>".encode())
             assert found is None or found[1].endswith(b"</bts>\n\n#\r\n")
+
+    run_virtual(main)
+
+
+@FEW
+@given(st.sampled_from(sorted(SIZES)), st.lists(st.binary(max_size=120), min_size=1, max_size=4))
+def test_arbin(command: int, payloads: list[bytes]) -> None:
+    async def main(clock: Clock) -> None:
+        emulator = ArbinEmulator(Settings("a", "arbin", ""), Context(clock, MemoryNetwork(), NoWire(), CapacitorTwin(clock)))
+        emulator._advance(0.0)
+        session = emulator._conversation()
+        session.hear(login_request("admin", "000000"))
+        for payload in payloads:
+            assert {int.from_bytes(one[12:16], "little") for one in session.hear(framed(command, payload))} <= {ANSWERS[command]}
+            session.hear(payload)
+            emulator.snapshot()
+        assert len(session.hear(info_request(0))) == 1, "and it still understands"
+
+    run_virtual(main)
+
+
+@FEW
+@given(st.lists(st.tuples(st.integers(0, 255), st.one_of(WORDS, st.sampled_from(REMOTE2))), min_size=1, max_size=6))
+def test_zahner(said: list[tuple[int, str]]) -> None:
+    async def main(clock: Clock) -> None:
+        emulator = ZahnerEmulator(Settings("z", "zahner", ""), Context(clock, MemoryNetwork(), NoWire(), CapacitorTwin(clock)))
+        session = emulator._conversation()
+        session.hear(b"\0\x0c\x12\xd0\xff\xff\xff\xffScriptRemote")
+        for kind, text in said:
+            data = text.encode("utf-8", "replace")
+            for answer in session.hear(struct.pack("<HB", len(data), kind) + data):
+                found = answer if isinstance(answer, bytes) else answer[1]
+                assert struct.unpack_from("<HB", found) == (len(found) - 3, kind)
+            assert all(map(math.isfinite, emulator.device.values.values()))
 
     run_virtual(main)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from drivers.sim.faults import Fault
+from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.model.columns import unpack
 
 Live = Callable[..., Any]
@@ -70,6 +71,14 @@ def test_rare_samples_neither_lengthen_a_short_step_nor_shorten_another(live: Li
     assert night.of("step.ended")[1].data["charge_C"] == pytest.approx(-0.4e-3 * 40.0, rel=2e-3)
     keys = [event.data["step_key"] for event in night.of("ec.block") for _ in range(event.data["n"])]
     assert all(keys.count(event.data["key"]) >= 3 for event in night.of("step.ended"))
+
+
+@pytest.mark.parametrize("every_s", [30, 600])
+def test_rare_samples_do_not_lengthen_the_look_at_the_voltage_beyond_its_own_limit(live: Live, every_s: int) -> None:
+    """Ten seconds at open circuit: three samples a minute apart would pass its limit of 70.2 s, and the device would end the run."""
+    night = live(protocol(f"{PLATE} for 40 s", more=f"prepare: [ocv -20..20 mV]\nrecord: {{every_s: {every_s}}}\n"))
+    assert ends(night) == ("finished", "as planned", 0)
+    assert [event.data["duration_s"] for event in night.of("step.ended")] == pytest.approx([10.0, 40.0], abs=0.1)
 
 
 def test_charge_agrees_with_the_cell_and_no_sample_is_lost(live: Live) -> None:
@@ -137,6 +146,23 @@ def test_an_interleave_is_a_full_round_of_its_members(live: Live) -> None:
     assert names == ["fast", "wide", "fast"]
     assert {event.data["asked_as"] for event in night.of("acquisition.requested")} == {"both"}
     assert ends(night) == ("finished", "as planned", 0)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_two_rates_k_fast_metal_spectra_for_each_quantitative_one(live: Live, k: int) -> None:
+    """Round after round, back to back: each has its own recycle delay, and the analysis keeps them apart."""
+    more = f"  both: {{of: {{fast: {k}, wide: 1}}}}\n"
+    night = live(protocol(f"{{step: {PLATE} for 20 minutes, nmr: {{both: continuously}}}}", more=more))
+    names = [event.data["key"].partition("-")[2] for event in night.of("acquisition.started")]
+    turn = ["fast", "wide", *["fast"] * (k - 1)]
+    assert len(names) > 2 * len(turn)
+    assert names == (turn * len(names))[: len(names)]
+    analysis = LiveAnalysis()
+    found = [one for event in night.journal.events for one in analysis.feed(event) if one.name == "noise_sd" and one.context]
+    told = Counter(one.context["acquisition"] for one in found if one.context)
+    stored = Counter(event.data["name"] for event in night.of("fid.block"))
+    assert told == stored
+    assert abs(stored["fast"] - k * stored["wide"]) <= k
 
 
 def test_every_key_is_its_own_and_stands_in_the_vendors_data(live: Live) -> None:

@@ -96,3 +96,41 @@ def test_the_transition_of_sodium_is_told_with_the_area_of_its_metal(live: Live,
         values = with_metal[0].data["values"]
         assert values["overpotential"] > 0.15
         assert values["area(metal)"] > 0
+
+
+PLATEAU_AND_KNEE = "".join(line for line in TO_COPY.splitlines(keepends=True) if "{name: plateau" in line or "{name: knee" in line)
+CHARGED = """
+version: 1
+experiment: plateau
+cell: {id: C2, type: full, positive: LFP, negative: Cu foil, working: positive, capacity_mAh: 2.4, area_cm2: 0.785,
+       electrode_normal_to_B0_deg: 0}
+limits: {E_V: [2.3, 3.9], lower_E_armed_once_above_V: 2.6, abs_I_mA: 1.4, charge_per_step_mAh: 2.6, host_lost: open circuit within 60 s}
+acquisitions: {fast: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 4}}
+protocol: [Charge at 1.2 mA until 3.85 V or 2.5 hours]
+record: {every_s: 10}
+rules:
+"""
+SLOPING = """
+version: 1
+experiment: slope
+cell: {id: C5, type: half, working: hard carbon, counter: Na, capacity_mAh: 1.2, area_cm2: 0.785, electrode_normal_to_B0_deg: 0}
+limits: {E_V: [-0.10, 3.3], abs_I_mA: 0.3, charge_per_step_mAh: 1.6, host_lost: open circuit within 60 s}
+acquisitions: {fast: {template: 23Na_900ppm, recycle_s: 0.1, scans: 512, dummies: 50}}
+protocol: [Sodiate working at C/5 until 0.2 V or 1.5 hours]
+record: {every_s: 10}
+rules:
+"""
+
+
+@pytest.mark.parametrize(("experiment", "cell", "speaks"), [(CHARGED, "C2", True), (SLOPING, "C5", False)])
+def test_a_plateau_and_its_knee_are_marked_and_a_sloping_host_has_none(live: Live, experiment: str, cell: str, speaks: bool) -> None:
+    physics = twin(cell)
+    if cell == "C5":
+        physics["pair"]["working"]["insertion"]["x_start"] = 0.1
+    night = live(experiment + PLATEAU_AND_KNEE, physics=physics)
+    assert night.outcome.exit_code == 0
+    assert set(rules(night)) == ({"plateau", "knee"} if speaks else set())
+    if speaks:
+        plateau, knee = (night.of("rule.fired", rule=name)[0] for name in ("plateau", "knee"))
+        assert plateau.mono_ns < knee.mono_ns
+        assert any(event.cause == knee.seq for event in night.of("acquisition.requested", name="fast"))

@@ -165,6 +165,8 @@ def test_a_power_meter_is_the_amplifiers_witness(tuned: Callable[..., Any]) -> N
     night, _ = tuned(WATCHED, trip, more=CHECKED, **meter)
     assert [event.data["rule"] for event in night.of("rule.fired")] == ["amplifier trip"]
     assert night.of("rule.fired")[0].data["values"]["reflected_power"] == pytest.approx(0.0)
+    metered = [event.data for event in night.of("observable", name="reflected_power") if event.data["unit"] == "W"]
+    assert [one["key"] for one in metered] == [event.data["key"] for event in night.of("acquisition.verified")]
 
 
 def test_an_interleave_retunes_as_it_says(tuned: Callable[..., Any]) -> None:

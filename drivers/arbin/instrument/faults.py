@@ -36,6 +36,7 @@ from typing import Any
 from drivers.sim.served import WIRE_FAULTS
 
 DEFAULTS: dict[str, dict[str, Any]] = {
+    **WIRE_FAULTS,
     "bad_checksum": {"times": 1},
     "login_refused": {"times": 1},
     "logged_in_already": {},
@@ -58,4 +59,4 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "clock_skew": {"ppm": 200.0},
     "wrong_channel": {},
 }
-NAMES = frozenset({*DEFAULTS, *WIRE_FAULTS})
+NAMES = frozenset(DEFAULTS)

@@ -1,11 +1,13 @@
 """MITS Pro in front of a cycler: which channels there are, what each request is answered by.
 
 Result codes are those that the public client names. Inferred: what is asked before the log-in, of a channel that is not there, or in a
-command that is not known is not answered; a channel info is always of one channel; the schedule's name is looked up without regard to case.
+command that is not known is not answered; a channel info is always of one channel; the schedule's name is looked up without regard to case;
+a meta variable that is no number is refused.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,9 +18,9 @@ from drivers.arbin.instrument.schedule import BUILT_IN, END, REST, STEP_TIME, Sc
 from drivers.sim.switches import Faults
 
 SUCCESS, NO_CHANNEL, IN_USE = 0, 16, 17
-NO_SCHEDULE_NAME, SCHEDULE_NOT_FOUND, ASSIGN_RUNNING = 18, 19, 20
+NO_SCHEDULE_NAME, SCHEDULE_NOT_FOUND, ASSIGN_RUNNING, ASSIGN_FAILED = 18, 19, 20, 23
 START_RUNNING, NOTHING_ASSIGNED, NO_CHANNELS, TEST_NAME = 18, 21, 31, 35
-NOT_RUNNING, NO_META_CODE = 17, 18
+NOT_SET, NOT_RUNNING, NO_META_CODE = 16, 17, 18
 LOGGED_IN, REFUSED, ALREADY = 1, 2, 3
 GUEST_SCHEDULE = "guest.sdx"
 
@@ -114,6 +116,8 @@ class Software:
         if not channel.free:
             return ASSIGN_RUNNING
         mv = [float(asked[f"MV_UD{n}"]) for n in range(1, 17)]
+        if not all(map(math.isfinite, mv)):
+            return ASSIGN_FAILED
         channel.assign(name, self.schedules[name.lower()], mv, str(asked["barcode"]))
         return SUCCESS
 
@@ -150,8 +154,8 @@ class Software:
             return NO_META_CODE
         if channel.run is None:
             return NOT_RUNNING
-        if asked["type"] != 1 or asked["value_type"] != 1 or "no_control" in self.faults:
-            return NO_CHANNEL
+        if asked["type"] != 1 or asked["value_type"] != 1 or not math.isfinite(asked["value"]) or "no_control" in self.faults:
+            return NOT_SET
         channel.set_variable(META_CODES[asked["code"]] - 1, float(asked["value"]))
         return SUCCESS
 
@@ -167,6 +171,17 @@ class Software:
         channel.assign(GUEST_SCHEDULE, schedule, [0.0] * 16, "")
         channel.start(test)
         return True
+
+    # -------------------------------------------------------------------------------------------------------------- state
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data: the names that are used, and what is said of a channel that there is no news of."""
+        return {"tests": list(self.tests), "old": {str(n): dict(found) for n, found in self._stale.items()}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.tests = list(state["tests"])
+        self._stale = {int(n): dict(found) for n, found in state["old"].items()}
 
 
 class Session:

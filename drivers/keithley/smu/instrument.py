@@ -10,9 +10,10 @@ from typing import Any, cast
 
 from drivers.keithley.smu import buffers as buffering
 from drivers.keithley.smu.buffers import Buffers, Row, number
-from drivers.keithley.smu.language import CONFLICT, ILLEGAL, MISSING, OUT_OF_RANGE, UNDEFINED, Command, Complaint, commands, parse
+from drivers.keithley.smu.language import CONFLICT, ILLEGAL, MISSING, OUT_OF_RANGE, UNDEFINED, Answer, Command, Complaint, commands, parse
 from drivers.keithley.smu.models import Model
-from drivers.keithley.smu.output import OFF_STATES, PROTECTIONS_V, Output
+from drivers.keithley.smu.output import Output
+from drivers.keithley.smu.source import SourceCommands
 from drivers.keithley.smu.trigger import TriggerModel, event_name
 from drivers.sim.physics import Physics
 
@@ -22,8 +23,6 @@ NPLC = (0.01, 10.0)
 ALWAYS_ALLOWED = frozenset({"ABOR", "OUTP", "OUTP:STAT", "*TRG", "*CLS", "SYST:CLE"})
 """While the trigger model runs; everything else that sets something is refused (inferred)."""
 FORMS = {"VOLT": "Volt", "CURR": "Amp"}
-
-Answer = bytes | str | None
 
 
 class Instrument:
@@ -50,6 +49,7 @@ class Instrument:
         self.contact = True
         self.errors: deque[tuple[int, str, int, int]] = deque(maxlen=MOST_EVENTS)
         self.output = Output(model, twin, t_s, lambda code, text: self._complain(code, text, 2))
+        self.source = SourceCommands(self.output, lambda quantity: self.ranges[quantity])
         self.trigger = TriggerModel(self, sleep, spawn)
         self.esr = POWER_ON
         self.language = "SCPI"
@@ -99,7 +99,7 @@ class Instrument:
     async def _do(self, command: Command) -> Answer:
         if not command.query and self.trigger.running and command.path not in ALWAYS_ALLOWED:
             raise Complaint(*CONFLICT)
-        for family in (self._common, self._source, self._measured, self._traced, self._triggered, self._system):
+        for family in (self._common, self.source.answer, self._measured, self._traced, self._triggered, self._system):
             answer = family(command)
             if answer is not NotImplemented:
                 return cast("Answer", await answer if isinstance(answer, Awaitable) else answer)
@@ -225,89 +225,6 @@ class Instrument:
         if terminals != self.terminals:
             self.terminals = terminals
             self.output.switch(on=False)
-
-    # -------------------------------------------------------------------------------------------------------------- source
-
-    def _source(self, c: Command) -> Any:
-        head, _, rest = c.path.partition(":")
-        if head == "OUTP":
-            return self._outp(c, rest)
-        if head != "SOUR":
-            return NotImplemented
-        if rest == "FUNC":
-            return self._source_function(c)
-        name, _, what = rest.partition(":")
-        if name not in self.output.sources:
-            return NotImplemented
-        return self._ask_source(name, what) if c.query else self._set_source(name, what, c)
-
-    def _source_function(self, c: Command) -> Answer:
-        if c.query:
-            return self.output.function
-        self.output.choose(c.word(0, "VOLTage", "CURRent"))
-        return None
-
-    def _ask_source(self, name: str, what: str) -> Any:
-        source, output = self.output.sources[name], self.output
-        limit = "VLIM" if name == "CURR" else "ILIM"
-        if what == limit:
-            return number(source.limit)
-        if what == f"{limit}:TRIP":
-            return str(int(output.function == name and output.limited))
-        match what:
-            case "":
-                return number(source.level)
-            case "RANG":
-                return number(output.source_range(name))
-            case "RANG:AUTO":
-                return str(int(source.fixed_range is None))
-            case "READ:BACK":
-                return str(int(source.readback))
-            case "HIGH:CAP":
-                return str(int(source.high_capacitance))
-            case "PROT" if name == "VOLT":
-                return "NONE" if output.protection_V is None else f"PROT{output.protection_V:g}"
-            case "PROT:TRIP" if name == "VOLT":
-                return str(int(output.tripped))
-        return NotImplemented
-
-    def _set_source(self, name: str, what: str, c: Command) -> Any:
-        source, output = self.output.sources[name], self.output
-        if what == ("VLIM" if name == "CURR" else "ILIM"):
-            self._check_limit(name, c.value(0))
-            return output.set_limit(name, c.value(0))
-        match what:
-            case "":
-                return output.set_level(name, c.value(0))
-            case "RANG":
-                return output.set_range(name, c.value(0))
-            case "RANG:AUTO":
-                return output.set_range(name, None if c.switch() else output.source_range(name))
-            case "READ:BACK":
-                source.readback = c.switch()
-                return None
-            case "HIGH:CAP":
-                source.high_capacitance = c.switch()
-                return None
-            case "PROT" if name == "VOLT":
-                return output.protect(_protection(c.text(0)))
-        return NotImplemented
-
-    def _check_limit(self, name: str, limit: float) -> None:
-        fixed = self.ranges["VOLT" if name == "CURR" else "CURR"]
-        if fixed is not None and limit < 1e-3 * fixed:
-            raise Complaint(*CONFLICT)
-
-    def _outp(self, c: Command, rest: str) -> Any:
-        if rest in {"", "STAT"}:
-            return str(int(self.output.on)) if c.query else self.output.switch(on=c.switch())
-        function, _, what = rest.partition(":") if ":" in rest else ("", "", rest)
-        if what != "SMOD" or function not in {"", "VOLT", "CURR"}:
-            return NotImplemented
-        if c.query:
-            return self.output.sources[function or self.output.function].off_state
-        self.output.set_off_state((function,) if function else ("VOLT", "CURR"), c.word(0, *OFF_STATES))
-        return None
 
     # ------------------------------------------------------------------------------------------------------------ measuring
 
@@ -549,13 +466,3 @@ class Instrument:
         self.output.restore(state["output"])
         self.trigger.restore(state["trigger"])
         self.buffers.named = {name: buffering.Buffer.restored(one) for name, one in state["buffers"].items()}
-
-
-def _protection(text: str) -> float | None:
-    name = text.upper()
-    if name == "NONE":
-        return None
-    value = float(name.removeprefix("PROT")) if name.startswith("PROT") and name[4:].isdigit() else None
-    if value not in PROTECTIONS_V:
-        raise Complaint(*ILLEGAL)
-    return value

@@ -16,6 +16,7 @@ LANGuage LEVel LIMit LINE LIST LOAD LOG MAKE MDIGitize MEASure MODE NEXT NOTify 
 RANGe READ RESet RESistance RSENse ROUTe SENSe SMODe SOURce STARt STATe STIMulus SYSTem TERMinals TIME TIMer TRACe
 TRIGger TRIPped VERSion VLIMit VOLTage WAIT ILIMit AMPLitude BORDer DC UNIT DIGits AZERo ONCE AVERage
 """
+Answer = bytes | str | None
 LEFT_OUT = frozenset({"IMM", "AMPL", "LEV"})
 NUMBERED = frozenset({"LINE", "TIM"})
 SENSED = frozenset({"FUNC", "CURR", "VOLT", "RES", "COUN", "NPLC", "RSEN"})

@@ -31,6 +31,7 @@ from typing import Any
 from drivers.sim.served import WIRE_FAULTS
 
 DEFAULTS: dict[str, dict[str, Any]] = {
+    **WIRE_FAULTS,
     "computer_gone": {"seconds": 60.0},
     "old_version": {},
     "not_in_script": {},
@@ -47,4 +48,4 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "overload": {},
     "voltage_jump": {"offset_V": 5.0},
 }
-NAMES = frozenset({*DEFAULTS, *WIRE_FAULTS})
+NAMES = frozenset(DEFAULTS)

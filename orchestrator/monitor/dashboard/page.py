@@ -150,7 +150,8 @@ def _instruments(rig: Rig, state: State, now_s: float) -> Iterator[Line]:
     if len(rows) > 1:
         ratio = rows[-1].noise / float(np.median([one.noise for one in rows])) * _root(rows[-1].scans, rows)
         yield Line("noise", "as usual" if ratio < NOISIER else f"{ratio:.1f} × usual", ratio >= NOISIER)
-    share = next((one.value for one in rig.observables.values() if one.name == REFLECTION and one.value > 0.0), None)
+    shares = (one.value for one in rig.observables.values() if one.name == REFLECTION and not one.unit)
+    share = next((value for value in shares if value is not None and value > 0.0), None)
     back_dB = None if share is None else 10.0 * math.log10(share)
     yield Line("reflection", "unknown" if back_dB is None else f"{back_dB:.1f} dB", back_dB is not None and back_dB > MATCHED_dB)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,8 @@ D = TypeVar("D")
 
 REFLECTED = "reflected_power"
 AMPLIFIER_KINDS: Mapping[str, str] = {"noise_sd": "noise", REFLECTED: "reflected", "line_snr": "line"}
-Reflected = Callable[[str, float, int, Literal["meter", "tuner"]], None]
-"""Key of the spectrum, value, when, and who measured it."""
+Reflected = Callable[[str, float, int, str], None]
+"""Key of the spectrum, value, when, and the unit of the meter; "" = a share of its power, by the tuner."""
 HICCUP_S = 1.0
 """Real seconds that this computer may keep an acquisition waiting: in scaled time they are many of the experiment's (inferred)."""
 
@@ -141,7 +141,7 @@ class Interlocks:
         """An acquisition has been filed, so long after it was started."""
         reflected = self._reflected.during(mono_ns - round(duration_s * 1e9), mono_ns)
         if reflected is not None:
-            self._beside(key, reflected, mono_ns, "meter")
+            self._beside(key, reflected, mono_ns, self._reflected.unit)
             self.observed(acquisition, key, REFLECTED, reflected, mono_ns)
         self._fire("tuner stall", mono_ns, self._stall.see(acquisition, duration_s) if self._stall else None, key)
 
@@ -149,7 +149,7 @@ class Interlocks:
         """The tuner has measured which share of its power comes back, before the acquisition of this key."""
         reflected = self._reflected.tuned(share)
         if reflected is not None:
-            self._beside(key, share, mono_ns, "tuner")
+            self._beside(key, share, mono_ns, "")
             self.observed(acquisition, key, REFLECTED, reflected, mono_ns)
 
     def overdue(self, key: str, duration_s: float, planned_s: float, mono_ns: int) -> None:

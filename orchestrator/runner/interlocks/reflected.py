@@ -23,11 +23,13 @@ class ReflectedPower:
     def __init__(self, meter: str) -> None:
         self._meter = meter
         self._readings: deque[tuple[int, float]] = deque(maxlen=KEPT)
+        self.unit = ""
 
     def reading(self, sensor: str, reading: Reading) -> None:
         """A sensor was read."""
         if sensor == self._meter and math.isfinite(reading.value):
             power = 10.0 ** (reading.value / 10.0) if reading.unit == "dBm" else reading.value
+            self.unit = "mW" if reading.unit == "dBm" else reading.unit
             self._readings.append((reading.mono_ns, power))
 
     def during(self, begin_ns: int, end_ns: int) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drivers.base import GARBLED, SampleBlock
 from orchestrator.runner.account import Account
@@ -143,12 +143,12 @@ class Rings:
             lead_ohm=self.interlocks.resistance.lead_ohm,
         )
 
-    def _reflected(self, key: str, value: float, mono_ns: int, source: Literal["meter", "tuner"]) -> None:
+    def _reflected(self, key: str, value: float, mono_ns: int, unit: str) -> None:
         """What the probe reflected beside a spectrum waits for what its analysis finds. The tuner's stands in the journal already."""
-        if source == "meter":
-            told = {"name": REFLECTED, "value": value, "error": None, "unit": "", "key": key, "algorithm": source}
+        if unit:
+            told = {"name": REFLECTED, "value": value, "error": None, "unit": unit, "key": key, "algorithm": "meter"}
             self._s.journal.put("observable", told, at=self._s.at(mono_ns))
-        self.spectral.feed([Observed(REFLECTED, value, None, "", key, source)])
+        self.spectral.feed([Observed(REFLECTED, value, None, unit, key, "")])
 
     def on_observables(self, found: Sequence[Observed]) -> None:
         """Findings that have just been journaled: for the interlocks one by one, for the rules spectrum by spectrum."""

@@ -176,6 +176,11 @@ def test_old_news(play: Callable[..., None]) -> None:
         assert before["test_s"] == pytest.approx(5.0)
         await host.clock.sleep(30)
         assert await host.info() == before
+        state = host.emulator.snapshot()
+        host.emulator.software.restore({**state["software"], "old": {}})
+        assert (await host.info())["status"] == FINISHED
+        host.emulator.software.restore(state["software"])
+        assert await host.info() == before, "what is not new is part of a snapshot"
         host.emulator.clear("stale")
         assert await host.status() == FINISHED
         host.emulator.inject("comm_failure")

@@ -83,6 +83,7 @@ def test_what_each_request_is_answered_by(play: Callable[..., None]) -> None:
         assert await host.start() == 21, "nothing assigned"
         assert await host.assign("") == 18
         assert await host.assign("elsewhere.sdx") == 19
+        assert await host.assign(CURRENT, **{**LONG, "u1": float("nan")}) == 23
         assert await host.assign(CURRENT.upper(), barcode="cell 7", **LONG) == 0
         assert await host.tell(start_request(0, "")) == 35
         assert await host.tell(set_request(0, 52, 1e-4)) == 17, "nothing runs"
@@ -94,6 +95,7 @@ def test_what_each_request_is_answered_by(play: Callable[..., None]) -> None:
         assert await host.start("another") == 18
         assert await host.assign(OPEN) == 20
         assert await host.tell(set_request(0, 99, 1e-4)) == 18
+        assert await host.tell(set_request(0, 52, float("inf"))) == 16
         assert await host.stop() == 0
         assert await host.start("night") == 35, "a name is used once"
         assert await host.tell(assign_request(0, OPEN, {4: 10.0})) == 0

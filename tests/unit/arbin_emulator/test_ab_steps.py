@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from arbin_client import CHARGE, DISCHARGE, ERROR, FINISHED, IDLE, REST, UNSAFE, Host, set_request
+
+from drivers.clock import Clock
+from drivers.transport.memory import MemoryNetwork
+from drivers.transport.virtual import run_virtual
 
 CURRENT, VOLTAGE, OPEN = "operando_current.sdx", "operando_voltage.sdx", "operando_rest.sdx"
 LONG: dict[str, float] = {"u1": 1e-3, "u2": 4.2, "u3": 2.0, "u4": 1e6, "u5": 1.0, "u7": 4.3, "u8": 1.9, "u9": 0.01, "u10": 2.0}
@@ -137,10 +142,6 @@ def test_the_host_dies_and_the_cell_stays_inside(play: Callable[..., None]) -> N
 
 @pytest.mark.parametrize("after_s", [3.3, 12.0, 19.9])
 def test_a_test_goes_on_from_a_snapshot(after_s: float) -> None:
-    from drivers.clock import Clock
-    from drivers.transport.memory import MemoryNetwork
-    from drivers.transport.virtual import run_virtual
-
     up = {"label": "up", "control": "current", "value": 1e-3, "limits": ["PV_CHAN_Step_Time >= 10"]}
     down = {"label": "down", "control": "current", "value": -2e-3, "limits": ["PV_CHAN_Step_Time >= 10"]}
     options: dict[str, Any] = {"schedules": {"two.sdx": {"steps": [up, down]}}}
@@ -151,7 +152,7 @@ def test_a_test_goes_on_from_a_snapshot(after_s: float) -> None:
         await host.run("two.sdx")
         await host.clock.sleep(after_s)
         if broken:
-            state, twin = host.emulator.snapshot(), host.twin
+            state, twin = json.loads(json.dumps(host.emulator.snapshot())), host.twin
             await host.end()
             host = Host(clock, MemoryNetwork(), **options)
             host.twin = host.emulator.twin = twin

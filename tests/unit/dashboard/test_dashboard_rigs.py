@@ -117,13 +117,15 @@ def test_the_instruments_health_is_told_apart_from_the_cells() -> None:
     assert "<span>reflection</span><span>unknown</span>" in quiet
     assert "<span>noise</span><span>as usual</span>" in quiet
     told = health(
-        *(observable("line_snr(electrolyte)", 480.0, f"a000{n}") for n in range(4)), observable("reflected_power", 10**-2.34, "a0003")
+        *(observable("line_snr(electrolyte)", 480.0, f"a000{n}") for n in range(4)), observable("reflected_power", 10.0**-2.34, "a0003")
     )
     assert "<span>ref. line</span><span>S/N 480</span>" in told
     assert "<span>reflection</span><span>-23.4 dB</span>" in told
     assert "amber" not in told
     weak = [observable("line_snr(electrolyte)", value, f"a000{n}") for n, value in enumerate((480.0, 480.0, 480.0, 200.0))]
-    troubled = health(*weak, observable("reflected_power", 10**-0.4, "a0003"), observable("reference_shift(7Li_LiCl_aq)", 0.0213, "a0003"))
+    troubled = health(
+        *weak, observable("reflected_power", 10.0**-0.4, "a0003"), observable("reference_shift(7Li_LiCl_aq)", 0.0213, "a0003")
+    )
     assert 'amber"><span>ref. line</span><span>S/N 200, 0.4 ×' in troubled
     assert 'amber"><span>reflection</span><span>-4.0 dB' in troubled
     assert "<span>ref. shift</span><span>+0.021 ppm</span>" in troubled

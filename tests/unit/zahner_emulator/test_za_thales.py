@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 from collections.abc import Callable
 
@@ -160,7 +161,7 @@ def test_it_goes_on_from_a_snapshot() -> None:
         host = Host(clock, MemoryNetwork())
         await host.begin()
         await host.push(1e-3)
-        state, twin = host.emulator.snapshot(), host.twin
+        state, twin = json.loads(json.dumps(host.emulator.snapshot())), host.twin
         await host.end()
         host = Host(clock, MemoryNetwork())
         host.emulator.twin, host.emulator.device._twin = twin, twin
