@@ -143,7 +143,8 @@ class Gathered:
 
     def recorded(self, role: str) -> bool:
         """Does this instrument of the station play back what was recorded before?"""
-        return recorded_instrument(self.instrument(role)) or (role == "console" and self.request.data is not None)
+        instrument, data = self.instrument(role), self.request.data
+        return recorded_instrument(instrument) or (role == "console" and data is not None and instrument.address.startswith(PREFIX))
 
     def recording(self, instrument: Instrument) -> Path:
         """Where its recording lies: relative to ``--data`` where that names a folder, else to the rig file."""
@@ -236,12 +237,15 @@ def _refuse_impossible(gathered: Gathered) -> None:
 
 
 def _refuse_missing_data(gathered: Gathered) -> None:
-    """``--data`` is for an emulated console; ``data: required`` in the rig is for nothing else. Only the emulator opens the folder."""
+    """``--data`` is for an emulated console, or for a potentiostat that plays a recording; ``data: required`` in the rig is for a console.
+
+    Only the emulator, and the process that reads the recording, open the folder.
+    """
     console, data = gathered.instrument("console"), gathered.request.data
     required = console.options.get("emulator", {}).get("data") == "required"
     if data is None and required:
         raise CannotRun(f"rig `{gathered.rig.name}` plays a recording back: name its folder with --data FOLDER")
-    if data is not None and not console.address.startswith(PREFIX):
+    if data is not None and not console.address.startswith(PREFIX) and not gathered.recorded("potentiostat"):
         raise CannotRun(f"--data is for an emulated console; that of rig `{gathered.rig.name}` is at {console.address}")
     if data is not None and not data.is_dir():
         raise CannotRun(f"--data {data}: there is no such folder")

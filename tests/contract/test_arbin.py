@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +63,3 @@ class TestArbin(PotentiostatContract):
                 await emulator.stop()
 
         return Bench(opened, bench_run)
-
-
-class TestArbinOnAFullCell(TestArbin):
-    """A cell that stands at 3.6 V."""
-
-    rest_V = 3.6
-    test_a_clock_that_is_200_ppm_off_does_not_carry_the_samples_away = None  # it is the same clock
-    limits = replace(WIDE, voltage_upper_V=4.3, voltage_lower_V=2.5)

@@ -16,6 +16,7 @@ from drivers.base import (
     CellState,
     ChannelState,
     Confirmation,
+    EndConditions,
     Fetched,
     Filed,
     Identity,
@@ -157,6 +158,18 @@ class AlwaysOn(Potentiostat):
         return ChannelState(CellState.ON, running=True)
 
 
+class ForgetsOnLook(Potentiostat):
+    async def read_state(self) -> ChannelState:
+        await self._inner.make_safe()
+        return await self._inner.read_state()
+
+
+class GoesOnPastItsLimit(Potentiostat):
+    async def load(self, program: tuple[StepOrder, ...]) -> None:
+        unlimited = [dataclasses.replace(order, ends=EndConditions(order.ends.time_s)) for order in program]
+        await self._inner.load(tuple(unlimited))
+
+
 class AlwaysLast(Potentiostat):
     def change(self, event: Any) -> list[Any]:
         return [dataclasses.replace(event, last_of_program=True)] if isinstance(event, StepEnded) else [event]
@@ -246,6 +259,8 @@ POTENTIOSTAT_FAULTS = [
     (NoReason, "test_a_step_ends_at_its_upper_voltage"),
     (LateEnd, "test_a_step_ends_at_its_lower_voltage"),
     (NoReason, "test_a_step_ends_at_its_charge"),
+    (ForgetsOnLook, "test_what_was_loaded_starts_although_the_state_was_read_between"),
+    (GoesOnPastItsLimit, "test_a_limit_that_is_met_already_ends_the_step_at_once"),
     (NoReason, "test_a_hold_ends_at_its_current"),
     (Deaf, "test_end_step_goes_on_with_the_program"),
     (AbortsOnEndStep, "test_end_step_goes_on_with_the_program"),

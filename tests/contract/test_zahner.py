@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +62,3 @@ class TestZahner(PotentiostatContract):
                 await emulator.stop()
 
         return Bench(opened, bench_run)
-
-
-class TestZahnerOnAFullCell(TestZahner):
-    """A cell that stands at 3.6 V."""
-
-    rest_V = 3.6
-    limits = replace(WIDE, voltage_upper_V=4.3, voltage_lower_V=2.5)

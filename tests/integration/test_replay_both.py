@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,20 +16,38 @@ from replayer import mpt_head, mpt_rows
 
 from orchestrator.recorder.reader import open_run
 from orchestrator.report.facts import gather
+from orchestrator.rig.gather import gather as gather_run
+from orchestrator.rig.process import Ended, run
+from orchestrator.rig.request import RunRequest
 
 BOTH = "configs/experiments/replay-both.yaml"
 EVERY_s, SECONDS = 5.0, 5600.0
-NO_SPECTRA = {", nmr: {both: every 25 minutes}": ""}
+NO_SPECTRA = {", nmr: {both: every 10 minutes}": ""}
 
 
-def shorter(repository: Path, folder: Path, **changes: str) -> Path:
-    """The experiment with fewer spectra (they are what takes long here), and further changes of its text."""
-    text = (repository / BOTH).read_text("utf-8").replace("rig: ../", f"rig: {repository}/configs/")
-    for old, new in {"every 10 minutes": "every 25 minutes", **changes}.items():
+def changed(text: str, changes: dict[str, str]) -> str:
+    for old, new in changes.items():
         assert old in text
         text = text.replace(old, new)
-    (folder / "replay.yaml").write_text(text)
-    return folder / "replay.yaml"
+    return text
+
+
+def beside(repository: Path, folder: Path, **changes: str) -> Path:
+    """The experiment with a console in memory: a recording of one side is enough. ``changes``: of rig and experiment."""
+    rig = (repository / "configs/rigs/memory.yaml").read_text("utf-8").replace("../", f"{repository}/configs/")
+    of_rig = {"recording/echem": changes.pop("recording/echem", "recording/echem")}
+    rig = rig.replace(
+        "potentiostat: {driver: sim, address: memory}", "potentiostat: {driver: replay, address: 'recording:recording/echem'}"
+    )
+    (folder / "rig.yaml").write_text(changed(rig, of_rig))
+    text = (repository / BOTH).read_text("utf-8").replace("../rigs/replay-both.yaml", "rig.yaml")
+    text = re.sub(r"acquisitions:\n(  .*\n)+", "acquisitions:\n  metal: {template: 7Li_metal, recycle_s: 1, scans: 4, dummies: 0}\n", text)
+    (folder / "beside.yaml").write_text(changed(text, changes))
+    return folder / "beside.yaml"
+
+
+def play(experiment: Path, out: Path) -> Ended:
+    return run(gather_run(RunRequest(experiment, None, out, speed=None, seed=1, display="none")))
 
 
 def recording(folder: Path) -> Path:
@@ -43,7 +62,10 @@ def recording(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     folder = tmp_path_factory.mktemp("both")
-    found = replay(shorter(Path(__file__).parents[2], folder), recording(folder), folder)
+    repository = Path(__file__).parents[2]
+    fewer = {"every 10 minutes": "every 25 minutes", "rig: ../": f"rig: {repository}/configs/"}
+    (folder / "both.yaml").write_text(changed((repository / BOTH).read_text("utf-8"), fewer))
+    found = replay(folder / "both.yaml", recording(folder), folder)
     yield found
     found.entry.file.close()
 
@@ -91,33 +113,35 @@ def test_spectra_stand_at_the_recorded_voltage(both: Replayed) -> None:
 
 
 def test_a_night_of_ours_plays_again(both: Replayed, repository: Path, tmp_path: Path) -> None:
-    data = make_recording(tmp_path / "again", 1)
-    (data / "echem").mkdir()
-    shutil.copy(both.ended.folder / "run.h5", data / "echem" / "run.h5")
-    again = replay(shorter(repository, tmp_path, **NO_SPECTRA), data, tmp_path / "out")
-    try:
-        for name in ("voltage", "current"):
-            assert np.array_equal(again.entry[f"electrochemistry/{name}"][()], both.entry[f"electrochemistry/{name}"][()])
-        first, second = ([one["reason"] for one in run.events("step.ended")] for run in (both, again))
-        assert first == second
-    finally:
-        again.entry.file.close()
+    (tmp_path / "recording").mkdir()
+    shutil.copy(both.ended.folder / "run.h5", tmp_path / "recording" / "echem.h5")
+    ended = play(beside(repository, tmp_path, **NO_SPECTRA, **{"recording/echem": "recording/echem.h5"}), tmp_path / "out")
+    with h5py.File(ended.folder / "run.h5") as file:
+        for name in ("voltage", "current", "step"):
+            assert np.array_equal(file[f"entry/electrochemistry/{name}"][()], both.entry[f"electrochemistry/{name}"][()])
+    assert ended.outcome.outcome == "as planned"
 
 
 def test_a_recording_that_is_not_there_is_refused(repository: Path, tmp_path: Path) -> None:
-    data = make_recording(tmp_path / "recording", 1)
-    found = replay(repository / BOTH, data, tmp_path / "out")
-    found.entry.file.close()
-    assert found.ended.outcome.state == "failed"
-    assert "echem cannot be played: there is nothing" in found.ended.outcome.reason
+    ended = play(beside(repository, tmp_path, **NO_SPECTRA), tmp_path / "out")
+    assert ended.outcome.state == "failed"
+    assert "echem cannot be played: there is nothing" in ended.outcome.reason
 
 
 def test_a_step_that_was_not_recorded_ends_the_run_and_says_what_is_left(repository: Path, tmp_path: Path) -> None:
-    other = shorter(repository, tmp_path, **NO_SPECTRA, **{"Discharge at 0.5 mA": "Discharge at 0.3 mA"})
-    found = replay(other, recording(tmp_path), tmp_path / "out")
-    found.entry.file.close()
-    assert found.ended.outcome.state == "failed"
-    assert "recording exhausted: nothing is left in it like step" in found.ended.outcome.reason
-    assert "-0.5 mA for" in found.ended.outcome.reason
-    with h5py.File(found.ended.folder / "run.h5") as file:
+    recording(tmp_path)
+    ended = play(beside(repository, tmp_path, **NO_SPECTRA, **{"Discharge at 0.5 mA": "Discharge at 0.3 mA"}), tmp_path / "out")
+    assert ended.outcome.state == "failed"
+    assert "recording exhausted: nothing is left in it like step" in ended.outcome.reason
+    assert "-0.5 mA for" in ended.outcome.reason
+    with h5py.File(ended.folder / "run.h5") as file:
         assert len(file["entry/electrochemistry/voltage"]) > 300
+
+
+def test_a_recording_plays_beside_a_simulated_console(repository: Path, tmp_path: Path) -> None:
+    """And without ``--data`` its path is relative to the rig file."""
+    recording(tmp_path)
+    ended = play(beside(repository, tmp_path, **{"{both: every 10 minutes}": "{metal: every 25 minutes}"}), tmp_path / "out")
+    assert (ended.outcome.state, ended.outcome.outcome, ended.outcome.complete) == ("finished", "as planned", True)
+    with h5py.File(ended.folder / "run.h5") as file:
+        assert (file["entry"].attrs["ec_recorded"], file["entry"].attrs["fids_recorded"]) == (1, 0)
