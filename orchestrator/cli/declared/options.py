@@ -18,8 +18,8 @@ Speed = Annotated[str, typer.Option(metavar="X|max", help="Simulated rigs only: 
 Seed = Annotated[int, typer.Option(help="Seed of everything simulated.")]
 Epoch = Annotated[Optional[str], typer.Option(metavar="UTC", help="What the time is when the run begins (simulated rigs).")]  # noqa: UP045
 Data = Annotated[
-    Optional[Path], typer.Option(metavar="FOLDER", help="Recorded data: of an emulated console, and of a potentiostat at `recording:`.")
-]  # noqa: UP045
+    Path | None, typer.Option(metavar="FOLDER", help="Recorded data: of an emulated console, and of a potentiostat at `recording:`.")
+]
 Fault = Annotated[
     list[str] | None,
     typer.Option("--fault", metavar="[EMULATOR.]NAME[:after_s=20]", help="Switch a fault of an emulator on; may be repeated."),
