@@ -6,6 +6,7 @@ Nothing here knows the twin.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -211,12 +212,12 @@ class Evidence:
 
 
 def admitted(place: Place, where: Where) -> bool:
-    """Does this place lie in every bound? Raises ValueError for a word that is none."""
+    """Does this place lie in every bound? A ``step`` is a whole word of its key. Raises ValueError for a word that is none."""
     for name, asked in where.items():
         if name in {"pick", "row"}:
             continue
         if name == "step":
-            if str(asked) not in place.step:
+            if not re.search(rf"(?<![a-z]){re.escape(str(asked))}(?![a-z])", place.step):
                 return False
             continue
         if name not in BOUNDS:

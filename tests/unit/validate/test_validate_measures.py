@@ -119,6 +119,7 @@ def test_saturation_by_a_measured_T1() -> None:
         ({}, True),
         ({"step": "charge"}, True),
         ({"step": "rest"}, False),
+        ({"step": "harge"}, False),
         ({"x": [0.1, None]}, True),
         ({"x": [None, 0.1]}, False),
         ({"cycle": [1, 1]}, True),
