@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -19,5 +20,6 @@ def test_a_shell_is_offered_commands_and_options(words: str, at: int, offers: st
 
 
 def test_a_shell_can_be_given_the_script() -> None:
-    told = subprocess.run([*OPERANDO, "--show-completion", "bash"], capture_output=True, text=True, check=True).stdout
+    asked = f"{shlex.join(OPERANDO)} --show-completion; exit $?"
+    told = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True).stdout
     assert "complete -o default -F _operando_completion operando" in told

@@ -21,7 +21,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A simulated rig as `init` makes it, and its first experiment: five minutes' rest with one spectrum."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPERANDO_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(write, "draw", lambda folder: True)
+    monkeypatch.setattr(write, "draw", lambda folder, pictures: True)
     monkeypatch.setenv("MPLBACKEND", "agg")
     assert operando(["init", "rig", "bench", "--defaults"]) == 0
     return "configs/experiments/first-bench.yaml"

@@ -148,5 +148,5 @@ def test_missing_keys_say_what_they_are_for() -> None:
     found = {problem.message: problem.hint for problem in caught.value.problems}
     assert found == {
         "`limits` is missing": "what no step may pass; without limits nothing starts",
-        "`working` is missing": "positive current is oxidation at this electrode",
+        "`working` is missing": "positive current is oxidation at this electrode; of a sample, what holds it",
     }

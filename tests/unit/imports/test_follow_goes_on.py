@@ -12,7 +12,7 @@ from replayer import mpt_head, mpt_rows
 
 from drivers import registry
 from drivers.follow.clocks import dated
-from orchestrator.cli.analyse import rules_of
+from orchestrator.config import load_rules
 from orchestrator.control.messages import Command
 from orchestrator.imports.importing import projected
 from orchestrator.imports.remembered import Remembered
@@ -161,7 +161,7 @@ def test_a_rule_is_an_alarm_and_does_nothing(request_, shares, tmp_path):
     file = tmp_path / "rules.yaml"
     file.write_text(RULES)
     cell_file(shares[0], 200)
-    folder, _ = live(request_(rules=rules_of(file, ""), rules_text=RULES), seconds=10)
+    folder, _ = live(request_(rules=load_rules(file, ""), rules_text=RULES), seconds=10)
     told = events(folder)
     (fired, *_) = [event for event in told if event.kind == "rule.fired"]
     assert fired.data["actions"] == []
