@@ -367,17 +367,20 @@ def _ends(bend: float, terms: int) -> tuple[list[float], list[float], list[float
 
 STANDS_OUT = 6.0
 """So many medians are four standard deviations: of noise one point in 16 000 has more."""
+_CUT = STANDS_OUT * 0.674489750196
+KEPT_VARIANCE = 1.0 - 2.0 * _CUT * math.exp(-0.5 * _CUT**2) / math.sqrt(2.0 * math.pi) / math.erf(_CUT / math.sqrt(2.0))
+"""Variance of normal noise that is cut off there, over that of all of it."""
 
 
 def fid_noise_sd(fid: NDArray[np.complexfloating[Any, Any]], tail: float = 0.25) -> float:
-    """Noise of the real part of a FID (and of the imaginary): median of the spectrum of its last quarter.
+    """Noise of the real part of a FID (and of the imaginary): from the spectrum of its last quarter.
 
     What is left of the lines there lies in few of its points, wherever they stand: the window keeps it from leaking into the others,
-    and those that stand out are left out.
+    those that stand out of the median are left out, and the rest is normal noise cut off there.
     """
     end = fid[-max(16, round(len(fid) * tail)) :]
     window = np.blackman(len(end) + 2)[1:-1]
     spectrum = np.fft.fft(end * window)
     parts = np.abs(np.concatenate([spectrum.real, spectrum.imag]))
     noise = parts[parts <= STANDS_OUT * float(np.median(parts))]
-    return float(np.median(noise) / 0.674489750196 / math.sqrt(float(window @ window)))
+    return math.sqrt(float(np.mean(noise**2)) / KEPT_VARIANCE / float(window @ window))
