@@ -22,6 +22,7 @@ UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date":
 MARKS = "osD^v<>P"
 CURVES = ("voltage_V", "current_mA")
 LEGEND_COLUMNS = 4
+LEAST_SPAN = 0.02
 LONGER, USUAL_percent, NOTHING_h = 1.25, 80.0, 1e-9
 Floats = NDArray[np.float64]
 
@@ -126,9 +127,22 @@ def shade(axes: Any, marked: list[dict[str, str]]) -> None:
         axes.axvspan(float(row["start_h"]), float(row["end_h"]), color="0.6", alpha=0.35, lw=0)
 
 
+def span_h(path: Path) -> tuple[float, float]:
+    """When the first spectrum of a waterfall began and the last one ended."""
+    _, *lines = path.read_text("utf-8").splitlines()
+    return float(lines[0].split(",", 2)[0]), float(lines[-1].split(",", 2)[1])
+
+
+def series(maps: list[Path]) -> list[Path]:
+    """Those that go through the night; spectra of a preparation alone are a line too thin to see, and keep their file only."""
+    spans_h = [span_h(path) for path in maps]
+    whole_h = max((end for _, end in spans_h), default=0.0) - min((start for start, _ in spans_h), default=0.0)
+    return [path for path, (start, end) in zip(maps, spans_h, strict=True) if end - start >= LEAST_SPAN * whole_h] or maps
+
+
 def along_time(folder: Path) -> Figure:
     """Waterfall, E, I, areas on one time axis."""
-    maps = sorted(folder.glob("waterfall_*.csv"))
+    maps = series(sorted(folder.glob("waterfall_*.csv")))
     cell, areas, marked = (rows(folder / f"{name}.csv") for name in ("electrochemistry", "areas", "not_to_trust"))
     heights = [*(2.0 for _ in maps), *((1.0, 0.7) if cell else ()), *((1.2,) if areas or not (maps or cell) else ())]
     figure = Figure(figsize=(WIDTH_inch, 1.1 * sum(heights) + 0.5 + legend_inch(areas)))
