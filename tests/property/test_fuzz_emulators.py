@@ -88,7 +88,7 @@ def test_spinsolve(tmp_path: Path, asked: list[str]) -> None:
         )
         emulator.twin.larmor_MHz = lambda nucleus: 116.0
         for inside in asked:
-            answer = emulator.program.hear(1, f"<Message>{inside}</Message>".encode())
+            answer = emulator.requests.hear(1, f"<Message>{inside}</Message>".encode())
             assert answer is None or answer.endswith(b"</Message>")
 
     run_virtual(main)
