@@ -1,0 +1,1 @@
+"""MaRCoS: consoles on a Red Pitaya behind the public marcos server."""
