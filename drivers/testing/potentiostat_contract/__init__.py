@@ -1,0 +1,41 @@
+"""What every potentiostat driver must do (``drivers.base.Potentiostat``), tried on a bench that knows the truth.
+
+One class of tests for each theme, and all of them as one: subclass ``PotentiostatContract`` and supply the fixture ``bench``
+(``drivers.testing.bench``). A theme can be run alone: ``class TestMine(Safety): …``.
+
+    connecting  who is there; nothing moves; what runs is found
+    loading     refused means certainly not started; the same key twice is once
+    ends        time, both voltages, charge, current; a limit that is met before the first sample
+    skipping    end_step, of one step and of the step it names
+    trouble     link lost and back, host gone, clock 200 ppm off, buffer full, switched off and on
+    safety      make_safe, confirmed
+    truth       sign, charge, open circuit, clock, impedance
+"""
+
+from drivers.testing.potentiostat_contract.connecting import Connecting
+from drivers.testing.potentiostat_contract.ends import Ends
+from drivers.testing.potentiostat_contract.loading import Loading
+from drivers.testing.potentiostat_contract.safety import Safety
+from drivers.testing.potentiostat_contract.skipping import Skipping
+from drivers.testing.potentiostat_contract.stream import Log, check_block, check_order, samples
+from drivers.testing.potentiostat_contract.trouble import Trouble
+from drivers.testing.potentiostat_contract.truth import Truth
+
+__all__ = [
+    "Connecting",
+    "Ends",
+    "Loading",
+    "Log",
+    "PotentiostatContract",
+    "Safety",
+    "Skipping",
+    "Trouble",
+    "Truth",
+    "check_block",
+    "check_order",
+    "samples",
+]
+
+
+class PotentiostatContract(Connecting, Loading, Ends, Skipping, Trouble, Safety, Truth):
+    """Subclass it and supply the fixture ``bench`` (``drivers.testing.bench``)."""
