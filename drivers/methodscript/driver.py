@@ -25,10 +25,11 @@ from drivers.base import (
     Settings,
     StepOrder,
 )
-from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected, WrongInstrument
+from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected
 from drivers.methodscript import script, wire
 from drivers.methodscript.link import Link
-from drivers.methodscript.models import MODELS, capabilities_of
+from drivers.methodscript.meeting import Meeting
+from drivers.methodscript.models import MODELS
 from drivers.methodscript.running import RunningScript, Said
 from drivers.methodscript.silence import Silence
 from drivers.methodscript.talk import DEAF_S, REPLY_S, SHORT_REPLY_S, Talk, of_script
@@ -66,16 +67,14 @@ class MethodScript:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         options = settings.options
-        self._name, self._wanted = settings.instrument, settings.identity
-        self._clock = context.clock
-        self._model = MODELS[str(options.get("model", "es4_hr"))]
+        self._name, self._clock = settings.instrument, context.clock
         self._mains_Hz = int(options.get("mains_Hz", 50))
         self._silence_floor_s = float(options.get("silence_floor_s", SILENCE_FLOOR_S))
         serial = {name: options[name] for name in ("baud", "xonxoff", "rtscts") if name in options}
         self._link = Link(lambda: context.network.serial(settings.address, **serial), self)
         self._talk = Talk(self._link, self._name, self._clock.speed)
         self._outbox = Outbox()
-        self._identity: Identity | None = None
+        self._meeting = Meeting(self._talk, self._name, settings.identity, MODELS[str(options.get("model", "es4_hr"))])
         self._phase = Phase.IDLE
         self._running = RunningScript(self._outbox)
         self._program: tuple[StepOrder, ...] = ()
@@ -84,13 +83,19 @@ class MethodScript:
         self._start_answer: asyncio.Future[wire.Line] | None = None
         self._idle = asyncio.Event()
         self._aborting = self._owes_safety = False
-        self._perhaps_another = False
         self._script = self._in_memory = ""
         self._garbage = 0
         self._fresh = True
-        self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._tasks.spawn(self._probe()), self._on_restored)
+        self._silence = Silence(
+            self._clock,
+            self._outbox,
+            self._patience_s,
+            lambda: self._tasks.spawn(self._probe()),
+            self._on_restored,
+            lambda: self._running.last_ns,
+        )
         self._tasks = Tasks(self._name, lambda fault: self._silence.say_lost(f"the driver broke: {fault!r}"))
-        self.capabilities = capabilities_of(self._model, None)
+        self.capabilities = self._meeting.capabilities
 
     # -------------------------------------------------------------------------------------------------- the contract
 
@@ -109,7 +114,7 @@ class MethodScript:
             await self.release()
             raise
         self._silence.arm()
-        return self._identity or Identity("PalmSens", "MethodSCRIPT", firmware="not asked: a script runs")
+        return self._meeting.identity or Identity("PalmSens", "MethodSCRIPT", firmware="not asked: a script runs")
 
     async def read_state(self) -> ChannelState:
         """From the stream while a script runs; by a look at open circuit while idle."""
@@ -120,7 +125,7 @@ class MethodScript:
         self._in_memory = ""
         try:
             async with self._talk.open():
-                voltage_V = await self._talk.look(self._model)
+                voltage_V = await self._talk.look(self._meeting.model)
         except DeviceFault as fault:
             return ChannelState(CellState.ON, running=False, detail=fault.message)
         except InstrumentError as fault:
@@ -131,11 +136,11 @@ class MethodScript:
         """Write the program's script into the instrument's memory; nothing runs. Raises Rejected."""
         if self._phase is not Phase.IDLE:
             raise self._refusal("a script is running")
-        if self._identity is None:
+        if self._meeting.identity is None:
             await self._identify()
         if not self.capabilities.CC and any(order.mode is Mode.GALVANOSTATIC for order in program):
             raise self._refusal("no galvanostat (a Pico, or bits 67 and 68 of CM are clear)")
-        self._program, self._script = (), script.write_program(program, self._model, self._mains_Hz)
+        self._program, self._script = (), script.write_program(program, self._meeting.model, self._mains_Hz)
         async with self._talk.open():
             await self._write()
         self._program = program
@@ -191,7 +196,7 @@ class MethodScript:
             async with asyncio.timeout(SAFE_SHARE * self.capabilities.make_safe_s):
                 await self._wait_for_port()
                 async with self._talk.open():
-                    await self._still_ours()
+                    await self._meeting.still_ours()
                     voltage_V = await self._switch_off_and_look()
         except (InstrumentError, TimeoutError) as fault:
             if isinstance(fault, NotReachable | TimeoutError):
@@ -265,9 +270,12 @@ class MethodScript:
             self._start_answer.set_result(line)
 
     def _on_script_line(self, line: wire.Line) -> None:
-        if of_script(line) and self._garbage < MOST_GARBAGE:
+        back, sample = of_script(line) and self._garbage < MOST_GARBAGE, isinstance(line, wire.Package)
+        if back and not sample:
             self._silence.say_restored("the script's lines come again")
         said = self._running.hear(line, self._clock.mono_ns())
+        if back and sample:  # it may have been held up on its way
+            self._silence.say_restored("the script's lines come again", self._running.last_ns)
         if self._running.step is not None:
             self._started.add(self._running.step.key)
         if said is Said.FINISHED:
@@ -289,7 +297,7 @@ class MethodScript:
 
     def on_reopened(self) -> None:
         """The port is back: a running script will be heard by itself, an idle instrument is asked."""
-        self._fresh = self._perhaps_another = True
+        self._fresh = self._meeting.perhaps_another = True
         self._silence.arm()
 
     def _on_restored(self) -> None:
@@ -326,7 +334,7 @@ class MethodScript:
                 _, line = await self._talk.hear(lambda line: isinstance(line, wire.Reply | wire.Refused) or of_script(line))
                 await asyncio.sleep(DEAF_S)
                 if isinstance(line, wire.Reply):
-                    await self._still_ours()
+                    await self._meeting.still_ours()
             if isinstance(line, wire.Reply):
                 await self._heard_idle()
         except InstrumentError as fault:
@@ -342,40 +350,10 @@ class MethodScript:
     # ------------------------------------------------------------------------------------------------------------- moves
 
     async def _identify(self) -> None:
-        async with self._talk.open():
-            firmware = await self._talk.firmware(lambda: self._phase is Phase.RUNNING)
-            if firmware is None:
-                return self._adopt()
-            if firmware.device not in MODELS:
-                raise WrongInstrument(f"device code {firmware.device} is not one this driver knows", instrument=self._name)
-            serial, version, bits = [await self._talk.query(command) for command in ("i", "v", "CM")]
-        if self._wanted and self._wanted != serial:
-            advice = "check the address, or the identity in the rig file"
-            raise WrongInstrument(f"serial number {serial}, not {self._wanted}", instrument=self._name, advice=advice)
-        self._phase, self._model = Phase.IDLE, MODELS[firmware.device]
-        self.capabilities = capabilities_of(self._model, wire.parse_bits(bits) if bits else None)
-        self._identity = Identity("PalmSens", self._model.name, serial, f"{firmware.version}, MethodSCRIPT {version}")
-        return None
-
-    async def _still_ours(self) -> None:
-        """After the port was opened anew: a name like ttyUSB0 may have gone to another instrument. Raises WrongInstrument.
-
-        Inferred: a running script refuses the question; then what it streams says whose it is.
-        """
-        if not self._perhaps_another or self._identity is None:
+        if not await self._meeting.ask(lambda: self._phase is Phase.RUNNING):
+            self._adopt()
             return
-        with contextlib.suppress(NotReachable):
-            serial = await self._talk.query("i")
-            if serial and serial != self._identity.serial:
-                raise WrongInstrument(
-                    f"another instrument answers at this port since it came back: {serial}, not {self._identity.serial}",
-                    instrument=self._name,
-                    sent="i",
-                    received=serial,
-                    did="it was left alone",
-                    advice="put the plugs back; name the port by its id (/dev/serial/by-id/…), which does not change hands",
-                )
-            self._perhaps_another = not serial
+        self._phase, self.capabilities = Phase.IDLE, self._meeting.capabilities
 
     def _adopt(self) -> None:
         if self._phase is not Phase.RUNNING:
@@ -448,7 +426,7 @@ class MethodScript:
         self._phase, self._in_memory = Phase.IDLE, ""
         try:
             await self._talk.rescue()
-            return await self._talk.look(self._model)
+            return await self._talk.look(self._meeting.model)
         except (InstrumentError, asyncio.CancelledError):
             self._phase = before if self._running.step else Phase.IDLE
             raise

@@ -79,6 +79,11 @@ class RunningScript:
         """At least one step was heard to begin."""
         return self.step is not None or self._next > 0
 
+    @property
+    def last_ns(self) -> int | None:
+        """When the last sample of the running step was taken, by our clock."""
+        return None if self.step is None or self.step.timer.last_device_ns is None else self.step.timer.last_mono_ns
+
     def hear(self, line: wire.Line, heard_ns: int) -> Said | None:
         """One line of the stream."""
         match line:

@@ -186,10 +186,11 @@ class ConsoleBench:
 
 
 class EventLog(Generic[E]):
-    """All events so far of one stream, in order."""
+    """All events so far of one stream, in order, and when each was heard."""
 
     def __init__(self, clock: Clock) -> None:
         self.events: list[E] = []
+        self.heard_ns: list[int] = []
         self.failure: Exception | None = None
         self._clock = clock
         self._changed = asyncio.Event()
@@ -199,6 +200,7 @@ class EventLog(Generic[E]):
         try:
             async for event in stream:
                 self.events.append(event)
+                self.heard_ns.append(self._clock.mono_ns())
                 self._changed.set()
         except Exception as error:  # noqa: BLE001  it is raised where the test waits
             self.failure = error
@@ -244,14 +246,14 @@ class Bench:
     run: Run
 
 
-def on_bench(test: Callable[[Any, Any], Coroutine[Any, Any, None]]) -> Callable[[Any, Bench], None]:
-    """Make a test of a coroutine method: it is given the opened bench."""
+def on_bench(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Make a test of a coroutine method: it is given the opened bench, and other fixtures as they are."""
 
     @functools.wraps(test)
-    def run(self: Any, bench: Bench) -> None:
+    def run(self: Any, bench: Bench, **given: Any) -> None:
         async def main(clock: Clock) -> None:
             async with bench.opened(clock) as opened:
-                await test(self, opened)
+                await test(self, opened, **given)
 
         bench.run(main)
 

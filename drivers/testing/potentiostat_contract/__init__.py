@@ -10,8 +10,10 @@ One class of tests for each theme, and all of them as one: subclass ``Potentiost
     trouble     link lost and back, host gone, clock 200 ppm off, buffer full, switched off and on
     safety      make_safe, confirmed
     truth       sign, charge, open circuit, clock, impedance
+    befalling   any fault of an emulator in the middle of a step; it needs the fixture ``fault`` too, so it is subclassed beside the rest
 """
 
+from drivers.testing.potentiostat_contract.befalling import Befalling
 from drivers.testing.potentiostat_contract.connecting import Connecting
 from drivers.testing.potentiostat_contract.ends import Ends
 from drivers.testing.potentiostat_contract.loading import Loading
@@ -22,6 +24,7 @@ from drivers.testing.potentiostat_contract.trouble import Trouble
 from drivers.testing.potentiostat_contract.truth import Truth
 
 __all__ = [
+    "Befalling",
     "Connecting",
     "Ends",
     "Loading",
