@@ -105,6 +105,7 @@ class PotentiostatBench:
     mend_link: Callable[[], None] | None = None
     skew_clock: Callable[[], None] | None = None
     shrink_buffer: Callable[[int], Coroutine[Any, Any, None]] | None = None
+    raise_line: Callable[[], None] | None = None
     reboot: Callable[[], None] | None = None
     inject: Callable[..., None] | None = None
     clear: Callable[[str], None] | None = None

@@ -70,12 +70,18 @@ class AtNoCurrent:
         return float(self.twin.charge_C()) - self.before_C
 
 
+def _raise_gpio_1(emulator: Any) -> None:
+    """Line 1 of a MethodSCRIPT instrument."""
+    emulator.front_end.gpio_input |= 0b10
+
+
 @dataclass(frozen=True)
 class Stand:
     """One driver, its emulator, and how the instrument is treated on a bench.
 
     ``cable``: its link is cut between both; else the emulator falls ``silent``. ``skew``, ``reboot``: the emulator's faults of that kind.
-    ``folder``: an option that is given a folder. ``prepared(network, address)``: what somebody did before.
+    ``line(emulator)``: the console raises its line. ``folder``: an option that is given a folder. ``prepared(network, address)``: what
+    somebody did before.
     """
 
     driver: str
@@ -86,6 +92,7 @@ class Stand:
     skew: str = ""
     reboot: str = "reboot"
     folder: bool = False
+    line: Callable[[Any], None] | None = None
     prepared: Callable[[Any, str], Awaitable[None]] = _as_it_is
     truth: Callable[[Any], Any] = lambda twin: twin
 
@@ -93,7 +100,7 @@ class Stand:
 STANDS = {
     stand.driver: stand
     for stand in (
-        Stand("methodscript", "methodscript", cable=False, skew="clock_skew", reboot="reboot_mid_step"),
+        Stand("methodscript", "methodscript", cable=False, skew="clock_skew", reboot="reboot_mid_step", line=_raise_gpio_1),
         Stand(
             "keithley",
             "keithley2450",
@@ -101,7 +108,7 @@ STANDS = {
             prepared=left_in_high_impedance,
             truth=lambda twin: AtNoCurrent(twin, twin.charge_C()),
         ),
-        Stand("biologic", "biologic", "1", {"door": "dll"}, skew="clock_skew", folder=True),
+        Stand("biologic", "biologic", "1", {"door": "dll"}, skew="clock_skew", folder=True, line=lambda emulator: emulator.trigger()),
         Stand("neware", "neware", "21-1-1", reboot="power_lost"),
         Stand("arbin", "arbin", "1", {"min_voltage_V": -5.0, "max_current_A": 0.1}, skew="clock_skew", reboot="power_lost"),
         Stand("zahner", "zahner", "", {"max_current_A": 0.1}),
@@ -150,6 +157,7 @@ class Stands:
                     cut_link=cable.cut if stand.cable else lambda: emulator.inject("silent"),
                     mend_link=cable.mend if stand.cable else lambda: emulator.clear("silent"),
                     skew_clock=(lambda: emulator.inject(stand.skew)) if stand.skew else None,
+                    raise_line=(lambda: stand.line(emulator)) if stand.line else None,
                     reboot=lambda: emulator.inject(stand.reboot),
                     inject=emulator.inject,
                     clear=emulator.clear,

@@ -7,6 +7,7 @@ One class of tests for each theme, and all of them as one: subclass ``Potentiost
     loading     refused means certainly not started; the same key twice is once
     ends        time, both voltages, charge, current; a limit that is met before the first sample
     skipping    end_step, of one step and of the step it names
+    lines       a step that waits for the console's line; refused where there is none
     trouble     link lost and back, host gone, clock 200 ppm off, buffer full, switched off and on
     safety      make_safe, confirmed
     truth       sign, charge, open circuit, clock, impedance
@@ -16,6 +17,7 @@ One class of tests for each theme, and all of them as one: subclass ``Potentiost
 from drivers.testing.potentiostat_contract.befalling import Befalling
 from drivers.testing.potentiostat_contract.connecting import Connecting
 from drivers.testing.potentiostat_contract.ends import Ends
+from drivers.testing.potentiostat_contract.lines import Lines
 from drivers.testing.potentiostat_contract.loading import Loading
 from drivers.testing.potentiostat_contract.safety import Safety
 from drivers.testing.potentiostat_contract.skipping import Skipping
@@ -27,6 +29,7 @@ __all__ = [
     "Befalling",
     "Connecting",
     "Ends",
+    "Lines",
     "Loading",
     "Log",
     "PotentiostatContract",
@@ -40,5 +43,5 @@ __all__ = [
 ]
 
 
-class PotentiostatContract(Connecting, Loading, Ends, Skipping, Trouble, Safety, Truth):
+class PotentiostatContract(Connecting, Loading, Ends, Skipping, Lines, Trouble, Safety, Truth):
     """Subclass it and supply the fixture ``bench`` (``drivers.testing.bench``)."""
