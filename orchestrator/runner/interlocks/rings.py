@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from orchestrator.runner.resumption import Resumption
 
 QUIET_NS = 600_000_000_000
-GARBLED_ALARM, NOT_KEPT_ALARM = "garbled", "end-not-kept"
+GARBLED_ALARM = "garbled"
+NOT_KEPT_ALARM = "end-not-kept"
 NOT_KEPT_ADVICE = "what this instrument is said to keep by itself it does not keep: leave no step to it alone"
 GARBLED_ADVICE = "look at the cable and at what else shares its port; samples that were lost show as wider steps in time"
 
