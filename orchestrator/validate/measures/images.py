@@ -62,3 +62,23 @@ def side_over_side(words: Words, runs: Runs) -> Found:
     noise = float(np.median(np.abs(height))) / 0.6745
     upper, lower = (float(height[part].sum()) for part in (z_mm > 0, z_mm < 0))
     return Found(upper / lower, upper / lower * noise * math.sqrt(len(z_mm) / 2) * math.hypot(1.0 / upper, 1.0 / lower))
+
+
+@measure
+def reach_mm(words: Words, runs: Runs) -> Found:
+    """How far metal reaches into a gap of ``gap_mm``, from the face at ``from`` (working: positive z), unbroken, in one image.
+
+    Bright: above ``n_sd`` (6) times the noise, which is the median of all pixels: most hold nothing (Rayleigh).
+    """
+    z_mm, data = run_of(words, runs).image(str(words["reach_mm"]), int(words.get("image", 0)))
+    half, pixel_mm = 0.5 * float(words["gap_mm"]), abs(float(z_mm[1] - z_mm[0]))
+    noise = float(np.median(data)) / math.sqrt(2.0 * math.log(2.0))
+    brightest = data.max(axis=0)
+    side = 1.0 if words.get("from", "working") == "working" else -1.0
+    inward = sorted(np.flatnonzero(np.abs(z_mm) < half - 0.5 * pixel_mm), key=lambda n: -side * z_mm[n])
+    reached = 0
+    for n in inward:
+        if brightest[n] < float(words.get("n_sd", 6.0)) * noise:
+            break
+        reached += 1
+    return Found(reached * pixel_mm, pixel_mm / math.sqrt(12.0))
