@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from orchestrator.validate.compare import Found
+from orchestrator.validate.measures.series import straight
 from orchestrator.validate.measures.words import Floats, Runs, Words, measure, run_of
 
 
@@ -82,3 +83,20 @@ def reach_mm(words: Words, runs: Runs) -> Found:
             break
         reached += 1
     return Found(reached * pixel_mm, pixel_mm / math.sqrt(12.0))
+
+
+@measure
+def crosses_at(words: Words, runs: Runs) -> Found:
+    """Charge since an image ``since`` at which the line through ``reach_mm`` of ``images`` crosses the gap, over that at which a rule ``fired``."""
+    evidence, name = run_of(words, runs), str(words["crosses_at"])
+    begun = [evidence.place(3600.0 * begin_h).charge_mAh for begin_h, _ in evidence.image_series_h(name)]
+    origin_mAh = begun[int(words["since"])]
+    numbers = [int(each) for each in words["images"]]
+    reached = [reach_mm({**words, "reach_mm": name, "image": number}, runs) for number in numbers]
+    charge_mAh = np.array([abs(begun[number] - origin_mAh) for number in numbers])
+    (offset, rise), covariance = straight(charge_mAh, *(np.array(column) for column in zip(*reached, strict=True)))
+    at_mAh = (float(words["gap_mm"]) - offset) / rise
+    toward = -np.array([1.0, at_mAh]) / rise
+    fired_s = float(evidence.events("rule.fired", rule=str(words["fired"]))[0]["time"])
+    short_mAh = abs(evidence.place(fired_s).charge_mAh - origin_mAh)
+    return Found(at_mAh / short_mAh, math.sqrt(float(toward @ covariance @ toward)) / short_mAh)
