@@ -1,1 +1,1 @@
-"""MaRCoS: consoles on a Red Pitaya behind the public marcos server."""
+"""MaRCoS, the open console of OCRA's successors: msgpack over TCP, sequences compiled on this side."""
