@@ -1,12 +1,12 @@
 r"""The Spinsolve program's side of its remote control: XML documents over TCP, data folders on its disk.
 
-Built to the document, not yet met an instrument. Its stock protocols run as single pulses, and T1, T2 and T2+ as arrays (``data.2d``); those
-that correlate spins (COSY, HSQC, …) are listed and refused: no cell of the twin has couplings. Options: ``folder`` (where everything lies; default: a temporary one), ``root`` (the
-data; default ``<folder>/data``), ``shown_as`` (what the PC calls that folder, ``D:\opnmr``), ``profile`` (``real``: as recorded
-traffic, Progress with secondsRemaining; ``xsd``: by the schema), ``strict`` (malformed requests are answered by an Error, else by
-nothing; default: with ``xsd``), ``version``, ``model``, ``zone`` (IANA, "UTC"), ``clock_off_s``, ``overhead_s`` (1), ``write_s``
-(1), ``line_width_Hz``, ``lock``, ``port``, ``faults``. Its address is host, port and ``folder``, which stands for the share. Two clients
-are both served and told everything (inferred; nobody knows).
+Built to the document, not yet met an instrument. Its stock protocols run as single pulses, and T1, T2 and T2+ as arrays (``data.2d``);
+those that correlate spins (COSY, HSQC, …) are listed and refused: no cell of the twin has couplings. Options: ``folder`` (where everything
+lies; default: a temporary one), ``root`` (the data; default ``<folder>/data``), ``shown_as`` (what the PC calls that folder, ``D:\opnmr``),
+``profile`` (``real``: as recorded traffic, Progress with secondsRemaining; ``xsd``: by the schema), ``strict`` (malformed requests are
+answered by an Error, else by nothing; default: with ``xsd``), ``version``, ``model``, ``zone`` (IANA, "UTC"), ``clock_off_s``,
+``overhead_s`` (1), ``write_s`` (1), ``line_width_Hz``, ``lock``, ``port``, ``faults``. Its address is host, port and ``folder``, which is
+the share. Two clients are both served and told everything (inferred; nobody knows).
 """
 
 from __future__ import annotations

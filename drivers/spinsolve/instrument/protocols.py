@@ -1,8 +1,8 @@
 """What the program offers: protocols, their options and values, how long they last. Pure.
 
 Names, options and values are those of the public option list; that values between those listed are taken, and which one is the default,
-is inferred. So is how the delays of T1 and T2 lie between their ends (by equal factors). Invented, and flagged so by the site's list itself:
-``1D LITHIUM+`` and ``1D SODIUM+`` with all their options, because no 7Li or 23Na protocol is public; units of their Bandwidth and
+is inferred. So is how the delays of T1 and T2 lie between their ends (by equal factors). Invented, and flagged so by the site's list
+itself: ``1D LITHIUM+`` and ``1D SODIUM+`` with all their options, because no 7Li or 23Na protocol is public; units of their Bandwidth and
 CenterFrequency are ppm, as the numbers of ``1D PHOSPHORUS+ WALTZ`` suggest (inferred).
 """
 
