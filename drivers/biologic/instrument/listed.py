@@ -1,7 +1,8 @@
 """The list of techniques while it runs: which one, which step of it, what it drives, what it keeps, when it is over.
 
 What runs is stepped from tick to tick: at most ``LONGEST_TICK_s`` apart, at every record that is due, and ever closer as a limit
-comes near (``LEAST_TICK_s``), so that a limit is passed by less than that. Durations and stamps are by the instrument's own clock.
+comes near (``LEAST_TICK_s``), so that a limit is passed by less than that. Durations and stamps are by the instrument's own clock; rows come
+at true intervals, so that whoever fetches each as it is made sees by its stamp how far that clock is off.
 Inferred: a row when a step begins and when it ends; after the last technique the cell is at open circuit; N_Cycles repeats all steps so
 many times more; while TI waits before a galvanostatic technique 0 A flow.
 """
@@ -188,7 +189,7 @@ class TechniqueList:
 
     def _next_tick(self, t_s: float, left_s: float, now: dict[str, float]) -> None:
         assert self.running is not None
-        run, dT_s = self.running, self._every_s
+        run, dT_s = self.running, float(self._value("Record_every_dT"))
         wait_s = min(LONGEST_TICK_s, left_s)
         if dT_s > 0:
             wait_s = min(wait_s, max(run["row_s"] + dT_s - t_s, LEAST_TICK_s))
@@ -268,7 +269,7 @@ class TechniqueList:
 
     def _record(self, t_s: float, voltage_V: float, current_A: float, *, last: bool) -> None:
         assert self.running is not None
-        run, dT_s = self.running, self._every_s
+        run, dT_s = self.running, float(self._value("Record_every_dT"))
         step_V = float(self._first_of("Record_every_dE", "Record_every_dI"))
         value = current_A if "Record_every_dI" in self._values else voltage_V
         due = dT_s > 0 and t_s - run["row_s"] >= dT_s - EPS_s
@@ -312,11 +313,6 @@ class TechniqueList:
     def _value(self, label: str, index: int = 0) -> Any:
         row = self._values[label]
         return row[index] if index < len(row) else row[0]
-
-    @property
-    def _every_s(self) -> float:
-        """How often a row is due, in real time; 0: never."""
-        return self.own.until(float(self._value("Record_every_dT")))
 
     def _first_of(self, *labels: str) -> Any:
         return next((self._value(label) for label in labels if label in self._values), 0.0)
