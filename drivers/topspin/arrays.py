@@ -36,12 +36,13 @@ def block_of(number: int) -> int:
 
 def swept(order: AcquisitionOrder, block: int, row: int, unlock: Mapping[str, Any]) -> dict[str, float]:
     """TopSpin's parameters of what a row is measured at, carriers apart. Raises Rejected for what no rig file has unlocked."""
+    template = {**(order.template.get("parameters") or {}), **order.template}
     found = {}
     for ours, value in order.values(block, row).items():
         if ours not in NAMES:
             continue
         name, scale = NAMES[ours]
-        name = str((order.template.get("array_names") or {}).get(ours, name))
+        name = str((template.get("array_names") or {}).get(ours, name))
         if not NAME.fullmatch(name) or name == "D 1":
             raise Rejected(f"{order.key}: {name!r} is no delay and no pulse that can be swept")
         if ours not in unlock:
