@@ -1,8 +1,8 @@
 """Bruker's own Python interface as another way to the same agent: a child process runs it beside TopSpin (``operando_agent_api.py``).
 
 ``route: python-api``; ``address`` is TopSpin's network interface (``localhost:3081``). The child speaks tsbridge/1 on loopback: from
-there on all is as with the agent inside TopSpin. It lives on while a scan runs and this program does not: the next one finds it by its port file.
-Built to the document, not yet met an instrument.
+there on all is as with the agent inside TopSpin. It lives on while a scan runs and this program does not: the next one finds it by its
+port file. Built to the document, not yet met an instrument.
 """
 
 from __future__ import annotations
