@@ -56,15 +56,14 @@ def swept(order: AcquisitionOrder, block: int, row: int, unlock: Mapping[str, An
 
 
 def combined(rows: Sequence[Fetched], asked: int, *, key: str, block: int) -> Fetched:
-    """The rows that were measured as one block: complex (asked, points), zeros where a row is missing (then ``partial``)."""
+    """The rows that were measured, from the first on, as one block: complex (rows, points); ``partial`` where more were asked."""
     import numpy as np
 
     first, last = rows[0], rows[-1]
     points = min(one.fid.data.shape[-1] for one in rows)
-    data = np.zeros((asked, points), dtype=np.result_type(*(one.fid.data.dtype for one in rows)))
-    row_s, origin_ns = np.full((asked, 2), np.nan), first.times.start_utc_ns
+    data = np.stack([one.fid.data[:points] for one in rows])
+    row_s, origin_ns = np.full((len(rows), 2), np.nan), first.times.start_utc_ns
     for n, one in enumerate(rows):
-        data[n] = one.fid.data[:points]
         edges_ns = (one.times.start_utc_ns, one.times.end_utc_ns)
         row_s[n] = [np.nan if edge is None or origin_ns is None else (edge - origin_ns) / 1e9 for edge in edges_ns]
     times = VendorTimes(
