@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,14 @@ from broken_drivers import FAILURES, Around, broken, label
 from potentiostat_stands import Stands
 
 from drivers.base import (
-    Acquired,
-    AcquisitionOrder,
     CellState,
     ChannelState,
     ClockSample,
     Confirmation,
     EndConditions,
-    Fetched,
-    Filed,
     Identity,
     ImpedanceSpectrum,
     LinkRestored,
-    ReadBack,
     Reason,
     SafeState,
     SampleBlock,
@@ -33,11 +28,8 @@ from drivers.base import (
     StepOrder,
     StepStarted,
 )
-from drivers.clock import Clock
 from drivers.errors import InstrumentError, Rejected
 from drivers.testing.bench import Bench
-from drivers.testing.console_contract import ConsoleContract
-from drivers.testing.plugin import virtual
 from drivers.testing.potentiostat_contract import Befalling, PotentiostatContract
 
 
@@ -386,8 +378,6 @@ def test_a_driver_that_hides_a_fault_is_found(fault: type, stand: Stands) -> Non
     with pytest.raises(FAILURES):
         on_bench = broken(stand("zahner"), "potentiostat", fault)
         Befalling.test_a_fault_in_a_step_harms_no_cell_and_hides_nothing(Befalling(), on_bench, fault="silent")
-            Befalling(), broken(stand("arbin"), "potentiostat", fault), fault="silent"
-        )
 
 
 def test_every_test_of_the_contract_is_bitten() -> None:
