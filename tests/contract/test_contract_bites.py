@@ -375,8 +375,8 @@ def test_a_broken_driver_of_an_instrument_fails(case: tuple[str, type, str], sta
 
 @pytest.mark.parametrize("fault", [LiesAboutSafety, NeverConfirms, NeverBack, RepeatsSamples], ids=lambda fault: fault.__name__)
 def test_a_driver_that_hides_a_fault_is_found(fault: type, stand: Stands) -> None:
+    on_bench = broken(stand("zahner"), "potentiostat", fault)
     with pytest.raises(FAILURES):
-        on_bench = broken(stand("zahner"), "potentiostat", fault)
         Befalling.test_a_fault_in_a_step_harms_no_cell_and_hides_nothing(Befalling(), on_bench, fault="silent")
 
 

@@ -49,7 +49,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
         "voltage_jump",
         "port_vanishes",
         "reboot",
-        "clock_off",
+        "clock_skew",
     ),
     "biologic": (
         "communication_failed",
@@ -71,11 +71,11 @@ SWITCHES: dict[str, tuple[str, ...]] = {
         "start_ignored",
         "stop_deaf",
         "protected",
-        "-no number of its XML can be one",
+        "not_a_number",
         "voltage_jump",
         "bts_gone",
         "power_lost",
-        "clock_off",
+        "clock_skew",
     ),
     "arbin": (
         "silent",
