@@ -350,6 +350,7 @@ POTENTIOSTAT_FAULTS = [
 ]
 ON_AN_INSTRUMENT = [
     ("arbin", TrustsTheInstrumentsClock, "test_a_clock_that_is_200_ppm_off_does_not_carry_the_samples_away"),
+    ("keithley", LosesSamples, "test_a_buffer_that_wraps_loses_nothing_that_was_fetched_in_time"),
     ("arbin", SilentAboutTheReboot, "test_an_instrument_that_was_switched_off_and_on_is_no_step_any_more"),
     ("arbin", GoesOnPastItsLimit, "test_the_cell_stays_inside_its_limits_when_the_host_is_gone"),
     ("methodscript", StartsWithoutItsLine, "test_a_step_that_waits_for_the_line_begins_with_it"),
