@@ -87,13 +87,23 @@ def metal_windows(nucleus: str, normal_to_B0_deg: float | None) -> tuple[Window,
 
 
 def windows_of(nucleus: str, cell: Mapping[str, Any], edits: Mapping[str, Sequence[float]] | None = None) -> tuple[Window, ...]:
-    """The windows of a nucleus in a cell; ``edits``: name → [low, high] in ppm, instead of the table's or besides."""
+    """The windows of a nucleus in a cell, of those that its ``environments`` name where it names any.
+
+    ``edits``: name → [low, high] in ppm, instead of the table's or besides.
+    """
     table = TABLES.get(nucleus, {})
     found = {window.name: window for name in ("any", *chemistries(cell)) for window in table.get(name, ())}
     found |= {window.name: window for window in metal_windows(nucleus, cell.get("electrode_normal_to_B0_deg"))}
+    found = {name: window for name, window in found.items() if _has(cell, name)}
     for name, (low_ppm, high_ppm) in (edits or {}).items():
         found[name] = Window(name, float(low_ppm), float(high_ppm), metal=name in {"metal", "bulk", "moss"})
     return tuple(found.values())
+
+
+def _has(cell: Mapping[str, Any], environment: str) -> bool:
+    """True too where the cell names none."""
+    named = cell.get("environments")
+    return not named or environment in named
 
 
 def lines_of(nucleus: str, cell: Mapping[str, Any]) -> tuple[Line, ...]:
@@ -109,7 +119,8 @@ def lines_of(nucleus: str, cell: Mapping[str, Any]) -> tuple[Line, ...]:
         return ()
     bulk, moss = split
     gauss_Hz = 575.0 * FWHM_OF_SD
-    return (
+    lines = (
         Line("bulk", (bulk.low_ppm, bulk.high_ppm), bulk.low_ppm + 6.9, (300.0, 940.0, 3000.0)),
         Line("moss", (moss.low_ppm, moss.high_ppm), moss.low_ppm + 11.5, (560.0, 560.0, 560.0), (500.0, gauss_Hz, 4000.0), optional=True),
     )
+    return tuple(line for line in lines if _has(cell, line.name))

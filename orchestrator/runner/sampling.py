@@ -1,6 +1,6 @@
 """The sampling task: the one reader of the potentiostat's stream. On every sample: charge, limits, triggers, rules.
 
-It awaits the stream and nothing else: neither disk nor network, analysis nor console. Whatever must be done elsewhere
+It awaits the stream and nothing else (behind an edge it lets others go first): neither disk nor network, analysis nor console. Whatever must be done elsewhere
 because of what it sees is handed to a ``Listener``, whose methods never wait.
 """
 
@@ -210,6 +210,8 @@ class Sampling:
         """Take events until the stream ends, which it does only when something is wrong, or on release."""
         async for event in self._s.station.potentiostat.events():
             self.take(event)
+            if isinstance(event, StepEnded):
+                await asyncio.sleep(0)  # the console is told to start before the next step is written down
         raise ConnectionError("the potentiostat's stream has ended")
 
     def tick(self) -> None:
