@@ -30,9 +30,7 @@ class Hopping:
 
     def rate_per_s(self, temperature_K: float) -> float:
         """Of one ion."""
-        return (
-            self.attempt_per_s * self.vacant * (1.0 - self.vacant) * math.exp(-self.barrier_eV / (BOLTZMANN_eV_per_K * temperature_K))
-        )
+        return self.attempt_per_s * self.vacant * (1.0 - self.vacant) * math.exp(-self.barrier_eV / (BOLTZMANN_eV_per_K * temperature_K))
 
 
 @dataclass(frozen=True, slots=True)

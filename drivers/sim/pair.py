@@ -244,7 +244,11 @@ class Pair:
         local_A = 1e-3 * voids.filament_mA_per_cm2 * self.parameters.area_cm2 * half.contact
         grown: Half = getattr(after, name)
         if voids.filament_share > 0.0:
-            return self._crossing(after, name, voids, faradaic_A, after.t_s - before.t_s) if half.moss_mol > 0.0 or abs(faradaic_A) > local_A else after
+            return (
+                self._crossing(after, name, voids, faradaic_A, after.t_s - before.t_s)
+                if half.moss_mol > 0.0 or abs(faradaic_A) > local_A
+                else after
+            )
         if after.hard_short_s is None and abs(faradaic_A) > local_A:
             after = after._replace(hard_short_s=before.t_s, hard_short_ohm=voids.filament_ohm)
         if after.hard_short_s is None:

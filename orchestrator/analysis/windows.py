@@ -100,6 +100,15 @@ def windows_of(nucleus: str, cell: Mapping[str, Any], edits: Mapping[str, Sequen
     return tuple(found.values())
 
 
+def _one_line(nucleus: str, cell: Mapping[str, Any]) -> tuple[Line, ...]:
+    """The metal of a cell without moss: one line, whose amplitude is the area whatever its phase."""
+    window = next((one for one in windows_of(nucleus, cell) if one.name == "metal"), None)
+    if window is None:
+        return ()
+    low_ppm, high_ppm = BULK_ppm.get(nucleus, (window.low_ppm, window.high_ppm))
+    return (Line("metal", (window.low_ppm, window.high_ppm), 0.5 * (low_ppm + high_ppm), (100.0, 700.0, 4000.0)),)
+
+
 def _has(cell: Mapping[str, Any], environment: str) -> bool:
     """True too where the cell names none."""
     named = cell.get("environments")
@@ -107,20 +116,23 @@ def _has(cell: Mapping[str, Any], environment: str) -> bool:
 
 
 def lines_of(nucleus: str, cell: Mapping[str, Any]) -> tuple[Line, ...]:
-    """The metal's lines for the fit: bulk and moss where the angle parts them; none in a cell without metal.
+    """The metal's lines for the fit: bulk and moss where the angle parts them, one where no moss is; none in a cell without metal.
 
     Widths [H] at 7 T: bulk Lorentzian 940 Hz; moss Gaussian 1354 Hz on a Lorentzian 560 Hz that is held, since both widths at
     once are not determined. The bulk's Gaussian 47 Hz does not show.
     """
-    if "metal" not in chemistries(cell) or nucleus not in {"7Li", "6Li"}:
+    if "metal" not in chemistries(cell):
+        return ()
+    if not _has(cell, "moss"):
+        return _one_line(nucleus, cell)
+    if nucleus not in {"7Li", "6Li"}:
         return ()
     split = metal_windows(nucleus, cell.get("electrode_normal_to_B0_deg"))
     if not split:
         return ()
     bulk, moss = split
     gauss_Hz = 575.0 * FWHM_OF_SD
-    lines = (
+    return (
         Line("bulk", (bulk.low_ppm, bulk.high_ppm), bulk.low_ppm + 6.9, (300.0, 940.0, 3000.0)),
         Line("moss", (moss.low_ppm, moss.high_ppm), moss.low_ppm + 11.5, (560.0, 560.0, 560.0), (500.0, gauss_Hz, 4000.0), optional=True),
     )
-    return tuple(line for line in lines if _has(cell, line.name))

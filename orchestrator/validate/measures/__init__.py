@@ -7,4 +7,18 @@ at run.h5 alone. A module holds one subject; a function marked ``@measure`` is i
 from orchestrator.validate.measures import budget, cell, combine, exchange, images, lines, powder, series, slices, strafi
 from orchestrator.validate.measures.words import MEASURES, NotFound, measured
 
-__all__ = ["MEASURES", "NotFound", "budget", "cell", "combine", "exchange", "images", "lines", "measured", "powder", "series", "slices", "strafi"]
+__all__ = [
+    "MEASURES",
+    "NotFound",
+    "budget",
+    "cell",
+    "combine",
+    "exchange",
+    "images",
+    "lines",
+    "measured",
+    "powder",
+    "series",
+    "slices",
+    "strafi",
+]

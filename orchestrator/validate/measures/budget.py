@@ -18,8 +18,11 @@ def _passed_mAh(later: Point, earlier: Point) -> float:
 
 
 def _per_area(points: list[Point], first: int, last: int) -> Found:
-    """mAh of a unit of area, by stripping in these cycles; ``points``: before, then end of charge and end of discharge of each cycle."""
-    each = [ratio(Found(_passed_mAh(points[2 * n], points[2 * n - 1]), 0.0), _apart(points[2 * n - 1], points[2 * n])) for n in range(first, last + 1)]
+    """MAh of a unit of area, by stripping in these cycles; ``points``: before, then end of charge and end of discharge of each cycle."""
+    each = [
+        ratio(Found(_passed_mAh(points[2 * n], points[2 * n - 1]), 0.0), _apart(points[2 * n - 1], points[2 * n]))
+        for n in range(first, last + 1)
+    ]
     return mean(each)
 
 
