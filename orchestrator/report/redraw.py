@@ -58,10 +58,13 @@ def edges(centres: Floats) -> Floats:
 
 
 def widths(start: Floats, end: Floats) -> Floats:
-    """float64 (n,): until when each spectrum is drawn: to the next, unless that is unusually far away, at least to its own end."""
+    """float64 (n,): until when each spectrum is drawn: to the next, unless that is unusually far away, at least to its own end.
+
+    The last one to its own end: after it nothing was measured.
+    """
     if start.size < 2:
         return end
-    following = np.append(start[1:], np.inf)
+    following = np.append(start[1:], end[-1])
     usual = float(np.percentile(np.diff(start), USUAL_percent))
     until: Floats = np.maximum(np.minimum(following, start + LONGER * usual), np.minimum(end, following))
     return until
