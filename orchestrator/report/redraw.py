@@ -105,7 +105,7 @@ def draw_areas(axes: Any, table: list[dict[str, str]], along: str) -> None:
                 label = f"{name}, {acquisition}"
                 style = {"fmt": MARKS[k % len(MARKS)], "ms": 2.5, "lw": 0.7, "color": f"C{n}", "mfc": "none" if k else f"C{n}"}
                 axes.errorbar(x, y, np.where(np.isfinite(error), error, 0.0), label=label, **style)
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=max(1.05, axes.get_ylim()[1]))
     axes.set_ylabel("area / its\nacquisition's most")
     axes.figure.legend(fontsize=6, ncols=LEGEND_COLUMNS, loc="lower center")
 
