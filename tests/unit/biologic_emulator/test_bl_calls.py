@@ -251,7 +251,11 @@ def test_codes_of_loads_and_starts(play: Callable[..., None]) -> None:
         assert host.dll.BL_StartChannel(host.id, host.ch) == -403
         host.emulator.inject("start_refused")
         assert host.load(ocv(1.0)) == [0]
-        assert [host.dll.BL_StartChannel(host.id, host.ch) for _ in range(2)] == [-12, 0]
+        assert host.dll.BL_StartChannel(host.id, host.ch) == -12
+        host.emulator.inject("start_ignored")
+        assert host.dll.BL_StartChannel(host.id, host.ch) == 0
+        assert host.dll.BL_StartChannel(host.id, host.ch) == 0, "it did not run"
+        assert host.dll.BL_StartChannel(host.id, host.ch) == -13, "now it does"
         await host.until_stop()
 
     play(scene)
