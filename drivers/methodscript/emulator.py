@@ -2,7 +2,7 @@
 
 Built to the document, not yet met an instrument. Options: ``model`` (es4_hr, es4_lr, espico, nexus1), ``faults`` (names, or
 name → parameters), ``skew_ppm``, ``deaf_s`` (input ignored after an error), ``empty_line_after_error``, ``link`` (a path that
-points to the present pseudo-terminal), ``seed``. Inferred: a running script answers everything but h, H, Z, Y and R with
+points to the present pseudo-terminal). Inferred: a running script answers everything but h, H, Z, Y and R with
 error 0006.
 """
 
