@@ -23,6 +23,8 @@ from orchestrator.monitor.mqtt import BrokerGone
 
 LOOK_ms = 100
 PLAIN: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
+WHICH = """:host .bk-btn, .bk-btn { background: #1d2530; color: #e6edf3; border-color: #2e3a48; font-size: 14px; min-height: 40px; }
+.bk-btn.bk-active { background: #33445a; color: #ffffff; font-weight: 600; }"""
 SELECT = """:host select, .bk-input { background: #1d2530; color: #e6edf3; border-color: #2e3a48; font-size: 15px; height: 40px; }"""
 AGES_s = 1.0
 PICTURES_s = 2.0
@@ -112,7 +114,9 @@ class RigPage:
         self.overlay = Overlay()
         self.below = pn.Column(**PLAIN)
         self._below: tuple[Night, Newest, Newest, Observed, Imaged] | None = None
-        self.which = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
+        self.which = pn.widgets.RadioButtonGroup(
+            options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0), stylesheets=[WHICH]
+        )
         self.what = pn.widgets.Select(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0), stylesheets=[SELECT])
         for choice in (self.which, self.what):
             choice.param.watch(lambda _: self._draw(), "value")

@@ -27,16 +27,15 @@ Real = NDArray[np.float64]
 class Picture:
     """Values (y, z) in colour, z to the right, in mm where the size of a pixel is known; a bar says what the colours are."""
 
-    def __init__(self, name: str, palette: tuple[str, ...], title: str, height: int = 250) -> None:
+    def __init__(self, name: str, palette: tuple[str, ...], height: int = 250) -> None:
         self._across, self._up = Range1d(0.0, 1.0), Range1d(0.0, 1.0)
-        self.figure = dark_figure(height, x_range=self._across, y_range=self._up, visible=False, match_aspect=True)
+        self.figure = dark_figure(height, x_range=self._across, y_range=self._up, visible=False)
         self._colours = LinearColorMapper(palette=palette, low=0.0, high=1.0, nan_color=EMPTY, low_color=palette[0])
         self._source = ColumnDataSource(NO_PICTURE)
         self.figure.image("image", source=self._source, x="x", y="y", dw="dw", dh="dh", color_mapper=self._colours, name=name)
-        bar = ColorBar(color_mapper=self._colours, title=title, width=10, ticker=BasicTicker(desired_num_ticks=4), padding=4)
+        bar = ColorBar(color_mapper=self._colours, width=10, ticker=BasicTicker(desired_num_ticks=4), padding=4)
         bar.background_fill_color, bar.bar_line_color, bar.major_tick_line_color = BACK, FAINT, FAINT
-        bar.major_label_text_color = bar.title_text_color = INK
-        bar.major_label_text_font_size = bar.title_text_font_size = "11px"
+        bar.major_label_text_color, bar.major_label_text_font_size = INK, "11px"
         self.figure.add_layout(bar, "right")
         self.figure.grid.visible = False
         for axis in self.figure.axis:
@@ -59,8 +58,8 @@ class Imaged:
     """Image, map and histogram; none of them is there while there is nothing to show."""
 
     def __init__(self) -> None:
-        self.image = Picture("image", tuple(Magma256), "")
-        self.map = Picture("map", tuple(Viridis256), "T2, ms")
+        self.image = Picture("image", tuple(Magma256))
+        self.map = Picture("map", tuple(Viridis256))
         self.spread = dark_figure(150, visible=False)
         self._counts = ColumnDataSource({"top": [], "left": [], "right": []})
         self.spread.quad("left", "right", "top", 0, source=self._counts, color=NOW, line_color=BACK, name="histogram")
@@ -76,7 +75,7 @@ class Imaged:
                 figure.visible = False
             return
         if (found := rig.pixels("image", one.level)) is not None:
-            self.image.feed(*found, 0.0, float(found[1].max()), f"{_said(one)}, {clock(one.time_s, state.zone)}; mm")
+            self.image.feed(*found, 0.0, float(found[1].max()), f"{_said(one)}, {clock(one.time_s, state.zone)}")
         self._feed_map(rig, one)
 
     def _feed_map(self, rig: Rig, one: Image) -> None:
@@ -87,12 +86,12 @@ class Imaged:
         strip, values = found
         T2_ms = values[values > 0]
         low, high = (float(one) for one in np.percentile(T2_ms, SPREAD_percent))
-        self.map.feed(strip, np.where(values > 0, values, np.nan), low, high, f"T2 from echo times up to no. {strip.index + 1}; mm")
+        self.map.feed(strip, np.where(values > 0, values, np.nan), low, high, "T2, ms")
         counts, edges = np.histogram(T2_ms, BINS)
         self._counts.data = {"top": counts, "left": edges[:-1], "right": edges[1:]}
         self.spread.xaxis.axis_label = f"T2, ms   (median {np.median(T2_ms):.3g} of {T2_ms.size} pixels)"
 
 
 def _said(one: Image) -> str:
-    echo = "" if one.echo_ms is None else f", TE {one.echo_ms:g} ms"
-    return f"{one.acquisition} no. {one.index + 1}{echo}"
+    """Short enough to stand under half of a phone."""
+    return f"no. {one.index + 1}" if one.echo_ms is None else f"TE {one.echo_ms:g} ms"
