@@ -149,6 +149,14 @@ class Running:
             lambda: next((line for line in self.guard() if line["kind"] == kind), None), f"{kind} of the guard", self.said, within_s
         )
 
+    def go_on(self) -> None:
+        """`operando continue`: the next life of a run that was killed."""
+        with self.terminal.open("ab") as said:
+            command = [*OPERANDO, "continue", str(self.folder)]
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=self.environment, start_new_session=True
+            )
+
     def operando(self, *arguments: str) -> Ended:
         """Another `operando` command, from a process of its own."""
         done = subprocess.run(
