@@ -120,6 +120,8 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
         """Why a program cannot be taken; empty when it can."""
         if self._running:
             return "a program is running"
+        if any(order.ttl_in or order.ttl_out for order in program):
+            return "it has no TTL line"
         if not 1 <= len(program) <= self.capabilities.max_steps:
             return f"a program has 1 to {self.capabilities.max_steps} steps, not {len(program)}"
         keys = [order.key for order in program]

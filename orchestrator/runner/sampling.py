@@ -31,7 +31,7 @@ from orchestrator.runner.charge import Charge, or_none
 from orchestrator.runner.gaps import Gap, bridged, counted_by
 from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
-from orchestrator.runner.safety import Violation, Watch
+from orchestrator.runner.safety import WATCHED, Violation, Watch
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
@@ -44,7 +44,6 @@ GAP_EDGE_NS = 1_000
 BROKEN = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT})
 """A step that ends so by itself is not over."""
 
-WATCHED = {"we": "voltage_we_V", "working": "voltage_we_V", "ce": "voltage_ce_V", "counter": "voltage_ce_V"}
 FURTHER = ("device_ns", "voltage_we_V", "voltage_ce_V")
 """Columns that not every instrument has."""
 
