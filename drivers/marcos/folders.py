@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.base import Fetched, Fid, RawFile, VendorTimes
+from drivers.durable import write_durably
 from drivers.errors import BadReply, Rejected
 from drivers.marcos import wire
 
@@ -48,7 +49,7 @@ class Folders:
             folder.mkdir(parents=True)
         except FileExistsError as fault:
             raise Rejected(f"{folder} is there already", advice="keys are used once") from fault
-        _write(folder / HEADER, json.dumps({"format": FORMAT, "key": key, "block": block, **header}, indent=1).encode())
+        write_durably(folder / HEADER, json.dumps({"format": FORMAT, "key": key, "block": block, **header}, indent=1).encode())
         return folder
 
     def append(self, folder: Path, run: Mapping[str, Any]) -> None:
@@ -61,12 +62,12 @@ class Folders:
     def end(self, folder: Path, scans: int, *, partial: bool) -> None:
         """Nothing comes after this."""
         digest = hashlib.sha256((folder / RUNS).read_bytes()).hexdigest()
-        _write(folder / END, json.dumps({"scans": scans, "partial": partial, "sha256": digest}).encode())
+        write_durably(folder / END, json.dumps({"scans": scans, "partial": partial, "sha256": digest}).encode())
 
     def discard(self, folder: Path) -> None:
         """The data of an acquisition that nobody wants; its header stays, and says so."""
         (folder / RUNS).unlink(missing_ok=True)
-        _write(folder / END, json.dumps({"discarded": True}).encode())
+        write_durably(folder / END, json.dumps({"discarded": True}).encode())
 
     def fetch(self, key: str, block: int) -> Fetched:
         """What is there of a block; ``partial`` where it was not finished. Raises Rejected, BadReply."""
@@ -163,13 +164,3 @@ def _only(reply: bytes) -> wire.Reply:
 def _raw_file(path: Path, name: str) -> RawFile:
     content = path.read_bytes()
     return RawFile(path, name, len(content), hashlib.sha256(content).hexdigest())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -42,6 +42,7 @@ from drivers.topspin.parameters import (
     SEQUENCES,
     SWEEPS,
     Setup,
+    acquisition_time_s,
     check_complex,
     deviations,
     drifted,
@@ -72,7 +73,7 @@ class TopSpin:
     """
 
     capabilities = ConsoleCapabilities(  # inferred: zg needs 1 to 3 s to begin
-        overhead_s=3.0, make_safe_s=20.0, sequences=SEQUENCES, sweeps=SWEEPS, lacks=LACKS
+        overhead_s=3.0, make_safe_s=20.0, sequences=SEQUENCES, sweeps=SWEEPS, lacks=LACKS, edge=True
     )
 
     @classmethod
@@ -99,6 +100,7 @@ class TopSpin:
         self._known: dict[tuple[str, int], Known] = {}
         self._templates: dict[str, dict[str, Any]] = {}
         self._order: AcquisitionOrder | None = None
+        self._scan_s = 0.0
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
         self._scan: Scan | None = None
@@ -200,7 +202,7 @@ class TopSpin:
             found = readable(answer.get("readback") or {})
             self._known[order.key, number] = Known(wire.safe_path(str(answer.get("target", ""))), "prepared", scans=order.scans)
         check_complex(found)
-        self._order = order
+        self._order, self._scan_s = order, order.recycle_s + acquisition_time_s(found)
         before = self._templates.setdefault(setup.dataset, watched(found, setup.par))
         return ReadBack(found, {**drifted(before, found), **deviations(setup, found)})
 
@@ -258,7 +260,10 @@ class TopSpin:
         now_ns = self._clock.mono_ns()
         order = self._order
         asked = {} if order is None or order.key != key else {"NS": order.scans, "NUC1": order.nucleus}
-        return Scan(key, block, target, deadline_ns=now_ns + int(deadline_s * 1e9), asked_ns=now_ns, asked=asked)
+        scan = Scan(key, block, target, deadline_ns=now_ns + int(deadline_s * 1e9), asked_ns=now_ns, asked=asked)
+        if asked and order is not None and order.edge_within_s:
+            scan.after_edge_s = (order.scans + order.dummies) * self._scan_s
+        return scan
 
     def _follow(self, scan: Scan, further: Sequence[Scan] = ()) -> None:
         assert self._follower is not None
