@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.recorder.layout import group_name
 from orchestrator.recorder.reader import Columns, Run
-from orchestrator.report.data import write_csv
+from orchestrator.report.data import of_interest, write_csv
 
 Floats = NDArray[np.float64]
 DETERMINED = 2
@@ -76,11 +76,13 @@ def _edges(middles: Floats) -> Floats:
 
 
 def _spectra(name: str, table: Columns, folder: Path) -> Iterator[Sequence[Any]]:
-    """The first spectrum of an acquisition and its last, in one file each."""
+    """The first spectrum of an acquisition and its last, in one file each: from their first line to their last, with a margin."""
+    ends = {which: np.asarray(table.part("intensity", n), dtype=np.float64) for which, n in _ends(len(table["t_start"]))}
+    drawn = of_interest(np.stack(list(ends.values()))) if ends else slice(0)
     for which, n in _ends(len(table["t_start"])):
         file = f"spectrum_{group_name(name)}_{which}.csv"
         heads = ("shift_ppm", "intensity")
-        write_csv(folder / file, heads, zip(table["chemical_shift"], np.asarray(table.part("intensity", n), dtype=np.float64), strict=True))
+        write_csv(folder / file, heads, zip(table["chemical_shift"][drawn], ends[which][drawn], strict=True))
         yield file, "spectrum", name, which, float(table["t_start"][n]) / 3600.0, "", "counts"
 
 

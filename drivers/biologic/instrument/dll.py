@@ -337,7 +337,7 @@ class Eclib:
             I=current_A,
             IRange=int(found.techniques[run["index"]]["values"].get("I_Range", [0])[0]) if run is not None else 0,
             Ioverflow=int(bool(run and run.get("overload")) or (full_A is not None and abs(current_A) > 1.02 * full_A)),
-            ElapsedTime=0.0 if run is None else (found.now_s - run["begun_s"]) * found.speed,
+            ElapsedTime=found.elapsed_s,
             OptErr=found.opt_err,
         )
 

@@ -20,7 +20,7 @@ references).
 ``start_ignored``         StartChannel answers 0 and nothing runs (``times``)
 ``busy``                  the next ``times`` calls to the channel answer -12
 ``channel_missing``       (users) the channel is not among those plugged
-``emergency_open``        somebody opens the emergency input: the channel stops, OptErr 2
+``emergency_open``        OPEN In is low for a moment: the channel stops, OptErr 2 (an emulated relay holds it: ``wired_to: open_in``)
 ``too_hot``               the channel stops, OptErr 101
 ``reboot``                power is lost for a moment: everything stops, no firmware
 ``not_a_number``          Ewe of ``times`` readings is no number (None: until cleared)
