@@ -18,6 +18,7 @@ NAMES = (
     "start_up",
     "latency",
     "night",
+    "cells",
     "real_time",
     "guard",
     "publish",
@@ -38,6 +39,7 @@ NAMES = (
     "scale",
     "matrix",
     "consoles",
+    "undersampling",
 )
 HEAD = """# Benchmarks
 
