@@ -103,6 +103,10 @@ class OpenVnmrJEmulator:
         """True in replay: files are served byte for byte."""
         return self.scanner.recording is not None
 
+    async def edge(self) -> bool:
+        """A pulse on the external gate; False where nothing waits for one."""
+        return self.scanner.edge()
+
     # ------------------------------------------------------------------------------------------------------------- life
 
     async def start(self) -> EmulatorAddress:

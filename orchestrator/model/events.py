@@ -28,7 +28,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   charge_net_C f8, charge_throughput_C f8, x f8,
   status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
 * ``aux.block`` sensor, unit, n, columns (mono_ns i8, value f8). · ``eis`` step_key, n, columns (frequency_Hz f8, z c16).
-* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s, asked_as, listed; a coalesced
+* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s, asked_as, listed,
+  edge_within_s (an edge on the console's trigger input decides its start); a coalesced
   trigger is the same kind with ``added`` true and only the new reasons. · ``.armed`` key, parameters, deviations.
   ``.started`` key, block, latency_s, heard, half_width_ns. ``.acquired`` key, block, scans_done, heard, half_width_ns (heard
   false: the console did not say so, and when it happened is not known). ``.filed`` key, block, path.

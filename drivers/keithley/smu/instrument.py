@@ -11,6 +11,7 @@ from typing import Any, cast
 from drivers.keithley.smu import buffers as buffering
 from drivers.keithley.smu.buffers import Buffers, Row, number
 from drivers.keithley.smu.language import CONFLICT, ILLEGAL, MISSING, OUT_OF_RANGE, UNDEFINED, Answer, Command, Complaint, commands, parse
+from drivers.keithley.smu.lines import DigitalLines
 from drivers.keithley.smu.models import Model
 from drivers.keithley.smu.output import Output
 from drivers.keithley.smu.source import SourceCommands
@@ -51,6 +52,7 @@ class Instrument:
         self.output = Output(model, twin, t_s, lambda code, text: self._complain(code, text, 2))
         self.source = SourceCommands(self.output, lambda quantity: self.ranges[quantity])
         self.trigger = TriggerModel(self, sleep, spawn)
+        self.digital = DigitalLines(self.trigger.happen)
         self.esr = POWER_ON
         self.language = "SCPI"
         self._defaults()
@@ -65,8 +67,7 @@ class Instrument:
         self.terminals = "FRON"
         self.access = "FULL"
         self.check_contact = False
-        self.line_modes = dict.fromkeys(range(1, 7), "DIG,IN")
-        self.line_states = dict.fromkeys(range(1, 7), 0)
+        self.digital.reset()
         self.ese = self.sre = 0
 
     def power_up(self) -> None:
@@ -196,17 +197,7 @@ class Instrument:
                 return None
             case "FORM:DATA", True:
                 return self.form
-            case "DIG:LINE:MODE", False:
-                self.line_modes[self._line(c)] = ",".join(argument.upper() for argument in c.arguments)
-                return None
-            case "DIG:LINE:MODE", True:
-                return self.line_modes[self._line(c)]
-            case "DIG:LINE:STAT", False:
-                self.line_states[self._line(c)] = int(c.switch())
-                return None
-            case "DIG:LINE:STAT", True:
-                return str(self.line_states[self._line(c)])
-        return NotImplemented
+        return self.digital.execute(c)
 
     def _next_error(self, kinds: set[int]) -> str:
         for error in list(self.errors):
@@ -214,12 +205,6 @@ class Instrument:
                 self.errors.remove(error)
                 return f'{error[0]},"{error[1]};{error[2]};{error[3] // 10**9}"'
         return '0,"No error;0;0 0"'
-
-    @staticmethod
-    def _line(c: Command) -> int:
-        if not 1 <= c.number <= 6:
-            raise Complaint(*OUT_OF_RANGE)
-        return c.number
 
     def _choose_terminals(self, terminals: str) -> None:
         if terminals != self.terminals:
@@ -427,9 +412,7 @@ class Instrument:
 
     def lines(self, pattern: int, mask: int) -> None:
         """Digital output lines, line 1 = bit 0."""
-        for n in range(1, 7):
-            if mask >> (n - 1) & 1:
-                self.line_states[n] = pattern >> (n - 1) & 1
+        self.digital.put_out(pattern, mask)
 
     def log(self, code: int, text: str) -> None:
         """Into the event log."""
@@ -450,7 +433,7 @@ class Instrument:
         return {
             **{name: getattr(self, name) for name in self.PLAIN},
             "errors": [list(error) for error in self.errors],
-            "lines": [[n, self.line_modes[n], self.line_states[n]] for n in self.line_modes],
+            "lines": self.digital.snapshot(),
             "output": self.output.snapshot(),
             "trigger": self.trigger.snapshot(),
             "buffers": {name: buffer.snapshot() for name, buffer in self.buffers.named.items()},
@@ -461,8 +444,7 @@ class Instrument:
         for name in self.PLAIN:
             setattr(self, name, state[name])
         self.errors = deque((tuple(error) for error in state["errors"]), maxlen=MOST_EVENTS)
-        self.line_modes = {n: mode for n, mode, _ in state["lines"]}
-        self.line_states = {n: level for n, _, level in state["lines"]}
+        self.digital.restore(state["lines"])
         self.output.restore(state["output"])
         self.trigger.restore(state["trigger"])
         self.buffers.named = {name: buffering.Buffer.restored(one) for name, one in state["buffers"].items()}

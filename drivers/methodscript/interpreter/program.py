@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from drivers.methodscript.interpreter.models import Model
 
 Getter = Callable[["Machine"], Variable]
+Operand = Variable | str | Getter
+"""A literal, the name of a variable, or what must be looked up anew each time."""
 Test = Callable[["Machine"], bool]
 
 SIGNATURES = {
@@ -116,6 +118,12 @@ def _scalar(name: str) -> Getter:
     return lambda machine: machine.variables[name]
 
 
+def _getter(operand: Operand) -> Getter:
+    if isinstance(operand, Variable):
+        return _literal(operand)
+    return _scalar(operand) if isinstance(operand, str) else operand
+
+
 def _element(name: str, index: Getter) -> Getter:
     return lambda machine: machine.element(name, int(index(machine).number))
 
@@ -130,9 +138,16 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-def _comparison(left: Getter, operator: str, right: Getter) -> Test:
+def _comparison(left: Operand, operator: str, right: Operand) -> Test:
+    """A script compares at every sample, mostly a variable with a number: that one without a call for each side."""
     compare = _COMPARE[operator]
-    return lambda machine: compare(left(machine).number, right(machine).number)
+    if isinstance(left, str) and isinstance(right, Variable):
+        number = right.number
+        return lambda machine: compare(machine.variables[left].number, number)
+    if isinstance(left, str) and isinstance(right, str):
+        return lambda machine: compare(machine.variables[left].number, machine.variables[right].number)
+    ours, theirs = _getter(left), _getter(right)
+    return lambda machine: compare(ours(machine).number, theirs(machine).number)
 
 
 def _joined(left: Test, operator: str, right: Test) -> Test:
@@ -364,7 +379,7 @@ class Compiler:
 
     # ------------------------------------------------------------------------------------------------------ operands
 
-    def _variable(self, token: Token, words: _Words) -> Getter:
+    def _variable(self, token: Token, words: _Words) -> str | Getter:
         name = token.text
         if not _NAME.fullmatch(name):
             raise words.error(Code.BAD_LITERAL if name[:1].isdigit() or name[:1] in "+-" else Code.BAD_NAME, token)
@@ -377,14 +392,17 @@ class Compiler:
             return _element(name, self._value(index))
         if token.index:
             raise words.error(Code.BAD_ARRAY_ACCESS, token)
-        return _scalar(name)
+        return name
 
     def _value(self, words: _Words) -> Getter:
+        return _getter(self._operand(words))
+
+    def _operand(self, words: _Words) -> Operand:
         token = words.take()
         if token.kind != "word":
             raise words.error(Code.UNEXPECTED_CHARACTER, token)
         number = parse_number(token.text)
-        return _literal(number) if number is not None else self._variable(token, words)
+        return number if number is not None else self._variable(token, words)
 
     def _destination(self, words: _Words) -> Getter:
         token = words.take()
@@ -392,7 +410,7 @@ class Compiler:
             raise words.error(Code.UNEXPECTED_CHARACTER, token)
         if parse_number(token.text) is not None:
             raise words.error(Code.IS_LITERAL, token)
-        return self._variable(token, words)
+        return _getter(self._variable(token, words))
 
     def _string(self, words: _Words) -> Callable[[Machine], str]:
         token = words.take()
@@ -432,11 +450,11 @@ class Compiler:
             test = self._condition(words)
             words.expect(")")
             return test
-        left = self._value(words)
+        left = self._operand(words)
         operator = words.take()
         if operator.kind != "compare":
             raise words.error(Code.UNEXPECTED_CHARACTER, operator)
-        return _comparison(left, operator.text, self._value(words))
+        return _comparison(left, operator.text, self._operand(words))
 
 
 def compile_script(lines: list[str] | tuple[str, ...], model: Model) -> Program:
