@@ -7,6 +7,7 @@ BIN    := $(VENV)/Scripts
 endif
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -q -o cache_dir=$(VENV)/pytest
+unexport PYTHONDONTWRITEBYTECODE  # without byte code each of the thousands of processes of the tests compiles the program anew
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(VENV)/hypothesis
 
 .DEFAULT_GOAL := help
@@ -33,7 +34,7 @@ demo: $(VENV)/core  ## cycle a simulated Li|Li cell and watch it by NMR (two min
 	$(BIN)/operando demo
 
 test: $(VENV)/test  ## every test
-	$(PYTEST) -n 2 --dist loadfile
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/test  ## the quick ones
 	$(PYTEST) tests/unit tests/property

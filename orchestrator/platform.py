@@ -1,4 +1,4 @@
-"""The few things that POSIX and Windows do differently: syncing, network folders, the identity of a process."""
+"""The few things that POSIX and Windows do differently: locks, network folders, the identity of a process."""
 
 from __future__ import annotations
 
@@ -48,36 +48,6 @@ def calm_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, MIDDLE_ROUNDS)
-
-
-def sync_descriptor(descriptor: int) -> None:
-    """Put an open file's bytes on the disk; on macOS past the drive's own cache."""
-    if sys.platform == "darwin":
-        import fcntl
-
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Put a closed file's bytes on the disk (Windows flushes only what is open for writing)."""
-    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-    try:
-        sync_descriptor(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put a folder's entries (new names, renames) on the disk; Windows has no such call and needs none."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def hold_file(path: Path) -> IO[bytes] | None:

@@ -8,8 +8,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices; several te
 os.environ["OPERANDO_BROKER"] = "none"  # no demo leaves a broker behind; whoever wants one says so
 os.environ["OPERANDO_REPORT"] = "0"  # seconds of drawing after each run; whoever wants one says so
 
+import gc
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -27,6 +29,11 @@ APT = {
     "gcc": "gcc",
     "systemd-analyze": "systemd",
 }
+WAITS = {"integration", "browser", "powercut"}
+"""Folders of real processes and wires: the time of these tests is real and mostly waited."""
+WAITED_BY = 0.7
+LONGEST_FIRST = ("program", "browser", "queue", "nights", "simulation", "contract", "property")
+"""Folders by how long a file of theirs takes; all others after these."""
 
 
 def real_data_folder() -> Path | None:
@@ -66,13 +73,36 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("landing")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What was collected stays to the end: no collection of garbage, here or in a test, walks through it again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests run only when asked for by name."""
-    if "soak" in (config.option.markexpr or ""):
-        return
-    long = [item for item in items if item.get_closest_marker("soak")]
-    config.hook.pytest_deselected(items=long)
-    items[:] = [item for item in items if item not in long]
+    """Long tests run only when asked for by name; those that wait are spread among those that reckon, none at the end."""
+    if "soak" not in (config.option.markexpr or ""):
+        long = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
+    places = order(list(dict.fromkeys(item.path for item in items)))
+    items.sort(key=lambda item: places[item.path])
+
+
+def order(files: list[Path]) -> dict[Path, float]:
+    """Where each file stands among all, 0 to 1: workers take them in this order, long ones first, and wait in no more than one or two."""
+    folders = [folder for folder in LONGEST_FIRST if any(folder in path.parts for path in files)]
+    ranked = sorted(files, key=lambda path: next((n for n, folder in enumerate(folders) if folder in path.parts), len(folders)))
+    places: dict[Path, float] = {}
+    for wait in (True, False):
+        own = [path for path in ranked if WAITS.isdisjoint(path.parts) is not wait]
+        places |= {path: (number + 0.5) / len(own) * (WAITED_BY if wait else 1.0) for number, path in enumerate(own)}
+    return places
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,12 +16,11 @@ from drivers.arbin.instrument.channel import Channel
 from drivers.arbin.instrument.faults import DEFAULTS, NAMES
 from drivers.arbin.instrument.software import Session, Software
 from drivers.base import Context, Settings
-from drivers.sim.served import ServedInstrument
+from drivers.sim.cycler import Cycler
+from drivers.sim.physics import Physics
 
-WEEK_s = 604800.0
 
-
-class ArbinEmulator(ServedInstrument):
+class ArbinEmulator(Cycler[int, Channel]):
     """One cycler, its computer, and the twin's cell on one channel."""
 
     fault_names = NAMES
@@ -29,84 +28,47 @@ class ArbinEmulator(ServedInstrument):
 
     def __init__(self, settings: Settings, context: Context) -> None:
         super().__init__(settings, context, DEFAULTS)
-        options = settings.options
-        self.number = int(options.get("channel", 1)) - 1
-        self.cells = {int(n) - 1: twin for n, twin in options.get("cells", {}).items()} | {self.number: self.twin}
-        self.channels = {n: Channel(self.cells.get(n)) for n in range(max(int(options.get("channels", 8)), self.number + 1))}
-        self.channel = self.channels[self.number]
-        self.channel.disturb = self._disturb
-        self.software = Software(self.channels, self.faults, options, now_s=self.now_s, mine=self.number)
-        self._busy = [int(n) - 1 for n in options.get("busy", ())]
-
-    @property
-    def driven(self) -> bool:
-        """True while a current can flow: the truth, whatever the wire says."""
-        return self.channel.driven
+        self.software = Software(self.channels, self.faults, settings.options, now_s=self.now_s, mine=self.mine)
 
     # -------------------------------------------------------------------------------------------- what all of them ask for
 
     def _conversation(self) -> Session:
         return Session(self.software)
 
-    def _begin(self, now_s: float) -> None:
-        for channel in self.channels.values():
-            channel.now_s = now_s
-        for twin in self.cells.values():
-            twin.open_circuit(now_s)
-        for n in self._busy:
-            self.software.guest(n, WEEK_s, f"guest-{n + 1}")
+    def _place(self, text: Any) -> int:
+        return int(text) - 1
 
-    def _advance(self, t_s: float) -> None:
-        for channel in self.channels.values():
-            channel.advance(t_s)
-        fault = self.faults.on.get("foreign_run")
-        if fault is not None and self.software.guest(self.number, float(fault["seconds"]), str(fault["test"])):
-            self.faults.clear("foreign_run")
+    def _written(self, place: int) -> str:
+        return str(place + 1)
 
-    def _next_s(self) -> float:
-        return min(channel.next_s for channel in self.channels.values())
+    def _places(self, options: Mapping[str, Any]) -> list[int]:
+        return list(range(max(int(options.get("channels", 8)), self.mine + 1)))
 
-    def _disturb(self, voltage_V: float) -> float:
-        return voltage_V + (float(self.faults["voltage_jump"]["offset_V"]) if "voltage_jump" in self.faults else 0.0)
+    def _channel(self, twin: Physics | None) -> Channel:
+        return Channel(twin)
+
+    def _guest(self, place: int, seconds: float, name: str) -> bool:
+        return self.software.guest(place, seconds, name)
+
+    def _lose_power(self, channel: Channel) -> None:
+        channel.forget()
 
     # ------------------------------------------------------------------------------------------------------------- faults
 
     def _gone_on(self, fault: str) -> None:
-        if fault == "paused":
-            self.channel.pause()
-        elif fault in {"stale", "comm_failure"}:
+        if fault in {"stale", "comm_failure"}:
             self.software.remember()
-        elif fault == "clock_skew":
-            self._skew(float(self.faults[fault]["ppm"]))
-        elif fault in {"unsafe", "error", "power_lost"}:
+        elif fault in {"unsafe", "error"}:
             self.faults.clear(fault)
-            self._breaks(fault)
-
-    def _breaks(self, fault: str) -> None:
-        if fault == "unsafe":
-            self.channel.trip()
-        elif fault == "error":
-            self.channel.break_off()
+            self.channel.trip() if fault == "unsafe" else self.channel.break_off()
         else:
-            for channel in self.channels.values():
-                channel.forget()
-
-    def _gone_off(self, fault: str) -> None:
-        if fault == "paused":
-            self.channel.resume()
-        elif fault == "clock_skew":
-            self._skew(0.0)
-
-    def _skew(self, ppm: float) -> None:
-        for channel in self.channels.values():
-            channel.skew(ppm)
+            super()._gone_on(fault)
 
     # -------------------------------------------------------------------------------------------------------------- state
 
     def _state(self) -> dict[str, Any]:
-        return {"software": self.software.snapshot(), "channels": {str(n): channel.snapshot() for n, channel in self.channels.items()}}
+        return {"software": self.software.snapshot(), **super()._state()}
 
     def _go_on_from(self, state: Mapping[str, Any]) -> None:
         self.software.restore(state["software"])
-        for name, plain in state["channels"].items():
-            self.channels[int(name)].restore(plain)
+        super()._go_on_from(state)

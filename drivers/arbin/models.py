@@ -8,7 +8,7 @@ from drivers.arbin.wire import NAME_CHARS, SCHEDULE_CHARS, Variables
 from drivers.base import OBEYS_ITS_SOFTWARE, Capabilities, Mode, Reason, Settings, StepOrder
 from drivers.errors import Rejected
 from drivers.stream import checks
-from drivers.stream.bounds import OFF_SIDE_V, Bound, StepPlan, charge_bound, duration_bound, lower_bound, taper_of, upper_bound
+from drivers.stream.bounds import OFF_SIDE_V, Bound, StepPlan, plan_of
 
 PORT = 9031
 """inferred: of MITS Pro 8; a rig may say another."""
@@ -17,6 +17,7 @@ STAMP = "@"
 STAMP_CHARS = 12
 SCHEDULES = {Mode.REST: "rest", Mode.GALVANOSTATIC: "current", Mode.POTENTIOSTATIC: "voltage"}
 LEAST_A = 1e-9
+BOUNDS = {"max_current_A": (LEAST_A, 1e4), "min_voltage_V": (-1e3, 1e3), "max_voltage_V": (-1e3, 1e3)}
 NEVER_V = 1e3
 """A voltage at which nothing ends."""
 
@@ -40,21 +41,15 @@ class Options:
             value = getattr(made, name)
             if not isinstance(value, str) or len(value.encode()) > most or "\0" in value:
                 raise checks.bad_rig(settings.instrument, f"option {name} cannot be sent", f"a text of at most {most} bytes")
-        numbers = (made.max_current_A, made.min_voltage_V, made.max_voltage_V)
-        sound = all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers)
-        if not sound or not (made.max_current_A > 0 and made.min_voltage_V < made.max_voltage_V):
-            advice = "max_current_A above 0, min_voltage_V below max_voltage_V"
-            raise checks.bad_rig(settings.instrument, f"the channel's bounds {numbers}", advice)
+        checks.check_numbers(made, BOUNDS, settings.instrument)
+        if not made.min_voltage_V < made.max_voltage_V:
+            raise checks.bad_rig(settings.instrument, f"option min_voltage_V: {made.min_voltage_V!r}", "below max_voltage_V")
         return made
 
 
 def where(address: str, instrument: str) -> tuple[str, int]:
     """Host and port of MITS Pro. Raises Rejected."""
-    host, colon, port = address.rpartition(":")
-    host, port = (host, port) if colon else (port, str(PORT))
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise checks.bad_rig(instrument, f"address {address!r}", f"host or host:port ({PORT})")
-    return host, int(port)
+    return checks.host_and_port(address, PORT, instrument)
 
 
 def channel_of(settings: Settings) -> int:
@@ -88,7 +83,7 @@ def planned(program: tuple[StepOrder, ...], capabilities: Capabilities) -> StepP
     if len(OURS + order.key) + STAMP_CHARS >= NAME_CHARS:
         raise Rejected(f"step {order.key}: its name is too long for a test")
     checks.check_step(order, capabilities, least_A=LEAST_A)
-    return StepPlan(order, duration_bound(order), charge_bound(order), upper_bound(order), lower_bound(order), taper_of(order))
+    return plan_of(order)
 
 
 def schedule_of(plan: StepPlan, options: Options) -> str:

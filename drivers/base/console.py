@@ -29,8 +29,9 @@ class ConsoleCapabilities:
     ``least_repetition_s``, ``least_acquisition_s``: no scan comes sooner after the one before, or is digitised for less;
     ``too_fast_advice``: what somebody can do who wants that. ``sequences``: those of ``SEQUENCES`` that it runs, arrays included;
     ``lacks``: why not one of the others, by sequence, and why it does not sweep one, by the name of what is swept. ``sweeps``: what it
-    can; None: whatever its sequences have. ``dummies``: it can scan without adding. ``edge``: started early, it waits for an edge on
-    its trigger input where the site's own sequence does.
+    can; None: whatever its sequences have. ``dummies``: it can scan without adding. ``autonomous``: an acquisition goes on to its end
+    and keeps its data when this program lets go; else what was scanned until then is kept, and can be fetched as partial.
+    ``edge``: started early, it waits for an edge on its trigger input where the site's own sequence does.
     """
 
     commands: frozenset[str] = frozenset({"prepare", "start", "halt", "abort", "fetch", "make_safe"})
@@ -47,6 +48,7 @@ class ConsoleCapabilities:
     lacks: Mapping[str, str] = field(default_factory=dict)
     sweeps: frozenset[str] | None = None
     dummies: bool = True
+    autonomous: bool = True
     edge: bool = False
 
 

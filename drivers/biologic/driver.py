@@ -14,6 +14,7 @@ from drivers.biologic.doors import make_door, options_of
 from drivers.biologic.models import capabilities_of, channel_of, check
 from drivers.biologic.running import BioLogicStep
 from drivers.biologic.techniques import plan_of
+from drivers.durable import write_durably
 from drivers.stream import notebook
 from drivers.stream.bounds import StepPlan
 from drivers.stream.driver import DoorPotentiostat
@@ -72,6 +73,6 @@ class BioLogic(DoorPotentiostat):
             return
         text = notebook.to_text(notebook.Entry(self._place, self._clock.utc_ns(), plan.order))
         try:
-            await self._clock.in_thread(notebook.write, self._notes, text, lane=self._lane)
+            await self._clock.in_thread(write_durably, self._notes, text, lane=self._lane)
         except OSError as error:
             raise self._refusal(f"the notebook cannot be written: {error}", advice="look at option folder") from error

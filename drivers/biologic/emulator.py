@@ -164,7 +164,7 @@ class BiologicEmulator:
     def _disturb(self, voltage_V: float) -> float:
         if self.faults.use("not_a_number"):
             return float("nan")
-        return voltage_V + (float(self.faults["voltage_jump"]["offset_V"]) if "voltage_jump" in self.faults else 0.0)
+        return self.faults.jumped(voltage_V)
 
     # ------------------------------------------------------------------------------------------------------------- faults
 

@@ -1,7 +1,8 @@
 """The trigger model of one step: what the instrument does by itself, block by block. Pure.
 
 It measures, tests the reading, pauses, counts the step's time, and asks from time to time whether the host has sent ``*TRG`` since; every
-way out switches the output off. It pauses by a delay, not by a timer's event: no block of it can wait for ever. Built to the document, the
+way out switches the output off. It pauses by a delay, not by a timer's event: no block of it can wait for ever but the one before the
+output goes on, in a step that waits for the console's line. Built to the document, the
 combination is ours (inferred), not yet met an instrument.
 """
 
@@ -43,7 +44,11 @@ def model(setup: Setup) -> tuple[str, ...]:
     blocks = _Blocks()
     blocks.add("LOG:EVEN", f'INFO1,"{setup.tag.text()}"')
     blocks.add("BUFF:CLE", wire.BUFFER)
+    if setup.order.ttl_in:
+        blocks.add("WAIT", f"DIG{setup.options.trigger_in_line}")
     blocks.add("SOUR:STAT", "ON")
+    if setup.order.ttl_out:
+        blocks.add("DIG:IO", f"{setup.line_out:d},{setup.line_out:d}")
     if setup.source == "VOLT":
         blocks.add("DEL:CONS", wire.number(SETTLE_S))
     if setup.armed_above_V is not None and setup.window is not None:
@@ -96,3 +101,5 @@ def _last(blocks: _Blocks, setup: Setup) -> None:
     else:
         blocks.add("MEAS", wire.BUFFER, label="last")
     blocks.add("SOUR:STAT", "OFF", label="off")
+    if setup.order.ttl_out:
+        blocks.add("DIG:IO", f"0,{setup.line_out:d}")

@@ -11,7 +11,7 @@ from drivers.clock import Clock
 from drivers.errors import BadReply, DeviceFault, NotReachable, Rejected, WrongInstrument
 from drivers.keithley import blocks, wire
 from drivers.keithley.models import MODELS, Model
-from drivers.keithley.setup import Setup, agrees, commands, high_impedance, look_of, read_back_numbers, read_back_words
+from drivers.keithley.setup import Setup, agrees, commands, high_impedance, look_of, low, read_back_numbers, read_back_words
 from drivers.keithley.talk import Talk
 
 OFF_TRIES = 3
@@ -32,6 +32,8 @@ class Conduct:
         self._instrument = instrument
         self.capacity = 0
         self.initiated = False
+        self._lowers: tuple[str, ...] = ()
+        """What lowers the line of the present step, where it raises one."""
 
     # ---------------------------------------------------------------------------------------------------- who is there
 
@@ -108,6 +110,7 @@ class Conduct:
 
     async def configure(self, setup: Setup) -> None:
         """Source, limits, fences, output-off state, each read back. Raises InstrumentError."""
+        self._lowers = (low(setup.options),) if setup.order.ttl_out else ()
         await self._talk.tell(*commands(setup))
         await self._uncomplaining("the settings")
         for question, expected in read_back_numbers(setup):
@@ -215,6 +218,7 @@ class Conduct:
         await self._talk.tell(*high_impedance())
         await self._need_high_impedance()
         await self._off()
+        await self._talk.tell(*self._lowers)
         return off_ns
 
     async def _off(self) -> None:

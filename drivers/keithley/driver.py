@@ -49,8 +49,8 @@ class Keithley(OneStepPotentiostat[Setup]):
         self.capabilities = capabilities_of(self._model, self._options)
         self._following.serial = identity.serial
         await self._conduct.rebooted()  # of before our time
-        if (await self._talk.trigger_state()).active:
-            await self._adopt()
+        if (state := await self._talk.trigger_state()).active:
+            await self._adopt(waits=state.waits)
         return identity
 
     def _planned(self, program: tuple[StepOrder, ...]) -> Setup:
@@ -61,7 +61,7 @@ class Keithley(OneStepPotentiostat[Setup]):
         async with self._following.lock:
             await self._conduct.prepare(plan)
 
-    async def _adopt(self) -> None:
+    async def _adopt(self, *, waits: bool) -> None:
         """An earlier host's step: its tag says which; without one it is somebody else's, and left alone."""
         listing = await self._talk.listing()
         tag = wire.parse_tag(listing)
@@ -70,7 +70,7 @@ class Keithley(OneStepPotentiostat[Setup]):
         step = TriggeredStep(tag, self._outbox, window=wire.parse_window(listing))
         await self._following.recount(step)
         self._started.add(tag.key)
-        self._following.begin(step, self._clock.mono_ns())
+        self._following.begin(step, self._clock.mono_ns(), shown=not waits)
 
     async def _state(self) -> ChannelState:
         await self._following.look()
@@ -111,7 +111,7 @@ class Keithley(OneStepPotentiostat[Setup]):
             return self._following.over(*over)
         await self._conduct.configure(setup)
         asked_ns = await self._conduct.launch()
-        return self._following.begin(begun, asked_ns)
+        return self._following.begin(begun, asked_ns, shown=not setup.order.ttl_in)
 
     async def _be_heard(self) -> None:
         """A connection on which the instrument answers; a silent one is told all the same."""

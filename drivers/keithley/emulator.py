@@ -200,9 +200,7 @@ class KeithleyEmulator:
         return await instrument.execute(line)
 
     def _disturb(self, voltage_V: float, current_A: float) -> tuple[float, float]:
-        if "voltage_jump" in self.faults:
-            voltage_V += float(self.faults["voltage_jump"]["offset_V"])
-        return (math.nan, math.nan) if self.faults.use("overflow") else (voltage_V, current_A)
+        return (math.nan, math.nan) if self.faults.use("overflow") else (self.faults.jumped(voltage_V), current_A)
 
     # ------------------------------------------------------------------------------------------------------------- faults
 

@@ -22,6 +22,7 @@ LATE_NS = 1_000_000
 PROBE_EVERY, WIDE_NS = 8, 20_000_000
 """Every eighth look, and each while the clock's bounds are this far apart, comes in their middle and halves them."""
 SHORTEST_NS = 250_000_000
+REFRESHED_NS = 100_000_000
 RETRY_NS = 10_000_000
 LONGEST_NS = 5_000_000_000
 TRIGGERS_A_WINDOW = 12
@@ -55,6 +56,10 @@ class BufferFollowing(Following[TriggeredStep]):
             self._show(step)
         self._wake.set()
 
+    def _still_waits(self, asked_ns: int) -> None:
+        """The console's line has not come: the step begins no earlier than this (its state is as old as its refresh)."""
+        self._asked_ns = max(self._asked_ns, asked_ns - REFRESHED_NS)
+
     def _show(self, step: TriggeredStep) -> None:
         if not self._shown:
             self._shown = True
@@ -87,9 +92,14 @@ class BufferFollowing(Following[TriggeredStep]):
         step = self.step
         if step is None:
             return
+        asked_ns = self._clock.mono_ns()
         state = await self._talk.trigger_state()
+        if state.waits:
+            self._still_waits(asked_ns)
         await self._read(step)
-        if state.active:
+        if state.waits and step.first_ns is None:
+            await self._content()
+        elif state.active:
             await self._still_running(step)
         elif await self._conduct.rebooted():
             await self._after_reboot()
@@ -102,6 +112,10 @@ class BufferFollowing(Following[TriggeredStep]):
         if reached := step.reached(self._clock.mono_ns()):
             await self.stop(*reached)
             return
+        await self._content()
+
+    async def _content(self) -> None:
+        """``*TRG``, so that the instrument's watchdog knows that somebody is there."""
         now_ns = self._clock.mono_ns()
         if self._trigger_every_ns and now_ns - self._triggered_ns >= self._trigger_every_ns:
             self._triggered_ns = now_ns
@@ -149,6 +163,7 @@ class BufferFollowing(Following[TriggeredStep]):
         await self._fetch(step, step.taken + 1, end, seen_ns)
 
     async def _fetch(self, step: TriggeredStep, first: int, last: int, seen_ns: int) -> None:
+        self._show(step)
         while first <= last:
             upto = min(last, first + wire.MOST_ROWS - 1)
             rows = await self._rows(first, upto)

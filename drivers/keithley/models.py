@@ -16,6 +16,7 @@ MIN_INTERVAL_S = 0.1
 MAKE_SAFE_S = 5.0
 WATCHDOG_S = 120.0
 SHORTEST_WATCHDOG_S = 20.0
+LINES = range(1, 7)
 TOPOLOGIES = ("auto", "voltage", "current")
 
 
@@ -44,6 +45,7 @@ class Options:
 
     ``topology``: which quantity is sourced. ``watchdog_s``: so long after the host fell silent the output is off; 0 = never, the step goes
     on to its own limits. ``dead_socket_port``: where hung sockets are closed. ``sense``: 4 or 2 wires. ``contact_check``: of a 2461 only.
+    ``trigger_out_line``, ``trigger_in_line``: digital lines, 1 to 6, that a step raises and waits for.
     """
 
     topology: str = "auto"
@@ -55,6 +57,8 @@ class Options:
     high_capacitance: bool = False
     contact_check: bool = False
     model: str = "2450"
+    trigger_out_line: int = 1
+    trigger_in_line: int = 2
 
     @classmethod
     def of(cls, options: Mapping[str, Any], instrument: str) -> Options:
@@ -71,6 +75,8 @@ class Options:
             ("sense", self.sense, (2, 4)),
             ("terminals", self.terminals, ("", "front", "rear")),
             ("model", self.model, tuple(MODELS)),
+            ("trigger_out_line", self.trigger_out_line, tuple(LINES)),
+            ("trigger_in_line", self.trigger_in_line, tuple(line for line in LINES if line != self.trigger_out_line)),
         )
         for name, value, values in allowed:
             if value not in values:
@@ -96,6 +102,7 @@ def capabilities_of(model: Model, options: Options) -> Capabilities:
         autonomous=options.watchdog_s == 0,
         watchdog=options.watchdog_s > 0,
         buffered=True,
+        ttl=True,
         make_safe_s=MAKE_SAFE_S,
         max_current_A=model.current_A,
         voltage_range_V=(-model.voltage_V, model.voltage_V),

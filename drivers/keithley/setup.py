@@ -72,6 +72,11 @@ class Setup:
         return "CURR" if self.source == "VOLT" else "VOLT"
 
     @property
+    def line_out(self) -> int:
+        """The bit of the line that is raised."""
+        return 1 << (self.options.trigger_out_line - 1)
+
+    @property
     def pause_s(self) -> float:
         """Between two readings: the interval less the shortest that a reading takes, so that no beat is shorter than the interval."""
         return self.order.sample_interval_s - self.options.nplc / FASTEST_MAINS_Hz
@@ -128,7 +133,7 @@ def setup_of(order: StepOrder, model: Model, options: Options) -> Setup:
 
 def look_of(setup: Setup, model: Model) -> Setup:
     """The open-circuit voltage before a step: a source of 0 A whose voltage limit lies above any cell."""
-    order = replace(setup.order, mode=Mode.REST, current_A=None, voltage_V=None)
+    order = replace(setup.order, mode=Mode.REST, current_A=None, voltage_V=None, ttl_in=False, ttl_out=False)
     fence_V = min(max(LOOK_V, setup.limit if setup.source == "CURR" else 0.0), model.voltage_V)
     rest = setup_of(order, model, setup.options)
     return replace(rest, limit=fence_V, prot=_prot(fence_V, model), window=None)
@@ -253,6 +258,7 @@ def commands(setup: Setup) -> tuple[str, ...]:
         f":SOUR:{source}:{fence} {number(setup.limit)}",
         f":SOUR:VOLT:PROT {setup.prot}",
         *_extras(setup),
+        *_lines(setup),
     )
 
 
@@ -260,6 +266,19 @@ def _extras(setup: Setup) -> tuple[str, ...]:
     if setup.source == "CURR" and setup.options.high_capacitance and setup.span >= REST_RANGE_A:
         return (":SOUR:CURR:HIGH:CAP ON",)
     return ()
+
+
+def _lines(setup: Setup) -> tuple[str, ...]:
+    """Digital lines of a step that uses them; inferred: the edge (the manual's command), and that a line begins low in its new mode."""
+    order, options = setup.order, setup.options
+    out = (f":DIG:LINE{options.trigger_out_line}:MODE DIG,OUT", low(options)) if order.ttl_out else ()
+    line = options.trigger_in_line
+    return (*out, *((f":DIG:LINE{line}:MODE TRIG,IN", f":TRIG:DIG{line}:IN:EDGE RIS") if order.ttl_in else ()))
+
+
+def low(options: Options) -> str:
+    """The raised line goes low."""
+    return f":DIG:LINE{options.trigger_out_line}:STAT 0"
 
 
 def read_back_numbers(setup: Setup) -> tuple[tuple[str, float], ...]:

@@ -140,6 +140,11 @@ class TriggerState(NamedTuple):
         """It does something, or is just ending to."""
         return self.word in ACTIVE_STATES
 
+    @property
+    def waits(self) -> bool:
+        """For the console's line: none of our blocks waits for anything else."""
+        return self.word == "WAITING"
+
 
 def parse_trigger_state(text: str) -> TriggerState:
     """``RUNNING;RUNNING;4``. Raises ValueError."""

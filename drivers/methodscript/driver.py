@@ -25,10 +25,12 @@ from drivers.base import (
     Settings,
     StepOrder,
 )
-from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected, WrongInstrument
+from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected
 from drivers.methodscript import script, wire
+from drivers.methodscript.lines import Lines
 from drivers.methodscript.link import Link
-from drivers.methodscript.models import MODELS, capabilities_of
+from drivers.methodscript.meeting import Meeting
+from drivers.methodscript.models import MODELS
 from drivers.methodscript.running import RunningScript, Said
 from drivers.methodscript.silence import Silence
 from drivers.methodscript.talk import DEAF_S, REPLY_S, SHORT_REPLY_S, Talk, of_script
@@ -39,11 +41,9 @@ LISTEN_S = 1.5
 LISTEN_FLOOR_S = 0.3
 SILENT_INTERVALS = 5
 SILENCE_FLOOR_S = 2.0
-UNKNOWN_INTERVAL_S = 10.0
 SAFE_SHARE, ABORT_SHARE = 0.9, 0.4
 """Of ``make_safe_s``: so long the instrument is told to open the circuit before the answer is *unconfirmed*, and so long a script may take
 to hear its abort before ``cell_off`` is sent all the same."""
-SLOWEST_POINT_S = 600.0
 MOST_GARBAGE, SHOWN_CHARACTERS = 3, 80
 
 _log = logging.getLogger(__name__)
@@ -62,20 +62,23 @@ BUSY = (Phase.STARTING, Phase.RUNNING)
 
 
 class MethodScript:
-    """One channel. Options: ``baud``, ``xonxoff``, ``rtscts``, ``mains_Hz``, ``silence_floor_s``, ``model`` (a device code)."""
+    """One channel.
+
+    Options: ``baud``, ``xonxoff``, ``rtscts``, ``mains_Hz``, ``silence_floor_s``, ``model`` (a device code), ``trigger_out_line``,
+    ``trigger_in_line``.
+    """
 
     def __init__(self, settings: Settings, context: Context) -> None:
         options = settings.options
-        self._name, self._wanted = settings.instrument, settings.identity
-        self._clock = context.clock
-        self._model = MODELS[str(options.get("model", "es4_hr"))]
+        self._name, self._clock = settings.instrument, context.clock
         self._mains_Hz = int(options.get("mains_Hz", 50))
+        self._gpio = Lines.of(options, self._name)
         self._silence_floor_s = float(options.get("silence_floor_s", SILENCE_FLOOR_S))
         serial = {name: options[name] for name in ("baud", "xonxoff", "rtscts") if name in options}
         self._link = Link(lambda: context.network.serial(settings.address, **serial), self)
         self._talk = Talk(self._link, self._name, self._clock.speed)
         self._outbox = Outbox()
-        self._identity: Identity | None = None
+        self._meeting = Meeting(self._talk, self._name, settings.identity, MODELS[str(options.get("model", "es4_hr"))])
         self._phase = Phase.IDLE
         self._running = RunningScript(self._outbox)
         self._program: tuple[StepOrder, ...] = ()
@@ -83,14 +86,20 @@ class MethodScript:
         self._unconfirmed: str | None = None
         self._start_answer: asyncio.Future[wire.Line] | None = None
         self._idle = asyncio.Event()
-        self._aborting = self._owes_safety = False
-        self._perhaps_another = False
+        self._aborting = self._owes_safety = self._skips_waiting = False
         self._script = self._in_memory = ""
         self._garbage = 0
         self._fresh = True
-        self._silence = Silence(self._clock, self._outbox, self._patience_s, lambda: self._tasks.spawn(self._probe()), self._on_restored)
+        self._silence = Silence(
+            self._clock,
+            self._outbox,
+            self._patience_s,
+            lambda: self._tasks.spawn(self._probe()),
+            self._on_restored,
+            lambda: self._running.last_ns,
+        )
         self._tasks = Tasks(self._name, lambda fault: self._silence.say_lost(f"the driver broke: {fault!r}"))
-        self.capabilities = capabilities_of(self._model, None)
+        self.capabilities = self._meeting.capabilities
 
     # -------------------------------------------------------------------------------------------------- the contract
 
@@ -109,18 +118,18 @@ class MethodScript:
             await self.release()
             raise
         self._silence.arm()
-        return self._identity or Identity("PalmSens", "MethodSCRIPT", firmware="not asked: a script runs")
+        return self._meeting.identity or Identity("PalmSens", "MethodSCRIPT", firmware="not asked: a script runs")
 
     async def read_state(self) -> ChannelState:
         """From the stream while a script runs; by a look at open circuit while idle."""
         if self._silence.lost or not self._link.opened.is_set():
             return ChannelState(CellState.UNKNOWN, None, detail="the link is lost")
         if self._phase in BUSY:
-            return self._running_state()
+            return self._running.state()
         self._in_memory = ""
         try:
             async with self._talk.open():
-                voltage_V = await self._talk.look(self._model)
+                voltage_V = await self._talk.look(self._meeting.model)
         except DeviceFault as fault:
             return ChannelState(CellState.ON, running=False, detail=fault.message)
         except InstrumentError as fault:
@@ -131,11 +140,11 @@ class MethodScript:
         """Write the program's script into the instrument's memory; nothing runs. Raises Rejected."""
         if self._phase is not Phase.IDLE:
             raise self._refusal("a script is running")
-        if self._identity is None:
+        if self._meeting.identity is None:
             await self._identify()
         if not self.capabilities.CC and any(order.mode is Mode.GALVANOSTATIC for order in program):
             raise self._refusal("no galvanostat (a Pico, or bits 67 and 68 of CM are clear)")
-        self._program, self._script = (), script.write_program(program, self._model, self._mains_Hz)
+        self._program, self._script = (), script.write_program(program, self._meeting.model, self._mains_Hz, self._gpio)
         async with self._talk.open():
             await self._write()
         self._program = program
@@ -175,6 +184,9 @@ class MethodScript:
         step = self._running.step
         if self._silence.lost or not self._link.opened.is_set():
             raise NotReachable("the link is lost", instrument=self._name, sent="Y", did="nothing was sent")
+        if self._running.waits and key in {None, self._running.waits}:
+            await self._end_waiting()
+            return
         if key is not None and self._phase in BUSY and (step is None or step.key != key):
             return
         if self._phase is not Phase.RUNNING or step is None:
@@ -184,6 +196,11 @@ class MethodScript:
         await self._talk.send("Y\n")
         step.skip_asked = True
 
+    async def _end_waiting(self) -> None:
+        """``Y`` ends measurement loops only: the whole script is aborted, and what follows in it is not run."""
+        self._skips_waiting = True
+        await self._talk.send("Z\n")
+
     async def make_safe(self) -> SafeState:
         """Abort, switch the cell off, read at open circuit."""
         self._aborting, self._program, self._owes_safety = True, (), True
@@ -191,7 +208,7 @@ class MethodScript:
             async with asyncio.timeout(SAFE_SHARE * self.capabilities.make_safe_s):
                 await self._wait_for_port()
                 async with self._talk.open():
-                    await self._still_ours()
+                    await self._meeting.still_ours()
                     voltage_V = await self._switch_off_and_look()
         except (InstrumentError, TimeoutError) as fault:
             if isinstance(fault, NotReachable | TimeoutError):
@@ -265,17 +282,27 @@ class MethodScript:
             self._start_answer.set_result(line)
 
     def _on_script_line(self, line: wire.Line) -> None:
-        if of_script(line) and self._garbage < MOST_GARBAGE:
+        back, sample = of_script(line) and self._garbage < MOST_GARBAGE, isinstance(line, wire.Package)
+        if back and not sample:
             self._silence.say_restored("the script's lines come again")
         said = self._running.hear(line, self._clock.mono_ns())
-        if self._running.step is not None:
-            self._started.add(self._running.step.key)
+        if back and sample:  # it may have been held up on its way
+            self._silence.say_restored("the script's lines come again", self._running.last_ns)
+        if now := self._running.waits or (self._running.step.key if self._running.step else ""):
+            self._started.add(now)
         if said is Said.FINISHED:
-            ended = (Reason.ABORT, "made safe") if self._aborting else (Reason.DEVICE_ERROR, "the script ended without saying why")
-            self._finished(*ended)
+            self._finished(*self._why_finished())
         elif said is Said.BROKE and isinstance(line, wire.RuntimeFault):
             self._phase = Phase.IDLE
             self._tasks.spawn(self._switch_off_and_end(Reason.DEVICE_ERROR, f"{line.code:04X} {wire.meaning(line.code)}, {line.where}"))
+
+    def _why_finished(self) -> tuple[Reason, str]:
+        """The script is over, and its last step has not said why it ended."""
+        if self._aborting:
+            return Reason.ABORT, "made safe"
+        if self._skips_waiting:
+            return Reason.SKIP, "ended before the console's line came"
+        return Reason.DEVICE_ERROR, "the script ended without saying why"
 
     def _finished(self, reason: Reason, detail: str) -> None:
         self._phase = Phase.IDLE
@@ -289,7 +316,7 @@ class MethodScript:
 
     def on_reopened(self) -> None:
         """The port is back: a running script will be heard by itself, an idle instrument is asked."""
-        self._fresh = self._perhaps_another = True
+        self._fresh = self._meeting.perhaps_another = True
         self._silence.arm()
 
     def _on_restored(self) -> None:
@@ -308,15 +335,8 @@ class MethodScript:
         if not self._link.opened.is_set() or self._phase is Phase.LISTENING:
             return None
         if self._phase in BUSY:
-            return SILENT_INTERVALS * self._interval_s() / self._clock.speed + self._silence_floor_s
+            return SILENT_INTERVALS * self._running.interval_s / self._clock.speed + self._silence_floor_s
         return LISTEN_FLOOR_S if self._silence.lost else None
-
-    def _interval_s(self) -> float:
-        """How often a line is due."""
-        step = self._running.step
-        if step is None:
-            return UNKNOWN_INTERVAL_S if self._running.adopted else 0.0
-        return SLOWEST_POINT_S if step.mode is Mode.IMPEDANCE else step.interval_s
 
     async def _probe(self) -> None:
         """Ask ``t``: firmware means idle, an error that a script runs (inferred: which error is not known), silence that nobody knows."""
@@ -326,7 +346,7 @@ class MethodScript:
                 _, line = await self._talk.hear(lambda line: isinstance(line, wire.Reply | wire.Refused) or of_script(line))
                 await asyncio.sleep(DEAF_S)
                 if isinstance(line, wire.Reply):
-                    await self._still_ours()
+                    await self._meeting.still_ours()
             if isinstance(line, wire.Reply):
                 await self._heard_idle()
         except InstrumentError as fault:
@@ -342,40 +362,10 @@ class MethodScript:
     # ------------------------------------------------------------------------------------------------------------- moves
 
     async def _identify(self) -> None:
-        async with self._talk.open():
-            firmware = await self._talk.firmware(lambda: self._phase is Phase.RUNNING)
-            if firmware is None:
-                return self._adopt()
-            if firmware.device not in MODELS:
-                raise WrongInstrument(f"device code {firmware.device} is not one this driver knows", instrument=self._name)
-            serial, version, bits = [await self._talk.query(command) for command in ("i", "v", "CM")]
-        if self._wanted and self._wanted != serial:
-            advice = "check the address, or the identity in the rig file"
-            raise WrongInstrument(f"serial number {serial}, not {self._wanted}", instrument=self._name, advice=advice)
-        self._phase, self._model = Phase.IDLE, MODELS[firmware.device]
-        self.capabilities = capabilities_of(self._model, wire.parse_bits(bits) if bits else None)
-        self._identity = Identity("PalmSens", self._model.name, serial, f"{firmware.version}, MethodSCRIPT {version}")
-        return None
-
-    async def _still_ours(self) -> None:
-        """After the port was opened anew: a name like ttyUSB0 may have gone to another instrument. Raises WrongInstrument.
-
-        Inferred: a running script refuses the question; then what it streams says whose it is.
-        """
-        if not self._perhaps_another or self._identity is None:
+        if not await self._meeting.ask(lambda: self._phase is Phase.RUNNING):
+            self._adopt()
             return
-        with contextlib.suppress(NotReachable):
-            serial = await self._talk.query("i")
-            if serial and serial != self._identity.serial:
-                raise WrongInstrument(
-                    f"another instrument answers at this port since it came back: {serial}, not {self._identity.serial}",
-                    instrument=self._name,
-                    sent="i",
-                    received=serial,
-                    did="it was left alone",
-                    advice="put the plugs back; name the port by its id (/dev/serial/by-id/…), which does not change hands",
-                )
-            self._perhaps_another = not serial
+        self._phase, self.capabilities = Phase.IDLE, self._meeting.capabilities
 
     def _adopt(self) -> None:
         if self._phase is not Phase.RUNNING:
@@ -389,22 +379,14 @@ class MethodScript:
         wait_s = max(SILENCE_FLOOR_S, 2 * script.SAY_WHERE_EVERY_S / self._clock.speed)
         with contextlib.suppress(NotReachable):
             async with self._talk.open():
-                while self._running.step is None and self._phase is Phase.RUNNING:
+                while self._running.step is None and not self._running.waits and self._phase is Phase.RUNNING:
                     await self._talk.hear(lambda line: isinstance(line, wire.Text | wire.Empty | wire.RuntimeFault), wait_s)
-
-    def _running_state(self) -> ChannelState:
-        step = self._running.step
-        if step is None:
-            return ChannelState(CellState.UNKNOWN, running=True, detail="a script runs; it has not yet said which step")
-        cell = CellState.OFF if step.mode is Mode.REST else CellState.ON
-        detail = f"step {step.index + 1} of {step.total}" + (", adopted" if self._running.adopted else "")
-        return ChannelState(cell, running=True, step_key=step.key, voltage_V=step.voltage_V, current_A=step.current_A, detail=detail)
 
     async def _run(self, key: str) -> None:
         self._running = RunningScript(self._outbox, self._program)
         self._start_answer = asyncio.get_running_loop().create_future()
-        self._phase, self._aborting, self._unconfirmed = Phase.STARTING, False, key
-        self._owes_safety = False
+        self._phase, self._unconfirmed = Phase.STARTING, key
+        self._aborting = self._owes_safety = self._skips_waiting = False
         self._idle.clear()
         self._silence.arm()
         try:
@@ -448,7 +430,7 @@ class MethodScript:
         self._phase, self._in_memory = Phase.IDLE, ""
         try:
             await self._talk.rescue()
-            return await self._talk.look(self._model)
+            return await self._talk.look(self._meeting.model)
         except (InstrumentError, asyncio.CancelledError):
             self._phase = before if self._running.step else Phase.IDLE
             raise

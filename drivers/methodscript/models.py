@@ -45,6 +45,7 @@ def capabilities_of(model: Model, bits: frozenset[int] | None) -> Capabilities:
         max_steps=MAX_STEPS,
         on_device_limits=frozenset({"time", "voltage", "charge", "current"}),
         autonomous=True,
+        ttl=True,
         make_safe_s=5.0,
         max_current_A=model.current_A,
         voltage_range_V=model.voltage_V,

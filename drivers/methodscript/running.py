@@ -7,15 +7,17 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from drivers.base import ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
+from drivers.base import CellState, ChannelState, ImpedanceSpectrum, Mode, Reason, StepEnded, StepOrder, StepStarted
 from drivers.methodscript import script, wire
+from drivers.methodscript.lines import SAY_EVERY_S
 from drivers.methodscript.timing import StepTimer
 from drivers.stream.samples import Outbox, Sample
 
-_WHERE = re.compile(r"(STEP_BEGIN|STEP_AT) (\d+) (\d+) ([RGPI]) (\d+) (\S+)")
+_WHERE = re.compile(r"(STEP_BEGIN|STEP_AT|STEP_WAIT) (\d+) (\d+) ([RGPI]) (\d+) (\S+)")
 _END = re.compile(r"STEP_END (\d+) (\d+)i?")
 _MODES = {letter: mode for mode, letter in script.MODE_LETTER.items()}
 MOST_HELD = 4096
+UNKNOWN_INTERVAL_S, SLOWEST_POINT_S = 10.0, 600.0
 LONGEST_STEP_S = 1e9
 ALL_STATUS = 0xFFFF
 
@@ -66,6 +68,8 @@ class RunningScript:
         self._next = 0
         self._over = False
         self.step: Step | None = None
+        self.waits = ""
+        """The step that waits for the console's line."""
         self.adopted = not program
         self.garbled = 0
 
@@ -78,6 +82,29 @@ class RunningScript:
     def begun(self) -> bool:
         """At least one step was heard to begin."""
         return self.step is not None or self._next > 0
+
+    @property
+    def last_ns(self) -> int | None:
+        """When the last sample of the running step was taken, by our clock."""
+        return None if self.step is None or self.step.timer.last_device_ns is None else self.step.timer.last_mono_ns
+
+    @property
+    def interval_s(self) -> float:
+        """How often a line is due; 0 where nothing is known to be."""
+        if self.step is not None:
+            return SLOWEST_POINT_S if self.step.mode is Mode.IMPEDANCE else self.step.interval_s
+        return SAY_EVERY_S if self.waits else UNKNOWN_INTERVAL_S if self.adopted else 0.0
+
+    def state(self) -> ChannelState:
+        """What the script has said of the channel."""
+        step = self.step
+        if self.waits:
+            return ChannelState(CellState.OFF, running=True, step_key=self.waits, detail="it waits for the console's line")
+        if step is None:
+            return ChannelState(CellState.UNKNOWN, running=True, detail="a script runs; it has not yet said which step")
+        cell = CellState.OFF if step.mode is Mode.REST else CellState.ON
+        detail = f"step {step.index + 1} of {step.total}" + (", adopted" if self.adopted else "")
+        return ChannelState(cell, running=True, step_key=step.key, voltage_V=step.voltage_V, current_A=step.current_A, detail=detail)
 
     def hear(self, line: wire.Line, heard_ns: int) -> Said | None:
         """One line of the stream."""
@@ -113,6 +140,9 @@ class RunningScript:
             return
         if self.step is not None:
             self.end(Reason.LOST, "its end was not heard", heard_ns, last=False)
+        self.waits = where[6] if where[1] == "STEP_WAIT" else ""
+        if self.waits:
+            return
         interval_s, order = int(where[5]) / 1000, self._orders.get(where[6])
         time_s = min(order.ends.time_s, order.limits.time_s) if order else None
         self.step = Step(where[6], int(where[2]), int(where[3]), _MODES[where[4]], interval_s, time_s)
@@ -152,7 +182,7 @@ class RunningScript:
             return
         device_ns = self.step.timer.last_device_ns if self.step else None
         self._next = self.step.index + 1 if self.step else self._next + 1
-        self.step, self._loops, self._over = None, 0, last
+        self.step, self.waits, self._loops, self._over = None, "", 0, last
         self._outbox.put(StepEnded(key, heard_ns, reason, detail, device_ns, last))
 
     # --------------------------------------------------------------------------------------------------------- values

@@ -15,8 +15,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from drivers.base import EndConditions, Limits, Mode, Reason, StepOrder
+from drivers.methodscript.lines import Lines
 from drivers.methodscript.models import Model, check
 
+GPIO = Lines()
 LONGEST_LINE = 127
 LARGEST_INTEGER = 1 << 31
 SAY_WHERE_EVERY_S = 5.0
@@ -64,15 +66,16 @@ def written(value: float) -> float:
 # ------------------------------------------------------------------------------------------------------------- writing
 
 
-def write_program(program: tuple[StepOrder, ...], model: Model, mains_Hz: int = 50) -> str:
+def write_program(program: tuple[StepOrder, ...], model: Model, mains_Hz: int = 50, gpio: Lines = GPIO) -> str:
     """The script of a program, without the ``l`` or ``e`` before it and the empty line after it. Raises Rejected."""
     check(program, model)
     lines = [f"var {name}" for name in ("p", "i", "t", "q", "dq", "why", "n", "armed")]
     if any(order.mode is Mode.IMPEDANCE for order in program):
         lines += ["var f", "var zr", "var zi"]
+    lines += gpio.begin(program)
     for index, order in enumerate(program):
-        lines += _step(order, index, len(program), model, mains_Hz)
-    return _text([*lines, "on_finished:", "cell_off"])
+        lines += _step(order, index, len(program), _setup(order, model, mains_Hz), gpio)
+    return _text([*lines, "on_finished:", "cell_off", *gpio.lowered(*program)])
 
 
 def _text(lines: Iterable[str]) -> str:
@@ -81,13 +84,14 @@ def _text(lines: Iterable[str]) -> str:
     return text
 
 
-def _step(order: StepOrder, index: int, total: int, model: Model, mains_Hz: int) -> list[str]:
+def _step(order: StepOrder, index: int, total: int, setup: list[str], gpio: Lines) -> list[str]:
+    """``setup`` ends with ``cell_on`` or ``cell_off``: until the console's line comes the cell is off."""
     where = f"{index} {total} {MODE_LETTER[order.mode]} {round(order.sample_interval_s * 1000)} {order.key}"
     unless_stopped = TIME if order.ends.time_s <= order.limits.time_s else SAFETY + TIME
     lines = ["store_var q 0 ja", f"store_var why {unless_stopped}i ja", "store_var n 0i ja", "store_var armed 0i ja"]
-    lines += _setup(order, model, mains_Hz)
+    lines += [*setup[:-1], *gpio.waited_for(order, where), setup[-1], *gpio.raised(order)]
     lines += [f'send_string "STEP_BEGIN {where}"', "timer_start", *_loop(order, where)]
-    lines += ["endloop", "cell_off", f'send_string f"STEP_END {index} {{why}}"']
+    lines += ["endloop", "cell_off", *gpio.lowered(order), f'send_string f"STEP_END {index} {{why}}"']
     return lines if index == total - 1 else [*lines, f"if why > {SAFETY}i", "abort", "endif"]
 
 

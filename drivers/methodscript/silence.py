@@ -13,7 +13,11 @@ CLOCK_ROUNDS_S = 1e-6
 
 
 class Silence:
-    """``patience_s()``: real seconds without a line before ``on_silence`` is called; None = nothing is expected."""
+    """``patience_s()``: real seconds without a line before ``on_silence`` is called; None = nothing is expected.
+
+    ``last_ns()``: when the last sample was taken, None where there is none: as of then the link is lost, since lines that were held up on
+    their way are samples from then on.
+    """
 
     def __init__(
         self,
@@ -22,12 +26,14 @@ class Silence:
         patience_s: Callable[[], float | None],
         on_silence: Callable[[], object],
         on_restored: Callable[[], None],
+        last_ns: Callable[[], int | None],
     ) -> None:
         self._clock = clock
         self._outbox = outbox
         self._patience_s = patience_s
         self._on_silence = on_silence
         self._on_restored = on_restored
+        self._last_ns = last_ns
         self._timer: asyncio.TimerHandle | None = None
         self._waits_s = self._until_s = 0.0
         self.lost = False
@@ -63,11 +69,12 @@ class Silence:
         """The link is lost, and why; said once."""
         if not self.lost:
             self.lost = True
-            self._outbox.put(LinkLost(self._clock.mono_ns(), why))
+            last_ns = self._last_ns()
+            self._outbox.put(LinkLost(self._clock.mono_ns() if last_ns is None else last_ns, why))
 
-    def say_restored(self, detail: str) -> None:
-        """The link is back, if it was lost."""
+    def say_restored(self, detail: str, at_ns: int | None = None) -> None:
+        """The link is back, if it was lost; as of the sample that says so, which may come late."""
         if self.lost:
             self.lost = False
-            self._outbox.put(LinkRestored(self._clock.mono_ns(), detail))
+            self._outbox.put(LinkRestored(self._clock.mono_ns() if at_ns is None else at_ns, detail))
             self._on_restored()

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from drivers.base import Context, Identity, Settings
 from drivers.clock import Clock
+from drivers.durable import write_durably
 from drivers.errors import BadReply, NotReachable, Rejected, WrongInstrument
 from drivers.neware import wire
 from drivers.neware.models import Options, choose, where
@@ -143,7 +144,7 @@ class Channel:
     async def _write(self, key: str, suffix: str, text: str) -> None:
         path = self._file(key, suffix)
         try:
-            await self._clock.in_thread(notebook.write, path, text, lane=self._lane)
+            await self._clock.in_thread(write_durably, path, text, lane=self._lane)
         except OSError as error:
             message, advice = f"{path.name} cannot be written: {error}", "look at option folder"
             raise Rejected(message, instrument=self._name, did="nothing was started", advice=advice) from error

@@ -20,62 +20,37 @@ from drivers.base import Context, EmulatorAddress, Settings
 from drivers.neware.instrument.channel import Channel
 from drivers.neware.instrument.faults import DEFAULTS, NAMES
 from drivers.neware.instrument.messages import TERMINATOR, Requests
-from drivers.neware.instrument.software import Disk, Place, Software, driven
-from drivers.sim.served import HOST, NOISE, ServedInstrument
+from drivers.neware.instrument.software import Disk, Place, Software
+from drivers.sim.cycler import Cycler
+from drivers.sim.physics import Physics
+from drivers.sim.served import HOST, NOISE
 from drivers.sim.stamps import Stamps
 
-WEEK_s = 604800.0
 
-
-class NewareEmulator(ServedInstrument):
+class NewareEmulator(Cycler[Place, Channel]):
     """One cycler, its PC, and the twin's cell on one channel."""
 
     fault_names = NAMES
     kind = "neware"
     noise = NOISE + TERMINATOR
     vanishes = "bts_gone"
+    first_channel = "1-1"
+    guest_key = "barcode"
 
     def __init__(self, settings: Settings, context: Context) -> None:
         super().__init__(settings, context, DEFAULTS)
         options = settings.options
         self._temporary = "" if options.get("folder") else tempfile.mkdtemp(prefix="neware-")
         self.folder = Path(str(options.get("folder") or self._temporary)).absolute()
-        self.place = _place(str(options.get("channel", "1-1")))
-        subdevices, each = int(options.get("subdevices", 2)), int(options.get("channels", 8))
-        places = [(sub, n) for sub in range(1, subdevices + 1) for n in range(1, each + 1)]
-        cells = {_place(str(place)): twin for place, twin in options.get("cells", {}).items()} | {self.place: self.twin}
-        self.cells = tuple(cells.values())
-        self.channels = {place: Channel(cells.get(place)) for place in places}
-        self.channel = self.channels[self.place]
-        self.channel.disturb = self._disturb
         disk = Disk(self.folder, Path(str(options.get("root") or self.folder / "steps")).absolute(), str(options.get("shown_as", "")))
-        self.software = Software(self.channels, self.faults, disk, self.clock, options, now_s=self.now_s, mine=self.place)
-        self._busy = [_place(str(one)) for one in options.get("busy", ())]
+        self.software = Software(self.channels, self.faults, disk, self.clock, options, now_s=self.now_s, mine=self.mine)
 
     # ------------------------------------------------------------------------------------------------------------- life
 
     async def start(self) -> EmulatorAddress:
         """Feel the cell, and listen."""
         await self.clock.in_thread(lambda: self.software.disk.root.mkdir(parents=True, exist_ok=True))
-        now_s = self.now_s()
-        for channel in self.channels.values():
-            channel.now_s = max(channel.now_s, now_s)
         return await super().start()
-
-    def _address(self) -> str:
-        shared = self.folder.as_posix().lstrip("/")
-        return f"{HOST}:{self.port}/{shared}"
-
-    def _begin(self, now_s: float) -> None:
-        for twin in self.cells:
-            twin.open_circuit(now_s)
-        self._start_others()
-
-    def _start_others(self) -> None:
-        for place in self._busy:
-            mine, self.software.mine = self.software.mine, place
-            self.software.guest(WEEK_s, "guest")
-            self.software.mine = mine
 
     async def stop(self) -> None:
         """Close the port; the twin stays as it is (a temporary folder goes)."""
@@ -83,64 +58,54 @@ class NewareEmulator(ServedInstrument):
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
+    def _address(self) -> str:
+        shared = self.folder.as_posix().lstrip("/")
+        return f"{HOST}:{self.port}/{shared}"
+
+    # -------------------------------------------------------------------------------------------- what all of them ask for
+
     def _conversation(self) -> Session:
         return Session(self.software, self.stamps)
 
-    def _advance(self, t_s: float) -> None:
-        for channel in self.channels.values():
-            channel.advance(t_s)
-        self._guests()
+    def _place(self, text: Any) -> Place:
+        sub, _, number = str(text).partition("-")
+        return int(sub), int(number)
 
-    def _next_s(self) -> float:
-        return min(channel.next_s for channel in self.channels.values())
+    def _written(self, place: Place) -> str:
+        return f"{place[0]}-{place[1]}"
 
-    def _guests(self) -> None:
-        fault = self.faults.on.get("foreign_run")
-        if fault is not None and self.software.guest(float(fault["seconds"]), str(fault["barcode"])):
-            self.faults.clear("foreign_run")
+    def _places(self, options: Mapping[str, Any]) -> list[Place]:
+        subdevices, each = int(options.get("subdevices", 2)), int(options.get("channels", 8))
+        return [(sub, n) for sub in range(1, subdevices + 1) for n in range(1, each + 1)]
 
-    @property
-    def driven(self) -> bool:
-        """True while a current can flow: the truth, whatever the wire says."""
-        return driven(self.channel)
+    def _channel(self, twin: Physics | None) -> Channel:
+        return Channel(twin)
 
-    def _disturb(self, voltage_V: float) -> float:
-        return voltage_V + (float(self.faults["voltage_jump"]["offset_V"]) if "voltage_jump" in self.faults else 0.0)
+    def _guest(self, place: Place, seconds: float, name: str) -> bool:
+        return self.software.guest(place, seconds, name)
 
-    # ------------------------------------------------------------------------------------------------------------- faults
-
-    def _gone_off(self, fault: str) -> None:
-        if fault == "paused":
-            self.channel.resume()
+    def _lose_power(self, channel: Channel) -> None:
+        channel.stop()
 
     def _gone_on(self, fault: str) -> None:
         if fault == "protected":
             self.faults.clear(fault)
             self.channel.trip()
-        elif fault == "paused":
-            self.channel.pause()
-        elif fault == "power_lost":
-            self.faults.clear(fault)
-            for channel in self.channels.values():
-                channel.stop()
+        else:
+            super()._gone_on(fault)
 
     # -------------------------------------------------------------------------------------------------------------- state
 
     def _state(self) -> dict[str, Any]:
-        return {
-            "folder": str(self.folder),
-            "root": str(self.software.disk.root),
-            "tests": self.software.tests,
-            "channels": {f"{sub}-{n}": channel.snapshot() for (sub, n), channel in self.channels.items()},
-        }
+        software = {"folder": str(self.folder), "root": str(self.software.disk.root), "tests": self.software.tests}
+        return {**software, **super()._state()}
 
     def _go_on_from(self, state: Mapping[str, Any]) -> None:
         """In the same folder."""
         self.folder = self.software.disk.folder = Path(state["folder"])
         self.software.disk.root = Path(state["root"])
         self.software.tests = state["tests"]
-        for name, plain in state["channels"].items():
-            self.channels[_place(name)].restore(plain)
+        super()._go_on_from(state)
 
 
 class Session:
@@ -160,8 +125,3 @@ class Session:
 
     def over(self) -> None:
         """A test goes on without whoever started it."""
-
-
-def _place(text: str) -> Place:
-    sub, _, number = text.partition("-")
-    return int(sub), int(number)

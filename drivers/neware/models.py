@@ -14,6 +14,7 @@ MIN_INTERVAL_S = 0.1
 MAKE_SAFE_S = 10.0
 STEP_GAP_S = 2.0
 """Until the next step runs: the client reads the file and makes a new test (inferred)."""
+BOUNDS = {"protect_delay_s": (0.0, 60.0), "max_current_A": (1e-9, 1e3), "max_voltage_V": (0.0, 1e3)}
 OVERLOAD = 1
 """Bit of a sample's ``status``: voltage or current is no number."""
 
@@ -49,15 +50,9 @@ class Options:
         for name in ("folder", "bts_folder", "backup"):
             if not isinstance(getattr(self, name), str):
                 raise checks.bad_rig(instrument, f"option {name}: {getattr(self, name)!r}", "a text")
-        for name, least, most in (("protect_delay_s", 0.0, 60.0), ("max_current_A", 1e-9, 1e3), ("max_voltage_V", 0.0, 1e3)):
-            if not _within(getattr(self, name), least, most):
-                raise checks.bad_rig(instrument, f"option {name}: {getattr(self, name)!r}", f"from {least:g} to {most:g}")
-        if not _within(self.min_voltage_V, -1e3, self.max_voltage_V) or self.min_voltage_V == self.max_voltage_V:
+        checks.check_numbers(self, BOUNDS, instrument)
+        if not checks.within(self.min_voltage_V, -1e3, self.max_voltage_V) or self.min_voltage_V == self.max_voltage_V:
             raise checks.bad_rig(instrument, f"option min_voltage_V: {self.min_voltage_V!r}", "below max_voltage_V")
-
-
-def _within(value: object, least: float, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 def _has_folder(options: Options, settings: Settings) -> bool:
@@ -69,12 +64,7 @@ def _has_folder(options: Options, settings: Settings) -> bool:
 def where(address: str, instrument: str) -> tuple[str, int, str]:
     """Host and port of a BTS client, and the folder that both sides see ("" = option ``folder``). Raises Rejected."""
     place, slash, folder = address.partition("/")
-    host, colon, port = place.rpartition(":")
-    if not colon:
-        host, port = place, str(PORT)
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise checks.bad_rig(instrument, f"address {address!r}", f"host, host:port ({PORT}), or host:port/folder")
-    return host, int(port), slash + folder
+    return *checks.host_and_port(place, PORT, instrument, f"host, host:port ({PORT}), or host:port/folder"), slash + folder
 
 
 def choose(found: tuple[Address, ...], wanted: str) -> Address | None:

@@ -88,7 +88,9 @@ class Pictures:
         self.seed = seed
 
     def grown(self, state: Any, t_s: float) -> float:
-        """How far a hard short has grown at ``t_s``, 0 to 1; cells that cannot short have none."""
+        """How far a hard short has grown at ``t_s``, 0 to 1: by its length where that counts, else by time; others have none."""
+        if math.isfinite(self.body.crossing_mol):
+            return float(min(1.0, max(half.moss_mol for half in (state.working, state.counter)) / self.body.crossing_mol))
         since_s = getattr(state, "hard_short_s", None)
         return 0.0 if since_s is None else max(0.0, -math.expm1(-(t_s - since_s) / self.body.filament_s))
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from drivers.sim.cell import State
 from drivers.sim.cell_parameters import CellParameters
+from drivers.sim.hopping import Exchanging, Hopping
 from drivers.sim.sequences import Times
 
 MU0 = 4e-7 * math.pi
@@ -33,7 +34,7 @@ class LineParameters:
     that this line shows (0.4 for the central line of spin 3/2 whose satellites are lost). ``bms_ppm``: how much further the
     shift lies with the electrode's normal across the field (bulk susceptibility, domain.md 4.13: measured, not computed).
     ``Cq_kHz``: the line is a powder pattern of spin 3/2, satellites and all (then ``observed`` stays 1). ``anisotropy_ppm`` of the shift
-    (its largest principal value less the mean) and ``asymmetry``: sidebands of a spinning sample.
+    (its largest principal value less the mean) and ``asymmetry``: sidebands of a spinning sample. ``hopping``: the Gaussian part narrows.
     """
 
     shift_ppm: float
@@ -49,6 +50,7 @@ class LineParameters:
     diffusion_m2_per_s: float = 0.0
     anisotropy_ppm: float = 0.0
     asymmetry: float = 0.0
+    hopping: Hopping | None = None
 
     @property
     def times(self) -> Times:
@@ -67,7 +69,8 @@ class LineParameters:
 class NucleusParameters:
     """One nucleus: MHz of 0 ppm per tesla, counts per umol and scan after a 90 degree pulse, noise per scan.
 
-    ``noise_counts``: standard deviation of the real (and of the imaginary) part at ``noise_at_spectral_width_Hz``.
+    ``noise_counts``: standard deviation of the real (and of the imaginary) part at ``noise_at_spectral_width_Hz``. ``exchanging``: lines
+    whose ions change places while magnetisation is stored.
     """
 
     MHz_per_T: float
@@ -75,6 +78,11 @@ class NucleusParameters:
     noise_counts: float
     lines: dict[str, LineParameters]
     noise_at_spectral_width_Hz: float = 93458.0
+    exchanging: tuple[Exchanging, ...] = ()
+
+    def __post_init__(self) -> None:
+        if wrong := [name for pair in self.exchanging for name in pair.between if name not in self.lines]:
+            raise ValueError(f"`{wrong[0]}` exchanges and has no line")
 
 
 def _lithium() -> NucleusParameters:

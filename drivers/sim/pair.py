@@ -17,7 +17,7 @@ from drivers.sim.cell_parameters import FARADAY_C_PER_MOL
 from drivers.sim.electrodes import FoilLaw, Half, InsertionLaw, Law
 from drivers.sim.faults import Faults
 from drivers.sim.isotopes import Isotopes, exchanged, natural
-from drivers.sim.pair_parameters import PairParameters, Side
+from drivers.sim.pair_parameters import PairParameters, Side, Voids
 from drivers.sim.salt import Salt, concentration_V, diffused
 
 NO_GRADIENT = Salt()
@@ -242,14 +242,30 @@ class Pair:
             return after
         voids, half = law.foil.voids, getattr(before, name)
         local_A = 1e-3 * voids.filament_mA_per_cm2 * self.parameters.area_cm2 * half.contact
+        grown: Half = getattr(after, name)
+        if voids.filament_share > 0.0:
+            return (
+                self._crossing(after, name, voids, faradaic_A, after.t_s - before.t_s)
+                if half.moss_mol > 0.0 or abs(faradaic_A) > local_A
+                else after
+            )
         if after.hard_short_s is None and abs(faradaic_A) > local_A:
             after = after._replace(hard_short_s=before.t_s, hard_short_ohm=voids.filament_ohm)
         if after.hard_short_s is None:
             return after
-        grown: Half = getattr(after, name)
         wanted_mol = -1e-6 * voids.filament_umol * math.expm1(-(after.t_s - after.hard_short_s) / self.parameters.filament_s)
         moved_mol = min(grown.bulk_mol, max(0.0, wanted_mol - grown.moss_mol))
         return _with(after, name, grown._replace(bulk_mol=grown.bulk_mol - moved_mol, moss_mol=grown.moss_mol + moved_mol))
+
+    def _crossing(self, after: PairState, name: str, voids: Voids, faradaic_A: float, span_s: float) -> PairState:
+        """A part of what is plated lengthens the filament; a short it is from face to face."""
+        grown: Half = getattr(after, name)
+        plated_mol = voids.filament_share * abs(faradaic_A) * span_s / FARADAY_C_PER_MOL
+        moved_mol = max(0.0, min(grown.bulk_mol, plated_mol, voids.crossing_mol - grown.moss_mol))
+        grown = grown._replace(bulk_mol=grown.bulk_mol - moved_mol, moss_mol=grown.moss_mol + moved_mol)
+        if after.hard_short_s is None and grown.moss_mol >= (1.0 - 1e-9) * voids.crossing_mol:
+            after = after._replace(hard_short_s=after.t_s, hard_short_ohm=voids.filament_ohm)
+        return _with(after, name, grown)
 
     def _mossy(self, after: PairState, faradaic_A: float) -> PairState:
         """Where the plated face has no salt left, or so much was plated, what grows from then on is moss."""

@@ -6,6 +6,7 @@ is said by its file alone: voltages, shares of phases and shifts are tables agai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +19,8 @@ class Voids:
     """The contact of a stripped face with a solid electrolyte: theta falls by ``loss`` a mAh/cm2 above ``above_mA_per_cm2``.
 
     Its resistance is R / theta**exponent; plated where j / theta exceeds ``filament_mA_per_cm2``, a filament grows.
-    Source: domain.md 5.1 C6 (inferred there, tuned to Rees 2021); the exponent is inferred.
+    ``filament_share`` of the current goes into it and it conducts once it has crossed, ``filament_umol`` long (O14); 0: it grows by time
+    alone and conducts from its first instant. Source: domain.md 5.1 C6 (inferred there, tuned to Rees 2021); exponent and share are inferred.
     """
 
     resistance_ohm_cm2: float = 20.0
@@ -29,6 +31,12 @@ class Voids:
     filament_mA_per_cm2: float = 1.5
     filament_ohm: float = 1.0
     filament_umol: float = 0.005
+    filament_share: float = 0.0
+
+    @property
+    def crossing_mol(self) -> float:
+        """What a filament holds that reaches from face to face; infinite where length is no matter."""
+        return 1e-6 * self.filament_umol if self.filament_share > 0.0 else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +213,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class PairParameters:
-    """One cell; units in the names."""
+    """One cell; units in the names. ``spinning_kHz``: a jelly roll in a rotor at the magic angle (O26); 0: static."""
 
     working: Side = field(default_factory=lambda: Side(foil=Foil()))
     counter: Side = field(default_factory=lambda: Side(foil=Foil()))
@@ -228,6 +236,7 @@ class PairParameters:
     exchange: Exchange | None = None
     transport: Transport | None = None
     beside: Mapping[str, Beside] = field(default_factory=dict)
+    spinning_kHz: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.area_cm2, self.electrolyte_uL, self.salt_mol_per_L) <= 0.0:

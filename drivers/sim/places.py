@@ -24,7 +24,10 @@ OUTSIDE_mm = (1.0, 3.0)
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Of the two discs: their radius, how thick each is, how long a short takes to grow, and what a mole of metal fills."""
+    """Of the two discs: their radius, how thick each is, how long a short takes to grow, and what a mole of metal fills.
+
+    ``crossing_mol``: of a filament that reaches from face to face; infinite where it grows by time alone.
+    """
 
     radius_mm: float
     working_mm: float
@@ -33,6 +36,7 @@ class Body:
     working_host: bool = False
     counter_host: bool = False
     mm_per_mol: float = 0.0
+    crossing_mol: float = math.inf
 
     def thick_mm(self, side: str) -> float:
         """Of an electrode."""
@@ -53,7 +57,8 @@ def body_of(cell: Any, host_mm: float = 0.0) -> Body:
     sides = (cell.working, cell.counter)
     thick = [host_mm if side.foil is None else 1e-3 * side.foil.thickness_um for side in sides]
     hosts = [side.foil is None and host_mm > 0.0 for side in sides]
-    return Body(radius_mm, thick[0], thick[1], cell.filament_s, hosts[0], hosts[1], mm_per_mol)
+    crossing_mol = min((side.foil.voids.crossing_mol for side in sides if side.foil and side.foil.voids), default=math.inf)
+    return Body(radius_mm, thick[0], thick[1], cell.filament_s, hosts[0], hosts[1], mm_per_mol, crossing_mol)
 
 
 class Filling(NamedTuple):

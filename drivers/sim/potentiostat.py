@@ -22,6 +22,7 @@ Faults (``settings.options["faults"]``, or ``inject``):
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import dataclass, field
 
@@ -119,6 +120,8 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
         """Why a program cannot be taken; empty when it can."""
         if self._running:
             return "a program is running"
+        if any(order.ttl_in or order.ttl_out for order in program):
+            return "it has no TTL line"
         if not 1 <= len(program) <= self.capabilities.max_steps:
             return f"a program has 1 to {self.capabilities.max_steps} steps, not {len(program)}"
         keys = [order.key for order in program]
@@ -143,14 +146,15 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
 
     def _begin_program(self, program: tuple[StepOrder, ...], start_ns: int) -> None:
         """The first step begins at once, the task carries on from there."""
-        self._begin_step(program, start_ns)
+        self._put(self._begin_step(program, start_ns))
         self._begin_task(self._run())
 
-    def _begin_step(self, program: tuple[StepOrder, ...], start_ns: int) -> None:
+    def _begin_step(self, program: tuple[StepOrder, ...], start_ns: int) -> StepStarted:
+        """Drive the first of these; returns what is to be said of it."""
         order, self._memory.left = program[0], program[1:]
         self._memory.step = Running(order, start_ns, last_of_program=not self._memory.left)
         self._drive(order, self._now_s(start_ns))
-        self._put(StepStarted(order.key, start_ns))
+        return StepStarted(order.key, start_ns)
 
     def _drive(self, order: StepOrder, t_s: float) -> None:
         if order.mode is Mode.REST:
@@ -175,6 +179,7 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
             self._flush(step)
             if ended is not None:
                 self._finish(step, ended[0], ended[1])
+                await asyncio.sleep(0)  # an instrument of its own would not keep the host's processor from hearing of it
 
     def _look(self, step: Running, at_ns: int) -> tuple[Reason, str] | None:
         """One sample; why the step ends now, or None."""
@@ -212,16 +217,18 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
         )
 
     def _finish(self, step: Running, reason: Reason, detail: str = "") -> None:
-        """The step is over at its last sample; the next begins at the same instant, or the circuit opens."""
+        """The step is over at its last sample; the next begins at the same instant, or the circuit opens: switched first, then said."""
         if step.order.mode is Mode.IMPEDANCE and reason is Reason.TIME:
             self._put(self._spectrum(step))
         goes_on = bool(self._memory.left) and reason not in (Reason.SAFETY, Reason.ABORT, Reason.DEVICE_ERROR)
-        self._memory.step = None
-        if not goes_on:
+        self._memory.step, begun = None, None
+        if goes_on:
+            begun = self._begin_step(self._memory.left, step.at_ns)
+        else:
             self.twin.open_circuit(self._now_s(step.at_ns))
         self._put(StepEnded(step.order.key, step.at_ns, reason, detail, last_of_program=not goes_on))
-        if goes_on:
-            self._begin_step(self._memory.left, step.at_ns)
+        if begun is not None:
+            self._put(begun)
 
     def _spectrum(self, step: Running) -> ImpedanceSpectrum:
         assert step.order.impedance is not None

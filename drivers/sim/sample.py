@@ -10,13 +10,14 @@ from drivers.sim.pair_parameters import Beside, PairParameters
 
 @dataclass(frozen=True, slots=True)
 class SampleParameters:
-    """``umol`` of every environment, by name; ``spinning_kHz`` at the magic angle, 0: static.
+    """``umol`` of every environment, by name; ``spinning_kHz`` at the magic angle, 0: static; ``temperature_K`` moves what hops.
 
     Where the rig has a potentiostat, its leads find two plain foils in place of a cell, which no nucleus shows.
     """
 
     umol: Mapping[str, float] = field(default_factory=dict)
     spinning_kHz: float = 0.0
+    temperature_K: float = 298.0
 
     def __post_init__(self) -> None:
         if not self.umol or min(self.umol.values()) < 0.0 or self.spinning_kHz < 0.0:
@@ -24,4 +25,4 @@ class SampleParameters:
 
     def beside_foils(self) -> PairParameters:
         """The sample as a pair of electrodes whose lines nobody described."""
-        return PairParameters(beside={name: Beside(amount) for name, amount in self.umol.items()})
+        return PairParameters(temperature_K=self.temperature_K, beside={name: Beside(amount) for name, amount in self.umol.items()})

@@ -5,7 +5,7 @@ recoveries, which pull it towards 1: both are affine, and so is the whole cycle.
 the mean over counted scans then follow in closed form, for any number of dummies.
 
 Refocusing pulses are twice the tip angle of the first, at every depth of the metal (practice.md 25), with crushers: only what they
-refocus is kept, sin²θ of it. A train of 32 pulses saturates (inferred: as long as anybody's).
+refocus is kept, sin²θ of it on resonance, half of what they invert off it. A train of 32 pulses saturates (inferred: as long as anybody's).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def course(scan: Scan, pulse: Pulse, inverting: Pulse, times: Times) -> Course:
     """What the scan's sequence does. ``inverting``: a pulse of twice the tip angle. Raises ValueError for one that is not known."""
     acquired = recovered(scan.points / scan.spectral_width_Hz, times.T1_s)
     at_once, kept = Affine(0.0, 1.0), scaled(pulse.kept)
-    refocused = np.sin(pulse.tip_rad) ** 2
+    refocused = 0.5 * (1.0 - inverting.kept)
     T2_lost = math.exp(-scan.echo_s / times.T2_s) if times.T2_s > 0 else 0.0
     match scan.sequence:
         case "saturation_recovery":
@@ -104,6 +104,10 @@ def course(scan: Scan, pulse: Pulse, inverting: Pulse, times: Times) -> Course:
             spread = math.exp(-scan.gradient * times.diffusion_m2_per_s - scan.delay_s / times.T1_s) * T2_lost
             left = scaled(pulse.kept**2).then(stored).then(kept).then(acquired)
             return Course(at_once, 0.5 * pulse.tipped * refocused * spread, left)
+        case "exchange":
+            mixed = recovered(scan.delay_s, times.T1_s)
+            seen = pulse.tipped * np.abs(pulse.tipped) ** 2 * math.exp(-scan.delay_s / times.T1_s)
+            return Course(at_once, seen, scaled(pulse.kept**2).then(mixed).then(kept).then(acquired))
         case "image_ge" | "phase_encoded_fid":
             waited = recovered(scan.echo_s, times.T1_s)
             return Course(at_once, pulse.tipped, kept.then(waited).then(acquired))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
@@ -40,8 +40,8 @@ WIRE_FAULTS: dict[str, dict[str, Any]] = {
     "port_vanishes": {"seconds": 5.0},
 }
 
-Answer = bytes | tuple[float, bytes]
-"""At once, or so many seconds later: whoever is measuring hears nothing meanwhile on that connection."""
+Answer = bytes | tuple[float, bytes | Callable[[], bytes]]
+"""At once, or so many seconds later (and made then): whoever is measuring hears nothing meanwhile on that connection."""
 
 
 class Conversation(Protocol):
@@ -196,9 +196,10 @@ class ServedInstrument:
 
     async def _answer(self, stream: ByteStream, answer: Answer) -> None:
         self._changed.set()
-        wait_s, data = (0.0, answer) if isinstance(answer, bytes) else answer
+        wait_s, made = (0.0, answer) if isinstance(answer, bytes) else answer
         if wait_s:
             await self.clock.sleep(wait_s)
+        data = made if isinstance(made, bytes) else made()
         if "slow" in self.faults:
             await self.clock.sleep(float(self.faults["slow"]["delay_s"]))
         if self.faults.use("garbage"):

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from drivers.sim import image, noise
 from drivers.sim.faults import Faults
+from drivers.sim.hopping import narrowed, stored
 from drivers.sim.nuclei import Amount, LineParameters, Nuclei, excite, nodes_of, saturate
 from drivers.sim.physics import Scan
 from drivers.sim.quadrupolar import pattern
@@ -71,6 +72,7 @@ class Spectrometer:
         field_T: float,
         stray_T_per_m: float = 0.0,
         spinning_Hz: float = 0.0,
+        temperature_K: float = 298.0,
         faults: Faults,
         seed: int,
         pictures: image.Pictures | None = None,
@@ -81,6 +83,7 @@ class Spectrometer:
         self.field_T = field_T
         self.stray_T_per_m = stray_T_per_m
         self.spinning_Hz = spinning_Hz
+        self.temperature_K = temperature_K
         self.faults = faults
         self.seed = seed
         self.pictures = pictures
@@ -144,7 +147,19 @@ class Spectrometer:
             counts = scan.scans * parameters.counts_per_umol * amount.umol
             result.append((amount, counts * self._rephased(amount, larmor_MHz, scan) * total))
         self._left[scan.nucleus] = Left(scan.t_start_s, self._last_pulse_s(scan), found, found_at_s, left)
-        return result
+        return self._exchanged(scan, larmor_MHz, result) if scan.sequence == "exchange" else result
+
+    def _exchanged(self, scan: Scan, larmor_MHz: float, lines: list[tuple[Amount, complex]]) -> list[tuple[Amount, complex]]:
+        """Each line labelled by the cosine of what it turned in the evolution time (inferred: of both phases one), then mixed."""
+        parameters, t_s, labels = self.nuclei.nucleus[scan.nucleus], scan.evolution_s, []
+        for amount, _ in lines:
+            line = parameters.lines[amount.environment]
+            turned = (larmor_MHz * (1.0 + amount.shift_ppm * 1e-6) - scan.carrier_MHz) * 2e6 * math.pi * t_s
+            decay = 2.0 * math.pi * line.lorentz_half_width_Hz * t_s + 2.0 * (math.pi * line.gauss_sd_Hz * t_s) ** 2
+            labels.append(math.cos(turned) * math.exp(-decay))
+        amounts, names = [amount.umol for amount, _ in lines], [amount.environment for amount, _ in lines]
+        shown = stored(np.array(labels), amounts, names, parameters.exchanging, scan.delay_s)
+        return [(amount, size * float(label)) for (amount, size), label in zip(lines, shown, strict=True)]
 
     def _through(
         self, scan: Scan, line: LineParameters, pulse: Pulse, rested: NDArray[np.float64], offset_Hz: float
@@ -205,11 +220,14 @@ class Spectrometer:
         line = self.nuclei.nucleus[scan.nucleus].lines[environment]
         if abs(offset_Hz) - FILTERED * (line.lorentz_half_width_Hz + line.gauss_sd_Hz) > 0.5 * scan.spectral_width_Hz:
             return
-        lorentz, gauss = 2.0 * math.pi * line.lorentz_half_width_Hz, 2.0 * (math.pi * line.gauss_sd_Hz) ** 2
+        lorentz = 2.0 * math.pi * line.lorentz_half_width_Hz
+        gauss = 0.0 if line.hopping is not None else 2.0 * (math.pi * line.gauss_sd_Hz) ** 2
         reach_s = 2.0 * GONE / (lorentz + math.sqrt(lorentz**2 + 4.0 * gauss * GONE) or 1e-300)
         count = scan.points if scan.sequence == "qcpmg" else min(scan.points, int(reach_s * scan.spectral_width_Hz) + 1)
         t_s = np.arange(count) / scan.spectral_width_Hz + scan.dead_s + (scan.echo_s if scan.sequence in ENCODED else 0.0)
         seen = shape(scan, t_s, offset_Hz, lorentz, gauss)
+        if line.hopping is not None:
+            seen *= narrowed(t_s, line.gauss_sd_Hz, line.hopping.rate_per_s(self.temperature_K))
         if line.Cq_kHz:
             seen *= pattern(count, 1.0 / scan.spectral_width_Hz, scan.dead_s, line.Cq_kHz, self.larmor_MHz(scan.nucleus))
         if line.anisotropy_ppm:

@@ -117,6 +117,10 @@ class Faults:
                 self.clear(name)
         return found
 
+    def jumped(self, voltage_V: float) -> float:
+        """A voltage as it is read: ``offset_V`` off while ``voltage_jump`` is on."""
+        return voltage_V + (float(self.on["voltage_jump"]["offset_V"]) if "voltage_jump" in self.on else 0.0)
+
     def due(self, name: str) -> dict[str, Any] | None:
         """The fault's parameters once it has been asked ``after`` times; then it is cleared."""
         found = self.on.get(name)

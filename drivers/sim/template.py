@@ -18,7 +18,7 @@ SERIES: Mapping[str, Mapping[str, float]] = {
 OTHERS = frozenset(
     {"series_1p",
      "hahn_echo", "vocs_echo", "sr_T1", "ir_T1", "echo_T2", "cpmg_T2", "qcpmg", "nutation", "pfg_ste", "se2d_image", "se2d_T2map",
-     "ge2d_image", "csi_1d", "reference_check", "noise_check"}
+     "ge2d_image", "csi_1d", "exsy2d", "reference_check", "noise_check"}
 )  # fmt: skip
 """Kinds without numbers of their own here: they begin with those of a single pulse on the nucleus."""
 PLAIN: Mapping[str, Mapping[str, float]] = {
@@ -30,15 +30,14 @@ UNUSED = frozenset({"name", "dataset"})
 NAMES = frozenset({"carrier_ppm", "carrier_MHz", "spectral_width_Hz", "points", "pulse_us", "tip_deg", "dead_us"})
 OF_SEQUENCES = frozenset(
     {"TE_ms", "tau_ms", "echoes", "echo_spacing_us", "gradient_percent", "full_gradient_T_per_m", "gradient_ms", "diffusion_ms",
-     "mixing_ms", "views", "field_of_view_mm", "read_field_of_view_mm"}
+     "mixing_ms", "evolution_us", "views", "field_of_view_mm", "read_field_of_view_mm"}
 )  # fmt: skip
 """What sequences need besides; kept as the template says it."""
 RUNS = frozenset(
-    {"one_pulse", "nutation", "hahn_echo", "cpmg", "qcpmg", "saturation_recovery", "inversion_recovery", "stimulated_echo", "image_se",
-     "image_ge", "phase_encoded_fid"}
+    {"one_pulse", "nutation", "hahn_echo", "cpmg", "qcpmg", "saturation_recovery", "inversion_recovery", "stimulated_echo", "exchange",
+     "image_se", "image_ge", "phase_encoded_fid"}
 )  # fmt: skip
 LACKS: Mapping[str, str] = {
-    "exchange": "nothing exchanges in the twin's cells",
     "volume_ge": "the twin has images of two dimensions, and no volume",
     "magic_angle_spinning": "a sample of the twin spins under single pulses; nothing in it is timed by the rotor",
 }
@@ -113,10 +112,12 @@ def of_sequence(p: Parameters) -> dict[str, Any]:
         * p.number("gradient_ms")
     )
     diffusing_s = p.number("diffusion_ms") * 1e-3
+    delays_s = {"stimulated_echo": diffusing_s, "exchange": p.number("mixing_ms") * 1e-3}
     return {
         "sequence": p.sequence,
         "echo_s": p.number("TE_ms") * 1e-3,
-        "delay_s": diffusing_s if p.sequence == "stimulated_echo" else p.number("tau_ms") * 1e-3,
+        "delay_s": delays_s.get(p.sequence, p.number("tau_ms") * 1e-3),
+        "evolution_s": p.number("evolution_us") * 1e-6,
         "echoes": int(p.number("echoes", 1.0)),
         "spacing_s": p.number("echo_spacing_us") * 1e-6,
         "gradient": (g_d * 1e-3) ** 2 * (diffusing_s - p.number("gradient_ms") * 1e-3 / 3.0),

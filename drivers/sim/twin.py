@@ -95,7 +95,8 @@ class Description:
     @property
     def spinning_Hz(self) -> float:
         """Of the rotor; 0: nothing turns."""
-        return 0.0 if self.sample is None else 1e3 * self.sample.spinning_kHz
+        turning = self.sample or self.pair
+        return 0.0 if turning is None else 1e3 * turning.spinning_kHz
 
 
 def _check_lines(description: Description) -> None:
@@ -133,6 +134,7 @@ class Twin:
             self._amounts,
             stray_T_per_m=self.description.magnet.stray_T_per_m,
             spinning_Hz=self.description.spinning_Hz,
+            temperature_K=self.cell.parameters.temperature_K,
             field_T=self.description.magnet.field_T,
             faults=self.faults,
             seed=seed,

@@ -38,6 +38,11 @@ class StepPlan:
         return self.duration.value
 
 
+def plan_of(order: StepOrder) -> StepPlan:
+    """Where the instrument tests all that there is to test."""
+    return StepPlan(order, duration_bound(order), charge_bound(order), upper_bound(order), lower_bound(order), taper_of(order))
+
+
 def time_bound(order: StepOrder) -> Bound:
     """The shorter of its two times."""
     return min(Bound(order.ends.time_s, Reason.TIME), Bound(order.limits.time_s, Reason.SAFETY), key=lambda bound: bound.value)

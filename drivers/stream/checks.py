@@ -32,6 +32,27 @@ def bad_rig(instrument: str, message: str, advice: str) -> Rejected:
     return Rejected(message, instrument=instrument, did="nothing was opened", advice=advice)
 
 
+def host_and_port(address: str, port: int, instrument: str, advice: str = "") -> tuple[str, int]:
+    """Of a rig's ``host`` or ``host:port``. Raises Rejected."""
+    host, colon, found = address.rpartition(":")
+    host, found = (host, found) if colon else (found, str(port))
+    if not host or not found.isdecimal() or not 0 < int(found) < 65536:
+        raise bad_rig(instrument, f"address {address!r}", advice or f"host or host:port ({port})")
+    return host, int(found)
+
+
+def within(value: object, least: float, most: float) -> bool:
+    """A number in these bounds; yes and no are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
+def check_numbers(options: object, bounds: Mapping[str, tuple[float, float]], instrument: str) -> None:
+    """Each of these options is a number in its bounds. Raises Rejected."""
+    for name, (least, most) in bounds.items():
+        if not within(getattr(options, name), least, most):
+            raise bad_rig(instrument, f"option {name}: {getattr(options, name)!r}", f"from {least:g} to {most:g}")
+
+
 # ---------------------------------------------------------------------------------------------------- what a step says
 
 

@@ -1,4 +1,4 @@
-"""What an instrument was told to run, in a file for whoever comes after a death: parsed, its age compared, written in one piece."""
+"""What an instrument was told to run, in a file for whoever comes after a death: parsed, its age compared."""
 
 from __future__ import annotations
 
@@ -51,14 +51,6 @@ def _order(order: dict[str, Any]) -> StepOrder:
     impedance = ImpedanceOrder(**order["impedance"]) if order["impedance"] else None
     parts = {"mode": Mode(order["mode"]), "ends": EndConditions(**order["ends"]), "limits": Limits(**order["limits"])}
     return StepOrder(**{**order, **parts, "impedance": impedance})
-
-
-def write(path: Path, text: str) -> None:
-    """A file in one piece. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def read(path: Path) -> Entry | None:

@@ -85,8 +85,9 @@ class PotentiostatBench:
     ``current_A``: small and positive; with it the cell certainly passes ``upper_V`` within 60 s, with its negative ``lower_V``. ``limits``:
     far away from all that. ``another(identity="")``: one more driver of the same instrument, not connected. ``rest_V`` ± 10 mV: the cell
     at open circuit. ``cut_link``, ``mend_link``: from now on the instrument is not heard and hears nothing, and again; what it runs
-    goes on. ``skew_clock``: the instrument's clock runs 200 ppm fast from now on. ``reboot``: it is switched off and on. None: this bench
-    cannot, and what happens then is not asked.
+    goes on. ``skew_clock``: the instrument's clock runs 200 ppm fast from now on. ``shrink_buffer``: from now on the instrument keeps so
+    many readings and no more. ``reboot``: it is switched off and on. ``inject``, ``clear``: a fault of the emulator, by its name. None:
+    this bench cannot, and what happens then is not asked.
     """
 
     potentiostat: Potentiostat
@@ -103,7 +104,11 @@ class PotentiostatBench:
     cut_link: Callable[[], None] | None = None
     mend_link: Callable[[], None] | None = None
     skew_clock: Callable[[], None] | None = None
+    shrink_buffer: Callable[[int], Coroutine[Any, Any, None]] | None = None
+    raise_line: Callable[[], None] | None = None
     reboot: Callable[[], None] | None = None
+    inject: Callable[..., None] | None = None
+    clear: Callable[[str], None] | None = None
 
     def small_step(self, key: str = "step-1", *, time_s: float = 10.0, ends: Mapping[str, Any] | None = None, **changes: Any) -> StepOrder:
         """A galvanostatic step of ``current_A`` for ``time_s``; ``ends`` and ``changes`` replace fields."""
@@ -182,10 +187,11 @@ class ConsoleBench:
 
 
 class EventLog(Generic[E]):
-    """All events so far of one stream, in order."""
+    """All events so far of one stream, in order, and when each was heard."""
 
     def __init__(self, clock: Clock) -> None:
         self.events: list[E] = []
+        self.heard_ns: list[int] = []
         self.failure: Exception | None = None
         self._clock = clock
         self._changed = asyncio.Event()
@@ -195,6 +201,7 @@ class EventLog(Generic[E]):
         try:
             async for event in stream:
                 self.events.append(event)
+                self.heard_ns.append(self._clock.mono_ns())
                 self._changed.set()
         except Exception as error:  # noqa: BLE001  it is raised where the test waits
             self.failure = error
@@ -240,14 +247,14 @@ class Bench:
     run: Run
 
 
-def on_bench(test: Callable[[Any, Any], Coroutine[Any, Any, None]]) -> Callable[[Any, Bench], None]:
-    """Make a test of a coroutine method: it is given the opened bench."""
+def on_bench(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Make a test of a coroutine method: it is given the opened bench, and other fixtures as they are."""
 
     @functools.wraps(test)
-    def run(self: Any, bench: Bench) -> None:
+    def run(self: Any, bench: Bench, **given: Any) -> None:
         async def main(clock: Clock) -> None:
             async with bench.opened(clock) as opened:
-                await test(self, opened)
+                await test(self, opened, **given)
 
         bench.run(main)
 

@@ -49,6 +49,7 @@ class Bridge:
         self._clock, self._network = context.clock, context.network
         self._on_event, self._on_link = on_event, on_link
         self._stream: ByteStream | None = None
+        self._met = False
         self._lines = b""
         self._answers: dict[int, asyncio.Future[wire.Answer]] = {}
         self._number = 0
@@ -63,8 +64,8 @@ class Bridge:
 
     @property
     def connected(self) -> bool:
-        """Is there a line now?"""
-        return self._stream is not None
+        """Is there a line now, and have both sides proved themselves on it?"""
+        return self._stream is not None and self._met
 
     # --------------------------------------------------------------------------------------------------------- connecting
 
@@ -75,6 +76,7 @@ class Bridge:
                 self._stream = await self._reach()
                 self._lines = b""
                 self.greeting = await self._shake_hands()
+                self._met = True
         except (InstrumentError, TimeoutError, ValueError) as fault:
             await self.close()
             raise self._named(fault) from fault
@@ -131,7 +133,7 @@ class Bridge:
 
     async def close(self) -> None:
         """Let go of the line; whoever waits for an answer learns that none will come."""
-        stream, self._stream = self._stream, None
+        stream, self._stream, self._met = self._stream, None, False
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(OutcomeUnknown("the agent's connection broke before it answered", instrument=self._name))
@@ -147,7 +149,7 @@ class Bridge:
 
         Raises NotReachable (nothing was sent), Rejected (certainly not done), DeviceFault (TopSpin's own trouble), OutcomeUnknown.
         """
-        if self._stream is None:
+        if not self.connected:
             raise NotReachable("the agent is not connected", instrument=self._name, sent=op, advice=states.TOPSPIN_GONE.advice)
         number = self._next()
         answer: asyncio.Future[wire.Answer] = asyncio.get_running_loop().create_future()

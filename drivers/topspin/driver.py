@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from drivers.base import (
 from drivers.errors import DeviceFault, InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.stream.events import Events
 from drivers.stream.tasks import Tasks
-from drivers.topspin import states, wire
+from drivers.topspin import arrays, states, wire
 from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door, PullBridge
 from drivers.topspin.folders import Folders, Known
 from drivers.topspin.parameters import (
@@ -80,7 +80,9 @@ class TopSpin:
     def declared(cls, settings: Settings) -> ConsoleCapabilities:
         """What the rig file alone says: pulse and power are the site's own but for what it unlocks; who is called can stop nothing."""
         commands = PULLED if settings.options.get("mode") == "pull" else cls.capabilities.commands
-        return replace(cls.capabilities, commands=commands, locked=frozenset(LOCKED_NAMES) - set(settings.options.get("unlock") or {}))
+        unlock = set(settings.options.get("unlock") or {})
+        sweeps = SWEEPS | (unlock & set(arrays.NAMES))
+        return replace(cls.capabilities, commands=commands, locked=frozenset(LOCKED_NAMES) - unlock, sweeps=sweeps)
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.capabilities = self.declared(settings)
@@ -185,20 +187,29 @@ class TopSpin:
 
     async def prepare(self, order: AcquisitionOrder) -> ReadBack:
         """Clone the site's template into fresh experiment numbers, set what may be set, read it back. Raises Rejected while one runs."""
-        setups = [setup_of(order, self._options.get("unlock") or {}, self._options.get("limits") or {}, k) for k in range(order.blocks)]
-        setup = setups[0] if setups else setup_of(order, {}, {})
+        setups = self._setups(order)
+        setup = next(iter(setups.values())) if setups else setup_of(order, {}, {})
         wire.safe_name(order.key)
         self._require_none_of_ours()
         self._order = None
         found: dict[str, Any] = {}
-        for block, setup in enumerate(setups):
-            answer = await self._prepare(order, setup, block)
+        for number, setup in setups.items():
+            answer = await self._prepare(order, setup, number)
             found = readable(answer.get("readback") or {})
-            self._known[order.key, block] = Known(wire.safe_path(str(answer.get("target", ""))), "prepared", scans=order.scans)
+            self._known[order.key, number] = Known(wire.safe_path(str(answer.get("target", ""))), "prepared", scans=order.scans)
         check_complex(found)
         self._order, self._scan_s = order, order.recycle_s + acquisition_time_s(found)
         before = self._templates.setdefault(setup.dataset, watched(found, setup.par))
         return ReadBack(found, {**drifted(before, found), **deviations(setup, found)})
+
+    def _setups(self, order: AcquisitionOrder) -> dict[int, Setup]:
+        """What is set in each data set, by the agent's number."""
+        unlock, limits = self._options.get("unlock") or {}, self._options.get("limits") or {}
+        return {
+            number: setup_of(order, unlock, limits, block, row)
+            for block in range(order.blocks)
+            for row, number in enumerate(arrays.numbers(order, block))
+        }
 
     async def _prepare(self, order: AcquisitionOrder, setup: Setup, block: int) -> Mapping[str, Any]:
         return await self._line().ask(
@@ -210,7 +221,7 @@ class TopSpin:
             block=block,
             nucleus=order.nucleus,
             par=dict(setup.par),
-            title=f"{order.name} {order.key}" + (f" block {block}" if order.blocks > 1 else ""),
+            title=f"{order.name} {order.key}" + (f" block {block}" if order.blocks > 1 or order.rows is not None else ""),
         )
 
     async def start(self, key: str, block: int = 0) -> None:
@@ -221,9 +232,10 @@ class TopSpin:
         if order is None or order.key != key or not 0 <= block < order.blocks:
             raise self._refusal(f"{key} block {block} is not prepared", "prepare it first")
         self._require_none_of_ours()
-        bridge, scan = self._line(), self._scan_of(key, block, self._known[key, block].target, order.deadline_s)
-        self._follow(scan)
-        request = {"key": key, "block": block, "target": scan.target, "deadline_s": order.deadline_s}
+        bridge, rows = self._line(), arrays.numbers(order, block)
+        scan, *further = (self._scan_of(key, number, self._known[key, number].target, order.deadline_s) for number in rows)
+        self._follow(scan, further)
+        request = {"key": key, "block": scan.block, "target": scan.target, "deadline_s": order.deadline_s}
         try:
             await bridge.ask("start", within_s=LONG_REPLY_S, **request)
         except OutcomeUnknown:
@@ -249,23 +261,27 @@ class TopSpin:
             scan.after_edge_s = (order.scans + order.dummies) * self._scan_s
         return scan
 
-    def _follow(self, scan: Scan) -> None:
+    def _follow(self, scan: Scan, further: Sequence[Scan] = ()) -> None:
         assert self._follower is not None
         self._scan = scan
-        self._started.add((scan.key, scan.block))
-        scan.task = self._tasks.spawn(self._follower.follow(scan))
+        self._started.add((scan.key, scan.of))
+        scan.task = self._tasks.spawn(self._follower.follow(scan, further, self._turn))
+
+    def _turn(self, scan: Scan) -> None:
+        """The next row of what runs."""
+        self._scan = scan
 
     async def _forget(self, scan: Scan) -> None:
         """It was never started: nobody follows it, and it may be asked for again."""
         self._scan = None
-        self._started.discard((scan.key, scan.block))
+        self._started.discard((scan.key, scan.of))
         if scan.task is not None:
             scan.task.cancel()
             await asyncio.gather(scan.task, return_exceptions=True)
 
     def _on_over(self, scan: Scan, *, good: bool) -> None:
         if not good:
-            self._disowned.add((scan.key, scan.block))
+            self._disowned.add((scan.key, scan.of))
         if self._scan is scan:
             self._scan, self._unsafe = None, False
 
@@ -277,6 +293,8 @@ class TopSpin:
         """Read a data set; both sums of its audit trail are checked again. Raises Rejected when there is none of ours."""
         if (key, block) in self._disowned:
             raise Rejected(f"{key} block {block} left no good data", instrument=self._name)
+        if await self._clock.in_thread(self._folders.known, key, (block + 1) * arrays.ROWS_FROM) is not None:
+            return await self._clock.in_thread(self._folders.fetch_rows, key, block)
         known = self._known.get((key, block)) or await self._clock.in_thread(self._folders.known, key, block)
         if known is None or known.state == "failed":
             raise Rejected(f"no data of {key} block {block}", instrument=self._name, advice=known.text if known else "")
@@ -346,12 +364,12 @@ class TopSpin:
             state = await self._line().ask("status")
         except InstrumentError as fault:
             if self._scan is not None and self._options.get("mode") == "pull":  # whoever was called and acquires cannot be asked
-                return ConsoleState(ConsoleActivity.ACQUIRING, self._scan.key, self._scan.block)
+                return ConsoleState(ConsoleActivity.ACQUIRING, self._scan.key, self._scan.of)
             return ConsoleState(ConsoleActivity.UNKNOWN, detail=await self._diagnosis(fault.message))
         if state.get("state") in {"running", "stopping"}:
-            return ConsoleState(ConsoleActivity.ACQUIRING, str(state.get("key", "")), int(state.get("block", 0)))
+            return ConsoleState(ConsoleActivity.ACQUIRING, str(state.get("key", "")), arrays.block_of(int(state.get("block", 0))))
         if self._scan is not None:
-            return ConsoleState(ConsoleActivity.ACQUIRING, self._scan.key, self._scan.block, detail="being filed")
+            return ConsoleState(ConsoleActivity.ACQUIRING, self._scan.key, self._scan.of, detail="being filed")
         if state.get("state") != "idle" and float(state.get("for_s", 0.0)) > DIALOG_S:
             return ConsoleState(ConsoleActivity.UNKNOWN, detail=f"{states.DIALOG.name}; {states.DIALOG.advice}")
         return ConsoleState(ConsoleActivity.IDLE)
@@ -389,7 +407,7 @@ class TopSpin:
         if self._unsafe:
             await self.make_safe()
         scan = self._scan
-        if scan is not None:
+        if scan is not None and not scan.waiting:
             with contextlib.suppress(InstrumentError):
                 found = await self._line().ask("find", key=scan.key, block=scan.block)
                 scan.orphan = found.get("state") in ON_ITS_WAY and (await self._line().ask("status")).get("key") != scan.key

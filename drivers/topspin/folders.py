@@ -11,7 +11,7 @@ from typing import Any
 
 from drivers.base import Fetched, Fid, RawFile, VendorTimes
 from drivers.errors import BadReply, Rejected
-from drivers.topspin import files, wire
+from drivers.topspin import arrays, files, wire
 from drivers.topspin.audit import Audit, parse_audit, utc_ns
 
 RAW_NAMES = ("fid", "ser")
@@ -108,6 +108,18 @@ class Folders:
         Raises Rejected (nothing there), BadReply (not what the format allows, or a sum that does not hold).
         """
         return read_folder(self.local(wire.safe_path(known.target)), key, block, known.scans)
+
+    def fetch_rows(self, key: str, block: int) -> Fetched:
+        """A block whose rows have a data set each, as far as they were measured. Raises as ``fetch``."""
+        rows: list[Known] = []
+        number = (block + 1) * arrays.ROWS_FROM
+        while (known := self.known(key, number + len(rows))) is not None:
+            rows.append(known)
+        whole = [(n, one) for n, one in enumerate(rows) if one.state == "done"]
+        if not whole:
+            raise Rejected(f"no row of {key} block {block} was measured", advice=rows[0].text if rows else "")
+        fetched = [self.fetch(one, key, number + n) for n, one in whole]
+        return arrays.combined(fetched, len(rows), key=key, block=block)
 
     def _read(self, target: str, names: tuple[str, ...]) -> dict[str, bytes]:
         return _read(self.local(wire.safe_path(target)), names)

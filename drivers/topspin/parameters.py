@@ -13,15 +13,17 @@ from typing import Any
 
 from drivers.base import ONE_PULSE, AcquisitionOrder
 from drivers.errors import Rejected
-from drivers.topspin import wire
+from drivers.topspin import arrays, wire
 
-SEQUENCES = frozenset({ONE_PULSE, "hahn_echo", "qcpmg"})
+SEQUENCES = frozenset({ONE_PULSE, "hahn_echo", "qcpmg", "nutation", "saturation_recovery", "inversion_recovery"})
 """A template is the site's own data set: whatever one-dimensional sequence it holds, echo times included."""
-SWEEPS = frozenset({"carrier_ppm"})
-ARRAYS = "its driver sets no delays and no pulses: make a data set of your own for each value, and name each as a template"
+SWEEPS = frozenset({"carrier_ppm", "pulse_us"})
+"""Without asking the rig file; delays are swept where it unlocks them."""
+ARRAYS = "its driver does not set it: make a data set of your own for each value, and name each as a template"
+LOCKED_DELAY = "unlock: {NAME: [least, most]} in the rig file, and its delay (D 7, D 6) in operando_agent.json"
 LACKS = {
-    **dict.fromkeys(("nutation", "cpmg", "saturation_recovery", "inversion_recovery", "TE_ms", "tau_ms", "pulse_us"), ARRAYS),
-    **dict.fromkeys(("stimulated_echo", "exchange", "magic_angle_spinning", "gradient_percent", "mixing_ms"), ARRAYS),
+    **{name: LOCKED_DELAY.replace("NAME", name) for name in ("tau_ms", "TE_ms")},
+    **dict.fromkeys(("cpmg", "stimulated_echo", "exchange", "magic_angle_spinning", "gradient_percent", "mixing_ms"), ARRAYS),
     **dict.fromkeys(("phase_encoded_fid", "image_se", "image_ge", "volume_ge"), "images are ParaVision's: write it as `manual:`"),
 }
 LOCKED_NAMES = {"pulse_us": "P 1", "power_W": "PLW 1", "power_dB": "PLdB 1", "gain": "RG"}
@@ -39,14 +41,15 @@ class Setup:
     compared: Mapping[str, float]
 
 
-def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any], limits: Mapping[str, Any], block: int = 0) -> Setup:
-    """One block. Raises Rejected for what may not be set, or is no number. ``limits``: the rig's, by TopSpin's names."""
-    template = {**(order.template.get("parameters") or {}), **order.template, **order.values(block)}
+def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any], limits: Mapping[str, Any], block: int = 0, row: int = 0) -> Setup:
+    """One data set. Raises Rejected for what may not be set, or is no number. ``limits``: the rig's, by TopSpin's names."""
+    template = {**(order.template.get("parameters") or {}), **order.template, **order.values(block, row)}
     dataset = template.get("dataset")
     if not dataset:
         advice = "write `dataset: NAME/EXPNO` in the rig file's template: a data set of your own, below the agent's root"
         raise Rejected(f"{order.name}: TopSpin needs a data set to clone", advice=advice)
     _check(order)
+    sweeps = arrays.swept(order, block, row, unlock)
     mine = [name for name in LOCKED_NAMES if name in unlock and name in template]
     unlocked = {LOCKED_NAMES[name]: _inside(name, template[name], unlock[name]) for name in mine}
     par = {"NS": order.scans, "DS": order.dummies, "D 1": _finite("recycle_s", order.recycle_s), **_points(template), **_carrier(template)}
@@ -54,7 +57,7 @@ def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any], limits: Mapping
         if name in par:
             _inside(name, par[name], bounds)
     compared = {ours: _finite(name, template[name]) for name, ours in {**LOCKED_NAMES, **COMPARED_NAMES}.items() if name in template}
-    return Setup(str(dataset), {**par, **unlocked}, {name: value for name, value in compared.items() if name not in unlocked})
+    return Setup(str(dataset), {**par, **unlocked, **sweeps}, {name: value for name, value in compared.items() if name not in unlocked})
 
 
 def _check(order: AcquisitionOrder) -> None:
@@ -63,8 +66,10 @@ def _check(order: AcquisitionOrder) -> None:
     if order.sequence not in SEQUENCES:
         raise Rejected(f"{order.key}: this console cannot run {order.sequence}", advice=LACKS.get(order.sequence, ""))
     swept = {axis.name for axis in (order.rows, order.per_block) if axis is not None}
-    if order.rows is not None or swept - SWEEPS:
-        raise Rejected(f"{order.key}: this console cannot sweep {', '.join(sorted(swept))}", advice=ARRAYS)
+    if unknown := swept - SWEEPS - set(arrays.NAMES):
+        raise Rejected(f"{order.key}: this console cannot sweep {', '.join(sorted(unknown))}", advice=ARRAYS)
+    if order.rows is not None and not 1 <= len(order.rows) < arrays.ROWS_FROM:
+        raise Rejected(f"{order.key}: {len(order.rows)} rows are too many", advice=f"at most {arrays.ROWS_FROM - 1}")
 
 
 def _points(template: Mapping[str, Any]) -> dict[str, float]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from drivers.base import Acquired, ConsoleEvent, Failed, Filed, Started
 from drivers.clock import Clock
-from drivers.errors import BadReply, DeviceFault, InstrumentError
-from drivers.topspin import states
-from drivers.topspin.bridge import Bridge
+from drivers.errors import BadReply, DeviceFault, InstrumentError, NotReachable, OutcomeUnknown
+from drivers.topspin import arrays, states
+from drivers.topspin.bridge import LONG_REPLY_S, Bridge
 from drivers.topspin.folders import Folders
 from drivers.topspin.parameters import stranger
 
@@ -30,9 +30,10 @@ RANK = {"": 0, "started": 1, "acquired": 2, "done": 3, "failed": 3, "not started
 
 @dataclass(slots=True)
 class Scan:
-    """What is known of one block. ``said``: the furthest that the agent has told; ``doubtful``: its start was never confirmed.
+    """What is known of one data set, by the agent's number (``arrays``).
 
-    ``asked``: parameters that its files must say again. ``orphan``: the agent that started it is no more, its files tell.
+    ``said``: the furthest that the agent has told; ``doubtful``: its start was never confirmed. ``asked``: parameters that its files
+    must say again. ``orphan``: the agent that started it is no more, its files tell. ``waiting``: a row that is not started yet.
     ``after_edge_s``: how long its scans take after the edge that `zg` waits for; None: it waits for none.
     """
 
@@ -47,11 +48,17 @@ class Scan:
     aborted: bool = False
     doubtful: bool = False
     orphan: bool = False
+    waiting: bool = False
     said: str = ""
     code: str = ""
     text: str = ""
     task: asyncio.Task[None] | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def of(self) -> int:
+        """The order's block."""
+        return arrays.block_of(self.block)
 
     @property
     def rank(self) -> int:
@@ -82,30 +89,58 @@ class Follower:
         self._bridge, self._folders, self._clock = bridge, folders, clock
         self._put, self._over = put, over
 
-    async def follow(self, scan: Scan) -> None:
-        """Started, Acquired, Filed; or Failed and why."""
+    async def follow(self, scan: Scan, further: Sequence[Scan] = (), turn: Callable[[Scan], None] = lambda _: None) -> None:
+        """Started, Acquired, Filed; or Failed and why. ``further``: rows that are started one after the other; ``turn`` learns of each."""
         try:
             await self._until(scan, 1)
             self._check(scan)
             if scan.after_edge_s is None:
                 now_ns = self._clock.mono_ns()
-                await self._put(Started(scan.key, scan.block, now_ns, half_width_ns=now_ns - scan.asked_ns))
+                await self._put(Started(scan.key, scan.of, now_ns, half_width_ns=now_ns - scan.asked_ns))
+            for later in further:
+                await self._over_and_whole(scan)
+                if scan.halted:
+                    break
+                later.aborted = later.aborted or scan.aborted
+                scan = later
+                scan.waiting = True
+                turn(scan)
+                await self._next_row(scan)
             await self._until(scan, 2)
             self._check(scan)
             over_ns = self._clock.mono_ns()
             if scan.after_edge_s is not None and not scan.halted:
                 began_ns = max(scan.asked_ns, over_ns - round(scan.after_edge_s * 1e9))
-                await self._put(Started(scan.key, scan.block, began_ns, half_width_ns=round(FILING_S * 1e9)))
-            await self._put(Acquired(scan.key, scan.block, over_ns))
-            await self._until(scan, 3)
-            self._check(scan)
-            await self._until_whole(scan)
+                await self._put(Started(scan.key, scan.of, began_ns, half_width_ns=round(FILING_S * 1e9)))
+            await self._put(Acquired(scan.key, scan.of, over_ns))
+            await self._over_and_whole(scan)
         except InstrumentError as fault:
             self._over(scan, good=False)
-            await self._put(Failed(scan.key, scan.block, self._clock.mono_ns(), fault.message))
+            await self._put(Failed(scan.key, scan.of, self._clock.mono_ns(), fault.message))
         else:
             self._over(scan, good=True)
-            await self._put(Filed(scan.key, scan.block, self._clock.mono_ns(), scan.target))
+            await self._put(Filed(scan.key, scan.of, self._clock.mono_ns(), scan.target))
+
+    async def _over_and_whole(self, scan: Scan) -> None:
+        await self._until(scan, 3)
+        self._check(scan)
+        await self._until_whole(scan)
+
+    async def _next_row(self, scan: Scan) -> None:
+        """Start it; while nobody answers, ask again: the same key and number twice is once."""
+        while True:
+            request = {"key": scan.key, "block": scan.block, "target": scan.target}
+            left_s = (scan.deadline_ns - self._clock.mono_ns()) / 1e9
+            if left_s <= 0:
+                raise DeviceFault("its deadline passed before all rows were measured")
+            try:
+                await self._bridge.ask("start", within_s=LONG_REPLY_S, deadline_s=left_s, **request)
+            except (NotReachable, OutcomeUnknown):
+                await asyncio.sleep(POLL_S)
+                continue
+            scan.waiting = False
+            scan.hear("started")
+            return
 
     def _check(self, scan: Scan) -> None:
         """Raises what the agent's last word means."""

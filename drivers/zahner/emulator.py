@@ -38,7 +38,7 @@ class ZahnerEmulator(ServedInstrument):
         self.cells = {int(n): twin for n, twin in options.get("cells", {}).items()} | {self.number: self.twin}
         self.devices = {n: Potentiostat(self.cells.get(n), ranges) for n in range(max(0, *self.cells) + 1)}
         self.device = self.devices[self.number]
-        self.device.disturb = self._disturb
+        self.device.disturb = self.faults.jumped
         self.thales = Thales(self.devices, self.faults, options, self.now_s)
 
     @property
@@ -54,9 +54,6 @@ class ZahnerEmulator(ServedInstrument):
     def _begin(self, now_s: float) -> None:
         for twin in self.cells.values():
             twin.open_circuit(now_s)
-
-    def _disturb(self, voltage_V: float) -> float:
-        return voltage_V + (float(self.faults["voltage_jump"]["offset_V"]) if "voltage_jump" in self.faults else 0.0)
 
     # ------------------------------------------------------------------------------------------------------------- faults
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from drivers.base import Capabilities, Mode, Settings, StepOrder
 from drivers.errors import Rejected
 from drivers.stream import checks
-from drivers.stream.bounds import StepPlan, charge_bound, duration_bound, lower_bound, taper_of, upper_bound
+from drivers.stream.bounds import StepPlan, plan_of
 
 PORT = 260
 
@@ -24,20 +24,13 @@ class Options:
     def of(cls, settings: Settings) -> Options:
         """From a rig's ``options``. Raises Rejected with the name of what cannot be."""
         made = cls(**checks.known_options(cls.__slots__, settings.options, settings.instrument))
-        for name in cls.__slots__:
-            value = getattr(made, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e3:
-                raise checks.bad_rig(settings.instrument, f"option {name}: {value!r}", "more than 0, below 1000")
+        checks.check_numbers(made, dict.fromkeys(cls.__slots__, (1e-15, 1e3)), settings.instrument)
         return made
 
 
 def where(address: str, instrument: str) -> tuple[str, int]:
     """Host and port of Thales' Term. Raises Rejected."""
-    host, colon, port = address.rpartition(":")
-    host, port = (host, port) if colon else (port, str(PORT))
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise checks.bad_rig(instrument, f"address {address!r}", f"host or host:port ({PORT})")
-    return host, int(port)
+    return checks.host_and_port(address, PORT, instrument)
 
 
 def capabilities_of(options: Options) -> Capabilities:
@@ -58,4 +51,4 @@ def planned(program: tuple[StepOrder, ...], capabilities: Capabilities) -> StepP
     if order.mode is Mode.IMPEDANCE:
         raise Rejected(f"step {order.key}: impedance by Thales is not built here")
     checks.check_step(order, capabilities)
-    return StepPlan(order, duration_bound(order), charge_bound(order), upper_bound(order), lower_bound(order), taper_of(order))
+    return plan_of(order)

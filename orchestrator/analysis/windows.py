@@ -87,22 +87,45 @@ def metal_windows(nucleus: str, normal_to_B0_deg: float | None) -> tuple[Window,
 
 
 def windows_of(nucleus: str, cell: Mapping[str, Any], edits: Mapping[str, Sequence[float]] | None = None) -> tuple[Window, ...]:
-    """The windows of a nucleus in a cell; ``edits``: name → [low, high] in ppm, instead of the table's or besides."""
+    """The windows of a nucleus in a cell, of those that its ``environments`` name where it names any.
+
+    ``edits``: name → [low, high] in ppm, instead of the table's or besides.
+    """
     table = TABLES.get(nucleus, {})
     found = {window.name: window for name in ("any", *chemistries(cell)) for window in table.get(name, ())}
     found |= {window.name: window for window in metal_windows(nucleus, cell.get("electrode_normal_to_B0_deg"))}
+    found = {name: window for name, window in found.items() if _has(cell, name)}
     for name, (low_ppm, high_ppm) in (edits or {}).items():
         found[name] = Window(name, float(low_ppm), float(high_ppm), metal=name in {"metal", "bulk", "moss"})
     return tuple(found.values())
 
 
+def _one_line(nucleus: str, cell: Mapping[str, Any]) -> tuple[Line, ...]:
+    """The metal of a cell without moss: one line, whose amplitude is the area whatever its phase."""
+    window = next((one for one in windows_of(nucleus, cell) if one.name == "metal"), None)
+    if window is None:
+        return ()
+    low_ppm, high_ppm = BULK_ppm.get(nucleus, (window.low_ppm, window.high_ppm))
+    return (Line("metal", (window.low_ppm, window.high_ppm), 0.5 * (low_ppm + high_ppm), (100.0, 700.0, 4000.0)),)
+
+
+def _has(cell: Mapping[str, Any], environment: str) -> bool:
+    """True too where the cell names none."""
+    named = cell.get("environments")
+    return not named or environment in named
+
+
 def lines_of(nucleus: str, cell: Mapping[str, Any]) -> tuple[Line, ...]:
-    """The metal's lines for the fit: bulk and moss where the angle parts them; none in a cell without metal.
+    """The metal's lines for the fit: bulk and moss where the angle parts them, one where no moss is; none in a cell without metal.
 
     Widths [H] at 7 T: bulk Lorentzian 940 Hz; moss Gaussian 1354 Hz on a Lorentzian 560 Hz that is held, since both widths at
     once are not determined. The bulk's Gaussian 47 Hz does not show.
     """
-    if "metal" not in chemistries(cell) or nucleus not in {"7Li", "6Li"}:
+    if "metal" not in chemistries(cell):
+        return ()
+    if not _has(cell, "moss"):
+        return _one_line(nucleus, cell)
+    if nucleus not in {"7Li", "6Li"}:
         return ()
     split = metal_windows(nucleus, cell.get("electrode_normal_to_B0_deg"))
     if not split:

@@ -15,7 +15,7 @@ def perhaps_claimed(folder: Path | None, work: Callable[[], int]) -> int:
     """Do it; with a folder only if nobody else has, and leave there what became of it."""
     if folder is None:
         return work()
-    from orchestrator.recorder.closeout import write_whole
+    from drivers.durable import write_durably
     from orchestrator.schedule.claim import ENDED, take
 
     take(folder)
@@ -27,5 +27,5 @@ def perhaps_claimed(folder: Path | None, work: Callable[[], int]) -> int:
         raise
     finally:
         sys.stdout.flush()
-        write_whole(folder / ENDED, json.dumps(told))
+        write_durably(folder / ENDED, json.dumps(told))
     return int(told["exit_code"])

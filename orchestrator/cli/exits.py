@@ -9,6 +9,31 @@ from collections.abc import Iterator
 from typing import Any
 
 COMPLETE, BUG, CONFIGURATION, INSTRUMENT, SAFETY, ENDED_EARLY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+CODES = {
+    "orchestrator.rig.interrupts.Interrupted": INTERRUPTED,
+    "builtins.FileNotFoundError": CONFIGURATION,
+    "drivers.errors.NotRegistered": CONFIGURATION,
+    "orchestrator.cli.install_agent.NotATopSpin": CONFIGURATION,
+    "orchestrator.control.client.NoRunHere": CONFIGURATION,
+    "orchestrator.model.problems.ProblemsError": CONFIGURATION,
+    "orchestrator.recorder.reader.NotARun": CONFIGURATION,
+    "orchestrator.recorder.records.JournalInUse": CONFIGURATION,
+    "orchestrator.recorder.records.NetworkFolder": CONFIGURATION,
+    "orchestrator.recorder.records.NotAJournal": CONFIGURATION,
+    "orchestrator.recorder.records.ObserverRuns": CONFIGURATION,
+    "orchestrator.recorder.records.Refused": CONFIGURATION,
+    "orchestrator.rig.faults.BadFault": CONFIGURATION,
+    "orchestrator.rig.folders.NoSuchRun": CONFIGURATION,
+    "orchestrator.rig.gather.CannotRun": CONFIGURATION,
+    "orchestrator.schedule.claim.GivenUp": CONFIGURATION,
+    "orchestrator.schedule.entry.NoSuchEntry": CONFIGURATION,
+    "orchestrator.schedule.entry.QueueServed": CONFIGURATION,
+    "orchestrator.schedule.entry.Refused": CONFIGURATION,
+    "drivers.errors.InstrumentError": INSTRUMENT,
+    "orchestrator.rig.emulators.EmulatorsDidNotStart": INSTRUMENT,
+    "orchestrator.guard.start.GuardDidNotStart": SAFETY,
+}
+"""Of our errors and what derives from them, by name: a refusal in a sentence does not wait a second for rooms that nobody entered."""
 
 
 @contextlib.contextmanager
@@ -49,29 +74,5 @@ def sentence(error: Exception) -> str:
 
 def code_of(error: Exception) -> int:
     """The exit code of an error; BUG for one that is none of ours."""
-    from drivers.errors import InstrumentError, NotRegistered
-    from orchestrator.cli.install_agent import NotATopSpin
-    from orchestrator.control.client import NoRunHere
-    from orchestrator.guard.start import GuardDidNotStart
-    from orchestrator.model.problems import ProblemsError
-    from orchestrator.recorder.reader import NotARun
-    from orchestrator.recorder.records import JournalInUse, NetworkFolder, NotAJournal, ObserverRuns, Refused
-    from orchestrator.rig.emulators import EmulatorsDidNotStart
-    from orchestrator.rig.faults import BadFault
-    from orchestrator.rig.folders import NoSuchRun
-    from orchestrator.rig.gather import CannotRun
-    from orchestrator.rig.interrupts import Interrupted
-    from orchestrator.schedule import entry as queue_errors
-    from orchestrator.schedule.claim import GivenUp
-
-    if isinstance(error, Interrupted):
-        return INTERRUPTED
-    if isinstance(error, (ProblemsError, CannotRun, BadFault, NoSuchRun, NoRunHere, NotRegistered, FileNotFoundError)):
-        return CONFIGURATION
-    if isinstance(error, (NotATopSpin, NotARun, queue_errors.Refused, queue_errors.NoSuchEntry, queue_errors.QueueServed, GivenUp)):
-        return CONFIGURATION
-    if isinstance(error, (ObserverRuns, Refused, JournalInUse, NetworkFolder, NotAJournal)):
-        return CONFIGURATION
-    if isinstance(error, (InstrumentError, EmulatorsDidNotStart)):
-        return INSTRUMENT
-    return SAFETY if isinstance(error, GuardDidNotStart) else BUG
+    named = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return next((CODES[name] for name in named if name in CODES), BUG)

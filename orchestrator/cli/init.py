@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drivers.durable import OWNER_ONLY, write_durably
 from orchestrator.cli import exits
 
 if TYPE_CHECKING:
@@ -100,10 +101,7 @@ def _lines(path: Path) -> list[str]:
 
 def _write(path: Path, text: str) -> None:
     """Readable by its owner only from the first byte on; complete or as it was."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.touch(mode=0o600)
-    fresh.write_text(text, "utf-8")
-    fresh.replace(path)
+    write_durably(path, text, mode=OWNER_ONLY)
 
 
 def _tell(folder: Path, users: dict[str, Role], new: list[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
+from drivers.durable import OWNER_ONLY, write_durably
 from orchestrator.control.heartbeat import decode, encode
 from orchestrator.control.messages import Answer, Command, complaint
 
@@ -43,13 +44,8 @@ class ControlServer:
 
     def _publish(self, port: int) -> None:
         """``control.json``, readable by its owner only, complete or not there."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"port": port, "pid": os.getpid(), "token": self._token, "run": str(self._run_folder)})
-        fresh = self._path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        fresh.replace(self._path)
+        write_durably(self._path, text, mode=OWNER_ONLY)
 
     def _is_ours(self) -> bool:
         """Does the file still say where we are, and not where somebody else is?"""

@@ -263,7 +263,8 @@ def _hdf5(scratch: Path) -> Finding:
     """Write, sync, lock and read a small file as a run does."""
     import h5py
 
-    from orchestrator.platform import is_locked, sync_file
+    from drivers.durable import sync_file
+    from orchestrator.platform import is_locked
     from orchestrator.recorder.layout import LIBVER
 
     path, began = scratch / "probe.h5", time.perf_counter()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import time
 from pathlib import Path
 
+from drivers.durable import OWNER_ONLY, write_durably
 from orchestrator.control.heartbeat import Heartbeat
 from orchestrator.guard.watched import Watched
-from orchestrator.platform import sync_file
 
 
 class Memory:
@@ -27,16 +27,8 @@ class Memory:
         self._written = says
         finish_by_utc_ns = None if beat.finish_within_s is None else time.time_ns() + int(beat.finish_within_s * 1e9)
         text = json.dumps({"watched": watched.plain(), "beat": beat._asdict(), "finish_by_utc_ns": finish_by_utc_ns})
-        fresh = self._path.with_suffix(".new")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.unlink(missing_ok=True)
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-            sync_file(fresh)
-            fresh.replace(self._path)
-        except OSError:
-            return
+        with contextlib.suppress(OSError):
+            write_durably(self._path, text, mode=OWNER_ONLY)
 
     def recall(self) -> tuple[Watched, Heartbeat] | None:
         """What was remembered; None where nothing is left to be done."""

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from drivers.durable import OWNER_ONLY, write_durably
 from orchestrator.platform import hold_file, process_start
 
 
@@ -39,12 +40,7 @@ def own(port: int, token: str) -> Post:
 
 def write_post(path: Path, post: Post) -> None:
     """Complete, or not there; readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(post)))
-    fresh.replace(path)
+    write_durably(path, json.dumps(asdict(post)), mode=OWNER_ONLY)
 
 
 def read_post(path: Path) -> Post | None:

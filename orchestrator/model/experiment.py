@@ -63,6 +63,7 @@ class Cell(Frozen):
     lead_ohm: float = 0.0
     stack_pressure_MPa: float | None = None
     fixed_in_probe: bool = False
+    environments: tuple[str, ...] = ()
     composition: str | None = None
     rotor_mm: float | None = None
     spinning_kHz: float | None = None

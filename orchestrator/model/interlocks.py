@@ -68,8 +68,9 @@ TABLE: tuple[Interlock, ...] = (
         1,
         "A step has ended",
         ("voltage", "current"),
-        "the first of the step's own ends: time, voltage, charge, current; on the device where it can, on the host always",
-        "potentiostats.md 5, rule 2",
+        "the first of the step's own ends: time, voltage, charge, current; on the device where it can, on the host always: "
+        "at once where the device cannot, after 5 s of an end that it lets pass by more than two instruments differ",
+        "potentiostats.md 5, rule 2; how long and how far it may be let pass is inferred",
         "info",
         ("end step",),
         "",

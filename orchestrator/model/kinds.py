@@ -34,6 +34,7 @@ AXES: Mapping[str, SweptAxis] = {
         SweptAxis("gradient_percent", "gradient", "percent", "Gradient / percent of full scale"),
         SweptAxis("carrier_ppm", "carrier", "ppm", "Transmitter / ppm"),
         SweptAxis("mixing_ms", "mixing", "ms", "Mixing time / ms"),
+        SweptAxis("evolution_us", "evolution", "us", "Evolution time / us"),
     )
 }
 """By the name that an experiment writes."""
@@ -143,8 +144,8 @@ def _kinds() -> Iterator[Kind]:
     )  # fmt: skip
     yield Kind("nutation", "pulse lengths, for the 90 degree pulse", sequence="nutation", rows="pulse_us", parameters=(PULSE,))
     yield Kind(
-        "exsy2d", "exchange between two lines", sequence="exchange", rows="mixing_ms",
-        parameters=(Parameter("mixing_ms", 0.01, 10_000),), phase_cycle=8, pulses=3,
+        "exsy2d", "exchange between lines, in two dimensions", sequence="exchange", rows="evolution_us", per_block="mixing_ms",
+        parameters=(Parameter("mixing_ms", 0.01, 10_000), Parameter("evolution_us", 0.0, 100_000.0)), phase_cycle=8, pulses=3,
     )  # fmt: skip
     yield Kind(
         "pfg_ste", "diffusion by stimulated echoes under gradients", sequence="stimulated_echo", rows="gradient_percent",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from drivers.durable import write_durably
 from orchestrator.platform import process_start, same_process_lives
 
 STATE = "broker.json"
@@ -37,10 +38,7 @@ def running(home: Path) -> str | None:
 
 def announce(home: Path, url: str) -> None:
     """Say where this process listens; complete or not at all."""
-    home.mkdir(parents=True, exist_ok=True)
-    fresh = home / f"{STATE}.{os.getpid()}"
-    fresh.write_text(json.dumps({"url": url, "process": f"{os.getpid()}:{process_start(os.getpid())}"}), "utf-8")
-    fresh.replace(home / STATE)
+    write_durably(home / STATE, json.dumps({"url": url, "process": f"{os.getpid()}:{process_start(os.getpid())}"}))
 
 
 def withdraw(home: Path, url: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from drivers.durable import write_durably
 from orchestrator.model.events import Event
 from orchestrator.monitor import said
 from orchestrator.recorder.records import Reader
@@ -74,9 +75,7 @@ class Outbox:
         if not waiting:
             return
         self.seq = waiting[-1].seq
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps({"seq": self.seq}), encoding="utf-8")
-        fresh.replace(self._path)
+        write_durably(self._path, json.dumps({"seq": self.seq}))
 
     def _waiting(self, event: Event) -> Waiting:
         if self._first is None:

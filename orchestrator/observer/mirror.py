@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from drivers.durable import sync_descriptor
 from orchestrator.observer.rounds import EVERY_s, Rounds
-from orchestrator.platform import share_lock, sync_descriptor
+from orchestrator.platform import share_lock
 from orchestrator.recorder.chapters import FOLDER
 from orchestrator.recorder.closeout import CLOSEOUT
 from orchestrator.recorder.publisher import PUBLIC

@@ -45,9 +45,7 @@ def follow(
     2 when another process keeps this ``run.h5`` already; 1 when HDF5 could not write: a new process can.
     """
     from orchestrator.observer.analysis import AnalysisThread
-    from orchestrator.observer.mirror import Mirror
     from orchestrator.observer.observer import Observer
-    from orchestrator.observer.status import StatusPage
     from orchestrator.observer.words import Words
     from orchestrator.platform import same_process_lives
     from orchestrator.recorder.recover import ObserverRuns
@@ -66,9 +64,9 @@ def follow(
         observer = Observer(folder, keep_free_bytes=keep_free_bytes)
     except ObserverRuns:
         return 2
-    mirror = None if mirror_to is None else Mirror(folder, mirror_to)
+    mirror = None if mirror_to is None else _mirror(folder, mirror_to)
     words = Words(tell)
-    status = None if status_to is None else StatusPage(folder / "journal.sqlite", status_to, rig)
+    status = None if status_to is None else _status_page(folder, status_to, rig)
     telling = Telling(words, observer, mirror, status)
     analysis = None if control is None else AnalysisThread(folder, control, words.note)
     for companion in (mirror, status):
@@ -98,6 +96,18 @@ def follow(
         if mirror is not None and not mirror.finish(MIRROR_WITHIN_s):
             sys.stderr.write(f"mirror_to: {mirror.trouble or 'it did not answer'}; copy the run's folder when the place is back\n")
     return 0
+
+
+def _mirror(folder: Path, to: Path) -> Mirror:
+    from orchestrator.observer.mirror import Mirror
+
+    return Mirror(folder, to)
+
+
+def _status_page(folder: Path, to: Path, rig: str) -> StatusPage:
+    from orchestrator.observer.status import StatusPage
+
+    return StatusPage(folder / "journal.sqlite", to, rig)
 
 
 def hurried_by(descriptor: int, something: threading.Event) -> None:

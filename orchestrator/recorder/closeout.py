@@ -12,8 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from drivers.durable import write_durably
 from orchestrator.model.events import Event
-from orchestrator.platform import sync_file, sync_folder
 from orchestrator.recorder.appends import Text
 from orchestrator.recorder.digest import digest, digest_of
 from orchestrator.recorder.fids import fid_rows
@@ -231,7 +231,7 @@ def close_out(folder: Path, publisher: Publisher, seq: int, journal: Mapping[str
 
 def write_closeout(folder: Path, finding: Finding) -> None:
     """``closeout.json``, whole or not at all."""
-    write_whole(folder / CLOSEOUT, finding.as_json())
+    write_durably(folder / CLOSEOUT, finding.as_json())
 
 
 def read_closeout(folder: Path) -> Finding | None:
@@ -242,12 +242,3 @@ def read_closeout(folder: Path) -> Finding | None:
         return None
     streams = {name: Stream(**stream) for name, stream in told["streams"].items()}
     return Finding(told["ok"], tuple(told["lines"]), told["digest"], streams)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """A text file, synced: the new one whole or the old one."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(text, "utf-8")
-    sync_file(new)
-    new.replace(path)
-    sync_folder(path.parent)

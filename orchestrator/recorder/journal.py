@@ -35,6 +35,8 @@ __all__ = ["Journal", "JournalError", "JournalFailed", "JournalInUse", "NetworkF
 COMMIT_WITHIN_S = 0.05
 RETRY_S = 1.0
 IDLE_S = 0.2
+AWAKE_S = 2.0
+"""So long after the last record the thread looks for the next by itself: nobody who puts one wakes it, and has it beside him."""
 WAL_IDLE_BYTES = 1 << 20
 WAL_MOST_BYTES = 64 << 20
 
@@ -64,6 +66,8 @@ class Journal:
         self._last_failure: Exception | None = None
         self._waiters: list[tuple[int, _Told]] = []
         self._watchers: list[_Told] = []
+        self._asleep = self._folded = False
+        self._wrote_s = time.monotonic()
         self._work = threading.Event()
         self._urgent = threading.Event()
         self._ready = threading.Event()
@@ -122,7 +126,8 @@ class Journal:
             self.last_seq = row.seq
             self._queue.append(row)
             self._queued_bytes += row_bytes(row)
-        if not self._work.is_set():
+            asleep = self._asleep
+        if asleep:
             self._work.set()
         return row.seq
 
@@ -231,22 +236,34 @@ class Journal:
         while self._has_work():
             self._urgent.wait(COMMIT_WITHIN_S)
             self._urgent.clear()
-            self._write(self._taken())
+            if (rows := self._taken()) or self.failed is not None:
+                self._write(rows)
+                self._wrote_s, self._folded = time.monotonic(), False
         self._file.close()
 
     def _has_work(self) -> bool:
-        """Wait for work and say True; False when there is none and will be none. The log is folded in the pause."""
+        """True at once, or (where long nothing came) when there is work; False when there is none and will be none."""
         if self.failed is not None:
             was_closing = self._closing
             self._pause()
             return not was_closing
-        if not self._queue and not self._closing and not self._work.wait(IDLE_S):
-            if self._file.wal_bytes >= WAL_IDLE_BYTES:
-                self._file.checkpoint()
-            self._work.wait()
-        self._work.clear()
+        quiet_s = time.monotonic() - self._wrote_s
+        if quiet_s > IDLE_S and not self._folded and self._file.wal_bytes >= WAL_IDLE_BYTES:
+            self._folded = True
+            self._file.checkpoint()
+        if quiet_s > AWAKE_S:
+            self._sleep()
         with self._lock:
             return bool(self._queue) or not self._closing
+
+    def _sleep(self) -> None:
+        """Until somebody puts a record, waits for one, or closes."""
+        with self._lock:
+            self._work.clear()
+            self._asleep = not self._queue and not self._closing
+        if self._asleep:
+            self._work.wait()
+            self._asleep = False
 
     def _write(self, rows: list[Row]) -> None:
         try:

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from h5py import h5a, h5o
 
-from orchestrator.platform import sync_file, sync_folder
+from drivers.durable import replace_durably, sync_file
 from orchestrator.recorder.chapters import chapter_files
 from orchestrator.recorder.closeout import Finding, read_closeout
 from orchestrator.recorder.digest import digest_of
@@ -66,8 +66,7 @@ def _packed(public: Path, new: Path, expected: str) -> Finding:
         if digest_of(target, derived=True) != everything:
             raise Refused(f"the packed {PUBLIC} read back other than it was written; the unpacked one stays")
     before, after = public.stat().st_size, new.stat().st_size
-    new.replace(public)
-    sync_folder(public.parent)
+    replace_durably(new, public)
     saved = f"{PUBLIC} packed: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now, {100 * (1 - after / before):.0f} % saved"
     return Finding(True, (saved, f"read back: digest as at close-out, {expected}"), expected)
 

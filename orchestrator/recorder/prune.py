@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.platform import hold_file, sync_folder
-from orchestrator.recorder.closeout import JOURNAL, Finding, read_closeout, write_whole
+from drivers.durable import sync_folder, write_durably
+from orchestrator.platform import hold_file
+from orchestrator.recorder.closeout import JOURNAL, Finding, read_closeout
 from orchestrator.recorder.publisher import PUBLIC, public_seq, remove_chapters
 from orchestrator.recorder.records import JournalInUse, Reader
 from orchestrator.recorder.recover import PRUNED, Refused, archived, owned, verify
@@ -61,7 +62,7 @@ def _pruned(folder: Path) -> Finding:
     size = sum(path.stat().st_size for path in _journal_files(folder))
     streams = {name: asdict(stream) for name, stream in found.streams.items()}
     proof = Pruned(iso_utc(time.time_ns()), records, size, found.digest, streams, raw)
-    write_whole(folder / PRUNED, json.dumps(asdict(proof), indent=1))
+    write_durably(folder / PRUNED, json.dumps(asdict(proof), indent=1))
     _remove_journal(folder)
     freed = f"the journal is gone: {records} records, {size / 1e6:.1f} MB freed"
     return Finding(True, (freed, f"{PRUNED} keeps counts and hashes for `operando verify`"), found.digest, found.streams)

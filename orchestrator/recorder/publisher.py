@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from orchestrator.platform import is_locked, sync_file, sync_folder
+from drivers.durable import replace_durably, sync_file, sync_folder
+from orchestrator.platform import is_locked
 from orchestrator.recorder import chapters as closed
 from orchestrator.recorder.appends import Append, size_bytes
 from orchestrator.recorder.chapters import Chapters
@@ -377,9 +378,7 @@ def publish_empty(folder: Path) -> Path:
         create_file(new)
         with h5py.File(new, "r+", libver=LIBVER) as file:
             stamp(file, iso_utc(time.time_ns()), 0)
-        sync_file(new)
-        new.replace(public)
-        sync_folder(folder)
+        replace_durably(new, public)
     return public
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from drivers.durable import sync_folder
 from orchestrator.model.events import JOURNAL_VERSION
-from orchestrator.platform import hold_file, sync_folder
+from orchestrator.platform import hold_file
 from orchestrator.recorder.records import APPLICATION_ID, SCHEMA, Chained, JournalFailed, JournalInUse, NotAJournal, Row, check_identity
 
 # One statement of many rows is one release of the GIL: a busy event loop makes the thread wait after each.

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import h5py
 
+from drivers.durable import replace_durably
 from orchestrator.platform import hold_file
 from orchestrator.recorder.chapters import FOLDER, chapter_files, missing
 from orchestrator.recorder.closeout import CLOSEOUT, JOURNAL, Finding, Stream, close_out, compare_open, journal_streams
@@ -163,7 +164,7 @@ def _rebuilt(folder: Path, reader: Reader, broken: str | None) -> Finding:
     lines = [f"journal: {good} records, CRC chain whole" if broken is None else f"journal: {broken}; rebuilt from the {good} before"]
     if broken is not None and (folder / PUBLIC).exists():
         kept = folder / f"{PUBLIC}.before-recovery"
-        (folder / PUBLIC).replace(kept)
+        replace_durably(folder / PUBLIC, kept)
         lines.append(f"the former {PUBLIC} is kept as {kept.name}")
     (folder / CLOSEOUT).unlink(missing_ok=True)
     drop_ballast(folder)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from drivers.durable import replace_durably
 from orchestrator.analysis.battery import correlations
 from orchestrator.analysis.findings import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding
 from orchestrator.analysis.live import LiveAnalysis
@@ -228,7 +229,7 @@ def _write(folder: Path, found: Iterable[Row], source: Source, windows: Windows 
             for table in tables.values():
                 table.close()
             _describe(file, source, windows, asked, _digest(public))
-        part.replace(path)
+        replace_durably(part, path)
     finally:
         part.unlink(missing_ok=True)
     return path, source
@@ -347,7 +348,7 @@ def export_observables(folder: Path, path: Path, windows: Windows | None = None)
         heads = [label for name in names for label in _labels(name, units[name])]
         writer.writerow(["key", "acquisition", "nucleus", "stored_utc", "step", *CONTEXT, *heads, "flags"])
         writer.writerows(_cells(row, names) for row in found)
-    part.replace(path)
+    replace_durably(part, path)
     return source
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.recorder.closeout import write_whole
+from drivers.durable import write_durably
 from orchestrator.recorder.reader import open_run
 from orchestrator.report import words
 from orchestrator.report.data import AREA_COLUMNS, MOST_SHIFTS, cell, write_csv, write_data
@@ -70,7 +70,7 @@ def write_several(folders: Sequence[Path], into: Path) -> Written:
         _joined_data(parts, beside)
         has_figure = draw(beside)
         distrust = [shifted for part in parts for shifted in _shifted(part)]
-        write_whole(into / PAGE, _page(parts, distrust, beside, said))
+        write_durably(into / PAGE, _page(parts, distrust, beside, said))
     whole = all(part.verdict.complete for part in parts)
     judged = Verdict(whole, _sentence(parts), [])
     return Written(into / PAGE, judged, len(distrust), has_figure)

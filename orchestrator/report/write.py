@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from orchestrator.recorder.closeout import write_whole
+from drivers.durable import write_durably
 from orchestrator.recorder.reader import open_run
 from orchestrator.report.data import write_csv, write_data
 from orchestrator.report.distrust import intervals
@@ -41,7 +41,7 @@ def write_report(folder: Path) -> Written:
         pictures = write_pictures(run, beside)
         write_csv(beside / "spectra.csv", spectrum_heads(facts), (spectrum_cells(facts, one) for one in facts.spectra))
         drawn = draw(beside, pictures=pictures)
-        write_whole(folder / PAGE, page(facts, judged, distrust, beside, left_out))
+        write_durably(folder / PAGE, page(facts, judged, distrust, beside, left_out))
     return Written(folder / PAGE, judged, len(distrust), drawn)
 
 

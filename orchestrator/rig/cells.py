@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock
+from drivers.durable import sync_folder
 from orchestrator.model.experiment import Cell
-from orchestrator.platform import sync_folder
 from orchestrator.recorder.records import JournalError, refuse_network_folder
 
 C_PER_mAh = 3.6

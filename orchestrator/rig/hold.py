@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from drivers.durable import write_durably
 from orchestrator.platform import hold_file, is_locked
 from orchestrator.rig.gather import CannotRun
 
@@ -37,7 +38,7 @@ def is_held(state: Path) -> bool:
 
 def name_running(state: Path, folder: Path) -> None:
     """Say whose rig it is, for whoever asks next."""
-    (state / RUNNING).write_text(f"{folder} (process {os.getpid()}) is running", encoding="utf-8")
+    write_durably(state / RUNNING, f"{folder} (process {os.getpid()}) is running")
 
 
 def _running(state: Path) -> str:

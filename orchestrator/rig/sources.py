@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from drivers.durable import write_durably
 from orchestrator.rig.gather import Gathered
 
 SOURCES = "sources.json"
@@ -18,7 +19,7 @@ def note_sources(folder: Path, gathered: Gathered) -> None:
     request = gathered.request
     paths = {"experiment": request.experiment, "rig": gathered.rig_path, "twin": gathered.twin_path, "data": request.data}
     text = json.dumps({name: str(path.absolute()) for name, path in paths.items() if path is not None}, indent=1)
-    (folder / SOURCES).write_text(text + "\n", encoding="utf-8")
+    write_durably(folder / SOURCES, text + "\n")
 
 
 def noted_sources(folder: Path) -> dict[str, Path]:

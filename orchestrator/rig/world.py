@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 from drivers import registry
 from drivers.base import Context, Emulator, Network, Potentiostat
 from drivers.clock import Clock
+from drivers.durable import write_durably
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.platform import process_start
@@ -131,8 +132,7 @@ async def found_world(gathered: Gathered, clock: Clock, folder: Path) -> AsyncIt
 def _note(folder: Path, process: EmulatorProcess) -> None:
     """Where they are, for whoever continues this run while they linger."""
     found = {"pid": process.pid, "start": process_start(process.pid), "addresses": process.addresses}
-    (folder / "emulated").mkdir(exist_ok=True)
-    (folder / "emulated" / ADDRESSES).write_text(json.dumps(found), encoding="utf-8")
+    write_durably(folder / "emulated" / ADDRESSES, json.dumps(found))
 
 
 def _adopted(folder: Path) -> tuple[AdoptedEmulators, Mapping[str, str]]:
@@ -142,10 +142,7 @@ def _adopted(folder: Path) -> tuple[AdoptedEmulators, Mapping[str, str]]:
         raise CannotRun(GONE) from None
     if found["start"] is None or process_start(int(found["pid"])) != found["start"]:
         raise CannotRun(GONE)
-    owner = folder / "emulated" / OWNER
-    new = owner.with_name(f".{OWNER}.new")
-    new.write_text(f"{os.getpid()}:{process_start(os.getpid())}", encoding="utf-8")
-    new.replace(owner)
+    write_durably(folder / "emulated" / OWNER, f"{os.getpid()}:{process_start(os.getpid())}")
     return AdoptedEmulators(int(found["pid"]), found["start"]), {name: str(one["address"]) for name, one in found["addresses"].items()}
 
 

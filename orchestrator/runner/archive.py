@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from threading import Thread
 
 from drivers.base import RawFile
-from orchestrator.platform import sync_file, sync_folder
+from drivers.durable import sync_file, sync_folder
 
 CHUNK = 1 << 20
 SYNCED_AT_ONCE = 8

@@ -162,7 +162,7 @@ class Reactions:
             self.alarms.sound("acquisitions", "alarm", "An acquisition could not be asked for", text)
 
     def reached(self, reason: Reason) -> None:
-        """An end condition is met that the instrument does not see to."""
+        """An end condition is met that the instrument does not see to, or has let pass."""
         self.programs.end_step(reason, "the host saw the end condition")
 
     def silent(self, age_s: float) -> None:

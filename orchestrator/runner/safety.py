@@ -21,6 +21,9 @@ NOTICED_WITHIN_S, SHORTEST_TRY_S = 1.5, 2.0
 STALE_INTERVALS = 3
 """A voltage older than so many sampling intervals says nothing about now."""
 
+WATCHED = {"we": "voltage_we_V", "working": "voltage_we_V", "ce": "voltage_ce_V", "counter": "voltage_ce_V"}
+"""What the limits mean by a voltage, where it is not the cell's: the column that holds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:

@@ -1,6 +1,6 @@
 """The sampling task: the one reader of the potentiostat's stream. On every sample: charge, limits, triggers, rules.
 
-It awaits the stream and nothing else: neither disk nor network, analysis nor console. Whatever must be done elsewhere
+It awaits the stream and nothing else (behind an edge it lets others go first): neither disk nor network, analysis nor console. Whatever must be done elsewhere
 because of what it sees is handed to a ``Listener``, whose methods never wait.
 """
 
@@ -31,7 +31,7 @@ from orchestrator.runner.charge import Charge, or_none
 from orchestrator.runner.gaps import Gap, bridged, counted_by
 from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
-from orchestrator.runner.safety import Violation, Watch
+from orchestrator.runner.safety import WATCHED, Violation, Watch
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
@@ -44,7 +44,6 @@ GAP_EDGE_NS = 1_000
 BROKEN = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT})
 """A step that ends so by itself is not over."""
 
-WATCHED = {"we": "voltage_we_V", "working": "voltage_we_V", "ce": "voltage_ce_V", "counter": "voltage_ce_V"}
 FURTHER = ("device_ns", "voltage_we_V", "voltage_ce_V")
 """Columns that not every instrument has."""
 
@@ -211,6 +210,8 @@ class Sampling:
         """Take events until the stream ends, which it does only when something is wrong, or on release."""
         async for event in self._s.station.potentiostat.events():
             self.take(event)
+            if isinstance(event, StepEnded):
+                await asyncio.sleep(0)  # the console is told to start before the next step is written down
         raise ConnectionError("the potentiostat's stream has ended")
 
     def tick(self) -> None:

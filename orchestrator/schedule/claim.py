@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import boot_id
-from orchestrator.platform import process_start, same_process_lives, sync_file, sync_folder
+from drivers.durable import sync_file, sync_folder
+from orchestrator.platform import process_start, same_process_lives
 
 CLAIM, ENDED, SAID, LOG = "claim.json", "ended.json", "said.json", "log.txt"
 

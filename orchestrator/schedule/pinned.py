@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from drivers.durable import sync_folder, write_durably
 from orchestrator.model.experiment import Experiment, Rig
-from orchestrator.platform import sync_file, sync_folder
 from orchestrator.schedule.entry import Pinned, Refused
 
 
@@ -27,10 +27,8 @@ def pin(files: Mapping[str, Path], into: Path) -> dict[str, Pinned]:
 
 
 def _copied(path: Path, to: Path) -> Pinned:
-    to.parent.mkdir(parents=True, exist_ok=True)
     content = path.read_bytes()
-    to.write_bytes(content)
-    sync_file(to)
+    write_durably(to, content)
     return Pinned(path=str(to), was=str(path), sha256=hashlib.sha256(content).hexdigest())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import Clock
-from orchestrator.platform import sync_folder
+from drivers.durable import sync_folder
 from orchestrator.recorder.records import refuse_network_folder
 from orchestrator.schedule.entry import ALLOWED, LIVE, OVER, Entry, NoSuchEntry, State, Submission
 

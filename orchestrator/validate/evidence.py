@@ -134,6 +134,15 @@ class Evidence:
                 scan = fid.astype(np.complex128) / max(1, int(data["scans"]))
                 yield Spectrum(str(key), scan, self.place(float(t_mid)), data, int(row))
 
+    def swept(self, acquisition: str, column: str) -> Floats:
+        """float64 (n,): what each FID of an array was measured at. Raises KeyError."""
+        found = [
+            np.asarray(columns[column], dtype=np.float64)
+            for name, columns in self._run.fid.items()
+            if str(columns.attributes.get("acquisition", name)) == acquisition
+        ]
+        return np.concatenate(found)
+
     def encoded(self, acquisition: str, where: Where | None = None) -> list[Encoded]:
         """The k-spaces of an acquisition that ``where`` admits. Raises LookupError where there is none."""
         found = [one for one in self._encoded(acquisition) if admitted(one.place, where or {})]
@@ -197,9 +206,13 @@ class Evidence:
 
     def image_layers_mm(self, acquisition: str, image: int) -> tuple[Floats, Floats]:
         """Across the stack: mm float64 (z,), and the mean over the discs of the magnitude float64 (z,) of one image."""
+        z_mm, data = self.image(acquisition, image)
+        return z_mm, data.mean(axis=0)
+
+    def image(self, acquisition: str, image: int) -> tuple[Floats, Floats]:
+        """Across the stack: mm float64 (z,), and the magnitude float64 (y, z) of one image."""
         group = self._run.entry[f"images/{acquisition}"]
-        data = np.asarray(group[str(group.attrs["signal"])][image], dtype=np.float64)
-        return np.asarray(group["z"][()], dtype=np.float64), data.mean(axis=0)
+        return np.asarray(group["z"][()], dtype=np.float64), np.asarray(group[str(group.attrs["signal"])][image], dtype=np.float64)
 
     def image_series_h(self, acquisition: str) -> list[tuple[float, float]]:
         """Begin and end, in hours, of each image of a series."""

@@ -1,4 +1,4 @@
-"""Benches of the simulated pair."""
+"""Benches: of every potentiostat before its emulated instrument, and of the simulated pair."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from potentiostat_stands import Stands
 from ruamel.yaml import YAML
 from wire_taps import Silence
 
@@ -29,6 +30,12 @@ def surroundings(repository: Path, clock: Clock) -> tuple[Any, Context]:
 def acquisition(nucleus: str) -> AcquisitionOrder:
     template = {"nucleus": nucleus, **TEMPLATE}
     return AcquisitionOrder(key="small", name="small", nucleus=nucleus, template=template, scans=4, dummies=1, recycle_s=0.5)
+
+
+@pytest.fixture
+def stand(bench_run: Run, bench_speed: float | None, repository: Path, tmp_path: Path) -> Stands:
+    """``stand("arbin")``: the bench of that driver before its emulated instrument."""
+    return Stands(bench_run, bench_speed, repository, tmp_path)
 
 
 @pytest.fixture

@@ -76,8 +76,10 @@ class TestTopSpin(ConsoleContract):
             assert offsets == pytest.approx(carriers.values, abs=0.1)
 
     @on_bench
-    async def test_an_array_of_delays_is_refused(self, bench: ConsoleBench) -> None:
+    async def test_an_array_of_delays_that_nobody_unlocked_is_refused(self, bench: ConsoleBench) -> None:
         async with bench.connected():
-            for changes in ({"sequence": "hahn_echo", "rows": Axis("TE_ms", (1.0, 2.0))}, {"sequence": "saturation_recovery"}):
-                with pytest.raises(Rejected):
-                    await bench.console.prepare(bench.small_acquisition("array", **changes))
+            for name, sequence in (("TE_ms", "hahn_echo"), ("tau_ms", "saturation_recovery"), ("pulse_us", "nutation")):
+                with pytest.raises(Rejected, match="site's pulse program"):
+                    await bench.console.prepare(bench.small_acquisition("array", sequence=sequence, rows=Axis(name, (1.0, 2.0))))
+            with pytest.raises(Rejected, match="cannot sweep"):
+                await bench.console.prepare(bench.small_acquisition("array", rows=Axis("mixing_ms", (1.0, 2.0))))

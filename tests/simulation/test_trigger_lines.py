@@ -37,7 +37,7 @@ class WithLine:
         return getattr(self.behind, name)
 
     async def load(self, program: tuple[StepOrder, ...]) -> None:
-        await self.behind.load(program)
+        await self.behind.load(tuple(replace(order, ttl_in=False, ttl_out=False) for order in program))
         self.loaded = program[0]
 
     async def start(self, key: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from wire_fuzz import targets  # noqa: E402
 
-TARGETS = targets(VENDOR)
+TARGETS = list(targets(VENDOR).values())
 
 
 @settings(deadline=None, database=None)

@@ -13,6 +13,7 @@ import json
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -89,16 +90,27 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for each in value for text in _texts(each))
 
 
-def targets(vendor: str) -> list[Target]:
-    """All of a vendor."""
-    module = importlib.import_module(f"drivers.{vendor}.wire")
-    known = samples(vendor)
+def names(vendor: str) -> list[str]:
+    """Of all of a vendor, without a strategy for any: these are looked for by every worker of a suite."""
+    module = _wire(vendor)
+    of_classes = [f"{name}.{method}" for name, kind in _classes(module) for method, _ in _methods(kind)]
+    return [name for name, _ in _functions(module)] + of_classes
+
+
+@cache
+def targets(vendor: str) -> dict[str, Target]:
+    """All of a vendor, by name."""
+    module, known = _wire(vendor), samples(vendor)
     found = [Target(name, call, _arguments(call, known)) for name, call in _functions(module)]
     for name, kind in _classes(module):
         for method, call in _methods(kind):
             made = st.tuples(_instance(kind, known), _arguments(call, known, skip=1))
             found.append(Target(f"{name}.{method}", _bound(method), made.map(lambda pair: {"this": pair[0], **pair[1]})))
-    return found
+    return {target.name: target for target in found}
+
+
+def _wire(vendor: str) -> ModuleType:
+    return importlib.import_module(f"drivers.{vendor}.wire")
 
 
 def _bound(method: str) -> Callable[..., Any]:

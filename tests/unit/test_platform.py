@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.platform import file_system_in, hold_file, network_file_system, process_start, sync_file, sync_folder
+from orchestrator.platform import file_system_in, hold_file, network_file_system, process_start
 
 MOUNTS = r"""
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/root rw
@@ -82,11 +82,3 @@ def test_a_process_is_its_pid_and_its_start() -> None:
         child.kill()
         child.wait()
         assert process_start(child.pid) is None
-
-
-def test_syncing_works_on_files_and_folders(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"x")
-    sync_file(tmp_path / "file")
-    sync_folder(tmp_path)
-    with pytest.raises(OSError, match="absent"):
-        sync_file(tmp_path / "absent")

@@ -1,15 +1,15 @@
 """One channel: a test of a schedule from its first step to the end, by itself.
 
-Charge is positive, and oxidation at the electrode that the twin calls working. What runs is stepped from tick to tick: at most
-``LONGEST_TICK_s`` apart, and ever closer as a limit comes near (``LEAST_TICK_s``). Inferred: capacities count from the test's beginning;
-after the end, a stop and a safety the cell is at open circuit; after a safety a stop must come before the next start.
+What runs is stepped at most ``LONGEST_TICK_s`` apart, and ever closer as a limit comes near (``LEAST_TICK_s``). Inferred: capacities
+count from the test's beginning; after the end, a stop and a safety the cell is at open circuit; after a safety a stop must come before the
+next start.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from drivers.arbin.instrument.schedule import (
@@ -27,10 +27,9 @@ from drivers.arbin.instrument.schedule import (
     number,
     quantity,
 )
+from drivers.sim.cycler import CyclerChannel, EPS_s, LEAST_TICK_s, LONGEST_TICK_s, closing_in_s
 from drivers.sim.physics import Physics
-from drivers.sim.served import FAR_PAST_s, NEVER_s
 
-LONGEST_TICK_s, LEAST_TICK_s, EPS_s = 1.0, 0.005, 1e-9
 MOST_AT_ONCE = 100
 """Steps without a duration in a row: after that a schedule goes in circles."""
 IDLE, CHARGE, DISCHARGE, RESTING, UNSAFE, ERROR, FINISHED, PAUSED = 0, 2, 3, 4, 8, 14, 15, 18
@@ -39,21 +38,19 @@ NOTHING = "N/A"
 """What the exit condition says while nothing has ended, as recorded."""
 
 
-class Channel:
-    """``twin`` None: nothing is connected. ``disturb``: what a fault makes of a voltage that is read."""
+class Channel(CyclerChannel):
+    """A channel of the cycler; its times, and the limits on them, are by its own clock."""
+
+    standing = frozenset({PAUSED, ERROR})
+    plain = ("status", "assigned", "test", "barcode", "exit_condition", "schedule", "mv", "run", "shown")
 
     def __init__(self, twin: Physics | None) -> None:
-        self._twin = twin
-        self.disturb: Callable[[float], float] = float
-        self.now_s = FAR_PAST_s
+        super().__init__(twin)
         self.status = IDLE
         self.assigned, self.test, self.barcode, self.exit_condition = "", "", "", NOTHING
         self.schedule: Schedule = {"safety": [], "steps": []}
         self.mv = [0.0] * 16
-        self.run: dict[str, Any] | None = None
         self.shown: dict[str, float] = {}
-        self.clock = [0.0, 0.0, 0.0]
-        """The cycler's own: since (s), what it showed then (s), how fast it is (ppm)."""
 
     # --------------------------------------------------------------------------------------------------------- requests
 
@@ -124,37 +121,6 @@ class Channel:
         self.stop()
         self.test, self.exit_condition, self.shown, self.assigned = "", NOTHING, {}, ""
 
-    # ------------------------------------------------------------------------------------------------------------- time
-
-    @property
-    def device_s(self) -> float:
-        """Its own clock."""
-        since_s, shown_s, ppm = self.clock
-        return shown_s + (self.now_s - since_s) * (1.0 + 1e-6 * ppm)
-
-    def skew(self, ppm: float) -> None:
-        """From now on its clock is so much fast."""
-        self.clock = [self.now_s, self.device_s, ppm]
-
-    @property
-    def next_s(self) -> float:
-        """When it must be advanced at the latest."""
-        return NEVER_s if self.run is None or self.status in {PAUSED, ERROR} else float(self.run["tick_s"])
-
-    def advance(self, t_s: float) -> None:
-        """Do all that falls due until then."""
-        while self.next_s <= t_s:
-            self.now_s = max(self.now_s, self.next_s)
-            self._tick()
-        self.now_s = max(self.now_s, t_s)
-
-    def read(self) -> tuple[float, float]:
-        """Voltage and current now, as it measures them."""
-        if self._twin is None:
-            return 0.0, 0.0
-        found = self._twin.measure(self.now_s)
-        return self.disturb(found.voltage_V), found.current_A
-
     # ------------------------------------------------------------------------------------------------------------- steps
 
     @property
@@ -183,16 +149,6 @@ class Channel:
         else:
             self._drive(self.step["control"], value)
             self.status = DISCHARGE if self.step["control"] == CURRENT and value < 0.0 else CHARGE
-
-    def _drive(self, how: str, value: float) -> None:
-        if self._twin is None:
-            return
-        if how == "open":
-            self._twin.open_circuit(self.now_s)
-        elif how == CURRENT:
-            self._twin.drive_current(self.now_s, value)
-        else:
-            self._twin.drive_voltage(self.now_s, value)
 
     def _variable(self, name: str) -> float:
         return self.mv[int(name.removeprefix("MV_UD")) - 1]
@@ -272,13 +228,12 @@ class Channel:
 
     def _soon_s(self, name: str, value: object, before: Mapping[str, float] | None, now: Mapping[str, float]) -> float:
         """When to look whether a limit is met: a time exactly then, else half-way there if readings go on as they do."""
-        target = number(value, self._variable) - quantity(name, now.__getitem__)
+        ahead = number(value, self._variable) - quantity(name, now.__getitem__)
         if name in {STEP_TIME, TEST_TIME}:
-            return target / (1.0 + 1e-6 * self.clock[2]) if target > 0.0 else math.inf
+            return self.own.until(ahead) if ahead > 0.0 else math.inf
         if before is None:
             return LEAST_TICK_s
-        slope = (quantity(name, now.__getitem__) - quantity(name, before.__getitem__)) / (self.now_s - before["t_s"])
-        return max(0.5 * target / slope, LEAST_TICK_s) if slope and target / slope >= 0.0 else math.inf
+        return closing_in_s(ahead, (quantity(name, now.__getitem__) - quantity(name, before.__getitem__)) / (self.now_s - before["t_s"]))
 
     # -------------------------------------------------------------------------------------------------------------- state
 
@@ -308,14 +263,3 @@ class Channel:
             return ""
         control = {REST: "Rest", CURRENT: "Current"}.get(self.step["control"], "Voltage")
         return f"[{self.run['cycle']}] {self.run['index'] + 1}: {self.step['label']}, {control}"
-
-    PLAIN = ("now_s", "status", "assigned", "test", "barcode", "exit_condition", "schedule", "mv", "run", "shown", "clock")
-
-    def snapshot(self) -> dict[str, Any]:
-        """Plain data."""
-        return {name: copy.deepcopy(getattr(self, name)) for name in self.PLAIN}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a snapshot."""
-        for name in self.PLAIN:
-            setattr(self, name, copy.deepcopy(state[name]))

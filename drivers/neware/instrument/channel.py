@@ -1,15 +1,15 @@
 """One channel: a test from its first step to the end, by itself, with what it has recorded.
 
-Charge is positive, and oxidation at the electrode that the twin calls working. What runs is stepped from tick to tick: at most
-``LONGEST_TICK_s`` apart, at every record that is due, and ever closer as an end comes near (``LEAST_TICK_s``). Inferred: a row when a step
-begins and when it ends; times in rows count from the step's beginning (as the captured charge over current shows); protections also
-count while the cell rests; after a protection, stop, pause and end the cell is at open circuit.
+What runs is stepped at most ``LONGEST_TICK_s`` apart, at every record that is due, and ever closer as an end comes near
+(``LEAST_TICK_s``). Inferred: a row when a step begins and when it ends; times in rows count from the step's beginning (as the captured
+charge over current shows); protections also count while the cell rests; after a protection, stop, pause and end the cell is at open
+circuit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from drivers.neware.instrument.stepfile import (
@@ -24,11 +24,10 @@ from drivers.neware.instrument.stepfile import (
     Program,
     Step,
 )
+from drivers.sim.cycler import CyclerChannel, EPS_s, LEAST_TICK_s, LONGEST_TICK_s, closing_in_s
 from drivers.sim.physics import Physics
+from drivers.sim.served import FAR_PAST_s
 
-LONGEST_TICK_s, LEAST_TICK_s = 1.0, 0.005
-EPS_s = 1e-9
-NEVER_s, FAR_PAST = 1e18, -1e18
 WORKING, FINISH, STOP, PROTECT, PAUSE = "working", "finish", "stop", "protect", "pause"
 STARTED, ENDED, STOPPED, TRIPPED, PAUSED = 100000, 100001, 100007, 100213, 100215
 """Log codes: the first two as captured at begin and end of a test; what the others stand for is inferred."""
@@ -37,12 +36,14 @@ BOTH = frozenset({CCCV_CHARGE, CCCV_DISCHARGE})
 Row = dict[str, Any]
 
 
-class Channel:
-    """``twin`` None: nothing is connected. ``disturb``: what a fault makes of a voltage that is read."""
+class Channel(CyclerChannel):
+    """A channel of the cycler, with what it has recorded of its latest test."""
+
+    standing = frozenset({PAUSE})
+    plain = ("status", "barcode", "test", "program", "rows", "layers", "log", "run")
 
     def __init__(self, twin: Physics | None) -> None:
-        self._twin = twin
-        self.disturb: Callable[[float], float] = float
+        super().__init__(twin)
         self.status = FINISH
         self.barcode = ""
         self.test = 0
@@ -50,8 +51,6 @@ class Channel:
         self.rows: list[Row] = []
         self.layers: list[Row] = []
         self.log: list[Row] = []
-        self.run: dict[str, Any] | None = None
-        self.now_s = FAR_PAST
 
     # --------------------------------------------------------------------------------------------------------- requests
 
@@ -107,27 +106,6 @@ class Channel:
     def _note(self, code: int) -> None:
         self.log.append({"seqid": max(1, len(self.rows)), "log_code": code, "at_s": self.now_s})
 
-    # ------------------------------------------------------------------------------------------------------------- time
-
-    @property
-    def next_s(self) -> float:
-        """When it must be advanced at the latest."""
-        return NEVER_s if self.run is None or self.status == PAUSE else float(self.run["tick_s"])
-
-    def advance(self, t_s: float) -> None:
-        """Do all that falls due until then."""
-        while self.next_s <= t_s:
-            self.now_s = max(self.now_s, self.next_s)
-            self._tick()
-        self.now_s = max(self.now_s, t_s)
-
-    def read(self) -> tuple[float, float]:
-        """Voltage and current now, as it measures them."""
-        if self._twin is None:
-            return 0.0, 0.0
-        found = self._twin.measure(self.now_s)
-        return self.disturb(found.voltage_V), found.current_A
-
     # ------------------------------------------------------------------------------------------------------------- steps
 
     @property
@@ -140,15 +118,10 @@ class Channel:
         """Since the step began."""
         return 0.0 if self.run is None else self.now_s - float(self.run["step_s"])
 
-    def _drive(self, how: str, value: float) -> None:
-        if self._twin is None:
-            return
-        if how == "open":
-            self._twin.open_circuit(self.now_s)
-        elif how == "current":
-            self._twin.drive_current(self.now_s, value)
-        else:
-            self._twin.drive_voltage(self.now_s, value)
+    @property
+    def driven(self) -> bool:
+        """Can a current flow?"""
+        return self.run is not None and self.status == WORKING and self.run["drive"][0] != "open"
 
     def _enter(self, index: int, t_s: float) -> None:
         """A step begins; cycles and the end take no time."""
@@ -185,7 +158,7 @@ class Channel:
             drive = ("voltage", step["voltage_V"])
         else:
             drive = ("current", step.get("current_A", 0.0))
-        self.run |= {"index": index, "step_s": t_s, "tick_s": t_s, "row_s": FAR_PAST, "before": None, "outside_s": None}
+        self.run |= {"index": index, "step_s": t_s, "tick_s": t_s, "row_s": FAR_PAST_s, "before": None, "outside_s": None}
         self.run |= {"charge_C": 0.0, "energy_J": 0.0, "drive": list(drive), "rows": len(self.rows)}
         self._drive(*drive)
 
@@ -264,25 +237,20 @@ class Channel:
         run, record = self.run, self.program["record"]
         before, now = run["before"], {"t": self.now_s, "E": voltage_V, "I": current_A, "Q": run["charge_C"]}
         wait_s = min(LONGEST_TICK_s, step.get("time_s", math.inf) - self.step_s, run["row_s"] + record["time_s"] - self.now_s)
-        near_s = 0.0 if before is None else 0.5 * self._soonest_s(step, before, now)
-        wait_s = min(wait_s, max(near_s, LEAST_TICK_s))
+        wait_s = min(wait_s, LEAST_TICK_s if before is None else self._soonest_s(step, before, now))
         if run["outside_s"] is not None:
             wait_s = min(wait_s, run["outside_s"] + self.program["protect"]["delay_s"] - self.now_s)
         run["before"], run["tick_s"] = now, self.now_s + max(wait_s, 1e-6)
 
     def _soonest_s(self, step: Step, before: Mapping[str, float], now: Mapping[str, float]) -> float:
-        """When the first end or protection would be met if readings went on as they do."""
+        """When to look again whether an end or a protection is met."""
         limits, dt_s = self.program["protect"], now["t"] - before["t"]
         targets = [("E", step.get("stop_V")), ("E", step.get("voltage_V")), ("E", limits.get("upper_V")), ("E", limits.get("lower_V"))]
         targets += [("I", limits.get("upper_A")), ("I", limits.get("lower_A")), ("Q", step.get("charge_C")), ("Q", limits.get("charge_C"))]
         if "stop_A" in step:
             targets += [("I", step["stop_A"]), ("I", -step["stop_A"])]
-        soonest = math.inf
-        for which, target in targets:
-            slope = (now[which] - before[which]) / dt_s if dt_s > 0 else 0.0
-            if target is not None and slope and (target - now[which]) / slope >= 0:
-                soonest = min(soonest, (target - now[which]) / slope)
-        return soonest
+        slopes = {which: (now[which] - before[which]) / dt_s if dt_s > 0 else 0.0 for which in ("E", "I", "Q")}
+        return min((closing_in_s(target - now[which], slopes[which]) for which, target in targets if target is not None), default=math.inf)
 
     # ------------------------------------------------------------------------------------------------------------ records
 
@@ -322,25 +290,3 @@ class Channel:
             place = {"startseqid": self.run["rows"] + 1, "endseqid": len(self.rows), "stepindex": len(self.layers) + 1}
             self.layers.append({**place, **{name: final[name] for name in ("stepid", "cycleid", "steptype", "step_s", "at_s")}, **ends,
                                 "cap": final["cap"], "eng": final["eng"]})  # fmt: skip
-
-    # -------------------------------------------------------------------------------------------------------------- state
-
-    NAMES = ("status", "barcode", "test", "now_s")
-    PLAIN = ("program", "rows", "layers", "log", "run")
-
-    def snapshot(self) -> dict[str, Any]:
-        """Plain data."""
-        return {name: getattr(self, name) for name in self.NAMES} | {name: _copy(getattr(self, name)) for name in self.PLAIN}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a snapshot."""
-        for name in self.NAMES:
-            setattr(self, name, state[name])
-        for name in self.PLAIN:
-            setattr(self, name, _copy(state[name]))
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _copy(inside) for name, inside in value.items()}
-    return [_copy(inside) for inside in value] if isinstance(value, list | tuple) else value

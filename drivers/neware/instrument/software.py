@@ -306,9 +306,9 @@ class Software:
 
     # --------------------------------------------------------------------------------------------------------------- others
 
-    def guest(self, seconds: float, barcode: str) -> bool:
-        """Somebody else starts a rest on our channel; False while it is not free."""
-        channel = self.channels[self.mine]
+    def guest(self, place: Place, seconds: float, barcode: str) -> bool:
+        """Somebody else starts a rest on a channel; False while it is not free."""
+        channel = self.channels[place]
         if not channel.free:
             return False
         rest = {"id": 1, "type": REST, "time_s": seconds}
@@ -316,11 +316,6 @@ class Software:
         program = {"steps": [rest, {"id": 2, "type": stepfile.END}], "protect": {"delay_s": 0.0}, "record": record}
         self.begin(channel, program, barcode)
         return True
-
-
-def driven(channel: Channel) -> bool:
-    """Can a current flow?"""
-    return channel.run is not None and channel.status == WORKING and channel.run["drive"][0] != "open"
 
 
 def _coarse(value: float) -> str:

@@ -75,6 +75,7 @@ LIMITS = {
     "O1": (-1.0e6, 1.0e6),
 }
 UNLOCKABLE = ("P 1", "PL 1", "PLW 1", "PLdB 1", "RG")
+UNLOCKABLE_TOO = re.compile(r"^[DP] ([2-9]|[1-5][0-9]|6[0-3])$")  # delays and pulses of the site's own programs, for arrays
 ROUNDING = {"O1": 1.0, "TD": None}  # TopSpin may round TD: told, not refused
 TOLD = ("NUC1", "PULPROG", "PARMODE", "AQ_mod", "NS", "DS", "TD", "D 1", "O1", "BF1", "SFO1", "SW_h", "RG", "DE", "P 1", "PL 1", "PLW 1")
 # Copied status files would look like a finished acquisition.
@@ -141,7 +142,7 @@ def load_settings(written=None):
     settings["secret"] = load_secret(settings["key_file"])
     if settings["secret"] is None and settings["host"] not in ("127.0.0.1", "localhost", "::1"):
         raise Refused("auth", "%s: host %s is on the network: that needs a key_file" % (path, settings["host"]))
-    locked = sorted(set(settings["unlock"]) - set(UNLOCKABLE))
+    locked = sorted(name for name in settings["unlock"] if name not in UNLOCKABLE and not UNLOCKABLE_TOO.match(name))
     if locked:
         raise Refused("bad_request", "%s: %s cannot be unlocked" % (path, locked[0]))
     return settings

@@ -20,6 +20,7 @@ from drivers.topspin.console.templates import POWER_W, RG, ATTENUATION_dB, PULSE
 
 ADC_LIMIT = 32767
 NOISE_COUNTS = 80.0
+RECOVERIES = {"t1ir1d": "inversion_recovery", "satrect1": "saturation_recovery"}
 NEAR = 0.01
 """A nucleus resonates where its frequency is within 1 %."""
 
@@ -93,8 +94,17 @@ def waits_for_edge(acquisition: Acquisition) -> bool:
 
 
 def scan_seconds(values: dict[str, Value]) -> float:
-    """D1 + AQ + DE of one scan."""
-    return element(values, "D", 1) + number(values, "TD") / (2 * number(values, "SW_h")) + number(values, "DE") * 1e-6
+    """D1 + AQ + DE of one scan, and what its pulse program waits besides."""
+    _, echo_s, delay_s = sequence_of(values)
+    return echo_s + delay_s + element(values, "D", 1) + number(values, "TD") / (2 * number(values, "SW_h")) + number(values, "DE") * 1e-6
+
+
+def sequence_of(values: dict[str, Value]) -> tuple[str, float, float]:
+    """What a pulse program is: sequence, echo time, recovery delay. inferred: which of its delays it reads."""
+    program = str(values.get("PULPROG", "")).strip("<>")
+    if program in RECOVERIES:
+        return RECOVERIES[program], 0.0, element(values, "D", 7)
+    return ("hahn_echo", 2 * element(values, "D", 6), 0.0) if program == "hahnecho" else ("one_pulse", 0.0, 0.0)
 
 
 def number(values: dict[str, Value], name: str, default: float = 0.0) -> float:
@@ -124,6 +134,7 @@ def signal(acquisition: Acquisition, twin: Physics, release: Release, scans: int
 
 def scan_of(acquisition: Acquisition, values: dict[str, Value], twin: Physics, nucleus: str, scans: int, row: int = 0) -> Scan:
     """What the twin is asked."""
+    sequence, echo_s, delay_s = sequence_of(values)
     lasts_s = (acquisition.DS + acquisition.NS) * acquisition.scan_s
     begin_s = (acquisition.first_ns - twin.t0_mono_ns) / 1e9 + row * lasts_s
     return Scan(
@@ -139,6 +150,9 @@ def scan_of(acquisition: Acquisition, values: dict[str, Value], twin: Physics, n
         pulse_s=element(values, "P", 1) * 1e-6,
         tip_deg=90.0 * element(values, "P", 1) / PULSE_90_us * _field(values),
         dead_s=number(values, "DE") * 1e-6,
+        sequence=sequence,
+        echo_s=echo_s,
+        delay_s=delay_s,
     )
 
 

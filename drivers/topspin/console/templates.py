@@ -18,10 +18,20 @@ POWER_W, ATTENUATION_dB = 50.0, -1.74
 RG = 101.0
 SITE: dict[str, dict[str, Any]] = {
     "7Li_metal": {"nucleus": "7Li", "points": 6144, "spectral_width_Hz": 93458, "carrier_ppm": 137, "pulse_us": 8},
-    "7Li_edge": {"nucleus": "7Li", "points": 6144, "spectral_width_Hz": 93458, "carrier_ppm": 137, "pulse_us": 8, "pulprog": "zg_trigpe1"},
+    "7Li_edge": {"nucleus": "7Li", "points": 6144, "spectral_width_Hz": 93458, "carrier_ppm": 137, "pulse_us": 8, "program": "zg_trigpe1"},
     "7Li_wide": {"nucleus": "7Li", "points": 8192, "spectral_width_Hz": 200000, "carrier_ppm": 137, "pulse_us": 2},
     "23Na_0ppm": {"nucleus": "23Na", "points": 1024, "spectral_width_Hz": 100000, "carrier_ppm": 0, "pulse_us": 5},
     "23Na_900ppm": {"nucleus": "23Na", "points": 1024, "spectral_width_Hz": 200000, "carrier_ppm": 900, "pulse_us": 5},
+    "7Li_T1": {"nucleus": "7Li", "points": 4096, "spectral_width_Hz": 93458, "carrier_ppm": 137, "pulse_us": 8, "program": "satrect1"},
+    "7Li_T1_inversion": {
+        "nucleus": "7Li",
+        "points": 4096,
+        "spectral_width_Hz": 93458,
+        "carrier_ppm": 137,
+        "pulse_us": 8,
+        "program": "t1ir1d",
+    },
+    "7Li_T2": {"nucleus": "7Li", "points": 4096, "spectral_width_Hz": 93458, "carrier_ppm": 137, "pulse_us": 8, "program": "hahnecho"},
     "23Na_mrs_1126ppm": {"nucleus": "23Na", "points": 1024, "spectral_width_Hz": 200000, "carrier_ppm": 1126, "pulse_us": 5},
 }
 PULSE_PROGRAM = """# 1 "zg"
@@ -53,7 +63,7 @@ def acqu(release: Release, template: Mapping[str, Any], larmor_MHz: Callable[[st
     carrier_MHz = round(base_MHz + offset_Hz * 1e-6, 10)
     found |= {"BF1": base_MHz, "O1": offset_Hz, "SFO1": carrier_MHz, "SW_h": width_Hz, "SW": width_Hz / carrier_MHz}
     found["TD"] = 2 * int(template["points"])
-    found["RG"], found["PULPROG"], found["NS"], found["DS"] = RG, str(template.get("pulprog", "zg")), 16, 0
+    found["RG"], found["PULPROG"], found["NS"], found["DS"] = RG, template.get("program", "zg"), 16, 0
     _set(found, "P", 1, float(template["pulse_us"]))
     _set(found, "D", 1, float(template.get("recycle_s", 1.0)))
     _set(found, *(("PLW", 1, POWER_W) if release.watts else ("PL", 1, ATTENUATION_dB)))

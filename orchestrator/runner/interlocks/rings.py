@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from drivers.base import GARBLED, SampleBlock
+from drivers.base import GARBLED, Reason, SampleBlock
 from orchestrator.runner.account import Account
 from orchestrator.runner.interlocks.acting import Acting, Verbs
+from orchestrator.runner.interlocks.cut_off import CutOff
 from orchestrator.runner.interlocks.interlocks import REFLECTED, Interlocks
 from orchestrator.runner.interlocks.readings import Finding
 from orchestrator.runner.interlocks.resistance import Estimate
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 QUIET_NS = 600_000_000_000
 GARBLED_ALARM = "garbled"
+NOT_KEPT_ALARM = "end-not-kept"
+NOT_KEPT_ADVICE = "what this instrument is said to keep by itself it does not keep: leave no step to it alone"
 GARBLED_ADVICE = "look at the cable and at what else shares its port; samples that were lost show as wider steps in time"
 
 
@@ -42,6 +45,9 @@ class Run(Verbs, Protocol):
 
     def silent(self, age_s: float) -> None:
         """Nobody sees the cell."""
+
+    def reached(self, reason: Reason) -> None:
+        """The running step has come to an end that the instrument has not made."""
 
     def acquisition_of(self, key: str) -> str:
         """The name of the acquisition with this key; the key itself where there is none."""
@@ -68,6 +74,7 @@ class Rings:
         self.inlet = Inlet(surroundings)
         self._alarms = alarms
         self._garbled_ns = 0
+        self._cut_off = CutOff()
         self.spectral = SpectralRules(surroundings.plan.rules)
 
     def restore(self, left: Resumption) -> None:
@@ -83,12 +90,23 @@ class Rings:
         """A block for the interlocks. Samples that are old when they come are as bad as none."""
         self.interlocks.samples(block, account)
         self._wire(block)
-        if account is None or not account.has_current or not len(block):
+        if account is None or not len(block):
+            return
+        if not self._s.follows and (reason := self._cut_off.passed(block, account)) is not None:
+            self._not_kept(account, reason)
+        if not account.has_current:
             return
         clock, mono_ns = self._s.clock, int(block.mono_ns[-1])
         age_s = ((clock.mono_ns() - mono_ns) / 1e9 - account.interval_s) / clock.speed
         if self.interlocks.old(self._run.heard_s, age_s, self._longest_s):
             self._run.silent(age_s)
+
+    def _not_kept(self, account: Account, reason: Reason) -> None:
+        """The instrument was to end this step and has not: the host does, and somebody is told."""
+        self._run.reached(reason)
+        cause = self.acting.record("step cut-off", {"charge_C": account.charge_C}, account.key, where=reason.value)
+        text = f"{account.key} had come to its end ({reason.value}); the instrument let it pass, and the step was ended from here"
+        self._alarms.sound(NOT_KEPT_ALARM, "warn", "The instrument let the end of a step pass", text, advice=NOT_KEPT_ADVICE, cause=cause)
 
     def _wire(self, block: SampleBlock) -> None:
         """Lines that were no samples are told, until none has come for a while; how many they are stands in the file."""

@@ -4,7 +4,21 @@ One key of a measure is its name; what it means stands in the docstring of the f
 at run.h5 alone. A module holds one subject; a function marked ``@measure`` is in the table.
 """
 
-from orchestrator.validate.measures import cell, combine, images, lines, powder, series, slices
+from orchestrator.validate.measures import budget, cell, combine, exchange, images, lines, powder, series, slices, strafi
 from orchestrator.validate.measures.words import MEASURES, NotFound, measured
 
-__all__ = ["MEASURES", "NotFound", "cell", "combine", "images", "lines", "measured", "powder", "series", "slices"]
+__all__ = [
+    "MEASURES",
+    "NotFound",
+    "budget",
+    "cell",
+    "combine",
+    "exchange",
+    "images",
+    "lines",
+    "measured",
+    "powder",
+    "series",
+    "slices",
+    "strafi",
+]

@@ -100,3 +100,12 @@ def read_beside(words: Words, runs: Runs) -> Found:
     spans = evidence.spans_s(str(words["of"]))
     seen = [bool((np.isfinite(value) & (time >= begin_s) & (time <= end_s)).any()) for begin_s, end_s in spans]
     return Found(sum(seen) / len(seen), 0.0)
+
+
+@measure
+def verified_of_asked(words: Words, runs: Runs) -> Found:
+    """The part of an acquisition's records that ended verified."""
+    evidence, name = run_of(words, runs), str(words["verified_of_asked"])
+    asked = [event for event in evidence.events("acquisition.requested") if event["data"]["name"] == name]
+    verified = {event["data"]["key"] for event in evidence.events("acquisition.verified")}
+    return Found(sum(event["data"]["key"] in verified for event in asked) / len(asked), 0.0)

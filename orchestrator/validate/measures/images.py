@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from orchestrator.validate.compare import Found
+from orchestrator.validate.measures.series import straight
 from orchestrator.validate.measures.words import Floats, Runs, Words, measure, run_of
 
 
@@ -62,3 +63,40 @@ def side_over_side(words: Words, runs: Runs) -> Found:
     noise = float(np.median(np.abs(height))) / 0.6745
     upper, lower = (float(height[part].sum()) for part in (z_mm > 0, z_mm < 0))
     return Found(upper / lower, upper / lower * noise * math.sqrt(len(z_mm) / 2) * math.hypot(1.0 / upper, 1.0 / lower))
+
+
+@measure
+def reach_mm(words: Words, runs: Runs) -> Found:
+    """How far metal reaches into a gap of ``gap_mm``, from the face at ``from`` (working: positive z), unbroken, in one image.
+
+    Bright: above ``n_sd`` (6) times the noise, which is the median of all pixels: most hold nothing (Rayleigh).
+    """
+    z_mm, data = run_of(words, runs).image(str(words["reach_mm"]), int(words.get("image", 0)))
+    half, pixel_mm = 0.5 * float(words["gap_mm"]), abs(float(z_mm[1] - z_mm[0]))
+    noise = float(np.median(data)) / math.sqrt(2.0 * math.log(2.0))
+    brightest = data.max(axis=0)
+    side = 1.0 if words.get("from", "working") == "working" else -1.0
+    inward = sorted(np.flatnonzero(np.abs(z_mm) < half - 0.5 * pixel_mm), key=lambda n: -side * z_mm[n])
+    reached = 0
+    for n in inward:
+        if brightest[n] < float(words.get("n_sd", 6.0)) * noise:
+            break
+        reached += 1
+    return Found(reached * pixel_mm, pixel_mm / math.sqrt(12.0))
+
+
+@measure
+def crosses_at(words: Words, runs: Runs) -> Found:
+    """Charge since an image ``since`` at which the line through ``reach_mm`` of ``images`` crosses the gap, over that at which a rule ``fired``."""
+    evidence, name = run_of(words, runs), str(words["crosses_at"])
+    begun = [evidence.place(3600.0 * begin_h).charge_mAh for begin_h, _ in evidence.image_series_h(name)]
+    origin_mAh = begun[int(words["since"])]
+    numbers = [int(each) for each in words["images"]]
+    reached = [reach_mm({**words, "reach_mm": name, "image": number}, runs) for number in numbers]
+    charge_mAh = np.array([abs(begun[number] - origin_mAh) for number in numbers])
+    (offset, rise), covariance = straight(charge_mAh, *(np.array(column) for column in zip(*reached, strict=True)))
+    at_mAh = (float(words["gap_mm"]) - offset) / rise
+    toward = -np.array([1.0, at_mAh]) / rise
+    fired_s = float(evidence.events("rule.fired", rule=str(words["fired"]))[0]["time"])
+    short_mAh = abs(evidence.place(fired_s).charge_mAh - origin_mAh)
+    return Found(at_mAh / short_mAh, math.sqrt(float(toward @ covariance @ toward)) / short_mAh)

@@ -15,6 +15,7 @@ from drivers.base import CellState, Confirmation, LinkLost, Mode, Reason, Sample
 from drivers.biologic import eclib
 from drivers.biologic.driver import BioLogic
 from drivers.clock import Clock
+from drivers.durable import write_durably
 from drivers.errors import BadReply, NotReachable, OutcomeUnknown, Rejected, WrongInstrument
 from drivers.registry import memory_network, virtual_run
 from drivers.stream import notebook
@@ -374,7 +375,7 @@ def test_what_runs_under_a_name_in_the_notebook_is_adopted(tmp_path: Path) -> No
 
     async def main(clock: Clock) -> None:
         entry = notebook.Entry("4711:0", clock.utc_ns() - 100 * 10**9, step())
-        notebook.write(tmp_path / "cycler-channel1.json", notebook.to_text(entry))
+        write_durably(tmp_path / "cycler-channel1.json", notebook.to_text(entry))
         backend = Scripted(BL_GetCurrentValues=(0, RUN), BL_GetData=running([row(100.0, 3.7, 5e-4)]))
         driver, served = await reached(memory_network(), clock, backend, folder=str(tmp_path))
         await driver.connect()
@@ -404,7 +405,7 @@ def test_open_circuit_waits_for_no_notebook_and_nothing_starts_behind_it(tmp_pat
     disk = asyncio.Event()
 
     async def hangs(_: Clock, function: Callable[..., Any], *args: Any, lane: str = "") -> Any:
-        if function is notebook.write:
+        if function is write_durably:
             await disk.wait()
         return function(*args)
 

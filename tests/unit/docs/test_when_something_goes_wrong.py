@@ -18,8 +18,14 @@ from orchestrator.cli.app import app
 
 REPOSITORY = Path(__file__).parents[3]
 PAGE = (REPOSITORY / "docs" / "how-to" / "when-something-goes-wrong.md").read_text("utf-8")
-TREES = [ast.parse(path.read_text("utf-8")) for room in ("orchestrator", "drivers") for path in sorted((REPOSITORY / room).rglob("*.py"))]
 SHORTEST = 4
+
+
+@cache
+def trees() -> list[ast.Module]:
+    """All the code; read when the first test asks, not when every worker collects."""
+    files = (path for room in ("orchestrator", "drivers") for path in sorted((REPOSITORY / room).rglob("*.py")))
+    return [ast.parse(path.read_text("utf-8")) for path in files]
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -41,7 +47,7 @@ def written(node: ast.expr) -> str:
 @cache
 def constants() -> dict[str, str]:
     """Texts that have a name of their own, in capital letters."""
-    nodes = (node for tree in TREES for node in tree.body)
+    nodes = (node for tree in trees() for node in tree.body)
     found = ((node.targets[0], node.value) for node in nodes if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant))
     return {target.id: value.value for target, value in found if isinstance(target, ast.Name) and isinstance(value.value, str)}
 
@@ -53,7 +59,7 @@ def raised() -> frozenset[tuple[str, str]]:
 
 
 def _raised() -> Iterator[tuple[str, str]]:
-    for node in (node for tree in TREES for node in ast.walk(tree)):
+    for node in (node for tree in trees() for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sound":
             yield written(node.args[0]), written(node.args[1])
         if isinstance(node, ast.Dict):
@@ -65,7 +71,7 @@ def _raised() -> Iterator[tuple[str, str]]:
 @cache
 def texts() -> str:
     """Every text in the code, one a line."""
-    nodes = (node for tree in TREES for node in ast.walk(tree))
+    nodes = (node for tree in trees() for node in ast.walk(tree))
     return "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 

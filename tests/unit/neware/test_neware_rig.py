@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from drivers.base import EndConditions, Limits, Mode, Settings, StepOrder
+from drivers.durable import write_durably
 from drivers.errors import Rejected
 from drivers.neware.driver import Neware
 from drivers.neware.models import Options, capabilities_of, check, choose, where
@@ -100,7 +101,7 @@ def test_a_step_is_known_again_by_barcode_channel_and_time(tmp_path: Path) -> No
     assert barcode == "op.s0001-c01-charge"
     assert barcode_of("a:b") == "op.a_b"
     entry, path = notebook.Entry("21-1-1", 1_000_000_000_000, ORDER), tmp_path / "deep" / f"{barcode}.json"
-    notebook.write(path, notebook.to_text(entry))
+    write_durably(path, notebook.to_text(entry))
     assert notebook.read(path) == entry
     assert notebook.from_text(notebook.to_text(entry).replace("1000000000000", "1e999")) is None
     assert entry.fits("21-1-1", 100.0, 1_100_000_000_000)

@@ -1,0 +1,178 @@
+"""The connection: one task reads for ever and opens again what was lost; one question is out at a time.
+
+The server serves one client and reads nothing while a sequence runs: a second client is accepted by its operating system and hears
+nothing until the first has gone. A question that stays unanswered is the end of the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from drivers.base import ByteStream
+from drivers.errors import BadReply, InstrumentError, NotReachable, WrongInstrument
+from drivers.marcos import wire
+
+REPLY_S, CHECK_S = 10.0, 5.0
+"""Real seconds for any reply beyond what the sequence itself lasts; inferred: nobody says how long an answer may take."""
+ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
+"""Real seconds between attempts, each of which waits CHECK_S for an answer; the last one for ever."""
+ONE_CLIENT = "it serves one client at a time: close the other one; or start marcos_server; check cable and firewall"
+
+
+class Link:
+    """``changed`` learns that the link is lost (why) or back (None)."""
+
+    def __init__(self, name: str, opener: Callable[[], Awaitable[ByteStream]], changed: Callable[[str | None], Awaitable[None]]) -> None:
+        self._name = name
+        self._opener = opener
+        self._changed = changed
+        self._stream: ByteStream | None = None
+        self._replies = wire.Replies()
+        self._asking = asyncio.Lock()
+        self._expected: tuple[int, asyncio.Future[wire.Reply]] | None = None
+        self._index = 0
+        self._why_dropped: str | None = None
+        self._back = asyncio.Event()
+        self.version = wire.VERSION
+        self.lost = False
+
+    async def open(self) -> wire.Reply:
+        """Connect and ask who is there. Raises NotReachable, WrongInstrument."""
+        await self._connect()
+        try:
+            return await self._who(REPLY_S)
+        except InstrumentError:
+            await self.close()
+            raise
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            why = await self._read_to_the_end()
+            await self.close()
+            self.lost = True
+            self._back.clear()
+            self._disappoint(why)
+            await self._changed(why)
+            await self._reopen()
+            self.lost = False
+            await self._changed(None)
+            self._back.set()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                await stream.close()
+
+    async def back(self) -> None:
+        """Wait until the link is there; at once where it was never lost."""
+        if self.lost or self._stream is None:
+            await self._back.wait()
+
+    # ------------------------------------------------------------------------------------------------------------ talking
+
+    async def ask(self, data: Mapping[str, Any], within_s: float = 0.0) -> tuple[bytes, wire.Reply]:
+        """The request as sent, and the reply. ``within_s``: what it lasts by itself. Raises NotReachable; the link is then lost."""
+        async with self._asking:
+            document = self._request(data)
+            if self.lost or self._stream is None:
+                raise self._silence("the connection is lost", "nothing was sent")
+            self._expected = (self._index + 1, asyncio.get_running_loop().create_future())
+            try:
+                async with asyncio.timeout(REPLY_S + within_s):
+                    await self._stream.write(document)
+                    return document, await self._expected[1]
+            except (OSError, NotReachable) as fault:  # TimeoutError is an OSError
+                silent = isinstance(fault, TimeoutError)
+                await self._drop(f"no answer for {REPLY_S + within_s:.0f} s" if silent else f"the connection broke: {fault}")
+                raise self._silence(self._why_dropped or str(fault), "the connection is opened anew") from fault
+            finally:
+                self._expected = None
+
+    def _request(self, data: Mapping[str, Any]) -> bytes:
+        self._index = (self._index + 2) % (1 << 31)
+        return wire.request(self._index, data, self.version)
+
+    async def _drop(self, why: str) -> None:
+        self.lost = True
+        self._back.clear()
+        self._why_dropped = why
+        await self.close()
+
+    def _silence(self, why: str, did: str) -> NotReachable:
+        return NotReachable(why, instrument=self._name, did=did, advice=ONE_CLIENT)
+
+    def _disappoint(self, why: str) -> None:
+        if self._expected is not None and not self._expected[1].done():
+            self._expected[1].set_exception(self._silence(why, "whether it arrived is not known"))
+
+    # ------------------------------------------------------------------------------------------------------------ hearing
+
+    async def _connect(self) -> None:
+        self._stream = await self._opener()
+        self._replies = wire.Replies()
+        self.version = wire.VERSION
+
+    async def _who(self, within_s: float) -> wire.Reply:
+        """Who answers on a fresh connection; from then on its own version is spoken, where it is one of ours."""
+        assert self._stream
+        document = self._request({"are_you_real": 0})
+        try:
+            async with asyncio.timeout(within_s):
+                await self._stream.write(document)
+                while not (found := await self._next(self._stream)):
+                    if found is None:
+                        raise self._silence("it closed the connection instead of an answer", "")
+        except BadReply as fault:
+            raise WrongInstrument(f"what answers is not MaRCoS: {fault.message}", instrument=self._name, received=fault.received) from fault
+        except OSError as fault:
+            raise self._silence(f"no answer within {within_s:.0f} s", "") from fault
+        if found[0].version[0] not in wire.KNOWN_MAJOR or "are_you_real" not in found[0].data:
+            raise WrongInstrument(f"it speaks version {found[0].version} of its protocol, which is not known here", instrument=self._name)
+        self.version = found[0].version
+        return found[0]
+
+    async def _read_to_the_end(self) -> str:
+        stream = self._stream
+        try:
+            while stream is not None and (replies := await self._next(stream)) is not None:
+                for reply in replies:
+                    self._deliver(reply)
+        except (OSError, InstrumentError) as fault:
+            return f"the connection broke: {fault}"
+        why, self._why_dropped = self._why_dropped, None
+        return why or "the console has closed the connection"
+
+    async def _next(self, stream: ByteStream) -> list[wire.Reply] | None:
+        """What is whole in the next piece; None at the end."""
+        data = await stream.read()
+        return self._replies.feed(data) if data else None
+
+    def _deliver(self, reply: wire.Reply) -> None:
+        """A reply whose question has been given up answers nothing."""
+        if self._expected is not None and reply.index == self._expected[0] and not self._expected[1].done():
+            self._expected[1].set_result(reply)
+
+    async def _reopen(self) -> None:
+        attempt = 0
+        while True:
+            await asyncio.sleep(ASK_AGAIN_S[min(attempt, len(ASK_AGAIN_S) - 1)])
+            attempt += 1
+            with contextlib.suppress(OSError, InstrumentError):
+                await self._connect()
+                await self._who(CHECK_S)
+                return
+            await self.close()
+
+
+def address_of(address: str) -> tuple[str, int]:
+    """``host[:port]``. Raises ValueError."""
+    host, colon, port = address.rpartition(":") if ":" in address else (address, "", "")
+    if not host or (colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
+        raise ValueError(f"{address!r} is no address: write host, or host:port")
+    return host, int(port) if colon else wire.DEFAULT_PORT

@@ -1,0 +1,78 @@
+"""TTL lines to and from the console."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers.base import LinkLost, Reason, StepEnded, StepStarted
+from drivers.errors import Rejected
+from drivers.testing.bench import PotentiostatBench, near, on_bench
+from drivers.testing.potentiostat_contract.stream import S, check_order
+
+WAITS_S = 12.0
+
+
+class Lines:
+    """TTL lines to and from the console."""
+
+    @on_bench
+    async def test_lines_that_it_has_not_are_refused(self, bench: PotentiostatBench) -> None:
+        """Certainly not started, rather than started without its trigger."""
+        if bench.potentiostat.capabilities.ttl:
+            return
+        async with bench.connected() as log:
+            for order in (bench.small_step(ttl_in=True), bench.small_step(ttl_out=True)):
+                with pytest.raises(Rejected):
+                    await bench.potentiostat.load((order,))
+            assert not log.of(StepStarted)
+
+    @on_bench
+    async def test_a_step_that_waits_for_the_line_begins_with_it(self, bench: PotentiostatBench) -> None:
+        """Until then no current flows and the link is not lost; its time counts from the line on."""
+        if bench.raise_line is None:
+            return
+        async with bench.connected() as log:
+            await bench.start(bench.small_step("led", time_s=5.0, ttl_in=True, ttl_out=True))
+            await bench.clock.sleep(WAITS_S)
+            assert (await bench.potentiostat.read_state()).running is True
+            assert not bench.leads().output_on
+            assert not log.of(StepStarted) + log.of(LinkLost)
+            raised_ns = bench.clock.mono_ns()
+            bench.raise_line()
+            ended = await log.until(StepEnded, within_s=30.0)
+            assert (ended.key, ended.reason) == ("led", Reason.TIME)
+            begun_ns = log.of(StepStarted)[0].mono_ns
+            assert near((begun_ns - raised_ns) / S, 0.0, bench.sample_interval_s)
+            assert near((ended.mono_ns - begun_ns) / S, 5.0, 1.5 * bench.sample_interval_s)
+            check_order(log)
+
+    @on_bench
+    async def test_a_step_that_waits_can_be_made_safe(self, bench: PotentiostatBench) -> None:
+        """The line that comes later moves nothing."""
+        if bench.raise_line is None:
+            return
+        async with bench.connected() as log:
+            await bench.start(bench.small_step("led", time_s=60.0, ttl_in=True))
+            await bench.clock.sleep(WAITS_S)
+            assert (await bench.potentiostat.make_safe()).confirmed
+            bench.raise_line()
+            await bench.clock.sleep(WAITS_S)
+            assert not bench.leads().output_on
+            assert not log.of(StepStarted)
+
+    @on_bench
+    async def test_a_step_that_waits_can_be_skipped(self, bench: PotentiostatBench) -> None:
+        """SKIP; the line that comes later moves nothing, and the next step runs without one."""
+        if bench.raise_line is None:
+            return
+        async with bench.connected() as log:
+            await bench.start(bench.small_step("led", time_s=60.0, ttl_in=True))
+            await bench.clock.sleep(WAITS_S)
+            await bench.potentiostat.end_step("led")
+            ended = await log.until(StepEnded, within_s=10.0)
+            assert (ended.key, ended.reason) == ("led", Reason.SKIP)
+            bench.raise_line()
+            await bench.clock.sleep(WAITS_S)
+            assert not bench.leads().output_on
+            await bench.start(bench.small_step("next", time_s=3.0))
+            assert (await log.until(StepEnded, 2)).reason is Reason.TIME

@@ -1,0 +1,61 @@
+"""Ring 1 on the host, where the instrument keeps the ends of a step as well: an end that it lets pass. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from drivers.base import EndConditions, Reason, SampleBlock
+from orchestrator.runner.account import Account
+from orchestrator.runner.safety import WATCHED
+
+LATE_NS = 5_000_000_000
+"""So long all samples lie past an end before the host ends the step: by then its own word would have come. Inferred."""
+SLACK_S, SLACK, SLACK_V = 30.0, 0.01, 2e-3
+"""So far an end must be passed: two clocks, integrals and voltmeters differ. Half of what ring 2 allows in time; inferred."""
+
+
+@dataclass(slots=True)
+class CutOff:
+    """Fed with the newest sample of each block of a step. ``since_ns``: since when the same end is passed."""
+
+    key: str = ""
+    reason: Reason | None = None
+    since_ns: int = 0
+
+    def passed(self, block: SampleBlock, account: Account) -> Reason | None:
+        """The end that this step should have had; None as long as there is none, or somebody has asked for one."""
+        if account.asked is not None or account.cut or not len(block):
+            return None
+        mono_ns, reason = int(block.mono_ns[-1]), _past(block, account)
+        if reason is None or (reason, account.key) != (self.reason, self.key):
+            self.key, self.reason, self.since_ns = account.key, reason, mono_ns
+            return None
+        return reason if mono_ns - self.since_ns >= LATE_NS else None
+
+
+def _past(block: SampleBlock, account: Account) -> Reason | None:
+    """The first end that the newest sample lies past."""
+    ends, elapsed_s = account.ends, account.elapsed_s(int(block.mono_ns[-1]))
+    if not account.adopted and elapsed_s > ends.time_s * (1.0 + SLACK) + SLACK_S:
+        return Reason.TIME  # when an adopted one began is not known so well; the second ring has its time
+    if ends.charge_C is not None and abs(account.charge_C) > ends.charge_C * (1.0 + SLACK) + account.uncertainty_C:
+        return Reason.CHARGE
+    if ends.current_below_A is not None and elapsed_s > 0.0 and abs(float(block.current_A[-1])) < ends.current_below_A * (1.0 - SLACK):
+        return Reason.CURRENT
+    return _past_voltage(ends, _voltage_V(block, account))
+
+
+def _past_voltage(ends: EndConditions, voltage_V: float) -> Reason | None:
+    if ends.voltage_upper_V is not None and voltage_V > ends.voltage_upper_V + SLACK_V:
+        return Reason.V_UPPER
+    if ends.voltage_lower_V is not None and voltage_V < ends.voltage_lower_V - SLACK_V:
+        return Reason.V_LOWER
+    return None
+
+
+def _voltage_V(block: SampleBlock, account: Account) -> float:
+    """The voltage that the limits mean; NaN, which has passed nothing, where nobody read it."""
+    name = WATCHED.get(account.planned.limits.voltage_name)
+    values = getattr(block, name) if name else None
+    return float((block.voltage_V if values is None else values)[-1]) if len(block) else math.nan
