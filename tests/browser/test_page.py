@@ -92,7 +92,7 @@ def test_an_image_is_shown_with_its_size_and_its_map(stage: Stage, for_alice: st
         stage.put("fid.block", *image_taken(block, echo_ms))
     for name in ("image", "map"):
         drawn = f"Bokeh.documents[0].get_model_by_name('{name}')?.data_source.data.image.length === 1"
-        phone.wait_for_function(drawn, timeout=20_000)
+        phone.wait_for_function(drawn, timeout=40_000)
     where = "Bokeh.documents[0].get_model_by_name('image').data_source.data"
     assert phone.evaluate(f"[{where}.dw[0], {where}.dh[0]]") == pytest.approx([3.0, 9.6])
     counted = phone.evaluate("Array.from(Bokeh.documents[0].get_model_by_name('histogram').data_source.data.top).reduce((a, b) => a + b)")
