@@ -1,7 +1,8 @@
-"""A short night on an emulated MaRCoS through the program, in virtual time: spectra, an array of echoes, raw files that hold every reply."""
+"""A short night on an emulated MaRCoS through the program, in virtual time: spectra, echoes, raw files that hold all."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_the_raw_files_hold_every_reply_and_add_up_to_the_fid(night: tuple[Ended
     ended, entry = night
     folder = ended.folder / entry["fid/fast/raw_folder"][0].decode()
     (runs,) = folder.rglob("runs.msgpack")
-    replies = list(msgpack.Unpacker(runs.open("rb"), max_buffer_size=0))
+    replies = list(msgpack.Unpacker(io.BytesIO(runs.read_bytes()), max_buffer_size=0))
     assert sum(len(one["receiver"]) for one in replies) == 16
     assert sum(one["dummies"] for one in replies) == 4
     header = json.loads((runs.parent / "header.json").read_text())
