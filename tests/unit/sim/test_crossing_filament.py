@@ -52,7 +52,7 @@ def test_without_lost_contact_none_begins() -> None:
 
 
 def test_its_picture_reaches_as_far_as_it_has_grown(stripped: Twin) -> None:
-    pictures = stripped._spectrometer.pictures  # noqa: SLF001 - what the image is made from
+    pictures = stripped._spectrometer.pictures
     assert pictures is not None
     stripped.drive_current(14_400.0, PLATING_A)
     state = stripped.state(16_200.0)

@@ -132,7 +132,7 @@ def test_images_foretell_the_crossing() -> None:
         "place": lambda t_s: place(t_s / 3600.0),
         "events": lambda *_, **__: [{"time": 5.0 * 3600.0}],
     }
-    words = {"crosses_at": "image", "images": [1, 2, 3], "since": 0, "gap_mm": 1.0, "fired": "short"}
+    words = {"crosses_at": "image", "images": [1, 2, 3], "since": 0, "gap_mm": 1.0, "rule": "short"}
     found = asked(words, **evidence)
     assert found.value == pytest.approx(1.0, abs=0.06)
     assert 0.0 < found.sigma < 0.2
