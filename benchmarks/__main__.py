@@ -19,6 +19,7 @@ NAMES = (
     "latency",
     "night",
     "nights",
+    "cells",
     "real_time",
     "guard",
     "publish",
@@ -39,6 +40,7 @@ NAMES = (
     "scale",
     "matrix",
     "consoles",
+    "undersampling",
 )
 HEAD = """# Benchmarks
 

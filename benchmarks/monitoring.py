@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import late_samples
 from benchmarks.crowd import PER_SECOND
 from benchmarks.guard import EXPERIMENT
-from benchmarks.measure import OPERANDO, QUICK, Report, alternate, cpu_s, percentile, spread
+from benchmarks.measure import OPERANDO, QUICK, Report, alternate, cpu_s, percentile, ratios, spread
 from drivers.clock import Clock, Stamp
 from orchestrator.control.client import send
 from orchestrator.model.broker import Broker
@@ -66,6 +67,8 @@ def measure(repository: Path, scratch: Path) -> Report:
         events_ms = asyncio.run(bench.events_ms())
         current_s = [asyncio.run(bench.current_after_six_hours_s(number)) for number in range(TIMES_AWAY)]
         busy = asyncio.run(crowd(broker("operator"), process.pid))
+        late = late_samples.Bench(repository, scratch, broker("rig-watched"), process)
+        well, hung = late.paired(ROUNDS)
     report.rows += [
         ("abort over TLS, to open circuit", spread([1e3 * value for value in over_mqtt], "ms", 1), "<= 100 ms"),
         ("as the page does it, with a TLS connection of its own", spread([1e3 * value for value in from_page], "ms", 1), "<= 100 ms"),
@@ -75,14 +78,23 @@ def measure(repository: Path, scratch: Path) -> Report:
     ]
     asked = "after six hours without a broker: from its start until a watcher has state and spectra"
     report.rows.append((asked, spread(current_s, "s"), "<= 5 s"))
+    report.rows += [
+        ("a sample, from its instant to the sampling task: control, a broker that is well", _median_and_99(late.late_ms[0], 2), "control"),
+        ("the same while the broker hangs the whole run", _median_and_99(late.late_ms[1], 2), ""),
+        (
+            f"hung / well, 99th percentiles of {len(hung)} runs of {late_samples.LASTS_s} s each, paired",
+            ratios(hung, well),
+            "median <= 1.2 x",
+        ),
+    ]
     with own_broker(scratch) as (url, pid):
         text = asyncio.run(crowd(Broker(url=url), pid))
         report.rows.append(("the same on `operando broker`, no TLS", text, "control"))
     return report
 
 
-def _median_and_99(values: list[float]) -> str:
-    return f"median {percentile(values, 50):.0f} ms, 99 % {percentile(values, 99):.0f} ms of {len(values)}"
+def _median_and_99(values: list[float], digits: int = 0) -> str:
+    return f"median {percentile(values, 50):.{digits}f} ms, 99 % {percentile(values, 99):.{digits}f} ms of {len(values)}"
 
 
 def _free_port() -> int:

@@ -18,7 +18,7 @@ from replayer import mpt_head
 
 from benchmarks.measure import Report, spread
 from drivers import registry
-from drivers.base import Context, EndConditions, Mode, Settings, StepOrder, StepStarted
+from drivers.base import AcquisitionOrder, Context, EndConditions, Filed, Mode, Settings, Started, StepOrder, StepStarted
 from drivers.clock import Clock
 from orchestrator.config import load_twin
 
@@ -26,6 +26,7 @@ EDGES = 12
 EVERY_s = 2.0
 ROW_s = 0.5
 CURRENT_A = 0.4e-3
+TEMPLATE = {"nucleus": "7Li", "dataset": "templates/7Li_edge/1", "points": 2048, "carrier_ppm": 100.0}
 TWIN = Path(__file__).parent.parent / "configs" / "twins" / "C1.yaml"
 
 
@@ -111,6 +112,50 @@ async def _lag(follower: Any, edges: list[Any], over: Callable[[], Awaitable[obj
     return [late - early for early, late in zip(true_s, found, strict=True)]
 
 
+class Trigger:
+    """An emulated TopSpin that is armed again and again, and its trigger input."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._clock = folder, Clock()
+        self._heard: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def errors_s(self, edges: int) -> list[float]:
+        """How far from each edge the run believes that its scans began."""
+        twin = registry.factory("twins", "twin")(load_twin(TWIN), seed=1, t0_mono_ns=self._clock.mono_ns())
+        context = Context(self._clock, registry.real_network(), Unrecorded(), twin)
+        emulator: Any = registry.make_emulator(Settings("emulator", "topspin", str(self._folder)), context)
+        console = registry.make_console(Settings("console", "topspin", (await emulator.start()).address), context)
+        await console.connect()
+        listening = asyncio.create_task(self._listen(console))
+        try:
+            return [await self._error_s(emulator, console, f"edge{number}") for number in range(edges)]
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            await console.release()
+            await emulator.stop()
+
+    async def _listen(self, console: Any) -> None:
+        async for event in console.events():
+            self._heard.put_nowait(event)
+
+    async def _error_s(self, emulator: Any, console: Any, key: str) -> float:
+        await console.prepare(AcquisitionOrder(key, "edge", "7Li", TEMPLATE, scans=2, recycle_s=0.5, deadline_s=60.0, edge_within_s=50.0))
+        await console.start(key)
+        await asyncio.sleep(EVERY_s)
+        edge_ns = self._clock.mono_ns()
+        assert await emulator.edge()
+        began_ns = 0
+        while not isinstance(event := await self._heard.get(), Filed):
+            began_ns = event.mono_ns if isinstance(event, Started) else began_ns
+        return (began_ns - edge_ns) / 1e9
+
+
+async def by_edge(scratch: Path) -> list[float]:
+    """The console's own trigger input."""
+    return await Trigger(scratch).errors_s(EDGES // 2)
+
+
 def measure(_: Path, scratch: Path) -> Report:
     """Each route."""
     report = Report(
@@ -118,11 +163,14 @@ def measure(_: Path, scratch: Path) -> Report:
         f"{EDGES} step edges, {EVERY_s:g} s apart, of a cycler that is only looked at (each 0.5 s), in real time on this computer: from "
         "the edge (first row of the new step on the disk; or the channel's own beginning of the step) until the runner is told that its "
         "step has begun. What the cycler's software keeps back before it writes comes on top, and is not known here: a run says its own "
-        "figure in its last note. The console's time from there is that of a driven run (Latency, above).",
+        "figure in its last note. Third row: an armed (emulated) TopSpin whose pulse program waits for its trigger input. The edge needs "
+        "no software; measured is by how much the run records the beginning of the scans too late, for nobody tells it of the edge. "
+        "The console's time from there is that of a driven run (Latency, above).",
         ("route", "an edge is seen after", "bound", "on top, not measured here"),
     )
     file_s, status_s = asyncio.run(by_file(scratch)), asyncio.run(by_status(scratch))
     report.rows.append(("growing file (.mpt)", spread(file_s, "s"), "0.5 s and a read", "how long EC-Lab keeps rows back"))
     report.rows.append(("status of its software", spread(status_s, "s"), "0.5 s and a call", "EC-Lab's OLE-COM call itself"))
-    report.rows.append(("TTL edge to the console", "not measured", "", "no console with a trigger input here"))
+    edges = asyncio.run(by_edge(scratch / "edge"))
+    report.rows.append(("TTL edge to the console", spread(edges, "s", 3), "no software between", "the pulse program itself; no cable yet"))
     return report

@@ -52,6 +52,8 @@ class AcquisitionOrder:
 
     ``template``: the site's own (nucleus, carrier, spectral width, points, power and pulse belong to it) as the rig file
     names it; only scans, dummies and recycle delay come from the experiment. ``blocks`` > 1 for arrays.
+    ``edge_within_s`` > 0: the site's own sequence waits for an edge on the console's trigger input before its first scan, for so
+    long at most; ``deadline_s`` has it in it. Started then is when the scans began, not when the waiting did.
     """
 
     key: str
@@ -66,6 +68,7 @@ class AcquisitionOrder:
     sequence: str = ONE_PULSE
     rows: Axis | None = None
     per_block: Axis | None = None
+    edge_within_s: float = 0.0
 
     def values(self, block: int, row: int = 0) -> dict[str, float]:
         """The swept parameters of one row of one block, by name."""

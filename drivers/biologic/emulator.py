@@ -17,9 +17,10 @@ from typing import Any
 from drivers.base import Context, EmulatorAddress, Settings
 from drivers.biologic.eclib import FIRMWARE_ECAL, FIRMWARE_KERNEL, FIRMWARE_NONE
 from drivers.biologic.instrument.cells import Resistor, TwinLeads
-from drivers.biologic.instrument.channel import Channel, MAKE_s, NEVER_s
+from drivers.biologic.instrument.channel import Channel, MAKE_s
 from drivers.biologic.instrument.dll import EC_LAB, Eclib
 from drivers.biologic.instrument.faults import DEFAULTS, NAMES
+from drivers.biologic.instrument.listed import NEVER_s
 from drivers.biologic.instrument.parameters import settled
 from drivers.biologic.remote import Served, serve
 from drivers.sim.physics import Physics
@@ -139,7 +140,7 @@ class BiologicEmulator:
         run = self.channel.running
         waits = run is not None and self.channel.techniques[run["index"]]["name"] == "ti"
         if self._trigger_after_s is not None and run is not None and waits and not self.channel.trigger_in:
-            self._pulse(run["begun_s"] + float(self._trigger_after_s))
+            self._pulse(self.channel.own.when(run["own_begun_s"]) + float(self._trigger_after_s))
         elif not waits:
             self.channel.trigger_in = []
 
@@ -192,7 +193,9 @@ class BiologicEmulator:
 
     def _hold(self) -> None:
         self.channel.make_s = float(self.faults["slow_make"]["seconds"]) if "slow_make" in self.faults else MAKE_s
-        self.channel.speed = 1.0 + (float(self.faults["clock_skew"]["ppm"]) * 1e-6 if "clock_skew" in self.faults else 0.0)
+        ppm = float(self.faults["clock_skew"]["ppm"]) if "clock_skew" in self.faults else 0.0
+        if ppm != self.channel.own.ppm:
+            self.channel.own.skew(self.channel.now_s, ppm)
 
     def _switched(self, fault: str) -> None:
         self.twin.tell(self._twin_s(), "fault", instrument=self.settings.instrument, fault=fault)

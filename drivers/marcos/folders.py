@@ -107,7 +107,8 @@ def _fetched(header: Mapping[str, Any], runs: list[dict[str, Any]], files: tuple
         if run["receiver"]:
             data[row] += added(run["reply"], tuple(run["receiver"]), points)
             scans[row] += len(run["receiver"])
-    if not any(scans):
+    measured = sum(1 for done in scans if done)
+    if not measured:
         raise Rejected(f"no scan of {header['key']} block {header['block']}")
     times = VendorTimes(
         {"sent_utc": str(runs[0]["sent_utc_ns"]), "answered_utc": str(runs[-1]["answered_utc_ns"])},
@@ -117,17 +118,24 @@ def _fetched(header: Mapping[str, Any], runs: list[dict[str, Any]], files: tuple
         resolution_ns=1,
     )
     fid = Fid(
-        data=data if rows > 1 else data[0],
+        data=data[:measured] if rows > 1 else data[0],
         nucleus=str(header["nucleus"]),
         spectral_width_Hz=float(header["spectral_width_Hz"]),
         carrier_MHz=float(header["carrier_MHz"]),
         reference_MHz=float(header["reference_MHz"]),
-        scans=min(scans),
+        scans=min(scans[:measured]),
         raw_dtype="<i4",
         group_delay_points=float(header["group_delay_points"]),
     )
     return Fetched(
-        str(header["key"]), int(header["block"]), fid, times, dict(header), files, partial=partial, row_s=row_s if rows > 1 else None
+        str(header["key"]),
+        int(header["block"]),
+        fid,
+        times,
+        dict(header),
+        files,
+        partial=partial,
+        row_s=row_s[:measured] if rows > 1 else None,
     )
 
 

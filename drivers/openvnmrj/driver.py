@@ -59,7 +59,7 @@ class OpenVnmrJ:
     """
 
     capabilities = ConsoleCapabilities(  # 8 s a block: measured on a DD2
-        look=True, overhead_s=8.0, make_safe_s=20.0, sequences=sequences.runs(), lacks=sequences.LACKS
+        look=True, overhead_s=8.0, make_safe_s=20.0, sequences=sequences.runs(), lacks=sequences.LACKS, edge=True
     )
 
     @classmethod
@@ -214,6 +214,7 @@ class OpenVnmrJ:
         self._require_none_of_ours()
         expected_s = sequences.expected_s(order, block, self._found)
         scan = self._follower.scan(key, block, order.deadline_s, self._found, expected_s)
+        scan.after_edge = order.edge_within_s > 0
         first = sequences.block_values(order, block, self._found)
         path = self._folders.remote(key, block)
         try:

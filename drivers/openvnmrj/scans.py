@@ -31,12 +31,16 @@ ORDINARY = re.compile(r"Experiment started|BS \d+ completed|Acquisition (?:compl
 """Lines that say no more than the status does; any other says what went wrong (inferred: no recorded data set shows a failure)."""
 
 
+FILING_S = 1.0
+"""Between the last scan and the line of ``wexp``, at most (inferred): an edge that nobody tells of is known no better."""
+
+
 @dataclass(slots=True)
 class Scan:
     """What is known of one block. ``not_before_ns``: physics allows no earlier end; ``identity``: what its files must say.
 
     ``reply``: what became of the start; ``said``: how the scan ended. ``seen_ns``: the last instant at which what comes next was
-    known not to have happened yet.
+    known not to have happened yet. ``after_edge``: its sequence waits for the trigger input (`xgate`); when that came is counted back.
     """
 
     key: str
@@ -44,6 +48,7 @@ class Scan:
     nonce: str
     deadline_ns: int
     expected_s: float = 0.0
+    after_edge: bool = False
     not_before_ns: int = 0
     identity: Mapping[str, Any] = field(default_factory=dict)
     halted: bool = False
@@ -150,7 +155,7 @@ class Follower:
             scan.seen_ns = scan.seen_ns if active is None else asked_ns
             await self._news(scan, pause_s)
             pause_s = min(2 * pause_s, POLL_S)
-        if not scan.failed:
+        if not scan.failed and not scan.after_edge:
             now_ns = self._clock.mono_ns()
             await self._put(Started(scan.key, scan.block, now_ns, half_width_ns=now_ns - scan.seen_ns))
             scan.seen_ns = now_ns
@@ -254,6 +259,9 @@ class Follower:
             scans = None if parameters is None else int(files.first(parameters, "ct", 0))
             at_ns = self._clock.mono_ns() if scan.said is None else scan.said_ns
             half_width_ns = at_ns - scan.seen_ns if scan.said is None else 0
+            if scan.after_edge and not scan.halted:
+                began_ns, doubt_ns = at_ns - round(scan.expected_s * 1e9), half_width_ns + round(FILING_S * 1e9)
+                await self._put(Started(scan.key, scan.block, began_ns, half_width_ns=doubt_ns))
             await self._put(Acquired(scan.key, scan.block, at_ns, scans, half_width_ns))
         while parameters is None:
             if self._clock.mono_ns() > patience_ns:

@@ -56,6 +56,8 @@ def values_of(order: AcquisitionOrder) -> dict[str, wire.Settable]:
     """What an order sets besides what every acquisition has; nothing for a single pulse. Raises Rejected."""
     if order.sequence not in SEQFIL:
         raise Rejected(f"{order.key}: this console cannot run {order.sequence}", advice=LACKS.get(order.sequence, ""))
+    if order.sequence == ONE_PULSE and order.rows is None and order.edge_within_s:
+        return {"seqfil": _gated(order), "nv": 0}
     if order.sequence == ONE_PULSE and order.rows is None:
         return {}
     seqfil = wire.safe_name(str(order.template.get("seqfil") or SEQFIL[order.sequence] or "s2pul"))
@@ -71,6 +73,15 @@ def values_of(order: AcquisitionOrder) -> dict[str, wire.Settable]:
         name, scale = _name(order, order.rows.name)
         values[name] = tuple(round(scale * value, 9) for value in order.rows.values)
     return values | ({"ss": -order.dummies} if order.rows is not None else {})
+
+
+def _gated(order: AcquisitionOrder) -> str:
+    """The site's own sequence, which waits for its external gate; nothing of ours can make one wait."""
+    if not order.template.get("seqfil"):
+        raise Rejected(
+            f"{order.key}: no sequence waits for an edge", advice="write `seqfil:` of the site's own, with xgate(1), in the template"
+        )
+    return wire.safe_name(str(order.template["seqfil"]))
 
 
 def plain(changed: tuple[str, ...], seqfil: str, pulse_us: float | None) -> dict[str, wire.Settable]:

@@ -112,7 +112,14 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         self._progress_every_s = float(options.get("progress_every_s", 10.0))
         self._clock_offset_ns = round(float(options.get("clock_offset_s", 0.0)) * 1e9)
         self.capabilities = ConsoleCapabilities(
-            commands=COMMANDS, progress=True, look=True, overhead_s=self._overhead_s, make_safe_s=1.0, sequences=RUNS, lacks=LACKS
+            commands=COMMANDS,
+            progress=True,
+            look=True,
+            overhead_s=self._overhead_s,
+            make_safe_s=1.0,
+            sequences=RUNS,
+            lacks=LACKS,
+            edge=True,
         )
 
     def _resume(self) -> None:
@@ -167,11 +174,24 @@ class SimConsole(SimInstrument[ConsoleEvent, Shelf]):
         if "echoes_no_start" not in self._faults:
             order, made = self._memory.prepared[key]
             rows = _rows_of(order, made, block)
-            self._memory.now, self._memory.counts = Acquisition(key, block, rows, self.clock.mono_ns(), self._held_ns()), []
-            self._put(Started(key, block, self._memory.now.start_ns))
+            armed = order.edge_within_s > 0
+            held_ns = None if armed else self._held_ns()
+            self._memory.now, self._memory.counts = Acquisition(key, block, rows, self.clock.mono_ns(), held_ns, armed), []
+            if not armed:
+                self._put(Started(key, block, self._memory.now.start_ns))
             self._begin_task(self._acquire(self._memory.now))
         if "start_error_but_runs" in self._faults:
             raise OutcomeUnknown("the start was not confirmed", instrument=self.settings.instrument, sent=sent)
+
+    async def edge(self) -> None:
+        """An edge on the trigger input: what waits for one begins."""
+        now = self._memory.now
+        if now is None or not now.armed:
+            return
+        await self._end_task()
+        self._memory.now = replace(now, start_ns=self.clock.mono_ns(), held_ns=0, armed=False)
+        self._put(Started(now.key, now.block, self._memory.now.start_ns))
+        self._begin_task(self._acquire(self._memory.now))
 
     def _held_ns(self) -> int | None:
         """What the tuner takes of the next acquisition's time; None: it never answers."""

@@ -17,13 +17,17 @@ from drivers.sim.template import Parameters
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """One block under way. ``held_ns``: so long its tuner keeps it waiting before the first scan; None: for ever."""
+    """One block under way. ``held_ns``: so long its tuner keeps it waiting before the first scan; None: for ever.
+
+    ``armed``: it waits for the edge that begins it.
+    """
 
     key: str
     block: int
     rows: tuple[Parameters, ...]
     start_ns: int
     held_ns: int | None = 0
+    armed: bool = False
 
     @property
     def first_ns(self) -> int:

@@ -42,6 +42,7 @@ from drivers.topspin.parameters import (
     SEQUENCES,
     SWEEPS,
     Setup,
+    acquisition_time_s,
     check_complex,
     deviations,
     drifted,
@@ -68,11 +69,11 @@ class TopSpin:
 
     Options: ``path_map`` (TopSpin's prefixes → ours, where its data folder is a share), ``dataset`` (the name below the agent's root
     that new data sets get), ``key_file``, ``user`` (who must be logged in), ``limits``, ``unlock``, ``mode`` (``pull``: the address is
-    ours, and the AU program calls).
+    ours, and the AU program calls), ``route`` (``python-api``: Bruker's own Python interface, ``drivers.topspin.beside``).
     """
 
     capabilities = ConsoleCapabilities(  # inferred: zg needs 1 to 3 s to begin
-        overhead_s=3.0, make_safe_s=20.0, sequences=SEQUENCES, sweeps=SWEEPS, lacks=LACKS
+        overhead_s=3.0, make_safe_s=20.0, sequences=SEQUENCES, sweeps=SWEEPS, lacks=LACKS, edge=True
     )
 
     @classmethod
@@ -99,6 +100,7 @@ class TopSpin:
         self._known: dict[tuple[str, int], Known] = {}
         self._templates: dict[str, dict[str, Any]] = {}
         self._order: AcquisitionOrder | None = None
+        self._scan_s = 0.0
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
         self._scan: Scan | None = None
@@ -138,6 +140,10 @@ class TopSpin:
     def _make_bridge(self, door: Door) -> Bridge:
         if self._options.get("mode", "listen") == "pull":
             return PullBridge(self._name, door, self._context, self._on_event, self._on_link, lambda: self._scan is not None)
+        if self._options.get("route") == "python-api":
+            from drivers.topspin.beside import BesideBridge
+
+            return BesideBridge(self._name, door, self._options, self._context, self._on_event, self._on_link)
         return Bridge(self._name, door, self._context, self._on_event, self._on_link)
 
     def _door(self) -> Door:
@@ -196,7 +202,7 @@ class TopSpin:
             found = readable(answer.get("readback") or {})
             self._known[order.key, number] = Known(wire.safe_path(str(answer.get("target", ""))), "prepared", scans=order.scans)
         check_complex(found)
-        self._order = order
+        self._order, self._scan_s = order, order.recycle_s + acquisition_time_s(found)
         before = self._templates.setdefault(setup.dataset, watched(found, setup.par))
         return ReadBack(found, {**drifted(before, found), **deviations(setup, found)})
 
@@ -254,7 +260,10 @@ class TopSpin:
         now_ns = self._clock.mono_ns()
         order = self._order
         asked = {} if order is None or order.key != key else {"NS": order.scans, "NUC1": order.nucleus}
-        return Scan(key, block, target, deadline_ns=now_ns + int(deadline_s * 1e9), asked_ns=now_ns, asked=asked)
+        scan = Scan(key, block, target, deadline_ns=now_ns + int(deadline_s * 1e9), asked_ns=now_ns, asked=asked)
+        if asked and order is not None and order.edge_within_s:
+            scan.after_edge_s = (order.scans + order.dummies) * self._scan_s
+        return scan
 
     def _follow(self, scan: Scan, further: Sequence[Scan] = ()) -> None:
         assert self._follower is not None

@@ -72,6 +72,10 @@ class TopSpinEmulator:
         """Marks in real time: started, acquired, filed."""
         return self.topspin.server.stamps
 
+    async def edge(self) -> bool:
+        """An edge on the trigger input; False where nothing waits for one."""
+        return self.topspin.server.edge()
+
     # ------------------------------------------------------------------------------------------------------------- life
 
     async def start(self) -> EmulatorAddress:

@@ -107,6 +107,12 @@ def readable(found: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): _read(str(name), value) for name, value in found.items()}
 
 
+def acquisition_time_s(found: Mapping[str, Any]) -> float:
+    """AQ of parameters that were read back: TD counts real and imaginary; 0 where they do not say."""
+    width_Hz, stored = found.get("SW_h"), found.get("TD")
+    return float(stored) / (2.0 * float(width_Hz)) if isinstance(width_Hz, int | float) and width_Hz > 0 and stored else 0.0
+
+
 def _read(name: str, value: Any) -> Any:
     try:
         number = math.nan if name in TEXTS else float(value)

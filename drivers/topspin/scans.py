@@ -17,6 +17,8 @@ from drivers.topspin.folders import Folders
 from drivers.topspin.parameters import stranger
 
 POLL_S = 0.5
+FILING_S = 1.0
+"""Nobody tells when an edge came: from the end of `zg` back by its scans; how long it files before it returns is not known (inferred)."""
 WATCH_S = 5.0
 FILED_WITHIN_S = 30.0
 """A share may show a file late; the agent has seen both sums hold when it says done."""
@@ -32,6 +34,7 @@ class Scan:
 
     ``said``: the furthest that the agent has told; ``doubtful``: its start was never confirmed. ``asked``: parameters that its files
     must say again. ``orphan``: the agent that started it is no more, its files tell. ``waiting``: a row that is not started yet.
+    ``after_edge_s``: how long its scans take after the edge that `zg` waits for; None: it waits for none.
     """
 
     key: str
@@ -40,6 +43,7 @@ class Scan:
     deadline_ns: int
     asked_ns: int
     asked: Mapping[str, Any] = field(default_factory=dict)
+    after_edge_s: float | None = None
     halted: bool = False
     aborted: bool = False
     doubtful: bool = False
@@ -90,8 +94,9 @@ class Follower:
         try:
             await self._until(scan, 1)
             self._check(scan)
-            now_ns = self._clock.mono_ns()
-            await self._put(Started(scan.key, scan.of, now_ns, half_width_ns=now_ns - scan.asked_ns))
+            if scan.after_edge_s is None:
+                now_ns = self._clock.mono_ns()
+                await self._put(Started(scan.key, scan.of, now_ns, half_width_ns=now_ns - scan.asked_ns))
             for later in further:
                 await self._over_and_whole(scan)
                 if scan.halted:
@@ -103,7 +108,11 @@ class Follower:
                 await self._next_row(scan)
             await self._until(scan, 2)
             self._check(scan)
-            await self._put(Acquired(scan.key, scan.of, self._clock.mono_ns()))
+            over_ns = self._clock.mono_ns()
+            if scan.after_edge_s is not None and not scan.halted:
+                began_ns = max(scan.asked_ns, over_ns - round(scan.after_edge_s * 1e9))
+                await self._put(Started(scan.key, scan.of, began_ns, half_width_ns=round(FILING_S * 1e9)))
+            await self._put(Acquired(scan.key, scan.of, over_ns))
             await self._over_and_whole(scan)
         except InstrumentError as fault:
             self._over(scan, good=False)

@@ -43,12 +43,21 @@ def run_command(
     gathered = gather(request)
     for text in gathered.ignored:
         print(f"warning: {text}", file=sys.stderr)
+    say_what_it_cannot(gathered)
     say_who_watches(gathered)
     ended = run(gathered)
     code = tell(ended, as_json=as_json)
     if report:
         report_after(ended.folder, as_json=as_json)
     return code
+
+
+def say_what_it_cannot(gathered: Gathered) -> None:
+    """One line where this program has no full control of the cell: the rung, and what that keeps it from."""
+    from orchestrator.rig.gather import rung_of
+
+    if found := rung_of(gathered):
+        print(f"rung {found['rung']} of 3: this program {found['cannot']}", file=sys.stderr)
 
 
 def say_who_watches(gathered: Gathered) -> None:

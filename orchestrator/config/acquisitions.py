@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.config.checked import checked, sentence
 from orchestrator.config.diagnostics import Problems
-from orchestrator.config.shapes import UNTIL_KNOWN
+from orchestrator.config.shapes import AT_EDGE, UNTIL_KNOWN
 from orchestrator.config.tree import Node
 from orchestrator.config.written import WrittenAcquisition, WrittenInterleave, WrittenManual
 from orchestrator.model.experiment import Acquisition, MissedPolicy, NmrTrigger
@@ -47,6 +47,8 @@ TAKEN = frozenset(
     ]
 )
 UNTIL_HINT = "write: until: area of moss is known to 2 %, at most 1024 scans or 0.2 % of capacity (in quotes inside braces)"
+EDGE_HINT = "write: start: at trigger edge within 2 hours"
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 NAME_HINT = "a letter, then letters, digits, `_` or `-`: it names data sets and files"
 COMMA_HINT = "commas separate in YAML: put the sentence in quotes, or write it on a line of its own"
 
@@ -79,7 +81,17 @@ def _fields(node: Node, problems: Problems) -> dict[str, Any] | None:
     fields = written.model_dump(exclude_none=True)
     if "until" in fields:
         fields["until"] = _until(fields["until"], node.value["until"], problems)
+    if "start" in fields:
+        fields["edge_within_s"] = _edge_within_s(fields.pop("start"), node.value["start"], problems)
     return _with_arrays(fields)
+
+
+def _edge_within_s(given: str, node: Node, problems: Problems) -> float:
+    found = re.match(AT_EDGE, given)
+    if found is None:
+        problems.add(node.where(), f"`{given}` does not say when it begins", EDGE_HINT)
+        return 0.0
+    return float(found["time"]) * SECONDS[found["unit"][0]]
 
 
 def _until(given: str | dict[str, Any], node: Node, problems: Problems) -> dict[str, Any] | None:

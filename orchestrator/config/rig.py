@@ -47,9 +47,8 @@ def _check_stations(root: Node, problems: Problems) -> None:
 def _check_templates(root: Node, problems: Problems) -> None:
     templates = root.given("templates")
     for name, template in templates.items() if templates else ():
-        sources = [bool(template.given("dataset")), bool(template.given("series"))]
-        if all(sources) or not (any(sources) or _of_a_protocol(template)):
-            hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
+        if not (template.given("dataset") or template.given("series") or _of_a_protocol(template)):
+            hint = "dataset: PATH clones a data set of the console; series: NAME says which kind of acquisition it is; both may stand"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
 
 

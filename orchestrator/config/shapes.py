@@ -15,6 +15,8 @@ UNTIL_KNOWN = (
     r"(?: or (?P<charge>\d+(?:\.\d+)?) ?% of capacity)?\s*$"
 )
 """When an acquisition may stop before its last scan."""
+AT_EDGE = r"^\s*at (?:the )?(?:next )?trigger edge within (?P<time>\d+(?:\.\d+)?) ?(?P<unit>s|min|h|seconds?|minutes?|hours?)\s*$"
+"""That an edge on the console's trigger input decides when an acquisition begins, and how long it is waited for."""
 
 
 def sentence(pattern: str, *examples: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.config.shapes import (
+    AT_EDGE,
     NUMBER,
     STRING,
     STRINGS,
@@ -65,7 +66,7 @@ class WrittenCell(Written):
     lead_ohm: NotNegative = 0.0
     stack_pressure_MPa: NotNegative | None = None
     fixed_in_probe: bool = False
-    environments: list[str] = Field(default_factory=list, description="the windows that this cell has, where not all of its kind: `[metal, electrolyte]`")
+    environments: list[str] = Field(default_factory=list, description="the windows it has: `[metal, electrolyte]`")
     composition: str | None = Field(None, description="of an ex situ sample: what it is and how it was made")
     rotor_mm: Positive | None = Field(None, description="outer diameter of the rotor")
     spinning_kHz: NotNegative | None = Field(None, description="set by hand at the spinning controller; the program does not drive it")
@@ -94,6 +95,7 @@ class WrittenLimits(Written):
 # ------------------------------------------------------------------------------------------------------- acquisitions
 
 
+EdgeSentence = Annotated[str, sentence(AT_EDGE.replace("?P<time>", "").replace("?P<unit>", ""), "at trigger edge within 2 hours")]
 UntilSentence = Annotated[
     str,
     sentence(
@@ -111,6 +113,9 @@ class WrittenAcquisition(Written):
     dummies: Annotated[int, Field(ge=0)] = 0
     recycle_s: Positive = Field(1.0, description="D1; repetition = recycle_s + acquisition time")
     until: WrittenUntilSeen | UntilSentence | None = None
+    start: EdgeSentence | None = Field(
+        None, description="its trigger arms it; an edge on the console's trigger input begins it: the site's own sequence waits for one"
+    )
     subtract: Literal["blank"] | None = None
     TE_ms: list[Positive] | None = None
     tau_ms: list[Positive] | None = None

@@ -116,7 +116,7 @@ def first_lines(request: Request) -> tuple[str, ...]:
     clock = f"--offset-s {request.offset_s:g}" if request.offset_s is not None else "found from what both are seen to write"
     return (
         f"watching {request.nmr} (console) and {request.ec} (cycler); nothing is written there",
-        f"this program {CANNOT}",
+        f"rung {RUNG} of 3: this program {CANNOT}",
         f"zone of stamps that name none: {request.zone}; the cycler's clock: {clock}",
     )
 

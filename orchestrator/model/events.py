@@ -28,14 +28,16 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   charge_net_C f8, charge_throughput_C f8, x f8,
   status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
 * ``aux.block`` sensor, unit, n, columns (mono_ns i8, value f8). · ``eis`` step_key, n, columns (frequency_Hz f8, z c16).
-* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s, asked_as, listed; a coalesced
+* ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s, asked_as, listed,
+  edge_within_s (an edge on the console's trigger input decides its start); a coalesced
   trigger is the same kind with ``added`` true and only the new reasons. · ``.armed`` key, parameters, deviations.
   ``.started`` key, block, latency_s, heard, half_width_ns. ``.acquired`` key, block, scans_done, heard, half_width_ns (heard
   false: the console did not say so, and when it happened is not known). ``.filed`` key, block, path.
   ``.stored`` key, block, fid_seq. ``.verified`` key. ``.missed/.rejected/.lost`` key, name, why, and partial,
   unwanted (by a pause or a booking), exhausted, fault (false: does not count against the missed policy).
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
-  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
+  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known; where nobody heard them, by the
+  console's stamps and the offset of its clock: then also t_half_width_ns and t_from), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order. Of what is no single pulse
   also kind, sequence, settings (the template's numbers), rows {name, values} (swept inside the block), block_value {name, value} (of the
   whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began;

@@ -100,7 +100,8 @@ class Acquisition(Frozen):
     """One NMR measurement as the experiment names it; the template is the site's own.
 
     ``manual``: a person (or another program) measures; ``members``: an interleave of other acquisitions with weights.
-    ``arrays``: swept parameters by name (``TE_ms``).
+    ``arrays``: swept parameters by name (``TE_ms``). ``edge_within_s``: > 0: its trigger arms it, and an edge on the console's trigger
+    input begins it, for which it waits so long at most.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Acquisition(Frozen):
     dummies: int = 0
     recycle_s: float = 1.0
     until: Mapping[str, Any] | None = None
+    edge_within_s: float = 0.0
     subtract: str | None = None
     arrays: Mapping[str, tuple[float, ...]] = Field(default_factory=dict)
     repeat_first: bool = False
@@ -494,7 +496,8 @@ class StationSetup(Frozen):
 class Template(Frozen):
     """The site's own acquisition template. Pulse and power belong to it.
 
-    ``series``: a built-in parameter set by name (simulation, VnmrJ); ``dataset``: a vendor's data set to clone.
+    ``dataset``: a vendor's data set to clone. ``series``: its kind (``model.kinds``): which sequence it runs, what it sweeps, its
+    limits; without a data set the console makes it from the parameters (simulation, VnmrJ, MaRCoS).
     """
 
     nucleus: str

@@ -14,7 +14,7 @@ from orchestrator.monitor.payloads import MODELS, Command, Message
 from orchestrator.monitor.topics import COMMAND_LEVELS, ROOT, TREE, VERSION, Described
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-BINARY = {name: f"application/vnd.operando.{name}" for name in ("row", "samples", "seen")}
+BINARY = {name: f"application/vnd.operando.{name}" for name in ("row", "samples", "seen", "strip")}
 
 Json = dict[str, Any]
 

@@ -164,6 +164,22 @@ class Spectrum(At):
     ph1_deg_per_ppm: float | None = Field(None, description="and by how much more a ppm")
 
 
+class Image(At):
+    """The newest image of an acquisition, retained; its pixels are in ``view/image``, its T2 in ``view/map``. ``time_s``: its middle."""
+
+    acquisition: str
+    level: str = Field(description="the acquisition's level in topics")
+    key: str
+    index: int = Field(description="counted from 0 for each acquisition, an echo time of a series each")
+    nucleus: str
+    scans: int
+    rows: int = Field(description="pixels along the phase encoding")
+    columns: int = Field(description="pixels along the read direction")
+    echo_ms: float | None = None
+    voltage_V: float | None = None
+    cycle: int | None = None
+
+
 class FittedLine(At):
     """A line as fitted to a spectrum, retained: of the newest where ``key`` is that of its ``Spectrum``.
 
@@ -278,4 +294,6 @@ class Reply(Message):
     answered_utc: str
 
 
-MODELS: tuple[type[BaseModel], ...] = (State, Sample, SensorValue, Spectrum, FittedLine, Observable, Event, Alarm, Axis, Command, Reply)
+MODELS: tuple[type[BaseModel], ...] = (
+    State, Sample, SensorValue, Spectrum, Image, FittedLine, Observable, Event, Alarm, Axis, Command, Reply,
+)  # fmt: skip

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from orchestrator.model.events import Event
 from orchestrator.monitor.history import SeenHistory
-from orchestrator.monitor.payloads import Axis, FittedLine, Message, Observable, Spectrum
+from orchestrator.monitor.images import MAGNITUDE, T2, Images, strips
+from orchestrator.monitor.payloads import Axis, FittedLine, Image, Message, Observable, Spectrum
 from orchestrator.monitor.topics import Levels, Topics
 from orchestrator.monitor.waterfall import Slots, seen
 
@@ -47,12 +48,16 @@ class Spectra:
         self._acquisitions, self._observables, self._lines = Levels(), Levels(), Levels()
         self._stacks: dict[str, Stack] = {}
         self._seen: dict[tuple[str, str], SeenHistory] = {}
+        self._images, self._taken = Images(), dict[str, int]()
         self._measured: dict[str, tuple[str, float]] = {}
 
     def fid(self, event: Event, where: Where) -> None:
         """A ``fid.block``."""
         data = event.data
         name = str(data["name"])
+        if data.get("encodes"):
+            self._image(event, where)
+            return
         stack = self._stacks.setdefault(name, Stack(self._acquisitions.of(name)))
         self._measured[str(data["key"])] = stack.level, where.at["t_s"]
         if len(self._measured) > REMEMBERED:
@@ -75,6 +80,23 @@ class Spectra:
         cell = {"voltage_V": where.voltage_V, "cycle": where.cycle, "partial": bool(data.get("partial"))}
         made = {name: value for name, value in found.made.items() if value is not None}
         self._say(self._topics.spectrum(stack.level), Spectrum(**where.at, **named, **seen_as, **cell, **made, scans=data["scans"]))
+
+    def _image(self, event: Event, where: Where) -> None:
+        """An image, and the map that it completes; k-space that was halted shows nothing."""
+        data, found = event.data, self._images.seen(event)
+        name = str(data["name"])
+        level, index = self._acquisitions.of(name), self._taken.get(name, 0)
+        self._measured[str(data["key"])] = level, where.at["t_s"]
+        if found is None:
+            return
+        self._taken[name] = index + 1
+        told = {"acquisition": name, "level": level, "key": str(data["key"]), "index": index, "nucleus": str(data["nucleus"])}
+        rows, columns = found.image.shape
+        size = {"rows": rows, "columns": columns, "echo_ms": found.echo_ms, "scans": data["scans"]}
+        self._say(self._topics.image(level), Image(**where.at, **told, **size, voltage_V=where.voltage_V, cycle=where.cycle))
+        for kind, of, values in (("image", MAGNITUDE, found.image), ("map", T2, found.T2_ms)):
+            for number, one in enumerate(strips(of, values, found.size_mm, where.tag, index) if values is not None else ()):
+                self._put(self._topics.strip(kind, level, number), one.encoded())
 
     def observable(self, event: Event, at: Mapping[str, Any], tag: int) -> None:
         """An ``observable``, at the instant of the event."""

@@ -19,7 +19,7 @@ ROWS = 256
 EC_TILES = 24
 SEEN_TILES = 16
 
-Payload = Literal["text", "json", "row", "samples", "seen"]
+Payload = Literal["text", "json", "row", "samples", "seen", "strip"]
 
 
 def level(text: str) -> str:
@@ -92,6 +92,14 @@ class Topics:
         """The newest spectrum of an acquisition, in numbers."""
         return f"{self.top}/spectrum/{acquisition}"
 
+    def image(self, acquisition: str) -> str:
+        """The newest image of an acquisition, in numbers."""
+        return f"{self.top}/image/{acquisition}"
+
+    def strip(self, kind: str, acquisition: str, number: int) -> str:
+        """Some rows of the newest ``image`` of an acquisition, or of its ``map`` of T2."""
+        return f"{self.top}/view/{kind}/{acquisition}/{number:03d}"
+
     def line(self, acquisition: str, name: str) -> str:
         """A fitted line of the newest spectrum of an acquisition."""
         return f"{self.top}/line/{acquisition}/{name}"
@@ -149,7 +157,7 @@ class Topics:
     @property
     def passing(self) -> tuple[str, ...]:
         """Retained topics that may be left from an earlier run, or of an alarm that no longer stands."""
-        return tuple(f"{self.top}/{branch}/#" for branch in ("alarm", "spectrum", "line", "observable", "sensor", "view"))
+        return tuple(f"{self.top}/{branch}/#" for branch in ("alarm", "spectrum", "image", "line", "observable", "sensor", "view"))
 
     def is_passing(self, topic: str) -> bool:
         """Is this one of them?"""
@@ -184,6 +192,7 @@ TREE: tuple[Described, ...] = (
     Described("ec", "json", "Sample", 0, False, "newest", "the newest sample of the cell, at most one a second"),
     Described("sensor/<sensor>", "json", "SensorValue", 1, True, "newest", "the newest value of a sensor, at most one a second"),
     Described("spectrum/<acquisition>", "json", "Spectrum", 1, True, "newest", "the newest spectrum of an acquisition, in numbers"),
+    Described("image/<acquisition>", "json", "Image", 1, True, "newest", "the newest image of an acquisition, in numbers"),
     Described("line/<acquisition>/<name>", "json", "FittedLine", 1, True, "newest", "a fitted line of the newest spectrum that has it"),
     Described("observable/<name>", "json", "Observable", 1, True, "newest", "the newest value of an observable"),
     Described("event", "json", "Event", 1, False, "journal", "what happened, an event of the journal each, in order and without a gap"),
@@ -191,6 +200,8 @@ TREE: tuple[Described, ...] = (
     Described("view/axis/<acquisition>", "json", "Axis", 1, True, "newest", "the axis of an acquisition's rows"),
     Described("view/row/<acquisition>/<NNN>", "row", "", 1, True, "newest", f"one spectrum of the waterfall; at most {ROWS}, in no order"),
     Described("view/row/<acquisition>/newest", "row", "", 1, True, "newest", "the newest spectrum, which the waterfall may leave out"),
+    Described("view/image/<acquisition>/<NNN>", "strip", "", 1, True, "newest", "some rows of the newest image of an acquisition"),
+    Described("view/map/<acquisition>/<NNN>", "strip", "", 1, True, "newest", "the same of its newest map of T2, in ms"),
     Described("view/ec/<NNN>", "samples", "", 1, True, "newest", f"voltage and current from the run's start; at most {EC_TILES} tiles"),
     Described(
         "view/observable/<acquisition>/<name>/<NNN>",

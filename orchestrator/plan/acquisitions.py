@@ -131,6 +131,7 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, console: Conso
         acquisition_time_s=ASSUMED_ACQUISITION_S if known_s is None else known_s,
         points=points(parameters) or ASSUMED_POINTS,
         subtract=one.subtract,
+        edge_within_s=one.edge_within_s,
         missed=one.missed or experiment.missed,
         **_axes(one, kind, parameters),
     )

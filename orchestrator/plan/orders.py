@@ -143,7 +143,7 @@ class PlannedAcquisition(Frozen):
     ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``kind``: of ``model.kinds``, "" for a site's own.
     ``rows``: what one data set sweeps, ``per_block``: what each of several data sets has (``drivers.base.AcquisitionOrder``).
     ``prepares``: of an acquisition that ``prepare`` asks for, what is to be read from it (``plan.calibrations``).
-    ``until``: ``scans`` are the most, and it may be halted before.
+    ``until``: ``scans`` are the most, and it may be halted before. ``edge_within_s``: as in ``model.experiment.Acquisition``.
     ``duration_s``: of every row (dummies + scans) × (recycle + what the sequence waits + acquisition time), and for each block
     the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
     interleave included; of an interleave, its rounds.
@@ -168,6 +168,7 @@ class PlannedAcquisition(Frozen):
     retune_every: int | None = None
     subtract: str | None = None
     until: UntilKnown | None = None
+    edge_within_s: float = 0.0
     missed: MissedPolicy = MissedPolicy()
     prepares: Mapping[str, Any] = {}
     expected_count: int = 0

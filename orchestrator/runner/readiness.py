@@ -30,7 +30,7 @@ class Prepared:
 def overdue_s(planned: PlannedAcquisition, plan: Plan) -> float:
     """So long an acquisition may take: interlock `acquisition overdue`."""
     numbers = next((one.numbers for one in plan.interlocks if one.name == "acquisition overdue"), {})
-    return planned.duration_s * numbers.get("factor", DEADLINE_FACTOR) + numbers.get("margin", DEADLINE_S)
+    return planned.edge_within_s + planned.duration_s * numbers.get("factor", DEADLINE_FACTOR) + numbers.get("margin", DEADLINE_S)
 
 
 def order_of(planned: PlannedAcquisition, key: str, deadline_s: float, template: Mapping[str, Any] | None = None) -> AcquisitionOrder:
@@ -48,6 +48,7 @@ def order_of(planned: PlannedAcquisition, key: str, deadline_s: float, template:
         sequence=planned.sequence,
         rows=planned.rows,
         per_block=planned.per_block,
+        edge_within_s=planned.edge_within_s,
     )
 
 

@@ -189,6 +189,7 @@ class Records:
             recycle_s=planned.recycle_s,
             planned_s=planned.duration_s,
             **({"listed": True} if record.listed else {}),
+            **({"edge_within_s": planned.edge_within_s} if planned.edge_within_s else {}),
         )
 
     # ------------------------------------------------------------------------------------------------- a continued run

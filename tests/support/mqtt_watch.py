@@ -117,8 +117,8 @@ async def _subscribed(stack: AsyncExitStack, broker: Broker, filters: tuple[str,
 class Lasting:
     """Hears every event once at least, whatever dies: a session that the broker keeps, and a new connection when one breaks."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self, broker: Broker, topics: Topics = TOPICS) -> None:
+        self._broker, self._topics = broker, topics
         self.events: list[dict[str, Any]] = []
         self.connected = asyncio.Event()
 
@@ -127,7 +127,7 @@ class Lasting:
             client = aiomqtt.Client(self._broker.host, self._broker.port, identifier="lasting", clean_session=False, timeout=2.0)
             with suppress(aiomqtt.MqttError):
                 async with client:
-                    await client.subscribe(TOPICS.event, qos=1)
+                    await client.subscribe(self._topics.event, qos=1)
                     self.connected.set()
                     async for message in client.messages:
                         self.events.append(json.loads(message.payload))
@@ -140,9 +140,9 @@ class Lasting:
 
 
 @asynccontextmanager
-async def lasting(broker: Broker) -> AsyncIterator[Lasting]:
+async def lasting(broker: Broker, topics: Topics = TOPICS) -> AsyncIterator[Lasting]:
     """A watcher of the events that misses none."""
-    watcher = Lasting(broker)
+    watcher = Lasting(broker, topics)
     listening = asyncio.create_task(watcher.listen())
     await watcher.connected.wait()
     try:

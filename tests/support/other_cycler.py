@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ def current(amperes: float, seconds: float) -> StepOrder:
 class OtherCycler:
     """``run`` it beside what follows it. ``began``: clock's mono ns of each step's true beginning. ``ahead_s``: of its clock."""
 
+    edge: Callable[[], Awaitable[object]] | None = None
+    """What its trigger output is wired to: raised as a step begins."""
+
     def __init__(self, potentiostat: Any, clock: Clock, file: Path, program: Sequence[StepOrder], ahead_s: float = 0.0) -> None:
         self._potentiostat, self._clock, self.file, self._ahead_s = potentiostat, clock, file, ahead_s
         self._program = tuple(_named(order, n) for n, order in enumerate(program))
@@ -48,6 +51,8 @@ class OtherCycler:
         async for event in potentiostat.events():
             if isinstance(event, StepStarted):
                 self.began.append(event.mono_ns)
+                if self.edge is not None:
+                    await self.edge()
                 changed, step = 1, self._program[len(self.began) - 1]
             elif isinstance(event, SampleBlock):
                 for at_ns, E_V, I_A in zip(event.mono_ns.tolist(), event.voltage_V.tolist(), event.current_A.tolist(), strict=True):

@@ -29,7 +29,10 @@ DONE, ABORTED, STOPPED = 101, 16, 18
 
 @dataclass(slots=True)
 class Acquisition:
-    """A submitted acquisition; ``frozen``: its procpar at submission. ``run_ns`` -1 = queued. ``held_s``: what it waits for its tuner."""
+    """A submitted acquisition; ``frozen``: its procpar at submission. ``run_ns`` -1 = queued. ``held_s``: what it waits for its tuner.
+
+    ``gated``: its sequence waits for its external gate, and the pulse has not come.
+    """
 
     number: int
     user: str
@@ -49,6 +52,7 @@ class Acquisition:
     blocks_told: int = 0
     row_repeat_s: list[float] = field(default_factory=list)
     held_s: float = 0.0
+    gated: bool = False
 
     @property
     def before_s(self) -> float:

@@ -25,6 +25,8 @@ Process = Callable[[str, str], None]
 HARD_ERROR = 15
 BLOCK_DONE = 12
 FOR_EVER_s = 1e9
+GATED = "xgate"
+"""In the name of a sequence that waits for one pulse on its external gate before the first scan (consoles.md 5.5)."""
 LAST_LINES = {DONE: "Acquisition complete", ABORTED: "Acquisition aborted", STOPPED: "Acquisition stopped"}
 
 
@@ -133,9 +135,20 @@ class Scanner:
             acquisition.fail_after, acquisition.fail_code = int(fault["scans"]), int(fault["code"])
         if fault := self.faults.use("tuner_hang"):
             acquisition.held_s = FOR_EVER_s if fault["stall_s"] is None else float(fault["stall_s"])
+        if GATED in str(self.parameters["seqfil"]):
+            acquisition.held_s, acquisition.gated = FOR_EVER_s, True
         self.queue.append(acquisition)
         self.stamps.mark("submitted")
         self._changed.set()
+
+    def edge(self) -> bool:
+        """A pulse on the external gate; False where no sequence waits for one."""
+        now = self.active
+        if now is None or not now.gated:
+            return False
+        now.held_s, now.gated = (self.clock.mono_ns() - now.run_ns) / 1e9 - now.overhead_s, False
+        self._changed.set()
+        return True
 
     def end_now(self, code: int, processing: str) -> None:
         """``halt``, ``aa`` and the like; raises MagicalError when nothing runs. A queued one is forgotten."""

@@ -29,7 +29,7 @@ NEAR = 0.01
 class Acquisition:
     """What runs; ``frozen``: its ``acqu`` at the start. ``adds``: ``go`` adds to what is there.
 
-    ``cut_ns``: when somebody ended it; ``kept``: what was scanned is filed.
+    ``cut_ns``: when somebody ended it; ``kept``: what was scanned is filed. ``edge_ns``: when the edge that it waited for came.
     """
 
     number: int
@@ -46,12 +46,18 @@ class Acquisition:
     cut_ns: int | None = None
     kept: bool = True
     waits_for_trigger: bool = False
+    edge_ns: int | None = None
     faults: dict[str, Any] = field(default_factory=dict)
 
     @property
     def place(self) -> Place:
         """The data set it writes."""
         return Place.of(self.words)
+
+    @property
+    def first_ns(self) -> int:
+        """When the first scan begins."""
+        return self.run_ns + round(self.overhead_s * 1e9) if self.edge_ns is None else self.edge_ns
 
     @property
     def end_ns(self) -> int | None:
@@ -63,14 +69,14 @@ class Acquisition:
     def scan_end_ns(self, scans: int) -> int:
         """When so many scans are done (of rows: every one has its dummies)."""
         rows_begun = min(self.rows, -(-scans // self.NS)) if scans else 1
-        return self.run_ns + round((self.overhead_s + (self.DS * rows_begun + scans) * self.scan_s) * 1e9)
+        return self.first_ns + round((self.DS * rows_begun + scans) * self.scan_s * 1e9)
 
     def scans_done(self, now_ns: int) -> int:
         """Complete scans at an instant, dummies not counted."""
         if self.waits_for_trigger:
             return 0
         per_row_s = (self.DS + self.NS) * self.scan_s
-        since_s = (now_ns - self.run_ns) / 1e9 - self.overhead_s + 1e-9
+        since_s = (now_ns - self.first_ns) / 1e9 + 1e-9
         if since_s <= 0 or per_row_s <= 0:
             return 0
         row = min(int(since_s // per_row_s), self.rows)
@@ -80,6 +86,11 @@ class Acquisition:
     def plain(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+
+def waits_for_edge(acquisition: Acquisition) -> bool:
+    """Does its pulse program wait for its trigger input? The site's own is called after it; forms inferred, see consoles.md 1.8."""
+    return "trig" in str(parse(acquisition.frozen).values.get("PULPROG", ""))
 
 
 def scan_seconds(values: dict[str, Value]) -> float:
@@ -125,7 +136,7 @@ def scan_of(acquisition: Acquisition, values: dict[str, Value], twin: Physics, n
     """What the twin is asked."""
     sequence, echo_s, delay_s = sequence_of(values)
     lasts_s = (acquisition.DS + acquisition.NS) * acquisition.scan_s
-    begin_s = (acquisition.run_ns - twin.t0_mono_ns) / 1e9 + acquisition.overhead_s + row * lasts_s
+    begin_s = (acquisition.first_ns - twin.t0_mono_ns) / 1e9 + row * lasts_s
     return Scan(
         nucleus,
         t_start_s=begin_s,

@@ -12,7 +12,7 @@ from drivers.sim.physics import Physics
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
 from drivers.topspin.console import writer
-from drivers.topspin.console.acquisition import Acquisition, signal
+from drivers.topspin.console.acquisition import Acquisition, signal, waits_for_edge
 from drivers.topspin.console.site import Site
 
 KEEP, DISCARD = "halt", "stop"
@@ -92,11 +92,20 @@ class AcquisitionServer:
         for name in BITES:
             if (fault := self.faults.use(name)) is not None:
                 acquisition.faults[name] = {key: value for key, value in fault.items() if key != "times"}
-        acquisition.waits_for_trigger = "trigger_missed" in acquisition.faults
+        acquisition.waits_for_trigger = "trigger_missed" in acquisition.faults or waits_for_edge(acquisition)
         if "acquisition_error" in acquisition.faults:
             acquisition.NS = min(acquisition.NS, int(acquisition.faults["acquisition_error"]["scans"]))
         if "slow" in self.faults:
             acquisition.scan_s *= float(self.faults["slow"]["factor"])
+
+    def edge(self) -> bool:
+        """An edge on the trigger input; False where nothing waits for one."""
+        now = self.active
+        if now is None or not now.waits_for_trigger or "trigger_missed" in now.faults:
+            return False
+        now.waits_for_trigger, now.edge_ns = False, self.clock.mono_ns()
+        self._changed.set()
+        return True
 
     async def ended(self, number: int) -> None:
         """Wait until that acquisition's files are written (or it was given up)."""
@@ -189,6 +198,7 @@ def _moved(plain: Mapping[str, Any], later_ns: int) -> Acquisition:
     found = Acquisition(**plain)
     found.run_ns += later_ns
     found.cut_ns = None if found.cut_ns is None else found.cut_ns + later_ns
+    found.edge_ns = None if found.edge_ns is None else found.edge_ns + later_ns
     return found
 
 

@@ -18,6 +18,7 @@ POWER_W, ATTENUATION_dB = 50.0, -1.74
 RG = 101.0
 SITE: dict[str, dict[str, Any]] = {
     "7Li_metal": {"nucleus": "7Li", "points": 6144, "spectral_width_Hz": 93458, "carrier_ppm": 137, "pulse_us": 8},
+    "7Li_edge": {"nucleus": "7Li", "points": 6144, "spectral_width_Hz": 93458, "carrier_ppm": 137, "pulse_us": 8, "program": "zg_trigpe1"},
     "7Li_wide": {"nucleus": "7Li", "points": 8192, "spectral_width_Hz": 200000, "carrier_ppm": 137, "pulse_us": 2},
     "23Na_0ppm": {"nucleus": "23Na", "points": 1024, "spectral_width_Hz": 100000, "carrier_ppm": 0, "pulse_us": 5},
     "23Na_900ppm": {"nucleus": "23Na", "points": 1024, "spectral_width_Hz": 200000, "carrier_ppm": 900, "pulse_us": 5},

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from orchestrator.monitor.dashboard import buttons, page
 from orchestrator.monitor.dashboard.client import Client
 from orchestrator.monitor.dashboard.halves import Areas, Halves, areas, halves
+from orchestrator.monitor.dashboard.imaged import Imaged
 from orchestrator.monitor.dashboard.person import Person, not_allowed
 from orchestrator.monitor.dashboard.plots import Night, Overlay
 from orchestrator.monitor.dashboard.rigs import Rig, labels, metal
@@ -22,6 +23,8 @@ from orchestrator.monitor.mqtt import BrokerGone
 
 LOOK_ms = 100
 PLAIN: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
+WHICH = """:host .bk-btn, .bk-btn { background: #1d2530; color: #e6edf3; border-color: #2e3a48; font-size: 14px; min-height: 40px; }
+.bk-btn.bk-active { background: #33445a; color: #ffffff; font-weight: 600; }"""
 SELECT = """:host select, .bk-input { background: #1d2530; color: #e6edf3; border-color: #2e3a48; font-size: 15px; height: 40px; }"""
 AGES_s = 1.0
 PICTURES_s = 2.0
@@ -110,8 +113,10 @@ class RigPage:
         self.main, self.further = buttons.Hold(self._pressed), buttons.Hold(self._pressed, writes=True)
         self.overlay = Overlay()
         self.below = pn.Column(**PLAIN)
-        self._below: tuple[Night, Newest, Newest, Observed] | None = None
-        self.which = pn.widgets.RadioButtonGroup(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0))
+        self._below: tuple[Night, Newest, Newest, Observed, Imaged] | None = None
+        self.which = pn.widgets.RadioButtonGroup(
+            options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0), stylesheets=[WHICH]
+        )
         self.what = pn.widgets.Select(options={}, visible=False, sizing_mode="stretch_width", margin=(8, 0, 4, 0), stylesheets=[SELECT])
         for choice in (self.which, self.what):
             choice.param.watch(lambda _: self._draw(), "value")
@@ -125,11 +130,13 @@ class RigPage:
 
     def _unfold(self) -> None:
         """What is further down is made when the first screen stands."""
-        night, newest, close, observed = self._below = Night(), Newest(), Newest(close=True), Observed()
+        night, newest, close, observed, imaged = self._below = Night(), Newest(), Newest(close=True), Observed(), Imaged()
         self._draw()
         beside = pn.Row(*(pn.pane.Bokeh(one, **PLAIN) for one in (night.map, night.side)), **PLAIN)
         newest_, close_, observed_ = (pn.pane.Bokeh(one.figure, **PLAIN) for one in (newest, close, observed))
-        self.below.objects = [self.which, beside, newest_, close_, self.fit, self.what, observed_]
+        images = pn.Row(*(pn.pane.Bokeh(one.figure, **PLAIN) for one in (imaged.image, imaged.map)), **PLAIN)
+        spread = pn.pane.Bokeh(imaged.spread, **PLAIN)
+        self.below.objects = [self.which, beside, newest_, close_, self.fit, images, spread, self.what, observed_]
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
@@ -177,7 +184,8 @@ class RigPage:
         told = sorted(rig.observables.items(), key=lambda one: (one[0] != first, one[1].name))
         _choose(self.what, {one.name: level for level, one in told if len(rig.seen(acquisition, level)) > 1})
         samples = rig.samples()
-        night, newest, close, observed = self._below
+        night, newest, close, observed, imaged = self._below
+        imaged.feed(rig, acquisition)
         night.feed(rig, self.which.value, samples)
         newest.feed(rig, self.which.value)
         close.feed(rig, self.which.value)

@@ -124,6 +124,7 @@ class Night:
         self._line.data = {"x": thin["voltage_V"].astype(np.float32), "y": (begun + thin["t_s"] / MINUTE_s).astype(np.float32)}
         axis = rig.axis(acquisition) if acquisition else None
         found = grid(rig.rows(acquisition)) if acquisition else None
+        self.map.visible = found is not None or not rig.images
         if axis is None or found is None:
             self._image.data = {"image": [], "x": [], "y": [], "dw": [], "dh": []}
             return

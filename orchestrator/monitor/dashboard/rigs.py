@@ -15,13 +15,27 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from orchestrator.model.events import ALARM_LEVELS
-from orchestrator.monitor.payloads import Alarm, Axis, Event, FittedLine, Message, Observable, OfRun, Sample, SensorValue, Spectrum, State
+from orchestrator.monitor.images import Strip, strip, whole
+from orchestrator.monitor.payloads import (
+    Alarm,
+    Axis,
+    Event,
+    FittedLine,
+    Image,
+    Message,
+    Observable,
+    OfRun,
+    Sample,
+    SensorValue,
+    Spectrum,
+    State,
+)
 from orchestrator.monitor.tiles import SAMPLE, SEEN, NotATile, Row, max_hold, row, run_tag, samples, seen
 from orchestrator.monitor.topics import ROOT, level
 
 EVENTS = 300
 NEWEST = "newest"
-BRANCHES = ("status", "state", "ec", "sensor/+", "spectrum/+", "line/+/+", "observable/+", "event", "alarm/+", "view/#")
+BRANCHES = ("status", "state", "ec", "sensor/+", "spectrum/+", "image/+", "line/+/+", "observable/+", "event", "alarm/+", "view/#")
 FILTERS = tuple(f"{ROOT}/+/{branch}" for branch in BRANCHES)
 """All that a rig shows; neither commands nor their answers."""
 
@@ -58,6 +72,8 @@ class Rig:
         self._sensors: dict[str, SensorValue] = {}
         self._spectra: dict[str, Spectrum] = {}
         self._lines: dict[str, FittedLine] = {}
+        self._images: dict[str, Image] = {}
+        self._strips: dict[tuple[str, str, str], Strip] = {}
 
     @property
     def name(self) -> str:
@@ -94,6 +110,16 @@ class Rig:
         """The newest spectrum's numbers."""
         found = self._spectra.get(acquisition)
         return found if found and self._current(found) else None
+
+    @property
+    def images(self) -> list[Image]:
+        """The newest image of each acquisition that takes any, in numbers; the newest of all first."""
+        return sorted((one for one in self._images.values() if self._current(one)), key=lambda one: -one.time_s)
+
+    def pixels(self, kind: str, acquisition: str) -> tuple[Strip, Points] | None:
+        """The newest ``image`` or ``map`` of an acquisition: float64 (y, z), and a strip of it; None while rows are missing."""
+        found = [one for (of, name, _), one in self._strips.items() if (of, name) == (kind, acquisition)]
+        return None if self.state is None else whole(found, run_tag(self.state.run_id))
 
     def rows(self, acquisition: str) -> list[Row]:
         """The spectra of this run in order of time, each once."""
@@ -175,6 +201,9 @@ class Rig:
                 _keep(self._sensors, name, payload, SensorValue)
             case ["spectrum", name]:
                 _keep(self._spectra, name, payload, Spectrum)
+            case ["image", name]:
+                _keep(self._images, name, payload, Image)
+                self.pictures += 1
             case ["line", acquisition, name]:
                 _keep(self._lines, f"{acquisition}/{name}", payload, FittedLine)
                 self.pictures += 1
@@ -212,6 +241,10 @@ class Rig:
                 self._stack(name).rows[place] = row(payload)
             case ["row", name, place]:
                 self._stack(name).rows.pop(place, None)
+            case [("image" | "map") as kind, name, place] if payload:
+                self._strips[kind, name, place] = strip(payload)
+            case [("image" | "map") as kind, name, place]:
+                self._strips.pop((kind, name, place), None)
             case ["ec", place] if payload:
                 run, tile, values = samples(payload)
                 self._tiles[tile] = run, values
@@ -283,5 +316,6 @@ def rank(alarm_level: str) -> int:
 
 
 def labels(rig: Rig) -> Mapping[str, str]:
-    """Names of the acquisitions that have spectra, by level."""
-    return {name: axis.acquisition for name in rig.acquisitions if (axis := rig.axis(name))}
+    """Names of the acquisitions that have spectra, then of those that have images, by level."""
+    spectra = {name: axis.acquisition for name in rig.acquisitions if (axis := rig.axis(name))}
+    return spectra | {one.level: one.acquisition for one in rig.images}

@@ -48,6 +48,8 @@ class Newest:
         """Draw it."""
         axis = rig.axis(acquisition) if acquisition else None
         rows = rig.rows(acquisition) if acquisition else []
+        if not self._close:
+            self.figure.visible = bool(rows) or not rig.images
         if axis is None or acquisition is None or not rows:
             return
         newest, spectrum, lines = rig.newest(acquisition) or rows[-1], rig.spectrum(acquisition), rig.fitted(acquisition)

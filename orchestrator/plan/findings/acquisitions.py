@@ -132,6 +132,22 @@ def consoles_that_cannot(facts: Facts) -> Iterator[Problem]:
         yield Problem(where, f"this console cannot: {name} (`{planned.name}`)", why)
 
 
+def begun_by_an_edge(facts: Facts) -> Iterator[Problem]:
+    """Who waits for a trigger input must have one, and its time is nobody's plan."""
+    console = facts.instruments.console
+    for planned, _, _, where in _measured(facts):
+        if not planned.edge_within_s:
+            continue
+        if facts.instruments.console_known and not console.edge:
+            yield Problem(where, f"`{planned.name}`: this console has no trigger input that its driver knows of", "leave `start:` out")
+        if planned.until is not None or planned.blocks > 1 or planned.rows is not None:
+            yield Problem(where, f"`{planned.name}`: one edge begins so many scans of one FID", "leave `until:`, or what is swept, out")
+        says = f"`{planned.name}` is armed by its triggers and begun by an edge, waited for {planned.edge_within_s:g} s at most"
+        yield warning(
+            where, says, "the site's own pulse program must wait for it (trigpe1, xgate); a console that waits measures nothing else"
+        )
+
+
 def _unswept(planned: PlannedAcquisition, console: ConsoleCapabilities) -> list[str]:
     """What an acquisition sweeps and the console does not."""
     if console.sweeps is None or planned.sequence in IMAGES:
@@ -153,5 +169,6 @@ CHECKS = (
     power_and_time,
     whole_phase_cycles,
     consoles_that_cannot,
+    begun_by_an_edge,
     drifts_unseen,
 )

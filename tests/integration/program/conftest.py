@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from orchestrator.recorder.reader import open_run
+from orchestrator.recorder.recover import verify
 from orchestrator.rig.truth import Truth, read_truth
 
 OPERANDO = (sys.executable, "-m", "orchestrator")
@@ -148,6 +149,14 @@ class Running:
         return wait_for(
             lambda: next((line for line in self.guard() if line["kind"] == kind), None), f"{kind} of the guard", self.said, within_s
         )
+
+    def go_on(self) -> None:
+        """`operando continue`: the next life of a run that was killed."""
+        with self.terminal.open("ab") as said:
+            command = [*OPERANDO, "continue", str(self.folder)]
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=self.environment, start_new_session=True
+            )
 
     def operando(self, *arguments: str) -> Ended:
         """Another `operando` command, from a process of its own."""
@@ -322,11 +331,11 @@ def rig_with(tmp_path: Path, repository: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def intact() -> Callable[[Running], None]:
-    """What was received is in run.h5, and `operando verify` agrees."""
+    """What was received is in run.h5, and what `operando verify` does agrees."""
 
     def look(running: Running) -> None:
-        verified = running.operando("verify", str(running.folder))
-        assert verified.code == 0, verified.text
+        finding = verify(running.folder)
+        assert finding.ok, finding.lines
         samples = sum(event["n"] for event in running.of("ec.block"))
         with open_run(running.folder) as file:
             kinds = [event["kind"] for event in file.events]

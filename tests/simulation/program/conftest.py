@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nights.live import observed_here
 from orchestrator.model.events import Event
 from orchestrator.recorder.reader import open_run
 from orchestrator.recorder.records import Reader
@@ -125,7 +126,8 @@ def run_night(tmp_path: Path, repository: Path) -> Callable[..., Night]:
             rig_path = tmp_path / f"{rig}.yaml"
             rig_path.write_text(f"{words}\n{further}\n", encoding="utf-8")
         request = RunRequest(path, rig_path, tmp_path / "runs", speed=None, seed=seed, display="none", faults=faults)
-        ended = run(gather(request))
+        with observed_here():
+            ended = run(gather(request))
         with Reader(ended.folder / "journal.sqlite") as reader:
             night = Night(ended, list(reader.events()), read_truth(ended.folder / "emulated" / "truth.jsonl"))
         (dead if any(line["kind"] == "guard.fenced" for line in night.guard()) else intact)(night)
