@@ -16,9 +16,13 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/$(VENV)/hypothesis
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-$(VENV)/core: pyproject.toml constraints.txt
+define environment
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "operando-nmr needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 demo")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+endef
+
+$(VENV)/core: pyproject.toml constraints.txt
+	$(environment)
 	$(PIP) -e .
 	@touch $@
 
@@ -26,9 +30,10 @@ $(VENV)/test: $(VENV)/core
 	$(PIP) -e '.[test]'
 	@touch $@
 
-$(VENV)/dev: $(VENV)/test
+$(VENV)/dev: pyproject.toml constraints.txt
+	$(environment)
 	$(PIP) -e '.[test,dev]'
-	@touch $@
+	@touch $(VENV)/core $(VENV)/test $@
 
 demo: $(VENV)/core  ## cycle a simulated Li|Li cell and watch it by NMR (two minutes)
 	$(BIN)/operando demo

@@ -18,6 +18,7 @@ NAMES = (
     "start_up",
     "latency",
     "night",
+    "nights",
     "cells",
     "real_time",
     "guard",

@@ -1,8 +1,8 @@
 """The relay's side of the line: USB-RLY02 (``kind: devantech``) or LCUS-1 (``kind: lcus``), in the lead of the twin's cell.
 
-Options: ``kind``, ``trip_by`` (off: the contact that opens the circuit when the coil is off), ``link``. Relay 1 stands in the
-cell's lead; it begins with the circuit closed. While it is open nothing that drives the cell has an effect: the twin is kept at
-open circuit. ``wired_to: open_in``: its contact holds OPEN In of the twin's potentiostat instead; what that does is the potentiostat's.
+Options: ``kind``, ``trip_by`` (off: the contact that opens the circuit when the coil is off), ``wired_to``, ``link``. Relay 1 stands
+in the cell's lead; it begins with the circuit closed. While it is open nothing that drives the cell has an effect: the twin is kept at
+open circuit. With ``wired_to`` open_in its contact holds OPEN In of the twin's potentiostat instead; what that does is the potentiostat's.
 Faults: ``silent`` (answers nothing, does nothing), ``stuck`` (answers, but the contact does not move).
 """
 

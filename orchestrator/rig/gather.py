@@ -313,6 +313,7 @@ def program() -> str:
     return f"{_version(LIBRARIES[0])} {revision()}".strip()
 
 
+@functools.cache
 def revision() -> str:
     """The git revision of the checkout that this program runs from, ``+`` behind it where files differ; "" where there is none."""
     top = Path(__file__).resolve().parents[2]

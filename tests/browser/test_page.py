@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from image_taken import image_taken
 from playwright.sync_api import expect
 from stage import Stage, hold, visit
 
@@ -83,6 +84,20 @@ def test_a_note_is_written(stage: Stage, for_alice: str, phone: Any) -> None:
     phone.locator("form.note button").click()
     expect(phone.locator(".said.done")).to_be_visible(timeout=6000)
     assert stage.rig.done[-1].arguments == {"text": "bubble at the top"}
+
+
+def test_an_image_is_shown_with_its_size_and_its_map(stage: Stage, for_alice: str, phone: Any) -> None:
+    opened(phone, for_alice)
+    for block, echo_ms in enumerate((2.0, 6.0, 10.0)):
+        stage.put("fid.block", *image_taken(block, echo_ms))
+    for name in ("image", "map"):
+        drawn = f"Bokeh.documents[0].get_model_by_name('{name}')?.data_source.data.image.length === 1"
+        phone.wait_for_function(drawn, timeout=40_000)
+    where = "Bokeh.documents[0].get_model_by_name('image').data_source.data"
+    assert phone.evaluate(f"[{where}.dw[0], {where}.dh[0]]") == pytest.approx([3.0, 9.6])
+    counted = phone.evaluate("Array.from(Bokeh.documents[0].get_model_by_name('histogram').data_source.data.top).reduce((a, b) => a + b)")
+    assert counted >= 60  # the block has 80 pixels
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
 
 
 @pytest.mark.parametrize("user", ["bob"])

@@ -76,6 +76,16 @@ def test_nmr_follows_what_the_cycler_does(followed: Callable[..., Any]) -> None:
     assert charges == pytest.approx([0.0, -0.144, 0.144], abs=2e-3)
 
 
+def test_spectra_follow_the_voltage_of_somebody_elses_cell(followed: Callable[..., Any]) -> None:
+    """ΔE: at each 10 mV that the file's rows have gone, as in a driven run."""
+    by_voltage = EXPERIMENT.replace("metal: [at start, every 0.04 mAh/cm2]", "metal: every 10 mV")
+    assert by_voltage != EXPERIMENT
+    night = followed(text=by_voltage)
+    assert night.outcome.exit_code == 0, night.outcome
+    asked = [event for event in night.of("acquisition.requested") if event.data["step_key"].startswith("s0001")]
+    assert any("10 mV" in reason for event in asked for reason in event.data["reasons"])
+
+
 def test_clocks_that_disagree_by_minutes_move_nothing(followed: Callable[..., Any]) -> None:
     """The cycler's computer is 7 min ahead: edges still stand where they happened, by when rows are seen to arrive."""
     night = followed(ahead_s=420.0)

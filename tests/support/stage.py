@@ -62,13 +62,13 @@ class Stage:
     def grow(self, events: int | None = None) -> None:
         self.do(self.run.grow(events))
 
-    def put(self, kind: str, data: dict[str, Any]) -> None:
+    def put(self, kind: str, data: dict[str, Any], blob: bytes | None = None) -> None:
         """One further event, now by the run's clock."""
         self._put_s += 0.1
 
         async def written() -> None:
             journal = self.run.journal
-            await journal.durable(journal.put(kind, data, at=self._night.at(self._put_s)))
+            await journal.durable(journal.put(kind, data, blob=blob, at=self._night.at(self._put_s)))
 
         self.do(written())
 

@@ -1,8 +1,8 @@
 """The list of techniques while it runs: which one, which step of it, what it drives, what it keeps, when it is over.
 
 What runs is stepped from tick to tick: at most ``LONGEST_TICK_s`` apart, at every record that is due, and ever closer as a limit
-comes near (``LEAST_TICK_s``), so that a limit is passed by less than that. Durations and stamps are by the instrument's own clock; rows come
-at true intervals, so that whoever fetches each as it is made sees by its stamp how far that clock is off.
+comes near (``LEAST_TICK_s``), so that a limit is passed by less than that. Durations and stamps are by the instrument's own clock; rows
+come at true intervals, so that whoever fetches each as it is made sees by its stamp how far that clock is off.
 Inferred: a row when a step begins and when it ends; after the last technique the cell is at open circuit; N_Cycles repeats all steps so
 many times more; while TI waits before a galvanostatic technique 0 A flow.
 """

@@ -141,7 +141,7 @@ def begun_by_an_edge(facts: Facts) -> Iterator[Problem]:
         if facts.instruments.console_known and not console.edge:
             yield Problem(where, f"`{planned.name}`: this console has no trigger input that its driver knows of", "leave `start:` out")
         if planned.until is not None or planned.blocks > 1 or planned.rows is not None:
-            yield Problem(where, f"`{planned.name}`: one edge begins one block of so many scans", "leave `until:`, or what is swept, out")
+            yield Problem(where, f"`{planned.name}`: one edge begins so many scans of one FID", "leave `until:`, or what is swept, out")
         says = f"`{planned.name}` is armed by its triggers and begun by an edge, waited for {planned.edge_within_s:g} s at most"
         yield warning(
             where, says, "the site's own pulse program must wait for it (trigpe1, xgate); a console that waits measures nothing else"

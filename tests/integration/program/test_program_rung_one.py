@@ -61,16 +61,19 @@ def test_a_run_follows_a_file_and_says_that_it_cannot_stop_the_cell(tmp_path: Pa
     checked = subprocess.run([*command, "check", *files], capture_output=True, text=True, check=True)
     assert "rung 1 of 3: with `potentiostat` this program cannot stop this cell" in checked.stdout
     environment = os.environ | {"OPERANDO_HOME": str(tmp_path / "home")}
-    with subprocess.Popen([*command, "run", *files, "--out", str(tmp_path / "runs")], env=environment, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [*command, "run", *files, "--out", str(tmp_path / "runs")], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         while not list(tmp_path.glob("runs/*/run.h5")):
             assert process.poll() is None
             time.sleep(0.1)
         time.sleep(1.0)
         writing = threading.Thread(target=write, args=(folder / "cell.mpt",))
         writing.start()
-        said, _ = process.communicate(timeout=120)
+        said, warned = process.communicate(timeout=120)
         writing.join()
-    assert process.returncode == 0, said.decode()
+    assert process.returncode == 0, said.decode() + warned.decode()
+    assert warned.decode().startswith("rung 1 of 3: this program cannot stop this cell")
     (run,) = tmp_path.glob("runs/*")
     assert not (run / "guard.jsonl").exists()
     with h5py.File(run / "run.h5") as file:

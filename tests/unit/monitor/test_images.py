@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_taken import SIZE, TRUE_ms, image_taken
 
 from orchestrator.model.events import Event
 from orchestrator.monitor.dashboard.imaged import Imaged
@@ -16,26 +17,11 @@ from orchestrator.monitor.tiles import NotATile
 from orchestrator.monitor.topics import Topics
 
 TOPICS = Topics("magnet-2")
-SIZE = (32, 24)
-TRUE_ms = 8.0
 S = 1_000_000_000
 
 
-def kspace(echo_ms: float, seed: int) -> np.ndarray:
-    """complex64 (32, 24): a bright block of one T2 in noise."""
-    rng = np.random.default_rng(seed)
-    image = np.zeros(SIZE, complex)
-    image[10:20, 6:14] = 1000.0 * np.exp(-echo_ms / TRUE_ms)
-    image += rng.normal(size=SIZE) + 1j * rng.normal(size=SIZE)
-    return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image))).astype("<c8")
-
-
 def taken(seq: int, block: int, echo_ms: float, **changed: Any) -> Event:
-    axis = {"spectral_width_Hz": 1e5, "carrier_MHz": 79.4, "reference_MHz": 79.4, "group_delay_points": 0.0, "reversed_axis": False}
-    data = {"key": "a1", "block": block, "blocks": 3, "name": "t2 map", "nucleus": "23Na", "dtype": "<c8", "shape": list(SIZE), "scans": 4}
-    data |= {"encodes": SIZE[0], "block_value": {"name": "TE_ms", "value": echo_ms}, "raw_dtype": ">i4", **axis}
-    data |= {"settings": {"field_of_view_mm": 9.6, "read_field_of_view_mm": 3.0}, **changed}
-    return Event(seq, seq * S, 10**18 + seq * S, "fid.block", data, kspace(echo_ms, seq).tobytes())
+    return Event(seq, seq * S, 10**18 + seq * S, "fid.block", *image_taken(block, echo_ms, **changed))
 
 
 @pytest.fixture

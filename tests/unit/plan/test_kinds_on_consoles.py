@@ -38,7 +38,7 @@ SWEPT = {
 SINGLE = {kind.name for kind in KINDS.values() if kind.sequence == "one_pulse"}
 RELAXING = {"sr_T1", "ir_T1", "echo_T2", "nutation", "hahn_echo", "vocs_echo"}
 RUNS: Mapping[str, set[str]] = {
-    "sim": {kind.name for kind in KINDS.values() if kind.sequence} - {"exsy2d", "ge3d_1H", "mas_hahn", "mas_matpass"},
+    "sim": {kind.name for kind in KINDS.values() if kind.sequence} - {"ge3d_1H", "mas_hahn", "mas_matpass"},
     "openvnmrj": SINGLE | RELAXING | {"cpmg_T2", "se2d_image", "se2d_T2map", "ge2d_image"},
     "topspin": SINGLE | RELAXING | {"qcpmg"},
     "spinsolve": SINGLE,
@@ -72,8 +72,12 @@ def written(kind: Kind, **changes: Any) -> tuple[str, str]:
     own |= {one.name: (one.low * one.high) ** 0.5 if one.low > 0 else one.high / 2 for one in kind.parameters if one.needed}
     own |= {"views": 8} if kind.parameter("views") else {}
     own |= {"TE_ms": 2.0} if kind.parameter("TE_ms") and "TE_ms" not in kind.swept else {}
-    own |= {"tip_deg": 90}
-    parameters = ", ".join(f"{name}: {value}" for name, value in {**own, **changes}.items() if value is not None and name not in kind.swept)
+    own |= {"tip_deg": 90} | ({"evolution_us": "[10, 20, 40]"} if "evolution_us" in kind.swept else {})
+    parameters = ", ".join(
+        f"{name}: {value}"
+        for name, value in {**own, **changes}.items()
+        if value is not None and (name not in kind.swept or name not in SWEPT)
+    )
     rig = f"""
 version: 1
 name: bench
@@ -81,7 +85,7 @@ instruments: {{p: {{driver: sim, address: memory}}, c: {{driver: sim, address: m
 stations: {{s: {{potentiostat: p, console: c}}}}
 templates: {{one: {{nucleus: {nucleus(kind)}, series: {kind.name}, dataset: /t/1, parameters: {{{parameters}}}}}}}
 """
-    swept = ", ".join(f"{name}: {SWEPT[name]}" for name in kind.swept)
+    swept = ", ".join(f"{name}: {SWEPT[name]}" for name in kind.swept if name in SWEPT)
     cycle = kind.phase_cycle
     scans, recycle = changes.get("scans", 2 * cycle), changes.get("recycle_s", 5)
     return rig, f"{{template: one, scans: {scans}, dummies: 2, recycle_s: {recycle}{', ' + swept if swept else ''}}}"
