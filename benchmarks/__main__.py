@@ -18,6 +18,8 @@ NAMES = (
     "start_up",
     "latency",
     "night",
+    "nights",
+    "cells",
     "real_time",
     "guard",
     "publish",
@@ -38,6 +40,7 @@ NAMES = (
     "scale",
     "matrix",
     "consoles",
+    "undersampling",
 )
 HEAD = """# Benchmarks
 

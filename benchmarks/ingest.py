@@ -1,22 +1,30 @@
 """Durable rows and FIDs a second: the journal, against the raw sequential append of the same disk, and other stores in turn.
 
 Each side appends for a while and has each commit on the disk before the next; the control writes the same bytes to a plain file and
-calls ``fdatasync``. The stores beside it are those of the standard library and of this program's own dependencies.
+calls ``fdatasync``. The stores beside it are those of the standard library, of this program's own dependencies, and (``peers.stores``, in
+an environment of their own) Arrow, Parquet, Zarr and numpy's files.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from benchmarks.measure import QUICK, Report, ratios, spread
+from benchmarks.peers.side import HERE, NotHere, install, python_of
+from benchmarks.trigger import environments
 from drivers.clock import Clock, Stamp
 from orchestrator.model.columns import pack
 from orchestrator.recorder.journal import Journal
@@ -35,20 +43,62 @@ Store = Callable[[Path, bytes, int], float]
 """Append pieces of so many bytes for a while; units (rows or FIDs) a second. The number: units in a piece."""
 
 
-def measure(_: Path, scratch: Path) -> Report:
+PACKAGES = ("pyarrow>=21", "zarr>=3", "numpy")
+THEIRS = {
+    "arrow": "Arrow IPC, fdatasync",
+    "parquet": "Parquet, a file each, fsync",
+    "zarr": "Zarr, nothing synced",
+    "npy": "npy, fsync, renamed",
+}
+OURS = ("raw append, fdatasync", "our journal", "SQLite WAL FULL, bare", "HDF5, flush and fsync")
+
+
+def measure(repository: Path, scratch: Path) -> Report:
     """Rows in commits of several sizes, then FIDs; all stores in turn, a round after the other."""
     report = Report(
         "Ingest",
         f"{ROUNDS} rounds, {LASTS_s:g} s each, all stores in turn on one disk; each commit is on the disk before the next begins. A row is "
         "what the journal keeps of a sample, 58 bytes in columns; a FID has 16,384 complex points. The last column: raw / ours, paired.",
-        ("a commit is", "raw append, fdatasync", "our journal", "SQLite WAL FULL, bare", "HDF5, flush and fsync", "raw / ours"),
+        ("a commit is", *OURS, *THEIRS.values(), "raw / ours"),
     )
-    for rows in ROWS_A_COMMIT:
-        columns, blob = electrochemistry(rows)
-        data = {"step_key": "s000", "cycle": 1, "index": 0, "n": rows, "columns": columns}
-        _row(report, scratch, f"{rows} rows", "rows/s", rows, blob, ("ec.block", data))
-    _row(report, scratch, "one FID", "FIDs/s", 1, FID, ("fid.block", FID_DATA))
+    with their_stores(repository) as theirs:
+        for rows in ROWS_A_COMMIT:
+            columns, blob = electrochemistry(rows)
+            data = {"step_key": "s000", "cycle": 1, "index": 0, "n": rows, "columns": columns}
+            _row(report, scratch, f"{rows} rows", "rows/s", rows, blob, ("ec.block", data), theirs)
+        _row(report, scratch, "one FID", "FIDs/s", 1, FID, ("fid.block", FID_DATA), theirs)
     return report
+
+
+@contextlib.contextmanager
+def their_stores(repository: Path) -> Iterator[Sequence[Store]]:
+    """Arrow and the others, which one process in their own environment measures; none where they cannot be installed."""
+    environment = environments(repository) / "stores"
+    try:
+        install(environment, PACKAGES)
+    except NotHere as problem:
+        print(f"other stores: {problem}", file=sys.stderr)
+        yield ()
+        return
+    command = [str(python_of(environment)), str(HERE / "stores.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield [_asked(process, name) for name in THEIRS]
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _asked(process: subprocess.Popen[str], name: str) -> Store:
+    """One of their stores, as a function like ours."""
+
+    def store(folder: Path, piece: bytes, units: int) -> float:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        (folder / "piece").write_bytes(piece)
+        asked = {"store": name, "folder": str(folder / name), "piece": str(folder / "piece"), "units": units, "lasts_s": LASTS_s}
+        print(json.dumps(asked), file=process.stdin, flush=True)
+        return float(json.loads(process.stdout.readline()))
+
+    return store
 
 
 def electrochemistry(rows: int) -> tuple[list[list[str]], bytes]:
@@ -58,15 +108,27 @@ def electrochemistry(rows: int) -> tuple[list[list[str]], bytes]:
     return pack({"mono_ns": (t_s * 1e9).astype(np.int64), **values, "status": np.zeros(rows, np.uint16)})
 
 
-def _row(report: Report, scratch: Path, name: str, unit: str, units: int, blob: bytes, event: tuple[str, dict[str, object]]) -> None:
-    stores: tuple[Store, ...] = (raw, lambda path, piece, each: journal(path, piece, each, event), sqlite, hdf5)
+def _row(
+    report: Report,
+    scratch: Path,
+    name: str,
+    unit: str,
+    units: int,
+    blob: bytes,
+    event: tuple[str, dict[str, object]],
+    theirs: Sequence[Store],
+) -> None:
+    ours: tuple[Store, ...] = (raw, lambda path, piece, each: journal(path, piece, each, event), sqlite, hdf5)
+    stores = (*ours, *theirs)
     found: list[list[float]] = [[] for _ in stores]
     for number in range(ROUNDS):
         for place, store in enumerate(stores):
             folder = scratch / f"{units}-{number}-{place}-{len(report.rows)}"
             folder.mkdir()
             found[place].append(store(folder, blob, units))
+            shutil.rmtree(folder)
     cells = [spread(values, unit, 0) for values in found]
+    cells += ["not measured"] * (len(OURS) + len(THEIRS) - len(cells))
     report.rows.append((f"{name}, {len(blob)} bytes", *cells, ratios(found[0], found[1])))
 
 

@@ -8,6 +8,7 @@ counted by the instrument.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -19,6 +20,7 @@ from benchmarks.peers.side import Case, NotHere, until
 from benchmarks.peers.tomato import Tomato, current_step
 from benchmarks.rigs import experiment, memory_rig
 from benchmarks.trigger import environments
+from orchestrator.model.events import Event
 from orchestrator.recorder.records import Reader
 
 PERIODS_s = (0.01, 0.002, 0.001)
@@ -26,6 +28,8 @@ LASTS_s = 8 if QUICK else 600
 TOMATO_s = 5 if QUICK else 60
 EDGE_s = 5
 """Nothing is triggered sooner after an edge, unless the experiment says otherwise."""
+SAME_ns = 1000
+"""So near to an edge a sample lies at it."""
 
 
 class TomatoSampling(Tomato):
@@ -60,13 +64,11 @@ def _ours(repository: Path, scratch: Path, rig: Path, period_s: float) -> tuple[
     file = experiment(scratch / f"sampling_{round(period_s * 1e3)}ms.yaml", step, period_s)
     said, _, cpu_s, _ = run_json("run", str(file), "--rig", str(rig), "--out", str(scratch), cwd=repository)
     folder = Path(str(said["folder"]))
-    with h5py.File(folder / "run.h5") as run:
-        table = run["entry/electrochemistry"]
-        steps, counts = np.unique(table["step"][:], return_counts=True)
-        times_s = table["time"][:][(table["step"][:] == steps[counts.argmax()]) & np.isfinite(table["voltage"][:])]
-    asked, lost = round(LASTS_s / period_s) + 1, missing(times_s, period_s)
     with Reader(folder / "journal.sqlite") as reader:
-        kinds = [event.kind for event in reader.events()]
+        events = list(reader.events())
+    times_s = of_first_step(folder / "run.h5", events)
+    asked, lost = round(LASTS_s / period_s) + 1, missing(times_s, period_s)
+    kinds = [event.kind for event in events]
     told = f"{kinds.count('gap')} gaps; {'complete' if said['complete'] else said['reason']}"
     stored, missed = kinds.count("acquisition.stored"), kinds.count("acquisition.missed") + kinds.count("acquisition.lost")
     name = f"operando run, {period_s * 1e3:g} ms"
@@ -80,6 +82,16 @@ def _ours(repository: Path, scratch: Path, rig: Path, period_s: float) -> tuple[
         f"{cpu_s / LASTS_s:.1%}",
         "none lost, or told",
     )
+
+
+def of_first_step(file: Path, events: Sequence[Event]) -> np.ndarray:
+    """float64 (n,): seconds of the samples in ``file`` from the first step's beginning to its end; a wait at open circuit follows it."""
+    begin_ns, end_ns = (next(event.utc_ns for event in events if event.kind == kind) for kind in ("step.started", "step.ended"))
+    with h5py.File(file) as run:
+        table = run["entry/electrochemistry"]
+        at_ns, voltage_V = table["time_utc"][:], table["voltage"][:]
+    inside = (at_ns >= begin_ns - SAME_ns) & (at_ns <= end_ns + SAME_ns) & np.isfinite(voltage_V)
+    return np.asarray((at_ns[inside] - begin_ns) / 1e9)
 
 
 def missing(times_s: np.ndarray, period_s: float) -> int:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -57,6 +57,27 @@ class Case:
         return f"127.0.0.1:{self.addresses['keithley2450']['port']}"
 
 
+def python_of(environment: Path) -> Path:
+    """Its interpreter."""
+    return environment / "bin" / "python"
+
+
+def install(environment: Path, packages: Sequence[str]) -> None:
+    """Make an environment with these packages, once. Raises NotHere."""
+    if (environment / "ready").exists():
+        return
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    for command in (
+        [sys.executable, "-m", "venv", str(environment)],
+        [str(python_of(environment)), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines()
+            raise NotHere(f"not installed: {lines[-1] if lines else done.returncode}")
+    (environment / "ready").touch()
+
+
 @dataclass
 class Side(ABC):
     """One orchestrator under test; one object drives one case at a time."""
@@ -71,22 +92,12 @@ class Side(ABC):
     @property
     def python(self) -> Path:
         """The interpreter of this side's own environment."""
-        return self.environments / self.name / "bin" / "python"
+        return python_of(self.environments / self.name)
 
     def install(self) -> None:
         """Make this side's environment. Raises NotHere."""
-        if not self.packages or (self.environments / self.name / "ready").exists():
-            return
-        self.environments.mkdir(parents=True, exist_ok=True)
-        for command in (
-            [sys.executable, "-m", "venv", str(self.environments / self.name)],
-            [str(self.python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *self.packages],
-        ):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                lines = done.stderr.strip().splitlines()
-                raise NotHere(f"not installed: {lines[-1] if lines else done.returncode}")
-        (self.environments / self.name / "ready").touch()
+        if self.packages:
+            install(self.environments / self.name, self.packages)
 
     @abstractmethod
     def start(self, case: Case) -> None:

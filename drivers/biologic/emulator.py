@@ -17,9 +17,10 @@ from typing import Any
 from drivers.base import Context, EmulatorAddress, Settings
 from drivers.biologic.eclib import FIRMWARE_ECAL, FIRMWARE_KERNEL, FIRMWARE_NONE
 from drivers.biologic.instrument.cells import Resistor, TwinLeads
-from drivers.biologic.instrument.channel import Channel, MAKE_s, NEVER_s
+from drivers.biologic.instrument.channel import Channel, MAKE_s
 from drivers.biologic.instrument.dll import EC_LAB, Eclib
 from drivers.biologic.instrument.faults import DEFAULTS, NAMES
+from drivers.biologic.instrument.listed import NEVER_s
 from drivers.biologic.instrument.parameters import settled
 from drivers.biologic.remote import Served, serve
 from drivers.sim.physics import Physics
@@ -60,6 +61,7 @@ class BiologicEmulator:
         self._cuts: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._fresh = True
+        self._open_in_low = False
         self.faults.inject_all(options.get("faults", ()))
 
     def _channel(self, number: int, options: Mapping[str, Any]) -> Channel:
@@ -83,6 +85,7 @@ class BiologicEmulator:
             for twin in (self.twin, *self.cells.values()):
                 twin.open_circuit(now_s)
             self._start_others()
+        self.twin.listeners.append(self._on_twin)
         self._served = await serve(self._network, self.eclib)
         self._task = asyncio.create_task(self._live(), name="BioLogic")
         self.faults.start()
@@ -106,6 +109,8 @@ class BiologicEmulator:
         if self._served is not None:
             await self._served.stop()
         self._task = self._served = None
+        if self._on_twin in self.twin.listeners:
+            self.twin.listeners.remove(self._on_twin)
 
     async def _live(self) -> None:
         """The instrument goes on without anybody calling."""
@@ -130,12 +135,21 @@ class BiologicEmulator:
         now_s = self._twin_s()
         for channel in self.channels.values():
             channel.advance(now_s)
+        if self._open_in_low and (self.channel.running is not None or self.channel.start_when_made):
+            self.channel.fail(OPEN_INPUT)
         run = self.channel.running
         waits = run is not None and self.channel.techniques[run["index"]]["name"] == "ti"
         if self._trigger_after_s is not None and run is not None and waits and not self.channel.trigger_in:
-            self._pulse(run["begun_s"] + float(self._trigger_after_s))
+            self._pulse(self.channel.own.when(run["own_begun_s"]) + float(self._trigger_after_s))
         elif not waits:
             self.channel.trigger_in = []
+
+    def _on_twin(self, _: float, what: str, data: Mapping[str, Any]) -> None:
+        """A contact holds OPEN In of the cell's channel low, or lets it go: inferred that nothing runs as long as it is low."""
+        if what == "open_in":
+            self._open_in_low = bool(data["low"])
+            self._advance()
+            self._changed.set()
 
     def _note(self, call: str) -> None:
         self.stamps.mark(call)
@@ -179,7 +193,9 @@ class BiologicEmulator:
 
     def _hold(self) -> None:
         self.channel.make_s = float(self.faults["slow_make"]["seconds"]) if "slow_make" in self.faults else MAKE_s
-        self.channel.speed = 1.0 + (float(self.faults["clock_skew"]["ppm"]) * 1e-6 if "clock_skew" in self.faults else 0.0)
+        ppm = float(self.faults["clock_skew"]["ppm"]) if "clock_skew" in self.faults else 0.0
+        if ppm != self.channel.own.ppm:
+            self.channel.own.skew(self.channel.now_s, ppm)
 
     def _switched(self, fault: str) -> None:
         self.twin.tell(self._twin_s(), "fault", instrument=self.settings.instrument, fault=fault)
@@ -214,6 +230,7 @@ class BiologicEmulator:
             "channels": {str(n): channel.snapshot() for n, channel in self.channels.items()},
             "resistors": leads,
             "faults": self.faults.snapshot(),
+            "open_in_low": self._open_in_low,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -225,5 +242,6 @@ class BiologicEmulator:
             assert isinstance(leads, Resistor)
             leads.restore(plain)
         self.faults.restore(state["faults"])
+        self._open_in_low = bool(state["open_in_low"])
         self._fresh = False
         self._hold()

@@ -18,6 +18,7 @@ from drivers.errors import InstrumentError, NotReachable
 from drivers.keithley.faults import DEFAULTS, NAMES, NOISE
 from drivers.keithley.smu.instrument import Instrument
 from drivers.keithley.smu.models import MODELS
+from drivers.sim.own_clock import OwnClock
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
 
@@ -39,14 +40,14 @@ class KeithleyEmulator:
         self._network = context.network
         self._tasks: set[asyncio.Task[None]] = set()
         self.faults = Faults(DEFAULTS, self.clock, self._switched)
-        self.stamps = Stamps()
+        self.stamps, self.own = Stamps(), OwnClock()
         self.instrument = Instrument(
             MODELS[str(options.get("model", "2450"))],
             str(options.get("serial", SERIAL)),
             context.twin,
             t_s=self._twin_s,
             utc_ns=self._utc_ns,
-            sleep=self.clock.sleep,
+            sleep=self._own_sleep,
             spawn=self._spawn,
             mains_Hz=float(options.get("mains_Hz", 50.0)),
         )
@@ -125,7 +126,16 @@ class KeithleyEmulator:
 
     def _utc_ns(self) -> int:
         ahead_s = self.faults["clock_off"]["seconds"] if "clock_off" in self.faults else 0.0
-        return self.clock.utc_ns() + round(ahead_s * 1e9)
+        now_s = self._twin_s()
+        return self.clock.utc_ns() + round((ahead_s + self.own.at(now_s) - now_s) * 1e9)
+
+    async def _own_sleep(self, seconds: float) -> None:
+        """So many of its own seconds."""
+        await self.clock.sleep(self.own.until(seconds))
+
+    def drive_line(self, n: int, level: int) -> None:
+        """Somebody else drives a digital line, as a console does that triggers a step."""
+        self.instrument.digital.drive(n, level)
 
     async def _regulates(self) -> None:
         """The control loop between readings: a limit that is reached between two of them is held all the same."""
@@ -211,11 +221,15 @@ class KeithleyEmulator:
     def clear(self, fault: str) -> None:
         """Switch a fault off."""
         self.faults.clear(fault)
+        if fault == "clock_skew":
+            self.own.skew(self._twin_s(), 0.0)
         self._hold()
 
     def _switched(self, fault: str) -> None:
         self.twin.tell(self._twin_s(), "fault", instrument=self.settings.instrument, fault=fault)
         self._hold()
+        if fault == "clock_skew":
+            self.own.skew(self._twin_s(), float(self.faults[fault]["ppm"]))
         if fault == "reboot":
             self.faults.clear(fault)
             self.instrument.power_up()
@@ -240,11 +254,12 @@ class KeithleyEmulator:
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data; connections are not part of it: who was connected finds them ended."""
-        return {"instrument": self.instrument.snapshot(), "faults": self.faults.snapshot(), "port": self._port}
+        return {"instrument": self.instrument.snapshot(), "faults": self.faults.snapshot(), "port": self._port, "own": self.own.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a snapshot; call it before ``start``."""
         self.instrument.restore(state["instrument"])
         self.faults.restore(state["faults"])
+        self.own.restore(state["own"])
         self._port, self._fresh = state["port"], False
         self._hold()

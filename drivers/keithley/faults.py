@@ -19,6 +19,7 @@ Each also takes ``after_s``: so much later.
 ``no_contact``         the contact check says 0
 ``model_fails``        ``INIT`` is taken and the trigger model does not run (``times``)
 ``clock_off``          the instrument's clock is ``seconds`` ahead
+``clock_skew``         the instrument's clock is ``ppm`` fast: its stamps, and the delays and timers of its trigger model
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "no_contact": {},
     "model_fails": {"times": 1},
     "clock_off": {"seconds": 3600.0},
+    "clock_skew": {"ppm": 200.0},
 }
 NAMES = frozenset(DEFAULTS)
 NOISE = bytes((0xFF, 0x00, 0x7E, 0x50, 0x3B, 0x80))

@@ -8,6 +8,8 @@ on disk, and is found by its key. Nothing can be stopped within a sequence; none
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -45,7 +47,8 @@ SILENT = tuple(wire.direct(buffer, 0) for buffer in (wire.Buffer.TX0_I, wire.Buf
 class Marcos:
     """One console. ``address``: ``host[:port]`` (11111).
 
-    Options: ``H1_MHz`` (the magnet's proton frequency), ``data_root`` (where the scans are kept), ``clock_MHz`` (122.88),
+    Options: ``H1_MHz`` (the magnet's proton frequency), ``data_root`` (where the scans are kept; of an emulator a temporary
+    folder where none is named), ``clock_MHz`` (122.88),
     ``nyquist_zone`` (1), ``gate_lead_us``, ``dead_time_us``, ``most_pulse_us``, ``most_duty``, ``group_delay_points``.
     """
 
@@ -65,8 +68,10 @@ class Marcos:
         host, port = address_of(settings.address)
         self._site = Site.of(settings.options)
         self._link = Link(self._name, lambda: context.network.connect(host, port), self._on_link)
-        self._folders = Folders(Path(str(settings.options.get("data_root", ""))).expanduser())
-        self._has_root = bool(settings.options.get("data_root"))
+        root = str(settings.options.get("data_root", ""))
+        self._temporary = tempfile.mkdtemp(prefix="marcos-scans-") if settings.simulated and not root else ""
+        self._folders = Folders(Path(root or self._temporary).expanduser())
+        self._has_root = bool(root or self._temporary)
         self._events = Events(self._name)
         self._follower = Follower(self._link, self._folders, self._clock, self._events.say)
         self._tasks = Tasks(self._name)
@@ -93,6 +98,8 @@ class Marcos:
         await self._tasks.end()
         await self._link.close()
         self._events.close()
+        if self._temporary:
+            await self._clock.in_thread(shutil.rmtree, self._temporary, True)
 
     async def _on_link(self, why: str | None) -> None:
         now_ns = self._clock.mono_ns()

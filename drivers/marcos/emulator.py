@@ -40,7 +40,6 @@ class MarcosEmulator(ServedInstrument):
         self.stamps = self.server.stamps
         self._turn, self._nobody_else = asyncio.Lock(), asyncio.Event()
         self._nobody_else.set()
-        self._queued: list[ByteStream] = []
 
     # -------------------------------------------------------------------------------------------- what all of them ask for
 
@@ -49,19 +48,9 @@ class MarcosEmulator(ServedInstrument):
 
     async def _serves(self, stream: ByteStream) -> None:
         """One client after the other: who comes second is connected, and not heard."""
-        self._queued.append(stream)
-        try:
-            await self._nobody_else.wait()
-            async with self._turn:
-                await super()._serves(stream)
-        finally:
-            self._queued.remove(stream)
-            await stream.close()
-
-    async def _deafen(self) -> None:
-        await super()._deafen()
-        for stream in list(self._queued):
-            await stream.close()
+        await self._nobody_else.wait()
+        async with self._turn:
+            await super()._serves(stream)
 
     # ------------------------------------------------------------------------------------------------------------- faults
 

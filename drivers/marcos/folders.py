@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.base import Fetched, Fid, RawFile, VendorTimes
+from drivers.durable import write_durably
 from drivers.errors import BadReply, Rejected
 from drivers.marcos import wire
 
@@ -48,7 +49,7 @@ class Folders:
             folder.mkdir(parents=True)
         except FileExistsError as fault:
             raise Rejected(f"{folder} is there already", advice="keys are used once") from fault
-        _write(folder / HEADER, json.dumps({"format": FORMAT, "key": key, "block": block, **header}, indent=1).encode())
+        write_durably(folder / HEADER, json.dumps({"format": FORMAT, "key": key, "block": block, **header}, indent=1).encode())
         return folder
 
     def append(self, folder: Path, run: Mapping[str, Any]) -> None:
@@ -61,12 +62,12 @@ class Folders:
     def end(self, folder: Path, scans: int, *, partial: bool) -> None:
         """Nothing comes after this."""
         digest = hashlib.sha256((folder / RUNS).read_bytes()).hexdigest()
-        _write(folder / END, json.dumps({"scans": scans, "partial": partial, "sha256": digest}).encode())
+        write_durably(folder / END, json.dumps({"scans": scans, "partial": partial, "sha256": digest}).encode())
 
     def discard(self, folder: Path) -> None:
         """The data of an acquisition that nobody wants; its header stays, and says so."""
         (folder / RUNS).unlink(missing_ok=True)
-        _write(folder / END, json.dumps({"discarded": True}).encode())
+        write_durably(folder / END, json.dumps({"discarded": True}).encode())
 
     def fetch(self, key: str, block: int) -> Fetched:
         """What is there of a block; ``partial`` where it was not finished. Raises Rejected, BadReply."""
@@ -106,7 +107,8 @@ def _fetched(header: Mapping[str, Any], runs: list[dict[str, Any]], files: tuple
         if run["receiver"]:
             data[row] += added(run["reply"], tuple(run["receiver"]), points)
             scans[row] += len(run["receiver"])
-    if not any(scans):
+    measured = sum(1 for done in scans if done)
+    if not measured:
         raise Rejected(f"no scan of {header['key']} block {header['block']}")
     times = VendorTimes(
         {"sent_utc": str(runs[0]["sent_utc_ns"]), "answered_utc": str(runs[-1]["answered_utc_ns"])},
@@ -116,17 +118,24 @@ def _fetched(header: Mapping[str, Any], runs: list[dict[str, Any]], files: tuple
         resolution_ns=1,
     )
     fid = Fid(
-        data=data if rows > 1 else data[0],
+        data=data[:measured] if rows > 1 else data[0],
         nucleus=str(header["nucleus"]),
         spectral_width_Hz=float(header["spectral_width_Hz"]),
         carrier_MHz=float(header["carrier_MHz"]),
         reference_MHz=float(header["reference_MHz"]),
-        scans=min(scans),
+        scans=min(scans[:measured]),
         raw_dtype="<i4",
         group_delay_points=float(header["group_delay_points"]),
     )
     return Fetched(
-        str(header["key"]), int(header["block"]), fid, times, dict(header), files, partial=partial, row_s=row_s if rows > 1 else None
+        str(header["key"]),
+        int(header["block"]),
+        fid,
+        times,
+        dict(header),
+        files,
+        partial=partial,
+        row_s=row_s[:measured] if rows > 1 else None,
     )
 
 
@@ -155,13 +164,3 @@ def _only(reply: bytes) -> wire.Reply:
 def _raw_file(path: Path, name: str) -> RawFile:
     content = path.read_bytes()
     return RawFile(path, name, len(content), hashlib.sha256(content).hexdigest())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

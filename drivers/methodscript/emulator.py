@@ -2,7 +2,7 @@
 
 Built to the document, not yet met an instrument. Options: ``model`` (es4_hr, es4_lr, espico, nexus1), ``faults`` (names, or
 name → parameters), ``skew_ppm``, ``deaf_s`` (input ignored after an error), ``empty_line_after_error``, ``link`` (a path that
-points to the present pseudo-terminal), ``seed``. Inferred: a running script answers everything but h, H, Z, Y and R with
+points to the present pseudo-terminal). Inferred: a running script answers everything but h, H, Z, Y and R with
 error 0006.
 """
 
@@ -21,6 +21,8 @@ from drivers.methodscript.interpreter.language import LINE_LIMIT, Code, ScriptEr
 from drivers.methodscript.interpreter.machine import Machine
 from drivers.methodscript.interpreter.models import COMMAND_BITS, MODELS
 from drivers.methodscript.interpreter.program import compile_script
+from drivers.methodscript.interpreter.timer import DeviceClock
+from drivers.methodscript.outgoing import Outgoing
 from drivers.sim.line import InstrumentLine
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
@@ -29,31 +31,7 @@ _log = logging.getLogger(__name__)
 
 SCRIPT_VERSION = "01.09.00"
 DEAF_S = 0.1
-PPB = 1_000_000_000
 WHILE_RUNNING = frozenset({"h", "H", "Z", "Y", "R"})
-NOISE = bytes((0xFF, 0x00, 0x7E, 0x50, 0x3B, 0x80))
-XON = b"\x11"
-END = "\n"
-"""Stands for the end of a script among the first letters of the lines that leave."""
-
-
-class DeviceClock:
-    """The instrument's own timer against the run's clock; ``skew_ppb``: how fast it runs."""
-
-    def __init__(self, mono_ns: int) -> None:
-        self.mono_ns, self.device_ns, self.skew_ppb = mono_ns, 0, 0
-
-    def now(self, mono_ns: int) -> int:
-        """The timer's value at an instant of the run's clock."""
-        return self.device_ns + (mono_ns - self.mono_ns) * (PPB + self.skew_ppb) // PPB
-
-    def mono(self, device_ns: int) -> int:
-        """The first instant of the run's clock at which the timer shows this."""
-        return self.mono_ns - (self.device_ns - device_ns) * PPB // (PPB + self.skew_ppb)
-
-    def adjust(self, mono_ns: int, skew_ppb: int) -> None:
-        """Run at another speed from now on."""
-        self.device_ns, self.mono_ns, self.skew_ppb = self.now(mono_ns), mono_ns, skew_ppb
 
 
 class MethodScriptEmulator:
@@ -76,18 +54,15 @@ class MethodScriptEmulator:
         self.front_end.disturb = self._disturb
         self.machine = Machine(self.front_end)
         self.line = InstrumentLine(context.network, settings.instrument, self._on_line, str(options.get("link", "")))
+        self.outgoing = Outgoing(self.line, self.faults, self.clock, self.stamps)
         self.registers = {"01": "0000000A", "02": "00", "06": self.model.serial, "08": "00"}
         self.stored: list[str] | None = None
         self._receiving: tuple[str, list[str]] | None = None
         self._deaf_until_ns = 0
-        self._stalled_until_ns: int | None = None
-        self._stalled = False
-        self._overtaken: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self.broken: Exception | None = None
         """A bug of this emulator, once it has met one."""
-        self._package_ns = 0
         if skew_ppm := float(options.get("skew_ppm", 0.0)):
             self.inject("clock_skew", ppm=skew_ppm)
         self.faults.inject_all(options.get("faults", ()))
@@ -258,8 +233,7 @@ class MethodScriptEmulator:
     # ----------------------------------------------------------------------------------------------------------- output
 
     def _reply(self, *lines: str) -> None:
-        data = "".join(line + "\n" for line in lines).encode("ascii")
-        self._send(XON + data if "stray_xon" in self.faults else data)
+        self.outgoing.reply("".join(line + "\n" for line in lines).encode("ascii"))
 
     def _refuse(self, command: str, code: int, where: str = "") -> None:
         self._reply(f"{command}!{code:04X}{where}")
@@ -268,56 +242,9 @@ class MethodScriptEmulator:
     def _deafen(self) -> None:
         self._deaf_until_ns = self.clock.mono_ns() + round(self.deaf_s * 1e9)
 
-    def _send(self, data: bytes, begins: str = "") -> None:
-        """``begins``: what its lines begin with, where it matters when they leave."""
-        if self._stalled_until_ns is not None and self.clock.mono_ns() >= self._stalled_until_ns:
-            self._stalled, self._stalled_until_ns = False, None
-        if "silent" not in self.faults and not self._stalled:
-            self.line.cuts = tuple(self.faults["chunked"]["sizes"]) if "chunked" in self.faults else ()
-            self.line.send(data, (lambda: self._written(begins)) if begins else None)
-
-    def _written(self, begins: str) -> None:
-        if "P" in begins:
-            self._package_ns = self.stamps.mark("package")
-        if "*" in begins:
-            self.stamps.mark("last sample", self._package_ns)
-        if END in begins:
-            self.stamps.mark("script end")
-
     def _flush(self) -> None:
         lines, self.machine.output = self.machine.output, []
-        if not lines:
-            return
-        if self.faults.on or self._overtaken:
-            lines = self._spoiled(lines)
-        if not lines:
-            return
-        begins = "".join([line[:1] for line in lines])
-        self._send(("\n".join(lines) + "\n").encode("latin-1"), begins if self.machine.running else begins + END)
-
-    def _spoiled(self, lines: list[str]) -> list[str]:
-        kept: list[str] = []
-        for line in lines:
-            if line.startswith("P") and "half_line_then_stall" in self.faults:
-                self._send(("".join(f"{ready}\n" for ready in kept) + line[: len(line) // 2]).encode("latin-1"))
-                stall_s = self.faults["half_line_then_stall"]["stall_s"]
-                self.faults.clear("half_line_then_stall")
-                self._stalled = True
-                self._stalled_until_ns = None if stall_s is None else self.clock.mono_ns() + round(stall_s * 1e9)
-                return []
-            spoiled = line.startswith("P") and self.faults.use("garbage_line")
-            kept += self._repeated(NOISE.decode("latin-1") if spoiled else line)
-        return kept
-
-    def _repeated(self, line: str) -> list[str]:
-        """One line as it leaves: twice, or after the package that follows it."""
-        overtaken, self._overtaken = self._overtaken, []
-        if not line.startswith("P"):
-            return [*overtaken, line]
-        if not overtaken and self.faults.use("packages_overtake"):
-            self._overtaken = [line]
-            return []
-        return [line, *overtaken] if not self.faults.use("duplicate_package") else [line, line, *overtaken]
+        self.outgoing.lines(lines, ended=not self.machine.running)
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -390,7 +317,7 @@ class MethodScriptEmulator:
             self.device.adjust(self.clock.mono_ns(), 0)
             self._resume_if_running()
         elif fault == "half_line_then_stall":
-            self._stalled, self._stalled_until_ns = False, None
+            self.outgoing.go_on()
 
     def _resume_if_running(self) -> None:
         if self._timer is not None:
@@ -399,7 +326,8 @@ class MethodScriptEmulator:
     def _reboot(self) -> None:
         self.machine.stop()
         self.machine.program, self._receiving = None, None
-        self.machine.output, self._overtaken = [], []
+        self.machine.output = []
+        self.outgoing.forget()
         self.front_end.cell(on=False)
         self.front_end.reset()
         self._resume_if_running()
@@ -429,9 +357,7 @@ class MethodScriptEmulator:
             "stored": self.stored,
             "receiving": None if self._receiving is None else [self._receiving[0], list(self._receiving[1])],
             "deaf_ns": max(0, self._deaf_until_ns - now_ns),
-            "stalled": self._stalled,
-            "overtaken": list(self._overtaken),
-            "stalled_ns": None if self._stalled_until_ns is None else max(0, self._stalled_until_ns - now_ns),
+            "outgoing": self.outgoing.snapshot(),
             "faults": self.faults.snapshot(),
         }
 
@@ -447,7 +373,5 @@ class MethodScriptEmulator:
         self.registers, self.stored = dict(state["registers"]), state["stored"]
         self._receiving = None if state["receiving"] is None else (state["receiving"][0], list(state["receiving"][1]))
         self._deaf_until_ns = now_ns + state["deaf_ns"]
-        self._stalled = state["stalled"]
-        self._overtaken = list(state["overtaken"])
-        self._stalled_until_ns = None if state["stalled_ns"] is None else now_ns + state["stalled_ns"]
+        self.outgoing.restore(state["outgoing"])
         self.faults.restore(state["faults"])

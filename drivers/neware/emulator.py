@@ -3,9 +3,9 @@ r"""A Neware cycler behind its BTS software: XML over TCP, step files from the P
 Built to the document and to captured answers, not yet met an instrument. Options: ``folder`` (where everything lies; default: a temporary
 one), ``root`` (where step files are put; default ``<folder>/steps``), ``shown_as`` (what the PC calls that folder, ``D:\steps``),
 ``subdevices`` (2) of ``channels`` (8) each, ``channel`` (the one with the cell, ``1-1``: sub-device and channel), ``cells`` (channel → the
-twin of a further cell), ``busy`` (channels that somebody else's test runs on, ``["1-2"]``), ``devid`` (21), ``zone`` (IANA, "UTC"),
-``port``, ``faults``. Its address is host, port and ``folder``, which stands for a share of the PC's. The vendor's own data files
-(``backup``) are not written.
+twin of a further cell), ``busy`` (channels that somebody else's test runs on, ``["1-2"]``), ``devid`` (21), ``ip`` (as answers name it),
+``tests`` (142: the number of the last test), ``zone`` (IANA, "UTC"), ``port``, ``faults``. Its address is host, port and ``folder``, which
+stands for a share of the PC's. The vendor's own data files (``backup``) are not written.
 """
 
 from __future__ import annotations

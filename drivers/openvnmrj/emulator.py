@@ -1,7 +1,7 @@
 """The console's side of OpenVnmrJ: command socket, MAGICAL, acquisitions, files, back channel.
 
 Built to the document (OpenVnmrJ's sources and recorded data sets), not yet met a console. Options: ``vnmruser`` (the
-user's folder; default: a temporary one, or ``<folder>/vnmrsys``), ``shown_as`` (that folder's name on the console),
+user's folder; default: a temporary one, or ``vnmrsys`` in ``folder``), ``shown_as`` (that folder's name on the console),
 ``data`` (a folder of recorded ``.fid`` directories to replay), ``overhead_s`` (2.3; 8 on a DD2), ``connect_timeout_s``
 (127) of ``write('net')``, ``zone`` (IANA, "UTC"), ``clock_off_s``, ``user``, ``pid``, ``port``, ``infostat_port`` (where a
 status stream is sent), ``faults`` (names, or name → parameters).

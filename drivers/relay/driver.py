@@ -34,17 +34,16 @@ class Relay:
         self._network = context.network
         self._baud = int(options.get("baud", 9600))
         self._line = str(options.get("line", ""))
-        self._words = self._spoken(settings)
+        self._words = _spoken(settings)
 
-    def _spoken(self, settings: Settings) -> Words | None:
-        if self._line:
-            if self._line not in LINES:
-                raise Rejected(f"line is dtr or rts, not `{self._line}`", instrument=self._name)
-            return None
-        try:
-            return words(settings.options)
-        except BadOptions as wrong:
-            raise Rejected(str(wrong), instrument=self._name, advice="look at `fence:` in the rig file") from None
+    @classmethod
+    def described(cls, settings: Settings) -> str:
+        """What it is, and what can be known of it. Raises Rejected where nobody could work it."""
+        said = _spoken(settings)
+        if said is None:
+            return f"a coil on {settings.options['line']} of {settings.address}, which nobody can read back"
+        read_back = "read back" if said.query else "which says nothing back"
+        return f"relay {settings.options.get('relay', 1)} ({settings.options['kind']}) at {settings.address}, {read_back}"
 
     async def connect(self) -> Identity:
         """That the port can be opened, and that a relay answers where it can. Raises NotReachable."""
@@ -121,3 +120,16 @@ class Relay:
                 if asyncio.get_running_loop().time() >= until_s:
                     raise
             await asyncio.sleep(OPEN_AGAIN_S)
+
+
+def _spoken(settings: Settings) -> Words | None:
+    """The relay's words; None where it hangs on a line. Raises Rejected."""
+    line = str(settings.options.get("line", ""))
+    if line:
+        if line not in LINES:
+            raise Rejected(f"line is dtr or rts, not `{line}`", instrument=settings.instrument)
+        return None
+    try:
+        return words(settings.options)
+    except BadOptions as wrong:
+        raise Rejected(str(wrong), instrument=settings.instrument, advice="look at `fence:` in the rig file") from None

@@ -1,8 +1,9 @@
 """The relay's side of the line: USB-RLY02 (``kind: devantech``) or LCUS-1 (``kind: lcus``), in the lead of the twin's cell.
 
-Options: ``kind``, ``trip_by`` (off: the contact that opens the circuit when the coil is off), ``link``. Relay 1 stands in the
-cell's lead; it begins with the circuit closed. While it is open nothing that drives the cell has an effect: the twin is kept at
-open circuit. Faults: ``silent`` (answers nothing, does nothing), ``stuck`` (answers, but the contact does not move).
+Options: ``kind``, ``trip_by`` (off: the contact that opens the circuit when the coil is off), ``wired_to``, ``link``. Relay 1 stands
+in the cell's lead; it begins with the circuit closed. While it is open nothing that drives the cell has an effect: the twin is kept at
+open circuit. With ``wired_to`` open_in its contact holds OPEN In of the twin's potentiostat instead; what that does is the potentiostat's.
+Faults: ``silent`` (answers nothing, does nothing), ``stuck`` (answers, but the contact does not move).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class RelayEmulator(SerialEmulator):
         self.model = str(options.get("kind", KINDS[0]))
         if self.model not in KINDS:
             raise ValueError(f"kind is {' or '.join(KINDS)}, not `{self.model}`")
+        self.in_the_lead = str(options.get("wired_to", "lead")) == "lead"
         self.closed_when_on = str(options.get("trip_by", "off")) == "off"
         self.states = 1 if self.closed_when_on else 0
         self._waiting = b""
@@ -40,7 +42,7 @@ class RelayEmulator(SerialEmulator):
 
     @property
     def circuit_open(self) -> bool:
-        """The truth: the cell's lead is open."""
+        """The truth: the contact has moved, and the cell's lead is open or OPEN In is held low."""
         return bool(self.states & 1) is not self.closed_when_on
 
     async def start(self) -> EmulatorAddress:
@@ -117,14 +119,21 @@ class RelayEmulator(SerialEmulator):
         self._open_if_open()
 
     def _open_if_open(self) -> None:
-        if self.circuit_open and self.twin is not None:
+        if self.twin is None:
+            return
+        now_s = (self.clock.mono_ns() - int(self.twin.t0_mono_ns)) / 1e9
+        if not self.in_the_lead:
+            self.twin.tell(now_s, "open_in", low=self.circuit_open)
+        elif self.circuit_open:
             self._keeping_open = True
-            self.twin.open_circuit((self.clock.mono_ns() - int(self.twin.t0_mono_ns)) / 1e9)
+            self.twin.open_circuit(now_s)
             self._keeping_open = False
 
     def _on_twin(self, t_s: float, what: str, data: Mapping[str, Any]) -> None:
         """Whatever drives the cell while the contact is open drives nothing."""
-        if what == "drive" and data.get("drive") != "off" and self.circuit_open and not self._keeping_open:
+        if not self.in_the_lead or self._keeping_open or not self.circuit_open:
+            return
+        if what == "drive" and data.get("drive") != "off":
             self._keeping_open = True
             self.twin.open_circuit(t_s)
             self._keeping_open = False

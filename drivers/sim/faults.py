@@ -3,6 +3,7 @@
 soft_short               a leak that ramps, holds and heals as the cell's ``soft_short`` says, from ``start_s``
 hard_short_on_reversal   the first reversal of current after ``start_s`` grows a filament; ``value``: its ohms (1)
 contact_loss             the leads hang free: voltage at compliance, no current
+sense_swapped            the sense leads are the other way round: the voltage reads with the other sign, the current flows as ever
 voltage_spike            ``value`` volts (0.3) on the measured voltage; give it an end (2 s after the start if none)
 amplifier_trip           no pulse reaches the coil: the FID is noise
 gain_changed             somebody turned the receiver gain: counts times ``value`` (0.5)
@@ -21,6 +22,7 @@ DEFAULTS: dict[str, float] = {
     "soft_short": 0.0,
     "hard_short_on_reversal": 1.0,
     "contact_loss": 0.0,
+    "sense_swapped": 0.0,
     "voltage_spike": 0.3,
     "amplifier_trip": 0.0,
     "gain_changed": 0.5,

@@ -35,7 +35,10 @@ class Hopping:
 
 @dataclass(frozen=True, slots=True)
 class Exchanging:
-    """Two lines whose ions change places, ``per_s``: both ways together; each way as detailed balance has it. Slow against their distance."""
+    """Two lines whose ions change places, slowly against their distance.
+
+    ``per_s``: both ways together; each way as detailed balance has it.
+    """
 
     between: tuple[str, ...]
     per_s: float
@@ -46,7 +49,7 @@ class Exchanging:
 
 
 def narrowed(t_s: Floats, sd_Hz: float, rate_per_s: float) -> Floats:
-    """float64 (n,): decay of a line of Gaussian spread ``sd_Hz`` whose ions change their frequency at random (Anderson and Weiss 1953; Kubo)."""
+    """float64 (n,): decay of a line of Gaussian spread ``sd_Hz`` whose ions hop to any other frequency (Anderson and Weiss 1953; Kubo)."""
     kt = rate_per_s * t_s
     spread = (2.0 * math.pi * sd_Hz) ** 2
     if rate_per_s * float(t_s[-1]) < 1e-4:

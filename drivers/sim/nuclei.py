@@ -81,7 +81,7 @@ class NucleusParameters:
     exchanging: tuple[Exchanging, ...] = ()
 
     def __post_init__(self) -> None:
-        if wrong := [name for pair in self.exchanging for name in pair.between if name not in self.lines]:
+        if wrong := [name for pair in self.exchanging if pair for name in pair.between if name not in self.lines]:
             raise ValueError(f"`{wrong[0]}` exchanges and has no line")
 
 

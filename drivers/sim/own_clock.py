@@ -25,6 +25,10 @@ class OwnClock:
         """How long it really takes until so many of its seconds are over."""
         return own_s / (1.0 + 1e-6 * self.ppm)
 
+    def when(self, own_s: float) -> float:
+        """The instant of the twin at which it shows this."""
+        return self.since_s + self.until(own_s - self.shown_s)
+
     def skew(self, now_s: float, ppm: float) -> None:
         """From now on it is so much fast; it does not jump."""
         self.since_s, self.shown_s, self.ppm = now_s, self.at(now_s), float(ppm)

@@ -20,7 +20,7 @@ class Voids:
 
     Its resistance is R / theta**exponent; plated where j / theta exceeds ``filament_mA_per_cm2``, a filament grows.
     ``filament_share`` of the current goes into it and it conducts once it has crossed, ``filament_umol`` long (O14); 0: it grows by time
-    alone and conducts from its first instant. Source: domain.md 5.1 C6 (inferred there, tuned to Rees 2021); exponent and share are inferred.
+    alone and conducts from its first instant. Source: domain.md 5.1 C6 (inferred there, tuned to Rees 2021); exponent, share inferred.
     """
 
     resistance_ohm_cm2: float = 20.0

@@ -33,9 +33,10 @@ class Scan:
     ``tip_deg``: nominal tip angle; ``pulse_s``: pulse length; ``dead_s``: delay before the first point.
 
     One row of an acquisition that is no single pulse: ``sequence`` is a word of ``drivers.base.SEQUENCES``; ``echo_s``: echo time;
-    ``delay_s``: recovery delay, diffusion or mixing time; ``evolution_s``: between the first two pulses of an exchange; ``echoes``: of a train, ``spacing_s`` apart; ``gradient``: Stejskal and Tanner's
-    gamma^2 g^2 d^2 (D - d/3), in s/m2; ``view`` of ``views``: which phase encode, of a field of view of ``fov_mm`` (phase, read). Other
-    sequences begin to digitise at the top of the echo; a train and an image have it in the middle.
+    ``delay_s``: recovery delay, diffusion or mixing time; ``evolution_s``: between the first two pulses of an exchange; ``echoes``: of a
+    train, ``spacing_s`` apart; ``gradient``: Stejskal and Tanner's gamma^2 g^2 d^2 (D - d/3), in s/m2; ``view`` of ``views``: which
+    phase encode, of a field of view of ``fov_mm`` (phase, read). Other sequences begin to digitise at the top of the echo; a train and
+    an image have it in the middle.
     """
 
     nucleus: str

@@ -83,6 +83,9 @@ class ServedInstrument:
     def _conversation(self) -> Conversation:
         raise NotImplementedError
 
+    def _met(self, conversation: Any, stream: ByteStream) -> None:
+        """A connection has begun: an instrument that speaks unasked may do so from now on."""
+
     def _advance(self, t_s: float) -> None:
         """Do all that falls due until then."""
 
@@ -134,10 +137,11 @@ class ServedInstrument:
         """Something changed that may be due sooner."""
         self._changed.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _live(self) -> None:
         """It goes on without anybody asking."""
@@ -176,11 +180,21 @@ class ServedInstrument:
     async def _accepts(self, listener: Listener) -> None:
         with suppress(NotReachable):
             while True:
-                self._spawn(self._serves(await listener.accept()))
+                stream = await listener.accept()
+                self._open.append(stream)
+                self._spawn(self._keeps(stream))
+
+    async def _keeps(self, stream: ByteStream) -> None:
+        try:
+            await self._serves(stream)
+        finally:
+            self._open.remove(stream)
+            await stream.close()
 
     async def _serves(self, stream: ByteStream) -> None:
-        self._open.append(stream)
+        """One connection, from its beginning to its end."""
         conversation = self._conversation()
+        self._met(conversation, stream)
         try:
             with suppress(OSError, InstrumentError):
                 while data := await stream.read():
@@ -191,8 +205,6 @@ class ServedInstrument:
                     self._changed.set()
         finally:
             conversation.over()
-            self._open.remove(stream)
-            await stream.close()
 
     async def _answer(self, stream: ByteStream, answer: Answer) -> None:
         self._changed.set()
@@ -202,6 +214,10 @@ class ServedInstrument:
         data = made if isinstance(made, bytes) else made()
         if "slow" in self.faults:
             await self.clock.sleep(float(self.faults["slow"]["delay_s"]))
+        await self._say(stream, data)
+
+    async def _say(self, stream: ByteStream, data: bytes) -> None:
+        """One message, as the faults of the wire let it through."""
         if self.faults.use("garbage"):
             data = self.noise
         if self.faults.use("half_answer"):

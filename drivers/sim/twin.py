@@ -179,7 +179,9 @@ class Twin:
         leads = self.cell.leads(state, t_s)
         electronics, instant = self.description.electronics, round(t_s * 1e9)
         voltage_noise, current_noise = noise.normal_pair(self.seed, instant, LEADS_PURPOSE)
-        voltage_V = leads.voltage_V + voltage_noise * electronics.voltage_noise_V * self.cell.noise_factor(state) + self._spike_V(t_s)
+        sense = -1.0 if self.faults.listed and self.faults.any("sense_swapped", t_s) else 1.0
+        noise_V = voltage_noise * electronics.voltage_noise_V * self.cell.noise_factor(state)
+        voltage_V = sense * leads.voltage_V + noise_V + self._spike_V(t_s)
         if state.drive == "off":
             return Measured(t_s, voltage_V, 0.0, output_on=False)
         return Measured(t_s, voltage_V, leads.current_A + current_noise * electronics.current_noise_A, output_on=True)

@@ -215,7 +215,12 @@ class EventLog(Generic[E]):
         """The ``count``-th event of a kind; fails when the stream fails or the experiment's time passes without it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._real_s(within_s)):
-                while len(self.of(kind)) < count and self.failure is None:
+                found = looked_at = 0
+                while self.failure is None:
+                    found += sum(isinstance(event, kind) for event in self.events[looked_at:])
+                    looked_at = len(self.events)
+                    if found >= count:
+                        break
                     self._changed.clear()
                     await self._changed.wait()
         if len(self.of(kind)) >= count:

@@ -36,12 +36,13 @@ def block_of(number: int) -> int:
 
 def swept(order: AcquisitionOrder, block: int, row: int, unlock: Mapping[str, Any]) -> dict[str, float]:
     """TopSpin's parameters of what a row is measured at, carriers apart. Raises Rejected for what no rig file has unlocked."""
+    template = {**(order.template.get("parameters") or {}), **order.template}
     found = {}
     for ours, value in order.values(block, row).items():
         if ours not in NAMES:
             continue
         name, scale = NAMES[ours]
-        name = str((order.template.get("array_names") or {}).get(ours, name))
+        name = str((template.get("array_names") or {}).get(ours, name))
         if not NAME.fullmatch(name) or name == "D 1":
             raise Rejected(f"{order.key}: {name!r} is no delay and no pulse that can be swept")
         if ours not in unlock:
@@ -55,15 +56,14 @@ def swept(order: AcquisitionOrder, block: int, row: int, unlock: Mapping[str, An
 
 
 def combined(rows: Sequence[Fetched], asked: int, *, key: str, block: int) -> Fetched:
-    """The rows that were measured as one block: complex (asked, points), zeros where a row is missing (then ``partial``)."""
+    """The rows that were measured, from the first on, as one block: complex (rows, points); ``partial`` where more were asked."""
     import numpy as np
 
     first, last = rows[0], rows[-1]
     points = min(one.fid.data.shape[-1] for one in rows)
-    data = np.zeros((asked, points), dtype=np.result_type(*(one.fid.data.dtype for one in rows)))
-    row_s, origin_ns = np.full((asked, 2), np.nan), first.times.start_utc_ns
+    data = np.stack([one.fid.data[:points] for one in rows])
+    row_s, origin_ns = np.full((len(rows), 2), np.nan), first.times.start_utc_ns
     for n, one in enumerate(rows):
-        data[n] = one.fid.data[:points]
         edges_ns = (one.times.start_utc_ns, one.times.end_utc_ns)
         row_s[n] = [np.nan if edge is None or origin_ns is None else (edge - origin_ns) / 1e9 for edge in edges_ns]
     times = VendorTimes(

@@ -69,7 +69,7 @@ class TopSpin:
 
     Options: ``path_map`` (TopSpin's prefixes → ours, where its data folder is a share), ``dataset`` (the name below the agent's root
     that new data sets get), ``key_file``, ``user`` (who must be logged in), ``limits``, ``unlock``, ``mode`` (``pull``: the address is
-    ours, and the AU program calls).
+    ours, and the AU program calls), ``route`` (``python-api``: Bruker's own Python interface, ``drivers.topspin.beside``).
     """
 
     capabilities = ConsoleCapabilities(  # inferred: zg needs 1 to 3 s to begin
@@ -140,6 +140,10 @@ class TopSpin:
     def _make_bridge(self, door: Door) -> Bridge:
         if self._options.get("mode", "listen") == "pull":
             return PullBridge(self._name, door, self._context, self._on_event, self._on_link, lambda: self._scan is not None)
+        if self._options.get("route") == "python-api":
+            from drivers.topspin.beside import BesideBridge
+
+            return BesideBridge(self._name, door, self._options, self._context, self._on_event, self._on_link)
         return Bridge(self._name, door, self._context, self._on_event, self._on_link)
 
     def _door(self) -> Door:

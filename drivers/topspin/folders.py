@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -115,10 +116,10 @@ class Folders:
         number = (block + 1) * arrays.ROWS_FROM
         while (known := self.known(key, number + len(rows))) is not None:
             rows.append(known)
-        whole = [(n, one) for n, one in enumerate(rows) if one.state == "done"]
+        whole = list(takewhile(lambda one: one.state == "done", rows))
         if not whole:
             raise Rejected(f"no row of {key} block {block} was measured", advice=rows[0].text if rows else "")
-        fetched = [self.fetch(one, key, number + n) for n, one in whole]
+        fetched = [self.fetch(one, key, number + n) for n, one in enumerate(whole)]
         return arrays.combined(fetched, len(rows), key=key, block=block)
 
     def _read(self, target: str, names: tuple[str, ...]) -> dict[str, bytes]:

@@ -99,7 +99,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     Its turn is its own (``_run_once``): timers are tuples of whole nanoseconds, and a night has half a million turns.
     """
 
-    _ready: deque[asyncio.Handle]
+    _ready: deque[Any]
+    _closed: bool
     _debug: bool
     _stopping: bool
     _timer_cancelled_count: int
@@ -152,10 +153,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 ready.append(timer)
             for _ in range(len(ready)):
                 handle = ready.popleft()
-                if not handle._cancelled:  # noqa: SLF001
-                    handle._run()  # noqa: SLF001
+                if handle._cancelled:  # noqa: SLF001
+                    continue
+                try:  # what a handle does to run itself, without the call
+                    handle._context.run(handle._callback, *handle._args)  # noqa: SLF001
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 a callback that fails is told of and ends nothing else
+                    self._tell_failed(handle, error)
             if self._stopping:
                 return
+
+    def _tell_failed(self, handle: asyncio.Handle, error: BaseException) -> None:
+        self.call_exception_handler({"message": f"Exception in callback {handle!r}", "exception": error, "handle": handle})
 
     def _go_on(self, *, alone: bool) -> None:
         """See what the real world brings (whoever writes to the wake-up pipe has made his callback ready before), or jump."""
@@ -199,7 +209,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Call back in the next round; what asyncio checks besides is for debugging."""
         if self._debug:
             return super().call_soon(callback, *args, context=context)
-        self._check_closed()  # type: ignore[attr-defined]
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
         handle = _Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
@@ -213,7 +224,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._set_timer(round(when * 1e9), callback, args, context)
 
     def _set_timer(self, when_ns: int, callback: Callable[..., Any], args: Any, context: Context | None) -> TimerHandle:
-        self._check_closed()  # type: ignore[attr-defined]
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
         timer = _Timer(when_ns / 1e9, callback, args, self, context)
         heapq.heappush(self._timers, (when_ns, next(self._timer_numbers), timer))
         return timer

@@ -72,11 +72,16 @@ class ZahnerDoor:
         self._plan = plan
 
     async def start(self) -> None:
-        """The cell on; a rest leaves it off."""
+        """The cell on; a rest leaves it off. Where no answer comes it is taken to be on: the next reading shows whether it is."""
         if self._plan is None:
             raise Rejected("nothing was loaded", instrument=self._settings.instrument)
-        if self._plan.order.mode is not Mode.REST:
-            await self._do(wire.switch(on=True))
+        self._began_ns = self._clock.mono_ns()
+        try:
+            if self._plan.order.mode is not Mode.REST:
+                await self._do(wire.switch(on=True))
+        except Rejected:
+            self._began_ns = None
+            raise
         self._began_ns = self._clock.mono_ns()
 
     async def stop(self) -> None:

@@ -77,7 +77,7 @@ def ask_version() -> bytes:
 
 
 def ask_device() -> bytes:
-    """Which instrument? (Not in the dossier: of the vendor's public client.)"""
+    """Which instrument? (Not in the dossier: its clients' documentation shows an answer.)"""
     return command("ALLNUM")
 
 

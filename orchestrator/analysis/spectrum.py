@@ -46,8 +46,10 @@ class Stream:
             reversed_axis=bool(data.get("reversed_axis")),
         )
         axis = Axis(data["carrier_MHz"], data["reference_MHz"])
-        self.chain = Chain(settings, axis, windows, tracked=("electrolyte",), evolved_s=self._evolved_s(data))
-        self._model = _line_model(data, points, lines_of(nucleus, cell), settings)
+        lines = lines_of(nucleus, cell)
+        tracked = _tracked(windows, axis, settings.spectral_width_Hz, lines)
+        self.chain = Chain(settings, axis, windows, tracked=(tracked,), evolved_s=self._evolved_s(data))
+        self._model = _line_model(data, points, lines, settings)
         self._start: Floats | None = None
         self.fit: LineFit | None = None
         self.blanks: list[Scan] = []
@@ -163,6 +165,15 @@ class Stream:
                 sd = math.hypot(one[1] or 0.0, other[1] or 0.0)
                 found.append((f"phase_difference_deg({first}, {second})", (value + 180.0) % 360.0 - 180.0, sd, "deg", ALGORITHM))
         return found
+
+
+def _tracked(windows: Sequence[Window], axis: Axis, spectral_width_Hz: float, lines: Sequence[Line]) -> str:
+    """What the common phase is told from: the electrolyte, or, where it is out of sight, metal whose only line has no other beside it."""
+    centre_ppm = (axis.carrier_MHz / axis.reference_MHz - 1.0) * 1e6
+    half_ppm = 0.5 * spectral_width_Hz / axis.reference_MHz
+    seen = {one.name for one in windows if abs(one.low_ppm - centre_ppm) < half_ppm or abs(one.high_ppm - centre_ppm) < half_ppm}
+    alone = [line.name for line in lines] == ["metal"]
+    return "metal" if alone and "electrolyte" not in seen else "electrolyte"
 
 
 def _line_model(data: Mapping[str, Any], points: int, lines: Sequence[Line], settings: FourierSettings) -> LineModel | None:

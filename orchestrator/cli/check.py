@@ -96,6 +96,8 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
         say(f"not available yet: {name}", style="yellow")
     for name, consequence in checked.planned.rig_not_available:
         say(f"not available yet: {name} ({consequence})", style="yellow")
+    if checked.planned.fence:
+        say(f"hardware fence: {checked.planned.fence}")
     for name in checked.planned.without_fence:
         say(f"no hardware fence: if {name} cannot be reached, nothing else opens the circuit (`fence:` in the rig file)")
     for text in plan.warnings:
@@ -125,6 +127,7 @@ def _as_json(checked: Checked, *, optimise: bool) -> dict[str, Any]:
         "rig_assumed": found.assumed_rig,
         "start_utc_ns": checked.start_utc_ns,
         "not_available": [*plan.not_available, *(name for name, _ in found.rig_not_available)],
+        "fence": found.fence,
         "without_fence": list(found.without_fence),
         "warnings": list(plan.warnings),
         "programs": [list(run) for run in programs(plan)],

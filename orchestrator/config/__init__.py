@@ -12,7 +12,7 @@ from orchestrator.config.load import (
     rig_file,
     twin_file,
 )
-from orchestrator.config.rig import check_drivers
+from orchestrator.config.rig import check_drivers, refuse_fence
 from orchestrator.model.problems import Problem
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "load_twin",
     "parse_experiment",
     "parse_rig",
+    "refuse_fence",
     "render",
     "rig_file",
     "twin_file",

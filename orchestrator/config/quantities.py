@@ -37,7 +37,7 @@ UNITS: dict[str, Unit] = {
     "ohm": Unit("resistance", "ohm"),
     "ppm": Unit("shift", "ppm"),
     "deg": Unit("angle", "deg"),
-    "Hz": Unit("frequency", "Hz"),
+    **{f"{prefix}Hz": Unit("frequency", "Hz", factor) for prefix, factor in (("", "1"), ("m", "1e-3"), ("k", "1e3"), ("M", "1e6"))},
 }
 SHOWN = {
     "time": "s, min, h",
@@ -47,6 +47,7 @@ SHOWN = {
     "angle": "deg",
     "shift": "ppm",
     "temperature": "K",
+    "frequency": "Hz, kHz",
 }
 _PER_AREA = re.compile(r"\s*/\s*cm\^?2|\s+cm\^?-2")
 

@@ -47,9 +47,8 @@ def _check_stations(root: Node, problems: Problems) -> None:
 def _check_templates(root: Node, problems: Problems) -> None:
     templates = root.given("templates")
     for name, template in templates.items() if templates else ():
-        sources = [bool(template.given("dataset")), bool(template.given("series"))]
-        if all(sources) or not (any(sources) or _of_a_protocol(template)):
-            hint = "dataset: PATH clones a data set of the console; series: NAME is a built-in parameter set"
+        if not (template.given("dataset") or template.given("series") or _of_a_protocol(template)):
+            hint = "dataset: PATH clones a data set of the console; series: NAME says which kind of acquisition it is; both may stand"
             problems.add(template.where(), f"template `{name}` needs a dataset or a series", hint)
 
 
@@ -106,7 +105,7 @@ def _check_zone(node: Node | None, problems: Problems) -> None:
 def check_drivers(rig: Rig, station: str, known: Mapping[str, Collection[str]]) -> None:
     """What a station's instruments need must be installed. Raises ConfigError.
 
-    ``known``: ``potentiostats``, ``consoles``, ``tuners``, ``sensors`` and ``emulators`` → the names that are registered.
+    ``known``: ``potentiostats``, ``consoles``, ``tuners``, ``sensors``, ``fences`` and ``emulators`` → the names that are registered.
     """
     problems = Problems()
     root = parse_tree(rig.file, rig.source, problems)
@@ -115,13 +114,27 @@ def check_drivers(rig: Rig, station: str, known: Mapping[str, Collection[str]]) 
     named = [("potentiostat", setup.potentiostat), ("console", setup.console), *(("sensor", sensor) for sensor in setup.sensors)]
     named += [("tuner", setup.tuner)] if setup.tuner is not None else []
     for role, called in named:
-        instrument = root.value["instruments"].value[called.partition(":")[0]]
-        driver, address = instrument.value["driver"], instrument.value["address"]
-        if driver.text not in known[f"{role}s"]:
-            problems.add(driver.where(), f"no {role} driver is called `{driver.text}`", _one_of(driver.text, known[f"{role}s"]))
-        emulator = address.text.removeprefix(EMULATOR)
-        if emulator != address.text and emulator not in known["emulators"]:
-            problems.add(address.where(), f"no emulator is called `{emulator}`", _one_of(emulator, known["emulators"]))
+        _check_driver(role, root.value["instruments"].value[called.partition(":")[0]], known, problems)
+    if rig.fence is not None:
+        _check_driver("fence", root.value["fence"], known, problems)
+    problems.raise_if_any()
+
+
+def _check_driver(role: str, instrument: Node, known: Mapping[str, Collection[str]], problems: Problems) -> None:
+    driver, address = instrument.value["driver"], instrument.value["address"]
+    if driver.text not in known[f"{role}s"]:
+        problems.add(driver.where(), f"no {role} driver is called `{driver.text}`", _one_of(driver.text, known[f"{role}s"]))
+    emulator = address.text.removeprefix(EMULATOR)
+    if emulator != address.text and emulator not in known["emulators"]:
+        problems.add(address.where(), f"no emulator is called `{emulator}`", _one_of(emulator, known["emulators"]))
+
+
+def refuse_fence(rig: Rig, why: str) -> None:
+    """The rig's fence is one that nobody could work. Raises ConfigError."""
+    problems = Problems()
+    root = parse_tree(rig.file, rig.source, problems)
+    assert root is not None
+    problems.add(root.value["fence"].where(), why, "look at its options: docs/explanation/safety.md")
     problems.raise_if_any()
 
 

@@ -14,7 +14,7 @@ from lark.tree import Meta
 from orchestrator.config.diagnostics import SentenceError, suggestion
 from orchestrator.config.words import Measure, Words, bounds, cycle_span, whole
 from orchestrator.model.experiment import Predicate
-from orchestrator.model.observables import OBSERVABLES, declared
+from orchestrator.model.observables import OBSERVABLES, base_name, declared, real_part_at
 
 SLOPE_HINT = "write slope(NAME) or slope(a..b ppm)"
 SHORT_HINT = "the declared observable is short_ratio: abs(E) < 0.2 * abs(I) * R_eis"
@@ -75,7 +75,7 @@ class RuleWords(Words):
 
     def value(self, seen: Seen, bound: Bound, meta: Meta) -> float:
         """The number compared with, if its unit is that of the observable."""
-        observable = OBSERVABLES[seen.observable.partition("(")[0]]
+        observable = OBSERVABLES[base_name(seen.observable)]
         if bound.measure is None:
             if observable.unit and bound.value and not seen.slope:
                 hint = f"`{seen.observable}` is in {observable.unit}"
@@ -143,6 +143,10 @@ class RuleWords(Words):
         """``abs(phase(metal) - phase(electrolyte))``."""
         first, second = (self.of(child) for child in children)
         return Seen(f"phase_difference_deg({first}, {second})", absolute=True)
+
+    def seen_real(self, _meta: Meta, children: list[Measure]) -> Seen:
+        """``Re(Z) at 1 kHz``."""
+        return Seen(real_part_at(self.need(children[0], "frequency").value))
 
     def seen_name(self, meta: Meta, children: list[Token]) -> Seen:
         """A declared observable by name."""

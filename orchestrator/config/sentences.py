@@ -67,6 +67,8 @@ CASED = {
     "E_WE": "E_we",
     "E_CE": "E_ce",
     "I": "I",
+    "RE": "Re",
+    "Z": "Z",
     "R_EIS": "R_eis",
     "R_CELL": "R_cell",
     "R_LEAD": "R_lead",

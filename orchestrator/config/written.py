@@ -66,7 +66,7 @@ class WrittenCell(Written):
     lead_ohm: NotNegative = 0.0
     stack_pressure_MPa: NotNegative | None = None
     fixed_in_probe: bool = False
-    environments: list[str] = Field(default_factory=list, description="the windows that this cell has, where not all of its kind: `[metal, electrolyte]`")
+    environments: list[str] = Field(default_factory=list, description="the windows it has: `[metal, electrolyte]`")
     composition: str | None = Field(None, description="of an ex situ sample: what it is and how it was made")
     rotor_mm: Positive | None = Field(None, description="outer diameter of the rotor")
     spinning_kHz: NotNegative | None = Field(None, description="set by hand at the spinning controller; the program does not drive it")

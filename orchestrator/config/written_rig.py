@@ -62,7 +62,7 @@ class WrittenTemplate(Written):
 class WrittenFence(Written):
     """What opens the cell's circuit past the potentiostat."""
 
-    driver: Name = Field(description="the name of a fence's driver, such as `relay`")
+    driver: Name = Field(description="the name of a fence's driver: `relay`, `open_in`")
     address: str = Field(description="pyserial URL")
     options: dict[str, Any] = Field(default_factory=dict)
 

@@ -36,7 +36,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   ``.stored`` key, block, fid_seq. ``.verified`` key. ``.missed/.rejected/.lost`` key, name, why, and partial,
   unwanted (by a pause or a booking), exhausted, fault (false: does not count against the missed policy).
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
-  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known), times {stamps, zone, start_utc_ns, end_utc_ns,
+  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known; where nobody heard them, by the
+  console's stamps and the offset of its clock: then also t_half_width_ns and t_from), times {stamps, zone, start_utc_ns, end_utc_ns,
   resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order. Of what is no single pulse
   also kind, sequence, settings (the template's numbers), rows {name, values} (swept inside the block), block_value {name, value} (of the
   whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began;

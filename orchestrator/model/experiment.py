@@ -496,7 +496,8 @@ class StationSetup(Frozen):
 class Template(Frozen):
     """The site's own acquisition template. Pulse and power belong to it.
 
-    ``series``: a built-in parameter set by name (simulation, VnmrJ); ``dataset``: a vendor's data set to clone.
+    ``dataset``: a vendor's data set to clone. ``series``: its kind (``model.kinds``): which sequence it runs, what it sweeps, its
+    limits; without a data set the console makes it from the parameters (simulation, VnmrJ, MaRCoS).
     """
 
     nucleus: str

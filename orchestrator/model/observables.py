@@ -1,7 +1,8 @@
 """What rules may look at: every observable by name, its unit and where it comes from. Pure data.
 
 ``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell) and ``polarisation_ratio`` = abs(E) / abs(E as the step's current began); R_cell is
-the resistance of the last impedance spectrum, or of the first minute, less R_lead. ``noise_sd``: of one scan, relative.
+the resistance of the last impedance spectrum, or of the first minute, less R_lead. ``Re(Z) at 1000 Hz``: the real part of the last
+impedance spectrum at a frequency inside it, as measured, leads and all. ``noise_sd``: of one scan, relative.
 ``reflected_power``: relative to the forward power. ``line_snr``: height of a line over the noise of its spectrum.
 ``area``: amplitude of one scan's FID at time zero, of a fitted line, or of what is real inside a window; ``window_area``: the latter
 where a line is fitted too. ``upper_limit``: of the area of a line that is not resolved (95 %). ``slope``: of an area by the charge of
@@ -33,6 +34,8 @@ class Observable:
     of_line: bool = False
 
 
+REAL_PART = "Re(Z)"
+
 OBSERVABLES: dict[str, Observable] = {
     "voltage": Observable("V", "electrochemistry"),
     "voltage_we": Observable("V", "electrochemistry"),
@@ -41,6 +44,7 @@ OBSERVABLES: dict[str, Observable] = {
     "short_ratio": Observable("", "electrochemistry"),
     "polarisation_ratio": Observable("", "electrochemistry"),
     "R_cell": Observable("ohm", "electrochemistry"),
+    "Re(Z)": Observable("ohm", "electrochemistry"),
     "plateau": Observable("", "electrochemistry"),
     "knees": Observable("", "electrochemistry"),
     "area": Observable("", "spectra", of_line=True),
@@ -82,8 +86,18 @@ def window_name(low_ppm: float, high_ppm: float) -> str:
 
 
 def base_name(observable: str) -> str:
-    """``area(metal)`` → ``area``."""
-    return observable.partition("(")[0]
+    """``area(metal)`` → ``area``; ``Re(Z) at 1000 Hz`` → ``Re(Z)``."""
+    return REAL_PART if observable.startswith(REAL_PART) else observable.partition("(")[0]
+
+
+def real_part_at(frequency_Hz: float) -> str:
+    """``Re(Z) at 1000 Hz``: its name at one frequency."""
+    return f"{REAL_PART} at {frequency_Hz:.12g} Hz"
+
+
+def frequency_of(observable: str) -> float | None:
+    """The frequency that ``real_part_at`` has named, in Hz; None for any other observable."""
+    return float(observable.removesuffix(" Hz").rpartition(" ")[2]) if observable.startswith(f"{REAL_PART} at ") else None
 
 
 def declared(observable: str) -> Observable | None:

@@ -281,7 +281,10 @@ class Acquisitions:
             "block": block,
             **{name: _seconds(at) for name, at in instants.items()},
             **{f"{name}_utc": UNKNOWN_NS if at is None else at + to_utc_ns for name, at in instants.items()},
-            **{f"{name}_half_width": math.nan if at is None else at.half_width_s for name, at in heard.items()},
+            **{
+                f"{name}_half_width": _half_width_s(data.get("t_half_width_ns")) if at is None else at.half_width_s
+                for name, at in heard.items()
+            },
             **_charge_values(UNKNOWN, UNKNOWN),
             "scans_done": _count(data["scans"]),
             "scans_asked": record.scans_asked,

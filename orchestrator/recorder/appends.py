@@ -78,8 +78,8 @@ APPEND_BYTES = 500
 
 def size_bytes(appends: Sequence[Append]) -> int:
     """What they hold in memory, about."""
-    columns = (values for append in appends if isinstance(append, Rows) for values in append.columns.values())
-    return APPEND_BYTES * len(appends) + sum(values.nbytes for values in columns)
+    columns = [values.nbytes for append in appends if isinstance(append, Rows) for values in append.columns.values()]
+    return APPEND_BYTES * len(appends) + sum(columns)
 
 
 def joined(rows: Sequence[Rows]) -> Rows:

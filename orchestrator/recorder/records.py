@@ -22,6 +22,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple, NoReturn, Self
 
 from orchestrator.model.events import JOURNAL_VERSION, Event
@@ -95,7 +96,7 @@ class Row(NamedTuple):
         return zlib.crc32(self.blob or b"", zlib.crc32(f"{head}{size}\x1f".encode(), previous))
 
 
-COLUMN_TYPES = (int, int, int, str, int, str, int | None, str, bytes | None, int)
+COLUMN_TYPES: tuple[type | tuple[type, ...], ...] = (int, int, int, str, int, str, (int, NoneType), str, (bytes, NoneType), int)
 DAMAGE = (sqlite3.DatabaseError, ValueError, UnicodeDecodeError, OverflowError)
 WAITS = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_INTERRUPT", "SQLITE_READONLY")
 Chained = tuple[int, int, int, str, int, str, int | None, str, bytes | None, int]
@@ -168,7 +169,7 @@ def _waits(error: Exception) -> bool:
 
 def _checked(row: Chained) -> Chained:
     """A row of the table's types: damage can make anything of a column. Raises ValueError."""
-    if not all(isinstance(value, kind) for value, kind in zip(row, COLUMN_TYPES, strict=True)):
+    if len(row) != len(COLUMN_TYPES) or not all(map(isinstance, row, COLUMN_TYPES)):
         raise ValueError(f"record {row[0]} has columns of other types")
     return row
 

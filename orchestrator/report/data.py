@@ -65,7 +65,7 @@ def _waterfall(facts: Facts, name: str, folder: Path) -> Iterator[str]:
     groups = [slice(first, min(first + every, n)) for first in range(0, n, every)]
     meant = np.array([_mean(table.part("intensity", group)) for group in groups])
     shift = table["chemical_shift"]
-    drawn = _of_interest(meant)
+    drawn = of_interest(meant)
     shifts, shown = _binned(shift[drawn], meant[:, drawn])
     heads = ("t_start_h", "t_end_h", *(f"{ppm:.4f}" for ppm in shifts))
     write_csv(
@@ -96,7 +96,7 @@ def _last(values: NDArray[Any]) -> float:
     return float(values[-1])
 
 
-def _of_interest(spectra: Floats) -> slice:
+def of_interest(spectra: Floats) -> slice:
     """The points between the first line and the last, with a margin; all where no line stands out."""
     most = np.nan_to_num(np.abs(spectra)).max(axis=0)
     lines = np.flatnonzero(most > LINE * np.median(most))

@@ -67,9 +67,23 @@ def _links(facts: Facts) -> Iterator[Interval]:
 
 def _alarms(facts: Facts) -> Iterator[Interval]:
     def serious(data: dict[str, Any]) -> str:
-        return "" if data["level"] in HARMLESS else f"alarm {data['level']}: {data['title']}: {str(data['text']).partition(chr(10))[0]}"
+        return "" if data["level"] in HARMLESS or _of_the_cell(data) else _alarm(data)
 
     yield from _pairs(facts, "alarm.raised", ("alarm.cleared",), "id", serious)
+    ended_s = [event["time"] for event in facts.of("step.ended")]
+    for event in facts.of("alarm.raised"):
+        if _of_the_cell(event["data"]):
+            until_s = next((end_s for end_s in ended_s if end_s >= event["time"]), facts.last_s)
+            yield Interval(event["time"], until_s, str(event["data"]["id"]), _alarm(event["data"]))
+
+
+def _of_the_cell(data: dict[str, Any]) -> bool:
+    """A rule's warning says something of the cell in that step, and nothing of what is measured in later ones."""
+    return str(data["id"]).startswith("rule-") and data["level"] == "warn"
+
+
+def _alarm(data: dict[str, Any]) -> str:
+    return f"alarm {data['level']}: {data['title']}: {str(data['text']).partition(chr(10))[0]}"
 
 
 def _pairs(facts: Facts, begins: str, ends: tuple[str, ...], by: str, said: Any) -> Iterator[Interval]:

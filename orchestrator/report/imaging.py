@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.recorder.layout import group_name
 from orchestrator.recorder.reader import Columns, Run
-from orchestrator.report.data import write_csv
+from orchestrator.report.data import of_interest, write_csv
 
 Floats = NDArray[np.float64]
 DETERMINED = 2
@@ -76,12 +76,28 @@ def _edges(middles: Floats) -> Floats:
 
 
 def _spectra(name: str, table: Columns, folder: Path) -> Iterator[Sequence[Any]]:
-    """The first spectrum of an acquisition and its last, in one file each."""
+    """The first spectrum of an acquisition and its last, in one file each: from their first line to their last, with a margin.
+
+    The last is turned into the first one's phase: run.h5 keeps the phase of the first for all, and the console's wanders in a night.
+    """
+    ends = {which: np.asarray(table.part("intensity", n), dtype=np.float64) for which, n in _ends(len(table["t_start"]))}
+    if "last" in ends:
+        ends["last"] = _turned(ends["last"], ends["first"])
+    drawn = of_interest(np.stack(list(ends.values()))) if ends else slice(0)
     for which, n in _ends(len(table["t_start"])):
         file = f"spectrum_{group_name(name)}_{which}.csv"
         heads = ("shift_ppm", "intensity")
-        write_csv(folder / file, heads, zip(table["chemical_shift"], np.asarray(table.part("intensity", n), dtype=np.float64), strict=True))
+        write_csv(folder / file, heads, zip(table["chemical_shift"][drawn], ends[which][drawn], strict=True))
         yield file, "spectrum", name, which, float(table["t_start"][n]) / 3600.0, "", "counts"
+
+
+def _turned(real: Floats, reference: Floats) -> Floats:
+    """float64 (n,): the real part of a spectrum in the phase of another; imaginary parts follow from a FID's causality."""
+    from scipy.signal import hilbert
+
+    mine, other = (np.asarray(hilbert(np.nan_to_num(each)), dtype=np.complex128) for each in (real, reference))
+    product = complex(np.vdot(other, mine))
+    return np.asarray((mine * product.conjugate() / abs(product)).real if product else real, dtype=np.float64)
 
 
 def _write_picture(path: Path, y_mm: Floats, z_mm: Floats, values: NDArray[Any]) -> None:

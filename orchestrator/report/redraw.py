@@ -58,10 +58,13 @@ def edges(centres: Floats) -> Floats:
 
 
 def widths(start: Floats, end: Floats) -> Floats:
-    """float64 (n,): until when each spectrum is drawn: to the next, unless that is unusually far away, at least to its own end."""
+    """float64 (n,): until when each spectrum is drawn: to the next, unless that is unusually far away, at least to its own end.
+
+    The last one to its own end: after it nothing was measured.
+    """
     if start.size < 2:
         return end
-    following = np.append(start[1:], np.inf)
+    following = np.append(start[1:], end[-1])
     usual = float(np.percentile(np.diff(start), USUAL_percent))
     until: Floats = np.maximum(np.minimum(following, start + LONGER * usual), np.minimum(end, following))
     return until
@@ -102,7 +105,7 @@ def draw_areas(axes: Any, table: list[dict[str, str]], along: str) -> None:
                 label = f"{name}, {acquisition}"
                 style = {"fmt": MARKS[k % len(MARKS)], "ms": 2.5, "lw": 0.7, "color": f"C{n}", "mfc": "none" if k else f"C{n}"}
                 axes.errorbar(x, y, np.where(np.isfinite(error), error, 0.0), label=label, **style)
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=max(1.05, axes.get_ylim()[1]))
     axes.set_ylabel("area / its\nacquisition's most")
     axes.figure.legend(fontsize=6, ncols=LEGEND_COLUMNS, loc="lower center")
 

@@ -16,7 +16,7 @@ from drivers.base import FULL_CONTROL
 from drivers.clock import Clock, Stamp
 from orchestrator.config import ConfigError, parse_rig
 from orchestrator.model.events import Event
-from orchestrator.platform import calm_collector
+from orchestrator.platform import calm_collector, prompt_threads
 from orchestrator.recorder.journal import Journal, JournalError, JournalInUse, Reader
 from orchestrator.rig.as_it_began import ContinueRequest, Former, as_begun, changed_versions, clock_again, gathered_again
 from orchestrator.rig.companions import observer_gone
@@ -44,6 +44,7 @@ def continue_run(request: ContinueRequest) -> Ended:
     calm_collector()
     if (request.folder / "emulated" / SURVIVORS).is_file():
         return _continue_virtual(request)
+    prompt_threads()
     return asyncio.run(_continue(request))
 
 

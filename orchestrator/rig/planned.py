@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, rig_file
+from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, refuse_fence, rig_file
 from orchestrator.model.available import rig_not_available
+from orchestrator.model.experiment import Instrument
 from orchestrator.plan import make_plan
 from orchestrator.rig.cells import as_it_stands
 from orchestrator.rig.emulators import PREFIX
 from orchestrator.rig.folders import home
 
+DRIVERS = ("potentiostats", "consoles", "tuners", "sensors", "fences", "emulators")
+
 if TYPE_CHECKING:
     from drivers.base import Capabilities, ConsoleCapabilities
-    from orchestrator.model.experiment import Experiment, Instrument, Rig
+    from orchestrator.model.experiment import Experiment, Rig
     from orchestrator.plan.orders import Plan
 
 
@@ -40,6 +43,8 @@ class Planned:
     rig_path: Path
     assumed_rig: bool
     plan: Plan
+    fence: str = ""
+    """The hardware fence as its driver describes it, and whether what it does can be read back; "" = the rig names none."""
 
     @property
     def rig_not_available(self) -> tuple[tuple[str, str], ...]:
@@ -85,8 +90,28 @@ def planned(
         booking_end=booking_end,
         free_bytes=free_bytes,
     )
-    check_drivers(read, plan.station, {kind: names(kind) for kind in ("potentiostats", "consoles", "tuners", "sensors", "emulators")})
-    return Planned(experiment, read, path, named is None, plan)
+    check_drivers(read, plan.station, {kind: names(kind) for kind in DRIVERS})
+    return Planned(experiment, read, path, named is None, plan, _fence(read))
+
+
+def _fence(rig: Rig) -> str:
+    """The rig's fence in words. Raises ConfigError where nobody could work it."""
+    from drivers.base import Settings
+    from drivers.errors import Rejected
+    from drivers.registry import factory
+
+    if rig.fence is None:
+        return ""
+    asked = Instrument.model_validate(rig.fence)
+    options = {key: value for key, value in asked.options.items() if key != "emulator"}
+    described = getattr(factory("fences", asked.driver), "described", None)
+    if described is None:
+        return f"{asked.driver} at {asked.address}"
+    try:
+        return str(described(Settings("fence", asked.driver, asked.address, options=options)))
+    except Rejected as rejected:
+        refuse_fence(rig, str(rejected))
+        raise
 
 
 def simulated_instrument(instrument: Instrument) -> bool:

@@ -19,7 +19,7 @@ from orchestrator.control.messages import Answer, Command
 from orchestrator.control.server import ControlServer
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.observer.analysis import announce
-from orchestrator.platform import calm_collector
+from orchestrator.platform import calm_collector, prompt_threads
 from orchestrator.recorder.journal import Journal, JournalError
 from orchestrator.recorder.records import Reader
 from orchestrator.rig.cells import CellLedger, kept_record
@@ -73,6 +73,7 @@ def run(gathered: Gathered, disk: Disk | None = None) -> Ended:
         epoch_utc_ns = request.epoch_utc_ns or VIRTUAL_EPOCH_UTC_ns
         ended = registry.virtual_run(lambda clock: _run(gathered, clock, disk), epoch_utc_ns=epoch_utc_ns)
     else:
+        prompt_threads()
         ended = asyncio.run(_run(gathered, Clock(request.speed or 1.0, request.epoch_utc_ns, waits=True), disk))
     if (record := kept_record(gathered.experiment.cell, home())) is not None:
         CellLedger(record).settle()

@@ -3,8 +3,8 @@
 ``short_ratio`` = abs(E - I·R_lead) / (abs(I)·R_cell): near zero where the cell has become a wire. R_cell is the
 resistance of the last impedance spectrum, or of the first minute under current, less R_lead. ``polarisation_ratio`` =
 abs(E) / abs(E of the step's first sample under current). Both are a constant current's alone: without one, and where the voltage is
-held, E is no answer of the cell. ``plateau``: 1 while E over charge is flat, else 0; ``knees``: entries and exits so far in this
-step. Rules over spectra are not executed here.
+held, E is no answer of the cell. ``Re(Z) at 1000 Hz``: of the last impedance spectrum, as measured. ``plateau``: 1
+while E over charge is flat, else 0; ``knees``: entries and exits so far in this step. Rules over spectra are not executed here.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from drivers.base import ImpedanceSpectrum, Mode
 from orchestrator.model.experiment import Predicate, Rule
+from orchestrator.model.observables import frequency_of
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.interlocks.readings import least_current_A
 from orchestrator.runner.interlocks.resistance import Resistance
 from orchestrator.runner.trigger_kinds import Plateau
 from orchestrator.runner.triggers import Sample
+
+NEAR = 0.01
+"""So much beyond its ends a spectrum still tells: instruments round their frequencies."""
 
 
 @dataclass(slots=True)
@@ -32,6 +38,7 @@ class Seen:
     wanted_A: float = 0.0
     least_A: float = math.inf
     plateau: Plateau = field(default_factory=Plateau)
+    spectrum: ImpedanceSpectrum | None = None
 
     @property
     def on_plateau(self) -> float | None:
@@ -61,6 +68,16 @@ class Seen:
         """None until the first minute under current is over."""
         return self.resistance.R_cell_ohm
 
+    def real_part_ohm(self, frequency_Hz: float) -> float | None:
+        """Of the last spectrum, between its points by the logarithm of the frequency; None before the first, and outside of it."""
+        if self.spectrum is None or not self.spectrum.frequency_Hz.size:
+            return None
+        order = np.argsort(self.spectrum.frequency_Hz)
+        measured_Hz, real_ohm = self.spectrum.frequency_Hz[order], self.spectrum.impedance_ohm.real[order]
+        if not measured_Hz[0] * (1 - NEAR) <= frequency_Hz <= measured_Hz[-1] * (1 + NEAR):
+            return None
+        return float(np.interp(math.log(frequency_Hz), np.log(measured_Hz), real_ohm))
+
     def short_ratio(self, sample: Sample) -> float | None:
         """None while no current flows or R_cell is not known."""
         R_cell_ohm = self.resistance.R_cell_ohm
@@ -71,6 +88,12 @@ class Seen:
     def polarisation_ratio(self, sample: Sample) -> float | None:
         """None while no current flows, and where E was zero when it began."""
         return abs(sample.voltage_V) / abs(self.start_V) if self.start_V and self.under_current(sample) else None
+
+
+def reader(observable: str) -> Callable[[Seen, Sample], float | None] | None:
+    """How an observable is read off; None for one that samples and impedance do not tell."""
+    frequency_Hz = frequency_of(observable)
+    return OBSERVABLES.get(observable) if frequency_Hz is None else lambda seen, _: seen.real_part_ohm(frequency_Hz)
 
 
 OBSERVABLES: dict[str, Callable[[Seen, Sample], float | None]] = {
@@ -96,7 +119,7 @@ class Firing(NamedTuple):
 def executable(rule: Rule) -> bool:
     """True for a rule that looks at electrochemistry alone."""
     predicates = (*rule.all_of, *rule.any_of)
-    return rule.enabled and bool(predicates) and all(one.observable in OBSERVABLES and one.value is not None for one in predicates)
+    return rule.enabled and bool(predicates) and all(reader(one.observable) is not None and one.value is not None for one in predicates)
 
 
 class _Standing:
@@ -137,7 +160,8 @@ class _Standing:
 
 
 def _true(predicate: Predicate, sample: Sample, seen: Seen, values: dict[str, float]) -> bool:
-    value = OBSERVABLES[predicate.observable](seen, sample)
+    read = reader(predicate.observable)
+    value = None if read is None else read(seen, sample)
     if value is None or predicate.value is None or not math.isfinite(value):
         return False
     value = abs(value) if predicate.absolute else value
@@ -177,4 +201,5 @@ class RuleEngine:
 
     def measured_impedance(self, spectrum: ImpedanceSpectrum) -> None:
         """A spectrum of the cell."""
+        self.seen.spectrum = spectrum
         self.seen.resistance.measured(spectrum)

@@ -1,7 +1,7 @@
 """The sampling task: the one reader of the potentiostat's stream. On every sample: charge, limits, triggers, rules.
 
-It awaits the stream and nothing else (behind an edge it lets others go first): neither disk nor network, analysis nor console. Whatever must be done elsewhere
-because of what it sees is handed to a ``Listener``, whose methods never wait.
+It awaits the stream and nothing else (behind an edge it lets others go first): neither disk nor network, analysis nor console.
+Whatever must be done elsewhere because of what it sees is handed to a ``Listener``, whose methods never wait.
 """
 
 from __future__ import annotations

@@ -24,9 +24,11 @@ from orchestrator.runner.paperwork import RecordLeft
 from orchestrator.runner.records import Record, Records
 from orchestrator.runner.states import AcquisitionState
 from orchestrator.runner.station import Alarms, Surroundings
+from orchestrator.runner.vendor_clock import placed
 from orchestrator.runner.wire import within
 
 FETCH_WITHIN_S = 300.0
+CLOCK_WITHIN_S = 10.0
 ARCHIVE_WITHIN_S = 300.0
 """A share that hangs while its files are copied is given up, as one that says no."""
 PAUSES_S = (1.0, 10.0, 60.0)
@@ -147,11 +149,24 @@ class Storing:
             return False
         fetched = replace(fetched, partial=False) if record.enough else fetched
         record.partial = record.partial or fetched.partial
-        self._fid_seqs[record.key, block] = self._put_fid(record, block, fetched)
+        self._fid_seqs[record.key, block] = self._put_fid(record, block, fetched, await self._placed(record, block, fetched))
         if folder is not None:
             self._archived.setdefault(record.key, []).append((folder, fetched.files))
         await self._calibrating.take(record.key, record.planned, fetched, record.seq)
         return True
+
+    async def _placed(self, record: Record, block: int, fetched: Fetched) -> dict[str, Any]:
+        """When it was, where nobody heard: the console is asked for its clock now, beside what its files say."""
+        heard = record.times.get(block, [None, None])
+        if None not in heard or fetched.times.start_utc_ns is None:
+            return {}
+        console = self._s.station.console
+        try:
+            sample = await within(CLOCK_WITHIN_S, console.read_clock())
+        except (InstrumentError, TimeoutError):
+            return {}
+        overhead_s, now_ns = console.capabilities.overhead_s, self._s.clock.mono_ns()
+        return placed(heard, fetched.times, sample, overhead_s, record.fired_ns, now_ns)
 
     async def _fetch(self, record: Record, block: int) -> Fetched:
         for pause_s in PAUSES_S:
@@ -188,11 +203,12 @@ class Storing:
         self._s.put("raw.archived", record.seq, key=record.key, block=block, folder=relative, files=files)
         return folder
 
-    def _put_fid(self, record: Record, block: int, fetched: Fetched) -> int:
+    def _put_fid(self, record: Record, block: int, fetched: Fetched, when: Mapping[str, Any]) -> int:
         limit = fetched.parameters.get("adc_limit_counts")
         known = float(limit) if isinstance(limit, int | float) else None
         self._seen.fid(record.key, fetched.fid.data, fetched.fid.raw_dtype, known, self._s.clock.mono_ns())
         data, blob = fid_block(record, block, fetched)
+        data |= when
         self._learn(record, data, blob)
         data |= _swept(record.planned, block, fetched)
         return self._s.journal.put("fid.block", data, blob=blob, cause=record.seq)

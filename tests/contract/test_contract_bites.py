@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
+from broken_drivers import FAILURES, Around, broken, label
+from potentiostat_stands import Stands
 
 from drivers.base import (
-    Acquired,
-    AcquisitionOrder,
     CellState,
     ChannelState,
+    ClockSample,
     Confirmation,
     EndConditions,
-    Fetched,
-    Filed,
     Identity,
     ImpedanceSpectrum,
     LinkRestored,
-    ReadBack,
     Reason,
     SafeState,
     SampleBlock,
@@ -30,22 +28,9 @@ from drivers.base import (
     StepOrder,
     StepStarted,
 )
-from drivers.clock import Clock
 from drivers.errors import InstrumentError, Rejected
 from drivers.testing.bench import Bench
-from drivers.testing.console_contract import ConsoleContract
-from drivers.testing.plugin import virtual
-from drivers.testing.potentiostat_contract import PotentiostatContract
-
-
-class Around:
-    """A driver around a driver; each subclass breaks one thing."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+from drivers.testing.potentiostat_contract import Befalling, PotentiostatContract
 
 
 class Potentiostat(Around):
@@ -222,6 +207,84 @@ class AbortsOnEndStep(Potentiostat):
         await self._inner.make_safe()
 
 
+class TrustsTheInstrumentsClock(Potentiostat):
+    """Each step's samples are dated by the instrument's own time from the first on."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._zero: dict[str, int] = {}
+
+    def change(self, event: Any) -> list[Any]:
+        if not isinstance(event, SampleBlock):
+            return [event]
+        zero_ns = self._zero.setdefault(event.step_key, int(event.mono_ns[0] - event.device_ns[0]))
+        return [dataclasses.replace(event, mono_ns=event.device_ns + zero_ns)]
+
+
+class SilentAboutTheReboot(Potentiostat):
+    def change(self, event: Any) -> list[Any]:
+        lost = isinstance(event, StepEnded) and event.reason in {Reason.LOST, Reason.DEVICE_ERROR}
+        return [dataclasses.replace(event, reason=Reason.TIME)] if lost else [event]
+
+
+class TakesTheFirstThatAnswers(Potentiostat):
+    async def connect(self) -> Identity:
+        try:
+            return await self._inner.connect()
+        except InstrumentError:
+            return Identity("somebody", "else")
+
+
+class Stepless(Potentiostat):
+    @property
+    def capabilities(self) -> Any:
+        return dataclasses.replace(self._inner.capabilities, max_steps=0)
+
+
+class LeaksInRest(Potentiostat):
+    """A trickle flows at what it calls open circuit."""
+
+    def change(self, event: Any) -> list[Any]:
+        if isinstance(event, SampleBlock):
+            return [dataclasses.replace(event, current_A=event.current_A + 1e-5)]
+        return [event]
+
+
+class AheadOfTime(Potentiostat):
+    async def read_clock(self) -> Any:
+        now_ns = self._inner.clock.mono_ns()
+        return ClockSample(now_ns, now_ns + 5_000_000_000, 0)
+
+
+class StaysSafe(Potentiostat):
+    """Once made safe it takes no program."""
+
+    _safe = False
+
+    async def make_safe(self) -> SafeState:
+        self._safe = True
+        return await self._inner.make_safe()
+
+    async def load(self, program: tuple[StepOrder, ...]) -> None:
+        if self._safe:
+            raise Rejected("made safe")
+        await self._inner.load(program)
+
+
+class StartsWithoutItsLine(Potentiostat):
+    async def load(self, program: tuple[StepOrder, ...]) -> None:
+        await self._inner.load(tuple(dataclasses.replace(order, ttl_in=False, ttl_out=False) for order in program))
+
+
+class KeepsItsTrigger(Potentiostat):
+    """What waits for its line cannot be ended."""
+
+    async def end_step(self, key: str | None = None) -> None: ...
+
+    async def make_safe(self) -> SafeState:
+        return SafeState(Confirmation.CONFIRMED)
+
+
 class NoSpectrum(Potentiostat):
     def change(self, event: Any) -> list[Any]:
         return [] if isinstance(event, ImpedanceSpectrum) else [event]
@@ -278,165 +341,23 @@ POTENTIOSTAT_FAULTS = [
     (ReversedSign, "test_positive_current_is_oxidation_at_working"),
     (DoubledCurrent, "test_the_samples_add_up_to_the_charge"),
     (NoSpectrum, "test_impedance_is_one_spectrum"),
+    (Stepless, "test_it_is_a_potentiostat"),
+    (TakesTheFirstThatAnswers, "test_another_identity_is_refused"),
+    (StaysSafe, "test_make_safe_when_idle"),
+    (LeaksInRest, "test_a_rest_is_open_circuit"),
+    (AheadOfTime, "test_the_clock_is_read_with_its_uncertainty"),
+    (StartsWithoutItsLine, "test_lines_that_it_has_not_are_refused"),
 ]
-
-
-class Console(Around):
-    """All methods by name: a runtime protocol looks for them."""
-
-    @property
-    def capabilities(self) -> Any:
-        return self._inner.capabilities
-
-    async def connect(self) -> Identity:
-        return await self._inner.connect()
-
-    async def prepare(self, order: AcquisitionOrder) -> ReadBack:
-        return await self._inner.prepare(order)
-
-    async def start(self, key: str, block: int = 0) -> None:
-        await self._inner.start(key, block)
-
-    async def events(self) -> AsyncIterator[Any]:
-        async for event in self._inner.events():
-            for changed in self.change(event):
-                yield changed
-
-    def change(self, event: Any) -> list[Any]:
-        return [event]
-
-    async def fetch(self, key: str, block: int = 0) -> Fetched:
-        return self.change_fetched(await self._inner.fetch(key, block))
-
-    def change_fetched(self, fetched: Fetched) -> Fetched:
-        return fetched
-
-
-def changed(**fields: Callable[[Fetched], Any]) -> type[Console]:
-    """A console that fetches something slightly wrong."""
-
-    class Wrong(Console):
-        def change_fetched(self, fetched: Fetched) -> Fetched:
-            fid_fields = {field.name for field in dataclasses.fields(fetched.fid)}
-            in_fid = {name: made(fetched) for name, made in fields.items() if name in fid_fields}
-            direct: Mapping[str, Any] = {name: made(fetched) for name, made in fields.items() if name not in fid_fields}
-            return dataclasses.replace(fetched, fid=dataclasses.replace(fetched.fid, **in_fid), **direct)
-
-    Wrong.__name__ = f"Wrong {' '.join(fields)}"
-    return Wrong
-
-
-class StartsOnPrepare(Console):
-    async def prepare(self, order: AcquisitionOrder) -> ReadBack:
-        back = await self._inner.prepare(order)
-        await self._inner.start(order.key)
-        return back
-
-
-class ReadsNothingBack(Console):
-    async def prepare(self, order: AcquisitionOrder) -> ReadBack:
-        await self._inner.prepare(order)
-        return ReadBack({})
-
-
-class TakesAnyNucleus(Console):
-    async def prepare(self, order: AcquisitionOrder) -> ReadBack:
-        try:
-            return await self._inner.prepare(order)
-        except Rejected:
-            return ReadBack({"nucleus": order.nucleus})
-
-
-class StartsTwice(Console):
-    async def start(self, key: str, block: int = 0) -> None:
-        self._inner._memory.started.discard((key, block))
-        with suppress(Rejected):
-            await self._inner.start(key, block)
-
-
-class FilesFirst(Console):
-    def change(self, event: Any) -> list[Any]:
-        return [Filed(event.key, event.block, event.mono_ns), event] if isinstance(event, Acquired) else [event]
-
-
-class NoAcquired(Console):
-    def change(self, event: Any) -> list[Any]:
-        return [] if isinstance(event, Acquired) else [event]
-
-
-class DeafToHalt(Console):
-    async def halt(self, key: str) -> None: ...
-
-
-class KeepsOnAbort(Console):
-    async def abort(self, key: str) -> None:
-        await self._inner.halt(key)
-
-
-class NeverSafe(Console):
-    async def make_safe(self) -> SafeState:
-        return SafeState(Confirmation.CONFIRMED)
-
-
-class FirstBlockOnly(Console):
-    async def fetch(self, key: str, block: int = 0) -> Fetched:
-        return dataclasses.replace(await self._inner.fetch(key, 0), block=block)
-
-
-class InventsData(Console):
-    async def fetch(self, key: str, block: int = 0) -> Fetched:
-        known = next(iter(self._inner._memory.records))
-        return await self._inner.fetch(*known)
-
-
-WHOLE = "test_started_acquired_filed_fetched"
-CONSOLE_FAULTS = [
-    (StartsOnPrepare, "test_prepare_reads_back_and_does_not_start"),
-    (ReadsNothingBack, "test_prepare_reads_back_and_does_not_start"),
-    (TakesAnyNucleus, "test_an_unknown_nucleus_is_refused"),
-    (StartsAnyKey, "test_a_key_that_was_not_prepared_does_not_start"),
-    (StartsTwice, "test_the_same_key_twice_is_once"),
-    (FilesFirst, WHOLE),
-    (NoAcquired, WHOLE),
-    (changed(data=lambda fetched: fetched.fid.data[:-1]), WHOLE),
-    (changed(data=lambda fetched: fetched.fid.data.real), WHOLE),
-    (changed(data=lambda fetched: 0 * fetched.fid.data), WHOLE),
-    (changed(scans=lambda fetched: fetched.fid.scans - 1), WHOLE),
-    (changed(spectral_width_Hz=lambda fetched: 2 * fetched.fid.spectral_width_Hz), WHOLE),
-    (changed(partial=lambda fetched: True), WHOLE),
-    (changed(files=lambda fetched: tuple(dataclasses.replace(file, sha256="0" * 64) for file in fetched.files)), WHOLE),
-    (changed(files=lambda fetched: tuple(dataclasses.replace(file, size=file.size + 1) for file in fetched.files)), WHOLE),
-    (changed(files=lambda fetched: tuple(dataclasses.replace(file, name="../" + file.name) for file in fetched.files)), WHOLE),
-    (changed(files=lambda fetched: ()), WHOLE),
-    (changed(key=lambda fetched: "another"), WHOLE),
-    (changed(carrier_MHz=lambda fetched: 100.0, reference_MHz=lambda fetched: 100.0), "test_two_nuclei_in_turn"),
-    (changed(nucleus=lambda fetched: "7Li"), "test_two_nuclei_in_turn"),
-    (FirstBlockOnly, "test_blocks_are_fetched_one_by_one"),
-    (InventsData, "test_a_fetch_can_be_repeated"),
-    (DeafToHalt, "test_halt_keeps_what_was_scanned"),
-    (changed(partial=lambda fetched: False), "test_halt_keeps_what_was_scanned"),
-    (KeepsOnAbort, "test_abort_discards"),
-    (NeverSafe, "test_make_safe_ends_the_scan"),
+ON_AN_INSTRUMENT = [
+    ("arbin", TrustsTheInstrumentsClock, "test_a_clock_that_is_200_ppm_off_does_not_carry_the_samples_away"),
+    ("keithley", LosesSamples, "test_a_buffer_that_wraps_loses_nothing_that_was_fetched_in_time"),
+    ("arbin", SilentAboutTheReboot, "test_an_instrument_that_was_switched_off_and_on_is_no_step_any_more"),
+    ("arbin", GoesOnPastItsLimit, "test_the_cell_stays_inside_its_limits_when_the_host_is_gone"),
+    ("methodscript", StartsWithoutItsLine, "test_a_step_that_waits_for_the_line_begins_with_it"),
+    ("methodscript", KeepsItsTrigger, "test_a_step_that_waits_can_be_made_safe"),
+    ("methodscript", KeepsItsTrigger, "test_a_step_that_waits_can_be_skipped"),
 ]
-
-
-FAILURES = (AssertionError, InstrumentError, pytest.fail.Exception)
-
-
-def label(case: tuple[type, str]) -> str:
-    return f"{case[0].__name__}-{case[1]}"
-
-
-def broken(good: Bench, name: str, fault: type) -> Bench:
-    """The same bench with a broken driver on it."""
-
-    @asynccontextmanager
-    async def opened(clock: Clock) -> AsyncIterator[Any]:
-        async with good.opened(clock) as bench:
-            another = bench.another
-            yield dataclasses.replace(bench, another=lambda **said: fault(another(**said)), **{name: fault(getattr(bench, name))})
-
-    return Bench(opened, virtual)
+"""What the simulated potentiostat has not got: a clock of its own, a plug, a life without its host, lines."""
 
 
 @pytest.mark.parametrize("case", POTENTIOSTAT_FAULTS, ids=label)
@@ -446,8 +367,20 @@ def test_a_broken_potentiostat_fails(case: tuple[type, str], sim_potentiostat: B
         getattr(PotentiostatContract, name)(PotentiostatContract(), broken(sim_potentiostat, "potentiostat", fault))
 
 
-@pytest.mark.parametrize("case", CONSOLE_FAULTS, ids=label)
-def test_a_broken_console_fails(case: tuple[type, str], sim_console: Bench) -> None:
-    fault, name = case
+@pytest.mark.parametrize("case", ON_AN_INSTRUMENT, ids=lambda case: f"{case[0]}-{label(case[1:])}")
+def test_a_broken_driver_of_an_instrument_fails(case: tuple[str, type, str], stand: Stands) -> None:
+    driver, fault, name = case
     with pytest.raises(FAILURES):
-        getattr(ConsoleContract, name)(ConsoleContract(), broken(sim_console, "console", fault))
+        getattr(PotentiostatContract, name)(PotentiostatContract(), broken(stand(driver), "potentiostat", fault))
+
+
+@pytest.mark.parametrize("fault", [LiesAboutSafety, NeverConfirms, NeverBack, RepeatsSamples], ids=lambda fault: fault.__name__)
+def test_a_driver_that_hides_a_fault_is_found(fault: type, stand: Stands) -> None:
+    on_bench = broken(stand("zahner"), "potentiostat", fault)
+    with pytest.raises(FAILURES):
+        Befalling.test_a_fault_in_a_step_harms_no_cell_and_hides_nothing(Befalling(), on_bench, fault="silent")
+
+
+def test_every_test_of_the_contract_is_bitten() -> None:
+    bitten = {name for _, name in POTENTIOSTAT_FAULTS} | {name for _, _, name in ON_AN_INSTRUMENT}
+    assert {name for name in dir(PotentiostatContract) if name.startswith("test_")} == bitten

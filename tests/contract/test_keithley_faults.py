@@ -94,7 +94,7 @@ def test_every_fault_of_the_emulator_is_tried_here() -> None:
     assert [name for name in sorted(names) if f'"{name}"' not in tried] == []
 
 
-@pytest.mark.parametrize("fault", ["garbage", "slow", "clock_off", "hung_socket"])
+@pytest.mark.parametrize("fault", ["garbage", "slow", "clock_off", "clock_skew", "hung_socket"])
 def test_nuisances_cost_nothing(play: Play, fault: str) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.running(fault)

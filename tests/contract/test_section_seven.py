@@ -1,4 +1,4 @@
-"""The fault scripts that every emulator should offer (potentiostats.md, section 7): which switch each one has for it, and what it does."""
+"""The fault scripts of potentiostats.md, section 7: the switch that each emulator has for it, and what a driver makes of it."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ SWITCHES: dict[str, tuple[str, ...]] = {
         "voltage_jump",
         "port_vanishes",
         "reboot",
-        "clock_off",
+        "clock_skew",
     ),
     "biologic": (
         "communication_failed",
         "-a DLL's calls have no lines",
         "link_cut",
-        "start_refused",
+        "start_ignored",
         "stop_deaf",
         "too_hot",
         "not_a_number",
@@ -71,11 +71,11 @@ SWITCHES: dict[str, tuple[str, ...]] = {
         "start_ignored",
         "stop_deaf",
         "protected",
-        "-no number of its XML can be one",
+        "not_a_number",
         "voltage_jump",
         "bts_gone",
         "power_lost",
-        "clock_off",
+        "clock_skew",
     ),
     "arbin": (
         "silent",
@@ -120,8 +120,22 @@ def test_every_potentiostat_answers_every_sentence_with_a_switch_it_has() -> Non
         assert named <= fault_names("emulators", STANDS[driver].emulator)
 
 
+AT_A_START = ("echo_but_no_start", "garbage_line", "half_line_then_stall")
+
+
 @pytest.mark.parametrize(("driver", "fault"), CASES)
 class TestEveryFault(Befalling):
+    test_a_fault_before_a_start_harms_no_cell_and_hides_nothing = None
+
+    @pytest.fixture
+    def bench(self, stand: Stands, driver: str) -> Bench:
+        return stand(driver)
+
+
+@pytest.mark.parametrize(("driver", "fault"), [case for case in CASES if str(case.id).endswith(AT_A_START)])
+class TestEveryFaultAtAStart(Befalling):
+    test_a_fault_in_a_step_harms_no_cell_and_hides_nothing = None
+
     @pytest.fixture
     def bench(self, stand: Stands, driver: str) -> Bench:
         return stand(driver)

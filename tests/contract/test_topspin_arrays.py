@@ -136,10 +136,9 @@ def test_a_halted_array_keeps_its_rows_and_a_link_that_blinks_costs_none(lay: Ca
         await bench.log.until(Filed, 2, within_s=600.0)
         cut = await bench.console.fetch("cut", 0)
         assert cut.partial
-        assert cut.fid.data.shape == (4, 2048)
-        assert np.any(cut.fid.data[0])
-        assert not np.any(cut.fid.data[3])
-        assert np.isnan(cut.row_s[3]).all()
+        assert 1 <= len(cut.fid.data) < 4
+        assert cut.row_s.shape == (len(cut.fid.data), 2)
+        assert np.all(np.isfinite(cut.row_s))
         with pytest.raises(InstrumentError):
             await bench.console.fetch("never", 0)
 

@@ -74,7 +74,7 @@ class Bench:
 @pytest.fixture
 def play(repository: Path) -> Callable[[Test], None]:
     page = (repository / "docs" / "how-to" / "write-a-driver.md").read_text("utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     made: dict[str, Any] = {"__name__": "bench7"}
     exec(compile("from __future__ import annotations\nimport asyncio\n" + code, "write-a-driver.md", "exec"), made)
 

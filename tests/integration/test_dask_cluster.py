@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 
+from nights.live import observed_here
 from orchestrator.analysis.maps import TILE, Mapped, mapped
 from orchestrator.cli.analyse import process_command
 from orchestrator.recorder.cluster import spread
@@ -47,7 +48,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("nights")
     (folder / "experiment.yaml").write_text(NIGHT, "utf-8")
     rig = REPOSITORY / "configs" / "rigs" / "memory.yaml"
-    ended = run(gather(RunRequest(folder / "experiment.yaml", rig, folder, speed=None, seed=1, display="none")))
+    with observed_here():
+        ended = run(gather(RunRequest(folder / "experiment.yaml", rig, folder, speed=None, seed=1, display="none")))
     shutil.copytree(ended.folder, folder / "again")
     return [ended.folder, folder / "again"]
 

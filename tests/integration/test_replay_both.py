@@ -14,6 +14,7 @@ import pytest
 from replayed_runs import Replayed, make_recording, replay
 from replayer import mpt_head, mpt_rows
 
+from nights.live import observed_here
 from orchestrator.recorder.reader import open_run
 from orchestrator.report.facts import gather
 from orchestrator.rig.gather import gather as gather_run
@@ -47,7 +48,8 @@ def beside(repository: Path, folder: Path, **changes: str) -> Path:
 
 
 def play(experiment: Path, out: Path) -> Ended:
-    return run(gather_run(RunRequest(experiment, None, out, speed=None, seed=1, display="none")))
+    with observed_here():
+        return run(gather_run(RunRequest(experiment, None, out, speed=None, seed=1, display="none")))
 
 
 def recording(folder: Path) -> Path:

@@ -8,10 +8,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from arbin_client import ANSWERS, framed, info_request, login_request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from marcos_client import OneLine as MagnetTwin
 from neware_client import CapacitorTwin, step_file
 
 from drivers.arbin.emulator import ArbinEmulator
@@ -20,6 +22,7 @@ from drivers.base import Context, Settings
 from drivers.biologic.eclib import EccParam
 from drivers.biologic.instrument.parameters import LABELS, LoadRefused, settled, technique_of
 from drivers.clock import Clock
+from drivers.marcos.emulator import MarcosEmulator
 from drivers.neware.emulator import NewareEmulator
 from drivers.neware.instrument.stepfile import BadStepFile, read
 from drivers.spinsolve.emulator import SpinsolveEmulator
@@ -85,7 +88,7 @@ def test_spinsolve(tmp_path: Path, asked: list[str]) -> None:
         )
         emulator.twin.larmor_MHz = lambda nucleus: 116.0
         for inside in asked:
-            answer = emulator.program.hear(1, f"<Message>{inside}</Message>".encode())
+            answer = emulator.requests.hear(1, f"<Message>{inside}</Message>".encode())
             assert answer is None or answer.endswith(b"</Message>")
 
     run_virtual(main)
@@ -154,6 +157,30 @@ def test_zahner(said: list[tuple[int, str]]) -> None:
                 found = answer if isinstance(answer, bytes) else answer[1]
                 assert struct.unpack_from("<HB", found) == (len(found) - 3, kind)
             assert all(map(math.isfinite, emulator.device.values.values()))
+
+    run_virtual(main)
+
+
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**33), st.binary(max_size=24), WORDS, st.lists(st.integers(0, 9), max_size=4))
+ASKED = ["run_seq", "direct", "mar_mem", "acq_rlim", "fpga_clk", "regstatus", "test_net", "test_bus", "halt_and_reset", "read_rx", "what"]
+
+
+@FEW
+@given(st.lists(st.tuples(st.integers(-1, 130), st.dictionaries(st.sampled_from(ASKED), PLAIN, max_size=3)), min_size=1, max_size=4))
+def test_marcos(asked: list[tuple[int, dict[str, Any]]]) -> None:
+    """Each request is answered by a packet, or ends the connection."""
+
+    async def main(clock: Clock) -> None:
+        context = Context(clock, MemoryNetwork(), NoWire(), MagnetTwin(clock))
+        emulator = MarcosEmulator(Settings("m", "marcos", ""), context)
+        for index, (kind, commands) in enumerate(asked):
+            try:
+                ((_, made),) = emulator._conversation().hear(msgpack.packb([kind, index, 0, 1 << 16, commands]))
+            except ConnectionResetError:
+                continue
+            found = msgpack.unpackb(made())
+            assert found[:2] == [129 if kind == 1 else 128, index + 1]
+            assert len(found[4]) == (len(commands) if kind == 0 else 0)
 
     run_virtual(main)
 

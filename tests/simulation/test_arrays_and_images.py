@@ -14,6 +14,7 @@ import nmrglue
 import numpy as np
 import pytest
 
+from nights.live import observed_here
 from orchestrator.analysis.maps import Tile
 from orchestrator.recorder.closeout import compare
 from orchestrator.recorder.records import Reader
@@ -63,7 +64,8 @@ class Night:
 
 def lived(folder: Path, experiment: str, rig: Path) -> Iterator[Night]:
     (folder / "experiment.yaml").write_text(experiment, "utf-8")
-    ended = run(gather(RunRequest(folder / "experiment.yaml", rig, folder, speed=None, seed=1, display="none")))
+    with observed_here():
+        ended = run(gather(RunRequest(folder / "experiment.yaml", rig, folder, speed=None, seed=1, display="none")))
     with h5py.File(ended.folder / "run.h5", "r") as file:
         yield Night(ended, file["entry"])
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from orchestrator.model.columns import unpack
 
@@ -83,6 +84,20 @@ def test_rules_know_the_resistance_of_the_newest_spectrum_less_the_leads(live: L
     assert len(known) == len(spectra)
     for told, one in zip(known, spectra, strict=True):
         assert abs(told["value"] - (one["z"][np.argmin(one["frequency_Hz"])].real - 2.0)) < 1e-6
+
+
+def test_a_rule_looks_at_the_real_part_of_the_newest_spectrum(live: Live) -> None:
+    """At 1 kHz this cell has more than 3 and less than 300 ohm; the rule in between says so when its first spectrum is there."""
+    rules = "rules: [{name: seen, when: Re(Z) at 1 kHz > 3 ohm, do: info}, {name: dry, when: Re(Z) at 1 kHz > 300 ohm, do: alarm}]"
+    night = live(FILE.replace("prepare: [ocv -20..20 mV for 30 s, eis]\n", "") + rules + "\n")
+    (fired,) = {event.data["rule"] for event in night.of("rule.fired")}
+    assert fired == "seen"
+    first = night.of("rule.fired")[0]
+    assert first.seq > night.of("eis")[0].seq
+    one = spectra_of(night)[0]
+    order = np.argsort(one["frequency_Hz"])
+    expected = np.interp(3.0, np.log10(one["frequency_Hz"][order]), one["z"].real[order])
+    assert first.data["values"]["Re(Z) at 1000 Hz"] == pytest.approx(expected)
 
 
 def test_a_rule_gets_its_spectrum_after_the_running_step(live: Live) -> None:

@@ -430,6 +430,37 @@ def test_a_cell_outside_its_window_is_never_put_under_current(live: Live) -> Non
     assert not night.of("cell.state", cell="on")
 
 
+PASSED, STOPPED = ("finished", "as planned", 0), ("failed", "ended early", 4)
+
+
+@pytest.mark.parametrize(
+    ("pulse", "swapped", "ended"),
+    [
+        ("+20 uA for 30 s must raise E", False, PASSED),
+        ("-20 uA for 30 s must lower E", False, PASSED),
+        ("+20 uA for 30 s must raise E", True, STOPPED),
+        ("-20 uA for 30 s must lower E", True, STOPPED),
+    ],
+)
+def test_a_pulse_finds_leads_that_are_swapped(live: Live, pulse: str, swapped: bool, ended: tuple[str, str, int]) -> None:
+    """A symmetric cell stands at 0 V: only a pulse tells. 20 uA for 30 s of that sign pass, no more; what it moved is told."""
+
+    def swap(night: Any) -> None:
+        if swapped:
+            night.twin.inject(Fault("sense_swapped", 0.0))
+
+    sign = 1 if pulse.startswith("+") else -1
+    night = live(HEAD + f"prepare: [polarity {pulse}]\n" + f"protocol: [{{step: {PLATE} for 1 minute}}]\n", before=swap)
+    assert ends(night) == ended
+    first = night.of("step.started")[0]
+    assert first.data["current_A"] == pytest.approx(sign * 20e-6)
+    assert night.of("step.ended", key=first.data["key"])[0].data["charge_C"] == pytest.approx(sign * 600e-6, rel=0.04)
+    currents = samples(night)["current_A"]
+    assert np.abs(currents).max() == pytest.approx(0.4e-3 if ended == PASSED else 20e-6, rel=0.02), "no more than the pulse where it fails"
+    if swapped:
+        assert "swapped or open" in night.outcome.reason
+
+
 @pytest.mark.parametrize(("must", "ended"), [("raise", ("finished", "as planned", 0)), ("lower", ("failed", "ended early", 4))])
 def test_the_polarity_is_tried_with_a_small_current(live: Live, must: str, ended: tuple[str, str, int]) -> None:
     night = live(HEAD + f"prepare: [polarity +20 uA for 30 s must {must} E]\n" + f"protocol: [{{step: {PLATE} for 1 minute}}]\n")

@@ -13,6 +13,7 @@ import h5py
 import nmrglue
 import pytest
 
+from nights.live import observed_here
 from orchestrator.rig.gather import gather
 from orchestrator.rig.process import Ended, run
 from orchestrator.rig.request import RunRequest
@@ -47,7 +48,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         text = text.replace(whole, short)
     (folder / "dual.yaml").write_text(text)
     request = RunRequest(folder / "dual.yaml", repository / "configs/rigs/sim.yaml", folder, speed=None, seed=1, display="none")
-    ended = run(gather(request))
+    with observed_here():
+        ended = run(gather(request))
     with h5py.File(ended.folder / "run.h5", "r") as file:
         yield Night(ended, file["entry"])
 

@@ -54,8 +54,12 @@ def test_a_run_that_does_not_come_about_fails_its_rows_and_says_why(tmp_path: Pa
     assert line.found is None
 
 
-def test_a_row_without_a_file_is_not_yet_and_does_not_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_without_a_file_is_not_yet_and_does_not_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "experiments").mkdir()
+    monkeypatch.setattr("orchestrator.cli.paths.configs", lambda: tmp_path)
     assert validate_command(("Q18",), tmp_path / "table.md", full=False, as_json=True) == 0
     (line,) = (json.loads(text) for text in capsys.readouterr().out.splitlines())
     assert line["result"] == "not yet"
-    assert "a calculation" in line["why"]
+    assert "no experiment file" in line["why"]

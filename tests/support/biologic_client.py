@@ -29,6 +29,7 @@ class CapacitorTwin:
         self.voltage_V: float | None = None
         self.output_on = False
         self.told: list[str] = []
+        self.listeners: list[Any] = []
         self.drives: list[tuple[str, float, float]] = []
 
     def _advance(self, t_s: float) -> None:

@@ -43,6 +43,14 @@ async def _as_it_is(network: Any, address: str) -> None:
     """It needs nothing."""
 
 
+async def with_a_small_buffer(network: Any, address: str, readings: int) -> None:
+    """A Keithley whose buffer keeps so many readings."""
+    stream = await network.visa(address)
+    await stream.write(f':TRAC:POIN {readings},"defbuffer1"\n:TRAC:POIN? "defbuffer1"\n'.encode())
+    assert await stream.read() == f"{readings}\n".encode()
+    await stream.close()
+
+
 async def left_in_high_impedance(network: Any, address: str) -> None:
     """A Keithley as its last user left it; fresh from power-on its output is off in NORMAL, and the cell is loaded."""
     stream = await network.visa(address)
@@ -80,8 +88,8 @@ class Stand:
     """One driver, its emulator, and how the instrument is treated on a bench.
 
     ``cable``: its link is cut between both; else the emulator falls ``silent``. ``skew``, ``reboot``: the emulator's faults of that kind.
-    ``line(emulator)``: the console raises its line. ``folder``: an option that is given a folder. ``prepared(network, address)``: what
-    somebody did before.
+    ``line(emulator)``: the console raises its line. ``small_buffer(network, address, readings)``: where it has one that can be made small.
+    ``folder``: an option that is given a folder. ``prepared(network, address)``: what somebody did before.
     """
 
     driver: str
@@ -92,6 +100,7 @@ class Stand:
     skew: str = ""
     reboot: str = "reboot"
     folder: bool = False
+    small_buffer: Callable[[Any, str, int], Awaitable[None]] | None = None
     line: Callable[[Any], None] | None = None
     prepared: Callable[[Any, str], Awaitable[None]] = _as_it_is
     truth: Callable[[Any], Any] = lambda twin: twin
@@ -105,11 +114,14 @@ STANDS = {
             "keithley",
             "keithley2450",
             cable=False,
+            skew="clock_skew",
+            line=lambda emulator: emulator.drive_line(2, 1),
+            small_buffer=with_a_small_buffer,
             prepared=left_in_high_impedance,
             truth=lambda twin: AtNoCurrent(twin, twin.charge_C()),
         ),
         Stand("biologic", "biologic", "1", {"door": "dll"}, skew="clock_skew", folder=True, line=lambda emulator: emulator.trigger()),
-        Stand("neware", "neware", "21-1-1", reboot="power_lost"),
+        Stand("neware", "neware", "21-1-1", skew="clock_skew", reboot="power_lost"),
         Stand("arbin", "arbin", "1", {"min_voltage_V": -5.0, "max_current_A": 0.1}, skew="clock_skew", reboot="power_lost"),
         Stand("zahner", "zahner", "", {"max_current_A": 0.1}),
     )
@@ -143,6 +155,10 @@ class Stands:
                 settings = Settings("cycler", stand.driver, address, channel=stand.channel, identity=identity, options=options)
                 return make_potentiostat(settings, Context(clock, cable, Silence()))
 
+            async def shrink(readings: int) -> None:
+                assert stand.small_buffer
+                await stand.small_buffer(network, address, readings)
+
             try:
                 yield PotentiostatBench(
                     potentiostat=another(),
@@ -157,6 +173,7 @@ class Stands:
                     cut_link=cable.cut if stand.cable else lambda: emulator.inject("silent"),
                     mend_link=cable.mend if stand.cable else lambda: emulator.clear("silent"),
                     skew_clock=(lambda: emulator.inject(stand.skew)) if stand.skew else None,
+                    shrink_buffer=shrink if stand.small_buffer else None,
                     raise_line=(lambda: stand.line(emulator)) if stand.line else None,
                     reboot=lambda: emulator.inject(stand.reboot),
                     inject=emulator.inject,

@@ -15,6 +15,7 @@ import numpy as np
 
 from drivers.openvnmrj.console.standard import standard
 from drivers.openvnmrj.vnmrfiles import BLOCK_HEADER, FILE_HEADER, log_line, stamp, write_fid, write_procpar
+from nights.live import observed_here
 from orchestrator.rig.gather import gather
 from orchestrator.rig.process import Ended, run
 from orchestrator.rig.request import RunRequest
@@ -133,5 +134,6 @@ def shortened(repository: Path, folder: Path, minutes: int) -> Path:
 
 def replay(experiment: Path, data: Path, out: Path) -> Replayed:
     """At ``--speed max``."""
-    ended = run(gather(RunRequest(experiment, None, out, speed=None, seed=1, data=data, display="none")))
+    with observed_here():
+        ended = run(gather(RunRequest(experiment, None, out, speed=None, seed=1, data=data, display="none")))
     return Replayed(ended, data, h5py.File(ended.folder / "run.h5", "r")["entry"])

@@ -299,6 +299,8 @@ class Eclib:
             return -13
         if not found.complete:
             return -403
+        if channel == self.cell_channel and self.faults.use("start_ignored") is not None:
+            return 0
         found.start()
         found.advance(self.now_s())
         return 0
@@ -335,7 +337,7 @@ class Eclib:
             I=current_A,
             IRange=int(found.techniques[run["index"]]["values"].get("I_Range", [0])[0]) if run is not None else 0,
             Ioverflow=int(bool(run and run.get("overload")) or (full_A is not None and abs(current_A) > 1.02 * full_A)),
-            ElapsedTime=0.0 if run is None else (found.now_s - run["begun_s"]) * found.speed,
+            ElapsedTime=found.elapsed_s,
             OptErr=found.opt_err,
         )
 

@@ -17,9 +17,10 @@ references).
 ``points_lost``           ``rows`` rows are gone, and IRQskipped says so (``times``)
 ``stop_deaf``             StopChannel answers 0 and does nothing (``times``)
 ``start_refused``         StartChannel answers ``code`` (``times``)
+``start_ignored``         StartChannel answers 0 and nothing runs (``times``)
 ``busy``                  the next ``times`` calls to the channel answer -12
 ``channel_missing``       (users) the channel is not among those plugged
-``emergency_open``        somebody opens the emergency input: the channel stops, OptErr 2
+``emergency_open``        OPEN In is low for a moment: the channel stops, OptErr 2 (an emulated relay holds it: ``wired_to: open_in``)
 ``too_hot``               the channel stops, OptErr 101
 ``reboot``                power is lost for a moment: everything stops, no firmware
 ``not_a_number``          Ewe of ``times`` readings is no number (None: until cleared)
@@ -47,6 +48,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "points_lost": {"rows": 3, "times": 1},
     "stop_deaf": {"times": 1},
     "start_refused": {"code": -12, "times": 1},
+    "start_ignored": {"times": 1},
     "busy": {"times": 3},
     "channel_missing": {},
     "emergency_open": {},

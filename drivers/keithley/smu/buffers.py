@@ -113,11 +113,12 @@ class Buffer:
 
     def between(self, start: int, end: int) -> list[Row]:
         """Rows of indices ``start`` to ``end``; across the seam of a circular one where ``end`` < ``start``. Raises Complaint."""
-        held = {(self.written - len(self.rows) + n) % self.size + 1: row for n, row in enumerate(self.rows)}
-        wanted = range(start, end + 1) if start <= end else [*range(start, self.size + 1), *range(1, end + 1)]
-        if not all(index in held for index in wanted):
+        wanted = end - start + 1 if start <= end else self.size - start + 1 + end
+        first = (start - 1 - (self.written - len(self.rows))) % self.size
+        full = len(self.rows) == self.size
+        if not (1 <= start <= self.size and 1 <= end <= self.size) or (first + wanted > len(self.rows) and not full):
             raise Complaint(1114, "Buffer index out of range")
-        return [held[index] for index in wanted]
+        return [self.rows[(first + n) % self.size] for n in range(wanted)]
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data."""

@@ -10,11 +10,14 @@ from typing import Any, cast
 
 from drivers.keithley.smu import buffers as buffering
 from drivers.keithley.smu.buffers import Buffers, Row, number
-from drivers.keithley.smu.language import CONFLICT, ILLEGAL, MISSING, OUT_OF_RANGE, UNDEFINED, Answer, Command, Complaint, commands, parse
+from drivers.keithley.smu.language import CONFLICT, ILLEGAL, OUT_OF_RANGE, UNDEFINED, Answer, Command, Complaint, commands, parse
+from drivers.keithley.smu.lines import DigitalLines
 from drivers.keithley.smu.models import Model
 from drivers.keithley.smu.output import Output
 from drivers.keithley.smu.source import SourceCommands
-from drivers.keithley.smu.trigger import TriggerModel, event_name
+from drivers.keithley.smu.tracing import TraceCommands
+from drivers.keithley.smu.trigger import TriggerModel
+from drivers.keithley.smu.triggering import TriggerCommands
 from drivers.sim.physics import Physics
 
 POWER_ON, OPC, DEVICE_ERROR, EXECUTION_ERROR, COMMAND_ERROR = 128, 1, 8, 16, 32
@@ -51,6 +54,9 @@ class Instrument:
         self.output = Output(model, twin, t_s, lambda code, text: self._complain(code, text, 2))
         self.source = SourceCommands(self.output, lambda quantity: self.ranges[quantity])
         self.trigger = TriggerModel(self, sleep, spawn)
+        self.traces = TraceCommands(lambda: self.buffers, self.measure, lambda: self.form)
+        self.triggers = TriggerCommands(self.trigger)
+        self.digital = DigitalLines(self.trigger.happen)
         self.esr = POWER_ON
         self.language = "SCPI"
         self._defaults()
@@ -65,8 +71,7 @@ class Instrument:
         self.terminals = "FRON"
         self.access = "FULL"
         self.check_contact = False
-        self.line_modes = dict.fromkeys(range(1, 7), "DIG,IN")
-        self.line_states = dict.fromkeys(range(1, 7), 0)
+        self.digital.reset()
         self.ese = self.sre = 0
 
     def power_up(self) -> None:
@@ -99,7 +104,7 @@ class Instrument:
     async def _do(self, command: Command) -> Answer:
         if not command.query and self.trigger.running and command.path not in ALWAYS_ALLOWED:
             raise Complaint(*CONFLICT)
-        for family in (self._common, self.source.answer, self._measured, self._traced, self._triggered, self._system):
+        for family in (self._common, self.source.answer, self._measured, self.traces.answer, self.triggers.answer, self._system):
             answer = family(command)
             if answer is not NotImplemented:
                 return cast("Answer", await answer if isinstance(answer, Awaitable) else answer)
@@ -196,17 +201,7 @@ class Instrument:
                 return None
             case "FORM:DATA", True:
                 return self.form
-            case "DIG:LINE:MODE", False:
-                self.line_modes[self._line(c)] = ",".join(argument.upper() for argument in c.arguments)
-                return None
-            case "DIG:LINE:MODE", True:
-                return self.line_modes[self._line(c)]
-            case "DIG:LINE:STAT", False:
-                self.line_states[self._line(c)] = int(c.switch())
-                return None
-            case "DIG:LINE:STAT", True:
-                return str(self.line_states[self._line(c)])
-        return NotImplemented
+        return self.digital.execute(c)
 
     def _next_error(self, kinds: set[int]) -> str:
         for error in list(self.errors):
@@ -214,12 +209,6 @@ class Instrument:
                 self.errors.remove(error)
                 return f'{error[0]},"{error[1]};{error[2]};{error[3] // 10**9}"'
         return '0,"No error;0;0 0"'
-
-    @staticmethod
-    def _line(c: Command) -> int:
-        if not 1 <= c.number <= 6:
-            raise Complaint(*OUT_OF_RANGE)
-        return c.number
 
     def _choose_terminals(self, terminals: str) -> None:
         if terminals != self.terminals:
@@ -324,97 +313,6 @@ class Instrument:
         held.add(Row(reading, sourced, held.since_s(utc_ns), utc_ns, status, state, FORMS.get(self.sense, "Ohm")))
         return buffering.NO_NUMBER if math.isnan(reading) else reading
 
-    # -------------------------------------------------------------------------------------------------------------- buffers
-
-    def _traced(self, c: Command) -> Any:
-        if not c.path.startswith("TRAC"):
-            return NotImplemented
-        what = c.path.partition(":")[2]
-        if what == "MAKE" and not c.query:
-            return self.buffers.make(c.text(0), c.whole(1))
-        if what == "TRIG" and not c.query:
-            return self._trace(c)
-        if what in {"DATA", ""} and c.query:
-            return self._rows(c)
-        place = 1 if (what, c.query) in {("FILL:MODE", False), ("POIN", False)} else 0
-        held = self.buffers[c.text(place) if len(c.arguments) > place else "defbuffer1"]
-        match what, c.query:
-            case "ACT", True:
-                return str(len(held.rows))
-            case "ACT:STAR", True:
-                return str(held.first)
-            case "ACT:END", True:
-                return str(held.last)
-            case "POIN", True:
-                return str(held.size)
-            case "POIN", False:
-                held.clear()
-                held.size = c.whole(0)
-            case "CLE", False:
-                held.clear()
-            case "FILL:MODE", True:
-                return "CONT" if held.circular else "ONCE"
-            case "FILL:MODE", False:
-                held.clear()
-                held.circular = c.word(0, "CONTinuous", "ONCE") == "CONT"
-            case _:
-                return NotImplemented
-        return None
-
-    async def _trace(self, c: Command) -> None:
-        await self.measure(c.text(0) if c.arguments else "defbuffer1")
-
-    def _rows(self, c: Command) -> bytes:
-        if len(c.arguments) < 2:
-            raise Complaint(*MISSING)
-        held = self.buffers[c.text(2) if len(c.arguments) > 2 else "defbuffer1"]
-        wanted = buffering.elements([c.text(n) for n in range(3, len(c.arguments))])
-        return buffering.written(held.between(c.whole(0), c.whole(1)), wanted, self.form)
-
-    # -------------------------------------------------------------------------------------------------------- trigger model
-
-    def _triggered(self, c: Command) -> Any:
-        if c.path == "ABOR" and not c.query:
-            return self.trigger.abort()
-        if c.path in {"INIT", "INIT:IMM"} and not c.query:
-            return self.trigger.start()
-        head, _, what = c.path.partition(":")
-        if head != "TRIG":
-            return NotImplemented
-        if what.startswith("TIM:"):
-            return self._timed(c, what.removeprefix("TIM:"))
-        if what.startswith("BLOC:") and not c.query:
-            return self.trigger.define(what.removeprefix("BLOC:").removesuffix(":STAT") if what != "BLOC:SOUR:STAT" else "SOUR:STAT", c)
-        match what, c.query:
-            case "STAT", True:
-                return self.trigger.status
-            case "BLOC:LIST", True:
-                return self.trigger.listed()
-            case "LOAD", False:
-                c.word(0, "Empty", "EMPTY")
-                return self.trigger.load_empty()
-        return NotImplemented
-
-    def _timed(self, c: Command, what: str) -> Any:
-        if not 1 <= c.number <= 4:
-            raise Complaint(*OUT_OF_RANGE)
-        timer = self.trigger.timers[c.number]
-        names = {"DEL": "delay_s", "COUN": "count", "STAR:STIM": "stimulus", "STAT": "on"}
-        if what not in names:
-            return NotImplemented
-        if c.query:
-            return str(int(timer[names[what]]) if what in {"COUN", "STAT"} else timer[names[what]])
-        match what:
-            case "DEL":
-                timer["delay_s"] = c.value(0)
-            case "COUN":
-                timer["count"] = c.whole(0)
-            case "STAR:STIM":
-                timer["stimulus"] = event_name(c.text(0))
-            case _:
-                timer["on"] = c.switch()
-        return None
-
     # What blocks of the trigger model act on, beside ``measure``.
 
     def switch(self, *, on: bool) -> None:
@@ -427,9 +325,7 @@ class Instrument:
 
     def lines(self, pattern: int, mask: int) -> None:
         """Digital output lines, line 1 = bit 0."""
-        for n in range(1, 7):
-            if mask >> (n - 1) & 1:
-                self.line_states[n] = pattern >> (n - 1) & 1
+        self.digital.put_out(pattern, mask)
 
     def log(self, code: int, text: str) -> None:
         """Into the event log."""
@@ -450,7 +346,7 @@ class Instrument:
         return {
             **{name: getattr(self, name) for name in self.PLAIN},
             "errors": [list(error) for error in self.errors],
-            "lines": [[n, self.line_modes[n], self.line_states[n]] for n in self.line_modes],
+            "lines": self.digital.snapshot(),
             "output": self.output.snapshot(),
             "trigger": self.trigger.snapshot(),
             "buffers": {name: buffer.snapshot() for name, buffer in self.buffers.named.items()},
@@ -461,8 +357,7 @@ class Instrument:
         for name in self.PLAIN:
             setattr(self, name, state[name])
         self.errors = deque((tuple(error) for error in state["errors"]), maxlen=MOST_EVENTS)
-        self.line_modes = {n: mode for n, mode, _ in state["lines"]}
-        self.line_states = {n: level for n, _, level in state["lines"]}
+        self.digital.restore(state["lines"])
         self.output.restore(state["output"])
         self.trigger.restore(state["trigger"])
         self.buffers.named = {name: buffering.Buffer.restored(one) for name, one in state["buffers"].items()}

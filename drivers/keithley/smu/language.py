@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 WORDS = """
 ABORt ACCess ACTual ALWays AUTO BACK BLOCk BRANch BUFFer CAPacitance CCHeck CLEar CODE CONStant COUNt COUNter CURRent
-DATA DATE DELay DELTa DIGital DYNamic END EVENt EVENTlog ERRor FETCh FILL FORMat FUNCtion HIGH IMMediate INITiate IO
+DATA DATE DELay DELTa DIGital DYNamic EDGE END EVENt EVENTlog ERRor FETCh FILL FORMat FUNCtion HIGH IMMediate IN INITiate IO
 LANGuage LEVel LIMit LINE LIST LOAD LOG MAKE MDIGitize MEASure MODE NEXT NOTify NOP NPLCycles OUTPut POINts PROTection
 RANGe READ RESet RESistance RSENse ROUTe SENSe SMODe SOURce STARt STATe STIMulus SYSTem TERMinals TIME TIMer TRACe
 TRIGger TRIPped VERSion VLIMit VOLTage WAIT ILIMit AMPLitude BORDer DC UNIT DIGits AZERo ONCE AVERage
 """
 Answer = bytes | str | None
 LEFT_OUT = frozenset({"IMM", "AMPL", "LEV"})
-NUMBERED = frozenset({"LINE", "TIM"})
+NUMBERED = frozenset({"DIG", "LINE", "TIM"})
 SENSED = frozenset({"FUNC", "CURR", "VOLT", "RES", "COUN", "NPLC", "RSEN"})
 
 

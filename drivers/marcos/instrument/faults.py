@@ -13,6 +13,7 @@ Each also takes ``after_s`` (so much later) and ``for_s`` (cleared so long after
 ``no_data``           ``times`` programs receive nothing: 0, and a warning
 ``short_data``        the last ``samples`` of ``times`` programs are missing, and nobody says so
 ``not_idle``          the sequencer was not idle when ``times`` programs began: a warning
+``left_halted``       somebody left the sequencer halted: ``regstatus`` says state 8 until ``halt_and_reset``
 ``reboot``            the Red Pitaya starts anew: nobody can connect for ``seconds``, what runs is lost, all outputs are zero
 ``stuck``             the sequencer does not come to its end: no answer any more, to anybody, until this is cleared
 ``no_rf``             the amplifier is off: programs run, and no pulse reaches the probe
@@ -39,6 +40,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "no_data": {"times": 1},
     "short_data": {"times": 1, "samples": 1},
     "not_idle": {"times": 1},
+    "left_halted": {},
     "reboot": {"seconds": 30.0},
     "stuck": {},
     "no_rf": {},

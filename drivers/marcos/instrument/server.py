@@ -14,7 +14,7 @@ from drivers.marcos.instrument import packets
 from drivers.marcos.instrument.machine import Course, course
 from drivers.marcos.instrument.packets import FAILED, OK, Malformed, Request, Requests, Said
 from drivers.marcos.instrument.receiver import Front
-from drivers.marcos.instrument.sequence import CLOCK_Hz, Outputs, Reader, Shot, shots
+from drivers.marcos.instrument.sequence import RX_CONTROL, CLOCK_Hz, Outputs, Reader, Shot, shots
 from drivers.sim.served import Answer
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
@@ -24,7 +24,8 @@ REALITIES = ("hardware", "simulation", "software")
 MEMORY = 1 << 18
 """Bytes of the sequencer's memory; a longer program is fed while it runs."""
 LEAST_TRIES, MOST_TRIES = 1000, 10_000_000
-ALL_EMPTY = (1 << 24) - 1
+ALL_EMPTY, HALTED = (1 << 24) - 1, 8
+"""What registers say: no output has anything waiting; the sequencer's state."""
 RECEIVED = tuple(f"rx{receiver}_{part}" for receiver in (0, 1) for part in "iq")
 NO_DATA = "no RX data received"
 
@@ -54,7 +55,7 @@ class Server:
             "ctrl": lambda _value, _said: OK,
             "direct": self._on_direct,
             "regrd": lambda _value, _said: 0,
-            "regstatus": lambda _value, _said: [0, 0, 0, 0, 0, ALL_EMPTY, 0],
+            "regstatus": lambda _value, _said: [HALTED << 24 if "left_halted" in self.faults else 0, 0, 0, 0, 0, ALL_EMPTY, 0],
             "mar_mem": self._on_mar_mem,
             "acq_rlim": self._on_acq_rlim,
             "read_rx": self._on_read_rx,
@@ -111,7 +112,8 @@ class Server:
     # --------------------------------------------------------------------------------------------------- small commands
 
     def _on_halt_and_reset(self, _value: Any, _said: Said) -> bool:
-        self.outputs.write(16, 0)
+        self.outputs.write(RX_CONTROL, 0)
+        self.faults.clear("left_halted")
         return True
 
     def _on_fpga_clk(self, value: Any, said: Said) -> int:
@@ -157,7 +159,7 @@ class Server:
         if fault := self.faults.use("error_reply"):
             said.errors.append(str(fault["text"]))
             return FAILED
-        if self.faults.use("not_idle"):
+        if self.faults.use("not_idle") or "left_halted" in self.faults:
             said.warnings.append("mar FSM was not idle when the run began")
         self.stamps.mark("started")
         now_s = max(self._now_s(), self.free_at_s)

@@ -1,25 +1,21 @@
 """Compiles a script to instructions with jumps, or says where it is wrong (code, line, column). Pure.
 
-Columns are where the offending token starts, from 1; lines count from the first line of the script. Both inferred from
-one published reply; what the instrument checks at load and what at run is inferred too.
+Lines count from the first line of the script (inferred from one published reply); what the instrument checks at load and what at run is
+inferred too.
 """
 
 from __future__ import annotations
 
-import operator as operators
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from drivers.methodscript.interpreter.language import LINE_LIMIT, Code, ScriptError, Variable, format_number, parse_number
+from drivers.methodscript.interpreter.language import LINE_LIMIT, Code, ScriptError
+from drivers.methodscript.interpreter.operands import NAME, Operands
+from drivers.methodscript.interpreter.words import Token, Words, tokens
 
 if TYPE_CHECKING:
-    from drivers.methodscript.interpreter.machine import Machine
     from drivers.methodscript.interpreter.models import Model
-
-Getter = Callable[["Machine"], Variable]
-Test = Callable[["Machine"], bool]
 
 SIGNATURES = {
     "store_var": "DVT", "copy_var": "VD", "alter_vartype": "DT",
@@ -45,29 +41,8 @@ OPTIONALS = {
 }
 LOOP_OPTIONALS = {"time": 1, "add_meas": 3, "poly_we": 2, "eis_acdc": 4, "eis_tdd": 2, "eis_opt": 1}
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<string>f?"[^"]*")
-    | (?P<compare>==|!=|<=|>=|<|>)
-    | (?P<logic>[&|])
-    | (?P<bracket>[()])
-    | (?P<word>[+-]?\w+:?)(?P<index>\[[^\]]*\])?
-    )""",
-    re.VERBOSE,
-)
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _KIND = re.compile(r"[a-j][a-z]")
 NAME_LIMIT = 31
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One word of a line: its text, the index in brackets, what kind it is and the column it starts in."""
-
-    text: str
-    kind: str
-    column: int
-    index: str = ""
 
 
 @dataclass(slots=True)
@@ -90,82 +65,6 @@ class Program:
     finish: int
 
 
-def tokens(line: str, number: int, column: int = 1) -> list[Token]:
-    """Words of one line (that starts in ``column``) without its comment; raises 4004 where a character belongs nowhere."""
-    found: list[Token] = []
-    place = 0
-    while place < len(line):
-        rest = line[place:].lstrip()
-        if not rest or rest.startswith("#"):
-            break
-        match = _TOKEN.match(line, place)
-        start = len(line) - len(rest)
-        if match is None:
-            raise ScriptError(Code.UNEXPECTED_CHARACTER, number, start + column)
-        kind = str(match.lastgroup if match.lastgroup != "index" else "word")
-        found.append(Token(match[kind], kind, start + column, (match["index"] or "")[1:-1]))
-        place = match.end()
-    return found
-
-
-def _literal(number: Variable) -> Getter:
-    return lambda _: number
-
-
-def _scalar(name: str) -> Getter:
-    return lambda machine: machine.variables[name]
-
-
-def _element(name: str, index: Getter) -> Getter:
-    return lambda machine: machine.element(name, int(index(machine).number))
-
-
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "==": operators.eq,
-    "!=": operators.ne,
-    "<=": operators.le,
-    ">=": operators.ge,
-    "<": operators.lt,
-    ">": operators.gt,
-}
-
-
-def _comparison(left: Getter, operator: str, right: Getter) -> Test:
-    compare = _COMPARE[operator]
-    return lambda machine: compare(left(machine).number, right(machine).number)
-
-
-def _joined(left: Test, operator: str, right: Test) -> Test:
-    if operator == "&":
-        return lambda machine: left(machine) and right(machine)
-    return lambda machine: left(machine) or right(machine)
-
-
-class _Words:
-    """The tokens of one line, read from left to right."""
-
-    def __init__(self, found: list[Token], number: int, length: int) -> None:
-        self.found, self.number, self.length, self.place = found, number, length, 0
-
-    def peek(self) -> Token | None:
-        return self.found[self.place] if self.place < len(self.found) else None
-
-    def take(self) -> Token:
-        token = self.peek()
-        if token is None:
-            raise ScriptError(Code.UNEXPECTED_CHARACTER, self.number, self.length + 1)
-        self.place += 1
-        return token
-
-    def expect(self, text: str) -> None:
-        token = self.take()
-        if token.text != text:
-            raise self.error(Code.UNEXPECTED_CHARACTER, token)
-
-    def error(self, code: Code, token: Token) -> ScriptError:
-        return ScriptError(code, self.number, token.column)
-
-
 @dataclass(slots=True)
 class _Scope:
     """An open ``if``, ``loop`` or measurement loop."""
@@ -177,16 +76,15 @@ class _Scope:
     leaves: list[int] = field(default_factory=list)
 
 
-class Compiler:
+class Compiler(Operands):
     """One pass over the lines; ``instructions`` grow, open scopes wait for their ends."""
 
     def __init__(self, model: Model) -> None:
+        super().__init__()
         self.model = model
         self.instructions: list[Instruction] = []
         self.scopes: list[_Scope] = []
-        self.names: dict[str, str] = {}
         self.finish = -1
-        self.number = 0
 
     def compile(self, text: tuple[str, ...]) -> Program:
         """The whole script; raises ScriptError at the first mistake."""
@@ -203,7 +101,7 @@ class Compiler:
     def _line(self, line: str) -> None:
         if len(line) > LINE_LIMIT:
             raise ScriptError(Code.TOO_LONG, self.number, LINE_LIMIT + 1)
-        words = _Words(tokens(line, self.number), self.number, len(line.rstrip()))
+        words = Words(tokens(line, self.number), self.number, len(line.rstrip()))
         first = words.peek()
         if first is None:
             return
@@ -222,9 +120,9 @@ class Compiler:
 
     # ------------------------------------------------------------------------------------------------ declarations
 
-    def _declare(self, words: _Words, kind: str) -> str:
+    def _declare(self, words: Words, kind: str) -> str:
         token = words.take()
-        if not _NAME.fullmatch(token.text):
+        if not NAME.fullmatch(token.text):
             raise words.error(Code.BAD_NAME, token)
         if len(token.text) > NAME_LIMIT:
             raise words.error(Code.NAME_TOO_LONG, token)
@@ -233,39 +131,39 @@ class Compiler:
         self.names[token.text] = kind
         return token.text
 
-    def _on_var(self, words: _Words, _: Token) -> None:
+    def _on_var(self, words: Words, _: Token) -> None:
         self._emit("var", self._declare(words, "var"))
 
-    def _on_array(self, words: _Words, _: Token) -> None:
+    def _on_array(self, words: Words, _: Token) -> None:
         name = self._declare(words, "array")
         self._emit("array", name, self._value(words))
 
     # ------------------------------------------------------------------------------------------------------ branches
 
-    def _open(self, words: _Words, first: Token, *kinds: str) -> _Scope:
+    def _open(self, words: Words, first: Token, *kinds: str) -> _Scope:
         if not self.scopes or self.scopes[-1].kind not in kinds:
             raise words.error(Code.SCOPE_EFFECT, first)
         return self.scopes[-1]
 
-    def _on_if(self, words: _Words, _: Token) -> None:
+    def _on_if(self, words: Words, _: Token) -> None:
         test = self._condition(words)
         start = self._emit("unless", test)
         self.scopes.append(_Scope("if", self.number, start, pending=start))
 
-    def _on_elseif(self, words: _Words, first: Token) -> None:
+    def _on_elseif(self, words: Words, first: Token) -> None:
         scope = self._open(words, first, "if")
         test = self._condition(words)
         scope.leaves.append(self._emit("jump"))
         self.instructions[scope.pending].target = len(self.instructions)
         scope.pending = self._emit("unless", test)
 
-    def _on_else(self, words: _Words, first: Token) -> None:
+    def _on_else(self, words: Words, first: Token) -> None:
         scope = self._open(words, first, "if")
         scope.leaves.append(self._emit("jump"))
         self.instructions[scope.pending].target = len(self.instructions)
         scope.kind, scope.pending = "else", -1
 
-    def _on_endif(self, words: _Words, first: Token) -> None:
+    def _on_endif(self, words: Words, first: Token) -> None:
         scope = self._open(words, first, "if", "else")
         self.scopes.pop()
         self._leave(scope, len(self.instructions))
@@ -278,25 +176,25 @@ class Compiler:
 
     # --------------------------------------------------------------------------------------------------------- loops
 
-    def _on_loop(self, words: _Words, _: Token) -> None:
+    def _on_loop(self, words: Words, _: Token) -> None:
         test = self._condition(words)
         self._emit("loop_enter")
         start = self._emit("unless", test)
         self.scopes.append(_Scope("loop", self.number, start, leaves=[start]))
 
-    def _on_endloop(self, words: _Words, first: Token) -> None:
+    def _on_endloop(self, words: Words, first: Token) -> None:
         scope = self._open(words, first, "loop", "measure")
         self.scopes.pop()
         self._emit("jump", target=scope.start)
         self._leave(scope, self._emit("loop_exit" if scope.kind == "loop" else "measure_exit"))
 
-    def _on_breakloop(self, words: _Words, first: Token) -> None:
+    def _on_breakloop(self, words: Words, first: Token) -> None:
         inner = next((scope for scope in reversed(self.scopes) if scope.kind in {"loop", "measure"}), None)
         if inner is None:
             raise words.error(Code.SCOPE_EFFECT, first)
         inner.leaves.append(self._emit("jump"))
 
-    def _on_on_finished(self, words: _Words, first: Token) -> None:
+    def _on_on_finished(self, words: Words, first: Token) -> None:
         if self.scopes or self.finish >= 0 or not first.text.endswith(":"):
             raise words.error(Code.SCOPE_EFFECT, first)
         self.finish = len(self.instructions)
@@ -306,7 +204,7 @@ class Compiler:
 
     # ------------------------------------------------------------------------------------------------------ commands
 
-    def _command(self, words: _Words, first: Token) -> None:
+    def _command(self, words: Words, first: Token) -> None:
         name = first.text
         if first.kind != "word" or name not in SIGNATURES:
             raise words.error(Code.SCRIPT_UNKNOWN_COMMAND, first)
@@ -324,7 +222,7 @@ class Compiler:
             start = self._emit("measure_next")
             self.scopes.append(_Scope("measure", self.number, start, leaves=[start, place]))
 
-    def _argument(self, kind: str, words: _Words) -> Any:
+    def _argument(self, kind: str, words: Words) -> Any:
         if kind == "D":
             return self._destination(words)
         if kind == "V":
@@ -340,7 +238,7 @@ class Compiler:
             raise words.error(Code.WRONG_TYPE, token)
         return token.text
 
-    def _options(self, name: str, words: _Words) -> dict[str, tuple[Any, ...]]:
+    def _options(self, name: str, words: Words) -> dict[str, tuple[Any, ...]]:
         allowed = LOOP_OPTIONALS if name.startswith("meas_loop") else OPTIONALS.get(name, {})
         found: dict[str, tuple[Any, ...]] = {}
         while token := words.peek():
@@ -351,7 +249,7 @@ class Compiler:
             found[token.text] = self._option(token.text, words)
         return found
 
-    def _option(self, name: str, words: _Words) -> tuple[Any, ...]:
+    def _option(self, name: str, words: Words) -> tuple[Any, ...]:
         words.expect("(")
         values: list[Any] = []
         while (token := words.peek()) is not None and token.text != ")":
@@ -361,82 +259,6 @@ class Compiler:
                 values.append(self._value(words))
         words.expect(")")
         return tuple(values)
-
-    # ------------------------------------------------------------------------------------------------------ operands
-
-    def _variable(self, token: Token, words: _Words) -> Getter:
-        name = token.text
-        if not _NAME.fullmatch(name):
-            raise words.error(Code.BAD_LITERAL if name[:1].isdigit() or name[:1] in "+-" else Code.BAD_NAME, token)
-        if name not in self.names:
-            raise words.error(Code.UNDECLARED, token)
-        if self.names[name] == "array":
-            if not token.index:
-                raise words.error(Code.IS_ARRAY, token)
-            index = _Words([Token(token.index, "word", token.column + len(name) + 1)], words.number, words.length)
-            return _element(name, self._value(index))
-        if token.index:
-            raise words.error(Code.BAD_ARRAY_ACCESS, token)
-        return _scalar(name)
-
-    def _value(self, words: _Words) -> Getter:
-        token = words.take()
-        if token.kind != "word":
-            raise words.error(Code.UNEXPECTED_CHARACTER, token)
-        number = parse_number(token.text)
-        return _literal(number) if number is not None else self._variable(token, words)
-
-    def _destination(self, words: _Words) -> Getter:
-        token = words.take()
-        if token.kind != "word":
-            raise words.error(Code.UNEXPECTED_CHARACTER, token)
-        if parse_number(token.text) is not None:
-            raise words.error(Code.IS_LITERAL, token)
-        return self._variable(token, words)
-
-    def _string(self, words: _Words) -> Callable[[Machine], str]:
-        token = words.take()
-        if token.kind != "string":
-            raise words.error(Code.UNEXPECTED_CHARACTER, token)
-        if not token.text.startswith("f"):
-            text = token.text[1:-1]
-            return lambda _: text
-        return self._interpolated(token, words)
-
-    def _interpolated(self, token: Token, words: _Words) -> Callable[[Machine], str]:
-        parts: list[str | Getter] = []
-        rest, column = token.text[2:-1], token.column + 2
-        while "{" in rest:
-            before, _, after = rest.partition("{")
-            inside, closed, behind = after.partition("}")
-            if not closed:
-                raise ScriptError(Code.OPEN_BRACE, self.number, column + len(before))
-            inner = _Words(tokens(inside, self.number, column + len(before) + 1), self.number, words.length)
-            parts += [before, self._value(inner)]
-            column += len(before) + len(inside) + 2
-            rest = behind
-        parts.append(rest)
-        return lambda machine: "".join(part if isinstance(part, str) else format_number(part(machine)) for part in parts)
-
-    def _condition(self, words: _Words) -> Test:
-        test = self._term(words)
-        while (token := words.peek()) is not None and token.kind == "logic":
-            words.take()
-            test = _joined(test, token.text, self._term(words))
-        return test
-
-    def _term(self, words: _Words) -> Test:
-        token = words.peek()
-        if token is not None and token.text == "(":
-            words.take()
-            test = self._condition(words)
-            words.expect(")")
-            return test
-        left = self._value(words)
-        operator = words.take()
-        if operator.kind != "compare":
-            raise words.error(Code.UNEXPECTED_CHARACTER, operator)
-        return _comparison(left, operator.text, self._value(words))
 
 
 def compile_script(lines: list[str] | tuple[str, ...], model: Model) -> Program:

@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 
 class Channel(CyclerChannel):
-    """A channel of the cycler, with what it has recorded of its latest test."""
+    """A channel of the cycler, with what it has recorded of its latest test; its times, and the limits on them, are by its own clock."""
 
     standing = frozenset({PAUSE})
     plain = ("status", "barcode", "test", "program", "rows", "layers", "log", "run")
@@ -64,7 +64,7 @@ class Channel(CyclerChannel):
         self.program, self.barcode, self.test = program, barcode, test
         self.rows, self.layers, self.log = [], [], []
         self.status = WORKING
-        self.run = {"begun_s": self.now_s, "cycle": 1, "passes": {}}
+        self.run = {"begun_own_s": self.device_s, "cycle": 1, "passes": {}}
         self._note(STARTED)
         self._enter(0, self.now_s)
 
@@ -80,16 +80,17 @@ class Channel(CyclerChannel):
         """Somebody at the PC."""
         if self.run is not None and self.status == WORKING:
             self.status = PAUSE
-            self.run["paused_s"] = self.now_s
+            self.run["paused_s"], self.run["paused_own_s"] = self.now_s, self.device_s
             self._drive("open", 0.0)
             self._note(PAUSED)
 
     def resume(self) -> None:
         """Go on with the step."""
         if self.run is not None and self.status == PAUSE:
-            away_s = self.now_s - self.run.pop("paused_s")
-            for name in ("step_s", "row_s", "tick_s"):
-                self.run[name] += away_s
+            away_own_s = self.device_s - self.run.pop("paused_own_s")
+            self.run["tick_s"] += self.now_s - self.run.pop("paused_s")
+            for name in ("step_s", "row_s"):
+                self.run[name] += away_own_s
             self.run["before"], self.run["outside_s"] = None, None
             self.status = WORKING
             self._drive(*self.run["drive"])
@@ -115,8 +116,13 @@ class Channel(CyclerChannel):
 
     @property
     def step_s(self) -> float:
-        """Since the step began."""
-        return 0.0 if self.run is None else self.now_s - float(self.run["step_s"])
+        """Since the step began, by the cycler's own clock."""
+        return 0.0 if self.run is None else self.device_s - float(self.run["step_s"])
+
+    @property
+    def test_s(self) -> float:
+        """Since the test began, by the cycler's own clock."""
+        return 0.0 if self.run is None else self.device_s - float(self.run["begun_own_s"])
 
     @property
     def driven(self) -> bool:
@@ -158,7 +164,7 @@ class Channel(CyclerChannel):
             drive = ("voltage", step["voltage_V"])
         else:
             drive = ("current", step.get("current_A", 0.0))
-        self.run |= {"index": index, "step_s": t_s, "tick_s": t_s, "row_s": FAR_PAST_s, "before": None, "outside_s": None}
+        self.run |= {"index": index, "step_s": self.own.at(t_s), "tick_s": t_s, "row_s": FAR_PAST_s, "before": None, "outside_s": None}
         self.run |= {"charge_C": 0.0, "energy_J": 0.0, "drive": list(drive), "rows": len(self.rows)}
         self._drive(*drive)
 
@@ -236,7 +242,8 @@ class Channel(CyclerChannel):
         assert self.run is not None
         run, record = self.run, self.program["record"]
         before, now = run["before"], {"t": self.now_s, "E": voltage_V, "I": current_A, "Q": run["charge_C"]}
-        wait_s = min(LONGEST_TICK_s, step.get("time_s", math.inf) - self.step_s, run["row_s"] + record["time_s"] - self.now_s)
+        own_s = min(step.get("time_s", math.inf) - self.step_s, run["row_s"] + record["time_s"] - self.device_s)
+        wait_s = min(LONGEST_TICK_s, self.own.until(own_s))
         wait_s = min(wait_s, LEAST_TICK_s if before is None else self._soonest_s(step, before, now))
         if run["outside_s"] is not None:
             wait_s = min(wait_s, run["outside_s"] + self.program["protect"]["delay_s"] - self.now_s)
@@ -258,13 +265,13 @@ class Channel(CyclerChannel):
         assert self.run is not None
         run, record = self.run, self.program["record"]
         kept = self.rows[-1] if len(self.rows) > run["rows"] else None
-        due = self.now_s - run["row_s"] >= record["time_s"] - EPS_s
+        due = self.device_s - run["row_s"] >= record["time_s"] - EPS_s
         moved = kept is not None and (
             0 < record["voltage_V"] <= abs(voltage_V - kept["volt"]) or 0 < record["current_A"] <= abs(current_A - kept["curr"])
         )
-        if not (due or moved or last) or (last and kept is not None and run["row_s"] == self.now_s):
+        if not (due or moved or last) or (last and kept is not None and run["row_s"] == self.device_s):
             return
-        run["row_s"] = self.now_s
+        run["row_s"] = self.device_s
         step = self.program["steps"][run["index"]]
         self.rows.append(
             {

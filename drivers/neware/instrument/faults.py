@@ -22,6 +22,8 @@ Each also takes ``after_s`` (so much later) and ``for_s`` (cleared so long after
 ``rows_late``        ``download`` and ``inquiredf`` know nothing of the last ``seconds``
 ``voltage_jump``     the voltage reads ``offset_V`` off (a lost reference); protections act on what is read
 ``clock_off``        the PC's clock is ``seconds`` fast
+``clock_skew``       the cycler's clock is ``ppm`` fast: its times, and the limits on them
+``not_a_number``     voltage and current read ``nan`` in what is said; the cycler itself goes on to its limits
 ``wrong_channel``    answers name the first sub-device throughout (also where nothing is wrong, in ``getchlstatus``: the quirk)
 """
 
@@ -50,6 +52,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "rows_late": {"seconds": 30.0},
     "voltage_jump": {"offset_V": 5.0},
     "clock_off": {"seconds": 3600.0},
+    "clock_skew": {"ppm": 200.0},
+    "not_a_number": {},
     "wrong_channel": {},
 }
 NAMES = frozenset(DEFAULTS)

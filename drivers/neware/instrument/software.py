@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -161,7 +162,7 @@ class Software:
         subdevid = 1 if "wrong_channel" in self.faults else place[0]
         shown: dict[str, object] = {"dev": f"{DEVTYPE}-{self.devid}-{subdevid}-{place[1]}-0"}
         run, step = channel.run, channel.step
-        voltage_V, current_A = channel.read()
+        voltage_V, current_A = self._said(*channel.read())
         if run is None or step is None:
             shown |= {"cycle_id": 1, "step_type": "--", "workstatus": channel.status, "barcode": channel.barcode, "current": 0}
             shown |= {"voltage": _coarse(voltage_V), "capacity": 0, "energy": 0, "totaltime": 0, "relativetime": 0}
@@ -169,7 +170,7 @@ class Software:
         shown |= {"cycle_id": run["cycle"], "step_id": step["id"], "step_type": TYPES[step["type"]], "workstatus": channel.status}
         shown |= {"barcode": channel.barcode, "current": _coarse(current_A), "voltage": _coarse(voltage_V)}
         shown |= {"capacity": _coarse(run["charge_C"] / 3600.0), "energy": _coarse(run["energy_J"] / 3600.0)}
-        shown |= {"totaltime": f"{channel.now_s - run['begun_s']:.1f}".removesuffix(".0")}
+        shown |= {"totaltime": f"{channel.test_s:.1f}".removesuffix(".0")}
         shown |= {"relativetime": f"{channel.step_s:.1f}".removesuffix(".0"), "open_or_close": 0, "log_code": LOG_WORKING}
         return row("inquire", shown)
 
@@ -271,7 +272,12 @@ class Software:
     def _data(self, number: int, found: Mapping[str, Any]) -> str:
         shown: dict[str, object] = {"seqid": number, "stepid": found["stepid"], "cycleid": found["cycleid"], "steptype": found["steptype"]}
         shown |= {"testtime": round(found["step_s"] * 1e3), "atime": self._at(found["at_s"])}
-        return row("data", shown | {name: _fine(found[name]) for name in ("volt", "curr", "cap", "eng")})
+        voltage_V, current_A = self._said(found["volt"], found["curr"])
+        shown |= {"volt": _fine(voltage_V), "curr": _fine(current_A)}
+        return row("data", shown | {name: _fine(found[name]) for name in ("cap", "eng")})
+
+    def _said(self, voltage_V: float, current_A: float) -> tuple[float, float]:
+        return (math.nan, math.nan) if "not_a_number" in self.faults else (voltage_V, current_A)
 
     def _on_downloadStepLayer(self, root: Element) -> list[str]:
         lines: list[str] = []

@@ -19,7 +19,7 @@ from drivers.spinsolve.instrument.run import Receiver, Run
 
 VERSION = "1.18.1.3062"
 MAGIC = b"SORPATAD1.1V"
-COMPLEX_WITH_AXIS = 504
+COMPLEX, COMPLEX_WITH_AXIS = 501, 504
 GAIN_dB = 28
 STAMP = "%Y%m%d%H%M%S"
 WINDOWS = re.compile(r"^([A-Za-z]):[\\/]")
@@ -82,6 +82,10 @@ def write(
     (folder / "shim.par").write_text("shim = 0\n", encoding="utf-8", newline="\n")
     if not data:
         return
+    if fid.ndim == 2:
+        raw = points_2d(np.conj(fid))
+        (folder / "data.2d").write_bytes(raw[: len(raw) // 2] if half else raw)
+        return
     time_ms = np.arange(settings.points, dtype=np.float64) * (settings.dwell_us * 1e-3)
     raw = points_1d(time_ms, np.conj(fid))
     (folder / "data.1d").write_bytes(raw[: len(raw) // 2] if half else raw)
@@ -98,6 +102,13 @@ def points_1d(axis: NDArray[np.float64], values: NDArray[np.complex128]) -> byte
     header = MAGIC + struct.pack("<5I", COMPLEX_WITH_AXIS, values.size, 1, 1, 1)
     pairs = np.stack([values.real, values.imag], axis=1)
     return header + axis.astype("<f4").tobytes() + pairs.astype("<f4").tobytes()
+
+
+def points_2d(values: NDArray[np.complex128]) -> bytes:
+    """The bytes of a ``.2d`` file: eight words, then pairs, one row of points after the other."""
+    rows, points = values.shape
+    pairs = np.stack([values.real, values.imag], axis=2)
+    return MAGIC + struct.pack("<5I", COMPLEX, points, rows, 1, 1) + pairs.astype("<f4").tobytes()
 
 
 def parameters(run: Run, settings: Receiver, scans: int) -> str:

@@ -1,10 +1,9 @@
-"""The program itself: what clients set, what it answers, one run at a time and what it says of it to everybody."""
+"""The program itself: one run at a time, and what it says of it to everybody. Requests are answered in ``requests.py``."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from drivers.sim.physics import Physics
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
 from drivers.spinsolve.instrument import files, messages, protocols
+from drivers.spinsolve.instrument.desk import Desk
 from drivers.spinsolve.instrument.files import Disk
-from drivers.spinsolve.instrument.messages import Element, Malformed, tag, text
-from drivers.spinsolve.instrument.protocols import LIST, PROTOCOLS, Refused
+from drivers.spinsolve.instrument.messages import tag, text
+from drivers.spinsolve.instrument.protocols import Refused
 from drivers.spinsolve.instrument.run import ANSWER, COMPLETED, ERROR, FILE, READY, RESET, RUNNING, STOPPING, Run, moved, signal
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FOLDER_KINDS = ("TimeStamp", "TimeStampTree", "UserFolder")
 BITES = ("error_while_running", "run_fails", "empty_folder", "drop_ready", "drop_completed", "disk_full", "no_data", "wrong_nucleus")
 LASTING = ("swap_ready_completed", "folder_late", "slow")
 SHIM_REQUESTS = {"CheckShimRequest": "CheckShim", "QuickShimRequest": "QuickShim", "PowerShimRequest": "PowerShim"}
@@ -62,40 +61,25 @@ class Program:
         self.write_s = float(options.get("write_s", 1.0))
         self.line_width_Hz = float(options.get("line_width_Hz", 0.6))
         self.lock = bool(options.get("lock", True))
+        self.desk = Desk(faults, disk.home, strict=self.strict)
         self.run: Run | None = None
         self.late: list[tuple[int, Run]] = []
         self.done = 0
         self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self.forget()
 
     def forget(self) -> None:
         """As the program is when it has just been opened."""
-        self.solvent = self.sample = ""
-        self.user_data: dict[str, str] = {}
-        self.folder_kind, self.folder = "TimeStamp", self.disk.home
-        self.last_options: dict[str, dict[str, str]] = {}
+        self.desk.clear()
         self.run = None
 
     # ------------------------------------------------------------------------------------------------------------- life
-
-    def start(self) -> None:
-        """Live; what a snapshot brought goes on."""
-        self._task = asyncio.create_task(self._live(), name="Spinsolve")
-
-    async def stop(self) -> None:
-        """Stop living; the state stays."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        self._task = None
 
     def wake(self) -> None:
         """Something has changed: look again what comes next."""
         self._changed.set()
 
-    async def _live(self) -> None:
+    async def live(self) -> None:
+        """Do what falls due, for ever; what a snapshot brought goes on."""
         while True:
             now_ns = self.clock.mono_ns()
             if self.late and self.late[0][0] <= now_ns:
@@ -197,7 +181,7 @@ class Program:
             self._state(run, "Ready", "" if hidden else run.folder)
 
     async def _filing(self, run: Run, now_ns: int) -> None:
-        run.user_data, run.sample, run.solvent = dict(self.user_data), self.sample, self.solvent
+        run.user_data, run.sample, run.solvent = dict(self.desk.user_data), self.desk.sample, self.desk.solvent
         if run.foreign:
             run.user_data = {}
         if "folder_late" in run.faults:
@@ -237,142 +221,30 @@ class Program:
         inside = "".join(text(name, value) for name, value in rows.items())
         return tag(request.replace("Request", "Response"), {"error": error} if error else {}, inside)
 
-    # ---------------------------------------------------------------------------------------------------------- requests
+    # ------------------------------------------------------------------------------------------------------- what is told
 
-    def hear(self, client: int, document: bytes) -> bytes | None:
-        """One message from a client; the answer, if there is one."""
-        try:
-            found = messages.read(document)
-            answer = getattr(self, f"_on_{found.tag}", self._unknown)(found, client)
-        except Malformed as problem:
-            if self.strict:
-                self.complain("", str(problem))
-            return None
-        return None if answer is None else messages.document(answer)
+    def lasts_s(self, name: str, given: Mapping[str, str]) -> float:
+        """How long a run would take. Raises Refused."""
+        scans, scan_s = protocols.timing(*protocols.settled(name, given))
+        return self.overhead_s + scans * scan_s + self.write_s
 
-    def _unknown(self, found: Element, _client: int) -> None:
-        raise Malformed(f"<{found.tag}> is not a request")
-
-    def _on_Set(self, found: Element, _client: int) -> None:
-        if self.strict and len(found) != 1:
-            raise Malformed("<Set> with exactly one child is expected")
-        for child in found:
-            self._set(child)
-
-    def _set(self, child: Element) -> None:
-        value = child.text or ""
-        if child.tag == "Solvent":
-            self.solvent = value
-        elif child.tag == "Sample":
-            self.sample = value
-        elif child.tag == "DataFolder":
-            self._set_folder(child)
-        elif child.tag == "UserData":
-            self._set_user_data(child)
-        elif self.strict:
-            raise Malformed(f"<{child.tag}> cannot be set")
-
-    def _set_folder(self, child: Element) -> None:
-        for kind in child:
-            if kind.tag in FOLDER_KINDS and (kind.text or "").strip():
-                self.folder_kind, self.folder = kind.tag, (kind.text or "").strip()
-                return
-        if self.strict:
-            raise Malformed("<DataFolder> without a folder")
-
-    def _set_user_data(self, child: Element) -> None:
-        if self.faults.use("user_data_lost"):
-            return
-        for data in child:
-            key, value = data.get("key"), data.get("value", "")
-            if data.tag != "Data" or not key:
-                if self.strict:
-                    raise Malformed("<Data key value> is expected in <UserData>")
-                continue
-            self.user_data.pop(key, None)
-            if value:
-                self.user_data[key] = value
-
-    def _on_GetRequest(self, found: Element, _client: int) -> str | None:
-        what = found[0].tag if len(found) else ""
-        if what == "Solvent":
-            inside = text(what, self.solvent)
-        elif what == "Sample":
-            inside = text(what, self.sample)
-        elif what == "UserData":
-            inside = tag(what, None, "".join(tag("Data", {"key": key, "value": value}) for key, value in self.user_data.items()))
-        else:
-            raise Malformed(f"<{what}> cannot be asked for")
-        return tag("GetResponse", None, inside)
-
-    def _on_AvailableProtocolsRequest(self, _found: Element, _client: int) -> str:
-        return tag("AvailableProtocolsResponse", None, "".join(text("Protocol", protocol.name) for protocol in LIST))
-
-    def _on_AvailableOptionsRequest(self, found: Element, _client: int) -> str:
-        name = found.get("protocol", "")
-        protocol = PROTOCOLS.get(name)
-        rows = [] if protocol is None else [tag("Option", {"name": one.name}, _values(one)) for one in protocol.options if one.values]
-        return tag("AvailableOptionsResponse", {"protocol": name}, "".join(rows))
-
-    def _on_AvailableProtocolOptionsRequest(self, _found: Element, _client: int) -> str:
-        rows = [tag("Protocol", {"protocol": protocol.name}, self._listed(protocol)) for protocol in LIST]
-        return tag("AvailableProtocolOptionsResponse", None, "".join(rows))
-
-    def _listed(self, protocol: protocols.Protocol) -> str:
-        now = self.last_options.get(protocol.name, {})
-        return "".join(tag("Option", {"name": one.name, "value": now.get(one.name, one.value)}, _values(one)) for one in protocol.options)
-
-    def _on_ProtocolOptionsRequest(self, found: Element, _client: int) -> str:
-        name = found.get("protocol", "")
-        try:
-            _, values = protocols.settled(name, self.last_options.get(name, {}))
-        except Refused as refused:
-            return tag("ProtocolOptionsResponse", {"protocol": name, "error": str(refused)}, "")
-        return tag("ProtocolOptionsResponse", {"protocol": name}, messages.options(values))
-
-    def _on_EstimateDurationRequest(self, found: Element, _client: int) -> str:
-        name, given = found.get("protocol", ""), _given(found)
-        try:
-            protocol, values = protocols.settled(name, given)
-            scans, scan_s = protocols.timing(protocol, values)
-        except Refused as refused:
-            shown: dict[str, object] = {"protocol": name, "durationInSeconds": 0.0, "error": str(refused)}
-            return tag("EstimateDurationResponse", shown, messages.options(given))
-        lasts_s = self.overhead_s + scans * scan_s + self.write_s
-        return tag("EstimateDurationResponse", {"protocol": name, "durationInSeconds": lasts_s}, messages.options(given))
-
-    def _on_HardwareRequest(self, _found: Element, _client: int) -> str:
-        connected = "hardware_off" not in self.faults
-        rows: dict[str, object] = {"SpinsolveSoftware": self.version, "RemoteControlVersion": "1.0", "ConnectedToHardware": connected}
-        if connected:
-            rows |= {"SpinsolveHardware": self.model, "SpinsolveType": "MultiX"}
-        return tag("HardwareResponse", None, "".join(text(name, value) for name, value in rows.items()))
-
-    def _on_SelectionSubscription(self, _found: Element, _client: int) -> None:
-        """Nobody sits at the program: there is nothing to tell."""
-
-    _on_Selection = _on_SelectionSubscription
-
-    def _on_Execute(self, _found: Element, _client: int) -> None:
-        raise Malformed("scripts are not emulated (what the program answers is not public)")
-
-    def _on_Abort(self, _found: Element, _client: int) -> None:
+    def abort(self) -> None:
+        """The scan that is under way is the last."""
         if self.run is not None:
             self.run.cut(self.clock.mono_ns())
             self.wake()
 
-    def _shim(self, found: Element, client: int) -> str | None:
+    def shim(self, request: str, client: int) -> str | None:
+        """None: the client hears of it when it is over."""
         if self.run is not None or "hardware_off" in self.faults:
-            return self._shim_response(found.tag, BUSY if self.run is not None else NO_HARDWARE)
-        run = self._new("SHIM", {"Shim": SHIM_REQUESTS[found.tag]})
-        run.request, run.client = found.tag, client
+            return self._shim_response(request, BUSY if self.run is not None else NO_HARDWARE)
+        run = self._new("SHIM", {"Shim": SHIM_REQUESTS[request]})
+        run.request, run.client = request, client
         self._begin(run)
         return None
 
-    _on_CheckShimRequest = _on_QuickShimRequest = _on_PowerShimRequest = _shim
-
-    def _on_Start(self, found: Element, _client: int) -> None:
-        name = found.get("protocol", "")
+    def ask_to_start(self, name: str, given: Mapping[str, str]) -> None:
+        """``Start`` of a client."""
         self.stamps.mark("start read")
         if self.faults.use("start_ignored"):
             return
@@ -381,7 +253,7 @@ class Program:
         elif "hardware_off" in self.faults:
             self.complain(name, NO_HARDWARE)
         else:
-            self.press(name, _given(found))
+            self.press(name, given)
 
     def press(self, name: str, given: Mapping[str, str], *, foreign: bool = False) -> None:
         """Start a protocol; an Error to everybody where that cannot be."""
@@ -398,7 +270,7 @@ class Program:
         if not protocol.emulated:
             raise Refused(f"Protocol '{name}' is not emulated")
         scans, scan_s = protocols.timing(protocol, values)
-        self.last_options[name] = dict(values)
+        self.desk.last_options[name] = dict(values)
         now_ns, when = self.clock.mono_ns(), self.local()
         slow = float(self.faults["slow"]["factor"]) if "slow" in self.faults else 1.0
         return Run(
@@ -410,7 +282,7 @@ class Program:
             scan_s * slow,
             self.overhead_s,
             self.write_s,
-            folder=self.disk.folder_of_run(self.folder_kind, self.folder, when, self.done + 1),
+            folder=self.disk.folder_of_run(self.desk.folder_kind, self.desk.folder, when, self.done + 1),
             began=when.strftime("%Y-%m-%dT%H:%M:%S.%f"),
         )
 
@@ -431,10 +303,10 @@ class Program:
         """Somebody presses a button of the program."""
         fault = self.faults["foreign_run"]
         self.faults.clear("foreign_run")
-        mine = self.folder_kind, self.folder
-        self.folder_kind, self.folder = "TimeStamp", self.disk.home
+        mine = self.desk.folder_kind, self.desk.folder
+        self.desk.folder_kind, self.desk.folder = "TimeStamp", self.disk.home
         self.press(str(fault["protocol"]), {}, foreign=True)
-        self.folder_kind, self.folder = mine
+        self.desk.folder_kind, self.desk.folder = mine
         if self.run is not None:
             self.run.scans, self.run.scan_s = 1, float(fault["seconds"])
 
@@ -443,11 +315,7 @@ class Program:
     def snapshot(self) -> dict[str, Any]:
         """Plain data."""
         return {
-            "solvent": self.solvent,
-            "sample": self.sample,
-            "user_data": dict(self.user_data),
-            "folder": [self.folder_kind, self.folder],
-            "last_options": {name: dict(values) for name, values in self.last_options.items()},
+            "desk": self.desk.snapshot(),
             "run": None if self.run is None else self.run.plain(),
             "late": [[at_ns, run.plain()] for at_ns, run in self.late],
             "done": self.done,
@@ -455,21 +323,10 @@ class Program:
 
     def restore(self, state: Mapping[str, Any], later_ns: int = 0) -> None:
         """Go on from a snapshot; ``later_ns``: by how much the clock's origin has moved."""
-        self.solvent, self.sample = state["solvent"], state["sample"]
-        self.user_data = dict(state["user_data"])
-        self.folder_kind, self.folder = state["folder"]
-        self.last_options = {name: dict(values) for name, values in state["last_options"].items()}
+        self.desk.restore(state["desk"])
         self.run = None if state["run"] is None else moved(state["run"], later_ns)
         self.late = [(at_ns + later_ns, moved(plain, later_ns)) for at_ns, plain in state["late"]]
         self.done = state["done"]
-
-
-def _given(found: Element) -> dict[str, str]:
-    return {one.get("name", ""): one.get("value", "") for one in found if one.tag == "Option"}
-
-
-def _values(option: protocols.Option) -> str:
-    return "".join(text("Value", value) for value in option.values)
 
 
 def emulator_folder(options: Mapping[str, Any], folder: Path) -> Disk:

@@ -1,8 +1,9 @@
 """What the program offers: protocols, their options and values, how long they last. Pure.
 
-Names and ranges are those of the public option list; which values lie between the ends of a range is inferred. Invented, and flagged
-so by the site's list itself: ``1D LITHIUM+`` and ``1D SODIUM+`` with all their options, because no 7Li or 23Na protocol is public; units
-of their Bandwidth and CenterFrequency are ppm, as the numbers of ``1D PHOSPHORUS+ WALTZ`` suggest (inferred).
+Names, options and values are those of the public option list; that values between those listed are taken, and which one is the default,
+is inferred. So is how the delays of T1 and T2 lie between their ends (by equal factors). Invented, and flagged so by the site's list
+itself: ``1D LITHIUM+`` and ``1D SODIUM+`` with all their options, because no 7Li or 23Na protocol is public; units of their Bandwidth and
+CenterFrequency are ppm, as the numbers of ``1D PHOSPHORUS+ WALTZ`` suggest (inferred).
 """
 
 from __future__ import annotations
@@ -11,9 +12,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+ONE_PULSE = "one_pulse"
+LEAST_INVERSION = 200.0
+"""The shortest inversion time is so much less than the longest: inferred."""
 POWERS_OF_TWO = tuple(str(1 << n) for n in range(15))
 ANGLES = ("30", "45", "60", "90")
 REPETITIONS_s = ("1", "2", "4", "7", "10", "15", "30", "60", "120")
+SLOW_REPETITIONS_s = ("2", "5", "10", "15", "30", "60", "120", "180", "240", "300", "360", "420", "480", "540", "600")
+INVERSIONS_ms = ("20", "50", "100", "200", "500", "1000", "2000", "5000", "10000", "15000", "20000", "30000")
+INTERVALS_s = ("0", "15", "30", "45", "60", "120", "300", "600", "900", "1800", "2700", "3600")
+NO_YES = ("no", "yes")
 SHIMS = ("CheckShim", "QuickShim", "QuickShimAll", "PowerShim")
 SHIM_s = {"CheckShim": 20.0, "QuickShim": 300.0, "QuickShimAll": 600.0, "PowerShim": 2400.0}
 """How long each lasts: inferred."""
@@ -61,7 +69,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One entry of the list. ``nucleus`` "" = it acquires nothing here. ``width_ppm``, ``centre_ppm``: where no option says."""
+    """One entry of the list. ``nucleus`` "" = it acquires nothing here. ``width_ppm``, ``centre_ppm``: where no option says.
+
+    ``emulated`` False: correlations need couplings between spins, which no cell of the twin has; the others leave data of which nothing
+    public is known.
+    """
 
     name: str
     options: tuple[Option, ...] = ()
@@ -71,6 +83,7 @@ class Protocol:
     acquisition_s: float = 3.2
     invented: bool = False
     emulated: bool = True
+    sequence: str = ONE_PULSE
 
     def complete(self, given: Mapping[str, str]) -> dict[str, str]:
         """All options: those given, else the defaults. Raises Refused."""
@@ -93,8 +106,9 @@ def _times(least: float, most: float, *values: str) -> Option:
     return number_of(least, most, *values, name="AcquisitionTime")
 
 
-def _repetition() -> Option:
-    return number_of(1, 120, *REPETITIONS_s, name="RepetitionTime")
+def _repetition(*seconds: str) -> Option:
+    values = seconds or REPETITIONS_s
+    return number_of(float(values[0]), float(values[-1]), *values, name="RepetitionTime")
 
 
 def _metal(name: str, nucleus: str, width_ppm: str, centre_ppm: str) -> Protocol:
@@ -117,6 +131,27 @@ def _metal(name: str, nucleus: str, width_ppm: str, centre_ppm: str) -> Protocol
 
 def _scan(name: str, width_ppm: float, centre_ppm: float) -> Protocol:
     return Protocol(name, (Option("Scan", tuple(SCANS_OF)),), "1H", width_ppm, centre_ppm)
+
+
+def _relaxation(name: str, sequence: str, numbers: tuple[str, ...], *steps: Option) -> Protocol:
+    """An array of spectra, one for each delay."""
+    times = _times(0.4, 6.4, "0.4", "0.8", "1.6", "3.2", "6.4")
+    repetition = number_of(1, 1800, *REPETITIONS_s, "300", "600", "1200", "1800", name="RepetitionTime", default="10")
+    return Protocol(name, (Option("Number", numbers), times, repetition, *steps), "1H", 115.0, 5.0, sequence=sequence)
+
+
+def _echoes(*shortest_us: str) -> tuple[Option, ...]:
+    times_us = (*shortest_us, "200", "500", "1000", "2000", "5000", "10000")
+    longest_ms = ("200", "500", "1000", "2000", "5000")
+    return Option("NumberOfSteps", ("5", "10", "20", "50")), Option("EchoTime", times_us, "1000"), Option("MaximumEchoTime", longest_ms)
+
+
+def _scans_2d() -> Option:
+    return Option("Scans", ("4", "8", "16", "32", "64", "128"))
+
+
+def _between_nuclei(name: str) -> Protocol:
+    return Protocol(name, (_scans_2d(), Option("RepetitionTime", ("1", "2", "5", "10"))), emulated=False)
 
 
 LIST: tuple[Protocol, ...] = (
@@ -144,29 +179,52 @@ LIST: tuple[Protocol, ...] = (
         "1D PHOSPHORUS+ WALTZ",
         (
             _number(),
-            _repetition(),
-            number_of(5, 90, "5", "15", *ANGLES, name="PulseAngle", default="90"),
-            number_of(114, 1142, "114", "228", "571", "1142", name="Bandwidth", default="228"),
-            number_of(-600, 600, name="CenterFrequency", default="0"),
-            Option("NoeEnhancement", ("Off", "On")),
-            Option("Decouple", ("Off", "On")),
+            _repetition(*SLOW_REPETITIONS_s),
+            number_of(5, 90, "5", "10", "30", "45", "90", name="PulseAngle", default="90"),
+            number_of(114, 1142, "114", "285", "571", "1142", name="Bandwidth", default="285"),
+            number_of(-600, 600, "-110", "-60", "-10", "40", "90", "140", "190", "240", "290", name="CenterFrequency", default="-10"),
+            Option("NoeEnhancement", NO_YES),
+            Option("Decouple", ("Off", "Low", "Medium", "High")),
         ),
         "31P",
     ),
-    Protocol("1D CARBON+", (_number(), _repetition(), Option("PulseAngle", ANGLES, "90")), "13C", 400.0, 100.0),
+    Protocol(
+        "1D CARBON+",
+        (
+            _number(),
+            _repetition(*SLOW_REPETITIONS_s),
+            Option("PulseAngle", ("5", "10", "30", "45", "90"), "90"),
+            Option("NoeEnhancement", NO_YES),
+            Option("Decouple", NO_YES),
+        ),
+        "13C",
+        400.0,
+        100.0,
+    ),
     _metal("1D LITHIUM+", "7Li", "800", "137"),
     _metal("1D SODIUM+", "23Na", "1600", "0"),
     _scan("PARAMAGNETIC", 500.0, 5.0),
-    Protocol("RM", (_number(), number_of(0, 3600, "10", "60", "600", name="IntervalTime")), "1H", 115.0, 5.0),
-    Protocol("T1", (_number(), _repetition()), emulated=False),
-    Protocol("T2", (_number(), _repetition()), emulated=False),
+    Protocol(
+        "RM", (_number(), number_of(0, 3600, "0", "15", "30", "60", "600", "3600", name="IntervalTime", default="15")), "1H", 115.0, 5.0
+    ),
+    _relaxation(
+        "T1",
+        "inversion_recovery",
+        ("2", "4", "8", "16"),
+        Option("MaximumInversionTime", INVERSIONS_ms, "2000"),
+        Option("NumberOfSteps", ("5", "11", "21", "41")),
+    ),
+    _relaxation("T2", "cpmg", ("4", "8", "16"), *_echoes("100")),
+    _relaxation("T2+", "cpmg", ("1", "4", "8", "16"), *_echoes("50", "100")),
+    Protocol("T2 Bulk", emulated=False),
     Protocol("SHIM", (Option("Shim", SHIMS),)),
     Protocol("SHIM 1H SAMPLE", (Option("SampleReference"), Option("Shim", SHIMS))),
-    Protocol("SCRIPT", (Option("File"),), emulated=False),
-    Protocol("PREFERENCES", (Option("File"),), emulated=False),
-    Protocol("COSY", (_number(), _repetition()), emulated=False),
-    Protocol("HSQC", (_number(), _repetition()), emulated=False),
-    Protocol("HMBC", (_number(), _repetition()), emulated=False),
+    Protocol("SCRIPT", (Option("ShowScriptDiagram", NO_YES),), emulated=False),
+    Protocol("PREFERENCES", emulated=False),
+    Protocol("COSY 2D", (Option("Mode", ("QuickCosy", "PowerCosy")),), emulated=False),
+    Protocol("JRES 2D", emulated=False),
+    Protocol("TOCSY", (_scans_2d(), Option("SpinlockTime", ("20", "40", "60", "80", "100", "120", "150"))), emulated=False),
+    *(_between_nuclei(name) for name in ("HETCOR 2D", "HMBC 2D", "HMQC 2D", "HSQC 2D")),
 )
 PROTOCOLS: Mapping[str, Protocol] = {protocol.name: protocol for protocol in LIST}
 
@@ -193,7 +251,23 @@ def timing(protocol: Protocol, values: Mapping[str, str]) -> tuple[int, float]:
     repetition_s = float(values.get("RepetitionTime") or max(acquisition_s(protocol, values), float(values.get("IntervalTime", 10.0))))
     if repetition_s < acquisition_s(protocol, values):
         raise Refused("RepetitionTime is shorter than AcquisitionTime")
-    return max(1, int(float(values["Number"]))), repetition_s
+    found = delays_s(protocol, values)
+    if found and repetition_s < acquisition_s(protocol, values) + found[-1]:
+        raise Refused("RepetitionTime is shorter than the longest step")
+    return max(1, int(float(values["Number"]))) * max(1, len(found)), repetition_s
+
+
+def delays_s(protocol: Protocol, values: Mapping[str, str]) -> tuple[float, ...]:
+    """What each spectrum of an array waits before it is read; empty for what is no array."""
+    if protocol.sequence == ONE_PULSE:
+        return ()
+    steps = int(values["NumberOfSteps"])
+    if protocol.sequence == "cpmg":
+        first_s, last_s = float(values["EchoTime"]) * 1e-6, float(values["MaximumEchoTime"]) * 1e-3
+    else:
+        last_s = float(values["MaximumInversionTime"]) * 1e-3
+        first_s = last_s / LEAST_INVERSION
+    return tuple(first_s * (last_s / first_s) ** (n / (steps - 1)) for n in range(steps))
 
 
 def acquisition_s(protocol: Protocol, values: Mapping[str, str]) -> float:

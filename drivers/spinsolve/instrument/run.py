@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim.physics import Physics, Scan
-from drivers.spinsolve.instrument.protocols import PROTOCOLS, acquisition_s, is_shim
+from drivers.spinsolve.instrument.protocols import PROTOCOLS, acquisition_s, delays_s, is_shim
 
 RESPONSE_s = 0.1
 AFTER_s = 0.2
@@ -189,17 +189,44 @@ def receiver(run: Run, twin: Physics) -> Receiver:
 
 
 def signal(run: Run, twin: Physics, scans: int) -> tuple[Receiver, NDArray[np.complex128]]:
-    """The receiver and complex128 (points,): the sum of all scans in counts, positive frequencies above the carrier."""
+    """The receiver and complex128 (points,), of an array (steps, points): the sum of all scans in counts, positive above the carrier.
+
+    Of an array that was aborted what is missing stays zero (inferred).
+    """
     settings = receiver(run, twin)
+    delays = delays_s(PROTOCOLS[run.protocol], run.values)
+    begin_s = (run.begin_ns - twin.t0_mono_ns) / 1e9 + run.overhead_s
+    if not delays:
+        return settings, _acquired(run, settings, twin, _scan(run, settings, begin_s, scans))
+    each = run.scans // len(delays)
+    rows = np.zeros((len(delays), settings.points), dtype=np.complex128)
+    for n, delay_s in enumerate(delays):
+        if (counted := min(each, scans - n * each)) > 0:
+            scan = _scan(run, settings, begin_s + n * each * run.scan_s, counted)
+            rows[n] = _acquired(run, settings, twin, _waiting(scan, run, delay_s))
+    return settings, rows
+
+
+def _acquired(run: Run, settings: Receiver, twin: Physics, scan: Scan) -> NDArray[np.complex128]:
+    """(points,): noise where the twin has no such nucleus."""
     try:
         twin.larmor_MHz(settings.nucleus)
     except ValueError:
-        return settings, _noise(run, settings.points, scans)
-    return settings, twin.acquire(_scan(run, settings, twin, scans))
+        return _noise(run, settings.points, scan)
+    return twin.acquire(scan)
 
 
-def _scan(run: Run, settings: Receiver, twin: Physics, scans: int) -> Scan:
-    begin_s = (run.begin_ns - twin.t0_mono_ns) / 1e9 + run.overhead_s
+def _waiting(scan: Scan, run: Run, delay_s: float) -> Scan:
+    """One step of T1 or T2: an inversion, or a train of echoes, before it is read."""
+    sequence = PROTOCOLS[run.protocol].sequence
+    left_s = max(0.0, scan.recycle_s - delay_s)
+    if sequence == "cpmg":
+        echoes = max(1, round(delay_s / (float(run.values["EchoTime"]) * 1e-6)))
+        return replace(scan, sequence=sequence, recycle_s=left_s, echo_s=delay_s, echoes=echoes)
+    return replace(scan, sequence=sequence, recycle_s=left_s, delay_s=delay_s)
+
+
+def _scan(run: Run, settings: Receiver, begin_s: float, scans: int) -> Scan:
     tip_deg = _number(run.values, "PulseAngle", 90.0)
     return Scan(
         settings.nucleus,
@@ -217,9 +244,9 @@ def _scan(run: Run, settings: Receiver, twin: Physics, scans: int) -> Scan:
     )
 
 
-def _noise(run: Run, points: int, scans: int) -> NDArray[np.complex128]:
-    generator = np.random.default_rng([run.number, run.begin_ns & 0xFFFFFFFF])
-    parts = generator.standard_normal((2, points)) * NOISE_COUNTS * math.sqrt(scans)
+def _noise(run: Run, points: int, scan: Scan) -> NDArray[np.complex128]:
+    generator = np.random.default_rng([run.number, run.begin_ns & 0xFFFFFFFF, round(max(0.0, scan.t_start_s) * 1e3)])
+    parts = generator.standard_normal((2, points)) * NOISE_COUNTS * math.sqrt(scan.scans)
     return np.asarray(parts[0] + 1j * parts[1])
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from drivers.base import LinkLost, LinkRestored, Reason, SampleBlock, StepEnded, StepStarted
+from drivers.errors import OutcomeUnknown, Rejected
 from drivers.testing.bench import PotentiostatBench, on_bench
 from drivers.testing.potentiostat_contract.stream import check_order
 
@@ -35,6 +38,45 @@ class Befalling:
             await bench.start(bench.small_step("next", time_s=5.0))
             assert (await log.until(StepEnded, 2)).reason is Reason.TIME
             check_order(log)
+
+    @on_bench
+    async def test_a_fault_before_a_start_harms_no_cell_and_hides_nothing(self, bench: PotentiostatBench, fault: str) -> None:
+        """It is refused, or unknown, or it runs for its time and no longer, or its end says that it did not; the step after it runs."""
+        assert bench.inject
+        assert bench.clear
+        async with bench.connected() as log:
+            await bench.potentiostat.load((bench.small_step("befallen", time_s=STEP_S),))
+            bench.inject(fault)
+            started = await _started(bench)
+            await _watched(bench)
+            bench.clear(fault)
+            await _safe_again(bench)
+            await bench.clock.sleep(WATCHED_S)
+            assert (await bench.potentiostat.read_state()).running is False
+            ended = [(event.key, event.last_of_program) for event in log.of(StepEnded)]
+            assert ended == [("befallen", True)] * max(len(log.of(StepStarted)), started is Began.YES)
+            assert abs(bench.charge_C()) <= BEYOND * bench.current_A * STEP_S
+            done = len(log.of(StepEnded))
+            await bench.start(bench.small_step("next", time_s=5.0))
+            assert (await log.until(StepEnded, done + 1)).reason is Reason.TIME
+
+
+class Began(Enum):
+    """What a start said of itself."""
+
+    YES = auto()
+    PERHAPS = auto()
+    NO = auto()
+
+
+async def _started(bench: PotentiostatBench) -> Began:
+    try:
+        await bench.potentiostat.start("befallen")
+    except OutcomeUnknown:
+        return Began.PERHAPS
+    except Rejected:
+        return Began.NO
+    return Began.YES
 
 
 async def _watched(bench: PotentiostatBench) -> None:

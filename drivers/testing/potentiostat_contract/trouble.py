@@ -18,6 +18,7 @@ from drivers.testing.potentiostat_contract.stream import Log, S, check_order, sa
 
 AWAY_S, BACK_WITHIN_S = 30.0, 20.0
 SKEWED_S, SKEW_PPM = 600.0, 200.0
+BUFFER = 20
 
 
 def heard_before_they_were_taken(log: Log, key: str) -> int:
@@ -114,6 +115,21 @@ class Trouble:
             assert np.all(np.diff(mono_ns) > 0)
             assert heard_before_they_were_taken(log, "skewed") == 0
             assert abs(ppm_of_stamps(log, "skewed") - SKEW_PPM) < 0.25 * SKEW_PPM
+
+    @on_bench
+    async def test_a_buffer_that_wraps_loses_nothing_that_was_fetched_in_time(self, bench: PotentiostatBench) -> None:
+        """Three times as many readings as it keeps."""
+        if bench.shrink_buffer is None:
+            return
+        await bench.shrink_buffer(BUFFER)
+        async with bench.connected() as log:
+            wanted = 3 * BUFFER
+            await bench.start(bench.small_step("wraps", time_s=wanted * bench.sample_interval_s))
+            await log.until(StepEnded)
+            mono_ns, _, _ = samples(log, "wraps")
+            assert abs(len(mono_ns) - wanted) <= 2
+            assert np.all(np.diff(mono_ns) < 1.5 * bench.sample_interval_s * S)
+            check_order(log)
 
     @on_bench
     async def test_an_instrument_that_was_switched_off_and_on_is_no_step_any_more(self, bench: PotentiostatBench) -> None:

@@ -85,9 +85,12 @@ def demo(speed: Speed = "60", seed: Seed = 1, out: Out = Path("runs"), report: R
     return run_command(experiment, rig, None, None, speed, seed, None, out, None, (), report=report, as_json=as_json)
 
 
+EMULATORS = "arbin, atm, biologic, keithley2450, marcos, methodscript, neware, openvnmrj, relay, scpi, spinsolve, topspin, zahner"
+
+
 @runs.command()
 def emulate(
-    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help="As `operando drivers` lists them")] = None,  # noqa: UP045
+    names: Annotated[Optional[list[str]], typer.Argument(metavar="NAME...", help=f"{EMULATORS}; `operando drivers` lists others")] = None,  # noqa: UP045
     twin: Annotated[Optional[Path], typer.Option(metavar="FILE", help="The cell and magnet behind them.")] = None,  # noqa: UP045
     speed: Annotated[float, typer.Option(help="So many times as fast.")] = 1.0,
     seed: Seed = 0,

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator
 
 from drivers.base import Mode
+from orchestrator.model.observables import frequency_of
 from orchestrator.model.problems import Problem
 from orchestrator.plan.findings.facts import Facts, warning
+from orchestrator.plan.impedance import IMPEDANCE
 from orchestrator.plan.instants import spoken
 from orchestrator.plan.resolve import NEEDLESS
 from orchestrator.plan.surroundings import SLACK, SLACK_S
@@ -112,4 +114,18 @@ def sampling(facts: Facts) -> Iterator[Problem]:
             yield warning(where, message, f"it takes one every {shortest_s:g} s at best")
 
 
-CHECKS = (host_lost, limits_in_reach, currents, ends_inside_limits, charge_limit_before_time, device_can, sampling)
+def spectra_for_rules(facts: Facts) -> Iterator[Problem]:
+    """A rule over Re(Z) needs a spectrum that reaches its frequency."""
+    rules = [rule for rule in facts.experiment.rules if rule.enabled]
+    orders = [step.impedance for step in (*facts.plan.prepare, *facts.expanded.steps) if step.impedance is not None]
+    if any(action.verb == "eis" for rule in rules for action in rule.do):
+        orders.append(IMPEDANCE)
+    for predicate in (one for rule in rules for one in (*rule.all_of, *rule.any_of)):
+        wanted_Hz = frequency_of(predicate.observable)
+        if wanted_Hz is None or any(order.frequency_end_Hz <= wanted_Hz <= order.frequency_start_Hz for order in orders):
+            continue
+        advice = "write `eis: at end` beside a step, or `eis: {frequency_Hz: [100000, 0.1]}` with a range that holds it"
+        yield Problem(predicate.where, f"no impedance spectrum of this file tells {predicate.observable}", advice)
+
+
+CHECKS = (host_lost, limits_in_reach, currents, ends_inside_limits, charge_limit_before_time, device_can, sampling, spectra_for_rules)

@@ -28,7 +28,7 @@ def _per_area(points: list[Point], first: int, last: int) -> Found:
 
 @measure
 def budget(words: Words, runs: Runs) -> Found:
-    """``budget: sei | dead``: of the charge of the ``cycles`` [first, last]; ``closes``: charge per area there, over that of ``by`` [first, last].
+    """``budget: sei | dead``: of the charge of the ``cycles`` [first, last]; ``closes``: charge for an area there, over that of ``by``.
 
     ``metal``: a series of areas, of one spectrum before the first charge, then one at each end of charge and of discharge. What an area
     is worth (k) is told from stripping in the cycles ``by``, never from plating (practice.md 15).

@@ -87,7 +87,7 @@ def reach_mm(words: Words, runs: Runs) -> Found:
 
 @measure
 def crosses_at(words: Words, runs: Runs) -> Found:
-    """Charge since an image ``since`` at which the line through ``reach_mm`` of ``images`` crosses the gap, over that at which a rule ``fired``."""
+    """Where the line through ``reach_mm`` of ``images`` crosses the gap, in charge ``since`` an image, over where a ``rule`` fired."""
     evidence, name = run_of(words, runs), str(words["crosses_at"])
     begun = [evidence.place(3600.0 * begin_h).charge_mAh for begin_h, _ in evidence.image_series_h(name)]
     origin_mAh = begun[int(words["since"])]
@@ -97,6 +97,6 @@ def crosses_at(words: Words, runs: Runs) -> Found:
     (offset, rise), covariance = straight(charge_mAh, *(np.array(column) for column in zip(*reached, strict=True)))
     at_mAh = (float(words["gap_mm"]) - offset) / rise
     toward = -np.array([1.0, at_mAh]) / rise
-    fired_s = float(evidence.events("rule.fired", rule=str(words["fired"]))[0]["time"])
+    fired_s = float(evidence.events("rule.fired", rule=str(words["rule"]))[0]["time"])
     short_mAh = abs(evidence.place(fired_s).charge_mAh - origin_mAh)
     return Found(at_mAh / short_mAh, math.sqrt(float(toward @ covariance @ toward)) / short_mAh)

@@ -121,7 +121,13 @@ def saturation(words: Words, runs: Runs) -> Found:
 
 @measure
 def echo_left(words: Words, runs: Runs) -> Found:
-    """exp(-TE / T2) for the T2 that ``echo_left`` measures (s)."""
+    """exp(-TE / T2) for the T2 that ``echo_left`` measures (s), and what a 180 degree pulse refocuses ``offset_kHz`` off resonance.
+
+    ``pulse_us``: of 90 degrees. Refocused is half of what the pulse inverts.
+    """
     T2, echo_s = measured(words["echo_left"], runs), 1e-3 * float(words["TE_ms"])
-    left = math.exp(-echo_s / T2.value)
+    field_kHz, offset_kHz = 250.0 / float(words.get("pulse_us", 10.0)), float(words.get("offset_kHz", 0.0))
+    total_kHz = math.hypot(field_kHz, offset_kHz)
+    refocused = (field_kHz / total_kHz * math.sin(0.5 * math.pi * total_kHz / field_kHz)) ** 2
+    left = refocused * math.exp(-echo_s / T2.value)
     return Found(left, left * echo_s / T2.value**2 * T2.sigma)

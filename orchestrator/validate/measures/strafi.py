@@ -13,9 +13,10 @@ from orchestrator.validate.measures.words import Runs, Words, measure, run_of
 
 @measure
 def rise_per_mm(words: Words, runs: Runs) -> Found:
-    """Echoes at several carriers in a stray field, ``where`` over ``over``: slope along the stack of a line through the ratio; ``tell: middle``: its value at 0.
+    """Echoes at several carriers in a stray field, ``where`` over ``over``: slope along the stack of the line through the ratio.
 
-    Each carrier shows its slice, by how much of the mean FID of all of ``over`` there is in its own. ``ppm_per_mm``: how the field rises.
+    ``tell: middle``: its value at 0. Each carrier shows its slice, by how much of the mean FID of all of ``over`` there is in its own.
+    ``ppm_per_mm``: how the field rises.
     """
     evidence, name = run_of(words, runs), str(words["rise_per_mm"])
     upper, lower = (evidence.spectra(name, words[which]) for which in ("where", "over"))

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from orchestrator.recorder.reader import open_run
+from orchestrator.recorder.recover import verify
 from orchestrator.rig.truth import Truth, read_truth
 
 OPERANDO = (sys.executable, "-m", "orchestrator")
@@ -330,11 +331,11 @@ def rig_with(tmp_path: Path, repository: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def intact() -> Callable[[Running], None]:
-    """What was received is in run.h5, and `operando verify` agrees."""
+    """What was received is in run.h5, and what `operando verify` does agrees."""
 
     def look(running: Running) -> None:
-        verified = running.operando("verify", str(running.folder))
-        assert verified.code == 0, verified.text
+        finding = verify(running.folder)
+        assert finding.ok, finding.lines
         samples = sum(event["n"] for event in running.of("ec.block"))
         with open_run(running.folder) as file:
             kinds = [event["kind"] for event in file.events]

@@ -11,11 +11,10 @@ from typing import Any
 
 import h5py
 import pytest
-import xarray
 
 pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(240)]
 
-BETWEEN_LOOKS_S = 0.3
+BETWEEN_LOOKS_S = 0.4
 
 
 @pytest.fixture
@@ -48,6 +47,8 @@ def with_h5py(file: Path) -> tuple[int, int]:
 
 
 def with_xarray(file: Path) -> tuple[int, int]:
+    import xarray
+
     with xarray.open_datatree(file, engine="h5netcdf") as tree:
         tree.load()
         spectra = tree["entry/spectra"].children.get("fast")
@@ -62,21 +63,25 @@ def grow(seen: list[tuple[int, int]]) -> None:
     assert seen[-1][1] == 11, "at start, each minute, and in the rest after"
 
 
-def test_h5py_and_xarray_open_it_at_any_instant(looks: Callable[[], Iterator[tuple[Any, Path]]]) -> None:
-    seen: dict[str, list[tuple[int, int]]] = {"h5py": [], "xarray": []}
-    for _, file in looks():
-        seen["h5py"].append(with_h5py(file))
-        seen["xarray"].append(with_xarray(file))
-    for lengths in seen.values():
-        grow(lengths)
+def with_h5dump(file: Path) -> str:
+    """What it says of the structure, without a complaint."""
+    answer = subprocess.run(["h5dump", "-H", str(file)], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert 'GROUP "electrochemistry"' in answer.stdout
+    return answer.stdout
 
 
 @pytest.mark.needs("h5dump")
-def test_h5dump_opens_it_at_any_instant(looks: Callable[[], Iterator[tuple[Any, Path]]]) -> None:
+def test_h5py_xarray_and_h5dump_open_it_at_any_instant(looks: Callable[[], Iterator[tuple[Any, Path]]]) -> None:
+    seen: dict[str, list[tuple[int, int]]] = {"h5py": [], "xarray": []}
     heads = set()
-    for _, file in looks():
-        answer = subprocess.run(["h5dump", "-H", str(file)], capture_output=True, text=True, check=False)
-        assert (answer.returncode, answer.stderr) == (0, "")
-        assert 'GROUP "electrochemistry"' in answer.stdout
-        heads.add(answer.stdout)
+    for number, (run, file) in enumerate(looks()):
+        seen["h5py"].append(with_h5py(file))
+        over = run.process.returncode is not None
+        if number % 4 or over:
+            seen["xarray"].append(with_xarray(file))
+        if number % 4 == 0 or over:
+            heads.add(with_h5dump(file))
+    for lengths in seen.values():
+        grow(lengths)
     assert len(heads) > 1, "the file has grown while somebody looked"

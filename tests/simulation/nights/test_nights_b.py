@@ -1,4 +1,4 @@
-"""Fault nights of seeds 9 to 16: two hours each, and everything that must hold after them."""
+"""Fault nights of four seeds: two hours each, and everything that must hold after them. ``test_every_fault_has_its_night`` chose them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 
 from nights.seeds import check
 
+SEEDS = (22, 29, 37, 52)
 
-@pytest.mark.parametrize("seed", range(9, 17))
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_everything_holds_after_the_night(seed: int, tmp_path: Path) -> None:
     check(seed, tmp_path)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nights.live import observed_here
 from orchestrator.model.events import Event
 from orchestrator.recorder.reader import open_run
 from orchestrator.recorder.records import Reader
@@ -108,9 +109,11 @@ def dead(night: Night) -> None:
 
 @pytest.fixture
 def run_night(tmp_path: Path, repository: Path) -> Callable[..., Night]:
-    """``run_night(fault, …, rig="sim", experiment=SHORT)``: a whole run at --speed max."""
+    """``run_night(fault, …, rig="sim", experiment=SHORT)``: a whole run at --speed max. ``further``: more keys of the rig."""
 
-    def go(*faults: str, rig: str = "sim", experiment: str = SHORT, seed: int = 1, changes: Sequence[tuple[str, str]] = ()) -> Night:
+    def go(
+        *faults: str, rig: str = "sim", experiment: str = SHORT, seed: int = 1, changes: Sequence[tuple[str, str]] = (), further: str = ""
+    ) -> Night:
         text = experiment
         for old, new in changes:
             assert old in text
@@ -118,8 +121,13 @@ def run_night(tmp_path: Path, repository: Path) -> Callable[..., Night]:
         path = tmp_path / "experiment.yaml"
         path.write_text(text, encoding="utf-8")
         rig_path = repository / "configs" / "rigs" / f"{rig}.yaml"
+        if further:
+            words = rig_path.read_text("utf-8").replace("../twins", str(repository / "configs" / "twins"))
+            rig_path = tmp_path / f"{rig}.yaml"
+            rig_path.write_text(f"{words}\n{further}\n", encoding="utf-8")
         request = RunRequest(path, rig_path, tmp_path / "runs", speed=None, seed=seed, display="none", faults=faults)
-        ended = run(gather(request))
+        with observed_here():
+            ended = run(gather(request))
         with Reader(ended.folder / "journal.sqlite") as reader:
             night = Night(ended, list(reader.events()), read_truth(ended.folder / "emulated" / "truth.jsonl"))
         (dead if any(line["kind"] == "guard.fenced" for line in night.guard()) else intact)(night)

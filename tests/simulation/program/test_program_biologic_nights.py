@@ -38,3 +38,23 @@ def test_what_ends_the_night_leaves_the_cell_off(run_night: RunNight) -> None:
     night = run_night(f"biologic.emergency_open{UNDER_CURRENT}", rig=RIG)
     assert night.summary[2] == "off"
     assert night.summary[0] in {3, 4}
+
+
+FENCE = 'fence: {driver: open_in, address: "emulator:relay", options: {kind: devantech, tried: %s, emulator: {wired_to: open_in}}}'
+
+
+@pytest.mark.parametrize(("tried", "code", "cell"), [("true", 3, "off"), ("false", 4, "unknown")])
+def test_its_own_input_opens_the_circuit_where_no_call_reaches_it(run_night: RunNight, tried: str, code: int, cell: str) -> None:
+    night = run_night(f"biologic.communication_failed{UNDER_CURRENT}", rig=RIG, further=FENCE % tried)
+    assert night.summary == (code, "failed", cell)
+    (fired,) = night.of("rule.fired", rule="hardware fence")
+    assert fired.data["values"]["confirmed"] == float(cell == "off")
+    assert night.driven_s is not None, "whatever may be said of it, the cell was open"
+    assert night.driven_s < 60.0
+
+
+def test_without_it_nothing_opens_the_circuit(run_night: RunNight) -> None:
+    """The control: the step goes on to its own end on the instrument."""
+    night = run_night(f"biologic.communication_failed{UNDER_CURRENT}", rig=RIG)
+    assert night.summary[2] == "unknown"
+    assert night.driven_s is None or night.driven_s > 200.0

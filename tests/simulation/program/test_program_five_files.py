@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import h5py
 import pytest
 
+from nights.live import observed_here
 from orchestrator.model.events import Event
 from orchestrator.recorder.records import Reader
 from orchestrator.recorder.recover import verify
@@ -79,7 +80,8 @@ def ran(file: File, repository: Path, folder: Path) -> tuple[Any, list[Event]]:
     twin.write_text(cut((repository / "configs" / "twins" / f"{file.twin}.yaml").read_text("utf-8"), file.twin_cut), encoding="utf-8")
     memory = (repository / "configs" / "rigs" / "memory.yaml").read_text("utf-8")
     rig.write_text(cut(memory, {"views: 64": "views: 4", "../twins/C1.yaml": "twin.yaml", **TUNER}), encoding="utf-8")
-    ended = run(gather(RunRequest(path, rig, folder / "runs", speed=None, seed=1, display="none", twin=twin)))
+    with observed_here():
+        ended = run(gather(RunRequest(path, rig, folder / "runs", speed=None, seed=1, display="none", twin=twin)))
     with Reader(ended.folder / "journal.sqlite") as reader:
         events = list(reader.events())
     assert verify(ended.folder).ok

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nights.live import observed_here
 from orchestrator.recorder.records import Reader
 from orchestrator.rig.gather import gather
 from orchestrator.rig.process import Ended, run
@@ -32,7 +33,8 @@ def begun(tmp_path: Path, repository: Path) -> Callable[[str], Ended]:
     def go(rig: str) -> Ended:
         experiment = repository / "configs" / "experiments" / "demo.yaml"
         request = RunRequest(experiment, repository / "configs" / "rigs" / f"{rig}.yaml", tmp_path / "runs", speed=None, display="none")
-        return run(gather(request))
+        with observed_here():
+            return run(gather(request))
 
     return go
 

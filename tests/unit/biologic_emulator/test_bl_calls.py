@@ -251,7 +251,11 @@ def test_codes_of_loads_and_starts(play: Callable[..., None]) -> None:
         assert host.dll.BL_StartChannel(host.id, host.ch) == -403
         host.emulator.inject("start_refused")
         assert host.load(ocv(1.0)) == [0]
-        assert [host.dll.BL_StartChannel(host.id, host.ch) for _ in range(2)] == [-12, 0]
+        assert host.dll.BL_StartChannel(host.id, host.ch) == -12
+        host.emulator.inject("start_ignored")
+        assert host.dll.BL_StartChannel(host.id, host.ch) == 0
+        assert host.dll.BL_StartChannel(host.id, host.ch) == 0, "it did not run"
+        assert host.dll.BL_StartChannel(host.id, host.ch) == -13, "now it does"
         await host.until_stop()
 
     play(scene)
@@ -363,10 +367,12 @@ def test_the_unit_of_start_time_and_the_speed_of_its_clock(play: Callable[..., N
     async def scene(host: Host) -> None:
         host.emulator.inject("start_time_ms")
         host.emulator.inject("clock_skew", ppm=10000.0)
+        begun_ns = host.clock.mono_ns()
         host.start(ocv(10.0), ocv(10.0))
         await host.until_stop()
-        assert host.of(1).start == pytest.approx(10100.0)
-        assert host.of(1).times_s(host.base_s)[-1] == pytest.approx(10.1)
+        assert host.of(1).start == pytest.approx(10000.0), "it thinks that it has kept to its time"
+        assert host.of(1).times_s(host.base_s)[-1] == pytest.approx(10.0)
+        assert (host.clock.mono_ns() - begun_ns) / 1e9 == pytest.approx(0.17 + 20.0 / 1.01, abs=0.1)
 
     play(scene)
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from drivers import registry
 from orchestrator.cli.app import run
 from orchestrator.cli.drivers import level
 
@@ -18,6 +19,12 @@ def test_nobody_reads_that_a_driver_has_met_an_instrument_when_it_has_not(capsys
     assert lines["console", "sim"].endswith("simulation")
     assert "simulation; " in lines["emulator", "openvnmrj"]
     assert " faults" in lines["emulator", "openvnmrj"]
+
+
+def test_the_help_of_emulate_names_every_emulator(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["emulate", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert ", ".join(registry.names("emulators")) in said
 
 
 def test_as_json_with_its_rules(capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,6 +154,8 @@ RULES = {
     "abs(E) > 400 mV": {"observable": "voltage", "absolute": True, "test": "above", "value": 0.4},
     "E_we < -0.05 V": {"observable": "voltage_we", "absolute": False, "test": "below", "value": -0.05},
     "abs(I) > 0.5 mA": {"observable": "current", "absolute": True, "test": "above", "value": 0.0005},
+    "Re(Z) at 1 kHz > 60 ohm": {"observable": "Re(Z) at 1000 Hz", "test": "above", "value": 60.0},
+    "Re(Z) at 50 mHz < 1 ohm": {"observable": "Re(Z) at 0.05 Hz", "test": "below", "value": 1.0},
     "short_ratio < 0.2": {"observable": "short_ratio", "test": "below", "value": 0.2},
     "abs(phase(metal) - phase(electrolyte)) > 15 deg": {
         "observable": "phase_difference_deg(metal, electrolyte)",
@@ -311,6 +313,8 @@ MISTAKES = [
     ("when", "abs(E) > 0.4 A", "0.4 A", "cannot be compared with voltage", ""),
     ("when", "abs(E) > 0.4", "abs(E) > 0.4", "needs a unit", "in V"),
     ("when", "polarization_ratio > 3", "polarization_ratio", "not an observable", "did you mean `polarisation_ratio`?"),
+    ("when", "Re(Z) at 1 kHz > 60", "Re(Z) at 1 kHz > 60", "needs a unit", "in ohm"),
+    ("when", "Re(Z) at 1 s > 60 ohm", "1 s", "is not a frequency", ""),
     ("when", "area > 3", ">", "expected `(`", ""),
     ("when", "abs(I) < 0.2 * abs(I) * R_eis", "abs(I) < 0.2 * abs(I) * R_eis", "only abs(E)", "short_ratio"),
     ("when", "slope > 0", "slope", "slope of what?", "slope(NAME)"),

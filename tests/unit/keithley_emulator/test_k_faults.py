@@ -167,6 +167,38 @@ def test_readings_that_are_none(play: Play) -> None:
     play(scene)
 
 
+def test_a_clock_that_runs_fast_and_is_set_right(play: Play) -> None:
+    async def scene(b: Any) -> None:
+        def ahead_s() -> float:
+            return (b.emulator._utc_ns() - b.clock.utc_ns()) / 1e9
+
+        b.emulator.inject("clock_skew", ppm=1000.0)
+        await b.clock.sleep(100.0)
+        assert ahead_s() == pytest.approx(0.1, abs=1e-6)
+        b.emulator.clear("clock_skew")
+        await b.clock.sleep(100.0)
+        assert ahead_s() == pytest.approx(0.1, abs=1e-6), "it keeps what it has gained"
+
+    play(scene)
+
+
+def test_a_trigger_model_waits_for_the_edge_of_a_line(play: Play) -> None:
+    async def scene(b: Any) -> None:
+        await b.send(":DIG:LINE2:MODE TRIG,IN", ":TRIG:DIG2:IN:EDGE RIS", ':TRIG:LOAD "Empty"')
+        await b.send(":TRIG:BLOC:WAIT 1,DIG2", ":TRIG:BLOC:SOUR:STAT 2,ON", ":INIT")
+        b.emulator.drive_line(3, 1)
+        await b.clock.sleep(5.0)
+        assert (await b.ask(":TRIG:STAT?")).startswith("WAITING")
+        assert not b.twin.output_on
+        b.emulator.drive_line(2, 1)
+        await b.clock.sleep(1.0)
+        assert b.twin.output_on
+        assert await b.ask(":TRIG:DIG2:IN:EDGE?") == "RIS"
+        assert await b.ask(":DIG:LINE2:STAT?") == "1"
+
+    play(scene)
+
+
 def test_a_trigger_model_that_does_not_run(play: Play) -> None:
     async def scene(b: Any) -> None:
         b.emulator.inject("model_fails")

@@ -122,6 +122,17 @@ def test_a_program_that_never_ends_stops_everything(play: Callable[..., None], c
     play(scene)
 
 
+def test_left_halted_until_it_is_reset(play: Callable[..., None]) -> None:
+    async def scene(host: Host) -> None:
+        host.emulator.inject("left_halted")
+        assert (await host.ask({"regstatus": 0}))[4]["regstatus"][0] == 8 << 24
+        assert (await result(host))[1] == {"warnings": ["mar FSM was not idle when the run began"]}
+        assert (await host.ask({"halt_and_reset": 0}))[4] == {"halt_and_reset": True}
+        assert (await host.ask({"regstatus": 0}))[4]["regstatus"][0] == 0
+
+    play(scene)
+
+
 def test_reboot(play: Callable[..., None]) -> None:
     async def scene(host: Host) -> None:
         await result(host)

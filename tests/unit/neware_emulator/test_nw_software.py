@@ -286,6 +286,33 @@ def test_the_clock_of_the_pc(play: Callable[..., None]) -> None:
     play(scene, zone="Europe/Zurich")
 
 
+def test_a_cycler_whose_clock_is_fast_ends_its_step_sooner(play: Callable[..., None]) -> None:
+    async def scene(host: Host) -> None:
+        host.emulator.inject("clock_skew", ppm=50_000.0)
+        await host.start(step_file((REST, {"Time": 21e3})))
+        await host.clock.sleep(19.9)
+        assert await host.status() == "working"
+        await host.clock.sleep(0.2)
+        assert await host.status() == "finish"
+        rows = await host.download()
+        assert [int(row["testtime"]) for row in rows[-2:]] == pytest.approx([20_000, 21_000], abs=1001)
+
+    play(scene)
+
+
+def test_readings_that_are_no_numbers(play: Callable[..., None]) -> None:
+    async def scene(host: Host) -> None:
+        await host.start(LONG)
+        await host.clock.sleep(3)
+        host.emulator.inject("not_a_number")
+        assert (await host.inquire())["voltage"] == "nan"
+        assert {(row["volt"], row["curr"]) for row in await host.download()} == {("nan", "nan")}
+        host.emulator.clear("not_a_number")
+        assert float((await host.inquire())["voltage"]) > 0
+
+    play(scene)
+
+
 @pytest.mark.parametrize("after_s", [3.5, 12.0, 23.3])
 def test_a_test_goes_on_from_a_snapshot(tmp_path: Path, after_s: float) -> None:
     steps = (

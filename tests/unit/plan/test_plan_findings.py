@@ -81,6 +81,24 @@ def test_what_the_instrument_cannot_do_is_refused(plan: Make, can: dict[str, Any
     assert message in refused(plan, PLATE, limits=limits(), given=channel(**can))
 
 
+@pytest.mark.parametrize("line", ["ttl: raise", "ttl: wait"])
+def test_a_trigger_line_that_the_instrument_has_not_is_refused(plan: Make, line: str) -> None:
+    step = f"{{step: {PLATE}, {line}}}"
+    assert "`channel:0` has no TTL line" in refused(plan, step, limits=limits(), given=channel(ttl=False))
+    assert plan(step, limits=limits(), given=channel(ttl=True)).steps[0].ttl == line.removeprefix("ttl: ")
+
+
+RESISTANCE = "rules: [{name: dry, when: Re(Z) at 1 kHz > 60 ohm, do: warn}]"
+
+
+def test_a_rule_over_impedance_has_a_spectrum_that_reaches_it(plan: Make) -> None:
+    given = {"limits": limits(), "given": channel(EIS=True), "extra": RESISTANCE}
+    assert plan(f"{{step: {PLATE}, eis: at end}}", **given).steps
+    assert plan(PLATE, "{eis: {frequency_Hz: [1000, 1], points: 9}}", **given).steps
+    for steps in ((PLATE,), (PLATE, "{eis: {frequency_Hz: [900, 1], points: 9}}")):
+        assert "no impedance spectrum of this file tells Re(Z) at 1000 Hz" in refused(plan, *steps, **given)
+
+
 def test_a_current_density_that_no_electrode_takes(plan: Make) -> None:
     text = refused(plan, "Plate working at 60 mA/cm2 until 1 mAh/cm2", limits=limits(abs_I_mA="50"))
     assert "60 mA/cm2 is more than any battery electrode takes" in text

@@ -88,11 +88,19 @@ def plain_digests(events: list[Event], tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_the_digest_is_that_of_one_file_at_every_publication(tmp_path: Path, events: list[Event], plain_digests: list[str]) -> None:
+    """And no closed chapter is written again; each is a run file of its own rows."""
     run = Published(tmp_path, events, AT_ONCE)
+    seen: dict[str, bytes] = {}
     for expected in plain_digests:
         assert run.go_on()
         assert digest(run.path) == expected
-    assert len(list((tmp_path / FOLDER).iterdir())) == len(plain_digests) // 2
+        for path in (tmp_path / FOLDER).glob("*.h5"):
+            assert seen.setdefault(path.name, path.read_bytes()) == path.read_bytes()
+    assert len(seen) == len(list((tmp_path / FOLDER).iterdir())) == len(plain_digests) // 2 >= 4
+    with open_run(tmp_path) as whole, open_run(tmp_path / FOLDER / "0002.h5") as chapter:
+        rows = found_in(tmp_path, len(events)).closed[1].rows["electrochemistry"]
+        assert chapter.electrochemistry["time"].tolist() == whole.electrochemistry["time"][slice(*rows)].tolist()
+        assert chapter.electrochemistry.units["charge_net"] == "mA h"
 
 
 def test_rows_that_change_after_their_chapter_was_closed_are_shown_changed(
@@ -201,25 +209,6 @@ def test_a_copy_without_its_chapters_says_so(tmp_path: Path, events: list[Event]
     with h5py.File(tmp_path / "copy.h5") as file:
         assert np.isnan(file["entry/electrochemistry/voltage"][:10]).all()
         assert file["entry"].attrs["chapters"].tolist() == [f"{FOLDER}/0001.h5", f"{FOLDER}/0002.h5"]
-
-
-def test_a_closed_chapter_is_a_run_file_of_its_own_rows(tmp_path: Path, events: list[Event]) -> None:
-    run = Published(tmp_path, events, AT_ONCE)
-    while run.go_on():
-        pass
-    with open_run(tmp_path) as whole, open_run(tmp_path / FOLDER / "0002.h5") as chapter:
-        rows = found_in(tmp_path, len(events)).closed[1].rows["electrochemistry"]
-        assert chapter.electrochemistry["time"].tolist() == whole.electrochemistry["time"][slice(*rows)].tolist()
-        assert chapter.electrochemistry.units["charge_net"] == "mA h"
-
-
-def test_closed_chapters_are_never_written_again(tmp_path: Path, events: list[Event]) -> None:
-    run = Published(tmp_path, events, AT_ONCE)
-    seen: dict[str, bytes] = {}
-    while run.go_on():
-        for path in (tmp_path / FOLDER).glob("*.h5"):
-            assert seen.setdefault(path.name, path.read_bytes()) == path.read_bytes()
-    assert len(seen) >= 4
 
 
 def test_a_newer_publisher_goes_on_with_the_chapters_that_are_there(tmp_path: Path, events: list[Event], plain_digests: list[str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,20 @@ from orchestrator.recorder.records import Reader
 from orchestrator.recorder.recover import LOCK, ObserverRuns, recover, verify
 
 
-@pytest.fixture
-async def run(tmp_path: Path, night: Any) -> Path:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, night: Any) -> Path:
     """The folder of a finished, observed run."""
-    folder = tmp_path / "run"
+    folder: Path = tmp_path_factory.mktemp("finished") / "run"
     folder.mkdir()
-    await night(samples=120, fids=2, points=64, raw_folder=folder / "raw").write(folder / "journal.sqlite")
+    asyncio.run(night(samples=120, fids=2, points=64, raw_folder=folder / "raw").write(folder / "journal.sqlite"))
     observe(folder)
     return folder
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it that may be damaged."""
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 def observe(folder: Path) -> Finding:

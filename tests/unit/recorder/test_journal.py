@@ -48,6 +48,34 @@ async def test_events_come_back_in_order_as_they_were_put(path: Path) -> None:
         assert (reader.count, reader.last_seq, reader.kinds) == (2, 2, {"cell.state": 1, "note": 1})
 
 
+async def committed(journal: Journal) -> None:
+    """Until the thread has written everything by itself."""
+    async with asyncio.timeout(30):
+        while journal.durable_seq < journal.last_seq:
+            await asyncio.sleep(0.01)
+
+
+async def test_while_records_come_nobody_wakes_the_thread_and_they_are_written_all_the_same(path: Path) -> None:
+    journal = Journal.create(path, Clock())
+    for text in "abc":
+        journal.put("note", {"text": text, "who": "me"})
+        assert not journal._work.is_set(), "to wake a thread is to share the interpreter with it, behind every edge"
+        await committed(journal)
+    await journal.close()
+
+
+async def test_a_thread_that_sleeps_is_woken_by_the_next_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "AWAKE_S", 0.0)
+    journal = Journal.create(path, Clock())
+    for text in "ab":
+        async with asyncio.timeout(30):
+            while not journal._asleep:
+                await asyncio.sleep(0.01)
+        journal.put("note", {"text": text, "who": "me"})
+        await committed(journal)
+    await journal.close()
+
+
 async def test_open_continues_numbers_and_chain(path: Path) -> None:
     await written(path, ["a", "b"])
     journal = Journal.open(path, Clock())

@@ -81,3 +81,38 @@ def test_they_are_drawn_from_their_data_alone_and_shown_on_the_page(run: Any, tm
     shown = str(pictured(tmp_path))
     assert PICTURED["figure_T2"] in shown
     assert PICTURED["figure_spectra"] not in shown
+
+
+class Spectra(dict[str, Any]):
+    """Two spectra of one line far inside a wide axis, the second 30 degrees out of phase."""
+
+    def __init__(self) -> None:
+        t_s = np.arange(2048) / 2e5
+        fids = [np.exp((2j * np.pi * 2000.0 - np.pi * 600.0) * t_s + 1j * np.deg2rad(phase_deg)) for phase_deg in (0.0, 30.0)]
+        self.intensity = np.array([np.fft.fftshift(np.fft.fft(fid)).real for fid in fids])
+        shift = np.fft.fftshift(np.fft.fftfreq(2048, 1 / 2e5)) / 100.0
+        super().__init__(t_start=np.array([0.0, 7200.0]), chemical_shift=shift)
+
+    def part(self, name: str, n: int) -> Any:
+        """As ``Columns`` has it."""
+        return getattr(self, name)[n]
+
+
+def test_spectra_are_shown_where_their_line_is_and_in_one_phase(run: Any, tmp_path: Path) -> None:
+    run.spectra["mrs"] = Spectra()
+    write_pictures(run, tmp_path)
+    first, last = (
+        np.array([(float(row["shift_ppm"]), float(row["intensity"])) for row in rows(tmp_path / f"spectrum_mrs_{which}.csv")])
+        for which in ("first", "last")
+    )
+    assert np.ptp(first[:, 0]) < 0.2 * 2000.0
+    assert first[first[:, 1].argmax(), 0] == pytest.approx(20.0, abs=1.0)
+    assert last[:, 1] == pytest.approx(first[:, 1], abs=0.03 * first[:, 1].max())
+
+
+def test_nothing_is_drawn_after_the_last_spectrum() -> None:
+    pytest.importorskip("matplotlib")
+    from orchestrator.report.redraw import widths
+
+    start, end = np.array([0.0, 16.0, 21.0, 51.5]), np.array([0.1, 16.1, 21.1, 51.6])
+    assert widths(start, end)[-1] == 51.6

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nights.live import observed_here
 from orchestrator.cli.app import run as operando
 from orchestrator.config import load_cell
 from orchestrator.recorder.reader import open_run
@@ -55,7 +56,8 @@ def ledger(lab: Path) -> CellLedger:
 
 def night(lab: Path, rig: Path) -> Any:
     request = RunRequest(lab / "night.yaml", rig, lab / "runs", speed=None, display="none", twin=rig.parent.parent / "twins" / "C3.yaml")
-    return run(gather(request))
+    with observed_here():
+        return run(gather(request))
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

@@ -195,7 +195,26 @@ def test_check_names_what_has_no_fence(tmp_path: Path, sim: Path, capsys: pytest
     assert operando(["check", file, "--rig", str(sim)]) == 0
     assert "no hardware fence: if potentiostat (methodscript) cannot be reached" in capsys.readouterr().out
     assert operando(["check", file, "--rig", str(with_keys(sim, tmp_path, RELAY % "/dev/ttyUSB9"))]) == 0
-    assert "no hardware fence" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "no hardware fence" not in said
+    assert "hardware fence: relay 1 (devantech) at /dev/ttyUSB9, read back" in said
+
+
+@pytest.mark.parametrize(
+    ("fence", "hint"),
+    [
+        ("{driver: open-in, address: COM7}", "open_in"),
+        ("{driver: open_in, address: COM7, options: {kind: hope}}", "kind is devantech, lcus or custom"),
+        ('{driver: relay, address: "emulator:rely", options: {kind: lcus}}', "relay"),
+    ],
+)
+def test_check_refuses_a_fence_that_nobody_could_work(
+    tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str], fence: str, hint: str
+) -> None:
+    assert operando(["check", str(written(tmp_path)), "--rig", str(with_keys(sim, tmp_path, f"fence: {fence}"))]) == 2
+    said = capsys.readouterr().err
+    assert hint in said
+    assert "rig.yaml:" in said, "it says where"
 
 
 def test_a_fence_that_cannot_be_reached_is_none(tmp_path: Path, sim: Path, capsys: pytest.CaptureFixture[str]) -> None:

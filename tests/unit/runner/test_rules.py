@@ -75,6 +75,21 @@ def test_an_impedance_spectrum_is_better_than_the_first_minute() -> None:
     assert engine.seen.R_cell_ohm == pytest.approx(120.0)
 
 
+def test_the_real_part_of_the_last_spectrum_between_its_points_and_not_beyond() -> None:
+    dry = Rule(name="dry", all_of=(Predicate(observable="Re(Z) at 1000 Hz", test="above", value=60.0),), for_count=2)
+    assert executable(dry)
+    engine = RuleEngine([dry], LEAD)
+    assert run(engine, 0.0, [0.0] * 5) == [], "nobody has measured it"
+    frequency_Hz = np.array([1e2, 1e4, 1e5])
+    engine.measured_impedance(ImpedanceSpectrum("s", 0, frequency_Hz, np.array([80 + 0j, 30 - 1j, 20 + 0j])))
+    assert engine.seen.real_part_ohm(1000.0) == pytest.approx(55.0), "half-way by the logarithm; the leads are in it"
+    assert run(engine, 0.0, [0.0] * 5) == []
+    engine.measured_impedance(ImpedanceSpectrum("s", 0, frequency_Hz, np.array([100 + 0j, 30 - 1j, 20 + 0j])))
+    assert run(engine, 0.0, [0.0] * 5) == [1.0]
+    engine.measured_impedance(ImpedanceSpectrum("s", 0, np.array([1e4, 1e5]), np.array([100 + 0j, 90 + 0j])))
+    assert engine.seen.real_part_ohm(1000.0) is None
+
+
 def test_polarisation_refers_to_the_steps_start() -> None:
     rule = Rule(name="voids", all_of=(Predicate(observable="polarisation_ratio", test="above", value=3),), for_count=2)
     ramp = [0.05 * (1 + 0.11 * t) for t in range(40)]

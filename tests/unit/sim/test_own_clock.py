@@ -22,6 +22,7 @@ def test_a_fast_clock_counts_more_seconds_and_never_jumps() -> None:
     assert clock.at(1100.0) == pytest.approx(1101.0)
     assert clock.lasting(1000.0) == pytest.approx(1001.0)
     assert clock.until(1001.0) == pytest.approx(1000.0)
+    assert clock.when(clock.at(777.0)) == pytest.approx(777.0)
     clock.skew(1100.0, 0.0)
     assert clock.at(1200.0) == pytest.approx(1201.0), "what it gained stays"
 

@@ -57,9 +57,10 @@ def test_the_signal_comes_back_with_every_turn() -> None:
 def test_every_area_of_a_sample_is_its_moles_and_current_changes_nothing(name: str) -> None:
     twin = Twin(said(name), seed=1)
     twin.drive_current(0.0, 1e-6)
+    umol = said(name)["sample"]["umol"]
     for nucleus, parameters in twin.description.nuclei.nucleus.items():
         found = {amount.environment: amount.umol for amount in twin.amounts(3600.0, nucleus) if amount.umol}
-        assert found == {line: pytest.approx(said(name)["sample"]["umol"][line]) for line in parameters.lines}
+        assert found == {line: pytest.approx(umol[line]) for line in parameters.lines if umol[line]}
 
 
 def test_a_spinning_sample_shows_its_line_and_a_sideband_a_turn_away() -> None:

@@ -136,6 +136,21 @@ def test_a_program_runs_step_after_step_in_one_ordered_stream() -> None:
     assert stamps == sorted(stamps)
 
 
+def test_an_edge_is_switched_first_and_told_then() -> None:
+    order: list[str] = []
+
+    async def work(bench: Bench) -> None:
+        said = bench.device._put
+        bench.device._put = lambda event: (order.append(type(event).__name__), said(event))[1]  # type: ignore[method-assign]
+        bench.twin.listeners.append(lambda _t, what, _data: order.append(what))
+        await bench.run(step("a"), step("b"))
+        await bench.until(StepEnded, 1)
+
+    virtually(work)
+    edge = order.index("StepEnded")
+    assert order[edge - 1 : edge + 2] == ["drive", "StepEnded", "StepStarted"]
+
+
 def test_samples_are_the_twins_answers_at_their_very_instants() -> None:
     async def work(bench: Bench) -> None:
         await bench.run(step("a", 4e-4, 3.0, sample_interval_s=0.7))

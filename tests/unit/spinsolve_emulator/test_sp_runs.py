@@ -174,7 +174,8 @@ REFUSED = {
     "an angle that is not listed": ("1D EXTENDED+", {"PulseAngle": "33"}),
     "no number": (LITHIUM, {"Number": "many"}),
     "an acquisition longer than the repetition": (LITHIUM, {"AcquisitionTime": "1.64"}),
-    "what this emulator does not run": ("T1", {}),
+    "a correlation, which needs couplings": ("COSY 2D", {}),
+    "a step longer than the repetition": ("T1", {"RepetitionTime": "2", "MaximumInversionTime": "2000"}),
 }
 
 

@@ -120,6 +120,12 @@ def test_nobody_watches_a_zahner() -> None:
     assert (found.autonomous, found.watchdog, found.on_device_limits) == (False, False, frozenset())
 
 
+def test_the_setup_that_the_vendor_shows_is_read() -> None:
+    _, shown = (GOLDEN.parent / "setup.txt").read_text().splitlines()
+    assert wire.is_on(shown) is False
+    assert wire.is_on(shown.replace(";Pot=0;", ";Pot=-1;")) is True, "neither Pset nor Pmin nor Pmax is taken for it"
+
+
 def test_whether_the_cell_is_on_is_read_back() -> None:
     setup = "OK;SETUP;Pset=0.0000e+00;Cset=5.0000e-04;Nw=1;Pot={};Gal=-1;GAL=1;DEV=0;ENDSETUP\r"
     assert [wire.is_on(setup.format(pot)) for pot in ("-1", "0")] == [True, False]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from biologic_client import CapacitorTwin
@@ -26,6 +28,20 @@ def test_who_is_there(play: Callable[..., None]) -> None:
         assert (await host.tell("DEVINF")).split(";")[2:] == ["Zennium", "4711"]
 
     play(scene, serial=4711)
+
+
+def test_a_setup_is_told_as_the_vendor_shows_it(play: Callable[..., None]) -> None:
+    """The same names in the same order, numbers written alike."""
+
+    def pattern(setup: str) -> str:
+        return re.sub(r"e[+-]", "e+", re.sub(r"\d", "0", setup)).replace("=-", "=")
+
+    _, shown = (Path(__file__).parents[2] / "golden" / "zahner" / "setup.txt").read_text().splitlines()
+
+    async def scene(host: Host) -> None:
+        assert pattern(await host.tell("SENDSETUP")) == pattern(shown)
+
+    play(scene)
 
 
 def test_a_current_flows_until_it_is_switched_off(play: Callable[..., None]) -> None:
