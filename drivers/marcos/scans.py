@@ -96,7 +96,10 @@ class Follower:
                 await self._rest(scan, sent_ns + int((run.lasts_s + run.rest_s) * 1e9))
 
     async def _one_run(self, scan: Scan, run: Run) -> int | None:
-        """When it was sent; None where it was stopped before. A sequence whose reply is lost with the link is run again: what nobody has added up was never counted."""
+        """When it was sent; None where it was stopped before.
+
+        A sequence whose reply is lost with the link is run again: what nobody has added up was never counted.
+        """
         while not scan.stopping:
             self._check_deadline(scan)
             sent = self._clock.stamp()
