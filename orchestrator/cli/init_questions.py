@@ -16,6 +16,7 @@ ADDRESSES: Mapping[str, tuple[str, str]] = {
     "openvnmrj": ("the operator's folder with .talk in it, as this computer sees it", ""),
     "topspin": ("host:port of the agent in TopSpin", "127.0.0.1:47011"),
     "spinsolve": ("computer of the Spinsolve", ""),
+    "marcos": ("host[:port] of the MaRCoS server", ""),
     "sim": ("nothing: it is simulated", "memory"),
 }
 """What is asked for as the address, and what it is where nobody says."""
@@ -36,6 +37,7 @@ OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("listen_host", "this computer's address in the console's network; - for loopback"),
     ),
     "topspin": (("path_map", "its prefixes to ours, {/data/nmr: /mnt/av300}; - for none"),),
+    "marcos": (("H1_MHz", "the magnet's proton frequency, 400.13"), ("data_root", "folder of ours in which every reply is kept")),
     "spinsolve": (
         ("data_root", "where the console shall save, as it names it"),
         ("path_map", "its prefixes to ours, {'D:\\opnmr': /mnt/spinsolve}; - for none"),

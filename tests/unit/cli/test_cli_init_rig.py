@@ -23,6 +23,7 @@ from orchestrator.rig.planned import capabilities, planned
 
 SAID = {
     "biologic": {"door": "eclab", "folder": "'D:\\operando'", "device": "MPG-2", "decimal": "'.'"},
+    "marcos": {"H1_MHz": "400.13", "data_root": "/data/marcos"},
     "neware": {"folder": "/mnt/bts"},
     "openvnmrj": {"data_root": "/home/vnmr1/data"},
     "spinsolve": {"data_root": "'D:\\opnmr'", "path_map": "{'D:\\opnmr': /mnt/spinsolve}"},

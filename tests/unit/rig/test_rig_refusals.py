@@ -93,7 +93,7 @@ ABSENT = {
         "no potentiostat driver is called `methodscrpt`",
         "did you mean `methodscript`?",
     ),
-    "console": ("driver: openvnmrj", "driver: zzz", "no console driver is called `zzz`", "there are: openvnmrj, sim"),
+    "console": ("driver: openvnmrj", "driver: zzz", "no console driver is called `zzz`", "there are: marcos, openvnmrj, sim"),
     "emulator": ("emulator:methodscript", "emulator:zzz", "no emulator is called `zzz`", "neware, openvnmrj"),
 }
 
