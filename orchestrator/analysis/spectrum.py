@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.battery import RESISTIVITY_OHM_m, excitation, seen_depth_um
-from orchestrator.analysis.chain import Axis, Chain, Processed, peak
+from orchestrator.analysis.chain import Axis, Chain, Complexes, Phase, Processed, peak
 from orchestrator.analysis.findings import ALGORITHM, LINES, Told
 from orchestrator.analysis.fourier import FourierSettings, evolution_s, evolved_s, power_of_two
 from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd, points_needed
@@ -29,6 +29,13 @@ PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
 HALF_TURN_deg = 170.0
 """From here on hardly anything of a thin plate is left to compare with."""
+
+
+class Remembered(NamedTuple):
+    """What a stream has learned of its first spectra: its phase with the spectrum that it was told from, and its blanks."""
+
+    learned: tuple[Phase, Complexes | None] | None = None
+    blanks: tuple[Scan, ...] = ()
 
 
 class Stream:
@@ -53,6 +60,8 @@ class Stream:
         self._start: Floats | None = None
         self.fit: LineFit | None = None
         self.blanks: list[Scan] = []
+        self.looks = 0
+        """So many of its FIDs were looked at."""
         self._pulsed = wanted.pulses.get(str(data["name"]))
         self._nucleus, self._carrier_MHz, self._reference_MHz = nucleus, data["carrier_MHz"], data["reference_MHz"]
 
@@ -61,6 +70,21 @@ class Stream:
         found = evolved_s(data.get("parameters") or {})
         pulse_us, tip_deg = self._wanted.pulses.get(data["name"], (0.0, 90.0))
         return evolution_s(pulse_us, tip_deg) if found is None else found
+
+    @property
+    def remembered(self) -> Remembered:
+        """All that a fit from its own start needs of the spectra before."""
+        return Remembered(self.chain.learned, tuple(self.blanks))
+
+    def take_up(self, remembered: Remembered) -> None:
+        """Go on where another stream of this kind has come to."""
+        self.blanks = list(remembered.blanks)
+        if remembered.learned is not None:
+            self.chain.learn(*remembered.learned)
+
+    def afresh(self) -> None:
+        """The next fit begins from its own start, not from where the last one came to."""
+        self._start = None
 
     def taken_off(self, scan: Scan, context: Mapping[str, Any]) -> Scan | None:
         """The mean of what was measured before the protocol's first current; of a blank itself those before it, of the first itself."""
