@@ -160,23 +160,24 @@ class Stream:
             phase_deg = (line.phase_deg - common_deg - turned_deg + 180.0) % 360.0 - 180.0
             yield f"phase({line.name})", -phase_deg if mirrored else phase_deg, line.phase_sd_deg, "deg", LINES
             if self._full:
-                yield from self._pulse(line.name, line.shift_ppm)
+                yield from self._pulse(line)
             if self._full or line.name in self._wanted.peaks:
                 yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
         if self._full:
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES
 
-    def _pulse(self, name: str, shift_ppm: float) -> Iterator[Told]:
-        """By the template's pulse: what an area is divided by where the carrier is far off, and how deep a thick metal is seen."""
+    def _pulse(self, line: Component) -> Iterator[Told]:
+        """By the template's pulse: how much it excites a line off the carrier, the area on resonance, how deep a thick metal is seen."""
         if self._pulsed is None:
             return
         pulse_us, tip_deg = self._pulsed
-        offset_Hz = (shift_ppm * 1e-6 + 1.0) * self._reference_MHz * 1e6 - self._carrier_MHz * 1e6
+        offset_Hz = (line.shift_ppm * 1e-6 + 1.0) * self._reference_MHz * 1e6 - self._carrier_MHz * 1e6
         factor, doubtful = excitation(offset_Hz, pulse_us, tip_deg)
         if not doubtful:
-            yield f"excitation({name})", float(factor), None, "", LINES
-        if name == "bulk" and self._nucleus in RESISTIVITY_OHM_m and tip_deg < HALF_TURN_deg:
-            yield f"seen_depth({name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", LINES
+            yield f"excitation({line.name})", float(factor), None, "", LINES
+            yield f"corrected_area({line.name})", line.amplitude / float(factor), line.amplitude_sd / float(factor), "", LINES
+        if line.name == "bulk" and self._nucleus in RESISTIVITY_OHM_m and tip_deg < HALF_TURN_deg:
+            yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", LINES
 
     def _compared(self, told: Sequence[Told]) -> list[Told]:
         """Differences of phases that rules ask for. A metal's phase is against the common one already."""
