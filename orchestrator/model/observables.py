@@ -15,8 +15,9 @@ window, ``drift``: what its first value, measured once more at the end, has chan
 ``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known. ``excitation``: of what a
 pulse on resonance would show this one shows so much of a line off the carrier; ``area`` is told as it is, ``corrected_area`` (in a
 reprocessing) is the area over that. ``seen_depth(bulk)``: thickness of a plate without a skin that would be as bright.
-``plateau``: 1 while E over charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``: abs(E - I·R_lead) of a
-symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's transition).
+``plateau``: 1 while E over charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``:
+abs(E - I·R_lead) of a symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's
+transition).
 """
 
 from __future__ import annotations
