@@ -22,7 +22,7 @@ def night(name: str, said: dict[str, Any]) -> tuple[str, str]:
     current_mA = 0.2 * float(cell.get("area_cm2", 0.785)) * (-1 if name in BEGINS_EMPTY else 1)
     quarter_h = HOURS / 4.0
     steps = "\n".join(
-        f"  - {{step: {{current_mA: {sign * current_mA:.4f}, until: {{time_h: {quarter_h:.3f}}}}}, nmr: {{fast: every 10 minutes}}}}"
+        f"  - {{current_mA: {sign * current_mA:.4f}, until: {{time_h: {quarter_h:.3f}}}, nmr: {{fast: every 10 minutes}}}}"
         for sign in (1, -1, 1, -1)
     )
     text = f"""version: 1

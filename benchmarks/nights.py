@@ -42,8 +42,8 @@ def measure(_: Path, scratch: Path) -> Report:
     whole = [one for one, _ in pairs]
     report = Report(
         "Fault nights",
-        f"Seeds {SEEDS[0]} to {SEEDS[-1]}: 2 h at 1 Hz with FIDs of 1k points, live analysis, guard and `run.h5`, at `--speed max`; process "
-        "time after a night that does not count. A night is *whole* where its faults did not end it early.",
+        f"Seeds {SEEDS[0]} to {SEEDS[-1]}: 2 h at 1 Hz with FIDs of 1k points, live analysis, guard and `run.h5`, at `--speed max`; "
+        "process time after a night that does not count. A night is *whole* where its faults did not end it early.",
         ("what", "median (least to most)", "asked"),
     )
     report.rows += [

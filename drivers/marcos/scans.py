@@ -87,15 +87,19 @@ class Follower:
                 row, scans_of_row = run.row, 0
             if scan.stopping:
                 return
-            if await self._one_run(scan, run):
+            sent_ns = await self._one_run(scan, run)
+            if sent_ns is not None:
                 scans_of_row += len(run.receiver)
                 scan.scans_done = scans_of_row
                 if run.receiver:
                     self._say(Progress(scan.key, scan.block, self._clock.mono_ns(), scans_of_row))
-            await self._rest(scan, self._clock.mono_ns() + int(run.rest_s * 1e9))
+                await self._rest(scan, sent_ns + int((run.lasts_s + run.rest_s) * 1e9))
 
-    async def _one_run(self, scan: Scan, run: Run) -> bool:
-        """A sequence whose reply is lost with the link is run again: what nobody has added up was never counted."""
+    async def _one_run(self, scan: Scan, run: Run) -> int | None:
+        """When it was sent; None where it was stopped before.
+
+        A sequence whose reply is lost with the link is run again: what nobody has added up was never counted.
+        """
         while not scan.stopping:
             self._check_deadline(scan)
             sent = self._clock.stamp()
@@ -108,8 +112,8 @@ class Follower:
                 await self._link_back(scan)
                 continue
             await self._keep(scan, run, sent, request, reply)
-            return True
-        return False
+            return int(sent.mono_ns)
+        return None
 
     async def _link_back(self, scan: Scan) -> None:
         left_s = max(0.0, (scan.deadline_ns - self._clock.mono_ns()) / 1e9) / self._clock.speed

@@ -109,6 +109,7 @@ class RunningStep:
 
     def take(self, rows: Sequence[Row], seen_ns: int, status: int = 0) -> None:
         """Rows in the order in which they were measured; ``status`` belongs to the last one."""
+        self._align(rows, seen_ns)
         for row in rows:
             self.rows = max(self.rows, row.number)
             if isinstance(row, Point):
@@ -119,8 +120,13 @@ class RunningStep:
             if self.waits:
                 self.waits, self.begun_ns, self.last_mono_ns = False, seen_ns - device_ns, seen_ns - device_ns
             self.show(self.begun_ns)
-            self.alignment.take(seen_ns - device_ns)
             self._sample(row, device_ns, status if row is rows[-1] else 0)
+
+    def _align(self, rows: Sequence[Row], seen_ns: int) -> None:
+        """Of rows that come together only the newest says how late a row is; and where more wait, not even that one."""
+        newest_s = next((row.time_s for row in reversed(rows) if 0 <= row.time_s < S), None)
+        if newest_s is not None and not (self.more and self.alignment.sorted_ns):
+            self.alignment.take(seen_ns - round(newest_s * S))
 
     def _refuse(self, row: Row) -> None:
         """A row that was no sample; it is counted, in the file too. A point of a sweep has said what it has to say."""

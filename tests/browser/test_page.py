@@ -87,9 +87,9 @@ def test_a_note_is_written(stage: Stage, for_alice: str, phone: Any) -> None:
 
 
 def test_an_image_is_shown_with_its_size_and_its_map(stage: Stage, for_alice: str, phone: Any) -> None:
-    opened(phone, for_alice)
     for block, echo_ms in enumerate((2.0, 6.0, 10.0)):
         stage.put("fid.block", *image_taken(block, echo_ms))
+    opened(phone, for_alice)
     for name in ("image", "map"):
         drawn = f"Bokeh.documents[0].get_model_by_name('{name}')?.data_source.data.image.length === 1"
         phone.wait_for_function(drawn, timeout=40_000)

@@ -1,7 +1,8 @@
-"""A short night on an emulated MaRCoS through the program, in virtual time: spectra, an array of echoes, raw files that hold every reply."""
+"""A short night on an emulated MaRCoS through the program, in virtual time: spectra, echoes, raw files that hold all."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_every_spectrum_is_had_and_looks_like_lithium(night: tuple[Ended, Any]) 
     assert np.all(fast["t_end"][()] - fast["t_start"][()] == pytest.approx(20 * (0.75 + 0.064), rel=0.02))
     shift_ppm, intensity = entry["spectra/fast/chemical_shift"][()], entry["spectra/fast/intensity"][-1]
     strongest = shift_ppm[np.argmax(np.abs(intensity))]
-    assert -10 < strongest < 10 or 230 < strongest < 290
+    assert abs(strongest) < 10
 
 
 def test_an_array_of_echoes_stores_its_axis_and_the_times_of_its_rows(night: tuple[Ended, Any]) -> None:
@@ -71,7 +72,7 @@ def test_the_raw_files_hold_every_reply_and_add_up_to_the_fid(night: tuple[Ended
     ended, entry = night
     folder = ended.folder / entry["fid/fast/raw_folder"][0].decode()
     (runs,) = folder.rglob("runs.msgpack")
-    replies = list(msgpack.Unpacker(runs.open("rb"), max_buffer_size=0))
+    replies = list(msgpack.Unpacker(io.BytesIO(runs.read_bytes()), max_buffer_size=0))
     assert sum(len(one["receiver"]) for one in replies) == 16
     assert sum(one["dummies"] for one in replies) == 4
     header = json.loads((runs.parent / "header.json").read_text())

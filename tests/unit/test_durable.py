@@ -26,6 +26,7 @@ OTHERWISE = {
     "orchestrator/rig/as_it_began.py": "copies in a scratch folder, made from the journal",
     "orchestrator/monitor/certificates.py": "the words for openssl, in a scratch folder",
     "drivers/biologic/eclab_door.py": "a settings file that EC-Lab loads at once",
+    "drivers/topspin/beside.py": "settings of a child process that is started in the next line",
 }
 NO_STATE = ("orchestrator/cli/", "orchestrator/config/schema.py", "orchestrator/export/", "orchestrator/report/", "orchestrator/validate/")
 SIMULATED = ("emulator.py", "/console/", "/instrument/", "drivers/sim/")

@@ -15,7 +15,13 @@ from orchestrator.analysis.windows import lines_of, windows_of
 
 CELL: dict[str, Any] = {"working": "upper Na", "counter": "lower Na", "electrode_normal_to_B0_deg": 0}
 BARE = {**CELL, "environments": ["metal", "electrolyte"]}
-DATA: dict[str, Any] = {"name": "mrs", "nucleus": "23Na", "spectral_width_Hz": 200e3, "reference_MHz": 105.863, "carrier_MHz": 105.863 * (1 + 1126e-6)}
+DATA: dict[str, Any] = {
+    "name": "mrs",
+    "nucleus": "23Na",
+    "spectral_width_Hz": 200e3,
+    "reference_MHz": 105.863,
+    "carrier_MHz": 105.863 * (1 + 1126e-6),
+}
 
 
 @pytest.mark.parametrize(("cell", "names"), [(CELL, ["electrolyte", "metal", "bulk", "moss"]), (BARE, ["electrolyte", "metal"])])

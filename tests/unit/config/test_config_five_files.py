@@ -122,6 +122,7 @@ KEYS: list[tuple[str, str, Getter, Any]] = [
     (SODIUM, "electrolyte", lambda e: e.cell.electrolyte, "Na-beta''-alumina"),
     (SODIUM, "stack_pressure_MPa", lambda e: e.cell.stack_pressure_MPa, 1.0),
     (SODIUM, "fixed_in_probe", lambda e: e.cell.fixed_in_probe, True),
+    (SODIUM, "environments", lambda e: e.cell.environments, ("metal", "electrolyte")),
     (SODIUM, "charge_per_step_mAh_cm2", lambda e: e.limits.charge_per_step, Quantity(9.6, "mAh/cm2")),
     (SODIUM, "mrs", lambda e: e.acquisitions["mrs"].scans, 4096),
     (SODIUM, "ge", lambda e: e.acquisitions["ge"].minutes, 138.0),

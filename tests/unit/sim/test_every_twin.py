@@ -153,7 +153,7 @@ def alone(said: dict[str, Any], nucleus: str, name: str) -> dict[str, Any]:
     kept = copy["nuclei"]["nucleus"][nucleus]
     kept["lines"] = {name: kept["lines"][name]}
     kept["noise_counts"] = 0.0
-    copy["nuclei"]["geometry"]["bulk_phase_deg"] = None
+    copy["nuclei"]["geometry"] = copy["nuclei"].get("geometry", {}) | {"bulk_phase_deg": None}
     copy["spectrometer"] = {"phase_walk_deg": 0.0}
     return dict(copy)
 
