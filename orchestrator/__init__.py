@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-__version__ = "0.1.0"
+__version__: str
 __all__ = ["__version__", "open_run"]
 
 
 def __getattr__(name: str) -> Any:
-    """``open_run``, taken in when it is asked for: it needs h5py, and the commands start without."""
+    """``open_run``, taken in when it is asked for: it needs h5py, and the commands start without; ``__version__`` of what is installed."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("operando-nmr")
     if name == "open_run":
         from orchestrator.recorder.labelled import open_run
 

@@ -292,6 +292,20 @@ class Chain:
         self.phase, self._reference = phase, reference
         self._drift_noise = {}
 
+    @property
+    def learned(self) -> tuple[Phase, Complexes | None] | None:
+        """What ``learn`` was told, by ``process``, ``teach`` or from elsewhere; None where no line was there yet."""
+        return None if self.phase is None else (self.phase, self._reference)
+
+    def teach(self, fids: Fids) -> None:
+        """Learn the phase of complex (n, points) FIDs, where none is known yet and they show it; nothing else of ``process``."""
+        if self.phase is None and self._tracked:
+            self._teach(spectra(fids, self.settings))
+
+    def _teach(self, unphased: Complexes) -> None:
+        if self.phase is None and (found := estimate_phase(unphased, self.axis_ppm, self._tracked)) is not None:
+            self.learn(found if self._ph1 is None else replace(found, ph1_deg_per_ppm=self._ph1), unphased.sum(axis=0))
+
     def process(self, fids: Fids, noise_sd: Floats | float, blank: Fids | None = None) -> Processed:
         """Complex (n, points) FIDs, and the noise of their real part (one, or (n,)) → everything.
 
@@ -300,8 +314,7 @@ class Chain:
         unphased = spectra(fids, self.settings)
         sd = np.broadcast_to(np.asarray(noise_sd, dtype=np.float64), (len(fids),))
         point_sd = self.point_sd(sd, fids.shape[-1])
-        if self.phase is None and (found := estimate_phase(unphased, self.axis_ppm, self._tracked)) is not None:
-            self.learn(found if self._ph1 is None else replace(found, ph1_deg_per_ppm=self._ph1), unphased.sum(axis=0))
+        self._teach(unphased)
         phase = self.phase or Phase()
         drift = self._drift(unphased, sd, fids.shape[-1])
         if self._turn is None or self._turn[0] != phase:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.budgeting import Area, Budgeting
-from orchestrator.analysis.findings import ALGORITHM, MAPS, SWEEPS, Finding, Told
-from orchestrator.analysis.lines import Component, LineFit, fid_noise_sd
+from orchestrator.analysis.findings import ALGORITHM, MAPS, Finding, Told
+from orchestrator.analysis.lines import Component, LineFit
+from orchestrator.analysis.looking import FEWEST_POINTS, Look, Streams, scans_of
 from orchestrator.analysis.samples import Samples
 from orchestrator.analysis.slopes import Slopes
-from orchestrator.analysis.spectrum import Stream
 from orchestrator.analysis.wanted import Wanted
 from orchestrator.model.events import Event
 from orchestrator.model.observables import window_name
@@ -42,14 +41,17 @@ METAL_AREAS = frozenset({"area(metal)", "area(bulk)", "area(moss)"})
 class LiveAnalysis:
     """Feed it every event of a run once, in order. ``full``: everything there is to tell, for reprocessing and export.
 
-    ``edits``: windows by name instead of the experiment's; ``over``: who fits the tiles of a map.
+    ``edits``: windows by name instead of the experiment's; ``over``: who fits the tiles of a map; ``look``: who looks at FIDs.
     """
 
-    def __init__(self, *, full: bool = False, edits: Mapping[str, Sequence[float]] | None = None, over: Over = map) -> None:
+    def __init__(
+        self, *, full: bool = False, edits: Mapping[str, Sequence[float]] | None = None, over: Over = map, look: Look = Streams.look
+    ) -> None:
         self._full = full
-        self._over = over
+        self._over, self._look = over, look
         self._edits = edits
         self._wanted = Wanted()
+        self._streams = Streams(self._wanted, full=full)
         self._origin_ns = 0
         self._driven_ns: int | None = None
         self._edge: tuple[str, int] = ("", 0)
@@ -57,7 +59,6 @@ class LiveAnalysis:
         self._budgeting: Budgeting | None = None
         self._heard: dict[str, list[int | None]] = {}
         self._fids: dict[tuple[str, int], Event] = {}
-        self._streams: dict[tuple[Any, ...], Stream] = {}
         self._slopes = Slopes()
         self._images: dict[str, dict[int, tuple[float, Scan]]] = {}
 
@@ -67,9 +68,8 @@ class LiveAnalysis:
             self._edge = (str(event.data["key"]), event.mono_ns)
         match event.kind:
             case "run.started":
-                self._wanted = Wanted.of(event.data)
-                if self._edits is not None:
-                    self._wanted = replace(self._wanted, edits=self._edits)
+                self._wanted = Wanted.of(event.data).edited(self._edits)
+                self._streams = Streams(self._wanted, full=self._full)
                 self._origin_ns = int(event.data["origin_mono_ns"])
                 self._budgeting = self._budget_of(self._wanted)
             case "step.started":
@@ -117,37 +117,33 @@ class LiveAnalysis:
 
     def _analysed(self, event: Event) -> list[Finding]:
         data = event.data
-        fids = _scans_of(data, event.blob or b"")
-        scans = int(data["scans"] or 0)
+        points, scans = data["shape"][-1], int(data["scans"] or 0)
+        fids = scans_of(data, event.blob)
         if data.get("encodes") and scans >= 1:
             return self._found(event, self._of_image(data, fids / scans), self._context(event, scans))
-        if data.get("rows") and scans >= 1 and fids.shape[1] >= 64:
-            return self._found(event, self._of_array(data, fids / scans), self._context(event, scans))
-        if len(fids) != 1 or scans < 1 or fids.shape[1] < 64:
+        if scans < 1 or points < FEWEST_POINTS or not (data.get("rows") or len(fids) == 1):
             return []
-        stream = self._stream(data, fids.shape[1])
-        scan = fids / scans
         context = self._context(event, scans)
-        blank = stream.taken_off(scan[0], context) if data["name"] in self._wanted.subtracted else None
-        told = stream.told(scan, data, blank, scans)
-        told += self._overpotential(told, context)
+        told, fit = self._look(self._streams, event, context)
+        if data.get("rows"):
+            return self._found(event, told, context)
+        told = [*told, *self._overpotential(told, context)]
         told += self._slopes.of(told, data["name"], context)
         told += self._budgeted(told, data["name"], context)
-        return self._found(event, told, context, stream.fit)
+        return self._found(event, told, context, fit)
 
     def blank(self, data: Mapping[str, Any], blob: bytes) -> None:
         """One scan's share of a FID that is taken off what ``relative_error`` looks at; data and blob of a ``fid.block``."""
-        scan = _scans_of(data, blob) / int(data["scans"])
-        self._stream(data, scan.shape[-1]).blanks.append(scan[0])
+        self._streams.of(data).blanks.append(scans_of(data, blob)[0] / int(data["scans"]))
 
     def relative_error(self, data: Mapping[str, Any], blob: bytes, observable: str) -> float:
         """Standard error over value of an area, in the spectrum of one FID so far: data and blob as of its ``fid.block``.
 
         inf where nothing is resolved; nothing is remembered but where the fit came to. Raises ValueError where no such area is told.
         """
-        scan = _scans_of(data, blob) / max(1, int(data["scans"] or 0))
-        stream = self._stream(data, scan.shape[-1])
-        blank = np.mean(stream.blanks, axis=0) if stream.blanks and data["name"] in self._wanted.subtracted else None
+        scan = scans_of(data, blob) / max(1, int(data["scans"] or 0))
+        stream = self._streams.of(data)
+        blank = np.mean(stream.blanks, axis=0) if stream.blanks and self._streams.subtracts(data) else None
         told = stream.told(scan, data, blank, int(data["scans"] or 0))
         if f"upper_limit{observable.removeprefix('area')}" in {name for name, *_ in told}:
             return math.inf
@@ -178,18 +174,6 @@ class LiveAnalysis:
             if math.isfinite(value)
         ]
         return [found[0]._replace(context=context), *found[1:]] if found else []
-
-    def _of_array(self, data: Mapping[str, Any], scan: Scan) -> Iterator[Told]:
-        """Times, pulses and drift of every window of an array."""
-        from orchestrator.analysis import sweeps
-
-        stream, rows = self._stream(data, scan.shape[1]), data["rows"]
-        noise_sd = float(np.median([fid_noise_sd(row) for row in scan]))
-        yield "noise_sd", noise_sd * math.sqrt(int(data["scans"])), None, "", ALGORITHM
-        if noise_sd <= 0.0 or len(rows["values"]) != len(scan):
-            return
-        sweep = sweeps.Sweep(data["sequence"], rows["name"], np.array(rows["values"]), data["nucleus"], data.get("settings") or {})
-        yield from ((*one, SWEEPS) for one in sweeps.told(sweep, stream.chain, scan, noise_sd))
 
     def _of_image(self, data: Mapping[str, Any], kspace: Scan) -> Iterator[Told]:
         """What one image shows, and the map of the series that it completes."""
@@ -225,13 +209,6 @@ class LiveAnalysis:
         context |= {"acquisition": event.data["name"], "nucleus": event.data["nucleus"], "scans": scans}
         return context
 
-    def _stream(self, data: Mapping[str, Any], points: int) -> Stream:
-        axis = (data["spectral_width_Hz"], data["carrier_MHz"], data["reference_MHz"], bool(data.get("reversed_axis")))
-        where = (data["name"], points, *axis, data.get("group_delay_points"))
-        if where not in self._streams:
-            self._streams[where] = Stream(data, points, self._wanted, full=self._full)
-        return self._streams[where]
-
     def _overpotential(self, told: Sequence[Told], context: Mapping[str, Any]) -> list[Told]:
         """Of a symmetric cell under current, beside every spectrum that shows metal: both stand in one row for good."""
         current_A, metal = context.get("current_A", 0.0), any(name in METAL_AREAS for name, *_ in told)
@@ -248,11 +225,6 @@ def _of_map(found: Any) -> Iterator[Told]:
     if found.cluster is not None:
         yield "T2(cluster)", found.cluster.T2_s, found.cluster.sd_s, "s", MAPS
     yield "drift(image)", found.drift, found.drift_sd, "", MAPS
-
-
-def _scans_of(data: Mapping[str, Any], blob: bytes) -> Scan:
-    """complex128 (rows, points): the sum of all scans, out of data and blob of a ``fid.block``."""
-    return np.frombuffer(blob, np.dtype(data["dtype"])).reshape(-1, data["shape"][-1]).astype(np.complex128)
 
 
 def _shape(line: Component) -> dict[str, float]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.battery import RESISTIVITY_OHM_m, excitation, seen_depth_um
-from orchestrator.analysis.chain import Axis, Chain, Processed, peak
+from orchestrator.analysis.chain import Axis, Chain, Complexes, Phase, Processed, peak
 from orchestrator.analysis.findings import ALGORITHM, LINES, Told
 from orchestrator.analysis.fourier import FourierSettings, evolution_s, evolved_s, power_of_two
 from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd, points_needed
@@ -29,6 +29,13 @@ PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
 HALF_TURN_deg = 170.0
 """From here on hardly anything of a thin plate is left to compare with."""
+
+
+class Remembered(NamedTuple):
+    """What a stream has learned of its first spectra: its phase with the spectrum that it was told from, and its blanks."""
+
+    learned: tuple[Phase, Complexes | None] | None = None
+    blanks: tuple[Scan, ...] = ()
 
 
 class Stream:
@@ -53,6 +60,8 @@ class Stream:
         self._start: Floats | None = None
         self.fit: LineFit | None = None
         self.blanks: list[Scan] = []
+        self.looks = 0
+        """So many of its FIDs were looked at."""
         self._pulsed = wanted.pulses.get(str(data["name"]))
         self._nucleus, self._carrier_MHz, self._reference_MHz = nucleus, data["carrier_MHz"], data["reference_MHz"]
 
@@ -61,6 +70,21 @@ class Stream:
         found = evolved_s(data.get("parameters") or {})
         pulse_us, tip_deg = self._wanted.pulses.get(data["name"], (0.0, 90.0))
         return evolution_s(pulse_us, tip_deg) if found is None else found
+
+    @property
+    def remembered(self) -> Remembered:
+        """All that a fit from its own start needs of the spectra before."""
+        return Remembered(self.chain.learned, tuple(self.blanks))
+
+    def take_up(self, remembered: Remembered) -> None:
+        """Go on where another stream of this kind has come to."""
+        self.blanks = list(remembered.blanks)
+        if remembered.learned is not None:
+            self.chain.learn(*remembered.learned)
+
+    def afresh(self) -> None:
+        """The next fit begins from its own start, not from where the last one came to."""
+        self._start = None
 
     def taken_off(self, scan: Scan, context: Mapping[str, Any]) -> Scan | None:
         """The mean of what was measured before the protocol's first current; of a blank itself those before it, of the first itself."""
@@ -136,23 +160,24 @@ class Stream:
             phase_deg = (line.phase_deg - common_deg - turned_deg + 180.0) % 360.0 - 180.0
             yield f"phase({line.name})", -phase_deg if mirrored else phase_deg, line.phase_sd_deg, "deg", LINES
             if self._full:
-                yield from self._pulse(line.name, line.shift_ppm)
+                yield from self._pulse(line)
             if self._full or line.name in self._wanted.peaks:
                 yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
         if self._full:
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES
 
-    def _pulse(self, name: str, shift_ppm: float) -> Iterator[Told]:
-        """By the template's pulse: what an area is divided by where the carrier is far off, and how deep a thick metal is seen."""
+    def _pulse(self, line: Component) -> Iterator[Told]:
+        """By the template's pulse: how much it excites a line off the carrier, the area on resonance, how deep a thick metal is seen."""
         if self._pulsed is None:
             return
         pulse_us, tip_deg = self._pulsed
-        offset_Hz = (shift_ppm * 1e-6 + 1.0) * self._reference_MHz * 1e6 - self._carrier_MHz * 1e6
+        offset_Hz = (line.shift_ppm * 1e-6 + 1.0) * self._reference_MHz * 1e6 - self._carrier_MHz * 1e6
         factor, doubtful = excitation(offset_Hz, pulse_us, tip_deg)
         if not doubtful:
-            yield f"excitation({name})", float(factor), None, "", LINES
-        if name == "bulk" and self._nucleus in RESISTIVITY_OHM_m and tip_deg < HALF_TURN_deg:
-            yield f"seen_depth({name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", LINES
+            yield f"excitation({line.name})", float(factor), None, "", LINES
+            yield f"corrected_area({line.name})", line.amplitude / float(factor), line.amplitude_sd / float(factor), "", LINES
+        if line.name == "bulk" and self._nucleus in RESISTIVITY_OHM_m and tip_deg < HALF_TURN_deg:
+            yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", LINES
 
     def _compared(self, told: Sequence[Told]) -> list[Told]:
         """Differences of phases that rules ask for. A metal's phase is against the common one already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.model.observables import window_name
@@ -30,6 +30,10 @@ class Wanted:
     lead_ohm: float = 0.0
     budget: Mapping[str, Any] | None = None
     resting: frozenset[str] = frozenset()
+
+    def edited(self, edits: Mapping[str, Sequence[float]] | None) -> Wanted:
+        """The same with other windows, if any are given."""
+        return self if edits is None else replace(self, edits=edits)
 
     @classmethod
     def of(cls, started: Mapping[str, Any]) -> Wanted:

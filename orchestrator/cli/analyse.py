@@ -27,21 +27,20 @@ def process_command(runs: list[str], out: Path, windows: Path | None, dask: str 
 
 
 def _on_a_cluster(folders: list[Path], windows: dict[str, tuple[float, float]] | None, asked: str, dask: str, *, as_json: bool) -> int:
-    """Every series of spectra of every run is a piece of work, and every tile of a map; the files are the same as without a cluster."""
+    """Pieces of every series of spectra of every run are handed out, and tiles of maps; the files are the same as without a cluster."""
     from orchestrator.recorder.cluster import NoCluster, spread
-    from orchestrator.recorder.reprocess import analysed_over, parts_of, process
+    from orchestrator.recorder.pieces import shared
+    from orchestrator.recorder.reprocess import process
 
-    parts = [part for folder in folders for part in parts_of(folder.resolve(), windows)]
+    code, written = exits.COMPLETE, 0
     try:
         with spread(dask) as cluster:
-            found = list(zip(parts, analysed_over(cluster.map, parts), strict=True))
+            for folder, others in shared([folder.resolve() for folder in folders], windows, cluster.map):
+                code = max(code, _processed(*process(folder, windows, asked=asked, others=others), as_json=as_json))
+                written += 1
     except NoCluster as error:
-        print(f"{error}; nothing was written", file=sys.stderr)
+        print(f"{error}; {f'{written} of {len(folders)} runs were' if written else 'nothing was'} written", file=sys.stderr)
         return exits.CONFIGURATION
-    code = exits.COMPLETE
-    for folder in folders:
-        own = [result for part, result in found if part.folder == folder.resolve()]
-        code = max(code, _processed(*process(folder, windows, asked=asked, parts=own), as_json=as_json))
     return code
 
 
@@ -51,7 +50,7 @@ def _processed(path: Path, source: Source, *, as_json: bool) -> int:
 
 def export_command(run: str, out: Path, observables: Path, windows: Path | None, *, as_json: bool) -> int:
     """One row per spectrum as CSV."""
-    from orchestrator.recorder.reprocess import export_observables
+    from orchestrator.recorder.spectra_table import export_observables
     from orchestrator.rig.folders import find_run
 
     source = export_observables(find_run(run, out), observables, _windows(windows))

@@ -48,6 +48,7 @@ async def _all(rig: Rig | None, path: Path | None, out: Path, *, as_json: bool) 
 
 
 async def _findings(rig: Rig | None, path: Path | None, out: Path) -> AsyncIterator[Finding]:
+    from orchestrator.doctor.beside import beside_findings
     from orchestrator.doctor.broker import broker_findings
     from orchestrator.doctor.computer import computer, disk
     from orchestrator.doctor.finding import Finding, State, ok
@@ -67,8 +68,9 @@ async def _findings(rig: Rig | None, path: Path | None, out: Path) -> AsyncItera
         text = f"a run goes on ({running}): instruments are left alone"
         yield Finding(rig.name, "instruments", State.UNKNOWN, text, "ask again when it is over; `operando status` tells how it goes")
         return
-    async for finding in instrument_findings(rig):
-        yield finding
+    for findings in (instrument_findings(rig), beside_findings(rig)):
+        async for finding in findings:
+            yield finding
 
 
 def _broker(rig: Rig | None, path: Path | None) -> Broker | None:

@@ -13,10 +13,11 @@ window, ``drift``: what its first value, measured once more at the end, has chan
 (none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of the lithium budget
 ``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
 ``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known. ``excitation``: of what a
-pulse on resonance would show this one shows so much of a line off the carrier; areas are told as they are. ``seen_depth(bulk)``: thickness
-of a plate without a skin that would be as bright. ``plateau``: 1 while E over
-charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``: abs(E - I·R_lead) of a
-symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's transition).
+pulse on resonance would show this one shows so much of a line off the carrier; ``area`` is told as it is, ``corrected_area`` (in a
+reprocessing) is the area over that. ``seen_depth(bulk)``: thickness of a plate without a skin that would be as bright.
+``plateau``: 1 while E over charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``:
+abs(E - I·R_lead) of a symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's
+transition).
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ OBSERVABLES: dict[str, Observable] = {
     "budget_closes": Observable("", "spectra", of_line=True),
     "metal_mass": Observable("mg", "spectra"),
     "excitation": Observable("", "spectra", of_line=True),
+    "corrected_area": Observable("", "spectra", of_line=True),
     "seen_depth": Observable("um", "spectra", of_line=True),
 }
 

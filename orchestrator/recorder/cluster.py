@@ -5,8 +5,9 @@ Needs the extra ``[cluster]``. Workers read and write the run folders themselves
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ CONNECT_WITHIN_s = 5.0
 FETCH_WITHIN_s = 60.0
 LOOK_s = 0.05
 LOCAL_WORKERS = 2
+AHEAD = 16
+"""So many pieces of work are out or wait to be taken."""
 
 
 class NoCluster(Exception):
@@ -36,36 +39,45 @@ class Cluster:
         self.came_back = 0
         """So often the scheduler had been away."""
 
-    def map(self, function: Callable[[T], R], asked: Sequence[T]) -> Iterator[R]:
-        """``function`` of each, in their order. Raises what a call raised, and NoCluster where the scheduler stays away."""
-        done: dict[int, R] = {}
-        while len(done) < len(asked):
-            left = [n for n in range(len(asked)) if n not in done]
-            self._take(function, asked, left, done)
-        yield from (done[n] for n in range(len(asked)))
+    def map(self, function: Callable[[T], R], asked: Iterable[T]) -> Iterator[R]:
+        """``function`` of each, in their order. Raises what a call raised, and NoCluster where the scheduler stays away.
 
-    def _take(self, function: Callable[[T], R], asked: Sequence[T], left: Sequence[int], done: dict[int, R]) -> None:
-        """Hand out what is left, and collect until all is there or the scheduler has gone.
+        ``asked`` is read as far as ``AHEAD`` of what was taken here: so much is out, or has come back and waits, and no more.
+        """
+        waiting = enumerate(asked)
+        out: dict[int, T] = {}
+        futures: dict[int, Any] = {}
+        done: dict[int, R] = {}
+        for at in itertools.count():
+            out |= itertools.islice(waiting, AHEAD - len(out) - len(done))
+            if not out and not done:
+                return
+            while at not in done:
+                self._take(function, out, futures, done)
+            yield done.pop(at)
+
+    def _take(self, function: Callable[[T], R], out: dict[int, T], futures: dict[int, Any], done: dict[int, R]) -> None:
+        """Hand out what is not yet, and collect what is there.
 
         A client that has lost its scheduler waits for it and tells nobody; what it had handed out is then lost, so it is looked at.
         """
         client = self._connected()
         try:
-            futures = {n: client.submit(function, asked[n], pure=False) for n in left}
-            while futures:
-                for n, future in list(futures.items()):
-                    if future.status == "error" and not _gone(future.exception(timeout=RETRY_s)):
-                        future.result()
-                    if future.status == "finished":
-                        done[n] = future.result(timeout=FETCH_WITHIN_s)
-                        del futures[n]
-                    elif future.status != "pending":
-                        raise ConnectionError(f"{future.key} was {future.status}")
-                if client.status != "running":
-                    raise ConnectionError(f"the client is {client.status}")
-                time.sleep(LOOK_s)
+            futures |= {n: client.submit(function, out[n], pure=False) for n in out if n not in futures}
+            for n, future in list(futures.items()):
+                if future.status == "error" and not _gone(future.exception(timeout=RETRY_s)):
+                    future.result()
+                if future.status == "finished":
+                    done[n] = future.result(timeout=FETCH_WITHIN_s)
+                    del futures[n], out[n]
+                elif future.status != "pending":
+                    raise ConnectionError(f"{future.key} was {future.status}")
+            if client.status != "running":
+                raise ConnectionError(f"the client is {client.status}")
+            time.sleep(LOOK_s)
         except _lost():
             self.came_back += 1
+            futures.clear()
             self._forget()
 
     def _connected(self) -> Any:

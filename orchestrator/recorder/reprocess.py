@@ -1,4 +1,4 @@
-"""The analysis of a run once more: from its journal into a file beside ``run.h5``, or into a table. ``run.h5`` stays as it is.
+"""The analysis of a run once more, from its journal into a file beside ``run.h5``, which stays as it is.
 
 ``processed/NNNN.h5`` holds, per acquisition, one row per spectrum with everything the analysis tells, and where it came from:
 the run's id, the digest of ``run.h5`` if it is there, the journal's last record, program, versions, windows, command. Each run
@@ -7,10 +7,9 @@ of ``process`` makes a new file under the next number; nothing is ever written o
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from drivers.durable import replace_durably
 from orchestrator.analysis.battery import correlations
 from orchestrator.analysis.findings import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding
 from orchestrator.analysis.live import LiveAnalysis
+from orchestrator.analysis.looking import Look, Streams
 from orchestrator.analysis.maps import Over
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import flags_of
@@ -39,6 +39,8 @@ JOURNAL = "journal.sqlite"
 CONTEXT = ("t_s", "charge_mAh", "throughput_mAh", "charge_step_mAh", "x", "voltage_V", "current_A", "cycle", "scans")
 TEXTS = ("key", "acquisition", "nucleus", "step_key", "flags")
 CHUNK_ROWS = 256
+UNREADABLE = (ValueError, ArithmeticError, LookupError, TypeError)
+"""What one spectrum that cannot be analysed raises: it is told, and the others go on."""
 AGAINST = ("t_s", "charge_mAh", "x", "voltage_V")
 
 Windows = Mapping[str, Sequence[float]]
@@ -73,8 +75,6 @@ class Source:
     last_seq: int = 0
     spectra: int = 0
     failed: list[str] = field(default_factory=list)
-    first_seq: int = 0
-    """Of the first spectrum of which anything was found."""
 
 
 def journal_of(folder: Path) -> Path:
@@ -85,31 +85,35 @@ def journal_of(folder: Path) -> Path:
     return path
 
 
-def rows(
-    folder: Path, windows: Windows | None = None, source: Source | None = None, only: str | None = None, over: Over = map
-) -> Iterator[Row]:
-    """Every spectrum of a run in the order in which it was stored. Memory: one spectrum and two hours of samples.
+class Others(NamedTuple):
+    """Who else works on a run: ``over`` fits the tiles of its maps, ``look`` has what its FIDs tell, of all up to record ``until``."""
 
-    ``only``: those of one acquisition. What is found in a spectrum hangs on earlier ones of the same acquisition alone, so that all
-    acquisitions one by one give the very numbers of all together. ``over``: who fits the tiles of maps.
-    """
+    over: Over = map
+    look: Look = Streams.look
+    until: int | None = None
+
+
+ALONE = Others()
+
+
+def rows(folder: Path, windows: Windows | None = None, source: Source | None = None, others: Others = ALONE) -> Iterator[Row]:
+    """Every spectrum of a run in the order in which it was stored. Memory: one spectrum and two hours of samples."""
     source = source if source is not None else Source()
-    analysis = LiveAnalysis(full=True, edits=windows, over=over)
+    analysis = LiveAnalysis(full=True, edits=windows, over=others.over, look=others.look)
     with Reader(journal_of(folder)) as reader:
         flags = _ruled(reader)
         for event in reader.events():
+            if others.until is not None and event.seq > others.until:
+                break
             source.last_seq = event.seq
             _note(event, source, flags)
-            if only is not None and event.kind == "fid.block" and event.data["name"] != only:
-                continue
             try:
                 found = analysis.feed(event)
-            except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+            except UNREADABLE as error:
                 source.failed.append(f"{event.data.get('key')}: {type(error).__name__}: {error}")
                 continue
             if found:
                 source.spectra += 1
-                source.first_seq = source.first_seq or event.seq
                 yield _row(found, flags.get(found[0].key, []), event.utc_ns)
 
 
@@ -149,66 +153,11 @@ def _row(found: Sequence[Finding], flags: Sequence[str], stored_utc_ns: int) -> 
 # ------------------------------------------------------------------------------------------------------------- sidecar
 
 
-class Part(NamedTuple):
-    """One acquisition of one run: what a worker analyses."""
-
-    folder: Path
-    windows: Windows | None
-    only: str
-    images: bool = False
-    """Its maps are cut into tiles: those are the work of others, not the whole of it."""
-
-
-Analysed = tuple[Source, list[Row]]
-MapOver = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
-
-
-def analysed(part: Part, over: Over = map) -> Analysed:
-    """All rows of a part."""
-    source = Source()
-    found = list(rows(part.folder, part.windows, source, part.only, over))
-    return source, found
-
-
-def analysed_over(over: MapOver, parts: Sequence[Part]) -> list[Analysed]:
-    """All parts in their order: series of spectra are handed out whole, and of images the tiles of their maps."""
-    series = iter(over(analysed, [part for part in parts if not part.images]))
-    return [analysed(part, over) if part.images else next(series) for part in parts]
-
-
-def parts_of(folder: Path, windows: Windows | None = None) -> list[Part]:
-    """The acquisitions of a run that have spectra, in the order of their first. Raises Refused."""
-    with Reader(journal_of(folder)) as reader:
-        found = {str(event.data["name"]): bool(event.data.get("encodes")) for event in reader.events() if event.kind == "fid.block"}
-    return [Part(folder, windows, name, images) for name, images in found.items()]
-
-
-def joined(parts: Iterable[Analysed]) -> tuple[Source, list[list[Row]]]:
-    """The parts of one run as one, in the order of their first spectra."""
-    known = list(parts)
-    whole = Source(known[0][0].run_id, known[0][0].name, known[0][0].last_seq) if known else Source()
-    whole.spectra = sum(source.spectra for source, _ in known)
-    whole.failed = [why for source, _ in known for why in source.failed]
-    return whole, [found for _, found in sorted(known, key=lambda one: one[0].first_seq) if found]
-
-
-def process(
-    folder: Path,
-    windows: Windows | None = None,
-    *,
-    asked: str = "",
-    parts: Iterable[Analysed] | None = None,
-) -> tuple[Path, Source]:
-    """Analyse a run again into the next ``processed/NNNN.h5``; returns it and what it came from. Raises Refused.
-
-    ``parts``: what others have analysed of it already (``analysed``), all of it.
-    """
+def process(folder: Path, windows: Windows | None = None, *, asked: str = "", others: Others = ALONE) -> tuple[Path, Source]:
+    """Analyse a run again into the next ``processed/NNNN.h5``; returns it and what it came from. Raises Refused."""
     journal_of(folder)
     source = Source()
-    if parts is None:
-        return _write(folder, rows(folder, windows, source), source, windows, asked)
-    source, found = joined(parts)
-    return _write(folder, (row for part in found for row in part), source, windows, asked)
+    return _write(folder, rows(folder, windows, source, others), source, windows, asked)
 
 
 def _write(folder: Path, found: Iterable[Row], source: Source, windows: Windows | None, asked: str) -> tuple[Path, Source]:
@@ -326,47 +275,3 @@ class _Table:
         dataset = self._group[name]
         dataset.resize(self._size + len(values), axis=0)
         dataset[self._size :] = values
-
-
-# ---------------------------------------------------------------------------------------------------------------- table
-
-
-def export_observables(folder: Path, path: Path, windows: Windows | None = None) -> Source:
-    """One row per spectrum as CSV: times, charges, voltage, then every observable and its error. Raises Refused, OSError.
-
-    Columns are named with their units; a cell is empty where nothing was found.
-    """
-    source = Source()
-    found = list(rows(folder, windows, source))
-    units: dict[str, str] = {}
-    for row in found:
-        units |= {name: unit for name, (_, _, unit) in row.values.items()}
-    names = sorted(units, key=_order)
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        heads = [label for name in names for label in _labels(name, units[name])]
-        writer.writerow(["key", "acquisition", "nucleus", "stored_utc", "step", *CONTEXT, *heads, "flags"])
-        writer.writerows(_cells(row, names) for row in found)
-    replace_durably(part, path)
-    return source
-
-
-def _order(name: str) -> tuple[str, int]:
-    """Observables of one line stand together."""
-    base, _, line = name.partition("(")
-    rank = ("area", "phase", "shift", "width", "window_area", "upper_limit", "slope", "line_snr")
-    return line, rank.index(base) if base in rank else len(rank)
-
-
-def _labels(name: str, unit: str) -> Iterable[str]:
-    label = f"{name} / {unit}" if unit else name
-    return label, f"{label} error"
-
-
-def _cells(row: Row, names: Sequence[str]) -> list[str]:
-    stored = datetime.fromtimestamp(row.start_utc_ns / 1e9, UTC).isoformat(timespec="milliseconds")
-    head = [row.key, row.text("acquisition"), row.text("nucleus"), stored, row.text("step_key")]
-    numbers = [row.number(name) for name in CONTEXT]
-    numbers += [number for name in names for number in row.values.get(name, (math.nan, math.nan, ""))[:2]]
-    return [*head, *("" if math.isnan(number) else f"{number:.9g}" for number in numbers), ",".join(row.flags)]

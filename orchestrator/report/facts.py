@@ -123,6 +123,10 @@ class Facts:
     asked: Sequence[Asked]
     instruments: Sequence[Mapping[str, Any]]
     area_names: Sequence[str]
+    per_area: Area | None = None
+    """Of the budget: mA h of metal in one unit of area, as known last; None where nothing calibrates the areas."""
+    closes: Sequence[float] = ()
+    """Of the budget: by so many standard errors it fails in a cycle that it was not calibrated with."""
 
     @property
     def over(self) -> bool:
@@ -189,7 +193,21 @@ def gather(run: Run) -> Facts:
         asked=asked,
         instruments=[dict(node.attrs) for name, node in sorted(entry["instrument"].items()) if "driver" in node.attrs],
         area_names=_area_names(spectra),
+        per_area=per_area_of(run),
+        closes=closes_of(run),
     )
+
+
+def per_area_of(run: Run) -> Area | None:
+    """K of the lithium budget, as known last."""
+    table = run.observables.get("mAh_per_area")
+    return None if table is None or not len(table["value"]) else Area(float(table["value"][-1]), float(table["error"][-1]))
+
+
+def closes_of(run: Run) -> list[float]:
+    """``budget_closes`` of the cycles that could fail."""
+    tables = [table["value"].tolist() for name, table in run.observables.items() if name.startswith("budget_closes(")]
+    return [value for values in tables for value in values if math.isfinite(value) and value != 0.0]
 
 
 def _area_names(spectra: Iterable[Spectrum]) -> list[str]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.report.facts import Facts
+from orchestrator.analysis.battery import UMOL_PER_MAH
+from orchestrator.report.facts import Area, Facts
 
 NAME = "operando-nmr"
 
@@ -34,10 +35,24 @@ def scale(facts: Facts) -> str:
     """Relative or absolute, and by which calibration."""
     if not facts.area_names:
         return "No areas were found, so there is no scale to speak of."
+    if facts.per_area is not None and facts.per_area.value > 0:
+        return " ".join(_calibrated(facts, facts.per_area))
     return (
         "Relative. Areas are in arbitrary units and may be compared within one acquisition at one receiver gain; nothing in this run "
-        "relates them to moles. That takes a weighed foil or solution in the same coil with the same pulse, or the charge of stripping."
+        "relates them to moles. That takes a weighed foil or solution in the same coil with the same pulse, or the charge of stripping "
+        "(`budget:` in the experiment file)."
     )
+
+
+def _calibrated(facts: Facts, k: Area) -> Iterator[str]:
+    first, last = (facts.plan.get("budget") or {}).get("cycles") or (2, 4)
+    error = f" ± {k.error:.2g}" if math.isfinite(k.error) else ""
+    yield f"Absolute for the metal of the budget, by the charge of stripping in cycles {first} to {last}:"
+    yield f"one unit of its area is {k.value:.4g}{error} mA h, or {k.value * UMOL_PER_MAH:.4g} µmol of electrons."
+    if facts.closes:
+        worst = max(facts.closes, key=abs)
+        yield f"In cycles that did not give k, the charge of stripping fails k (A_c - A_d) by {abs(worst):.1f} standard errors at most."
+    yield "All other areas are relative: arbitrary units, to be compared within one acquisition at one receiver gain."
 
 
 def methods(facts: Facts) -> str:

@@ -50,8 +50,10 @@ class _Rehearsal:
         self._spectral = SpectralRules(rules)
         self._engine: RuleEngine | None = None
         self._steps: dict[str, PlannedStep] = {}
-        self._origin_ns = self._started_ns = 0
-        self._begun = ""
+        self._origin_ns = 0
+        self._now = ("", "")
+        self._started_ns: dict[tuple[str, str], int] = {}
+        """When each step and each wait began first."""
         self._capacity_C: float | None = None
         self._unplanned = False
 
@@ -83,24 +85,26 @@ class _Rehearsal:
         return Event(event.seq, event.mono_ns, event.utc_ns, event.kind, {**event.data, "plan": asked}, event.blob)
 
     def _step(self, event: Event) -> None:
-        key = named(str(event.data["key"])).planned
-        planned = unplanned(event.data, None) if self._unplanned else self._steps.get(key)
+        """A step, a further part of one, or a wait: what is seen in a wait is none of the step's, whose key it bears."""
+        name = named(str(event.data["key"]))
+        planned = unplanned(event.data, None) if self._unplanned or name.wait else self._steps.get(name.planned)
         if planned is not None and self._engine is not None:
-            self._engine.begin(planned, first=key != self._begun)
-            self._started_ns = event.mono_ns if key != self._begun else self._started_ns
-            self._begun = key
+            self._now = name[:2]
+            self._engine.begin(planned, first=self._now not in self._started_ns)
+            self._started_ns.setdefault(self._now, event.mono_ns)
 
     def _samples(self, event: Event) -> Iterator[Rehearsed]:
         key = str(event.data["step_key"])
-        if self._engine is None or named(key).planned != self._begun:
+        if self._engine is None or named(key)[:2] != self._now:
             return
+        started_ns = self._started_ns[self._now]
         columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
         names = ("mono_ns", "charge_step_C", "voltage_V", "current_A", "x", "status")
         for at_ns, charge_C, voltage_V, current_A, x, status in zip(*(columns[name].tolist() for name in names), strict=True):
             if int(status) & GAP_EDGE:
                 continue
             fraction = abs(charge_C) / self._capacity_C if self._capacity_C else None
-            sample = Sample(at_ns, (at_ns - self._started_ns) / 1e9, charge_C, voltage_V, current_A, x, fraction)
+            sample = Sample(at_ns, (at_ns - started_ns) / 1e9, charge_C, voltage_V, current_A, x, fraction)
             yield from (self._told(firing, at_ns, key, "") for firing in self._engine.feed(sample))
 
     def _told(self, firing: Firing, at_ns: int, step_key: str, spectrum_key: str) -> Rehearsed:

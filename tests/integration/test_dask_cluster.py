@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import pickle
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,10 +21,12 @@ import pytest
 
 from nights.live import observed_here
 from orchestrator.analysis.maps import TILE, Mapped, mapped
+from orchestrator.analysis.spectrum import Remembered
 from orchestrator.cli.analyse import process_command
 from orchestrator.recorder.cluster import spread
 from orchestrator.recorder.digest import digest
-from orchestrator.recorder.reprocess import Part, analysed, parts_of, process
+from orchestrator.recorder.pieces import Piece, looked, pieces_of, shared
+from orchestrator.recorder.reprocess import process
 from orchestrator.rig.gather import gather
 from orchestrator.rig.process import run
 from orchestrator.rig.request import RunRequest
@@ -110,20 +115,40 @@ def workers(stack: ExitStack, port: int) -> None:
         start(stack, "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}", *words)
 
 
-def test_acquisitions_one_by_one_are_all_together(runs: list[Path]) -> None:
-    parts = parts_of(runs[0])
-    assert [part.only for part in parts] == ["one", "two", "t2"] or len(parts) == 3
-    apart, source = process(runs[0], parts=[analysed(part) for part in parts])
+@pytest.fixture(params=[256, 3])
+def afresh(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """So often do fits begin afresh, and so long are pieces."""
+    for module in ("analysis.looking", "recorder.pieces"):
+        monkeypatch.setattr(f"orchestrator.{module}.AFRESH", request.param)
+    return int(request.param)
+
+
+def test_pieces_looked_at_by_others_are_all_together(runs: list[Path], afresh: int) -> None:
+    """Out of order, through pickle, the pieces of two runs beside each other; and no more of them than are under way."""
+    asked: list[tuple[Path, int]] = []
+
+    def elsewhere(function: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
+        waiting = iter(pieces)
+        while pair := list(itertools.islice(waiting, 2)):
+            asked.extend((piece.folder, len(piece.fids)) for piece in pair)
+            done = [function(pickle.loads(pickle.dumps(piece))) for piece in reversed(pair)]
+            yield from reversed(done)
+
+    made = [process(folder, others=others) for folder, others in shared(runs, None, elsewhere)]
     together, whole = process(runs[0])
-    assert numbers(apart) == numbers(together)
-    assert (source.spectra, source.run_id, source.failed) == (whole.spectra, whole.run_id, whole.failed)
-    assert source.spectra > 8
+    assert [numbers(path) for path, _ in made] == [numbers(together)] * 2
+    assert [(source.spectra, source.run_id, source.failed) for _, source in made] == [(whole.spectra, whole.run_id, whole.failed)] * 2
+    assert whole.spectra == sum(fids for folder, fids in asked if folder == runs[0]) > 8
+    assert max(fids for _, fids in asked) <= afresh
+    assert len(asked) == (6 if afresh == 256 else 2 * len(list(pieces_of(runs[0], None, whole.last_seq)))) >= 6
     with h5py.File(together, "r") as file:
         one = file["entry/one"]
         against, names = json.loads(one["correlations"].attrs["against"]), [name.decode() for name in one["correlations/observable"]]
         r = one["correlations/r"][names.index("area(bulk)"), against.index("charge_mAh")]
         assert r == pytest.approx(np.corrcoef(one["area(bulk)"][()], one["charge_mAh"][()])[0, 1])
         assert one["excitation(bulk)"][()] == pytest.approx(1.0, abs=0.2)
+        for column in ("", " error"):
+            assert one[f"corrected_area(bulk){column}"][()] * one["excitation(bulk)"][()] == pytest.approx(one[f"area(bulk){column}"][()])
         assert one["seen_depth(bulk)"][0] == pytest.approx(0.431 * 14.2, rel=0.01)
         assert one["seen_depth(bulk)"].attrs["units"] == "um"
 
@@ -149,7 +174,7 @@ def test_two_workers_and_a_scheduler_that_is_killed_and_comes_back(runs: list[Pa
         over = mapped(*SERIES, over=cluster.map)
     assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(fields(over), fields(mapped(*SERIES)), strict=True))
     with spread(f"tcp://127.0.0.1:{port}") as cluster, pytest.raises(Exception, match="pruned"):
-        list(cluster.map(analysed, [Part(runs[0] / "nowhere", None, "one")]))  # a mistake of the work is no lost worker
+        list(cluster.map(looked, [Piece(runs[0] / "nowhere", None, Remembered(), ())]))  # a mistake of the work is no lost worker
 
 
 def test_without_a_scheduler_it_says_so(runs: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,9 +101,6 @@ def test_the_demo_runs_in_a_fresh_environment_from_an_empty_folder(installed: Pa
 def test_the_citation_names_this_version(archive: Path) -> None:
     from ruamel.yaml import YAML
 
-    import orchestrator
-
     cited = YAML(typ="safe").load((REPOSITORY / "CITATION.cff").read_text("utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= cited.keys()
-    assert str(cited["version"]) == orchestrator.__version__
-    assert archive.name == f"operando_nmr-{orchestrator.__version__}.tar.gz"
+    assert archive.name.startswith(f"operando_nmr-{cited['version']}"), "of the last tag, or the one that is being made"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ import pytest
 from nights.live import observed_here
 from orchestrator.analysis.maps import Tile
 from orchestrator.recorder.closeout import compare
+from orchestrator.recorder.pieces import shared
 from orchestrator.recorder.records import Reader
-from orchestrator.recorder.reprocess import analysed_over, parts_of
 from orchestrator.recorder.reprocess import rows as reprocessed
 from orchestrator.rig.gather import gather
 from orchestrator.rig.process import Ended, run
@@ -220,14 +220,14 @@ def test_the_tiles_of_a_map_may_be_fitted_by_others(flagship: Night, monkeypatch
     monkeypatch.setattr("orchestrator.analysis.maps.TILE", 16)
     asked: list[list[Any]] = []
 
-    def elsewhere(function: Callable[[Any], Any], pieces: Sequence[Any]) -> Iterator[Any]:
-        asked.append(list(pieces))
+    def elsewhere(function: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
+        pieces = list(pieces)
+        asked.append(pieces)
         done = {n: function(pickle.loads(pickle.dumps(pieces[n]))) for n in reversed(range(len(pieces)))}
         return (done[n] for n in range(len(pieces)))
 
-    parts = parts_of(flagship.ended.folder)
-    assert {part.only for part in parts if part.images} == {"ge", "t2_map"}
-    apart = {row.key: row for _, rows in analysed_over(elsewhere, parts) for row in rows}
+    ((folder, others),) = shared([flagship.ended.folder], None, elsewhere)
+    apart = {row.key: row for row in reprocessed(folder, others=others)}
     together = {row.key: row for row in reprocessed(flagship.ended.folder)}
     assert repr([apart[key] for key in together]) == repr(list(together.values()))
     assert apart.keys() == together.keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from drivers.sim.faults import Fault
 from orchestrator.config import load_twin
 from orchestrator.model.events import Event
 from orchestrator.observer.analysis import Inline
+from orchestrator.runner.rehearsal import rehearse
 
 Live = Callable[..., Any]
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -24,11 +26,12 @@ def analysed(live: Live, experiment: str, physics: dict[str, Any], *faults: Faul
     """A night with the live analysis, in virtual time."""
     made: list[Inline] = []
     errors: list[str] = []
+    begun: list[Event] = []
 
     def before(night: Any) -> None:
         made.append(Inline(night.clock, night.commands, errors.append))
-        started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.clock.mono_ns()}
-        made[0].before([Event(1, night.clock.mono_ns(), night.clock.utc_ns(), "run.started", started)])
+        begun.append(beginning(night))
+        made[0].before(begun)
         night.journal.watchers.append(made[0].heard)
         for fault in faults:
             night.twin.inject(fault)
@@ -38,7 +41,20 @@ def analysed(live: Live, experiment: str, physics: dict[str, Any], *faults: Faul
 
     night = live(experiment, during, before=before, physics=physics)
     assert errors == []
+    same_when_rehearsed(begun, night)
     return night
+
+
+def beginning(night: Any) -> Event:
+    started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.clock.mono_ns()}
+    return Event(1, night.clock.mono_ns(), night.clock.utc_ns(), "run.started", started)
+
+
+def same_when_rehearsed(begun: list[Event], night: Any) -> None:
+    """``operando rehearse`` with the rules of the night finds the firings of the night: rule, spectrum and numbers."""
+    rehearsed = Counter((one.rule, one.spectrum_key) for one in rehearse([*begun, *night.journal.events], night.plan.rules))
+    fired = Counter((event.data["rule"], event.data.get("spectrum_key") or "") for event in night.of("rule.fired"))
+    assert rehearsed == fired
 
 
 def twin(name: str) -> dict[str, Any]:
@@ -127,7 +143,9 @@ def test_a_plateau_and_its_knee_are_marked_and_a_sloping_host_has_none(live: Liv
     physics = twin(cell)
     if cell == "C5":
         physics["pair"]["working"]["insertion"]["x_start"] = 0.1
-    night = live(experiment + PLATEAU_AND_KNEE, physics=physics)
+    begun: list[Event] = []
+    night = live(experiment + PLATEAU_AND_KNEE, physics=physics, before=lambda night: begun.append(beginning(night)))
+    same_when_rehearsed(begun, night)
     assert night.outcome.exit_code == 0
     assert set(rules(night)) == ({"plateau", "knee"} if speaks else set())
     if speaks:

@@ -11,8 +11,10 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 from artificial_night import Night
 from reported import HOSTILE, clean, numbered, run_folder, troubled
@@ -20,10 +22,12 @@ from reported import HOSTILE, clean, numbered, run_folder, troubled
 from orchestrator.cli.app import run as operando
 from orchestrator.recorder.publisher import publish_empty
 from orchestrator.recorder.reader import open_run
+from orchestrator.report import facts
 from orchestrator.report.distrust import Interval, intervals, total_s
-from orchestrator.report.facts import gather
+from orchestrator.report.facts import Area, gather
 from orchestrator.report.html import Markup, element, table
 from orchestrator.report.verdict import verdict
+from orchestrator.report.words import scale
 from orchestrator.report.write import Written, write_report
 
 NIGHT = Night(samples=600, fids=4, points=256)
@@ -183,6 +187,26 @@ def test_the_page_asks_for_nothing_and_runs_nothing_whatever_a_name_says(page: R
     assert text.count("<script") == 0
     assert text.count("&lt;script&gt;") > 5
     assert HOSTILE in page.sections["Alarms"]
+
+
+def test_areas_are_absolute_where_stripping_has_calibrated_them(tmp_path: Path) -> None:
+    bare = gather(open_run(run_folder(tmp_path, clean(NIGHT))))
+    assert scale(bare).startswith("Relative.")
+    told = scale(replace(bare, plan={"budget": {"cycles": [2, 3]}}, per_area=Area(2.5, 0.125), closes=[0.5, -3.25]))
+    assert told.startswith("Absolute for the metal of the budget, by the charge of stripping in cycles 2 to 3:")
+    assert "2.5 ± 0.12 mA h, or 93.28 µmol of electrons" in told
+    assert "by 3.2 standard errors at most" in told
+    assert told.endswith("All other areas are relative: arbitrary units, to be compared within one acquisition at one receiver gain.")
+    assert scale(replace(bare, per_area=Area(0.0, 0.1))).startswith("Relative.")
+
+
+def test_the_calibration_is_read_from_the_run(tmp_path: Path) -> None:
+    found = {"mAh_per_area": [1.0, 2.0], "budget_closes(this cycle)": [0.0, 1.5], "area(bulk)": [3.0, 3.0]}
+    tables = {name: {"value": np.array(values), "error": np.array([0.1, 0.2])} for name, values in found.items()}
+    run = cast("Any", SimpleNamespace(observables=tables))
+    assert facts.per_area_of(run) == Area(2.0, 0.2)
+    assert facts.closes_of(run) == [1.5]
+    assert facts.per_area_of(cast("Any", SimpleNamespace(observables={}))) is None
 
 
 def test_every_section_is_there_and_says_what_is_so(page: Read) -> None:
