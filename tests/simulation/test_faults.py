@@ -523,9 +523,18 @@ def test_an_end_that_instrument_and_host_see_at_once_ends_one_step_only(live: Li
     assert [round(event.data["duration_s"]) for event in night.of("step.ended")][:3] == [60, 300, 60]
 
 
-def test_a_start_and_end_that_nobody_heard_stay_unknown(live: Live) -> None:
+@pytest.mark.parametrize("stamped", [False, True])
+def test_a_start_and_end_that_nobody_heard_are_the_consoles_or_unknown(live: Live, stamped: bool) -> None:
     def deafen(night: Any) -> None:
         stream = night.console.events()
+        fetch = night.console.fetch
+
+        async def bare(key: str, block: int = 0) -> Any:
+            fetched = await fetch(key, block)
+            return replace(fetched, times=replace(fetched.times, start_utc_ns=None, end_utc_ns=None))
+
+        if not stamped:
+            night.console.fetch = bare
 
         async def deaf() -> Any:
             async for event in stream:
@@ -538,7 +547,11 @@ def test_a_start_and_end_that_nobody_heard_stay_unknown(live: Live) -> None:
     assert ends(night) == ("finished", "as planned", 0)
     fids = night.of("fid.block")
     assert fids
-    assert {(event.data["t_start_mono_ns"], event.data["t_end_mono_ns"]) for event in fids} == {(None, None)}
+    if stamped:
+        assert all("its clock" in event.data["t_from"] and event.data["t_half_width_ns"] > 0 for event in fids)
+        assert all(0 <= event.data["t_start_mono_ns"] < event.data["t_end_mono_ns"] <= event.mono_ns for event in fids)
+    else:
+        assert {(event.data["t_start_mono_ns"], event.data["t_end_mono_ns"]) for event in fids} == {(None, None)}
     assert {event.data["latency_s"] for event in night.of("acquisition.started")} == {None}
     assert {event.data["heard"] for event in night.of("acquisition.acquired")} == {False}
 

@@ -131,6 +131,8 @@ class Lasting:
                     self.connected.set()
                     async for message in client.messages:
                         self.events.append(json.loads(message.payload))
+            while client._queue.qsize():  # acknowledged before the connection broke; the library's iterator gives it to nobody
+                self.events.append(json.loads(client._queue.get_nowait().payload))
             await asyncio.sleep(0.05)
 
     async def until_all(self, seqs: set[int]) -> None:
