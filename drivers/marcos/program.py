@@ -13,23 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.base import ONE_PULSE, AcquisitionOrder
+from drivers.base.nuclei import RATIO_TO_1H
 from drivers.errors import Rejected
 from drivers.marcos import wire
 from drivers.marcos.wire import Buffer, Step
 
-RATIO_TO_1H = {
-    "1H": 1.0,
-    "2H": 0.15350609,
-    "6Li": 0.14716086,
-    "7Li": 0.38863797,
-    "11B": 0.32083974,
-    "13C": 0.25145020,
-    "19F": 0.94094011,
-    "23Na": 0.26451900,
-    "27Al": 0.26056859,
-    "31P": 0.40480742,
-}
-"""Frequency ratios (IUPAC)."""
 ECHO = "hahn_echo"
 LACKS: Mapping[str, str] = dict.fromkeys(
     ("nutation", "saturation_recovery", "inversion_recovery", "cpmg", "qcpmg", "stimulated_echo", "exchange"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from drivers.base import AcquisitionOrder
+from drivers.base.nuclei import RATIO_TO_1H
 from drivers.errors import Rejected
 from drivers.openvnmrj import sequences, wire
 
@@ -15,19 +16,6 @@ MOST_NUMBERS = 524288
 """``np`` of a DD2."""
 
 TEMPLATE_NAMES = {"spectral_width_Hz": "sw", "sw": "sw", "carrier_offset_Hz": "tof", "tof": "tof", "gain_dB": "gain", "gain": "gain"}
-RATIO_TO_1H = {
-    "1H": 1.0,
-    "2H": 0.15350609,
-    "6Li": 0.14716086,
-    "7Li": 0.38863797,
-    "11B": 0.32083974,
-    "13C": 0.25145020,
-    "19F": 0.94094011,
-    "23Na": 0.26451900,
-    "27Al": 0.26056859,
-    "31P": 0.40480742,
-}
-"""Frequency ratios (IUPAC)."""
 SAME_FIELD = 5e-3
 
 LOCKED_NAMES = {"pulse_us": "pw", "pw": "pw", "power_dB": "tpwr", "tpwr": "tpwr"}

@@ -87,18 +87,10 @@ class Link:
         """What the broker sends, until the connection ends with BrokerGone."""
         try:
             async for message in self._client.messages:
-                yield _heard(message)
+                payload = message.payload if isinstance(message.payload, bytes) else str(message.payload or "").encode()
+                yield Heard(str(message.topic), payload, bool(message.retain))
         except (aiomqtt.MqttError, OSError) as error:
-            # What came before the connection broke is acknowledged, and the library gives it to nobody: an abort may be among it.
-            left = self._client._queue  # noqa: SLF001 - its iterator stops at the break, and there is no other way to them
-            while left.qsize():
-                yield _heard(left.get_nowait())
             raise BrokerGone(_said(error)) from error
-
-
-def _heard(message: aiomqtt.Message) -> Heard:
-    payload = message.payload if isinstance(message.payload, bytes) else str(message.payload or "").encode()
-    return Heard(str(message.topic), payload, bool(message.retain))
 
 
 @asynccontextmanager

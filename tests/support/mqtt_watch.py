@@ -131,7 +131,7 @@ class Lasting:
                     self.connected.set()
                     async for message in client.messages:
                         self.events.append(json.loads(message.payload))
-            while client._queue.qsize():  # acknowledged before the connection broke; the library's iterator gives it to nobody
+            while client._queue.qsize():  # acknowledged, and the connection broke before anybody had come to it (in `subscribe`)
                 self.events.append(json.loads(client._queue.get_nowait().payload))
             await asyncio.sleep(0.05)
 

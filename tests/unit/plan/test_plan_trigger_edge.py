@@ -48,7 +48,7 @@ def test_a_console_without_a_trigger_input_is_refused_before_the_night(plan: Mak
         plan(LINE, extra=wired("at trigger edge within 2 hours"), given=able(edge=False))
 
 
-def test_one_edge_begins_one_fid(plan: Make) -> None:
-    more = ", until: {observable: area(metal), error_percent: 2, scans_max: 512}"
+@pytest.mark.parametrize("more", [", until: {observable: area(metal), error_percent: 2, scans_max: 512}", ", TE_ms: [2, 4, 8]"])
+def test_one_edge_begins_one_fid(plan: Make, more: str) -> None:
     with pytest.raises(ProblemsError, match="one edge begins so many scans of one FID"):
         plan(LINE, extra=wired("at trigger edge within 2 hours", more=more), given=able(edge=True))
