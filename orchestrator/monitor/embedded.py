@@ -8,9 +8,10 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from drivers.durable import write_durably
 from orchestrator.platform import process_start, same_process_lives
@@ -62,6 +63,7 @@ async def serve(port: int, stopped: asyncio.Event, announced: Callable[[str], No
         await broker.start()
     except Exception as error:
         raise OSError(f"no broker can listen on port {port}: {error.__cause__ or error}") from error
+    _steady(broker)
     announced(f"mqtt://127.0.0.1:{port}")
     idle_for_s = 0.0
     try:
@@ -73,6 +75,25 @@ async def serve(port: int, stopped: asyncio.Event, announced: Callable[[str], No
             idle_for_s = 0.0 if connected else idle_for_s + LOOK_s
     finally:
         await broker.shutdown()
+
+
+class Steady(dict[str, Any]):
+    """Iterated as it was when the iteration began, whoever comes and goes meanwhile."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Keys."""
+        return iter(list(self.keys()))
+
+    def items(self) -> Any:
+        """Keys and values; a list as it was, too."""
+        return [(key, list(value) if isinstance(value, list) else value) for key, value in super().items()]
+
+
+def _steady(broker: Any) -> None:
+    """In amqtt 0.12 a loop over these awaits: who subscribed meanwhile cost somebody else a message or the connection."""
+    for name in ("_subscriptions", "_retained_messages"):
+        if isinstance(held := getattr(broker, name, None), dict):
+            setattr(broker, name, Steady(held))
 
 
 def _free_port() -> int:

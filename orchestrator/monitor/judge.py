@@ -53,7 +53,7 @@ def _refusal(command: Command, level: str, reply_to: str, *, retained: bool, now
     if command.reply_to and not reply_to:
         return f"reply_to `{command.reply_to}` is not a place of the user who sends"
     if now_s > command.not_after_s:
-        return f"it came {now_s - command.not_after_s:.1f} s too late"
+        return f"it came {now_s - command.not_after_s:.1f} s too late; do the clocks agree?"
     if command.not_after_s - now_s > LONGEST_AHEAD_s:
         return (
             f"not_after_s is {command.not_after_s - now_s:.0f} s ahead, at most {LONGEST_AHEAD_s:.0f} s are allowed; do the clocks agree?"

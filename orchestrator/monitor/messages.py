@@ -23,7 +23,7 @@ AGAIN_s = 900.0
 WAKES = "alarm"
 CAN_WAIT = frozenset({
     "acquisitions", "connect", "disk", "disk-full", "disk-silent", "guard-restart", "interlock-amplifier trip", "journal", "journal-slow",
-    "missed", "observer", "publisher", "raw-files", "rf", "tuner", "tuner-power",
+    "mirror", "missed", "observer", "publisher", "publishing", "raw-files", "rf", "tuner", "tuner-power",
 })  # fmt: skip
 CAN_WAIT_FAMILIES = ("gain-", "task-")
 """Alarms, while they are not critical, for which nobody is woken: the cell is safe and goes on, or the run's end is told anyway.

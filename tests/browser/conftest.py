@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from artificial_night import Night
+from counted import Counted
 from laboratory import Laboratory, start_laboratory
 from mosquitto import Mosquitto
 from mqtt_watch import RIG
-from stage import PHONE, Stage, dashboard, user_options
+from stage import PATIENCE_S, PHONE, Stage, dashboard, user_options
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,9 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory, rig: str) -> Iterator[L
 def browser() -> Iterator[Any]:
     import shutil
 
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * PATIENCE_S)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         yield chromium
@@ -44,6 +46,7 @@ def phone(browser: Any) -> Iterator[Any]:
     """A page of 390 x 844; ``asked`` is every address it asked for."""
     context = browser.new_context(**PHONE)
     page = context.new_page()
+    page.set_default_timeout(1000 * PATIENCE_S)
     page.asked = []
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("websocket", lambda socket: page.asked.append(socket.url))
@@ -62,9 +65,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory, laboratory: Laboratory) -> I
 
 
 @pytest.fixture(scope="module")
-def for_alice(laboratory: Laboratory, stage: Stage) -> Iterator[str]:
+def wire(laboratory: Laboratory, stage: Stage) -> Iterator[Counted]:
+    """The wire between the operator's dashboard and the broker."""
+    made = stage.do(Counted(laboratory.port).start())
+    yield made
+    stage.do(made.end())
+
+
+@pytest.fixture(scope="module")
+def for_alice(laboratory: Laboratory, wire: Counted) -> Iterator[str]:
     """The dashboard of an operator's own computer."""
-    with dashboard(*user_options(laboratory, "alice")) as url:
+    with dashboard(*user_options(laboratory, "alice", wire.own_port)) as url:
         yield url
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -15,11 +14,11 @@ from orchestrator.monitor.dashboard import buttons, page
 from orchestrator.monitor.dashboard.client import Client
 from orchestrator.monitor.dashboard.halves import Areas, Halves, areas, halves
 from orchestrator.monitor.dashboard.imaged import Imaged
-from orchestrator.monitor.dashboard.person import Person, not_allowed
+from orchestrator.monitor.dashboard.person import Person
 from orchestrator.monitor.dashboard.plots import Night, Overlay
+from orchestrator.monitor.dashboard.pressing import Pressing
 from orchestrator.monitor.dashboard.rigs import Rig, labels, metal
 from orchestrator.monitor.dashboard.seen import Newest, Observed
-from orchestrator.monitor.mqtt import BrokerGone
 
 LOOK_ms = 100
 PLAIN: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
@@ -106,11 +105,10 @@ class RigPage:
         self._client, self._level, self._person = client, level, person
         self._seen = (-1, -1, False)
         self._aged_s = self._drawn_s = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
         self._waiting = True
         self.top, self.health, self.fit, self.log, self.who = (_html() for _ in range(5))
         self.heart = buttons.Heart()
-        self.main, self.further = buttons.Hold(self._pressed), buttons.Hold(self._pressed, writes=True)
+        self.pressing = Pressing(person, level, lambda: self._rig.state)
         self.overlay = Overlay()
         self.below = pn.Column(**PLAIN)
         self._below: tuple[Night, Newest, Newest, Observed, Imaged] | None = None
@@ -126,7 +124,8 @@ class RigPage:
         pn.state.onload(self._ask_rights)
         _every(lambda _: self._look(), self.heart)
         overlay = pn.pane.Bokeh(self.overlay.figure, **PLAIN)
-        return _page(self.top.object, self.top, overlay, self.health, self.main, self.below, self.further, self.log, self.who, self.heart)
+        main, further = self.pressing.main, self.pressing.further
+        return _page(self.top.object, self.top, overlay, self.health, main, self.below, further, self.log, self.who, self.heart)
 
     def _unfold(self) -> None:
         """What is further down is made when the first screen stands."""
@@ -170,9 +169,7 @@ class RigPage:
         _put(self.health, page.health(rig, half, lost_s, now_s))
         _put(self.log, page.events(rig))
         if rig.state is not None:
-            for place, wanted in ((self.main, buttons.main(rig.state)), (self.further, buttons.further(rig.state, rig.alarms))):
-                if place.buttons != wanted:
-                    place.buttons = wanted
+            self.pressing.show(rig.state, rig.alarms)
 
     def _draw(self) -> None:
         if self._below is None:
@@ -197,39 +194,9 @@ class RigPage:
         level = metal(rig, acquisition)
         return None if level is None else areas(half, rig.observables[level].name, rig.seen(acquisition, level), samples)
 
-    # --------------------------------------------------------------------------------------------------------- pressing
-
     async def _ask_rights(self) -> None:
-        try:
-            allowed = await self._person.may_command()
-        except BrokerGone:
-            allowed = True  # the broker has the last word anyway
-        self.main.allowed = self.further.allowed = allowed
-        words = "may command" if allowed else "may look, not command"
+        words = "may command" if await self.pressing.ask_rights() else "may look, not command"
         _put(self.who, f'<div class="none">{escape(self._person.who or self._person.user)} {words}</div>')
-
-    def _pressed(self, verb: str, text: str) -> None:
-        place = self.main if verb in {one["verb"] for one in self.main.buttons} else self.further
-        state = self._rig.state
-        if state is None:
-            return
-        try:
-            level, arguments = buttons.command(verb, text, state)
-        except ValueError as error:
-            place.param.update(result="refused", said=str(error))
-            return
-        if not place.allowed:
-            place.param.update(result="refused", said=not_allowed(self._person.user))
-            return
-        place.param.update(result="", said=f"{level}: sent …")
-        task = asyncio.ensure_future(self._send(place, level, arguments))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, place: Any, level: str, arguments: dict[str, Any]) -> None:
-        outcome = await self._person.command(self._level, level, arguments)
-        text = outcome.text if outcome.result != "refused" or outcome.text.startswith("refused") else f"refused: {outcome.text}"
-        place.param.update(result=outcome.result.split()[-1], said=text)
 
 
 def _choose(choice: Any, options: dict[str, str]) -> None:

@@ -23,7 +23,10 @@ SEEN = "acknowledge "
 
 
 class Hold(JSComponent):  # type: ignore[misc,unused-ignore]
-    """Buttons that must be held. ``pressed`` is called with the verb's level and its text."""
+    """Buttons that must be held. ``pressed`` is called with what the finger did, the verb and its text.
+
+    A finger goes ``down``, and then either ``up`` before it has held long enough, or it has ``held``.
+    """
 
     buttons: list[Button] = param.List([])
     allowed: bool = param.Boolean(True)
@@ -34,12 +37,12 @@ class Hold(JSComponent):  # type: ignore[misc,unused-ignore]
     _esm = HERE / "hold.js"
     _stylesheets: ClassVar[list[str]] = [(HERE / "hold.css").read_text("utf-8")]
 
-    def __init__(self, pressed: Callable[[str, str], Any], **params: Any) -> None:
+    def __init__(self, pressed: Callable[[str, str, str], Any], **params: Any) -> None:
         super().__init__(**params)
         self._pressed = pressed
 
     def _handle_msg(self, data: Any) -> None:
-        self._pressed(str(data.get("verb", "")), str(data.get("text", "")))
+        self._pressed(str(data.get("phase", "")), str(data.get("verb", "")), str(data.get("text", "")))
 
 
 class Heart(JSComponent):  # type: ignore[misc,unused-ignore]

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal, NamedTuple
@@ -25,6 +25,8 @@ from orchestrator.monitor.topics import Topics
 
 ANSWER_WITHIN_s = 3.0
 PASSED_ON_WITHIN_s = 1.0
+HELD_AT_MOST_s = 5.0
+"""A page that goes away under a finger leaves a connection open no longer."""
 NO_ANSWER = f"no answer within {ANSWER_WITHIN_s:.0f} s: nobody knows whether the rig has heard it. Go there, or try again"
 NO_RIG = Topics("dashboard")
 """Commands to this name reach no rig: whether the user may send any is asked here."""
@@ -37,6 +39,31 @@ class Outcome(NamedTuple):
 
     result: Literal["done", "refused", "no answer"]
     text: str
+
+
+class Intent:
+    """What a finger on a button may become: a command with these arguments, or nothing. The first word counts."""
+
+    def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
+        self._meant: asyncio.Future[Mapping[str, Any] | None] = asyncio.get_running_loop().create_future()
+        if arguments is not None:
+            self.decide(arguments)
+
+    def decide(self, arguments: Mapping[str, Any] | None) -> None:
+        """It was held to the end; None: it was let go."""
+        if not self._meant.done():
+            self._meant.set_result(arguments)
+
+    @property
+    def decided(self) -> bool:
+        """Is it settled, one way or the other?"""
+        return self._meant.done()
+
+    async def meant(self) -> Mapping[str, Any] | None:
+        """What it has become; nothing, where no word comes."""
+        await asyncio.wait({self._meant}, timeout=HELD_AT_MOST_s)
+        self.decide(None)
+        return self._meant.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +86,38 @@ class Person:
 
     async def command(self, rig: str, verb: str, arguments: Mapping[str, Any]) -> Outcome:
         """Send a command to the rig of this level and wait for what becomes of it."""
+        outcome = await self.intend(rig, verb, Intent(arguments))
+        assert outcome is not None
+        return outcome
+
+    async def intend(self, rig: str, verb: str, intent: Intent) -> Outcome | None:
+        """Connect while it is being decided, so that then only the command is left to send. None: it was let go, nothing was sent."""
         topics, key = Topics(rig), secrets.token_hex(8)
         echo, reply_to = topics.command(self.user, verb), topics.reply(self.user, f"dashboard-{key}")
-        not_after_s = self.clock.utc_ns() / 1e9 + ANSWER_WITHIN_s
-        command = Command(id=key, not_after_s=not_after_s, reply_to=reply_to, who=self.who, **arguments)
-        payload = command.model_dump_json(exclude_none=True).encode()
         try:
-            async with self._connected() as link:
-                await link.subscribe(echo, reply_to)
+            async with AsyncExitStack() as stack:
+                link = await self._early(stack, echo, reply_to)
+                if (arguments := await intent.meant()) is None:
+                    return None
+                link = link or await self._listening(stack, echo, reply_to)
+                not_after_s = self.clock.utc_ns() / 1e9 + ANSWER_WITHIN_s
+                command = Command(id=key, not_after_s=not_after_s, reply_to=reply_to, who=self.who, **arguments)
+                payload = command.model_dump_json(exclude_none=True).encode()
                 await link.publish(Out(echo, payload, 1, retained=False))
                 return await _outcome(link, echo, reply_to, payload, self.user)
         except BrokerGone as gone:
             return Outcome("no answer", f"no answer: the broker is gone ({gone}); nobody knows whether it was heard")
+
+    async def _early(self, stack: AsyncExitStack, *topics: str) -> Link | None:
+        """What cannot be connected before the decision may be so after it."""
+        with suppress(BrokerGone):
+            return await self._listening(stack, *topics)
+        return None
+
+    async def _listening(self, stack: AsyncExitStack, *topics: str) -> Link:
+        link: Link = await stack.enter_async_context(self._connected())
+        await link.subscribe(*topics)
+        return link
 
     def _connected(self) -> Any:
         return connected(self.broker, f"dashboard-{self.user}-{os.getpid()}-{next(_connections)}", password=self.password)

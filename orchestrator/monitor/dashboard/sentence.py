@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from orchestrator.model.events import PROMPT
 from orchestrator.monitor.dashboard.halves import Halves
 from orchestrator.monitor.dashboard.rigs import Rig, rank
-from orchestrator.monitor.payloads import State
+from orchestrator.monitor.payloads import Alarm, State
 
 Tone = Literal["fine", "note", "warn", "bad", "stale", "over"]
 BEATS_MISSED = 3
@@ -23,6 +24,7 @@ DOING = {
     "strip": "stripping",
     "rest": "resting",
     "hold": "holding",
+    "potentiostatic": "holding",
     "lithiate": "lithiating",
     "delithiate": "delithiating",
     "sodiate": "sodiating",
@@ -132,7 +134,7 @@ def _ended(state: State, name: str) -> Said:
 
 def _wrong(rig: Rig, state: State, name: str) -> Said | None:
     """The one thing that is wrong, the worst first."""
-    worst = next((alarm for alarm in rig.alarms if rank(alarm.level) >= rank("warn")), None)
+    worst = min((alarm for alarm in rig.alarms if rank(alarm.level) >= rank("warn")), key=_urgency, default=None)
     if worst is not None and rank(worst.level) >= rank("alarm"):
         return Said("bad", f"{name}: {worst.title}", worst.advice or worst.text)
     if state.state == "aborting":
@@ -141,6 +143,8 @@ def _wrong(rig: Rig, state: State, name: str) -> Said | None:
         return Said("bad", f"{name}: nobody knows whether the cell is under current", state.why)
     if worst is not None:
         return Said("warn", f"{name}: {worst.title}", worst.advice or worst.text)
+    if (asked := next((alarm for alarm in rig.alarms if alarm.id.startswith(PROMPT) and not alarm.acknowledged), None)) is not None:
+        return Said("note", f"{name} waits for a person: {asked.title}", f"{_cell(state)}; {asked.text or asked.advice}")
     if state.state == "paused" or state.cell_paused:
         return Said("note", f"{name} cell paused", f"{_cell(state)}; the next step waits" + (f" ({state.why})" if state.why else ""))
     if state.nmr_paused:
@@ -148,6 +152,12 @@ def _wrong(rig: Rig, state: State, name: str) -> Said | None:
     if state.state != "running":
         return Said("note", f"{name} {state.state}", state.why)
     return None
+
+
+def _urgency(alarm: Alarm) -> tuple[bool, bool, int, float]:
+    """What nobody has seen yet goes before what somebody has, unless it is only a warning."""
+    wakes = rank(alarm.level) >= rank("alarm")
+    return not wakes, alarm.acknowledged, -rank(alarm.level), -alarm.time_s
 
 
 def _cell(state: State) -> str:

@@ -22,7 +22,8 @@ from orchestrator.monitor.dashboard.person import Person
 
 OPEN_TO_ALL = "the broker lets in anybody, so a login would be for show; give it passwords (`operando init`), or serve this computer only"
 KEPT_ALIVE_ms = 10_000
-UNUSED_ms = 5_000
+LOOK_ms, UNUSED_ms = 5_000, 30_000
+"""A phone on a slow network may need long from the page's text to its live connection; what it comes back to is then still there."""
 
 
 class Refuses(Exception):
@@ -108,7 +109,7 @@ def _server(served: Served, client: Client, person: Person, people: People | Non
         websocket_origin=_origins(served),
         title="Operando",
         keep_alive_milliseconds=KEPT_ALIVE_ms,
-        check_unused_sessions_milliseconds=UNUSED_ms,
+        check_unused_sessions_milliseconds=LOOK_ms,
         unused_session_lifetime_milliseconds=UNUSED_ms,
         compress_response=True,
         **options,

@@ -39,7 +39,7 @@ async def test_it_is_started_and_outlives_the_daemon(tmp_path: Path) -> None:
     url = running(tmp_path)
     assert url is not None
     try:
-        assert f"are shown on {url}, for this computer only" in said
+        assert f"are shown on {url}, for this computer only; that broker goes on without us, until nobody has used it for 7 days" in said
         async with connected(Broker(url=url), "rig") as link:
             await link.publish(Out("operando/v1/a/status", b"online"))
         assert "are shown on" not in served(tmp_path, url)  # there is one

@@ -135,7 +135,7 @@ async def test_a_connection_that_breaks_meanwhile_takes_nothing_back(mosquitto: 
         async with watching(mosquitto.broker) as watcher:
             await online(watcher)
             await send(watcher, "abort", "c1")
-            await watcher.until(lambda _: publisher._busy)
+            await watcher.until(lambda _: publisher._obeying.busy)
         mosquitto.kill()
         rig.gate.set()
         async with asyncio.timeout(10):
@@ -144,7 +144,7 @@ async def test_a_connection_that_breaks_meanwhile_takes_nothing_back(mosquitto: 
         mosquitto.start()
         async with watching(mosquitto.broker, TOPICS.status) as watcher:
             await online_only(watcher)
-            await watcher.until(lambda _: not publisher._replies)  # the answer waited for the broker
+            await watcher.until(lambda _: not publisher._obeying.replies)  # the answer waited for the broker
     assert [command.id for command in rig.done] == ["c1"]
 
 

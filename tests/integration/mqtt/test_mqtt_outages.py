@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from artificial_night import Night
@@ -14,6 +16,7 @@ from mosquitto import DURABLE, Mosquitto
 from mqtt_watch import RIG, TOPICS, Growing, Words2, lasting, nobody, publishing, watching
 
 from orchestrator.monitor import said
+from orchestrator.monitor.mqtt import Link, connected
 from orchestrator.observer import publisher
 
 pytestmark = pytest.mark.needs("mosquitto")
@@ -56,6 +59,32 @@ async def test_no_event_is_lost_to_dead_brokers_and_dead_publishers(tmp_path: Pa
         for one in ours:
             one.kill()
             one.wait()
+
+
+async def test_what_a_broker_acknowledged_and_forgot_is_sent_once_more(tmp_path: Path, growing: Begin) -> None:
+    """A broker killed before it has saved: here one that never saves."""
+    night, may_connect = Night(samples=10, fids=2, ended=False), asyncio.Event()
+    may_connect.set()
+
+    @asynccontextmanager
+    async def after_the_watcher(*told: Any) -> AsyncIterator[Link]:
+        await may_connect.wait()
+        async with connected(*told) as link:
+            yield link
+
+    run, mosquitto = growing(night), Mosquitto(tmp_path).start()
+    try:
+        async with publishing(run.folder, mosquitto.broker, nobody, connect=after_the_watcher) as ours:
+            await run.grow()
+            await until(lambda: ours._outbox.seq == max(sent_seqs(night)))
+            may_connect.clear()
+            mosquitto.kill()
+            mosquitto.start()
+            async with watching(mosquitto.broker) as watcher:
+                may_connect.set()
+                await watcher.until(lambda one: {event["seq"] for event in one.events} == sent_seqs(night))
+    finally:
+        mosquitto.end()
 
 
 def start_process(folder: Path, mosquitto: Mosquitto) -> subprocess.Popen[bytes]:

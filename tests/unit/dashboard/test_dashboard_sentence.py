@@ -110,6 +110,27 @@ def test_the_worst_alarm_goes_before_a_mild_one() -> None:
     assert say(alarm(rig(nmr_paused=True), "warn"), None, None, NIGHT_s).tone == "warn"
 
 
+def test_what_nobody_has_seen_goes_before_what_somebody_has_but_no_warning_before_an_alarm() -> None:
+    seen = {"acknowledged": True, "acknowledged_by": "bob", "title": "old and seen"}
+    assert say(alarm(alarm(rig(), "critical", **seen), "alarm", title="new"), None, None, NIGHT_s).head == "CuLFP-112: new"
+    assert say(alarm(alarm(rig(), "critical", **seen), "warn", title="mild"), None, None, NIGHT_s).head == "CuLFP-112: old and seen"
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "tone", "text"),
+    [
+        ({"state": "paused", "cell_state": "off"}, {}, "note", "CuLFP-112 waits for a person: turn the cell: open circuit; by 90 degrees"),
+        ({}, {}, "note", "CuLFP-112 waits for a person: turn the cell: under current; by 90 degrees"),
+        ({}, {"acknowledged": True}, "fine", "CuLFP-112 fine: charging"),
+        ({"cell_state": "unknown"}, {}, "bad", "CuLFP-112: nobody knows"),
+    ],
+)
+def test_a_run_that_waits_for_somebody_is_not_just_fine(changes: dict[str, Any], asked: dict[str, Any], tone: str, text: str) -> None:
+    made = alarm(rig(**changes), "info", id="prompt-turn", title="turn the cell", text="by 90 degrees", **asked)
+    said = say(made, None, None, NIGHT_s)
+    assert (said.tone, said.text[: len(text)]) == (tone, text)
+
+
 @pytest.mark.parametrize(
     ("status", "lost_s", "later_s", "why"),
     [

@@ -14,7 +14,7 @@ from artificial_night import Night
 from orchestrator.model.events import Event
 from orchestrator.monitor import said, tiles
 from orchestrator.monitor.history import History, SeenHistory
-from orchestrator.monitor.outbox import Outbox
+from orchestrator.monitor.outbox import Outbox, UNSURE_s
 from orchestrator.monitor.picture import Out, Picture
 from orchestrator.monitor.topics import EC_TILES, SEEN_TILES, Topics
 from orchestrator.monitor.waterfall import Slots
@@ -178,15 +178,18 @@ def test_two_acquisitions_that_look_alike_have_rows_of_their_own() -> None:
 # ---------------------------------------------------------------------------------------------------------------- events
 
 
-async def test_the_outbox_gives_every_event_once_and_again_what_was_not_acknowledged(tmp_path: Path) -> None:
+async def test_the_outbox_gives_every_event_once_and_again_what_a_broker_may_have_lost(tmp_path: Path) -> None:
     night = Night(samples=40, fids=2)
     await night.write(tmp_path / "journal.sqlite")
     outbox = Outbox(tmp_path, lambda _: night.origin_ns)
     wanted = [event.seq for event in night.events() if said.is_sent(event)]
     first, second = outbox.pending(5), outbox.pending(5)
     assert [one.seq for one in first + second] == wanted[:10]
-    outbox.acknowledged(first[:3])
+    outbox.acknowledged(first[:3], 0)
+    outbox.acknowledged(first[3:], int(1e9 * (UNSURE_s - 1)))
+    outbox.acknowledged(second[:1], int(1e9 * UNSURE_s))  # the first three have been there long enough
     outbox.back()
+    assert (outbox.seq, outbox.safe_seq) == (wanted[5], wanted[2])
     assert [one.seq for one in outbox.pending(100)] == wanted[3:]
     assert outbox.pending(100) == []
     outbox.close()
@@ -196,7 +199,19 @@ async def test_the_outbox_gives_every_event_once_and_again_what_was_not_acknowle
     again.close()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"seq": "4"}', '{"seq": -1}', '{"other": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"seq": 4}',
+        '{"seq": 4, "safe_seq": 5}',
+        '{"seq": "4", "safe_seq": "4"}',
+        '{"seq": 1, "safe_seq": -1}',
+        '{"other": 1}',
+    ],
+)
 async def test_a_cursor_that_is_damaged_means_from_the_beginning(tmp_path: Path, text: str) -> None:
     await Night(samples=3, fids=0).write(tmp_path / "journal.sqlite")
     (tmp_path / "outbox.json").write_text(text)
