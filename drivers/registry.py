@@ -73,6 +73,12 @@ def make_readers() -> dict[str, DataReader]:
     return {name: cast("DataReader", factory("readers", name)()) for name in names("readers")}
 
 
+def describe_fence(settings: Settings) -> str:
+    """What a hardware fence is, and what can be known of it. Raises Rejected where nobody could work it."""
+    described = getattr(factory("fences", settings.driver), "described", None)
+    return f"{settings.driver} at {settings.address}" if described is None else str(described(settings))
+
+
 def make_fence(settings: Settings, context: Context) -> Fence:
     """A hardware fence, not yet connected."""
     return cast("Fence", factory("fences", settings.driver)(settings, context))

@@ -30,6 +30,11 @@ class ArbinDoor:
         self._splitter = wire.Splitter()
         self._test, self._last_s = "", -1.0
 
+    @property
+    def test(self) -> str:
+        """Name of the test that was assigned last, or was found running as one of ours; MITS takes none twice."""
+        return self._test
+
     async def open(self) -> Identity:
         """Log in; nothing is set."""
         await self.close()

@@ -24,11 +24,15 @@ NEVER_V = 1e3
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``schedules``: how the three on the Arbin's computer begin (``…_rest.sdx``, …). ``user``, ``password``: of CTI."""
+    """``schedules``: how the three on the Arbin's computer begin (``…_rest.sdx``, …). ``user``, ``password``: of CTI.
+
+    ``folder``: here, for the notebook, which says what a test found running is.
+    """
 
     schedules: str = "operando"
     user: str = "admin"
     password: str = ""
+    folder: str = ""
     max_current_A: float = 1.0
     min_voltage_V: float = 0.0
     max_voltage_V: float = 5.0
@@ -41,6 +45,8 @@ class Options:
             value = getattr(made, name)
             if not isinstance(value, str) or len(value.encode()) > most or "\0" in value:
                 raise checks.bad_rig(settings.instrument, f"option {name} cannot be sent", f"a text of at most {most} bytes")
+        if not isinstance(made.folder, str):
+            raise checks.bad_rig(settings.instrument, f"option folder: {made.folder!r}", "a folder of this computer")
         checks.check_numbers(made, BOUNDS, settings.instrument)
         if not made.min_voltage_V < made.max_voltage_V:
             raise checks.bad_rig(settings.instrument, f"option min_voltage_V: {made.min_voltage_V!r}", "below max_voltage_V")

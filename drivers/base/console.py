@@ -31,6 +31,7 @@ class ConsoleCapabilities:
     ``lacks``: why not one of the others, by sequence, and why it does not sweep one, by the name of what is swept. ``sweeps``: what it
     can; None: whatever its sequences have. ``dummies``: it can scan without adding. ``autonomous``: an acquisition goes on to its end
     and keeps its data when this program lets go; else what was scanned until then is kept, and can be fetched as partial.
+    ``row_overhead_s``: what each further row of an array takes besides; ``even_rows``: all its rows take as long as the longest.
     ``edge``: started early, it waits for an edge on its trigger input where the site's own sequence does.
     """
 
@@ -49,6 +50,8 @@ class ConsoleCapabilities:
     sweeps: frozenset[str] | None = None
     dummies: bool = True
     autonomous: bool = True
+    row_overhead_s: float = 0.0
+    even_rows: bool = False
     edge: bool = False
 
 

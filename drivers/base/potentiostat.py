@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from drivers.base.both import ClockSample, Identity, LinkLost, LinkRestored, SafeState
 
@@ -65,6 +66,7 @@ class Capabilities:
 
     ``on_device_limits``: names out of time, voltage, charge, current that the instrument itself ends a step on.
     ``autonomous``: a running program goes on to its own limits when the host dies. ``commands``: verbs it obeys.
+    ``watchdog``: it opens the circuit when the host falls silent; ``watchdog_off``: it could, and its rig file forbids it.
     ``ttl``: it has a line to raise at a step's start, and one to wait for.
     ``overload_status``: the bits of a sample's ``status`` that say it was beyond the range; 0 = it does not say.
     ``rung``: 1 = somebody else runs the cell and this program follows, 2 = the cycler's own software obeys start, skip and stop,
@@ -78,6 +80,7 @@ class Capabilities:
     on_device_limits: frozenset[str] = frozenset()
     autonomous: bool = False
     watchdog: bool = False
+    watchdog_off: bool = False
     ttl: bool = False
     buffered: bool = False
     make_safe_s: float = 5.0
@@ -170,6 +173,19 @@ class ChannelState:
 GARBLED = "garbled_lines"
 
 
+class Rows(NamedTuple):
+    """The columns of a block as Python's own numbers, for who takes one sample after the other: numpy costs more there than it saves."""
+
+    mono_ns: Sequence[int]
+    voltage_V: Sequence[float]
+    current_A: Sequence[float]
+    status: Sequence[int]
+    device_ns: Sequence[int] | None = None
+    voltage_we_V: Sequence[float] | None = None
+    voltage_ce_V: Sequence[float] | None = None
+    aux: Mapping[str, Sequence[float]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleBlock:
     """One or more samples in time order.
@@ -179,6 +195,8 @@ class SampleBlock:
     (n,); ``voltage_we_V``, ``voltage_ce_V`` where measured; ``status`` uint16 (n,): the instrument's own bits, 0 = fine.
     ``aux``: further named channels, float64 (n,); ``garbled_lines`` (GARBLED) among them where lines came since the last block
     that were no samples, with their number since the driver connected. ``half_width_ns``: uncertainty of ``mono_ns``.
+    ``rows``: the same as Python's numbers (``status`` 0 where there is none); made when it is first asked for, as the arrays are of a
+    block that was made ``of_rows``.
     """
 
     step_key: str
@@ -191,9 +209,54 @@ class SampleBlock:
     voltage_ce_V: Floats | None = None
     status: NDArray[np.uint16] | None = None
     aux: Mapping[str, Floats] = field(default_factory=dict)
+    rows: Rows = field(init=False, repr=False)
+
+    @classmethod
+    def of_rows(cls, step_key: str, rows: Rows, half_width_ns: int = 0) -> SampleBlock:
+        """A block of which only some will ask for arrays."""
+        block = object.__new__(cls)
+        keep = object.__setattr__
+        keep(block, "step_key", step_key)
+        keep(block, "half_width_ns", half_width_ns)
+        keep(block, "rows", rows)
+        return block
 
     def __len__(self) -> int:
-        return int(self.mono_ns.size)
+        return len(self.rows[0])
+
+    if not TYPE_CHECKING:  # an empty slot ends here; to a type checker every name would
+
+        def __getattr__(self, name: str) -> Any:
+            """A column that nobody has asked for yet."""
+            if name not in _MADE_LATER:
+                raise AttributeError(name)
+            made = _rows_of(self) if name == "rows" else _array_of(self.rows, name)
+            object.__setattr__(self, name, made)
+            return made
+
+
+_MADE_LATER = frozenset(Rows._fields) | {"rows"}
+
+
+def _rows_of(block: SampleBlock) -> Rows:
+    def listed(column: NDArray[Any] | None) -> list[Any] | None:
+        return None if column is None else column.tolist()
+
+    mono_ns = block.mono_ns.tolist()
+    status = [0] * len(mono_ns) if block.status is None else block.status.tolist()
+    device_ns, we_V, ce_V = listed(block.device_ns), listed(block.voltage_we_V), listed(block.voltage_ce_V)
+    aux = {name: values.tolist() for name, values in block.aux.items()}
+    return Rows(mono_ns, block.voltage_V.tolist(), block.current_A.tolist(), status, device_ns, we_V, ce_V, aux)
+
+
+def _array_of(rows: Rows, name: str) -> Any:
+    import numpy as np
+
+    column = getattr(rows, name)
+    if name == "aux":
+        return {one: np.array(values, np.float64) for one, values in column.items()}
+    kind = np.uint16 if name == "status" else np.int64 if name.endswith("_ns") else np.float64
+    return None if column is None else np.array(column, kind)
 
 
 @dataclass(frozen=True, slots=True)

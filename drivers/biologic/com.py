@@ -55,6 +55,29 @@ class EcLab:
         start, end, folder, files, result = self._app.GetExperimentInfos(device, channel)
         return str(start or ""), str(end or ""), str(folder or ""), tuple(str(one) for one in files if one), int(result)
 
+    def GetDataFileName(self, device: int, channel: int, technique: int) -> str:
+        """The file in which a technique of the list is kept; empty: there is none."""
+        found = self._app.GetDataFileName(device, channel, technique)
+        texts = [one for one in (found if isinstance(found, tuple | list) else (found,)) if isinstance(one, str)]
+        return texts[0] if texts else ""
+
+    def MeasureNumberOfPoints(self, path: str) -> int:
+        """How many rows a file has; 0 as long as there is none."""
+        found = self._app.MeasureNumberOfPoints(path)
+        return int((found[-1] if isinstance(found, tuple | list) else found) or 0)
+
+    def MeasureDcValue(self, path: str, index: int) -> tuple[float, ...]:
+        """Time in s, voltage in V and current in A of one row of a file, and 1; all zero: it has no such row."""
+        values, result = self._app.MeasureDcValue(path, index)
+        known = int(result) == 1 and values is not None and len(values) == 3
+        return (*(float(one) for one in values), 1.0) if known else (0.0,) * 4
+
+    def MeasureEisValue(self, path: str, index: int) -> tuple[float, ...]:
+        """Time in s, frequency in Hz, Re Z and -Im Z in ohm of one row of a file, and 1; all zero: it has no such row."""
+        values, result = self._app.MeasureEisValue(path, index)
+        known = int(result) == 1 and values is not None and len(values) == 4
+        return (*(float(one) for one in values), 1.0) if known else (0.0,) * 5
+
 
 def _application() -> Any:
     if os.name != "nt":

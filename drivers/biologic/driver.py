@@ -6,15 +6,13 @@ A program is one step: a technique that the instrument runs, tests and ends by i
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from drivers.base import Capabilities, Context, Identity, Mode, Settings, StepOrder
 from drivers.biologic.doors import make_door, options_of
 from drivers.biologic.models import capabilities_of, channel_of, check
-from drivers.biologic.running import BioLogicStep
+from drivers.biologic.running import BioLogicStep, EcLabStep
 from drivers.biologic.techniques import plan_of
-from drivers.durable import write_durably
 from drivers.stream import notebook
 from drivers.stream.bounds import StepPlan
 from drivers.stream.driver import DoorPotentiostat
@@ -31,7 +29,7 @@ class BioLogic(DoorPotentiostat):
     def __init__(self, settings: Settings, context: Context) -> None:
         super().__init__(settings, context)
         self._options, self._channel = options_of(settings), channel_of(settings.channel, settings.instrument)
-        self._notes = Path(self._options.folder) / f"{self._name}-channel{self._channel + 1}.json" if self._options.folder else None
+        self._notes = notebook.in_folder(self._options.folder, self._channel, self._clock, self._name)
         self._serial = ""
         self.capabilities = capabilities_of(self._options)
         self._behind(make_door(self._options, settings, context, self._channel))
@@ -43,7 +41,8 @@ class BioLogic(DoorPotentiostat):
         return self._options.door == "dll" and self._options.trigger(plan.order).into
 
     def _running(self, key: str, plan: StepPlan | None, begun_ns: int, **known: Any) -> BioLogicStep:
-        return BioLogicStep(key, plan, self._outbox, begun_ns, speed=self._clock.speed, **known)
+        kind = BioLogicStep if self._options.door == "dll" else EcLabStep
+        return kind(key, plan, self._outbox, begun_ns, speed=self._clock.speed, **known)
 
     async def _meet(self) -> Identity:
         identity = await super()._meet()
@@ -57,22 +56,12 @@ class BioLogic(DoorPotentiostat):
     async def _known(self, identity: Identity, elapsed_s: float | None) -> BioLogicStep | None:
         """Neither DLL nor EC-Lab keeps the name of a step: the notebook does."""
         self._serial = identity.serial
-        entry = await self._clock.in_thread(notebook.read, self._notes, lane=self._lane) if self._notes else None
+        entry = await self._notes.entry()
         if entry is None or not entry.fits(self._place, elapsed_s, self._clock.utc_ns()):
             return None
         charge_C = 0.0 if entry.order.mode in {Mode.GALVANOSTATIC, Mode.REST} else math.nan
         begun_ns = self._clock.mono_ns() - round((elapsed_s or 0.0) * 1e9)
         return self._running(entry.order.key, plan_of(entry.order), begun_ns, charge_C=charge_C)
 
-    @property
-    def _lane(self) -> str:
-        return f"files of {self._name}"
-
     async def _note(self, plan: StepPlan) -> None:
-        if self._notes is None:
-            return
-        text = notebook.to_text(notebook.Entry(self._place, self._clock.utc_ns(), plan.order))
-        try:
-            await self._clock.in_thread(write_durably, self._notes, text, lane=self._lane)
-        except OSError as error:
-            raise self._refusal(f"the notebook cannot be written: {error}", advice="look at option folder") from error
+        await self._notes.write(notebook.Entry(self._place, self._clock.utc_ns(), plan.order))

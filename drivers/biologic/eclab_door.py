@@ -6,23 +6,25 @@ EC-Lab (11.52 or later) is open in a session that somebody is logged into. Built
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from drivers.base import Identity, Reason
+from drivers.base import Identity, ImpedanceOrder, Mode, Reason
 from drivers.biologic import mps
 from drivers.biologic.calls import Calls, is_remote
 from drivers.biologic.models import Options
+from drivers.biologic.mps_numbers import Site
 from drivers.clock import Clock
 from drivers.errors import DeviceFault, NotReachable, Rejected, WrongInstrument
 from drivers.stream.bounds import StepPlan
 from drivers.stream.door import Batch, Look
-from drivers.stream.rows import Row
+from drivers.stream.rows import Point, Row
 
 CALLS = frozenset({"EnableMessagesWindows", "GetDeviceSN", "SelectChannel", "LoadSettings", "RunChannel", "StopChannel"}) | frozenset(
-    {"MeasureStatus", "GetExperimentInfos"}
+    {"MeasureStatus", "GetExperimentInfos", "GetDataFileName", "MeasureNumberOfPoints", "MeasureDcValue", "MeasureEisValue"}
 )
 RETRIES_S = (0.01, 0.05, 0.25)
 """Calls fail now and then when they come quickly (seen by others): again after these."""
@@ -44,9 +46,13 @@ class EcLabDoor:
     def __init__(self, calls: Calls, clock: Clock, options: Options, address: str, channel: int, name: str, wanted: str) -> None:
         self._calls, self._clock, self._options = calls, clock, options
         self._address, self._channel, self._name, self._wanted = address, channel, name, wanted
-        self._site = mps.Site(options.device, options.decimal, options.bandwidth)
+        self._site = Site(options.device, options.decimal, options.bandwidth)
         self._device = 0
         self._loaded: StepPlan | None = None
+        self._ran: StepPlan | None = None
+        self._seen_running = False
+        self._points = self._row = 0
+        """So many points of the sweep, and rows of its file, were read."""
 
     # ------------------------------------------------------------------------------------------------------- the calls
 
@@ -134,12 +140,53 @@ class EcLabDoor:
         return key_of(files[0])
 
     async def fetch(self) -> Batch:
-        """What the status line shows: one sample; EC-Lab's own file holds them all."""
+        """What the status line shows: one sample; EC-Lab's own file holds them all. Of a sweep, its new points from that file."""
         status = await self._status()
         running = status[STATUS] != 0
         trouble = "a safety limit of EC-Lab was met" if status[SAFETY_LIMIT] and not running else ""
-        rows = (Row(status[TIME], status[EWE], status[CURRENT] * MILLI),) if running else ()
-        return Batch(rows, running, trouble=trouble, trouble_reason=Reason.SAFETY)
+        rows: tuple[Row, ...] = await self._new_points() if self._sweep is not None else ()
+        if running and status[TIME] > 0:  # at 0 it is still being made
+            rows = (*rows, Row(status[TIME], status[EWE], status[CURRENT] * MILLI))
+        elif self._seen_running and self._sweep is None:
+            rows = await self._last_row()
+        self._seen_running = running
+        return Batch(rows, running, self._lacks_points and not running, trouble=trouble, trouble_reason=Reason.SAFETY)
+
+    @property
+    def _sweep(self) -> ImpedanceOrder | None:
+        return self._ran.order.impedance if self._ran is not None and self._ran.order.mode is Mode.IMPEDANCE else None
+
+    @property
+    def _lacks_points(self) -> bool:
+        return self._sweep is not None and self._points < self._sweep.points
+
+    async def _data_file(self) -> str:
+        """Where EC-Lab keeps what runs; empty where that is none of ours."""
+        path = str(await self._calls.call("GetDataFileName", self._device, self._channel, 0))
+        ours = self._ran is not None and key_of(PureWindowsPath(path).name) == self._ran.order.key
+        return path if ours else ""
+
+    async def _last_row(self) -> tuple[Row, ...]:
+        """At which voltage and current it ended: the status line shows the cell at open circuit by now."""
+        path = await self._data_file()
+        count = await self._calls.call("MeasureNumberOfPoints", path) if path else 0
+        if not isinstance(count, int) or count < 1:
+            return ()
+        answer = await self._calls.call("MeasureDcValue", path, count - 1)
+        return (Row(answer[0], answer[1], answer[2]),) if _are_values(answer, 3) else ()
+
+    async def _new_points(self) -> tuple[Point, ...]:
+        """Rows of the sweep's file that were not there before; a row without a frequency belongs to the time before the sweep."""
+        path, found = await self._data_file() if self._lacks_points else "", []
+        while path and self._lacks_points:
+            answer = await self._calls.call("MeasureEisValue", path, self._row)
+            if not _are_values(answer, 4):
+                break
+            self._row += 1
+            if answer[1] > 0:
+                self._points += 1
+                found.append(_point(answer[1], answer[2], answer[3]))
+        return tuple(found)
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -170,12 +217,15 @@ class EcLabDoor:
         if self._loaded is None:
             raise Rejected("nothing is loaded", instrument=self._name, did="nothing was started")
         path = self._file(self._loaded, "mpr")
+        self._ran, self._seen_running = self._loaded, False
+        self._points = self._row = 0
         for wait_s in RETRIES_S:
             if await self._calls.call("RunChannel", self._device, self._channel, path) == 1:
                 return
             await self._clock.sleep(wait_s * self._clock.speed)
             if (await self._status())[STATUS] != 0:
                 return
+        self._ran = None
         raise Rejected("EC-Lab does not run the channel", instrument=self._name, sent=path, did="nothing was started")
 
     async def stop(self) -> None:
@@ -197,6 +247,18 @@ def key_of(file_name: str) -> str | None:
 
 def _is_status(answer: Any) -> bool:
     return isinstance(answer, tuple) and len(answer) >= VALUES and any(answer) and all(isinstance(one, int | float) for one in answer)
+
+
+def _are_values(answer: Any, count: int) -> bool:
+    """So many numbers, and a 1."""
+    return (
+        isinstance(answer, tuple) and len(answer) == count + 1 and answer[-1] == 1 and all(isinstance(one, int | float) for one in answer)
+    )
+
+
+def _point(frequency_Hz: float, real_ohm: float, minus_imaginary_ohm: float) -> Point:
+    """Of the spectrum alone: the file's row says neither voltage nor current, so that it is no sample."""
+    return Point(math.nan, math.nan, math.nan, frequency_Hz=frequency_Hz, impedance_ohm=complex(real_ohm, -minus_imaginary_ohm))
 
 
 def _serial_of(address: str, name: str) -> int:

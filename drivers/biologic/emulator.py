@@ -50,7 +50,7 @@ class BiologicEmulator:
         self.cells: dict[int, Physics] = {int(n): twin for n, twin in options.get("cells", {}).items()}
         self.channels = {n: self._channel(n, options) for n in range(max(int(options.get("channels", 4)), self.number + 1))}
         self.channel = self.channels[self.number]
-        self.channel.disturb = self._disturb
+        self.channel.disturb, self.channel.pulsed = self._disturb, self._gave_pulse
         self.eclib = Eclib(
             self.channels, self.faults, family=FAMILIES[str(options.get("family", "VMP3"))], now_s=self._twin_s, note=self._note
         )
@@ -174,6 +174,10 @@ class BiologicEmulator:
         if self.channel.running is not None and self.channel.next_s == NEVER_s:
             self.channel.running["tick_s"] = t_s
         self._changed.set()
+
+    def _gave_pulse(self, begun_s: float, length_s: float) -> None:
+        self.twin.tell(begun_s, "line", line=0, level=1)
+        self.twin.tell(begun_s + length_s, "line", line=0, level=0)
 
     def _disturb(self, voltage_V: float) -> float:
         if self.faults.use("not_a_number"):

@@ -9,7 +9,6 @@ from typing import Any
 
 from drivers.base import OBEYS_ITS_SOFTWARE, Capabilities, Mode, StepOrder
 from drivers.biologic.techniques import RANGES_A, VOLTAGES_V, Trigger
-from drivers.errors import Rejected
 from drivers.stream import checks
 
 MIN_INTERVAL_S = 0.02
@@ -96,12 +95,12 @@ def capabilities_of(options: Options) -> Capabilities:
     """What a channel can do.
 
     Charge is not among the limits on the device: at constant current it is kept there, as a time; while a voltage is held the driver counts
-    it. By EC-Lab there is no impedance: OLE-COM shows neither phase nor spectrum.
+    it. EC-Lab's spectra are read point by point from the file that it writes.
     """
     return Capabilities(
         CC=True,
         CV=True,
-        EIS=options.door == "dll",
+        EIS=True,
         max_steps=1,
         on_device_limits=frozenset({"time", "voltage", "current"}),
         autonomous=True,
@@ -125,7 +124,5 @@ def check(program: tuple[StepOrder, ...], capabilities: Capabilities) -> StepOrd
     order = checks.one_step(program)
     checks.check_step(order, capabilities)
     if order.mode is Mode.IMPEDANCE:
-        if not capabilities.EIS:
-            raise Rejected(f"step {order.key}: no impedance by this door", advice="EC-Lab shows no spectrum while it runs; the DLL does")
         checks.check_impedance(order, MOST_POINTS)
     return order

@@ -1,16 +1,17 @@
-"""A step as a settings file of EC-Lab (``.mps``): one technique, Modulo Bat, one sequence; ring 2 as EC-Lab's safety limits. Pure.
+"""A step as a settings file of EC-Lab (``.mps``): one technique, one sequence; ring 2 as EC-Lab's safety limits. Pure.
 
-Row names as EC-Lab 11.36 to 11.61 write them. inferred: windows line ends; a third limit; that the sign of a current is that of its value
-while ``charge/discharge`` says Charge (a public exporter writes it so; a settings file of a lab says Discharge and a positive value).
+The technique is Modulo Bat; of a sweep it is GEIS or PEIS (``drivers.biologic.mps_sweep``). Row names as EC-Lab 11.36 to 11.61 write
+them. inferred: windows line ends; a third limit; that the sign of a current is that of its value while ``charge/discharge`` says Charge
+(a public exporter writes it so; a settings file of a lab says Discharge and a positive value).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from drivers.base import Mode, StepOrder
+from drivers.biologic import mps_sweep
+from drivers.biologic.mps_numbers import Site, fixed, scaled
 from drivers.biologic.techniques import VOLTAGES_V, current_range
 from drivers.errors import Rejected
 from drivers.stream.bounds import Bound, StepPlan
@@ -18,6 +19,7 @@ from drivers.stream.bounds import Bound, StepPlan
 WIDTH = 20
 ENCODING = "cp1252"
 LINE_END = "\r\n"
+MODULO_BAT = "Modulo Bat"
 RANGES = ("100 pA", "1 nA", "10 nA", "100 nA", "1 µA", "10 µA", "100 µA", "1 mA", "10 mA", "100 mA", "1 A")
 """By their code in ``techniques.RANGES_A``."""
 FLOATING = ("SP-200", "SP-240", "SP-300", "VSP-300", "VMP-300")
@@ -26,15 +28,6 @@ CURRENTS = ((1.0, "A"), (1e-3, "mA"), (1e-6, "uA"), (1e-9, "nA"))
 VOLTS = ((1.0, "V"), (1e-3, "mV"))
 SECONDS = ((1.0, "s"),)
 SIGNS = {".", ","}
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """How this EC-Lab writes: the name of the device, the decimal sign of its computer, the bandwidth."""
-
-    device: str
-    decimal: str
-    bandwidth: int = 5
 
 
 def settings_bytes(plan: StepPlan, site: Site) -> bytes:
@@ -65,7 +58,7 @@ def _head(plan: StepPlan, site: Site) -> tuple[str, ...]:
         *compliance,
         "Electrode connection : standard",
         "Potential control : Ewe",
-        f"Ewe ctrl range : min = {_fixed(-half_V, site, 2)} V, max = {_fixed(half_V, site, 2)} V",
+        f"Ewe ctrl range : min = {fixed(-half_V, site, 2)} V, max = {fixed(half_V, site, 2)} V",
         "Safety Limits :",
         *_safety(plan.order, site),
         f"Comments : {plan.order.key}",
@@ -73,7 +66,7 @@ def _head(plan: StepPlan, site: Site) -> tuple[str, ...]:
         "Turn to OCV between techniques",
         "",
         "Technique : 1",
-        "Modulo Bat",
+        MODULO_BAT if plan.order.mode is not Mode.IMPEDANCE else mps_sweep.name_of(plan.order),
     )
 
 
@@ -81,13 +74,13 @@ def _safety(order: StepOrder, site: Site) -> tuple[str, ...]:
     """Ring 2, rounded outwards to what is written there. A lower limit that arms late is kept by the host."""
     limits = order.limits
     lower = (
-        () if limits.voltage_lower_armed_above_V is not None else (f"\tEwe min = {_fixed(limits.voltage_lower_V, site, 2, math.floor)} V",)
+        () if limits.voltage_lower_armed_above_V is not None else (f"\tEwe min = {fixed(limits.voltage_lower_V, site, 2, math.floor)} V",)
     )
     return (
         *lower,
-        f"\tEwe max = {_fixed(limits.voltage_upper_V, site, 2, math.ceil)} V",
-        f"\t|I| = {_fixed(limits.current_A * 1e3, site, 3, math.ceil)} mA",
-        f"\t|Q-Qo| = {_fixed(limits.charge_C / 3.6, site, 3, math.ceil)} mA.h",
+        f"\tEwe max = {fixed(limits.voltage_upper_V, site, 2, math.ceil)} V",
+        f"\t|I| = {fixed(limits.current_A * 1e3, site, 3, math.ceil)} mA",
+        f"\t|Q-Qo| = {fixed(limits.charge_C / 3.6, site, 3, math.ceil)} mA.h",
         "\tfor t > 10 ms",
         "\tDo not start on E overload",
     )
@@ -97,11 +90,20 @@ def _safety(order: StepOrder, site: Site) -> tuple[str, ...]:
 
 
 def _rows(plan: StepPlan, site: Site) -> list[tuple[str, str]]:
+    order, half_V = plan.order, _range_V(plan.order)
+    ranges = [("E range min (V)", fixed(-half_V, site, 3)), ("E range max (V)", fixed(half_V, site, 3)), ("I Range", _range_of(order))]
+    if order.mode is Mode.IMPEDANCE:
+        return [*mps_sweep.rows(order, site), *ranges, ("Bandwidth", str(site.bandwidth)), *mps_sweep.ONE_CYCLE]
+    unset = [(f"I Range {which}", "Unset") for which in ("min", "max", "init")]
+    return [*_sequence(plan, site), *ranges, *unset, ("auto rest", "1"), ("Bandwidth", str(site.bandwidth))]
+
+
+def _sequence(plan: StepPlan, site: Site) -> list[tuple[str, str]]:
+    """Of Modulo Bat, as far as its ranges."""
     control, control_unit, versus, kind = _control(plan, site)
     limits = _limits(plan, site)
     records = _records(plan.order, site)
-    zero = _fixed(0.0, site, 3)
-    half_V = _range_V(plan.order)
+    zero = fixed(0.0, site, 3)
     rows = [
         ("Ns", "0"),
         ("ctrl_type", kind),
@@ -111,11 +113,11 @@ def _rows(plan: StepPlan, site: Site) -> list[tuple[str, str]]:
         ("ctrl1_val_unit", control_unit),
         ("ctrl1_val_vs", versus),
         *((f"ctrl{number}_val{part}", "") for number in (2, 3) for part in ("", "_unit", "_vs")),
-        ("N", _fixed(0.0, site, 2)),
+        ("N", fixed(0.0, site, 2)),
         ("charge/discharge", "Charge"),
         ("charge/discharge_1", "Charge"),
         ("Apply I/C_1", "I"),
-        ("N1", _fixed(0.0, site, 2)),
+        ("N1", fixed(0.0, site, 2)),
         *((f"ctrl{number}_val{part}", "") for number in (4, 5) for part in ("", "_unit")),
         ("ctrl_tM", "0"),
         ("ctrl_seq", "0"),
@@ -135,17 +137,7 @@ def _rows(plan: StepPlan, site: Site) -> list[tuple[str, str]]:
     rows.append(("rec_nb", str(len(records))))
     for number, (what, value, unit) in enumerate(records, 1):
         rows += [(f"rec{number}_type", what), (f"rec{number}_value", value), (f"rec{number}_value_unit", unit)]
-    return [
-        *rows,
-        ("E range min (V)", _fixed(-half_V, site, 3)),
-        ("E range max (V)", _fixed(half_V, site, 3)),
-        ("I Range", _range_of(plan.order)),
-        ("I Range min", "Unset"),
-        ("I Range max", "Unset"),
-        ("I Range init", "Unset"),
-        ("auto rest", "1"),
-        ("Bandwidth", str(site.bandwidth)),
-    ]
+    return rows
 
 
 def _control(plan: StepPlan, site: Site) -> tuple[str, str, str, str]:
@@ -154,30 +146,30 @@ def _control(plan: StepPlan, site: Site) -> tuple[str, str, str, str]:
     if order.mode is Mode.REST:
         return "", "", "", "Rest"
     if order.mode is Mode.GALVANOSTATIC and order.current_A is not None:
-        return (*_scaled(order.current_A, CURRENTS, site), "<None>", "CC")
+        return (*scaled(order.current_A, CURRENTS, site), "<None>", "CC")
     if order.mode is Mode.POTENTIOSTATIC and order.voltage_V is not None:
-        return (*_scaled(order.voltage_V, VOLTS, site), "Ref", "CV")
+        return (*scaled(order.voltage_V, VOLTS, site), "Ref", "CV")
     raise Rejected(f"step {order.key}: {order.mode} cannot be written as a sequence of Modulo Bat")
 
 
 def _limits(plan: StepPlan, site: Site) -> list[tuple[str, str, str, str]]:
     """What, comparison, value, unit: ring 1 only, ring 2 stands in the head; the time is always there."""
-    found = [("Time", ">", *_scaled(plan.duration_s, SECONDS, site))]
+    found = [("Time", ">", *scaled(plan.duration_s, SECONDS, site))]
     for comparison, bound, asked in (
         (">", plan.upper, plan.order.ends.voltage_upper_V),
         ("<", plan.lower, plan.order.ends.voltage_lower_V),
     ):
         if isinstance(bound, Bound) and asked is not None:
-            found.append(("Ewe", comparison, *_scaled(bound.value, VOLTS, site)))
+            found.append(("Ewe", comparison, *scaled(bound.value, VOLTS, site)))
     if plan.taper_A is not None:
-        found.append(("|I|", "<", *_scaled(plan.taper_A, CURRENTS, site)))
+        found.append(("|I|", "<", *scaled(plan.taper_A, CURRENTS, site)))
     return found
 
 
 def _records(order: StepOrder, site: Site) -> list[tuple[str, str, str]]:
-    found = [("Time", *_scaled(order.sample_interval_s, SECONDS, site))]
+    found = [("Time", *scaled(order.sample_interval_s, SECONDS, site))]
     if order.sample_voltage_V is not None:
-        found.append(("Ewe", *_scaled(order.sample_voltage_V, VOLTS, site)))
+        found.append(("Ewe", *scaled(order.sample_voltage_V, VOLTS, site)))
     return found
 
 
@@ -191,30 +183,8 @@ def _range_V(order: StepOrder) -> float:
 
 
 def _range_of(order: StepOrder) -> str:
-    """A fixed range: at constant current of that current, while a voltage is held of the current's limit."""
+    """A fixed range: at constant current of that current, of a sweep of its greatest, while a voltage is held of the current's limit."""
+    if order.mode is Mode.IMPEDANCE:
+        return RANGES[current_range(mps_sweep.most_A(order))]
     held = order.mode is not Mode.GALVANOSTATIC or order.current_A is None
     return RANGES[current_range(order.limits.current_A if held else order.current_A or 0.0)]
-
-
-# ------------------------------------------------------------------------------------------------------------- numbers
-
-
-def _fixed(value: float, site: Site, digits: int, rounding: Callable[[float], float] = round) -> str:
-    scale = 10**digits
-    steps = rounding(round(value * scale, 6))
-    return f"{steps / scale + 0.0:.{digits}f}".replace(".", site.decimal)
-
-
-def _scaled(value: float, units: tuple[tuple[float, str], ...], site: Site) -> tuple[str, str]:
-    """Three decimals in the largest unit that keeps the number as it is; where none does, in the smallest. Raises Rejected."""
-    if not math.isfinite(value):
-        raise Rejected(f"{value} is not a number")
-    for scale, unit in units:
-        steps = value / scale * 1e3
-        if abs(steps - round(steps)) <= 1e-9 * abs(steps):
-            return _fixed(value / scale, site, 3), unit
-    scale, unit = units[-1]
-    text = _fixed(value / scale, site, 3)
-    if value and not text.strip("-0.,"):
-        raise Rejected(f"{value} is too small to be written in {unit}")
-    return text, unit

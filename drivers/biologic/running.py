@@ -24,3 +24,9 @@ class BioLogicStep(RunningStep):
         if abs(amps) < plan.order.limits.current_A * (1 - CLOSE):
             return None
         return Reason.SAFETY, f"{amps:.4g} A, beyond the limit", self.last_mono_ns
+
+
+class EcLabStep(BioLogicStep):
+    """EC-Lab answers before it has made and started what it was told to run (inferred)."""
+
+    begins_at_once: ClassVar[bool] = False

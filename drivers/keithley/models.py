@@ -101,6 +101,7 @@ def capabilities_of(model: Model, options: Options) -> Capabilities:
         on_device_limits=frozenset({"time", "voltage", "current"}),
         autonomous=options.watchdog_s == 0,
         watchdog=options.watchdog_s > 0,
+        watchdog_off=options.watchdog_s == 0,
         buffered=True,
         ttl=True,
         make_safe_s=MAKE_SAFE_S,

@@ -63,6 +63,11 @@ class Marcos:
         autonomous=False,
     )
 
+    @classmethod
+    def declared(cls, _: Settings) -> ConsoleCapabilities:
+        """What the rig file alone says: the same of every one."""
+        return cls.capabilities
+
     def __init__(self, settings: Settings, context: Context) -> None:
         self._name, self._wanted, self._clock = settings.instrument, settings.identity, context.clock
         host, port = address_of(settings.address)

@@ -7,72 +7,33 @@ nothing until the first has gone. A question that stays unanswered is the end of
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from drivers.base import ByteStream
-from drivers.errors import BadReply, InstrumentError, NotReachable, WrongInstrument
+from drivers.errors import BadReply, NotReachable, WrongInstrument
 from drivers.marcos import wire
+from drivers.stream.kept_open import REPLY_S, KeptOpen
 
-REPLY_S, CHECK_S = 10.0, 5.0
-"""Real seconds for any reply beyond what the sequence itself lasts; inferred: nobody says how long an answer may take."""
-ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
-"""Real seconds between attempts, each of which waits CHECK_S for an answer; the last one for ever."""
 ONE_CLIENT = "it serves one client at a time: close the other one; or start marcos_server; check cable and firewall"
 
 
-class Link:
+class Link(KeptOpen):
     """``changed`` learns that the link is lost (why) or back (None)."""
 
     def __init__(self, name: str, opener: Callable[[], Awaitable[ByteStream]], changed: Callable[[str | None], Awaitable[None]]) -> None:
+        super().__init__(opener, changed)
         self._name = name
-        self._opener = opener
-        self._changed = changed
-        self._stream: ByteStream | None = None
         self._replies = wire.Replies()
         self._asking = asyncio.Lock()
         self._expected: tuple[int, asyncio.Future[wire.Reply]] | None = None
         self._index = 0
-        self._why_dropped: str | None = None
-        self._back = asyncio.Event()
         self.version = wire.VERSION
-        self.lost = False
 
     async def open(self) -> wire.Reply:
         """Connect and ask who is there. Raises NotReachable, WrongInstrument."""
-        await self._connect()
-        try:
-            return await self._who(REPLY_S)
-        except InstrumentError:
-            await self.close()
-            raise
-
-    async def run(self) -> None:
-        """Read until cancelled."""
-        while True:
-            why = await self._read_to_the_end()
-            await self.close()
-            self.lost = True
-            self._back.clear()
-            self._disappoint(why)
-            await self._changed(why)
-            await self._reopen()
-            self.lost = False
-            await self._changed(None)
-            self._back.set()
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                await stream.close()
-
-    async def back(self) -> None:
-        """Wait until the link is there; at once where it was never lost."""
-        if self.lost or self._stream is None:
-            await self._back.wait()
+        found: wire.Reply = await self._opened()
+        return found
 
     # ------------------------------------------------------------------------------------------------------------ talking
 
@@ -98,12 +59,6 @@ class Link:
         self._index = (self._index + 2) % (1 << 31)
         return wire.request(self._index, data, self.version)
 
-    async def _drop(self, why: str) -> None:
-        self.lost = True
-        self._back.clear()
-        self._why_dropped = why
-        await self.close()
-
     def _silence(self, why: str, did: str) -> NotReachable:
         return NotReachable(why, instrument=self._name, did=did, advice=ONE_CLIENT)
 
@@ -113,8 +68,7 @@ class Link:
 
     # ------------------------------------------------------------------------------------------------------------ hearing
 
-    async def _connect(self) -> None:
-        self._stream = await self._opener()
+    def _begin(self) -> None:
         self._replies = wire.Replies()
         self.version = wire.VERSION
 
@@ -137,16 +91,11 @@ class Link:
         self.version = found[0].version
         return found[0]
 
-    async def _read_to_the_end(self) -> str:
-        stream = self._stream
-        try:
-            while stream is not None and (replies := await self._next(stream)) is not None:
-                for reply in replies:
-                    self._deliver(reply)
-        except (OSError, InstrumentError) as fault:
-            return f"the connection broke: {fault}"
-        why, self._why_dropped = self._why_dropped, None
-        return why or "the console has closed the connection"
+    async def _read(self, stream: ByteStream) -> bool:
+        replies = await self._next(stream)
+        for reply in replies or ():
+            self._deliver(reply)
+        return replies is not None
 
     async def _next(self, stream: ByteStream) -> list[wire.Reply] | None:
         """What is whole in the next piece; None at the end."""
@@ -157,17 +106,6 @@ class Link:
         """A reply whose question has been given up answers nothing."""
         if self._expected is not None and reply.index == self._expected[0] and not self._expected[1].done():
             self._expected[1].set_result(reply)
-
-    async def _reopen(self) -> None:
-        attempt = 0
-        while True:
-            await asyncio.sleep(ASK_AGAIN_S[min(attempt, len(ASK_AGAIN_S) - 1)])
-            attempt += 1
-            with contextlib.suppress(OSError, InstrumentError):
-                await self._connect()
-                await self._who(CHECK_S)
-                return
-            await self.close()
 
 
 def address_of(address: str) -> tuple[str, int]:

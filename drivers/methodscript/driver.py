@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from enum import Enum, auto
 
 from drivers.base import (
     CellState,
@@ -27,38 +26,24 @@ from drivers.base import (
 )
 from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected
 from drivers.methodscript import script, wire
+from drivers.methodscript.hearing import LISTEN_FLOOR_S, Hearing, Phase
 from drivers.methodscript.lines import Lines
 from drivers.methodscript.link import Link
 from drivers.methodscript.meeting import Meeting
 from drivers.methodscript.models import MODELS
-from drivers.methodscript.running import RunningScript, Said
 from drivers.methodscript.silence import Silence
 from drivers.methodscript.talk import DEAF_S, REPLY_S, SHORT_REPLY_S, Talk, of_script
 from drivers.stream.samples import Outbox
 from drivers.stream.tasks import Tasks
 
 LISTEN_S = 1.5
-LISTEN_FLOOR_S = 0.3
 SILENT_INTERVALS = 5
 SILENCE_FLOOR_S = 2.0
 SAFE_SHARE, ABORT_SHARE = 0.9, 0.4
 """Of ``make_safe_s``: so long the instrument is told to open the circuit before the answer is *unconfirmed*, and so long a script may take
 to hear its abort before ``cell_off`` is sent all the same."""
-MOST_GARBAGE, SHOWN_CHARACTERS = 3, 80
 
 _log = logging.getLogger(__name__)
-
-
-class Phase(Enum):
-    """What the driver takes the instrument to be doing."""
-
-    LISTENING = auto()
-    IDLE = auto()
-    STARTING = auto()
-    RUNNING = auto()
-
-
-BUSY = (Phase.STARTING, Phase.RUNNING)
 
 
 class MethodScript:
@@ -79,25 +64,19 @@ class MethodScript:
         self._talk = Talk(self._link, self._name, self._clock.speed)
         self._outbox = Outbox()
         self._meeting = Meeting(self._talk, self._name, settings.identity, MODELS[str(options.get("model", "es4_hr"))])
-        self._phase = Phase.IDLE
-        self._running = RunningScript(self._outbox)
         self._program: tuple[StepOrder, ...] = ()
-        self._started: set[str] = set()
         self._unconfirmed: str | None = None
-        self._start_answer: asyncio.Future[wire.Line] | None = None
-        self._idle = asyncio.Event()
-        self._aborting = self._owes_safety = self._skips_waiting = False
+        self._owes_safety = False
         self._script = self._in_memory = ""
-        self._garbage = 0
-        self._fresh = True
         self._silence = Silence(
             self._clock,
             self._outbox,
             self._patience_s,
             lambda: self._tasks.spawn(self._probe()),
             self._on_restored,
-            lambda: self._running.last_ns,
+            lambda: self._heard.running.last_ns,
         )
+        self._heard = Hearing(self._name, self._clock, self._outbox, self._talk, self._silence, self._on_broken)
         self._tasks = Tasks(self._name, lambda fault: self._silence.say_lost(f"the driver broke: {fault!r}"))
         self.capabilities = self._meeting.capabilities
 
@@ -106,13 +85,13 @@ class MethodScript:
     async def connect(self) -> Identity:
         """Listen first: a script that runs is adopted; only a silent instrument is asked who it is."""
         await self._link.open()
-        self._phase = Phase.LISTENING
+        self._heard.phase = Phase.LISTENING
         self._tasks.spawn(self._link.run())
         try:
             await asyncio.sleep(max(LISTEN_FLOOR_S, LISTEN_S / self._clock.speed))
-            if self._phase is Phase.LISTENING:
+            if self._heard.phase is Phase.LISTENING:
                 await self._identify()
-            if self._phase is Phase.RUNNING:
+            if self._heard.phase is Phase.RUNNING:
                 await self._learn_step()
         except InstrumentError:
             await self.release()
@@ -124,8 +103,8 @@ class MethodScript:
         """From the stream while a script runs; by a look at open circuit while idle."""
         if self._silence.lost or not self._link.opened.is_set():
             return ChannelState(CellState.UNKNOWN, None, detail="the link is lost")
-        if self._phase in BUSY:
-            return self._running.state()
+        if self._heard.busy:
+            return self._heard.running.state()
         self._in_memory = ""
         try:
             async with self._talk.open():
@@ -138,7 +117,7 @@ class MethodScript:
 
     async def load(self, program: tuple[StepOrder, ...]) -> None:
         """Write the program's script into the instrument's memory; nothing runs. Raises Rejected."""
-        if self._phase is not Phase.IDLE:
+        if self._heard.phase is not Phase.IDLE:
             raise self._refusal("a script is running")
         if self._meeting.identity is None:
             await self._identify()
@@ -163,16 +142,16 @@ class MethodScript:
 
     async def start(self, key: str) -> None:
         """Run the loaded script. Raises OutcomeUnknown when its start was not confirmed."""
-        if key in self._started:
-            if key == self._unconfirmed and not self._running.begun:
+        if key in self._heard.started:
+            if key == self._unconfirmed and not self._heard.running.begun:
                 raise OutcomeUnknown(f"the start of {key} was never confirmed", instrument=self._name)
             return
-        if not self._program or self._program[0].key != key or self._phase is not Phase.IDLE:
+        if not self._program or self._program[0].key != key or self._heard.phase is not Phase.IDLE:
             raise self._refusal(f"{key} is not the first step of the loaded program")
         async with self._talk.open():
             if self._in_memory != self._script:
                 await self._write()  # a look at open circuit is a script too, and took its place
-            self._started.add(key)
+            self._heard.started.add(key)
             await self._run(key)
 
     async def end_step(self, key: str | None = None) -> None:
@@ -181,16 +160,16 @@ class MethodScript:
         ``Y`` names no step. With ``key`` it is sent only while that step was heard last; if the step ends by itself while ``Y``
         is on the wire (milliseconds on USB), the next one is ended, and its end says SKIP.
         """
-        step = self._running.step
+        step = self._heard.running.step
         if self._silence.lost or not self._link.opened.is_set():
             raise NotReachable("the link is lost", instrument=self._name, sent="Y", did="nothing was sent")
-        if self._running.waits and key in {None, self._running.waits}:
+        if self._heard.running.waits and key in {None, self._heard.running.waits}:
             await self._end_waiting()
             return
-        if key is not None and self._phase in BUSY and (step is None or step.key != key):
+        if key is not None and self._heard.busy and (step is None or step.key != key):
             return
-        if self._phase is not Phase.RUNNING or step is None:
-            if key is not None and key in self._started:
+        if self._heard.phase is not Phase.RUNNING or step is None:
+            if key is not None and key in self._heard.started:
                 return
             raise self._refusal("no step runs")
         await self._talk.send("Y\n")
@@ -198,12 +177,12 @@ class MethodScript:
 
     async def _end_waiting(self) -> None:
         """``Y`` ends measurement loops only: the whole script is aborted, and what follows in it is not run."""
-        self._skips_waiting = True
+        self._heard.skips_waiting = True
         await self._talk.send("Z\n")
 
     async def make_safe(self) -> SafeState:
         """Abort, switch the cell off, read at open circuit."""
-        self._aborting, self._program, self._owes_safety = True, (), True
+        self._heard.aborting, self._program, self._owes_safety = True, (), True
         try:
             async with asyncio.timeout(SAFE_SHARE * self.capabilities.make_safe_s):
                 await self._wait_for_port()
@@ -217,7 +196,7 @@ class MethodScript:
             return SafeState(Confirmation.UNCONFIRMED, str(fault) or "no answer in time; tried again when the link is back")
         self._owes_safety = False
         self._silence.say_restored("made safe")
-        self._finished(Reason.ABORT, "made safe")
+        self._heard.finished(Reason.ABORT, "made safe")
         return SafeState(Confirmation.CONFIRMED, f"open circuit, {voltage_V:.6g} V")
 
     async def release(self) -> None:
@@ -234,7 +213,7 @@ class MethodScript:
 
     async def read_clock(self) -> ClockSample | None:
         """The step timer against our clock; None while no step runs."""
-        step = self._running.step
+        step = self._heard.running.step
         if step is None or step.timer.last_device_ns is None:
             return None
         device_ns = step.timer.last_device_ns
@@ -243,71 +222,11 @@ class MethodScript:
     # ------------------------------------------------------------------------------------------------- lines from below
 
     def on_line(self, text: str) -> None:
-        """A line from the wire: part of a script's stream, or an answer."""
-        fresh, self._fresh = self._fresh, False
-        for line in wire.parse_line(text):
-            if fresh and isinstance(line, wire.Garbage | wire.Empty):
-                continue  # the end of a line whose beginning nobody heard
-            self._route(text, line)
-        self._silence.arm()
+        """A line from the wire."""
+        self._heard.line(text)
 
-    def _route(self, text: str, line: wire.Line) -> None:
-        if isinstance(line, wire.Package):
-            self._garbage = 0
-        elif isinstance(line, wire.Garbage):
-            self._on_garbage(text)
-        if self._phase is Phase.LISTENING and of_script(line):
-            self._adopt()
-        if self._phase is Phase.STARTING:
-            self._on_start_answer(line)
-        if self._phase is Phase.RUNNING:
-            self._on_script_line(line)
-        self._talk.put(text, line)
-
-    def _on_garbage(self, text: str) -> None:
-        """One bad line is noise; several in a row are a line that nobody understands."""
-        _log.warning("%s: not MethodSCRIPT: %r", self._name, text)
-        self._garbage += 1
-        if self._garbage == MOST_GARBAGE:
-            self._silence.say_lost(f"what comes back is not MethodSCRIPT: {text[:SHOWN_CHARACTERS]!r}")
-
-    def _on_start_answer(self, line: wire.Line) -> None:
-        if isinstance(line, wire.Refused) and line.command == "r":
-            self._phase = Phase.IDLE
-        elif line == wire.Echo("r") or of_script(line):
-            self._phase = Phase.RUNNING
-        else:
-            return
-        if self._start_answer is not None and not self._start_answer.done():
-            self._start_answer.set_result(line)
-
-    def _on_script_line(self, line: wire.Line) -> None:
-        back, sample = of_script(line) and self._garbage < MOST_GARBAGE, isinstance(line, wire.Package)
-        if back and not sample:
-            self._silence.say_restored("the script's lines come again")
-        said = self._running.hear(line, self._clock.mono_ns())
-        if back and sample:  # it may have been held up on its way
-            self._silence.say_restored("the script's lines come again", self._running.last_ns)
-        if now := self._running.waits or (self._running.step.key if self._running.step else ""):
-            self._started.add(now)
-        if said is Said.FINISHED:
-            self._finished(*self._why_finished())
-        elif said is Said.BROKE and isinstance(line, wire.RuntimeFault):
-            self._phase = Phase.IDLE
-            self._tasks.spawn(self._switch_off_and_end(Reason.DEVICE_ERROR, f"{line.code:04X} {wire.meaning(line.code)}, {line.where}"))
-
-    def _why_finished(self) -> tuple[Reason, str]:
-        """The script is over, and its last step has not said why it ended."""
-        if self._aborting:
-            return Reason.ABORT, "made safe"
-        if self._skips_waiting:
-            return Reason.SKIP, "ended before the console's line came"
-        return Reason.DEVICE_ERROR, "the script ended without saying why"
-
-    def _finished(self, reason: Reason, detail: str) -> None:
-        self._phase = Phase.IDLE
-        self._running.end(reason, detail, self._clock.mono_ns())
-        self._idle.set()
+    def _on_broken(self, why: str) -> None:
+        self._tasks.spawn(self._switch_off_and_end(Reason.DEVICE_ERROR, why))
 
     def on_lost(self, why: str) -> None:
         """The port is gone."""
@@ -316,7 +235,7 @@ class MethodScript:
 
     def on_reopened(self) -> None:
         """The port is back: a running script will be heard by itself, an idle instrument is asked."""
-        self._fresh = self._meeting.perhaps_another = True
+        self._heard.fresh = self._meeting.perhaps_another = True
         self._silence.arm()
 
     def _on_restored(self) -> None:
@@ -332,10 +251,10 @@ class MethodScript:
 
     def _patience_s(self) -> float | None:
         """While a script runs: five intervals and a floor; while the link is lost: a moment, then it is asked again."""
-        if not self._link.opened.is_set() or self._phase is Phase.LISTENING:
+        if not self._link.opened.is_set() or self._heard.phase is Phase.LISTENING:
             return None
-        if self._phase in BUSY:
-            return SILENT_INTERVALS * self._running.interval_s / self._clock.speed + self._silence_floor_s
+        if self._heard.busy:
+            return SILENT_INTERVALS * self._heard.running.interval_s / self._clock.speed + self._silence_floor_s
         return LISTEN_FLOOR_S if self._silence.lost else None
 
     async def _probe(self) -> None:
@@ -355,44 +274,34 @@ class MethodScript:
 
     async def _heard_idle(self) -> None:
         self._silence.say_restored("the instrument is idle")
-        if self._phase in BUSY:
-            self._phase = Phase.IDLE
+        if self._heard.busy:
+            self._heard.phase = Phase.IDLE
             await self._switch_off_and_end(Reason.LOST, "idle: the script ended, or the instrument restarted, unheard")
 
     # ------------------------------------------------------------------------------------------------------------- moves
 
     async def _identify(self) -> None:
-        if not await self._meeting.ask(lambda: self._phase is Phase.RUNNING):
-            self._adopt()
+        if not await self._meeting.ask(lambda: self._heard.phase is Phase.RUNNING):
+            self._heard.adopt()
             return
-        self._phase, self.capabilities = Phase.IDLE, self._meeting.capabilities
-
-    def _adopt(self) -> None:
-        if self._phase is not Phase.RUNNING:
-            self._phase = Phase.RUNNING
-            settled_ns = self._clock.mono_ns() + int(LISTEN_FLOOR_S * self._clock.speed * 1e9)
-            self._running = RunningScript(self._outbox, settled_ns=settled_ns)
-            self._idle.clear()
+        self._heard.phase, self.capabilities = Phase.IDLE, self._meeting.capabilities
 
     async def _learn_step(self) -> None:
         """Wait until the script has said which step it is in (every few seconds of its own time)."""
         wait_s = max(SILENCE_FLOOR_S, 2 * script.SAY_WHERE_EVERY_S / self._clock.speed)
         with contextlib.suppress(NotReachable):
             async with self._talk.open():
-                while self._running.step is None and not self._running.waits and self._phase is Phase.RUNNING:
+                while self._heard.running.step is None and not self._heard.running.waits and self._heard.phase is Phase.RUNNING:
                     await self._talk.hear(lambda line: isinstance(line, wire.Text | wire.Empty | wire.RuntimeFault), wait_s)
 
     async def _run(self, key: str) -> None:
-        self._running = RunningScript(self._outbox, self._program)
-        self._start_answer = asyncio.get_running_loop().create_future()
-        self._phase, self._unconfirmed = Phase.STARTING, key
-        self._aborting = self._owes_safety = self._skips_waiting = False
-        self._idle.clear()
+        answered = self._heard.begin(self._program)
+        self._unconfirmed, self._owes_safety = key, False
         self._silence.arm()
         try:
             async with asyncio.timeout(REPLY_S):
                 await self._talk.send("r\n")
-                answer = await self._start_answer
+                answer = await answered
         except (TimeoutError, NotReachable) as fault:
             raise OutcomeUnknown("start not confirmed", instrument=self._name, sent="r", received=str(fault)) from fault
         if isinstance(answer, wire.Refused):
@@ -409,7 +318,7 @@ class MethodScript:
             outcome = "cell_off was accepted"
         except InstrumentError as fault:
             outcome = f"the cell may still be on: {fault.message}"
-        self._finished(reason, f"{detail}; {outcome}")
+        self._heard.finished(reason, f"{detail}; {outcome}")
 
     async def _wait_for_port(self) -> None:
         try:
@@ -420,19 +329,19 @@ class MethodScript:
 
     async def _switch_off_and_look(self) -> float:
         """``Z`` ends a script through its ``on_finished:``; what does not answer goes on to the rescue script all the same."""
-        step, before = self._running.step, self._phase
+        step, before = self._heard.running.step, self._heard.phase
         with contextlib.suppress(NotReachable, TimeoutError):
             interval_s = step.interval_s if step else 0.0
             patience_s = min(SHORT_REPLY_S + 2 * interval_s / self._clock.speed, ABORT_SHARE * self.capabilities.make_safe_s)
-            if await self._talk.abort(patience_s) and self._phase in BUSY:
+            if await self._talk.abort(patience_s) and self._heard.busy:
                 async with asyncio.timeout(SHORT_REPLY_S):
-                    await self._idle.wait()
-        self._phase, self._in_memory = Phase.IDLE, ""
+                    await self._heard.idle.wait()
+        self._heard.phase, self._in_memory = Phase.IDLE, ""
         try:
             await self._talk.rescue()
             return await self._talk.look(self._meeting.model)
         except (InstrumentError, asyncio.CancelledError):
-            self._phase = before if self._running.step else Phase.IDLE
+            self._heard.phase = before if self._heard.running.step else Phase.IDLE
             raise
 
     # ----------------------------------------------------------------------------------------------------------- private

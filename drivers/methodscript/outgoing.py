@@ -53,8 +53,9 @@ class Outgoing:
         """``begins``: what its lines begin with, where it matters when they leave."""
         if self._stalled_until_ns is not None and self._clock.mono_ns() >= self._stalled_until_ns:
             self.go_on()
-        if "silent" not in self._faults and not self._stalled:
-            self._line.cuts = tuple(self._faults["chunked"]["sizes"]) if "chunked" in self._faults else ()
+        on = self._faults.on
+        if "silent" not in on and not self._stalled:
+            self._line.cuts = tuple(on["chunked"]["sizes"]) if "chunked" in on else ()
             self._line.send(data, (lambda: self._written(begins)) if begins else None)
 
     def _written(self, begins: str) -> None:

@@ -260,7 +260,7 @@ _BRACKET = re.compile(r"L|\+|-|C\d{4}")
 _ECHO = re.compile(r"[elrhHYZRS]")
 _REPLY = re.compile(r"(CC|CM|[tivGFL])(.+)")
 _KIND = re.compile(r"[a-z]{2}")
-_VARIABLE = re.compile(r"([a-z]{2})([0-9A-F]{7})([afpnum kMGTPEi])(?:,(.*))?", re.DOTALL)
+_USUAL = re.compile(r"(?<![^;])([a-z]{2})([0-9A-F]{7})([afpnum kMGTPEi])(?:,([^;]*))?(?![^;])")
 _META = re.compile(r"[124][0-9A-F]+")
 
 
@@ -271,12 +271,12 @@ def _meta(fields: str) -> tuple[int, int | None, int | None]:
     return values.get("1", 0), values.get("2"), values.get("4")
 
 
+def _variable(kind: str, digits: str, prefix: str, meta: str) -> Variable:
+    return Variable(kind, _scaled(digits, prefix), *_meta(meta), _RESOLUTION.get(prefix, 0.0))
+
+
 def parse_variable(text: str) -> Variable:
-    """One variable of a package. Raises ValueError."""
-    if usual := _VARIABLE.fullmatch(text):
-        kind, digits, prefix, meta = usual.groups("")
-        status, range_index, noise = _meta(meta)
-        return Variable(kind, _scaled(digits, prefix), status, range_index, noise, _RESOLUTION.get(prefix, 0.0))
+    """One variable of a package, however it is written. Raises ValueError."""
     head, _, meta = text.partition(",")
     kind, field = head[:2], head[2:]
     if not field or not _KIND.fullmatch(kind):
@@ -286,7 +286,11 @@ def parse_variable(text: str) -> Variable:
 
 def parse_package(text: str) -> Package:
     """A ``P…`` line. Raises ValueError."""
-    return Package(tuple([parse_variable(part) for part in text.removeprefix("P").split(";")]))
+    body = text.removeprefix("P")
+    usual = _USUAL.findall(body)
+    if len(usual) == body.count(";") + 1:  # all of them, found in one go
+        return Package(tuple([_variable(*one) for one in usual]))
+    return Package(tuple([parse_variable(part) for part in body.split(";")]))
 
 
 def _parse_rare(text: str) -> Line:

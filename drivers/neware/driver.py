@@ -42,17 +42,16 @@ class Neware(OneStepPotentiostat[CyclerPlan]):
         return identity
 
     async def _adopt(self) -> None:
-        """An earlier host's step: its barcode names it, and the notebook says what it is; anybody else's is left alone."""
+        """An earlier host's step: its barcode names it, the notebook says what it is; anybody else's is left alone. All its rows come."""
         state = await self._channel.look()
         if state.status in wire.STANDING or not state.barcode.startswith(OURS):
             return
         entry, test = await self._channel.known(state), await self._channel.test()
         key = entry.order.key if entry is not None else state.barcode.removeprefix(OURS)
-        now_ns = self._clock.mono_ns()
-        begun_ns = now_ns - round((state.elapsed_s or 0.0) * 1e9)
+        begun_ns = self._clock.mono_ns() - round((state.elapsed_s or 0.0) * 1e9)
         self._started.add(key)
         plan = plan_of(entry.order) if entry is not None else None
-        self._following.begin(self._running(key, plan, begun_ns, test=test.number, first_ns=now_ns))
+        self._following.begin(self._running(key, plan, begun_ns, test=test.number))
 
     def _running(self, key: str, plan: CyclerPlan | None, begun_ns: int, **known: Any) -> CyclerStep:
         return CyclerStep(key, plan, self._outbox, begun_ns, speed=self._clock.speed, **known)

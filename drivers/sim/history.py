@@ -79,9 +79,12 @@ class History(Generic[S]):
         knot = self._newest
         if knot.drive == "off" and not self.cell.lives_at_rest:
             return
-        while (boundary_s := self._next_boundary_s(knot.t_s)) <= t_s:
+        if (boundary_s := self._next_boundary_s(knot.t_s)) > t_s:
+            return
+        while boundary_s <= t_s:
             knot = self.cell.advance(knot, boundary_s)
             self._append(knot)
+            boundary_s = self._next_boundary_s(knot.t_s)
         self._prune()
 
     def _next_boundary_s(self, t_s: float) -> float:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
 from drivers.base import (
+    ONE_PULSE,
     AcquisitionOrder,
     ClockSample,
     Confirmation,
@@ -30,7 +31,7 @@ from drivers.base import (
     Settings,
 )
 from drivers.errors import InstrumentError, NotReachable, NotSupported, OutcomeUnknown, Rejected, WrongInstrument
-from drivers.spinsolve import folders, protocols, wire
+from drivers.spinsolve import arrays, folders, protocols, wire
 from drivers.spinsolve.archive import Archive
 from drivers.spinsolve.folders import Folders
 from drivers.spinsolve.link import Link, address_of
@@ -43,7 +44,7 @@ from drivers.stream.tasks import Tasks
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
 SAFE_S = 8.0
-OURS = (folders.KEY, folders.BLOCK, folders.SCANS, folders.PROTOCOL)
+OURS = (folders.KEY, folders.BLOCK, folders.SCANS, folders.PROTOCOL, folders.ROWS)
 NOTHING = dict.fromkeys(OURS, "")
 
 
@@ -64,6 +65,10 @@ class Spinsolve:
         least_acquisition_s=protocols.LEAST_ACQUISITION_S,
         too_fast_advice=protocols.NO_METAL,
         dummies=False,
+        sequences=frozenset({ONE_PULSE, *arrays.ARRAYS}),
+        lacks=arrays.LACKS,
+        sweeps=frozenset(kind.axis for kind in arrays.ARRAYS.values()),
+        even_rows=True,
     )
 
     @classmethod
@@ -202,12 +207,13 @@ class Spinsolve:
     async def _stamp(self, prepared: Prepared, block: int) -> None:
         """The folder and the key, just before the start, and what the console then holds."""
         order = prepared.order
-        stamps = dict(zip(OURS, (order.key, str(block), str(order.scans), prepared.setup.protocol), strict=True))
+        rows = str(prepared.setup.rows or "")
+        stamps = dict(zip(OURS, (order.key, str(block), str(order.scans), prepared.setup.protocol, rows), strict=True))
         self._stamped = True
         await self._link.send(wire.set_data_folder(self._folders.data_root))
         await self._link.send(wire.set_user_data(stamps))
         held = (await self._link.ask(wire.get_user_data(), wire.Held)).user_data or {}
-        if any(held.get(name) != value for name, value in stamps.items()):
+        if any(held.get(name, "") != value for name, value in stamps.items()):
             await self._wipe()
             raise self._refusal(f"the console does not take our key: it holds {dict(held)}", "look for an open dialog on its screen")
 
@@ -228,6 +234,7 @@ class Spinsolve:
             nucleus=order.nucleus,
             expected_s=prepared.expected_s,
             one_scan_s=setup.repetition_s,
+            rows=max(1, setup.rows),
             deadline_ns=now_ns + int(allowed_s * 1e9),
             seen_ns=now_ns,
         )

@@ -1,4 +1,4 @@
-"""Spinsolve's files: ``data.1d`` (binary) and ``acqu.par`` (text). Pure: bytes and text in, values out; nothing is written.
+"""Spinsolve's files: ``data.1d`` and ``data.2d`` (binary) and ``acqu.par`` (text). Pure: bytes and text in, values out; nothing is written.
 
 nmrglue reads the same files; here the bytes that are read are the bytes that are hashed, and what does not fit is refused.
 """
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 HEADER = struct.Struct("<4s4s4s5I")
 MAGIC = (b"SORP", b"ATAD", b"1.1V")
-AXIS_AND_COMPLEX = 504
-"""``dataType`` of a file with a float32 axis before its complex float32 values."""
-BYTES_PER_POINT = 12
+AXIS_AND_COMPLEX, COMPLEX = 504, 501
+"""``dataType`` of a file with a float32 axis before its complex float32 values, and of one that holds only those, row by row."""
+BYTES_PER_POINT = {AXIS_AND_COMPLEX: 12, COMPLEX: 8}
 RAW_DTYPE = "<f4"
 
 Parameters = dict[str, Any]
@@ -37,28 +37,36 @@ class DataHeader:
     @property
     def size(self) -> int:
         """Bytes of the whole file."""
-        return HEADER.size + BYTES_PER_POINT * self.x
+        return HEADER.size + BYTES_PER_POINT[self.data_type] * self.x * self.y
+
+    @property
+    def rows(self) -> int:
+        """Of an array; 0 of a single spectrum."""
+        return self.y if self.data_type == COMPLEX else 0
 
 
 def parse_header(data: bytes) -> DataHeader:
-    """Of a one-dimensional file. Raises ValueError."""
+    """Of a spectrum with its axis, or of rows without one. Raises ValueError."""
     if len(data) < HEADER.size:
-        raise ValueError(f"a data.1d of {len(data)} bytes")
+        raise ValueError(f"a data file of {len(data)} bytes")
     *magic, data_type, x, y, z, q = HEADER.unpack_from(data)
     if tuple(magic) != MAGIC:
         raise ValueError(f"not a Prospa file: it begins with {bytes(data[:12])!r}")
-    if data_type != AXIS_AND_COMPLEX or x < 1 or max(y, z, q) > 1:
-        raise ValueError(f"not one row of complex points with an axis: type {data_type}, {x} x {y} x {z} x {q}")
-    return DataHeader(data_type, x, y, z, q)
+    if data_type not in BYTES_PER_POINT or x < 1 or max(z, q) > 1 or (y > 1 and data_type == AXIS_AND_COMPLEX):
+        raise ValueError(f"not one row of complex points with an axis, nor rows without: type {data_type}, {x} x {y} x {z} x {q}")
+    return DataHeader(data_type, x, max(1, y), z, q)
 
 
 def parse_data(data: bytes) -> NDArray[np.complex64]:
-    """complex64 (points,), as stored. Raises ValueError."""
+    """complex64 (points,), of an array (rows, points), as stored. Raises ValueError."""
     import numpy as np
 
     header = parse_header(data)
     if len(data) != header.size:
-        raise ValueError(f"a data.1d of {len(data)} bytes whose header says {header.size}")
+        raise ValueError(f"a data file of {len(data)} bytes whose header says {header.size}")
+    if header.rows:
+        values = np.frombuffer(data, "<c8", header.rows * header.x, HEADER.size)
+        return values.astype(np.complex64).reshape(header.rows, header.x)
     pairs = np.frombuffer(data, RAW_DTYPE, 2 * header.x, HEADER.size + 4 * header.x)
     return pairs.view("<c8").astype(np.complex64)
 

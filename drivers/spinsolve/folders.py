@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drivers.base import Fetched, Fid, RawFile, VendorTimes
 from drivers.errors import BadReply, Rejected
-from drivers.spinsolve import files
+from drivers.spinsolve import arrays, files
 
-KEY, BLOCK, SCANS, PROTOCOL = "opnmr_key", "opnmr_block", "opnmr_scans", "opnmr_protocol"
+if TYPE_CHECKING:
+    from drivers.base.arrays import Floats
+
+KEY, BLOCK, SCANS, PROTOCOL, ROWS = "opnmr_key", "opnmr_block", "opnmr_scans", "opnmr_protocol", "opnmr_rows"
 """What is stamped into ``userData`` of every run of ours."""
 ZONE = "local, no zone"
-DATA, PARAMETERS = "data.1d", "acqu.par"
+DATA, DATA_2D, PARAMETERS = "data.1d", "data.2d", "acqu.par"
 NOT_OURS = frozenset({"Enhanced"})
 """Newer versions keep processed copies in a folder of this name."""
 
@@ -81,31 +85,27 @@ class Folders:
     def filed(self, folder: Path, key: str, block: int) -> files.Parameters | None:
         """The parameters, once both files are there, the data as long as their header says, and the key is ours."""
         try:
-            with (folder / DATA).open("rb") as file:
-                header = files.parse_header(file.read(files.HEADER.size))
-            if (folder / DATA).stat().st_size != header.size:
-                return None
             parameters = files.parse_parameters((folder / PARAMETERS).read_text("utf-8", "replace"))
+            _, size, expected = sizes(folder, parameters)
         except (OSError, ValueError):
             return None
         stamped = files.user_data(parameters)
-        return parameters if (stamped.get(KEY), stamped.get(BLOCK)) == (key, str(block)) else None
+        return parameters if size == expected and (stamped.get(KEY), stamped.get(BLOCK)) == (key, str(block)) else None
 
     def incomplete(self, folder: Path, key: str, block: int) -> str:
         """What is wrong with a folder that does not become ours and complete."""
         if not folder.is_dir():
             return f"{folder} is not there"
         try:
-            with (folder / DATA).open("rb") as file:
-                header = files.parse_header(file.read(files.HEADER.size))
-            size = (folder / DATA).stat().st_size
-            stamped = files.user_data(files.parse_parameters((folder / PARAMETERS).read_text("utf-8", "replace")))
+            parameters = files.parse_parameters((folder / PARAMETERS).read_text("utf-8", "replace"))
+            name, size, expected = sizes(folder, parameters)
         except OSError as fault:
             return f"{folder.name}: {fault.strerror}: {Path(str(fault.filename)).name}"
         except ValueError as fault:
             return f"{folder.name} cannot be read: {fault}"
-        if size != header.size:
-            return f"{folder.name}/{DATA} has {size} bytes, its header says {header.size}"
+        stamped = files.user_data(parameters)
+        if size != expected:
+            return f"{folder.name}/{name} has {size} bytes, its header says {expected}"
         return f"{folder.name}/{PARAMETERS} holds the key {stamped.get(KEY)!r} block {stamped.get(BLOCK)!r}, not {key!r} block {block}"
 
     def version(self, folder: Path) -> tuple[tuple[str, int, int], ...]:
@@ -119,18 +119,44 @@ class Folders:
             contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
         except OSError as fault:
             raise Rejected(f"no data of {key} block {block}: {fault.strerror}", advice=f"looked in {folder}") from fault
-        if not {DATA, PARAMETERS} <= set(contents):
+        parameters = files.parse_parameters(contents.get(PARAMETERS, b"").decode("utf-8", "replace"))
+        if not {data_name(parameters, contents), PARAMETERS} <= set(contents):
             raise Rejected(f"no data of {key} block {block}", advice=f"looked in {folder}")
-        parameters = files.parse_parameters(contents[PARAMETERS].decode("utf-8", "replace"))
         try:
-            fid = _fid(contents[DATA], parameters)
+            fid = _fid(contents[data_name(parameters, contents)], parameters)
+            fid, partial, row_s = _measured(fid, parameters)
         except (ValueError, KeyError, OverflowError) as fault:
             raise BadReply(f"{folder.name} cannot be read: {fault}", advice="the raw files are as the console left them") from fault
         raw = tuple(
             RawFile(folder / name, f"{folder.name}/{name}", len(content), hashlib.sha256(content).hexdigest())
             for name, content in contents.items()
         )
-        return Fetched(key, block, fid, _times(parameters), parameters, raw, fid.scans < _asked(parameters))
+        return Fetched(key, block, fid, _times(parameters), parameters, raw, partial, row_s)
+
+
+def data_name(parameters: Mapping[str, Any], there: Container[str]) -> str:
+    """The file that holds the data: of an array of ours ``data.2d``; of what is not ours, that where there is nothing else."""
+    if files.user_data(parameters).get(KEY):
+        return DATA_2D if _count(parameters, ROWS) else DATA
+    return DATA_2D if DATA_2D in there and DATA not in there else DATA
+
+
+def sizes(folder: Path, parameters: Mapping[str, Any]) -> tuple[str, int, int]:
+    """Name of the data file, how many bytes it has, and how many it should have. Raises OSError, ValueError."""
+    name = data_name(parameters, {path.name for path in folder.iterdir()})
+    with (folder / name).open("rb") as file:
+        header = files.parse_header(file.read(files.HEADER.size))
+    return name, (folder / name).stat().st_size, header.size
+
+
+def _measured(fid: Fid, parameters: Mapping[str, Any]) -> tuple[Fid, bool, Floats | None]:
+    """The rows that are whole, whether anything is missing, and when each row was."""
+    asked = _count(parameters, SCANS)
+    if fid.data.ndim == 1:
+        return fid, fid.scans < asked, None
+    repetition_s = files.number(parameters, "repTime") / 1e3
+    data, scans, partial, row_s = arrays.measured(fid.data, asked or fid.scans, fid.scans, repetition_s)
+    return replace(fid, data=data, scans=scans), partial, row_s
 
 
 def _fid(data: bytes, parameters: Mapping[str, Any]) -> Fid:
@@ -160,9 +186,9 @@ def _times(parameters: Mapping[str, Any]) -> VendorTimes:
     return VendorTimes({} if stamp is None else {"CurrentTime": str(stamp)}, ZONE, resolution_ns=1000)
 
 
-def _asked(parameters: Mapping[str, Any]) -> int:
-    """The scans that were asked for, as we stamped them."""
-    asked = files.user_data(parameters).get(SCANS, "")
+def _count(parameters: Mapping[str, Any], name: str) -> int:
+    """A number that we stamped: the scans that were asked for, the rows; 0 where there is none."""
+    asked = files.user_data(parameters).get(name, "")
     return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
 
 

@@ -7,27 +7,23 @@ connection is dropped and opened anew, at first often, then every 10 s (5 s of p
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.base import ByteStream
-from drivers.errors import BadReply, InstrumentError, NotReachable, WrongInstrument
+from drivers.errors import BadReply, NotReachable, WrongInstrument
 from drivers.spinsolve import wire
+from drivers.stream.kept_open import CHECK_S, REPLY_S, KeptOpen
 
-REPLY_S, CHECK_S = 10.0, 5.0
-"""Real seconds for any reply, and for that to ``HardwareRequest``; inferred: nobody says how long an answer may take."""
-ASK_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
-"""Real seconds between attempts, each of which waits CHECK_S for an answer; the last one for ever."""
 MOST_GARBAGE = 5
 """So many documents that are none of this protocol, before anything was understood, and it is another program."""
 
 M = TypeVar("M")
 
 
-class Link:
+class Link(KeptOpen):
     """``hear`` takes every notification, ``changed`` learns that the link is lost (why) or back (None)."""
 
     def __init__(
@@ -37,45 +33,18 @@ class Link:
         hear: Callable[[wire.Message], None],
         changed: Callable[[str | None], Awaitable[None]],
     ) -> None:
+        super().__init__(opener, changed)
         self._name = name
-        self._opener = opener
         self._hear = hear
-        self._changed = changed
-        self._stream: ByteStream | None = None
         self._scanner = wire.Scanner()
         self._asking = asyncio.Lock()
         self._expected: tuple[type, asyncio.Future[Any]] | None = None
-        self._why_dropped: str | None = None
         self.garbage: list[str] = []
-        self.lost = False
 
     async def open(self) -> wire.Hardware:
         """Connect and ask who is there. Raises NotReachable, WrongInstrument."""
-        await self._connect()
-        try:
-            return await self._who(REPLY_S)
-        except InstrumentError:
-            await self.close()
-            raise
-
-    async def run(self) -> None:
-        """Read until cancelled."""
-        while True:
-            why = await self._read_to_the_end()
-            await self.close()
-            self.lost = True
-            self._disappoint(why)
-            await self._changed(why)
-            await self._reopen()
-            self.lost = False
-            await self._changed(None)
-
-    async def close(self) -> None:
-        """Let go of the connection."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                await stream.close()
+        found: wire.Hardware = await self._opened()
+        return found
 
     # ------------------------------------------------------------------------------------------------------------ talking
 
@@ -114,10 +83,9 @@ class Link:
         try:
             await self._ask(wire.hardware_request(), wire.Hardware, CHECK_S)
         except TimeoutError:
-            self.lost = True
-            self._why_dropped = f"the console has not answered for {REPLY_S + CHECK_S:.0f} s"
-            await self.close()
-            raise self._silence(self._why_dropped, document, "the connection is opened anew") from None
+            why = f"the console has not answered for {REPLY_S + CHECK_S:.0f} s"
+            await self._drop(why)
+            raise self._silence(why, document, "the connection is opened anew") from None
 
     def _silence(self, why: str, sent: bytes, did: str) -> NotReachable:
         advice = "start Spinsolve and enable remote control in its preferences; look for an open dialog; check cable and firewall"
@@ -129,8 +97,7 @@ class Link:
 
     # ------------------------------------------------------------------------------------------------------------ hearing
 
-    async def _connect(self) -> None:
-        self._stream = await self._opener()
+    def _begin(self) -> None:
         self._scanner = wire.Scanner()
 
     async def _who(self, within_s: float) -> wire.Hardware:
@@ -158,15 +125,8 @@ class Link:
         except OSError as fault:
             raise self._silence(f"the connection takes no bytes: {fault}", wire.hardware_request(), "") from fault
 
-    async def _read_to_the_end(self) -> str:
-        stream = self._stream
-        try:
-            while stream is not None and await self._next(stream) is not None:
-                continue
-        except (OSError, InstrumentError) as fault:
-            return f"the connection broke: {fault}"
-        why, self._why_dropped = self._why_dropped, None
-        return why or "the console has closed the connection"
+    async def _read(self, stream: ByteStream) -> bool:
+        return await self._next(stream) is not None
 
     async def _next(self, stream: ByteStream) -> list[wire.Message] | None:
         """Read one piece and hear what is whole in it; None at the end."""
@@ -190,17 +150,6 @@ class Link:
             self._expected[1].set_result(message)
         else:
             self._hear(message)
-
-    async def _reopen(self) -> None:
-        attempt = 0
-        while True:
-            await asyncio.sleep(ASK_AGAIN_S[min(attempt, len(ASK_AGAIN_S) - 1)])
-            attempt += 1
-            with contextlib.suppress(OSError, InstrumentError):
-                await self._connect()
-                await self._who(CHECK_S)
-                return
-            await self.close()
 
 
 def address_of(address: str) -> tuple[str, int, Path]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.base import AcquisitionOrder, ReadBack
+from drivers.base import ONE_PULSE, AcquisitionOrder, ReadBack
 from drivers.errors import NotReachable, Rejected
 from drivers.spinsolve import protocols, wire
 from drivers.spinsolve.link import Link
@@ -38,9 +38,10 @@ class Preparation:
 
     async def prepare(self, order: AcquisitionOrder) -> Prepared:
         """Raises BeyondProtocol, Rejected, NotReachable."""
-        wanted = order.template.get("protocol") or self._named.get(order.nucleus)
+        named = self._named.get(order.nucleus) if order.sequence == ONE_PULSE else None
+        wanted = order.template.get("protocol") or named
         menus = await self._offer(order.nucleus, wanted)
-        setup = protocols.fit(order, protocols.choose(order.nucleus, wanted, menus), menus)
+        setup = protocols.fit(order, protocols.choose(order.nucleus, wanted, menus, order.sequence), menus)
         estimate = await self._link.ask(wire.estimate_duration(setup.protocol, setup.options), wire.Estimate)
         if estimate.error:
             raise Rejected(f"`{setup.protocol}`: {estimate.error}", did="nothing was started", advice="ask for values on its menus")
@@ -67,6 +68,6 @@ class Preparation:
         pattern = protocols.NUCLEI.get(nucleus, r"(?!)") if wanted is None else re.escape(wanted)
         found: dict[str, tuple[wire.Option, ...]] = dict.fromkeys(names, ())
         for name in names:
-            if re.search(pattern, name, re.IGNORECASE):
+            if re.search(f"{pattern}|^T[12]", name, re.IGNORECASE):  # those of 1H name no nucleus
                 found |= (await self._link.ask(wire.available_options(name), wire.Offer)).protocols
         return found

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.base import AcquisitionOrder
+from drivers.base import ONE_PULSE, AcquisitionOrder
 from drivers.errors import Rejected
+from drivers.spinsolve import arrays
 from drivers.spinsolve.wire import Option
 
 LEAST_REPETITION_S, LEAST_ACQUISITION_S = 1.0, 0.32
@@ -40,7 +41,7 @@ class BeyondProtocol(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What ``Start`` will say. ``deviations``: name → (asked, is), as far as the menus force them."""
+    """What ``Start`` will say. ``deviations``: name → (asked, is), as far as the menus force them. ``rows``: of an array, else 0."""
 
     protocol: str
     options: Mapping[str, str]
@@ -48,18 +49,20 @@ class Setup:
     repetition_s: float
     acquisition_s: float
     deviations: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    rows: int = 0
 
     @property
     def expected_s(self) -> float:
         """The scans alone."""
-        return self.scans * max(self.repetition_s, self.acquisition_s)
+        return max(1, self.rows) * self.scans * max(self.repetition_s, self.acquisition_s)
 
 
 Menus = Mapping[str, tuple[Option, ...]]
 
 
-def choose(nucleus: str, wanted: str | None, protocols: Menus) -> str:
-    """The protocol for a nucleus: the one named, or the only one whose name fits and whose scans can be set. Raises Rejected."""
+def choose(nucleus: str, wanted: str | None, protocols: Menus, sequence: str = ONE_PULSE) -> str:
+    """The protocol for a nucleus: the one named, or the only one whose name fits and that can be set as needed. Raises Rejected."""
+    _check_sequence(sequence)
     if wanted is not None:
         exact = next((name for name in protocols if name.casefold() == wanted.casefold()), None)
         if exact is None:
@@ -67,16 +70,22 @@ def choose(nucleus: str, wanted: str | None, protocols: Menus) -> str:
             hint = f"did you mean `{near[0]}`?" if near else f"it offers: {', '.join(protocols)}"
             raise Rejected(f"the console has no protocol `{wanted}`", advice=hint)
         return exact
-    pattern = NUCLEI.get(nucleus)
-    fitting = [
-        name
-        for name, options in protocols.items()
-        if pattern and re.search(pattern, name, re.IGNORECASE) and {SCANS, REPETITION} <= {option.name for option in options}
-    ]
+    fitting = [name for name, options in protocols.items() if _fits(name, {option.name for option in options}, nucleus, sequence)]
     if len(fitting) == 1:
         return fitting[0]
-    found = f"several protocols for {nucleus}: {', '.join(fitting)}" if fitting else f"no protocol for {nucleus}"
-    raise Rejected(f"the console has {found}", advice=f"name one in the rig file: options: {{protocols: {{{nucleus}: …}}}}")
+    what = nucleus if sequence == ONE_PULSE else f"{nucleus} by {sequence}"
+    found = f"several protocols for {what}: {', '.join(fitting)}" if fitting else f"no protocol for {what}"
+    named = f"options: {{protocols: {{{nucleus}: …}}}}" if sequence == ONE_PULSE else "protocol: … among the template's parameters"
+    raise Rejected(f"the console has {found}", advice=f"name one in the rig file: {named}")
+
+
+def _fits(name: str, options: set[str], nucleus: str, sequence: str) -> bool:
+    pattern = NUCLEI.get(nucleus)
+    if not options >= {SCANS, REPETITION}:
+        return False
+    if sequence != ONE_PULSE:
+        return arrays.fits(name, options, nucleus, pattern, sequence)
+    return pattern is not None and not arrays.is_array(options) and re.search(pattern, name, re.IGNORECASE) is not None
 
 
 def fit(order: AcquisitionOrder, protocol: str, menus: Menus) -> Setup:
@@ -92,7 +101,11 @@ def fit(order: AcquisitionOrder, protocol: str, menus: Menus) -> Setup:
         options[ACQUISITION] = _at_least(asked_s, menu[ACQUISITION], protocol, "digitises a scan for no less than")
         acquisition_s = float(options[ACQUISITION])
         _note(deviations, "acquisition_time_s", asked_s, acquisition_s)
-    repetition_s = order.recycle_s + acquisition_s  # inferred: RepetitionTime counts from pulse to pulse
+    if order.sequence != ONE_PULSE:
+        options |= arrays.options_of(order, protocol, menu)
+    rows = 0 if order.rows is None else len(order.rows)
+    waits_s = max(order.scan_s(0, row) for row in range(max(1, rows)))
+    repetition_s = order.recycle_s + waits_s + acquisition_s  # inferred: RepetitionTime counts from pulse to pulse
     if REPETITION not in menu:
         raise BeyondProtocol(f"`{protocol}` has no option {REPETITION}: its recycle delay cannot be set", advice="choose another protocol")
     options[REPETITION] = _at_least(repetition_s, menu[REPETITION], protocol, "repeats no faster than")
@@ -102,7 +115,7 @@ def fit(order: AcquisitionOrder, protocol: str, menus: Menus) -> Setup:
         options[ANGLE] = _exactly(template["pulse_angle_deg"], ANGLE, protocol, menu)
     for name, value in dict(template.get("options") or {}).items():
         options[name] = _exactly(value, name, protocol, menu)
-    return Setup(protocol, options, order.scans, float(options[REPETITION]), acquisition_s, deviations)
+    return Setup(protocol, options, order.scans, float(options[REPETITION]), acquisition_s, deviations, rows)
 
 
 def compare(setup: Setup, echoed: Mapping[str, str]) -> dict[str, tuple[Any, Any]]:
@@ -126,6 +139,14 @@ def _check(order: AcquisitionOrder) -> None:
     counts = order.scans >= 1 and order.dummies >= 0 and order.blocks >= 1
     if not counts or not math.isfinite(order.recycle_s) or order.recycle_s < 0:
         raise Rejected(f"{order.key}: {order.scans} scans, {order.dummies} dummies, {order.recycle_s} s, {order.blocks} blocks cannot be")
+    _check_sequence(order.sequence)
+    if order.sequence == ONE_PULSE and order.rows is not None:
+        raise BeyondProtocol(f"{order.key}: its single pulses sweep nothing")
+
+
+def _check_sequence(sequence: str) -> None:
+    if sequence not in {ONE_PULSE, *arrays.ARRAYS}:
+        raise BeyondProtocol(f"this console cannot: {sequence}", advice=arrays.LACKS.get(sequence, ""))
 
 
 def _acquisition_s(template: Mapping[str, Any]) -> float | None:

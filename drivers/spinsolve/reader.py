@@ -6,7 +6,7 @@ from pathlib import Path
 
 from drivers.base import Fetched
 from drivers.spinsolve import files
-from drivers.spinsolve.folders import DATA, PARAMETERS, Folders
+from drivers.spinsolve.folders import DATA, DATA_2D, PARAMETERS, Folders, sizes
 
 
 class Reader:
@@ -14,7 +14,7 @@ class Reader:
 
     vendor = "Magritek Spinsolve"
     parameter_file = PARAMETERS
-    opens = (DATA, PARAMETERS)
+    opens = (DATA, DATA_2D, PARAMETERS)
     stamped_first = False
     saved_stamps: tuple[str, ...] = ()
     """``CurrentTime`` is no moment of saving (inferred: when the protocol was started)."""
@@ -22,14 +22,12 @@ class Reader:
     def lacking(self, folder: Path) -> str:
         """Empty once both files are there and the data as long as their header says."""
         try:
-            with (folder / DATA).open("rb") as file:
-                header = files.parse_header(file.read(files.HEADER.size))
-            size = (folder / DATA).stat().st_size
             parameters = files.parse_parameters((folder / PARAMETERS).read_text("utf-8", "replace"))
+            name, size, expected = sizes(folder, parameters)
         except (OSError, ValueError) as fault:
             return str(fault)
-        if size != header.size:
-            return f"{DATA} has {size} bytes, its header says {header.size}"
+        if size != expected:
+            return f"{name} has {size} bytes, its header says {expected}"
         return "" if "nrScans" in parameters else f"{PARAMETERS} does not say how many scans there are"
 
     def read(self, folder: Path, key: str) -> Fetched:

@@ -41,6 +41,7 @@ class Scan:
     nucleus: str = ""
     expected_s: float = 0.0
     one_scan_s: float = 0.0
+    rows: int = 1
     deadline_ns: int = 0
     seen_ns: int = 0
     phase: Phase = Phase.IDLE
@@ -64,8 +65,8 @@ class Scan:
 
     @property
     def scans_done(self) -> int:
-        """As far as the percentage tells."""
-        return min(self.scans, int(self.percentage * self.scans / 100))
+        """As far as the percentage tells; of an array those of its last row, before that none."""
+        return max(0, min(self.scans, int(self.percentage * self.scans * self.rows / 100) - (self.rows - 1) * self.scans))
 
     def move(self, sign: Sign, now_ns: int) -> None:
         """As the table says; what begins or ends by it is dated."""

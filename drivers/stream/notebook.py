@@ -1,4 +1,4 @@
-"""What an instrument was told to run, in a file for whoever comes after a death: parsed, its age compared."""
+"""What an instrument was told to run, in a file for whoever comes after a death: written before the start, parsed, its age compared."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from drivers.base import EndConditions, ImpedanceOrder, Limits, Mode, StepOrder
+from drivers.clock import Clock
+from drivers.durable import write_durably
+from drivers.errors import Rejected
 
 SLACK_S, SLACK = 10.0, 5e-4
 """The instrument's time of a step may differ so much from ours (a clock 200 ppm off, and the seconds of a start)."""
@@ -58,3 +61,35 @@ def read(path: Path) -> Entry | None:
     with suppress(OSError, UnicodeDecodeError):
         return from_text(path.read_text(encoding="utf-8"))
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Notebook:
+    """The file of one channel, which holds the step that was started last; ``path`` None: there is none, and nothing is known again."""
+
+    path: Path | None
+    clock: Clock
+    instrument: str
+
+    @property
+    def _lane(self) -> str:
+        return f"files of {self.instrument}"
+
+    async def write(self, entry: Entry) -> None:
+        """Before the start. Raises Rejected where it cannot be written."""
+        if self.path is None:
+            return
+        try:
+            await self.clock.in_thread(write_durably, self.path, to_text(entry), lane=self._lane)
+        except OSError as error:
+            message, advice = f"the notebook cannot be written: {error}", "look at option folder"
+            raise Rejected(message, instrument=self.instrument, did="nothing was started", advice=advice) from error
+
+    async def entry(self) -> Entry | None:
+        """What was written last."""
+        return None if self.path is None else await self.clock.in_thread(read, self.path, lane=self._lane)
+
+
+def in_folder(folder: str, channel: int, clock: Clock, instrument: str) -> Notebook:
+    """The notebook of a channel (from 0) in the folder that a rig names; an empty name: none is kept."""
+    return Notebook(Path(folder) / f"{instrument}-channel{channel + 1}.json" if folder else None, clock, instrument)

@@ -38,13 +38,14 @@ class RunningStep:
 
     ``plan`` None: adopted, and nobody knows what it is. ``charge_C`` NaN: nobody knows what has passed before. ``speed``: of the clock, by
     which the patience with the wire is longer. ``waits``: for a trigger; it begins with its first sample, however long that takes.
-    ``first_ns``: rows from before count, and are no samples again (an earlier host had them).
     """
 
     overload: ClassVar[int] = 1
     """Bit of ``status`` for a voltage or a current that is no number."""
     tick_s: ClassVar[float] = 0.01
     """What the instrument's times are rounded to."""
+    begins_at_once: ClassVar[bool] = True
+    """Its time was zero when the start was answered; else its first sample says when it was."""
 
     def __init__(
         self,
@@ -57,12 +58,11 @@ class RunningStep:
         charge_C: float = 0.0,
         speed: float = 1.0,
         waits: bool = False,
-        first_ns: int = 0,
     ) -> None:
         self.key, self.plan, self.begun_ns, self.shown = key, plan, begun_ns, False
-        self._outbox, self.speed, self._first_ns = outbox, speed, first_ns
+        self._outbox, self.speed = outbox, speed
         self.alignment, self.waits = Alignment(), waits
-        if not waits:
+        if not waits and self.begins_at_once:
             self.alignment.take(begun_ns)
         self.last_mono_ns = begun_ns
         self.last_device_ns: int | None = None
@@ -74,7 +74,7 @@ class RunningStep:
         self.seen_running = self.more = False
         self._volts: deque[tuple[float, float]] = deque(maxlen=2)
         self._points: list[Point] = []
-        if shown and not waits:
+        if shown and not waits and self.begins_at_once:
             self.show(begun_ns)
 
     @property
@@ -97,7 +97,8 @@ class RunningStep:
         """When its time is over, on our clock; while it waits nobody knows."""
         if self.waits:
             return self.begun_ns + NEVER_NS
-        return self.alignment.offset_ns + round((self.plan.duration_s if self.plan else 0.0) * S)
+        zero_ns = self.alignment.offset_ns if self.alignment.sorted_ns else self.begun_ns
+        return zero_ns + round((self.plan.duration_s if self.plan else 0.0) * S)
 
     def show(self, mono_ns: int) -> None:
         """Say, once, that it has begun."""
@@ -117,7 +118,7 @@ class RunningStep:
             if not 0 <= row.time_s < S or not self._follows(device_ns := round(row.time_s * S)):
                 self._refuse(row)
                 continue
-            if self.waits:
+            if self.waits or (not self.begins_at_once and not self.shown):
                 self.waits, self.begun_ns, self.last_mono_ns = False, seen_ns - device_ns, seen_ns - device_ns
             self.show(self.begun_ns)
             self._sample(row, device_ns, status if row is rows[-1] else 0)
@@ -144,8 +145,6 @@ class RunningStep:
         self.last_device_ns, self.voltage_V, self.current_A = device_ns, row.voltage_V, row.current_A
         self._volts.append((row.time_s, row.voltage_V))
         self._count_beyond(row)
-        if mono_ns < self._first_ns:
-            return
         self.last_mono_ns = mono_ns
         bits = status | (0 if math.isfinite(row.voltage_V) and math.isfinite(row.current_A) else self.overload)
         half_width_ns = self.alignment.half_width_ns

@@ -84,10 +84,11 @@ class PotentiostatBench:
 
     ``current_A``: small and positive; with it the cell certainly passes ``upper_V`` within 60 s, with its negative ``lower_V``. ``limits``:
     far away from all that. ``another(identity="")``: one more driver of the same instrument, not connected. ``rest_V`` ± 10 mV: the cell
-    at open circuit. ``cut_link``, ``mend_link``: from now on the instrument is not heard and hears nothing, and again; what it runs
-    goes on. ``skew_clock``: the instrument's clock runs 200 ppm fast from now on. ``shrink_buffer``: from now on the instrument keeps so
-    many readings and no more. ``reboot``: it is switched off and on. ``inject``, ``clear``: a fault of the emulator, by its name. None:
-    this bench cannot, and what happens then is not asked.
+    at open circuit. ``cut_link``, ``mend_link``: from now on the instrument is not heard and hears nothing, and again; what it runs goes
+    on. ``skew_clock``: the instrument's clock runs 200 ppm fast from now on. ``shrink_buffer``: from now on the instrument keeps so many
+    readings and no more. ``line_out``: when (the twin's seconds) the instrument's own line went to which level, so far. ``reboot``: it is
+    switched off and on. ``inject``, ``clear``: a fault of the emulator, by its name. None: this bench cannot, and what happens then is not
+    asked.
     """
 
     potentiostat: Potentiostat
@@ -106,6 +107,7 @@ class PotentiostatBench:
     skew_clock: Callable[[], None] | None = None
     shrink_buffer: Callable[[int], Coroutine[Any, Any, None]] | None = None
     raise_line: Callable[[], None] | None = None
+    line_out: Callable[[], list[tuple[float, int]]] | None = None
     reboot: Callable[[], None] | None = None
     inject: Callable[..., None] | None = None
     clear: Callable[[str], None] | None = None

@@ -24,6 +24,8 @@ PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Real seconds between attempts to reach an agent that is gone; the last one for ever."""
 WORD_AFTER_S = 4.5
 """A refused connection is said after 8.7 s: by then the agent's next sign of life tells whether TopSpin is gone or only the port."""
+REPEATED_S = 1.0
+"""Resolution of that dating: greeting and event are stamped on the other side of a handshake."""
 CERTAIN = frozenset({"bad_request", "busy", "not_idle", "target_exists", "par_rejected", "locked", "controlled", "auth"})
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -58,6 +60,7 @@ class Bridge:
         self._asked = 0
         self._secret = b"" if context.clock.virtual else os.urandom(16)
         self.greeting: Mapping[str, Any] = {}
+        self.heard_ns = self._met_ns = 0
 
     reach_s = CONNECT_S
     """Real seconds until there must be a line and a handshake."""
@@ -76,7 +79,7 @@ class Bridge:
                 self._stream = await self._reach()
                 self._lines = b""
                 self.greeting = await self._shake_hands()
-                self._met = True
+                self._met, self._met_ns = True, self._clock.mono_ns()
         except (InstrumentError, TimeoutError, ValueError) as fault:
             await self.close()
             raise self._named(fault) from fault
@@ -141,6 +144,16 @@ class Bridge:
         self._answers.clear()
         if stream is not None:
             await stream.close()
+
+    def not_before_ns(self, event: wire.Event) -> int | None:
+        """Since when an event may lie back that this line has only repeated; None for one that was heard as it happened.
+
+        Its age is the difference of two readings of the agent's own clock, whatever that clock says.
+        """
+        if event.seq > int(self.greeting.get("seq", 0)):
+            return None
+        age_s = float(self.greeting.get("t_unix", 0.0)) - float(event.told.get("t_unix", 0.0))
+        return self._met_ns - round((max(0.0, age_s) + REPEATED_S) * 1e9)
 
     # ------------------------------------------------------------------------------------------------------------- asking
 
@@ -219,6 +232,7 @@ class Bridge:
             return fault.message if isinstance(fault, InstrumentError) else f"nonsense from the agent: {fault}"
 
     async def _take(self, message: wire.Challenge | wire.Answer | wire.Event) -> None:
+        self.heard_ns = self._clock.mono_ns()
         if isinstance(message, wire.Answer):
             waiting = self._answers.get(message.number or -1)
             if waiting is not None and not waiting.done():

@@ -72,8 +72,8 @@ class TopSpin:
     ours, and the AU program calls), ``route`` (``python-api``: Bruker's own Python interface, ``drivers.topspin.beside``).
     """
 
-    capabilities = ConsoleCapabilities(  # inferred: zg needs 1 to 3 s to begin
-        overhead_s=3.0, make_safe_s=20.0, sequences=SEQUENCES, sweeps=SWEEPS, lacks=LACKS, edge=True
+    capabilities = ConsoleCapabilities(  # inferred: zg needs 1 to 3 s to begin, and each row of an array is a zg
+        overhead_s=3.0, row_overhead_s=3.0, make_safe_s=20.0, sequences=SEQUENCES, sweeps=SWEEPS, lacks=LACKS, edge=True
     )
 
     @classmethod
@@ -394,7 +394,8 @@ class TopSpin:
     async def _on_event(self, event: wire.Event) -> None:
         scan = self._scan
         if scan is not None and (event.key, event.block) == (scan.key, scan.block):
-            scan.hear(event.ev, str(event.told.get("code", "")), str(event.told.get("text", "")))
+            late_ns = None if self._bridge is None else self._bridge.not_before_ns(event)
+            scan.hear(event.ev, str(event.told.get("code", "")), str(event.told.get("text", "")), not_before_ns=late_ns)
 
     async def _on_link(self, why: str | None) -> None:
         if why is not None:
@@ -416,7 +417,7 @@ class TopSpin:
                 found = await self._line().ask("find", key=scan.key, block=scan.block)
                 scan.orphan = found.get("state") in ON_ITS_WAY and (await self._line().ask("status")).get("key") != scan.key
                 word = "not started" if found.get("state") in {"unknown", "prepared"} else str(found.get("state"))
-                scan.hear(word, text=str(found.get("text", "")))
+                scan.hear(word, text=str(found.get("text", "")), not_before_ns=scan.asked_ns)
 
     async def _diagnosis(self, why: str) -> str:
         """By the agent's last sign of life in the data folder: is TopSpin gone, or only its port? (A share may show it late.)"""

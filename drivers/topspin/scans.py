@@ -34,7 +34,8 @@ class Scan:
 
     ``said``: the furthest that the agent has told; ``doubtful``: its start was never confirmed. ``asked``: parameters that its files
     must say again. ``orphan``: the agent that started it is no more, its files tell. ``waiting``: a row that is not started yet.
-    ``after_edge_s``: how long its scans take after the edge that `zg` waits for; None: it waits for none.
+    ``after_edge_s``: how long its scans take after the edge that `zg` waits for; None: it waits for none. ``not_before_ns``: since when
+    its end may lie back, where that was learned late; None: it was heard as it happened.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Scan:
     asked_ns: int
     asked: Mapping[str, Any] = field(default_factory=dict)
     after_edge_s: float | None = None
+    not_before_ns: int | None = None
     halted: bool = False
     aborted: bool = False
     doubtful: bool = False
@@ -65,9 +67,11 @@ class Scan:
         """How far it is: 1 started, 2 acquired, 3 over."""
         return RANK.get(self.said, 0)
 
-    def hear(self, said: str, code: str = "", text: str = "") -> None:
-        """The agent's word; what it said before is not said again."""
+    def hear(self, said: str, code: str = "", text: str = "", *, not_before_ns: int | None = None) -> None:
+        """The agent's word; what it said before is not said again. ``not_before_ns``: of one that comes late."""
         if RANK.get(said, 0) > self.rank:
+            if self.rank < RANK["acquired"] <= RANK[said]:
+                self.not_before_ns = not_before_ns
             self.said, self.code, self.text = said, code, text
             self.news.set()
 
@@ -109,10 +113,11 @@ class Follower:
             await self._until(scan, 2)
             self._check(scan)
             over_ns = self._clock.mono_ns()
+            late_ns = 0 if scan.not_before_ns is None else max(0, over_ns - max(scan.not_before_ns, scan.asked_ns))
             if scan.after_edge_s is not None and not scan.halted:
                 began_ns = max(scan.asked_ns, over_ns - round(scan.after_edge_s * 1e9))
-                await self._put(Started(scan.key, scan.of, began_ns, half_width_ns=round(FILING_S * 1e9)))
-            await self._put(Acquired(scan.key, scan.of, over_ns))
+                await self._put(Started(scan.key, scan.of, began_ns, half_width_ns=round(FILING_S * 1e9) + late_ns))
+            await self._put(Acquired(scan.key, scan.of, over_ns, half_width_ns=late_ns))
             await self._over_and_whole(scan)
         except InstrumentError as fault:
             self._over(scan, good=False)
@@ -174,7 +179,7 @@ class Follower:
                     await scan.news.wait()
             alone = scan.orphan or not self._bridge.connected
             if alone and scan.rank < rank and not await self._clock.in_thread(self._folders.wrong, scan.target):
-                scan.hear("done")
+                scan.hear("done", not_before_ns=self._bridge.heard_ns)
         return True
 
     async def _until_whole(self, scan: Scan) -> None:

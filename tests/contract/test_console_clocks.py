@@ -74,7 +74,7 @@ def test_a_clock_that_is_hours_off_is_measured_and_applied(vendor: str, reposito
             off_s = (sample.device_ns - clock.utc_of(sample.mono_ns)) / S
             assert abs(off_s - FAST_S) <= sample.half_width_ns / S + 1.0
         overhead_s = console.capabilities.overhead_s
-        found = placed([None, None], fetched.times, sample, overhead_s, fired_ns, clock.mono_ns())
+        found = placed([None, None], (0, 0), fetched.times, sample, overhead_s, (fired_ns, clock.mono_ns()))
         if vendor in ZONED & ASKED:
             assert abs(fetched.times.start_utc_ns - clock.utc_of(heard_ns[0])) / S > 0.9 * FAST_S  # alone it would be hours off
             for name, at_ns in zip(("t_start_mono_ns", "t_end_mono_ns"), heard_ns, strict=True):

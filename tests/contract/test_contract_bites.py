@@ -354,6 +354,8 @@ ON_AN_INSTRUMENT = [
     ("arbin", SilentAboutTheReboot, "test_an_instrument_that_was_switched_off_and_on_is_no_step_any_more"),
     ("arbin", GoesOnPastItsLimit, "test_the_cell_stays_inside_its_limits_when_the_host_is_gone"),
     ("methodscript", StartsWithoutItsLine, "test_a_step_that_waits_for_the_line_begins_with_it"),
+    ("methodscript", StartsWithoutItsLine, "test_a_step_raises_its_line_as_it_starts"),
+    ("methodscript", KeepsItsTrigger, "test_a_line_that_was_raised_is_lowered_at_open_circuit"),
     ("methodscript", KeepsItsTrigger, "test_a_step_that_waits_can_be_made_safe"),
     ("methodscript", KeepsItsTrigger, "test_a_step_that_waits_can_be_skipped"),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fault_bench import Laboratory, laboratories, order
 
@@ -61,6 +62,22 @@ def test_two_steps_are_run_in_spite_of_it(laboratory: Callable[..., None], fault
         assert not lab.emulator.driven
         assert len(lab.log.of(LinkLost)) == len(lab.log.of(LinkRestored))
         assert bool(lab.log.of(LinkLost)) == (fault in CUTTING)
+
+    laboratory(test)
+
+
+def test_more_rows_than_one_answer_holds_come_in_several(laboratory: Callable[..., None]) -> None:
+    """The BTS client was away for 40 s, and gives out 7 rows at a time: each comes once, in order."""
+
+    async def test(lab: Laboratory) -> None:
+        lab.emulator.software.most_rows = 7
+        lab.emulator.inject("bts_gone", after_s=6.0, for_s=40.0)
+        await lab.run(order("long", time_s=60.0))
+        await lab.ended(1)
+        blocks = lab.log.of(SampleBlock)
+        seconds = [round(ns / 1e9) for block in blocks for ns in block.device_ns]
+        assert seconds == list(range(61))
+        assert len(lab.log.of(LinkLost)) == len(lab.log.of(LinkRestored)) == 1
 
     laboratory(test)
 
@@ -210,7 +227,7 @@ def test_a_start_whose_answer_was_lost_is_found_running(laboratory: Callable[...
 
 
 def test_a_running_step_is_adopted_with_its_name_and_its_charge(laboratory: Callable[..., None]) -> None:
-    """By another program: it ends for the reason that was asked for, and what the first one had is no sample again."""
+    """By another program: it ends for the reason that was asked for, and every row of it comes, those too that nobody has fetched."""
 
     async def test(lab: Laboratory) -> None:
         await lab.run(order("s0002-c01-plate", time_s=40.0))
@@ -225,7 +242,10 @@ def test_a_running_step_is_adopted_with_its_name_and_its_charge(laboratory: Call
             ended = await log.until(StepEnded, within_s=60.0)
             assert (ended.key, ended.reason) == ("s0002-c01-plate", Reason.TIME)
             blocks = log.of(SampleBlock)
-            assert blocks[0].mono_ns[0] >= connected_ns
+            assert blocks[0].mono_ns[0] < connected_ns - 10 * 10**9, "what was measured while nobody listened"
+            seconds = np.diff(np.concatenate([block.mono_ns for block in blocks])) / 1e9
+            assert len(seconds) >= 38
+            assert seconds == pytest.approx(1.0, abs=0.3)
             assert near(float(blocks[-1].aux["charge_C"][-1]), 40 * 4e-4, 1e-3 * 40 * 4e-4)
         await again.release()
 

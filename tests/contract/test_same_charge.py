@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from eclab_stand_in import EcLab
 from ruamel.yaml import YAML
 from wire_taps import Silence
 
 from drivers.base import Context, EndConditions, Limits, Mode, Reason, SampleBlock, Settings, StepEnded, StepOrder, StepStarted
+from drivers.biologic.eclab_door import CALLS
+from drivers.biologic.remote import serve
 from drivers.clock import Clock
 from drivers.registry import factory, make_emulator, make_potentiostat, memory_network
 from drivers.testing.bench import EventLog, listening
@@ -29,6 +32,7 @@ DRIVERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "methodscript": ("methodscript", "", {}),
     "keithley": ("keithley2450", "", {}),
     "biologic": ("biologic", "1", {"door": "dll", "ours": [1]}),
+    "biologic by EC-Lab": ("biologic", "1", {"door": "eclab", "decimal": "."}),
     "neware": ("neware", "21-1-1", {}),
     "arbin": ("arbin", "", {"min_voltage_V": -5.0}),
     "zahner": ("zahner", "", {}),
@@ -56,14 +60,17 @@ def test_each_step_has_the_charge_that_was_asked_for(repository: Path, tmp_path:
     async def main(clock: Clock) -> None:
         twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
         context = Context(clock, memory_network(), Silence(), twin)
-        emulator = make_emulator(Settings("emulator", emulated, ""), context) if emulated else None
+        prepared = {"firmware": "kernel"} if options.get("door") == "eclab" else {}
+        emulator: Any = make_emulator(Settings("emulator", emulated, "", options=prepared), context) if emulated else None
         address = (await emulator.start()).address if emulator else "sim"
+        served = await serve(context.network, EcLab(emulator), CALLS) if prepared else None
+        address = served.address if served else address
         if name == "keithley":  # as its last user left it
             stream = await context.network.visa(address)
             await stream.write(b"*CLS\n:OUTP:CURR:SMOD HIMP\n:OUTP:VOLT:SMOD HIMP\n")
             await stream.close()
         given = options | ({"folder": str(tmp_path)} if channel else {})
-        settings = Settings("potentiostat", name, address, channel=channel, options=given)
+        settings = Settings("potentiostat", name.partition(" ")[0], address, channel=channel, options=given)
         driver = make_potentiostat(settings, replace(context, twin=None if emulated else twin))
         await driver.connect()
         async with listening(driver.events(), clock) as log:
@@ -75,6 +82,8 @@ def test_each_step_has_the_charge_that_was_asked_for(repository: Path, tmp_path:
                 found.append((ended.reason, counted_C(log, order.key), twin.charge_C() - before_C))
             assert (await driver.make_safe()).confirmed
         await driver.release()
+        if served:
+            await served.stop()
         if emulator:
             await emulator.stop()
 

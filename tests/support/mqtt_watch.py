@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,9 @@ from orchestrator.observer.words import Words
 from orchestrator.recorder.journal import Journal
 
 PATIENCE_S = 20.0
-CONNECTIONS = 5
 RIG = "Magnet 2"
 TOPICS = Topics("magnet-2")
+WATCHERS = itertools.count()
 
 
 @pytest.fixture
@@ -93,25 +94,15 @@ class Watcher:
 @asynccontextmanager
 async def watching(broker: Broker, *filters: str) -> AsyncIterator[Watcher]:
     """A watcher who has subscribed, to all of the rig where nothing else is said."""
-    async with AsyncExitStack() as stack:
-        watcher = await _subscribed(stack, broker, filters or (f"{TOPICS.top}/#",))
-        yield watcher
-
-
-async def _subscribed(stack: AsyncExitStack, broker: Broker, filters: tuple[str, ...]) -> Watcher:
-    """Connects again where amqtt drops a client that subscribes while another does (0.12), as every client of ours does."""
-    for attempt in range(CONNECTIONS):
-        async with AsyncExitStack() as connection:
-            link = await connection.enter_async_context(connected(broker, f"watcher-{id(stack)}-{attempt}"))
-            watcher = Watcher(link)
-            listening = asyncio.create_task(watcher.listen())
-            connection.push_async_callback(asyncio.gather, listening, return_exceptions=True)
-            connection.callback(listening.cancel)
-            with suppress(BrokerGone):
-                await link.subscribe(*filters)
-                stack.push_async_exit(connection.pop_all())
-                return watcher
-    raise BrokerGone(f"no subscription in {CONNECTIONS} connections")
+    async with connected(broker, f"watcher-{next(WATCHERS)}") as link:
+        watcher = Watcher(link)
+        listening = asyncio.create_task(watcher.listen())
+        try:
+            await link.subscribe(*(filters or (f"{TOPICS.top}/#",)))
+            yield watcher
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
 
 class Lasting:
@@ -185,13 +176,13 @@ class Words2(Words):
 
 @asynccontextmanager
 async def publishing(
-    folder: Path, broker: Broker, obey: Callable[[Command], Awaitable[Answer]], words: Words | None = None
+    folder: Path, broker: Broker, obey: Callable[[Command], Awaitable[Answer]], words: Words | None = None, connect: Any = connected
 ) -> AsyncIterator[Publisher]:
     """A publisher of this run in this loop."""
     clock = Clock()
     source = Source(folder, RIG, lambda: clock.utc_ns() / 1e9)
     outbox = Outbox(folder, source.picture.origin_ns)
-    publisher = Publisher(source, outbox, broker, RIG, obey, words or Words(None), clock)
+    publisher = Publisher(source, outbox, broker, RIG, obey, words or Words(None), clock, connect=connect)
     running = asyncio.create_task(publisher.run())
     try:
         yield publisher

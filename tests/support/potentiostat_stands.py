@@ -43,12 +43,17 @@ async def _as_it_is(network: Any, address: str) -> None:
     """It needs nothing."""
 
 
-async def with_a_small_buffer(network: Any, address: str, readings: int) -> None:
+async def with_a_small_buffer(_: Any, network: Any, address: str, readings: int) -> None:
     """A Keithley whose buffer keeps so many readings."""
     stream = await network.visa(address)
     await stream.write(f':TRAC:POIN {readings},"defbuffer1"\n:TRAC:POIN? "defbuffer1"\n'.encode())
     assert await stream.read() == f"{readings}\n".encode()
     await stream.close()
+
+
+async def with_a_small_memory(emulator: Any, network: Any, address: str, readings: int) -> None:
+    """A BioLogic whose channel keeps so many rows of five words."""
+    emulator.channel.memory.size_bytes = readings * 5 * 4
 
 
 async def left_in_high_impedance(network: Any, address: str) -> None:
@@ -88,8 +93,8 @@ class Stand:
     """One driver, its emulator, and how the instrument is treated on a bench.
 
     ``cable``: its link is cut between both; else the emulator falls ``silent``. ``skew``, ``reboot``: the emulator's faults of that kind.
-    ``line(emulator)``: the console raises its line. ``small_buffer(network, address, readings)``: where it has one that can be made small.
-    ``folder``: an option that is given a folder. ``prepared(network, address)``: what somebody did before.
+    ``line(emulator)``: the console raises its line. ``small_buffer(emulator, network, address, readings)``: where it has one that can be
+    made small. ``folder``: an option that is given a folder. ``prepared(network, address)``: what somebody did before.
     """
 
     driver: str
@@ -100,7 +105,7 @@ class Stand:
     skew: str = ""
     reboot: str = "reboot"
     folder: bool = False
-    small_buffer: Callable[[Any, str, int], Awaitable[None]] | None = None
+    small_buffer: Callable[[Any, Any, str, int], Awaitable[None]] | None = None
     line: Callable[[Any], None] | None = None
     prepared: Callable[[Any, str], Awaitable[None]] = _as_it_is
     truth: Callable[[Any], Any] = lambda twin: twin
@@ -120,7 +125,16 @@ STANDS = {
             prepared=left_in_high_impedance,
             truth=lambda twin: AtNoCurrent(twin, twin.charge_C()),
         ),
-        Stand("biologic", "biologic", "1", {"door": "dll"}, skew="clock_skew", folder=True, line=lambda emulator: emulator.trigger()),
+        Stand(
+            "biologic",
+            "biologic",
+            "1",
+            {"door": "dll"},
+            skew="clock_skew",
+            folder=True,
+            line=lambda emulator: emulator.trigger(),
+            small_buffer=with_a_small_memory,
+        ),
         Stand("neware", "neware", "21-1-1", skew="clock_skew", reboot="power_lost"),
         Stand("arbin", "arbin", "1", {"min_voltage_V": -5.0, "max_current_A": 0.1}, skew="clock_skew", reboot="power_lost"),
         Stand("zahner", "zahner", "", {"max_current_A": 0.1}),
@@ -147,6 +161,13 @@ class Stands:
             network: Any = memory_network() if self.speed is None else RealNetwork()
             told = Settings("emulator", stand.emulator, "", options={"faults": list(faults)})
             emulator: Any = make_emulator(told, Context(clock, network, Silence(), twin))
+            lines: list[tuple[float, int]] = []
+
+            def heard(t_s: float, what: str, data: Mapping[str, Any]) -> None:
+                if what == "line":
+                    lines.append((t_s, data["level"]))
+
+            twin.listeners.append(heard)
             address, cable = (await emulator.start()).address, Cable(network)
             await stand.prepared(network, address)
             options = {**stand.options, **({"folder": str(self.folder)} if stand.folder else {})}
@@ -157,7 +178,7 @@ class Stands:
 
             async def shrink(readings: int) -> None:
                 assert stand.small_buffer
-                await stand.small_buffer(network, address, readings)
+                await stand.small_buffer(emulator, network, address, readings)
 
             try:
                 yield PotentiostatBench(
@@ -175,6 +196,7 @@ class Stands:
                     skew_clock=(lambda: emulator.inject(stand.skew)) if stand.skew else None,
                     shrink_buffer=shrink if stand.small_buffer else None,
                     raise_line=(lambda: stand.line(emulator)) if stand.line else None,
+                    line_out=(lambda: lines) if stand.line else None,
                     reboot=lambda: emulator.inject(stand.reboot),
                     inject=emulator.inject,
                     clear=emulator.clear,

@@ -20,7 +20,8 @@ from drivers.clock import Clock
 from orchestrator.control.messages import Answer, Command
 from orchestrator.recorder.journal import Journal
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
+"""Nothing takes so long: it costs only a test that fails, and a busy machine is no fault of the page."""
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 
 
@@ -58,6 +59,16 @@ class Stage:
             await self.run.grow(events - 4)
 
         self.do(begun())
+
+    def until(self, what: Callable[[], object]) -> None:
+        """Wait for what happens in the stage's loop."""
+
+        async def come() -> None:
+            async with asyncio.timeout(PATIENCE_S):
+                while not what():
+                    await asyncio.sleep(0.01)
+
+        self.do(come())
 
     def grow(self, events: int | None = None) -> None:
         self.do(self.run.grow(events))
@@ -99,8 +110,10 @@ def publisher_process(folder: Path, laboratory: Laboratory, state: Path) -> Iter
     broker = laboratory.as_user("rig-magnet-2").model_dump_json()
     command = ("publish", str(folder), "--broker", broker, "--rig", RIG, "--state", str(state))
     with subprocess.Popen((sys.executable, "-m", "orchestrator", *command)) as process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -118,27 +131,43 @@ def dashboard(*arguments: str, env: dict[str, str] | None = None) -> Iterator[st
             assert process.wait(PATIENCE_S) == 0
 
 
-def user_options(laboratory: Laboratory, user: str) -> tuple[str, ...]:
+def user_options(laboratory: Laboratory, user: str, port: int | None = None) -> tuple[str, ...]:
+    """Of a dashboard; ``port``: where the broker is reached, if not at its own."""
     broker = laboratory.as_user(user)
-    return ("--broker", broker.url, "--user", user, "--password-file", broker.password_file, "--ca", broker.ca)
+    return (
+        "--broker",
+        f"mqtts://127.0.0.1:{port or laboratory.port}",
+        "--user",
+        user,
+        "--password-file",
+        broker.password_file,
+        "--ca",
+        broker.ca,
+    )
 
 
-def visit(page: Any, url: str, within_ms: float = 20_000) -> Any:
+def visit(page: Any, url: str) -> Any:
     """Open a page and wait until it lives."""
     page.goto(url)
-    page.wait_for_function("document.getElementById('silent') && !document.getElementById('first')", timeout=within_ms)
+    page.wait_for_function("document.getElementById('silent') && !document.getElementById('first')")
     return page
 
 
-def hold(page: Any, verb: str) -> None:
-    """Press a button as long as it takes: the page takes the mark of the hold away when it is over."""
+def finger_down(page: Any, verb: str) -> Any:
+    """On a button; gives the button's mark of being held."""
     button = page.locator(f'button[data-verb="{verb}"]')
     button.scroll_into_view_if_needed()
     box = button.bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
     page.mouse.down()
-    page.locator("button.held").wait_for(timeout=5000)
-    page.locator("button.held").wait_for(state="detached", timeout=5000)
+    held = page.locator("button.held")
+    held.wait_for()
+    return held
+
+
+def hold(page: Any, verb: str) -> None:
+    """Press a button as long as it takes: the page takes the mark of the hold away when it is over."""
+    finger_down(page, verb).wait_for(state="detached")
     page.mouse.up()
 
 

@@ -48,6 +48,8 @@ class TechniqueList:
         self.running: dict[str, Any] | None = None
         self.pulses: list[list[float]] = []
         """Trigger Out: begin and length of every pulse, s."""
+        self.pulsed: Callable[[float, float], None] = lambda _begun_s, _length_s: None
+        """Told of each as it is given."""
         self.trigger_in: list[float] = []
         """Trigger In: from and until when its level is up."""
         self.seams = 0
@@ -101,6 +103,7 @@ class TechniqueList:
             self._loop(t_s)
         elif name == "to":
             self.pulses.append([t_s, float(self._value("Trigger_Duration"))])
+            self.pulsed(*self.pulses[-1])
             self._enter(index + 1, t_s)
         elif name == "ti":
             self._hold_before_next(t_s)

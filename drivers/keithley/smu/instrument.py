@@ -56,7 +56,7 @@ class Instrument:
         self.trigger = TriggerModel(self, sleep, spawn)
         self.traces = TraceCommands(lambda: self.buffers, self.measure, lambda: self.form)
         self.triggers = TriggerCommands(self.trigger)
-        self.digital = DigitalLines(self.trigger.happen)
+        self.digital = DigitalLines(self.trigger.happen, lambda n, level: twin.tell(t_s(), "line", line=n, level=level))
         self.esr = POWER_ON
         self.language = "SCPI"
         self._defaults()

@@ -15,17 +15,25 @@ FALLING, RISING, EITHER = "FALL", "RIS", "EITH"
 
 
 class DigitalLines:
-    """``happen``: told ``DIG3`` when the edge that line 3 waits for has come."""
+    """``happen``: told ``DIG3`` when the edge that line 3 waits for has come; ``shows``: number and level of an output that changed."""
 
-    def __init__(self, happen: Callable[[str], None]) -> None:
-        self._happen = happen
+    def __init__(self, happen: Callable[[str], None], shows: Callable[[int, int], None]) -> None:
+        self._happen, self._shows = happen, shows
+        self.states = dict.fromkeys(LINES, 0)
         self.reset()
 
     def reset(self) -> None:
         """As after power-up."""
+        for n in LINES:
+            self._set(n, 0)
         self.modes = dict.fromkeys(LINES, "DIG,IN")
         self.edges = dict.fromkeys(LINES, FALLING)
-        self.states = dict.fromkeys(LINES, 0)
+
+    def _set(self, n: int, level: int) -> None:
+        """We drive line ``n``."""
+        before, self.states[n] = self.states[n], level
+        if before != level:
+            self._shows(n, level)
 
     def execute(self, c: Command) -> Any:
         """A command about lines, or NotImplemented. Raises Complaint."""
@@ -35,7 +43,7 @@ class DigitalLines:
             case "DIG:LINE:MODE", True:
                 return self.modes[_line(c)]
             case "DIG:LINE:STAT", False:
-                self.states[_line(c)] = int(c.switch())
+                self._set(_line(c), int(c.switch()))
             case "DIG:LINE:STAT", True:
                 return str(self.states[_line(c)])
             case "TRIG:DIG:IN:EDGE", False:
@@ -50,7 +58,7 @@ class DigitalLines:
         """What the trigger model sets; line 1 = bit 0."""
         for n in LINES:
             if mask >> (n - 1) & 1:
-                self.states[n] = pattern >> (n - 1) & 1
+                self._set(n, pattern >> (n - 1) & 1)
 
     def drive(self, n: int, level: int) -> None:
         """Somebody else drives line ``n``."""

@@ -30,6 +30,7 @@ class FrontEnd:
         self.model = model
         self.twin = twin
         self.t_s = t_s
+        self.gpio_level = 0
         self.reset()
         self.disturb: Callable[[float, float], tuple[float, float, int]] | None = None
         """Changes (E, I) on their way to the script and adds status bits: faults."""
@@ -42,8 +43,15 @@ class FrontEnd:
         self.set_i_A = 0.0
         self.current_range: tuple[float, float] = (0.0, math.inf)
         self.gpio_outputs = 0
-        self.gpio_level = 0
         self.gpio_input = 0
+        self.set_lines(0)
+
+    def set_lines(self, level: int) -> None:
+        """Its output lines, line 0 = bit 0; who looks at the cable sees those that change."""
+        before, self.gpio_level = self.gpio_level, level & self.gpio_outputs
+        for line in range((before ^ self.gpio_level).bit_length()):
+            if (before ^ self.gpio_level) >> line & 1:
+                self.twin.tell(self.t_s(), "line", line=line, level=self.gpio_level >> line & 1)
 
     # ------------------------------------------------------------------------------------------------------ set-points
 

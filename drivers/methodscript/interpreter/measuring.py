@@ -84,7 +84,7 @@ def _cell_off(machine: Machine, _: Instruction) -> None:
 
 
 def _set_gpio(machine: Machine, instruction: Instruction) -> None:
-    machine.front_end.gpio_level = int(instruction.arguments[0](machine).number) & machine.front_end.gpio_outputs
+    machine.front_end.set_lines(int(instruction.arguments[0](machine).number))
 
 
 def _set_gpio_cfg(machine: Machine, instruction: Instruction) -> None:
@@ -101,8 +101,7 @@ def _set_gpio_pullup(machine: Machine, instruction: Instruction) -> None:
 
 def _set_gpio_msk(machine: Machine, instruction: Instruction) -> None:
     mask, level = (int(argument(machine).number) for argument in instruction.arguments)
-    front_end = machine.front_end
-    front_end.gpio_level = (front_end.gpio_level & ~mask | level & mask) & front_end.gpio_outputs
+    machine.front_end.set_lines(machine.front_end.gpio_level & ~mask | level & mask)
 
 
 def _get_gpio(machine: Machine, instruction: Instruction) -> None:

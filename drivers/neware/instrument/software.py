@@ -70,6 +70,7 @@ class Software:
         self.clock = clock
         self.now_s = now_s
         self.mine = mine
+        self.most_rows = MOST_ROWS
         self.devid = str(options.get("devid", 21))
         self.ip = str(options.get("ip", "127.0.0.1"))
         self.zone = ZoneInfo(str(options.get("zone", "UTC")))
@@ -261,7 +262,7 @@ class Software:
             head = {**self._where(place, ip=False), "testid": test, "startpos": start, "count": count, "auxid": one.get("auxid", "0")}
             known = [] if channel is None or not self._wanted(one, channel) else self._known(channel, channel.rows)
             first = max(start, 1) - 1
-            chosen = known[first : first + min(count, MOST_ROWS)]
+            chosen = known[first : first + min(count, self.most_rows)]
             lines = [f"  {row('download', head)}", *listed(self._data(first + 1 + n, found) for n, found in enumerate(chosen))]
         return lines
 

@@ -2,7 +2,8 @@
 
 Names, options and values are those of the public option list; that values between those listed are taken, and which one is the default,
 is inferred. So is how the delays of T1 and T2 lie between their ends (by equal factors). Invented, and flagged so by the site's list
-itself: ``1D LITHIUM+`` and ``1D SODIUM+`` with all their options, because no 7Li or 23Na protocol is public; units of their Bandwidth and
+itself: ``1D LITHIUM+``, ``1D SODIUM+``, ``T1 LITHIUM`` and ``T2 LITHIUM`` with all their options, because
+no 7Li or 23Na protocol is public; units of their Bandwidth and
 CenterFrequency are ppm, as the numbers of ``1D PHOSPHORUS+ WALTZ`` suggest (inferred).
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ONE_PULSE = "one_pulse"
 LEAST_INVERSION = 200.0
@@ -136,8 +137,18 @@ def _scan(name: str, width_ppm: float, centre_ppm: float) -> Protocol:
 def _relaxation(name: str, sequence: str, numbers: tuple[str, ...], *steps: Option) -> Protocol:
     """An array of spectra, one for each delay."""
     times = _times(0.4, 6.4, "0.4", "0.8", "1.6", "3.2", "6.4")
-    repetition = number_of(1, 1800, *REPETITIONS_s, "300", "600", "1200", "1800", name="RepetitionTime", default="10")
-    return Protocol(name, (Option("Number", numbers), times, repetition, *steps), "1H", 115.0, 5.0, sequence=sequence)
+    return Protocol(name, (Option("Number", numbers), times, _slowly(), *steps), "1H", 115.0, 5.0, sequence=sequence)
+
+
+def _slowly() -> Option:
+    return number_of(1, 1800, *REPETITIONS_s, "300", "600", "1200", "1800", name="RepetitionTime", default="10")
+
+
+def _of_lithium(stock: Protocol) -> Protocol:
+    """An invented one, as a stock protocol of 1H but for nucleus, width and shorter acquisitions."""
+    times = _times(0.001, 6.4, "0.02", "0.04", "0.08", "0.16", "0.32", "0.64", "1.64")
+    options = tuple(times if option.name == "AcquisitionTime" else option for option in stock.options)
+    return replace(stock, name=f"{stock.name} LITHIUM", options=options, nucleus="7Li", width_ppm=800.0, centre_ppm=137.0, invented=True)
 
 
 def _echoes(*shortest_us: str) -> tuple[Option, ...]:
@@ -154,6 +165,14 @@ def _between_nuclei(name: str) -> Protocol:
     return Protocol(name, (_scans_2d(), Option("RepetitionTime", ("1", "2", "5", "10"))), emulated=False)
 
 
+T1 = _relaxation(
+    "T1",
+    "inversion_recovery",
+    ("2", "4", "8", "16"),
+    Option("MaximumInversionTime", INVERSIONS_ms, "2000"),
+    Option("NumberOfSteps", ("5", "11", "21", "41")),
+)
+T2 = _relaxation("T2", "cpmg", ("4", "8", "16"), *_echoes("100"))
 LIST: tuple[Protocol, ...] = (
     _scan("1D PROTON", 115.0, 5.0),
     Protocol(
@@ -207,15 +226,11 @@ LIST: tuple[Protocol, ...] = (
     Protocol(
         "RM", (_number(), number_of(0, 3600, "0", "15", "30", "60", "600", "3600", name="IntervalTime", default="15")), "1H", 115.0, 5.0
     ),
-    _relaxation(
-        "T1",
-        "inversion_recovery",
-        ("2", "4", "8", "16"),
-        Option("MaximumInversionTime", INVERSIONS_ms, "2000"),
-        Option("NumberOfSteps", ("5", "11", "21", "41")),
-    ),
-    _relaxation("T2", "cpmg", ("4", "8", "16"), *_echoes("100")),
+    T1,
+    T2,
     _relaxation("T2+", "cpmg", ("1", "4", "8", "16"), *_echoes("50", "100")),
+    _of_lithium(T1),
+    _of_lithium(T2),
     Protocol("T2 Bulk", emulated=False),
     Protocol("SHIM", (Option("Shim", SHIMS),)),
     Protocol("SHIM 1H SAMPLE", (Option("SampleReference"), Option("Shim", SHIMS))),

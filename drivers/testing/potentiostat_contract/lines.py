@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drivers.base import LinkLost, Reason, StepEnded, StepStarted
+from drivers.base import LinkLost, Reason, SampleBlock, StepEnded, StepStarted
 from drivers.errors import Rejected
 from drivers.testing.bench import PotentiostatBench, near, on_bench
 from drivers.testing.potentiostat_contract.stream import S, check_order
@@ -25,6 +25,34 @@ class Lines:
                 with pytest.raises(Rejected):
                     await bench.potentiostat.load((order,))
             assert not log.of(StepStarted)
+
+    @on_bench
+    async def test_a_step_raises_its_line_as_it_starts(self, bench: PotentiostatBench) -> None:
+        """Once, within a sample of its start; a step that is not to raise one does not."""
+        if bench.line_out is None:
+            return
+        async with bench.connected() as log:
+            await bench.start(bench.small_step("quiet", time_s=3.0))
+            await log.until(StepEnded)
+            assert [level for _, level in bench.line_out()] == []
+            await bench.start(bench.small_step("raises", time_s=10.0, ttl_out=True))
+            await log.until(StepEnded, 2)
+            assert [level for _, level in bench.line_out()] == [1, 0]
+            (raised_s, _), (lowered_s, _) = bench.line_out()
+            begun_s = (log.of(StepStarted)[1].mono_ns - bench.truth.t0_mono_ns) / S
+            assert near(raised_s, begun_s, bench.sample_interval_s)
+            assert raised_s < lowered_s
+
+    @on_bench
+    async def test_a_line_that_was_raised_is_lowered_at_open_circuit(self, bench: PotentiostatBench) -> None:
+        """Whoever asks for open circuit leaves no console waiting at a line that is up."""
+        if bench.line_out is None:
+            return
+        async with bench.connected() as log:
+            await bench.start(bench.small_step("raises", time_s=60.0, ttl_out=True))
+            await log.until(SampleBlock, 3)
+            assert (await bench.potentiostat.make_safe()).confirmed
+            assert [level for _, level in bench.line_out()] == [1, 0]
 
     @on_bench
     async def test_a_step_that_waits_for_the_line_begins_with_it(self, bench: PotentiostatBench) -> None:

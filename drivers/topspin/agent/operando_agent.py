@@ -1035,12 +1035,12 @@ class Server(Agent):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self.settings["host"], int(self.settings["port"])))
+            listener.listen(MOST_CONNECTIONS)  # Jython binds no sooner
         except (IOError, OSError, socket.error) as error:
             listener.close()
             if getattr(error, "errno", None) == errno.EADDRINUSE:
                 raise Refused("busy", "port %s is taken: is another agent running?" % self.settings["port"])
             raise
-        listener.listen(MOST_CONNECTIONS)
         self.listener = listener
         self.settings["port"] = listener.getsockname()[1]  # if the socket has to be opened anew, at the same port
 

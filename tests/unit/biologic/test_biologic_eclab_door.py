@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from biologic_bench import Scripted, reached, step
 
-from drivers.base import CellState, Confirmation, LinkLost, Mode, Reason, SampleBlock, StepEnded
+from drivers.base import CellState, Confirmation, ImpedanceOrder, ImpedanceSpectrum, LinkLost, Mode, Reason, SampleBlock, StepEnded
 from drivers.biologic.driver import BioLogic
 from drivers.biologic.eclab_door import CALLS, key_of
 from drivers.clock import Clock
@@ -28,7 +28,7 @@ def status(
     return tuple(values)
 
 
-QUESTIONS = {"GetDeviceSN", "MeasureStatus", "GetExperimentInfos"}
+QUESTIONS = {"GetDeviceSN", "MeasureStatus", "GetExperimentInfos", "GetDataFileName"}
 ZEROS = (0.0,) * 32
 ANSWERS: dict[str, Any] = {
     "EnableMessagesWindows": 1,
@@ -39,6 +39,7 @@ ANSWERS: dict[str, Any] = {
     "StopChannel": 1,
     "MeasureStatus": status(),
     "GetExperimentInfos": ("", "", "", (), 0),
+    "GetDataFileName": "",
 }
 
 
@@ -66,7 +67,7 @@ async def seen(driver: BioLogic, kind: type[Any]) -> list[Any]:
 
 
 def test_a_step_is_a_settings_file_loaded_run_and_sampled(tmp_path: Path) -> None:
-    lines = [status()] + [status(1, second, 3.7 + 0.01 * second, 0.5) for second in range(4)] + [status()]
+    lines = [status()] + [status(1, second + 0.5, 3.7 + 0.01 * second, 0.5) for second in range(4)] + [status()]
     backend = Scripted(**{**ANSWERS, "MeasureStatus": status()})
 
     async def play(driver: BioLogic, clock: Clock) -> None:
@@ -88,6 +89,24 @@ def test_a_step_is_a_settings_file_loaded_run_and_sampled(tmp_path: Path) -> Non
     assert key_of("run%3A7_C01.mpr") == "run:7"
     told = [name for name, _ in backend.asked if name not in QUESTIONS]
     assert told[:3] == ["EnableMessagesWindows", "SelectChannel", "LoadSettings"]
+
+
+def test_the_last_row_of_ec_labs_file_says_why_a_step_ended(tmp_path: Path) -> None:
+    """The status line shows the cell at open circuit by then; a step may be over before it was seen a second time."""
+    file = str(tmp_path / "step-1_C01.mpr")
+    backend = Scripted(**{**ANSWERS, "GetDataFileName": file, "MeasureNumberOfPoints": 41, "MeasureDcValue": (2.75, 4.2001, 5e-4, 1)})
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        await driver.load((step(ends={"voltage_upper_V": 4.2}),))
+        backend.answers["MeasureStatus"] = [status(), status(1, 0.0, 3.7, 0.5), status(1, 1.0, 3.71, 0.5), status(0, 0.0, 3.9)]
+        await driver.start("step-1")
+        events = await seen(driver, StepEnded)
+        assert events[-1].reason is Reason.V_UPPER
+        volts = [value for event in events if isinstance(event, SampleBlock) for value in event.voltage_V]
+        assert volts == pytest.approx([3.71, 4.2001]), "what is still being made has no time yet, and no sample"
+
+    played(backend, tmp_path, play)
+    assert [args for name, args in backend.asked if name == "MeasureDcValue"] == [(file, 40)]
 
 
 def test_a_call_that_fails_now_and_then_is_made_again(tmp_path: Path) -> None:
@@ -134,13 +153,63 @@ def test_settings_that_are_not_taken_start_nothing(answers: dict[str, Any], tmp_
     assert backend.names("RunChannel") == []
 
 
-def test_impedance_is_refused_by_this_door(tmp_path: Path) -> None:
-    async def play(driver: BioLogic, clock: Clock) -> None:
-        assert not driver.capabilities.EIS
-        with pytest.raises(Rejected, match="impedance"):
-            await driver.load((step(Mode.IMPEDANCE),))
+SPECTRUM = [(1.0, 1e4, 12.0, 0.5, 1), (2.0, 0.0, 0.0, 0.0, 1), (3.0, 100.0, 15.0, 3.0, 1), (4.0, 1.0, 20.0, 1.0, 1)]
+"""Rows of a file: time, frequency, Re Z, -Im Z, and 1; the second is of no frequency."""
 
-    played(Scripted(**ANSWERS), tmp_path, play)
+
+def sweeping(tmp_path: Path, rows: list[Any], status_lines: list[Any]) -> tuple[list[Any], Scripted]:
+    """The events of a sweep of three points, of which EC-Lab's file has ``rows``."""
+    found: list[Any] = []
+    file = str(tmp_path / "eis-1_C01.mpr")
+    backend = Scripted(
+        **{**ANSWERS, "GetDataFileName": file},
+        MeasureEisValue=lambda path, row: rows[row] if path == file and row < len(rows) else (0.0,) * 5,
+    )
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        wanted = ImpedanceOrder(1e4, 1.0, 3, amplitude_A=1e-5)
+        assert driver.capabilities.EIS
+        await driver.load((replace(step(Mode.IMPEDANCE, current_A=None, impedance=wanted), key="eis-1"),))
+        backend.answers["MeasureStatus"] = status_lines
+        await driver.start("eis-1")
+        found.extend(await seen(driver, StepEnded))
+
+    played(backend, tmp_path, play)
+    return found, backend
+
+
+def test_a_sweep_is_read_from_ec_labs_file(tmp_path: Path) -> None:
+    events, backend = sweeping(tmp_path, SPECTRUM, [status(1, second, 3.7, 1e-4) for second in range(3)] + [status()])
+    (spectrum,) = [event for event in events if isinstance(event, ImpedanceSpectrum)]
+    assert spectrum.frequency_Hz.tolist() == [1e4, 100.0, 1.0]
+    assert spectrum.impedance_ohm.tolist() == [12 - 0.5j, 15 - 3j, 20 - 1j]
+    assert events[-1].reason is Reason.TIME
+    volts = [value for event in events if isinstance(event, SampleBlock) for value in event.voltage_V]
+    assert volts == pytest.approx([3.7] * len(volts)), "a row of the spectrum is no sample"
+    assert [args[1] for name, args in backend.asked if name == "MeasureEisValue"][:4] == [0, 1, 2, 3]
+    assert b"Galvano Electrochemical Impedance Spectroscopy" in (tmp_path / "eis-1.mps").read_bytes()
+
+
+def test_a_sweep_that_was_cut_short_is_none(tmp_path: Path) -> None:
+    """Stopped by hand after its first points: they are kept, and the step is lost."""
+    events, _ = sweeping(tmp_path, SPECTRUM[:3], [status(1, second, 3.7, 1e-4) for second in range(3)] + [status()])
+    (spectrum,) = [event for event in events if isinstance(event, ImpedanceSpectrum)]
+    assert len(spectrum.frequency_Hz) == 2
+    assert events[-1].reason is Reason.LOST
+
+
+def test_a_spectrum_of_another_file_is_not_ours(tmp_path: Path) -> None:
+    backend = Scripted(**{**ANSWERS, "GetDataFileName": "C:\\others\\theirs_C01.mpr"}, MeasureEisValue=SPECTRUM[0])
+
+    async def play(driver: BioLogic, clock: Clock) -> None:
+        wanted = ImpedanceOrder(1e4, 1.0, 3, amplitude_A=1e-5)
+        await driver.load((step(Mode.IMPEDANCE, current_A=None, impedance=wanted),))
+        backend.answers["MeasureStatus"] = [status(1, 1.0), status(1, 2.0), status()]
+        await driver.start("step-1")
+        assert not [event for event in await seen(driver, StepEnded) if isinstance(event, ImpedanceSpectrum)]
+
+    played(backend, tmp_path, play)
+    assert backend.names("MeasureEisValue") == []
 
 
 def test_what_ec_lab_runs_for_others_is_left_alone(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from biologic_bench import LIMITS, step
 
 from drivers.base import ImpedanceOrder, Mode
-from drivers.biologic import mps
-from drivers.biologic.mps import Site
+from drivers.biologic import mps, mps_sweep
+from drivers.biologic.mps_numbers import Site
 from drivers.biologic.techniques import plan_of
 from drivers.errors import Rejected
 
@@ -22,6 +22,8 @@ CASES = {
     "rest": (step(Mode.REST), SITE),
     "charge": (step(ends={"voltage_upper_V": 4.2}, sample_voltage_V=0.005), SITE),
     "discharge_comma": (step(current_A=-5e-4, ends={"voltage_lower_V": 2.5, "charge_C": 0.9}), COMMA),
+    "geis": (step(Mode.IMPEDANCE, current_A=None, impedance=ImpedanceOrder(1e5, 0.1, 37, amplitude_A=2e-6)), COMMA),
+    "peis": (step(Mode.IMPEDANCE, current_A=None, voltage_V=3.7, impedance=ImpedanceOrder(5e4, 1.0, 20, amplitude_V=0.01)), SITE),
     "hold": (step(Mode.POTENTIOSTATIC, voltage_V=4.2, ends={"current_below_A": 5e-5}), COMMA),
 }
 
@@ -103,10 +105,55 @@ def test_a_range_is_fixed_and_holds_the_current() -> None:
     assert written(step())["E range max (V)"] == "5.000"
 
 
+THEIRS = {
+    "geis": "Mode|Is|unit Is|vs.|tIs (h:m:s)|record|dE (mV)|dt (s)|fi|unit fi|ff|unit ff|Nd|Points|spacing|Ia/Va|Ia|unit  Ia|va pourcent"
+    "|pw|Na|corr|E range min (V)|E range max (V)|I Range|Bandwidth|nc cycles|goto Ns'|nr cycles|inc. cycle",
+    "peis": "Mode|E (V)|vs.|tE (h:m:s)|record|dI|unit dI|dt (s)|fi|unit fi|ff|unit ff|Nd|Points|spacing|Va (mV)"
+    "|pw|Na|corr|E range min (V)|E range max (V)|I Range|Bandwidth|nc cycles|goto Ns'|nr cycles|inc. cycle",
+}
+"""Row names, in order, of files that EC-Lab saved: an SP-300's in stephane-chevalier/Fuel_cell_testing, a VMP-300's in Houlbergg/Thesis."""
+
+
+@pytest.mark.parametrize("case", THEIRS)
+def test_a_sweep_has_the_rows_of_files_that_ec_lab_saved(case: str) -> None:
+    order, site = CASES[case]
+    text = mps.settings_text(plan_of(order), site)
+    lines = text.split(mps.LINE_END)
+    body = lines[lines.index(mps_sweep.name_of(order)) + 1 : -1]
+    assert [line[:20].rstrip() for line in body] == THEIRS[case].split("|")
+    assert all(len(line) == 40 for line in body)
+
+
+@pytest.mark.parametrize(
+    ("first_Hz", "last_Hz", "points", "written"),
+    [
+        (1e5, 0.1, 37, ("100.000", "kHz", "100.000", "mHz", "6", "per decade")),
+        (1e6, 1.0, 61, ("1.000", "MHz", "1.000", "Hz", "10", "per decade")),
+        (5e4, 1.0, 20, ("50.000", "kHz", "1.000", "Hz", "20", "from fi to ff")),
+        (1234.5678, 0.01, 9, ("1234567.800", "mHz", "10.000", "mHz", "9", "from fi to ff")),
+    ],
+)
+def test_frequencies_keep_their_digits(first_Hz: float, last_Hz: float, points: int, written: tuple[str, ...]) -> None:
+    wanted = ImpedanceOrder(first_Hz, last_Hz, points, amplitude_V=0.01)
+    found = dict(mps_sweep.rows(step(Mode.IMPEDANCE, current_A=None, impedance=wanted), SITE))
+    assert tuple(found[name] for name in ("fi", "unit fi", "ff", "unit ff", "Nd", "Points")) == written
+    assert (found["E (V)"], found["vs."], found["Va (mV)"]) == ("0.0000", "Eoc", "10.000")
+
+
+def test_a_sweep_has_a_range_that_holds_its_greatest_current() -> None:
+    wanted = ImpedanceOrder(1e5, 1.0, 6, amplitude_A=2e-4)
+    biased = mps.settings_text(plan_of(step(Mode.IMPEDANCE, current_A=-5e-4, impedance=wanted)), SITE)
+    assert f"{'Is':<20}{'-500.000':<20}" in biased
+    assert f"{'unit Is':<20}{'µA':<20}" in biased
+    assert f"{'I Range':<20}{'1 mA':<20}" in biased
+    assert "\tEwe max = 4.30 V" in biased
+
+
 @pytest.mark.parametrize(
     "order",
     [
-        step(Mode.IMPEDANCE, impedance=ImpedanceOrder(1e5, 1.0, 9, amplitude_A=1e-4)),
+        step(Mode.IMPEDANCE, impedance=ImpedanceOrder(1e5, 1.0, 9)),
+        step(Mode.IMPEDANCE, current_A=None, impedance=ImpedanceOrder(1e5, 1.0, 9, amplitude_A=1e-14)),
         step(current_A=1e-14),
         step(Mode.POTENTIOSTATIC),
         step(limits=replace(LIMITS, voltage_upper_V=12.0)),

@@ -18,7 +18,7 @@ from orchestrator.rig.planned import capabilities
 def test_the_example_rig_is_planned_with_what_ec_lab_can_do(repository: Path) -> None:
     rig = load_rig(repository / "configs" / "rigs" / "biologic.yaml")
     found = capabilities(rig)["cycler"]
-    assert (found.EIS, found.max_steps, found.autonomous, found.buffered) == (False, 1, True, False)  # type: ignore[union-attr]
+    assert (found.EIS, found.max_steps, found.autonomous, found.buffered) == (True, 1, True, False)  # type: ignore[union-attr]
     assert found.max_current_A == 0.1  # type: ignore[union-attr]
 
 
@@ -48,4 +48,4 @@ def test_a_real_channel_is_opened_only_when_the_rig_says_what_it_needs(options: 
 
 
 def test_who_asks_before_there_is_a_rig_is_told_the_first_doors_capabilities() -> None:
-    assert not BioLogic.declared(Settings("biologic", "biologic", "")).EIS
+    assert not BioLogic.declared(Settings("biologic", "biologic", "")).ttl

@@ -35,6 +35,7 @@ ALL = {
     "voltage_source_discharge": (DISCHARGE, Options(watchdog_s=0)),
     "hold": (HOLD, Options()),
     "rest": (REST, Options()),
+    "lines": (replace(PLATE, ttl_out=True, ttl_in=True), Options(trigger_out_line=3, trigger_in_line=4)),
     "armed_late": (ARMED, Options(sense=2, high_capacitance=True)),
 }
 
@@ -129,8 +130,13 @@ def test_a_beat_is_never_shorter_than_the_interval() -> None:
         setup_of(replace(PLATE, sample_interval_s=0.1), MODEL, Options(nplc=5))
 
 
-def test_no_block_can_wait_for_ever() -> None:
-    assert not [line for order, options in ALL.values() for line in blocks.model(setup_of(order, MODEL, options)) if "WAIT" in line]
+def test_no_block_can_wait_for_ever_but_the_one_that_was_asked_for() -> None:
+    """A step with ``ttl: wait`` waits before its output goes on."""
+    for order, options in ALL.values():
+        lines = blocks.model(setup_of(order, MODEL, options))
+        waits = [at for at, line in enumerate(lines) if "WAIT" in line]
+        assert len(waits) == order.ttl_in
+        assert all("SOUR:STAT" in lines[at + 1] and lines[at + 1].endswith("ON") for at in waits)
 
 
 def test_a_model_fits_the_instrument() -> None:

@@ -136,3 +136,26 @@ def test_a_line_without_end_does_not_fill_the_memory() -> None:
 @given(st.text(st.characters(max_codepoint=255), max_size=40))
 def test_any_line_is_something(text: str) -> None:
     assert wire.parse_line(text)
+
+
+PIECES = (
+    "ab806F47Fu,11,204",
+    "ab806F47Fu",
+    "eb8000001 ",
+    "eb8000001",
+    "ja     nan,10",
+    "xxab8000000m",
+    "ab8000000m,1\n2",
+    "Ab8000000 ",
+    "ab80",
+    "",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=5))
+def test_a_package_is_its_variables_one_by_one(pieces: list[str]) -> None:
+    try:
+        expected: object = wire.Package(tuple(wire.parse_variable(piece) for piece in pieces))
+    except ValueError:
+        expected = wire.Garbage("P" + ";".join(pieces))
+    assert repr(wire.parse_line("P" + ";".join(pieces))) == repr((expected,))

@@ -129,13 +129,6 @@ async def test_rows_out_of_order_are_counted_and_no_samples() -> None:
     assert status[-1] == 1
 
 
-async def test_what_an_earlier_host_had_counts_and_is_no_sample_again() -> None:
-    step = after(CHARGE, *[(float(n), 3.5, 5e-4) for n in range(10)], first_ns=round(6.5 * S))
-    blocks = [event for event in await told(step) if isinstance(event, SampleBlock)]
-    assert sum(len(block) for block in blocks) == 3
-    assert blocks[-1].aux["charge_C"][-1] == pytest.approx(9 * 5e-4)
-
-
 def test_the_clients_own_time_holds_where_rows_come_late() -> None:
     step = CyclerStep("s1", plan_of(CHARGE), Outbox(), 0, test=7)
     for second in range(1, 200):

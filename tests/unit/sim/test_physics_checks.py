@@ -15,6 +15,7 @@ from drivers.sim.description import read
 from drivers.sim.nuclei import excite, foil_nodes
 from drivers.sim.physics import Scan
 from drivers.sim.twin import Twin
+from orchestrator.analysis.battery import face_excitation
 
 TWINS = Path(__file__).parents[3] / "configs" / "twins"
 REFERENCE_ppm = {
@@ -100,6 +101,19 @@ def test_P12_a_carrier_30_kHz_away_and_the_corrected_area_is_the_same() -> None:
     seen = [abs(excite(np.array([math.pi / 2]), 5e-6, offset_Hz)[0][0]) for offset_Hz in (0.0, -30e3)]
     assert off / seen[1] == pytest.approx(on / seen[0], rel=0.05)
     assert off != pytest.approx(on, rel=1e-3)
+
+
+@pytest.mark.parametrize("offset_Hz", [-30e3, 30e3])
+def test_P12_of_a_thick_face_on_which_side_the_carrier_lies_matters(offset_Hz: float) -> None:
+    """The twin's own depths against the analysis' integral; as if it were thin one side would be 4 % wrong."""
+    said = only("C4", "7Li", "bulk")
+    ppm = Twin(said, seed=1).description.nuclei.nucleus["7Li"].lines["bulk"].shift_ppm
+    away_ppm = offset_Hz / Twin(said, seed=1).larmor_MHz("7Li")
+    off, on = (first(said, "7Li", ppm - each) for each in (away_ppm, 0.0))
+    told, doubtful = face_excitation(offset_Hz, 5.0, 90.0)
+    assert not doubtful
+    assert off / on == pytest.approx(told, abs=0.01)
+    assert told == pytest.approx(0.954 if offset_Hz > 0 else 1.003, abs=0.001)
 
 
 @pytest.mark.parametrize("where", list(REFERENCE_ppm), ids="-".join)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from drivers.base import GARBLED, LinkLost, SampleBlock, StepStarted
+import numpy as np
+import pytest
+
+from drivers.base import GARBLED, LinkLost, Rows, SampleBlock, StepStarted
 from drivers.stream.samples import Outbox, Sample
 
 S = 1_000_000_000
@@ -73,3 +76,18 @@ async def test_lines_that_were_no_samples_are_told_once_with_the_next_block() ->
         assert isinstance(block, SampleBlock)
         told.append([int(count) for count in block.aux.get(GARBLED, ())])
     assert told == [[], [2], [], [3]]
+
+
+def test_a_block_says_the_same_in_rows_and_in_arrays() -> None:
+    made = SampleBlock.of_rows("a", Rows((1, 2), (3.5, 3.6), (1e-3, 2e-3), (0, 7), (10, 20), aux={"charge_C": (0.5, 0.6)}), 5)
+    dtypes = [made.mono_ns.dtype, made.voltage_V.dtype, made.current_A.dtype, made.device_ns.dtype, made.status.dtype]
+    assert dtypes == [np.int64, np.float64, np.float64, np.int64, np.uint16]
+    columns = {name: getattr(made, name) for name in ("mono_ns", "voltage_V", "current_A", "device_ns", "status", "aux")}
+    again = SampleBlock("a", **columns)
+    assert (len(made), len(again), made.half_width_ns) == (2, 2, 5)
+    assert made.voltage_we_V is None is again.rows.voltage_we_V
+    assert again.rows == Rows([1, 2], [3.5, 3.6], [1e-3, 2e-3], [0, 7], [10, 20], aux={"charge_C": [0.5, 0.6]})
+    bare = SampleBlock("a", columns["mono_ns"], columns["voltage_V"], columns["current_A"])
+    assert (bare.rows.status, bare.rows.device_ns, bare.rows.aux) == ([0, 0], None, {})
+    with pytest.raises(AttributeError, match="voltage_mV"):
+        bare.voltage_mV  # type: ignore[attr-defined]  # noqa: B018

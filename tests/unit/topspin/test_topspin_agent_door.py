@@ -66,7 +66,7 @@ def test_settings_that_start_nothing(consoles: Callable[..., Any], settings: dic
     console = consoles(**settings)
     (console.folder / "short").write_bytes(b"short")
     process = console.spawn()
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=120)
     assert said.startswith("operando_agent: "), said
     assert not console.port_file.exists()
 
@@ -143,7 +143,7 @@ def test_chunks_of_any_size_are_lines(console: Any) -> None:
 def test_a_second_agent_at_the_same_port_gives_up(consoles: Callable[..., Any]) -> None:
     first = consoles("first").start()
     second = consoles("second", port=first.where["port"])
-    _, said = second.spawn().communicate(timeout=20)
+    _, said = second.spawn().communicate(timeout=120)
     assert "another agent" in said
     assert first.controller().greeting["state"] == "idle"
 
