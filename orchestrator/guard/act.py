@@ -101,8 +101,8 @@ async def try_once(settings: Settings, context: Context) -> tuple[SafeState, Cha
     try:
         await potentiostat.connect()
         safe = await potentiostat.make_safe()
-        said = await heard(potentiostat, context.clock)
         state = await potentiostat.read_state()
+        said = await heard(potentiostat, context.clock)
     finally:
         await potentiostat.release()
     if safe.confirmed and state.cell is CellState.ON:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import Any
 
@@ -14,16 +15,14 @@ WITHIN_S = 0.2
 
 
 async def heard(potentiostat: Potentiostat, clock: Clock) -> dict[str, Any]:
-    """The last sample: step_key, voltage_V, current_A, its age_s, and the charge_C that the instrument has counted; empty for none."""
-    last: dict[str, Any] = {}
-    try:
+    """The last sample: step_key, voltage_V, current_A, its age_s now, and the charge_C that the instrument has counted; empty for none."""
+    last: SampleBlock | None = None
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(WITHIN_S):
             async for event in potentiostat.events():
                 if isinstance(event, SampleBlock) and len(event):
-                    last = last_sample(event, clock.mono_ns())
-    except TimeoutError:
-        return last
-    return last
+                    last = event
+    return {} if last is None else last_sample(last, clock.mono_ns())
 
 
 def last_sample(block: SampleBlock, now_ns: int) -> dict[str, Any]:

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from random import Random
 from typing import Any
 
 from drivers.clock import Clock
-from orchestrator.control.client import NoRunHere
-from orchestrator.control.messages import Answer, Command
 from orchestrator.model.broker import Broker
 from orchestrator.monitor.discovery import discovery
-from orchestrator.monitor.judge import Judged, judge
-from orchestrator.monitor.mqtt import IN_FLIGHT, BrokerGone, Heard, Link, connected
+from orchestrator.monitor.mqtt import IN_FLIGHT, BrokerGone, Link, connected
 from orchestrator.monitor.outbox import Outbox
-from orchestrator.monitor.payloads import Reply, utc
 from orchestrator.monitor.picture import Out
 from orchestrator.monitor.topics import Topics
+from orchestrator.observer.obeying import HandOver, Obeying
 from orchestrator.observer.source import Source
 from orchestrator.observer.words import Words
 
@@ -36,11 +32,7 @@ AFTER_THE_END_s = 60.0
 TOLD_TO_STOP_s = 2.0
 ALARM_AFTER_s = 60.0
 NOTED_FROM_s = 2.0
-REFUSALS_EVERY_s = 1.0
-MOST_COMMANDS = 16
-REMEMBERED = 1000
 
-HandOver = Callable[[Command], Awaitable[Answer]]
 Connect = Callable[[Broker, str, Out], AbstractAsyncContextManager[Link]]
 
 
@@ -69,7 +61,6 @@ class Publisher:
         self._outbox = outbox
         self._broker = broker
         self._rig = rig
-        self._hand_over = hand_over
         self._words = words
         self._clock = clock
         self._open = connect
@@ -78,15 +69,12 @@ class Publisher:
         self._topics: Topics = source.topics
         self._retained: dict[str, Out] = {}
         self._newest: dict[str, Out] = {}
-        self._replies: deque[Out] = deque()
-        self._answers: dict[str, asyncio.Task[Answer]] = {}
-        self._busy: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._over = asyncio.Event()
         self._stopped = asyncio.Event()
         self._random = Random(os.getpid() if seed is None else seed)
         self._lost_s: float | None = self._now_s()
-        self._noted_s = -1e9
+        self._obeying = Obeying(source, hand_over, words, self._now_s, self._wake.set)
         if broker.home_assistant:
             self._keep(discovery(self._topics, rig))
 
@@ -111,7 +99,7 @@ class Publisher:
                 if task.done():
                     task.result()
         finally:
-            await _cancelled(*tasks, *self._busy, *self._answers.values())
+            await _cancelled(*tasks, *self._obeying.tasks)
 
     def _now_s(self) -> float:
         return self._clock.utc_ns() / 1e9
@@ -215,7 +203,7 @@ class Publisher:
             if settled_s is not None and self._now_s() >= settled_s:
                 settled_s = None
                 await link.unsubscribe(*self._topics.passing)
-            if not sent and last and not self._busy:
+            if not sent and last and not self._obeying.busy:
                 await link.publish(Out(self._topics.status, b"offline"))
                 return
             if not sent:
@@ -228,9 +216,9 @@ class Publisher:
 
     async def _send_replies(self, link: Link) -> int:
         count = 0
-        while self._replies:
-            await link.publish(self._replies[0])
-            self._replies.popleft()
+        while self._obeying.replies:
+            await link.publish(self._obeying.replies[0])
+            self._obeying.replies.popleft()
             count += 1
         return count
 
@@ -247,81 +235,30 @@ class Publisher:
         if not waiting:
             return 0
         count = await link.publish_all([Out(self._topics.event, one.payload, 1, retained=False) for one in waiting])
-        await self._clock.in_thread(self._outbox.acknowledged, waiting[:count], lane="outbox")
+        await self._clock.in_thread(self._outbox.acknowledged, waiting[:count], self._clock.mono_ns(), lane="outbox")
         if count < len(waiting):
             raise BrokerGone("it did not acknowledge")
         return count
 
-    # ---------------------------------------------------------------------------------------------------------- commands
+    # --------------------------------------------------------------------------------------------------------- listening
 
     async def _listen(self, link: Link) -> None:
         async for heard in link.messages():
             if self._topics.addressed(heard.topic) is not None:
-                self._hear(heard)
+                self._obeying.hear(heard)
+                if heard.retained:
+                    self._clear(heard.topic)
             elif heard.retained and heard.payload and self._source.picture.begun:
                 self._settle(heard.topic)
 
     def _settle(self, topic: str) -> None:
         """Clear what is of an earlier run, or an alarm that no longer stands; a broker may tell more than was asked for."""
         if self._topics.is_passing(topic) and topic not in self._retained:
-            self._keep(Out(topic, b""))
-            self._wake.set()
+            self._clear(topic)
 
-    def _hear(self, heard: Heard) -> None:
-        judged = judge(self._topics, heard.topic, heard.payload, retained=heard.retained, now_s=self._now_s())
-        if heard.retained:
-            self._keep(Out(heard.topic, b""))
-        if judged is None or not heard.payload:
-            return
-        if judged.refused is not None:
-            self._refuse(judged, judged.refused)
-        elif len(self._busy) >= MOST_COMMANDS:
-            self._refuse(judged, "too many commands at once; try again")
-        else:
-            obeying = asyncio.create_task(self._obey(judged), name=f"command {judged.verb}")
-            self._busy.add(obeying)
-            obeying.add_done_callback(self._busy.discard)
-        self._wake.set()
-
-    def _refuse(self, judged: Judged, why: str) -> None:
-        self._reply(judged, ok=False, text=f"refused: {why}")
-        if self._now_s() - self._noted_s >= REFUSALS_EVERY_s:
-            self._noted_s = self._now_s()
-            self._words.note(f"refused `{judged.verb}` of {judged.who}: {why}"[:500], "mqtt")
-
-    async def _obey(self, judged: Judged) -> None:
-        """Hand it to the rig, once; that the connection breaks meanwhile changes nothing."""
-        known = self._source.picture.answered(judged.id)
-        given = self._answers.get(judged.id)
-        if known is not None and given is None:
-            self._reply(judged, ok=known[0], text=known[1], duplicate=True)
-            return
-        command = Command(judged.id, judged.verb, judged.arguments, judged.who, judged.if_state, judged.reason)
-        task = given if given is not None else asyncio.create_task(_handed(self._hand_over, command), name=f"answer {judged.id}")
-        self._remember(judged.id, task)
-        try:
-            answer = await asyncio.shield(task)
-        except NoRunHere as gone:
-            self._answers.pop(judged.id, None)
-            self._reply(judged, ok=False, text=str(gone))
-            return
-        facts = {name: answer.data.get(key) for name, key in (("state", "state"), ("cell_state", "cell"))}
-        self._reply(judged, ok=answer.ok, text=answer.text, duplicate=given is not None, **facts)
-
-    def _remember(self, name: str, task: asyncio.Task[Answer]) -> None:
-        self._answers[name] = task
-        while len(self._answers) > REMEMBERED:
-            self._answers.pop(next(iter(self._answers)))
-
-    def _reply(
-        self, judged: Judged, *, ok: bool, text: str, duplicate: bool = False, state: str | None = None, cell_state: str | None = None
-    ) -> None:
-        if not judged.reply_to:
-            return
-        now_s = self._now_s()
-        facts = {"state": state, "cell_state": cell_state, "answered_s": now_s, "answered_utc": utc(now_s)}
-        reply = Reply(id=judged.id, verb=judged.verb, ok=ok, duplicate=duplicate, text=text, **facts)
-        self._replies.append(Out(judged.reply_to, reply.encoded(), 1, retained=False))
+    def _clear(self, topic: str) -> None:
+        """So that the broker keeps it no longer."""
+        self._keep(Out(topic, b""))
         self._wake.set()
 
 
@@ -329,7 +266,3 @@ async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _handed(hand_over: HandOver, command: Command) -> Answer:
-    return await hand_over(command)

@@ -275,6 +275,8 @@ class Acquisitions:
         to_utc_ns = event.utc_ns - self._time.run_ns(event.mono_ns)
         instants = {"t_start": start_ns, "t_mid": middle_ns, "t_end": end_ns}
         heard = {"t_start": record.started.get(block), "t_end": record.acquired.get(block)}
+        start_half_ns, both = data.get("t_half_width_ns"), "t_end_half_width_ns" in data
+        halves_ns = (start_half_ns, data.get("t_end_half_width_ns", start_half_ns))
         return {
             "time": _seconds(middle_ns),
             "key": record.key,
@@ -282,8 +284,8 @@ class Acquisitions:
             **{name: _seconds(at) for name, at in instants.items()},
             **{f"{name}_utc": UNKNOWN_NS if at is None else at + to_utc_ns for name, at in instants.items()},
             **{
-                f"{name}_half_width": _half_width_s(data.get("t_half_width_ns")) if at is None else at.half_width_s
-                for name, at in heard.items()
+                f"{name}_half_width": _half_width_s(by_stamp) if at is None or both else at.half_width_s
+                for (name, at), by_stamp in zip(heard.items(), halves_ns, strict=True)
             },
             **_charge_values(UNKNOWN, UNKNOWN),
             "scans_done": _count(data["scans"]),

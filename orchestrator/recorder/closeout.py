@@ -193,17 +193,17 @@ def compare(run_h5: Path, events: Iterable[Event]) -> Finding:
         return compare_open(file, journal_streams(events))
 
 
-def compare_open(open_file: h5py.File, journal: Mapping[str, Stream]) -> Finding:
-    """The same of an open file with streams that were counted before."""
+def compare_open(open_file: h5py.File, journal: Mapping[str, Stream], kept_in: str = "the journal") -> Finding:
+    """The same of an open file with streams that were counted before; ``kept_in``: where a person finds the other side."""
     file = file_streams(open_file)
     names = sorted(journal.keys() | file.keys())
-    wrong = [_difference(name, journal.get(name), file.get(name)) for name in names if journal.get(name) != file.get(name)]
-    right = [f"{name}: {journal[name].count} in the journal, SHA-256 equal" for name in names if journal.get(name) == file.get(name)]
+    wrong = [_difference(name, journal.get(name), file.get(name), kept_in) for name in names if journal.get(name) != file.get(name)]
+    right = [f"{name}: {journal[name].count} in {kept_in}, SHA-256 equal" for name in names if journal.get(name) == file.get(name)]
     return Finding(not wrong, (*wrong, *right), digest_of(open_file), dict(journal))
 
 
-def _difference(name: str, expected: Stream | None, found: Stream | None) -> str:
-    counts = f"{expected.count if expected else 0} in the journal, {found.count if found else 0} in {PUBLIC}"
+def _difference(name: str, expected: Stream | None, found: Stream | None, kept_in: str) -> str:
+    counts = f"{expected.count if expected else 0} in {kept_in}, {found.count if found else 0} in {PUBLIC}"
     return f"{name}: DIFFERS: {counts}" + (", other values" if expected and found and expected.count == found.count else "")
 
 

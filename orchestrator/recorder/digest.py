@@ -29,9 +29,11 @@ def digest_of(file: h5py.File, *, derived: bool = False) -> str:
     total = hashlib.sha256()
     for name, node in _nodes("", file):
         total.update(f"{name}\n".encode())
-        for attribute in sorted(set(node.attrs) - VOLATILE - STRUCTURAL):
-            total.update(f"@{attribute} {_described(node.attrs[attribute])}\n".encode())
-        if isinstance(node, h5py.Dataset) and (derived or "derived" not in node.attrs):
+        attributes = node.attrs
+        names = set(attributes)
+        for attribute in sorted(names - VOLATILE - STRUCTURAL):
+            total.update(f"@{attribute} {_described(attributes[attribute])}\n".encode())
+        if isinstance(node, h5py.Dataset) and (derived or "derived" not in names):
             _take_dataset(total, node)
     return total.hexdigest()
 

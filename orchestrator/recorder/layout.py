@@ -115,7 +115,12 @@ ELECTROCHEMISTRY = Group(
         Dataset("time_device", "i8", "ns", "The instrument's own stamp, untouched", optional=True),
         Dataset("step", "i4", "", "Index of the step in control/plan"),
         Dataset("cycle", "i4", "", "Cycle, counted"),
-        Dataset("status", "u2", "", "The instrument's own status bits; 0 = fine"),
+        Dataset(
+            "status",
+            "u2",
+            "",
+            "The instrument's own status bits; 0 = fine. 32768: no sample, but the edge of a gap; 16384: had from its memory later",
+        ),
     ),
     signal="voltage",
     axes=("time",),

@@ -67,6 +67,8 @@ def _pruned(folder: Path) -> dict[str, Any] | None:
 class _Journal:
     """What ``run.h5`` is compared with: the journal, as far as the file covers it."""
 
+    name = "the journal"
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self.last_seq = reader.last_seq
@@ -78,6 +80,8 @@ class _Journal:
 
 class _Kept:
     """What ``run.h5`` is compared with when the journal was pruned."""
+
+    name = PRUNED
 
     def __init__(self, proof: dict[str, Any]) -> None:
         self._proof = proof
@@ -96,7 +100,7 @@ def _check_file(folder: Path, against: _Journal | _Kept, lines: list[str], wrong
             written = json.loads(file["entry/control/digests"][()]) if "digests" in file["entry/control"] else {}
             wrong += [f"{name}: a chapter of {PUBLIC} is missing" for name in missing(file)]
             chapters = len(chapter_files(file))
-            found = compare_open(file, against.streams(seq))
+            found = compare_open(file, against.streams(seq), against.name)
     except (OSError, KeyError, ValueError) as error:
         wrong.append(f"{PUBLIC} cannot be read: {error}; `operando recover` makes it anew from the journal")
         return Finding(False, ())

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 BALLAST, LAST = ".ballast", ".ballast.last"
 LAST_SHARE = 8
+"""As the plan counts it: ``plan.estimate.BALLAST_LAST_SHARE``."""
 CHUNK = 1 << 20
 
 

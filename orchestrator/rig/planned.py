@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, refuse_fence, rig_file
 from orchestrator.model.available import rig_not_available
@@ -43,6 +44,8 @@ class Planned:
     rig_path: Path
     assumed_rig: bool
     plan: Plan
+    alone: str = ""
+    """What the potentiostat does by itself when this program dies, as far as its driver says it without the instrument."""
     fence: str = ""
     """The hardware fence as its driver describes it, and whether what it does can be read back; "" = the rig names none."""
 
@@ -79,36 +82,55 @@ def planned(
     if path is None:
         raise NoRig("no rig: name one with --rig RIG.yaml (configs/rigs/sim.yaml simulates), or with `rig:` in the experiment")
     read = load_rig(path)
+    declared = capabilities(read)
     cell = as_it_stands(experiment.cell, home(), simulated=simulated_rig(read, station))
     experiment = experiment.model_copy(update={"cell": cell})
     plan = make_plan(
         experiment,
         read,
         station=station,
-        capabilities=capabilities(read),
+        capabilities=declared,
         start_utc_ns=start_utc_ns,
         booking_end=booking_end,
         free_bytes=free_bytes,
     )
     check_drivers(read, plan.station, {kind: names(kind) for kind in DRIVERS})
-    return Planned(experiment, read, path, named is None, plan, _fence(read))
+    return Planned(experiment, read, path, named is None, plan, _alone(read, plan.station, declared), _fence(read))
+
+
+def _alone(rig: Rig, station: str, declared: Mapping[str, Capabilities | ConsoleCapabilities]) -> str:
+    name = rig.stations[station].potentiostat.partition(":")[0]
+    can: Any = declared.get(name)
+    does = "says what it does by itself once it is connected (see docs/explanation/safety.md)" if can is None else None
+    return f"{name} ({rig.instruments[name].driver}) {does or by_itself(can, rig.instruments[name].address)}"
+
+
+def by_itself(can: Capabilities, address: str) -> str:
+    """What an instrument does when its host dies, as its driver says: a sentence without its subject."""
+    if address == IN_MEMORY:
+        return "is simulated in the rig's own process, and ends with it"
+    if not can.obeys:
+        return "goes on as its own software says"
+    if can.autonomous:
+        kept = ", ".join(sorted(can.on_device_limits)) or "none"
+        return f"goes on with its step to those of its ends and limits that it keeps itself ({kept})"
+    if can.watchdog:
+        return "opens the circuit by a watchdog of its own"
+    return "ends nothing by itself: what flows goes on until the guard, or a fence, opens the circuit"
 
 
 def _fence(rig: Rig) -> str:
     """The rig's fence in words. Raises ConfigError where nobody could work it."""
     from drivers.base import Settings
     from drivers.errors import Rejected
-    from drivers.registry import factory
+    from drivers.registry import describe_fence
 
     if rig.fence is None:
         return ""
     asked = Instrument.model_validate(rig.fence)
     options = {key: value for key, value in asked.options.items() if key != "emulator"}
-    described = getattr(factory("fences", asked.driver), "described", None)
-    if described is None:
-        return f"{asked.driver} at {asked.address}"
     try:
-        return str(described(Settings("fence", asked.driver, asked.address, options=options)))
+        return describe_fence(Settings("fence", asked.driver, asked.address, options=options))
     except Rejected as rejected:
         refuse_fence(rig, str(rejected))
         raise
@@ -169,7 +191,7 @@ def capabilities(rig: Rig) -> dict[str, Capabilities | ConsoleCapabilities]:
         with contextlib.suppress(ImportError):
             declared = getattr(factory(kind, instrument.driver), "declared", None)
             if declared is not None:
-                options = {**instrument.options, **({"unlock": dict(instrument.unlock)} if instrument.unlock else {})}
+                options = {**instrument.options, "unlock": dict(instrument.unlock)}
                 settings = Settings(name, instrument.driver, instrument.address, "", instrument.identity, options)
                 found[name] = declared(settings)
     return found

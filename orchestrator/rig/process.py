@@ -8,7 +8,7 @@ import hashlib
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from orchestrator.control.server import ControlServer
 from orchestrator.guard.inline import InlineGuard
 from orchestrator.observer.analysis import announce
 from orchestrator.platform import calm_collector, prompt_threads
-from orchestrator.recorder.journal import Journal, JournalError
+from orchestrator.recorder.journal import Journal, JournalError, JournalFailed
 from orchestrator.recorder.records import Reader
 from orchestrator.rig.cells import CellLedger, kept_record
 from orchestrator.rig.companions import Companions
@@ -44,7 +44,7 @@ from orchestrator.rig.survivors import kill
 from orchestrator.rig.upkeep import PUBLISHER, disk_of, give_ballast_back, mind_observer
 from orchestrator.rig.world import Instruments, World, emulate_request, hosted, made_world, survivors_of
 from orchestrator.runner.run import NOT_CONTINUED, Continuation, run_plan
-from orchestrator.runner.station import INTERRUPTED, Disk, Outcome
+from orchestrator.runner.station import INTERRUPTED, UNSAFE, Disk, Outcome
 
 if TYPE_CHECKING:
     from orchestrator.monitor.memory import MemoryBroker
@@ -193,11 +193,26 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
         elif outcome is None and not record.ended and not journal.failed:
             record.put("run.ended", ended_anyhow(record.cell, error))
         await give_ballast_back(folder, hosting.clock)
-        await journal.close()
+        unwritten = await _closed(journal)
+        if unwritten:
+            companions.dismiss()  # the end that they wait for is not in the journal
         closeout = await hosting.clock.in_thread(companions.finish, lane="companions")
         if people is not None:
             await hosting.clock.in_thread(people.close, lane="companions")
+    if unwritten:
+        outcome = replace(
+            outcome, complete=False, reason=f"{outcome.reason}\n  journal: {unwritten}", exit_code=outcome.exit_code or UNSAFE
+        )
     return Ended(folder, outcome, closeout)
+
+
+async def _closed(journal: Journal) -> str:
+    """Why the last records are not on the disk, which may be full for good; empty where they are."""
+    try:
+        await journal.close()
+    except JournalFailed as error:
+        return str(error)
+    return ""
 
 
 async def _observed(companions: Companions, clock: Clock) -> None:

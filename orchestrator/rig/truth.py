@@ -4,7 +4,8 @@ One JSON object a line, on the file before the emulator goes on: ``real_utc_ns``
 (the twin's second), ``what`` and its data:
 
 * ``drive``: ``drive`` (``off``, ``current``, ``voltage``) and ``value`` (A or V), from ``t_s`` on;
-* ``fault``: ``fault`` went on at ``instrument``.
+* ``fault``: ``fault`` went on at ``instrument``;
+* ``line``: a potentiostat's own trigger line ``line`` went to ``level`` (0 or 1).
 
 ``operando run`` writes it into ``<run>/emulated/``, ``operando emulate --truth FILE`` where it is told to.
 """

@@ -17,6 +17,7 @@ from drivers.base import (
     ReadBack,
 )
 from drivers.errors import Exhausted, InstrumentError, Rejected
+from orchestrator.plan.orders import PlannedAcquisition
 from orchestrator.runner.averaging import Averaging
 from orchestrator.runner.by_hand import ByHand, is_by_hand
 from orchestrator.runner.calibrating import Calibrating
@@ -36,6 +37,9 @@ from orchestrator.runner.wire import within
 
 S = AcquisitionState
 
+RECORD_WITHIN_S = 5.0
+"""So long after an order that went ahead of its record the record must be there; it is made in the same turn of the loop."""
+
 
 class Acquisitions:
     """Asks the console for what the triggers want, one at a time."""
@@ -54,6 +58,9 @@ class Acquisitions:
         self._deviating: set[str] = set()
         self._held: str | None = None
         self._wake = asyncio.Event()
+        self._waits = False
+        self._ahead: tuple[str, str] | None = None
+        """Name and key of what the console has been told to start, while it has no record."""
         self.tuning = Tuning(surroundings, alarms, progress.tuned)
         tuned = self.tuning.within_scans
         self._scanning = Scanning(surroundings, self.records, self.storing, self._ready, alarms, progress, averaging, tuned)
@@ -83,11 +90,37 @@ class Acquisitions:
 
     def request(self, fires: Iterable[Fire], step_key: str, cause: int | None = None, *, listed: bool = False) -> list[Record]:
         """Acquire; never waits. Returns the new records (not those that were merely extended)."""
-        why = self.why_not()
+        fires = list(fires)
+        ordered = self._ahead is not None and any(fire.acquisition == self._ahead[0] for fire in fires)
+        why = None if ordered else self.why_not()
         unwanted = why is not None and why == self.refusals.text and self.refusals.wished
         made = self.records.request(fires, step_key, cause, why, listed=listed, unwanted=unwanted)
+        for record in made:
+            ordered = self._ahead is not None and record.key == self._ahead[1] and not record.over
+            if ordered and (read_back := self._ready.taken(record.key)) is not None:
+                self._armed(record, read_back)
         self._wake.set()
         return made
+
+    def order_ahead(self, fires: list[Fire]) -> bool:
+        """Tell the console to start what these are about to ask for, if it stands ready for just that and nothing is in the way.
+
+        Their record is made behind the order, and whatever came of it is told by that record.
+        """
+        name = fires[0].acquisition
+        planned, key = self._s.plan.acquisitions.get(name), self._ready.stands_for(name)
+        ready = key is not None and self._waits and self._held is None and self._scanning.lost_why is None
+        alone = self.idle and self._ahead is None and all(fire.acquisition == name for fire in fires)
+        if planned is None or key is None or not (ready and alone and self._plain(planned)) or self.why_not():
+            return False
+        self._ahead = (name, key)
+        self._wake.set()
+        return True
+
+    def _plain(self, planned: PlannedAcquisition) -> bool:
+        """One acquisition of its own, started by the host, before which nothing is tuned."""
+        tuned = planned.nucleus in self._s.plan.tuning
+        return not (planned.members or planned.edge_within_s or tuned or planned.name in self.records.exhausted)
 
     def why_not(self) -> str | None:
         """Why no acquisition may start now."""
@@ -118,7 +151,7 @@ class Acquisitions:
     @property
     def silent(self) -> bool:
         """No pulse reaches the coil: nothing runs, or what runs has had its last scan."""
-        return self.running is None or self.running.scanned
+        return self._ahead is None and (self.running is None or self.running.scanned)
 
     def reconsider(self) -> None:
         """Something has changed that may make another acquisition the likely next one."""
@@ -180,11 +213,30 @@ class Acquisitions:
             await self._taking_up.take_up()
         while True:
             self._wake.clear()
-            record = self._next()
+            record = self._next() if self._ahead is None else await self._ordered_ahead(self._ahead[1])
             if record is not None:
                 await self._acquire(record)
             elif not await self._prepare_ahead():
                 await self._wait()
+
+    async def _ordered_ahead(self, key: str) -> Record | None:
+        """Tell the console to start, then wait for the record of it; without one nobody wants what was started."""
+        try:
+            await self._scanning.order_ahead(key)
+            async with asyncio.timeout(RECORD_WITHIN_S):
+                while (record := self.records.of_key(key)) is None:
+                    await self._wake.wait()
+                    self._wake.clear()
+        except TimeoutError:
+            record = None
+        finally:
+            self._ahead = None
+        if record is not None and not record.over:
+            return record
+        self._ready.forget()
+        self._s.put("note", text=f"{key} was started and is not wanted any more: it is aborted", who="rig")
+        await within(START_WITHIN_S, self._console.abort(key))
+        return None
 
     def _next(self) -> Record | None:
         """The next record that may start; those that may not any more are missed."""
@@ -207,11 +259,14 @@ class Acquisitions:
         if self._scanning.lost_why is not None and pending:
             due_ns = min(record.fired_ns + patience_ns(record) for record in pending)
             limit_s = max(0.0, (due_ns - clock.mono_ns()) / 1e9 / clock.speed) + 0.001
+        self._waits = True
         try:
             async with asyncio.timeout(limit_s):
                 await self._wake.wait()
         except TimeoutError:
             return
+        finally:
+            self._waits = False
 
     async def _prepare_ahead(self) -> bool:
         """Prepare what is likely to be wanted next; False when there is nothing to prepare."""
@@ -236,7 +291,7 @@ class Acquisitions:
         record.tuning = await self.tuning.before(record)
         if record.over:
             return  # the list that asked for it has waited long enough
-        if await self._arm(record):
+        if record.state is S.ARMED or await self._arm(record):
             for block in range(record.planned.blocks):
                 if block:  # a carrier that is swept takes the probe along
                     record.tuning = await self.tuning.before(record, block) or record.tuning
@@ -262,12 +317,16 @@ class Acquisitions:
         except (InstrumentError, TimeoutError) as error:
             self._scanning.fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
             return False
+        self._armed(record, read_back)
+        return True
+
+    def _armed(self, record: Record, read_back: ReadBack) -> None:
+        """The console stands ready for this record, or has been told to start it already."""
         deviations = {name: list(pair) for name, pair in read_back.deviations.items()}
         flag = {record.tuning: True} if record.tuning else {}
         self.records.move(record, S.ARMED)
         self._warn_of(record.name, read_back)
         self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(read_back.parameters), deviations=deviations, **flag)
-        return True
 
     def _warn_of(self, name: str, read_back: ReadBack) -> None:
         """Said once for each acquisition, not for each of its spectra: it is measured with other parameters than its template says."""

@@ -35,8 +35,8 @@ class Gap:
 
 def counted_by(block: SampleBlock) -> list[float]:
     """What the instrument says of the charge of its running order, a sample each; NaN where it does not count."""
-    counted = block.aux.get(COUNTED)
-    return [math.nan] * len(block) if counted is None else [float(value) for value in counted]
+    counted = block.rows.aux.get(COUNTED)
+    return [math.nan] * len(block) if counted is None else list(counted)
 
 
 def bridged(account: Account, since_ns: int, mono_ns: int, counted_C: float, last_A: float | None, now_A: float) -> Gap | None:

@@ -15,6 +15,7 @@ from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.charge import or_none
 from orchestrator.runner.hands import Hands
+from orchestrator.runner.instead import Instead
 from orchestrator.runner.interlocks.rings import Rings
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
@@ -47,8 +48,7 @@ from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
 QUESTION = "question"
-OF_THE_STEP = frozenset({"end step", "skip to step"})
-NOT_AVAILABLE = frozenset({"change acquisition", "hold"})
+OF_THE_STEP = frozenset({"end step", "skip to step", "hold"})
 
 Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
 
@@ -83,6 +83,7 @@ class Reactions:
             self,
             Hands(surroundings, self.prompts, self.alarms, self.sensing, self.acquisitions.tune),
         )
+        self.instead = Instead()
         self._missing: str | None = None
         self._missing_known = asyncio.Event()
         self._overflowed = False
@@ -101,6 +102,9 @@ class Reactions:
         self.steps.no_more_current, self.steps.shorted = left.no_more_current, left.shorted
         self.programs.restore(left.looks)
         self.acquisitions.restore(left)
+        self.instead = Instead(left.instead)
+        if left.hold is not None:
+            self.steps.want_hold(self._s.plan.holds[left.hold[0]], left.hold[1])
         self._missing = left.missing
         if left.missing is not None:
             self._missing_known.set()
@@ -153,10 +157,18 @@ class Reactions:
         self.programs.tell(edge)
         self.acquisitions.reconsider()
 
+    def ahead(self, fires: list[Fire]) -> bool:
+        """Is the console told to start what these ask for, before they are written down? Not while the run ends."""
+        return self.ending is None and not self.making_safe and self.acquisitions.order_ahead(self._taken(fires))
+
+    def _taken(self, fires: list[Fire]) -> list[Fire]:
+        """What triggers ask for, or what a rule has put in its place."""
+        return [fire._replace(acquisition=self.instead.of(fire.acquisition)) for fire in fires]
+
     def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
         """Triggers ask for acquisitions. Whatever goes wrong on the console's side, sampling goes on."""
         try:
-            self.acquisitions.request(fires, step_key, cause)
+            self.acquisitions.request(self._taken(fires), step_key, cause)
         except Exception as error:  # noqa: BLE001 the outer ring's faults must not end the inner one
             text = f"{', '.join(fire.acquisition for fire in fires)} could not be asked for: {type(error).__name__}: {error}"
             self.alarms.sound("acquisitions", "alarm", "An acquisition could not be asked for", text)
@@ -279,10 +291,10 @@ class Reactions:
             level = str(given.get("level", verb))
             self.alarms.sound(f"rule-{rule.name}", level, f"Rule: {rule.name}", f"{rule.text or rule.name}: {values}", cause=cause)
         elif verb != "end step" or not any(one.verb == "open circuit" for one in rule.do):
-            self.do(action, f"rule `{rule.name}`", cause)
+            self.do(action, f"rule `{rule.name}`", cause, rule.acquisition)
 
-    def do(self, action: Action, by: str, cause: int) -> None:
-        """One action that touches neither the circuit nor a level."""
+    def do(self, action: Action, by: str, cause: int, acquisition: str | None = None) -> None:
+        """One action that touches neither the circuit nor a level. ``acquisition``: whose rule it is, where it is one's alone."""
         verb, given = action.verb, action.arguments
         if verb == "end step":
             self.programs.end_step(Reason.SKIP, by)
@@ -300,8 +312,16 @@ class Reactions:
             self.abort(Ending(RunState.ABORTED, by, ENDED_EARLY, ABORT))
         elif verb == "retune":
             self._s.put("note", cause, text=f"{by}: {self.acquisitions.tuning.ask(by)}", who="rig")
-        elif verb in NOT_AVAILABLE:
-            self._s.put("note", cause, text=f"not available yet: {verb} ({by})", who="rig")
+        elif verb == "change acquisition":
+            self._change(acquisition, str(given["acquisition"]), by, cause)
+        elif verb == "hold":
+            self._s.put("note", cause, text=self.steps.want_hold(self._s.plan.holds[action.text], by), who="rig")
+
+    def _change(self, old: str | None, new: str, by: str, cause: int) -> None:
+        """From now on triggers get another acquisition than they ask for."""
+        self.instead.change(old, new)
+        self._s.put("note", cause, text=f"{by}: {new} is taken in place of {old or 'all others'} from now on", who="rig")
+        self.acquisitions.reconsider()
 
     # ------------------------------------------------------------------------------------------------------- interlocks
 
@@ -365,13 +385,13 @@ class Reactions:
             self._missing_known.clear()
             self.alarms.clear("missed")
             self.steps.resume(Owner.MISSED)
-        if fires := self.sampling.released(acquisition, ok=ok):
+        if fires := self.sampling.released(acquisition, self.instead, ok=ok):
             self.fired(fires, self.step_key, None)
 
     def comes_again(self, acquisition: str) -> bool:
         """Does a trigger of the running step ask for this by itself, when it fails?"""
         account = self.sampling.account
-        return account is not None and account.engine.comes_again(acquisition)
+        return account is not None and account.engine.comes_again(self.instead.asked_for(acquisition, account.engine.names))
 
     def planned_key(self) -> str:
         """The planned key of the running step; empty where none runs."""
@@ -416,7 +436,7 @@ class Reactions:
             current = newest if newest is not None and newest.mono_ns >= (account.started_ns or 0) else None
             name = account.engine.next_likely(current, account.left_s(self._s.clock.mono_ns()))
         name = name or _wanted_at_start(self.steps.following)
-        return None if name is None else members(name, self._s.plan.acquisitions)[0].name
+        return None if name is None else members(self.instead.of(name), self._s.plan.acquisitions)[0].name
 
     # --------------------------------------------------------------------------------------------- the protocol's standing
 

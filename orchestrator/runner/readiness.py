@@ -69,6 +69,19 @@ class Readiness:
         key, self._reservation = self._reservation[1], None
         return key
 
+    def stands_for(self, name: str) -> str | None:
+        """The key under which the console stands ready for this acquisition; None where it does not."""
+        ready = self._prepared
+        return ready.key if ready is not None and ready.name == name and self._reservation == (name, ready.key) else None
+
+    def taken(self, key: str) -> ReadBack | None:
+        """What was read back under this key, for which the console stands ready no more; None where it did not stand ready."""
+        prepared = self._prepared
+        if prepared is None or prepared.key != key:
+            return None
+        self._prepared = None
+        return prepared.read_back
+
     def forget(self) -> None:
         """The console stands ready for nothing any more."""
         self._prepared = self._reservation = None
@@ -92,12 +105,12 @@ class Readiness:
 
     async def for_record(self, record: Record) -> ReadBack:
         """The read-back of this record's preparation, done now unless it was done ahead. Raises InstrumentError, TimeoutError."""
-        prepared = self._prepared
-        if prepared is None or prepared.key != record.key:
+        read_back = self.taken(record.key)
+        if read_back is None:
             self._reservation = None
-            prepared = await self._prepare(record.planned, record.key)
-        self._prepared = None
-        return prepared.read_back
+            read_back = (await self._prepare(record.planned, record.key)).read_back
+            self._prepared = None
+        return read_back
 
     async def _prepare(self, planned: PlannedAcquisition, key: str) -> Prepared:
         self._prepared = None

@@ -30,7 +30,7 @@ class Record:
 
     ``listed``: part of a list at open circuit, so never merged with another. ``unwanted``: missed because somebody paused
     NMR or the booking has ended. ``enough``: halted because what it was for is known (``until``). ``tuning``: the flag
-    of a probe that was not well tuned. ``times``: block → (started, acquired); None: not heard.
+    of a probe that was not well tuned. ``times``: block → (started, acquired); None: not heard. ``widths_ns``: how far off each may be.
     """
 
     key: str
@@ -49,6 +49,7 @@ class Record:
     enough: bool = False
     why: str = ""
     times: dict[int, list[int | None]] = field(default_factory=dict)
+    widths_ns: dict[int, list[int]] = field(default_factory=dict)
     fid_seqs: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -217,6 +218,10 @@ class Records:
         record.seq = self._put_requested(record, None)
         self.all.append(record)
         return record
+
+    def of_key(self, key: str) -> Record | None:
+        """The record with this key; None where there is none yet."""
+        return next((record for record in reversed(self.all) if record.key == key), None)
 
     # ----------------------------------------------------------------------------------------------------------- ends
 

@@ -4,12 +4,15 @@
 resistance of the last impedance spectrum, or of the first minute under current, less R_lead. ``polarisation_ratio`` =
 abs(E) / abs(E of the step's first sample under current). Both are a constant current's alone: without one, and where the voltage is
 held, E is no answer of the cell. ``Re(Z) at 1000 Hz``: of the last impedance spectrum, as measured. ``plateau``: 1
-while E over charge is flat, else 0; ``knees``: entries and exits so far in this step. Rules over spectra are not executed here.
+while E over charge is flat, else 0; ``knees``: entries and exits so far in this step. A slope is by the charge of the step (1/mAh), over
+its last 60 points, at least 1 s apart: none where no charge passes. ``step_start``: the first sample of the step under current, sign
+and all. Rules over spectra are not executed here.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -25,6 +28,10 @@ from orchestrator.runner.interlocks.resistance import Resistance
 from orchestrator.runner.trigger_kinds import Plateau
 from orchestrator.runner.triggers import Sample
 
+STEP_START = "step_start"
+SLOPE_FROM, SLOPE_OVER = 10, 60
+SLOPE_APART_s = 1.0
+"""A slope is that of so many points, so far apart: what it costs does not grow with the rate of sampling."""
 NEAR = 0.01
 """So much beyond its ends a spectrum still tells: instruments round their frequencies."""
 
@@ -34,7 +41,7 @@ class Seen:
     """What the observables are made of. ``least_A``: less current than that is none; infinite where none was asked for."""
 
     resistance: Resistance
-    start_V: float | None = None
+    start: Sample | None = None
     wanted_A: float = 0.0
     least_A: float = math.inf
     plateau: Plateau = field(default_factory=Plateau)
@@ -50,13 +57,13 @@ class Seen:
         self.wanted_A = planned.current_A or 0.0
         self.least_A = least_current_A(self.wanted_A) if planned.mode is Mode.GALVANOSTATIC else math.inf
         if first:
-            self.start_V = None
+            self.start = None
             self.plateau = Plateau()
 
     def see(self, sample: Sample) -> None:
         """One sample."""
-        if self.start_V is None and self.under_current(sample) and math.isfinite(sample.voltage_V):
-            self.start_V = sample.voltage_V
+        if self.start is None and self.under_current(sample) and math.isfinite(sample.voltage_V):
+            self.start = sample
         self.plateau.feed(sample.fraction, sample.voltage_V)
 
     def under_current(self, sample: Sample) -> bool:
@@ -87,7 +94,8 @@ class Seen:
 
     def polarisation_ratio(self, sample: Sample) -> float | None:
         """None while no current flows, and where E was zero when it began."""
-        return abs(sample.voltage_V) / abs(self.start_V) if self.start_V and self.under_current(sample) else None
+        start_V = 0.0 if self.start is None else self.start.voltage_V
+        return abs(sample.voltage_V) / abs(start_V) if start_V and self.under_current(sample) else None
 
 
 def reader(observable: str) -> Callable[[Seen, Sample], float | None] | None:
@@ -119,7 +127,72 @@ class Firing(NamedTuple):
 def executable(rule: Rule) -> bool:
     """True for a rule that looks at electrochemistry alone."""
     predicates = (*rule.all_of, *rule.any_of)
-    return rule.enabled and bool(predicates) and all(reader(one.observable) is not None and one.value is not None for one in predicates)
+    return rule.enabled and bool(predicates) and all(reader(one.observable) is not None and _has_bound(one) for one in predicates)
+
+
+def _has_bound(predicate: Predicate) -> bool:
+    """A value, or the start of the step."""
+    return predicate.value is not None or (predicate.reference or {}).get("of") == STEP_START
+
+
+class _Slope:
+    """The slope of one observable by the charge of the step."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, float]] = deque(maxlen=SLOPE_OVER)
+        self._last_s = -math.inf
+        self._slope: float | None = None
+
+    def feed(self, sample: Sample, value: float | None) -> float | None:
+        """In units of the observable for each mAh; None while there are too few points, or no charge between them."""
+        if value is not None and math.isfinite(value) and sample.elapsed_s - self._last_s >= SLOPE_APART_s:
+            self._last_s = sample.elapsed_s
+            self._points.append((abs(sample.charge_C) / 3.6, value))
+            self._slope = self._fitted()
+        return self._slope
+
+    def _fitted(self) -> float | None:
+        if len(self._points) < SLOPE_FROM:
+            return None
+        count = len(self._points)
+        mean_mAh, mean = (sum(column) / count for column in zip(*self._points, strict=True))
+        spread = sum((charge - mean_mAh) ** 2 for charge, _ in self._points)
+        return sum((charge - mean_mAh) * (one - mean) for charge, one in self._points) / spread if spread > 0 else None
+
+
+class _Comparison:
+    """One comparison of a rule, with what it must remember of the step."""
+
+    def __init__(self, predicate: Predicate) -> None:
+        self._predicate = predicate
+        self._slope = _Slope() if predicate.test.startswith("slope") else None
+        self._value: float | None = None
+
+    def feed(self, sample: Sample, seen: Seen) -> None:
+        """One sample, whether its rule is armed or not."""
+        value = self._read(sample, seen)
+        self._value = value if self._slope is None else self._slope.feed(sample, value)
+
+    def true(self, seen: Seen, values: dict[str, float]) -> bool:
+        """Does it hold for the newest sample? ``values``: what it has looked at is written there."""
+        name, bound = self._predicate.observable, self._bound(seen)
+        if self._value is None or bound is None or not math.isfinite(self._value):
+            return False
+        values[name if self._slope is None else f"slope({name})"] = self._value
+        if self._predicate.value is None:
+            values[f"{name}, bound"] = bound
+        return self._value > bound if self._predicate.test.endswith("above") else self._value < bound
+
+    def _read(self, sample: Sample, seen: Seen) -> float | None:
+        read = reader(self._predicate.observable)
+        value = None if read is None else read(seen, sample)
+        return abs(value) if value is not None and self._predicate.absolute else value
+
+    def _bound(self, seen: Seen) -> float | None:
+        if self._predicate.value is not None:
+            return self._predicate.value
+        start = None if seen.start is None else self._read(seen.start, seen)
+        return None if start is None else float((self._predicate.reference or {}).get("factor", 1.0)) * start
 
 
 class _Standing:
@@ -131,15 +204,24 @@ class _Standing:
         self.fired = False
         self.armed = False
         self.first: Sample | None = None
+        self.begin(first=True)
+
+    def begin(self, *, first: bool) -> None:
+        """A step (``first``), or a further part of it, begins."""
+        self.count, self.fired, self.armed = 0, False, False
+        if first:
+            self._all, self._any = ([_Comparison(one) for one in some] for some in (self.rule.all_of, self.rule.any_of))
 
     def feed(self, sample: Sample, seen: Seen) -> Firing | None:
         """What it has seen, when it fires on this sample."""
         rule = self.rule
+        for one in (*self._all, *self._any):
+            one.feed(sample, seen)
         if sample.elapsed_s < rule.not_after_edge_s or not self._arms(sample, seen):
             return None
         values: dict[str, float] = {}
-        true = all(_true(one, sample, seen, values) for one in rule.all_of)
-        true = true and (not rule.any_of or any(_true(one, sample, seen, values) for one in rule.any_of))
+        true = all(one.true(seen, values) for one in self._all)
+        true = true and (not self._any or any(one.true(seen, values) for one in self._any))
         self.count = self.count + 1 if true else 0
         self.first = sample if self.count == 1 or self.first is None else self.first
         self.fired = self.fired and true
@@ -157,16 +239,6 @@ class _Standing:
             turned = rule.armed_on_new_sign and sample.voltage_V * seen.wanted_A > 0
             self.armed = not waits or late or turned
         return self.armed
-
-
-def _true(predicate: Predicate, sample: Sample, seen: Seen, values: dict[str, float]) -> bool:
-    read = reader(predicate.observable)
-    value = None if read is None else read(seen, sample)
-    if value is None or predicate.value is None or not math.isfinite(value):
-        return False
-    value = abs(value) if predicate.absolute else value
-    values[predicate.observable] = value
-    return value > predicate.value if predicate.test == "above" else predicate.test == "below" and value < predicate.value
 
 
 class RuleEngine:
@@ -187,7 +259,7 @@ class RuleEngine:
         if self._feeds:
             self.seen.resistance.begin(planned.key, planned.mode)
         for standing in self._standing:
-            standing.count, standing.fired, standing.armed = 0, False, False
+            standing.begin(first=first)
 
     def feed(self, sample: Sample) -> list[Firing]:
         """The rules that fire on one sample of a step."""

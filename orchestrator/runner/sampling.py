@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import compress, product
 from typing import Any, Literal, Protocol
 
 from drivers.base import (
@@ -19,6 +21,7 @@ from drivers.base import (
     Mode,
     PotentiostatEvent,
     Reason,
+    Rows,
     SampleBlock,
     StepEnded,
     StepStarted,
@@ -28,7 +31,9 @@ from orchestrator.model.events import GAP_EDGE
 from orchestrator.runner.account import Account
 from orchestrator.runner.blocks import ALWAYS, Blocks
 from orchestrator.runner.charge import Charge, or_none
+from orchestrator.runner.draining import Drained
 from orchestrator.runner.gaps import Gap, bridged, counted_by
+from orchestrator.runner.instead import Instead
 from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import WATCHED, Violation, Watch
@@ -46,6 +51,8 @@ BROKEN = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABOR
 
 FURTHER = ("device_ns", "voltage_we_V", "voltage_ce_V")
 """Columns that not every instrument has."""
+NAMES = {there: ALWAYS + tuple(compress(FURTHER, there)) for there in product((False, True), repeat=len(FURTHER))}
+"""Of all columns, by which of the further ones there are."""
 
 Edge = StepStarted | StepEnded | LinkLost | LinkRestored
 CellWord = Literal["on", "off", "unknown"]
@@ -59,6 +66,9 @@ class Listener(Protocol):
 
     def edge(self, edge: Edge) -> None:
         """A step started or ended, or the link changed; already journaled."""
+
+    def ahead(self, fires: list[Fire]) -> bool:
+        """These are about to ask for acquisitions: True where the console is told to start before that is written down."""
 
     def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
         """Triggers ask for acquisitions."""
@@ -95,6 +105,8 @@ class Sampling:
         self._ended_ns: int | None = None
         self._violated = False
         self._heard_ns = 0
+        self._came_ns = 0
+        self._drained: Drained | None = None
         self._names: tuple[str, ...] = ALWAYS
         self.charge = Charge(plan.x_now, plan.x_per_C)
         self.heard_s = -math.inf
@@ -145,13 +157,14 @@ class Sampling:
         """Real seconds (of the loop) since the last sample; infinite before the first."""
         return asyncio.get_running_loop().time() - self.heard_s
 
-    def released(self, acquisition: str, *, ok: bool) -> list[Fire]:
+    def released(self, acquisition: str, instead: Instead, *, ok: bool) -> list[Fire]:
         """The console has finished one of these: what follows back to back."""
         now_ns = self._s.clock.mono_ns()
         account = self.account
         if account is None:
             return []
-        return account.engine.released(acquisition, now_ns, account.elapsed_s(now_ns), ok=ok)
+        engine = account.engine
+        return engine.released(instead.asked_for(acquisition, engine.names), now_ns, account.elapsed_s(now_ns), ok=ok)
 
     # ------------------------------------------------------------------------------------------------- a continued run
 
@@ -160,11 +173,13 @@ class Sampling:
         self._rules, self._watch, self.newest = left.rules, left.watch, left.newest
         self.recent.extend(left.recent)
         self._standing = list(left.standing)
+        self._came_ns = self._s.clock.mono_ns()
 
     def take_up(self, account: Account, since_ns: int, last_A: float | None) -> None:
         """This step ran when the rig died: it is the running one, heard up to an instant. ``last_A``: of its own last sample."""
         self.account = account
         self._heard_ns = since_ns
+        self._drained = Drained(since_ns, self._came_ns, account.interval_s)
         self._blocks.begin(account.key, account.planned.cycle, account.planned.index)
         self._watch.begin(account.planned.limits)
         slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
@@ -209,6 +224,8 @@ class Sampling:
     async def read(self) -> None:
         """Take events until the stream ends, which it does only when something is wrong, or on release."""
         async for event in self._s.station.potentiostat.events():
+            if isinstance(event, StepEnded) and self._order_ahead(event):
+                await asyncio.sleep(0)  # the step's samples are judged: the console is told to start, then its end is written down
             self.take(event)
             if isinstance(event, StepEnded):
                 await asyncio.sleep(0)  # the console is told to start before the next step is written down
@@ -238,15 +255,19 @@ class Sampling:
             self._take_link(event)
 
     def _take_samples(self, block: SampleBlock) -> None:
-        self.heard_s, self._forgiven = asyncio.get_running_loop().time(), False
-        self._names, extra = _further_columns(block)
-        times_ns, volts, amps = block.mono_ns.tolist(), block.voltage_V.tolist(), block.current_A.tolist()
-        for name, values in block.aux.items():
-            self._blocks.add_aux(name, times_ns, values.tolist())
-        watched = self._watched_voltage(block, volts)
-        status = [0] * len(times_ns) if block.status is None else block.status.tolist()
-        further = zip(status, *extra, strict=True)
         adopted = self.account if self.account is not None and self.account.adopted else None
+        if adopted is not None and self._drained is not None:
+            block = self._drained.fresh(block)
+            if not len(block):
+                return
+        self.heard_s, self._forgiven = asyncio.get_running_loop().time(), False
+        columns = block.rows
+        self._names, extra = _further_columns(columns)
+        times_ns, volts, amps = columns.mono_ns, columns.voltage_V, columns.current_A
+        for name, values in columns.aux.items():
+            self._blocks.add_aux(name, times_ns, values)
+        watched = self._watched_voltage(columns)
+        further = zip(columns.status, *extra, strict=True)
         counted = times_ns if adopted is None else counted_by(block)
         rows = zip(times_ns, volts, amps, watched, further, counted, strict=True)
         for mono_ns, voltage_V, current_A, watched_V, others, counted_C in rows:
@@ -266,11 +287,11 @@ class Sampling:
             account.charge_C += self.charge.count(mono_ns, account.earlier_C + counted_C - account.charge_C, current_A)
         self._heard_ns = mono_ns
 
-    def _watched_voltage(self, block: SampleBlock, volts: list[float]) -> list[float]:
+    def _watched_voltage(self, columns: Rows) -> Sequence[float]:
         """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
         name = WATCHED.get(self._watch.limits.voltage_name)
-        values = getattr(block, name) if name else None
-        return volts if values is None else list(values.tolist())
+        values: Sequence[float] | None = getattr(columns, name) if name else None
+        return columns.voltage_V if values is None else values
 
     def _take_sample(self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, further: tuple[float, ...]) -> None:
         self.samples += 1
@@ -372,6 +393,14 @@ class Sampling:
             also["seen_after_s"] = self.seen_after_s[-1]
         return also
 
+    def _order_ahead(self, event: StepEnded) -> bool:
+        """May the console start what this end asks for, before anything of it is written down? Not behind a limit that was passed."""
+        account = self.account
+        if account is None or account.key != event.key or self._violated or not _whole(account, event):
+            return False
+        fires = account.engine.end(event.mono_ns)
+        return bool(fires) and self._listener.ahead(fires)
+
     def _take_end(self, event: StepEnded, *, unseen: bool = False) -> None:
         account = self.account
         if account is None or account.key != event.key:
@@ -382,7 +411,7 @@ class Sampling:
         by_host = account.asked is not None and (event.reason is Reason.SKIP or account.over)
         reason = account.asked if by_host and account.asked is not None else event.reason
         detail = "; ".join(text for text in (account.asked_why if by_host else "", event.detail) if text)
-        whole = account.over or (not account.cut and event.reason not in BROKEN)
+        whole = _whole(account, event)
         cause = self._s.put(
             "step.ended",
             mono_ns=event.mono_ns,
@@ -458,8 +487,12 @@ class Sampling:
         self._listener.edge(event)
 
 
-def _further_columns(block: SampleBlock) -> tuple[tuple[str, ...], list[list[float]]]:
+def _whole(account: Account, event: StepEnded) -> bool:
+    """Is the step over, and not only a part of it?"""
+    return account.over or (not account.cut and event.reason not in BROKEN)
+
+
+def _further_columns(columns: Rows) -> tuple[tuple[str, ...], list[Sequence[float]]]:
     """Names of all columns of a block, and the values of those that not every instrument has."""
-    further = (block.device_ns, block.voltage_we_V, block.voltage_ce_V)
-    names = tuple([name for name, values in zip(FURTHER, further, strict=True) if values is not None])
-    return ALWAYS + names, [values.tolist() for values in further if values is not None]
+    further = (columns.device_ns, columns.voltage_we_V, columns.voltage_ce_V)
+    return NAMES[tuple([values is not None for values in further])], [values for values in further if values is not None]

@@ -86,18 +86,36 @@ class Scanning:
         self._tuned = tuned
         self._watch: asyncio.Task[bool] | None = None
         self._began_ns = 0
+        self._ordered: tuple[str, Exception | None] | None = None
         self.running: Record | None = None
         self.taken_up: Record | None = None
         self.heard: asyncio.Queue[ConsoleEvent] = asyncio.Queue()
         self.lost_why: str | None = None
 
+    async def order_ahead(self, key: str) -> None:
+        """Tell the console to start what has no record yet; what came of it is found by ``block``."""
+        problem: Exception | None = None
+        try:
+            await self._start(key, 0)
+        except (InstrumentError, TimeoutError) as error:
+            problem = error
+        self._ordered = (key, problem)
+
+    async def _start(self, key: str, block: int) -> None:
+        """Tell the console to start, once: what was ordered ahead is not ordered again. Raises what the console answered."""
+        ordered, self._ordered = self._ordered, None
+        if ordered is None or ordered[0] != key or block:
+            while not self.heard.empty():
+                self.heard.get_nowait()
+            self._began_ns = self._s.clock.mono_ns()
+            await within(START_WITHIN_S, self._console.start(key, block))
+        elif ordered[1] is not None:
+            raise ordered[1]
+
     async def block(self, record: Record, block: int) -> bool:
         """Start one block and see it filed."""
-        while not self.heard.empty():
-            self.heard.get_nowait()
-        self._began_ns = self._s.clock.mono_ns()
         try:
-            await within(START_WITHIN_S, self._console.start(record.key, block))
+            await self._start(record.key, block)
         except Rejected as error:
             self.fail(record, str(error), S.REJECTED if record.state is S.ARMED else S.LOST)
             return False
@@ -220,6 +238,7 @@ class Scanning:
         times = record.times.setdefault(block, [None, None])
         known = {} if event is None else {"half_width_ns": event.half_width_ns}
         mono_ns = times[0] = None if event is None else event.mono_ns
+        record.widths_ns.setdefault(block, [0, 0])[0] = 0 if event is None else event.half_width_ns
         latency_s = None if mono_ns is None else (mono_ns - record.fired_ns) / 1e9
         heard = event is not None
         self._s.put("acquisition.started", record.seq, mono_ns, key=record.key, block=block, latency_s=latency_s, heard=heard, **known)
@@ -237,6 +256,7 @@ class Scanning:
             self._tuned(record, (event.mono_ns - began_ns) / 1e9)
         known |= {record.tuning: True} if record.tuning else {}
         mono_ns = record.times[block][1] = None if event is None else event.mono_ns
+        record.widths_ns.setdefault(block, [0, 0])[1] = 0 if event is None else event.half_width_ns
         fewer = scans_done is not None and scans_done < record.planned.scans
         record.partial = record.partial or (fewer and not record.enough)
         heard = event is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from drivers.base import Console, Fence, Potentiostat, Sensor, Settings, Tuner
+from drivers.base import ClockSample, Console, Fence, Potentiostat, Sensor, Settings, Tuner
 from drivers.clock import Clock, Stamp
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.model.events import alarm_line
@@ -114,6 +114,8 @@ class Surroundings:
     disk: Disk | None = None
     beside: Path | None = None
     """The folder of the experiment file, where what belongs to the run may lie."""
+    measured_clocks: dict[str, ClockSample] = field(default_factory=dict)
+    """The last that was measured of each instrument's clock."""
 
     @property
     def follows(self) -> bool:

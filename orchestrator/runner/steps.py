@@ -98,6 +98,8 @@ class Steps:
         self._first_part = 0
         self._steps: Sequence[PlannedStep] = ()
         self._impedance_wanted: str | None = None
+        self._hold_wanted: tuple[PlannedStep, str] | None = None
+        self._held = False
         self.no_more_current = False
         self.shorted: str | None = None
         self.now: PlannedStep | None = None
@@ -151,6 +153,19 @@ class Steps:
         self._impedance_wanted = why
         self._programs.break_off = True
         return f"an impedance spectrum ({why}) follows the running step"
+
+    def want_hold(self, hold: PlannedStep, why: str) -> str:
+        """The running step ends, the cell is held at a voltage, and the protocol goes on; returns what was done."""
+        if self._programs.refused(hold.text, why):
+            return f"no {hold.text} ({why}): somebody else runs the cell"
+        if self.no_more_current:
+            return f"no {hold.text} ({why}): no current flows any more in this run"
+        if self._held:
+            return f"no {hold.text} ({why}): the cell is held by a rule already"
+        self._hold_wanted = (hold, why)
+        self._programs.break_off = True
+        self._programs.end_step(Reason.SKIP, f"{why}: {hold.text}")
+        return f"{hold.text} ({why}) follows the running step, which ends"
 
     def skip_to(self, name: str) -> bool:
         """End the running step and go on with the step of that name; False when none is called so."""
@@ -219,7 +234,7 @@ class Steps:
     async def walk(self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None, begun: Begun | None = None) -> None:
         """All steps, in order; ``check`` sees each that has ended. Raises Stopped, RunFailed."""
         at, self._steps = 0 if begun is None else begun.position, steps
-        while at < len(steps) or (steps and check is None and await self._wanted_impedance(steps[-1])):
+        while at < len(steps):
             taken_up, begun = begun if begun is not None and begun.accounts else None, None
             self.now = steps[at]
             stretch = [self.now] if check is not None else self._stretch(steps, at)
@@ -232,7 +247,14 @@ class Steps:
                 if check is not None:
                     check(account)
             at = self._next_index(stretch[-1], after)
+        if steps and check is None and self._wanted_by_rules and not self._stopping:
+            await self._gate(steps[-1])
         self.now = self.following = None
+
+    @property
+    def _wanted_by_rules(self) -> bool:
+        """Is there something that no step of the plan does?"""
+        return self._impedance_wanted is not None or self._hold_wanted is not None
 
     def _stretch(self, steps: Sequence[PlannedStep], at: int) -> list[PlannedStep]:
         """The longest run of steps that the instrument may do without asking."""
@@ -324,6 +346,7 @@ class Steps:
             raise Stopped
         await self._wanted_impedance(step)
         self._standing.goes_on()
+        await self._wanted_hold(step)
 
     async def _impedance(self, account: Account) -> None:
         """One impedance spectrum, with the console silent: the cell waits at open circuit for a scan that runs."""
@@ -340,14 +363,30 @@ class Steps:
         finally:
             self._acquisitions.let_go()
 
-    async def _wanted_impedance(self, step: PlannedStep) -> bool:
-        """The spectrum that a rule has asked for; False, always: no step follows from it."""
+    async def _wanted_impedance(self, step: PlannedStep) -> None:
+        """The spectrum that a rule has asked for."""
         if self._impedance_wanted is None or self._stopping:
-            return False
+            return
         why, self._impedance_wanted = self._impedance_wanted, None
         self._programs.break_off = self._stopping or self.paused is not None
         await self._impedance(impedance_account(step, self._suffix(), f"EIS, {why}"))
-        return False
+
+    async def _wanted_hold(self, step: PlannedStep) -> None:
+        """The hold that a rule has asked for; not behind a short after which no current is to flow."""
+        if self._hold_wanted is None or self._stopping:
+            return
+        (hold, why), self._hold_wanted = self._hold_wanted, None
+        if self.no_more_current:
+            self._s.put("note", text=f"no {hold.text} ({why}): no current flows any more in this run", who="rig")
+            return
+        self._programs.break_off = self._stopping or self.paused is not None
+        of_step = {name: getattr(step, name) for name in ("index", "key", "cycle", "path", "turns")}
+        account = Account.of(hold.model_copy(update=of_step), suffix=self._suffix())
+        self._held = True  # what its rule sees now would only ask for it again
+        try:
+            await self._until_over([account])
+        finally:
+            self._held = False
 
     def _suffix(self) -> str:
         self._waits += 1

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from orchestrator.runner.paperwork import RecordLeft
 from orchestrator.runner.records import Record, Records
 from orchestrator.runner.states import AcquisitionState
 from orchestrator.runner.station import Alarms, Surroundings
-from orchestrator.runner.vendor_clock import placed
+from orchestrator.runner.vendor_clock import aged, placed
 from orchestrator.runner.wire import within
 
 FETCH_WITHIN_S = 300.0
@@ -156,17 +157,17 @@ class Storing:
         return True
 
     async def _placed(self, record: Record, block: int, fetched: Fetched) -> dict[str, Any]:
-        """When it was, where nobody heard: the console is asked for its clock now, beside what its files say."""
-        heard = record.times.get(block, [None, None])
-        if None not in heard or fetched.times.start_utc_ns is None:
+        """When it was, where nobody heard it in time: the console is asked for its clock now, beside what its files say."""
+        heard, widths_ns = record.times.get(block, [None, None]), record.widths_ns.get(block, [0, 0])
+        if (None not in heard and not any(widths_ns)) or fetched.times.start_utc_ns is None:
             return {}
-        console = self._s.station.console
-        try:
-            sample = await within(CLOCK_WITHIN_S, console.read_clock())
-        except (InstrumentError, TimeoutError):
-            return {}
-        overhead_s, now_ns = console.capabilities.overhead_s, self._s.clock.mono_ns()
-        return placed(heard, fetched.times, sample, overhead_s, record.fired_ns, now_ns)
+        console, now_ns = self._s.station.console, self._s.clock.mono_ns()
+        sample = last = self._s.measured_clocks.get(self._s.station.console_settings.instrument)
+        with suppress(InstrumentError, TimeoutError):
+            sample = await within(CLOCK_WITHIN_S, console.read_clock()) or last
+        if sample is not None and sample is last:
+            sample = aged(sample, now_ns)
+        return placed(heard, widths_ns, fetched.times, sample, console.capabilities.overhead_s, (record.fired_ns, self._s.clock.mono_ns()))
 
     async def _fetch(self, record: Record, block: int) -> Fetched:
         for pause_s in PAUSES_S:

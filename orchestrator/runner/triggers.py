@@ -5,7 +5,7 @@ One engine serves one planned step, continuations after a pause included: ``elap
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from orchestrator.model.experiment import TriggerKind
@@ -42,17 +42,22 @@ class TriggerEngine:
         return [_fire(armed, sample.mono_ns) for armed in self._armed if armed.feed(sample)]
 
     def end(self, mono_ns: int) -> list[Fire]:
-        """The step has ended, for good."""
+        """The step has ended, for good; asked twice it says the same."""
         return [_fire(armed, mono_ns) for armed in self._armed if armed.on_end()]
 
-    def released(self, acquisition: str, mono_ns: int, elapsed_s: float, *, ok: bool) -> list[Fire]:
-        """An acquisition is over (its last scan, or its end without one): what follows back to back."""
-        ours = [armed for armed in self._armed if armed.order.acquisition == acquisition]
+    @property
+    def names(self) -> list[str]:
+        """The acquisitions that its triggers ask for."""
+        return [armed.order.acquisition for armed in self._armed]
+
+    def released(self, acquisitions: Collection[str], mono_ns: int, elapsed_s: float, *, ok: bool) -> list[Fire]:
+        """An acquisition that was asked for by one of these names is over (its last scan, or its end without one): what follows."""
+        ours = [armed for armed in self._armed if armed.order.acquisition in acquisitions]
         return [_fire(armed, mono_ns) for armed in ours if armed.released(elapsed_s, ok=ok)]
 
-    def comes_again(self, acquisition: str) -> bool:
-        """True where a back-to-back trigger waits for this acquisition, and asks for it again by itself when it fails."""
-        return any(armed.order.acquisition == acquisition and armed.outstanding for armed in self._armed)
+    def comes_again(self, acquisitions: Collection[str]) -> bool:
+        """True where a back-to-back trigger waits for one of these, and asks for it again by itself when it fails."""
+        return any(armed.order.acquisition in acquisitions and armed.outstanding for armed in self._armed)
 
     def next_likely(self, sample: Sample | None, step_left_s: float | None) -> str | None:
         """The acquisition that will be wanted next while this step runs (None: none is foreseen)."""

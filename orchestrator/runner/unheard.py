@@ -15,6 +15,8 @@ from orchestrator.runner.resumption import Open, Resumption, named
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.triggers import TriggerEngine
 
+AT_OPEN_CIRCUIT = 0.01
+"""Of the current that was asked for: with less, the guard's last sample lies behind the end, and its count is whole."""
 OWN_ENDS = frozenset(reason.value for reason in (Reason.TIME, Reason.V_UPPER, Reason.V_LOWER, Reason.CHARGE, Reason.CURRENT))
 
 
@@ -68,9 +70,18 @@ class Unheard:
         if heard is None or heard.get("step_key") != account.key or heard.get(COUNTED) is None:
             return gap
         # The guard broke in between two samples: half an interval more, give or take as much.
-        half_C = 0.0 if "ended" in heard else 0.5 * account.interval_s * float(account.planned.current_A or heard.get("current_A") or 0.0)
+        half_C = (
+            0.0
+            if self._whole(account, heard)
+            else 0.5 * account.interval_s * float(account.planned.current_A or heard.get("current_A") or 0.0)
+        )
         charge_C = account.earlier_C + float(heard[COUNTED]) + half_C - account.charge_C
         return replace(gap, charge_C=charge_C, uncertainty_C=abs(half_C), how=BY_INSTRUMENT)
+
+    def _whole(self, account: Account, heard: Mapping[str, Any]) -> bool:
+        """Was the count that the guard heard taken behind the end of the step?"""
+        asked_A, last_A = account.planned.current_A, heard.get("current_A")
+        return "ended" in heard or bool(asked_A and last_A is not None and abs(last_A) <= AT_OPEN_CIRCUIT * abs(asked_A))
 
     def ended_by(self, account: Account) -> Mapping[str, Any] | None:
         """What the guard heard of the step's own end; None where it heard none."""
@@ -88,7 +99,7 @@ class Unheard:
         heard = None if self.left.guard is None else self.left.guard.heard
         if heard is None or heard.get("step_key") != account.key:
             return otherwise_ns
-        return int(heard["mono_ns"]) + int(0.5e9 * account.interval_s)
+        return int(heard["mono_ns"]) + (0 if self._whole(account, heard) else int(0.5e9 * account.interval_s))
 
     def write_off(self, account: Account, since_ns: int, until_ns: int, *, over: bool, reason: Reason, detail: str) -> None:
         """What nobody heard the end of."""

@@ -96,5 +96,6 @@ async def measure_clocks(surroundings: Surroundings) -> None:
         with contextlib.suppress(InstrumentError, TimeoutError):
             sample = await within(CALL_WITHIN_S, instrument.read_clock())
             if sample is not None:
+                surroundings.measured_clocks[settings.instrument] = sample
                 known = {"device_ns": sample.device_ns, "half_width_ns": sample.half_width_ns}
                 surroundings.put("clock.sample", mono_ns=sample.mono_ns, instrument=settings.instrument, **known)

@@ -41,7 +41,7 @@ limits: {abs_E_V: 0.5, abs_I_mA: 0.5, charge_per_step_mAh: 0.85, host_lost: open
 acquisitions:
   one: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 4}
   two: {template: 7Li_metal, recycle_s: 0.75, scans: 16, dummies: 4}
-  t2: {template: 7Li_T2, recycle_s: 1, scans: 4, dummies: 2, TE_ms: [1, 2, 5], repeat_first: true}
+  t2: {template: 7Li_T2, recycle_s: 1, scans: 8, dummies: 2, TE_ms: [1, 2, 5], repeat_first: true}
 protocol:
   - {step: Plate working at 1 mA/cm2 for 20 minutes, nmr: {one: every 3 minutes, two: every 4 minutes, t2: at start}}
 """

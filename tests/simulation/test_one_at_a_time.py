@@ -17,7 +17,7 @@ experiment: lock
 cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
 limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.4, host_lost: open circuit within 60 s}
 acquisitions:
-  long: {template: 7Li_metal, recycle_s: 0.75, scans: 90, dummies: 2}
+  long: {template: 7Li_metal, recycle_s: 0.75, scans: 88, dummies: 2}
 protocol:
   - {step: Rest for 3 minutes, nmr: {long: [continuously, at end]}}
   - {eis: {frequency_Hz: [100000, 0.1], points: 9, amplitude_mA: 0.01}}

@@ -8,9 +8,11 @@ from typing import Any
 
 from drivers.clock import Clock
 from drivers.sim.faults import Fault
+from orchestrator.config import parse_experiment
 from orchestrator.model.events import Event
 from orchestrator.observer.analysis import Inline, LATENCY_s, announce
 from orchestrator.runner.closing import ANALYSIS_WITHIN_S
+from orchestrator.runner.rehearsal import rehearse
 
 Live = Callable[..., Any]
 
@@ -38,7 +40,27 @@ at_end: {{cell: open circuit}}
 """
 
 
-def analysed(live: Live, *, hours: float, short_at_s: float | None = None, seed: int = 1) -> Any:
+STRIPPED = """  - {step: Strip working at 1 mA/cm2 until 10 minutes}
+rules: []
+interlocks: {hard short: off}
+record:"""
+
+
+def without_rules(text: str) -> str:
+    """The night with nothing that ends its plating, and a reversal after it."""
+    head, _, tail = text.replace(", stop_when: soft short", "").partition("rules:")
+    return head + STRIPPED + tail.partition("record:")[2]
+
+
+def analysed(
+    live: Live,
+    *,
+    hours: float,
+    short_at_s: float | None = None,
+    seed: int = 1,
+    rules: bool = True,
+    befall: Callable[[Any], None] | None = None,
+) -> Any:
     made: list[Inline] = []
     errors: list[str] = []
 
@@ -49,13 +71,40 @@ def analysed(live: Live, *, hours: float, short_at_s: float | None = None, seed:
         night.journal.watchers.append(made[0].heard)
         if short_at_s is not None:
             night.twin.inject(Fault("soft_short", short_at_s))
+        if befall is not None:
+            befall(night)
 
     async def during(_: Any) -> None:
         await made[0].run()
 
-    night = live(NIGHT.format(hours=hours), during, before=before, seed=seed)
+    text = NIGHT.format(hours=hours)
+    night = live(text if rules else without_rules(text), during, before=before, seed=seed)
     assert errors == []
     return night
+
+
+REHEARSED = """
+rules:
+  - {name: plating onset, when: area(240..290 ppm) > blank + 5 sd, for: 3 spectra, do: [end step]}
+  - name: soft short
+    when: {observable: area(moss), slope: below, reference: {of: mean, factor: 0.7, over: {x: [0.03, 0.07]}}}
+    confidence: 2 SE
+    for: 2 spectra
+    do: [warn]
+  - {name: hard short, when: abs(E) < 0.2 * abs(I) * R_eis, for: 3 samples, not_after_edge_s: 5, do: [open circuit, tag]}
+"""
+
+
+def rehearsed(night: Any) -> dict[str, Any]:
+    """What these three rules would have said first of a run that had none of them: rule → firing."""
+    head, _, tail = NIGHT.format(hours=1.0).replace(", stop_when: soft short", "").partition("rules:")
+    wanted = parse_experiment(head + REHEARSED.lstrip() + "record:" + tail.partition("record:")[2], file="rules.yaml").rules
+    started = {"plan": night.plan.model_dump(mode="json"), "origin_mono_ns": night.journal.events[0].mono_ns}
+    begun = Event(1, night.journal.events[0].mono_ns, night.journal.events[0].utc_ns, "run.started", started)
+    found: dict[str, Any] = {}
+    for one in rehearse([begun, *night.journal.events], wanted):
+        found.setdefault(one.rule, one)
+    return found
 
 
 def fired(night: Any, rule: str) -> list[Any]:
@@ -79,8 +128,25 @@ def test_a_soft_short_is_seen_by_the_spectra_and_ends_the_step(live: Live) -> No
     assert abs(event.mono_ns - stored.mono_ns - LATENCY_s * 1e9) < 0.1e9
 
 
+def test_onset_soft_and_hard_short_are_rehearsed_over_one_finished_run(live: Live) -> None:
+    def befall(night: Any) -> None:
+        night.twin.befall("hard_short_on_reversal")
+
+    night = analysed(live, hours=4.5, short_at_s=2.0 * 3600, rules=False, befall=befall)
+    assert not {"plating onset", "soft short", "hard short"} & {event.data["rule"] for event in night.of("rule.fired")}
+    found = rehearsed(night)
+    assert set(found) == {"plating onset", "soft short", "hard short"}
+    plate, strip = (next(each for each in night.of("step.started") if word in each.data["key"]) for word in ("plate", "strip"))
+    after_s = {name: one.time_s - night.seconds(plate) for name, one in found.items()}
+    assert 0 < after_s["plating onset"] < 30 * 60, "metal is plated from the first minute on"
+    assert 1.8 * 3600 < after_s["soft short"] < 4.5 * 3600, "the twin's begins two hours into the run"
+    assert night.seconds(strip) < found["hard short"].time_s < night.seconds(strip) + 600
+    assert [found[name].actions for name in ("plating onset", "hard short")] == [("end step",), ("open circuit", "tag")]
+
+
 def test_an_honest_cell_is_left_alone_and_its_numbers_are_those_of_the_twin(live: Live) -> None:
     night = analysed(live, hours=2.5)
+    assert set(rehearsed(night)) == {"plating onset"}
     assert fired(night, "soft short") == []
     assert len(fired(night, "drowned")) == 1  # against the blank before the first current, metal is there at once
     slopes = [event.data for event in night.of("observable", name="slope(moss)")]

@@ -24,11 +24,13 @@ limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.2, host_lost: open 
 acquisitions:
   fast: {template: 7Li_metal, recycle_s: 0.92, scans: 16}
   wide: {template: 7Li_wide, recycle_s: 3.96, scans: 4}
+  T1: {template: 7Li_T1, recycle_s: 4.0, scans: 4, tau_ms: [10, 37.6, 141.4, 531.8, 2000]}
+  T2: {template: 7Li_T2, recycle_s: 3.0, scans: 4, TE_ms: [1, 3.76, 14.14, 53.2, 200]}
 protocol:
   - {step: Rest for 1 minute, nmr: {wide: at start}}
   - {step: Plate working at 1 mA/cm2 until 8 minutes or abs(E) 0.45 V, nmr: {fast: [at start, every 2 minutes, at end]}}
 record: {every_s: 2}
-at_end: {cell: open circuit, nmr: [wide]}
+at_end: {cell: open circuit, nmr: [wide, T1, T2]}
 """
 FAULTS = (
     "spinsolve.swap_ready_completed:after_s=100,for_s=200",
@@ -88,3 +90,19 @@ def test_the_electrolyte_and_the_metal_are_where_they_belong(night: Night) -> No
     assert shift_ppm[np.argmax(intensity)] == pytest.approx(-1.5, abs=2.0)
     assert shift_ppm[metal][np.argmax(intensity[metal])] == pytest.approx(250, abs=12)
     assert intensity[metal].max() > 5 * intensity[gap].max()
+
+
+def test_arrays_store_their_delays_and_the_times_of_their_rows(night: Night) -> None:
+    delays = {"T1": ("delay", [10.0, 37.6, 141.4, 531.8, 2000.0], 7.0), "T2": ("TE", [1.0, 3.76, 14.14, 53.2, 200.0], 4.0)}
+    for name, (axis, values, each_s) in delays.items():
+        rows = night.entry[f"fid/{name}"]
+        assert rows["fid"].shape[0] == 5
+        assert set(rows["state"][()]) == {b"verified"}
+        assert rows[axis][()].tolist() == values
+        begun, ended = rows["t_start"][()], rows["t_end"][()]
+        assert np.all(begun[1:] >= ended[:-1] - 1e-6)
+        assert ended - begun == pytest.approx(4 * each_s, rel=0.02), name
+    strengths = np.abs(np.fft.fft(night.entry["fid/T2/fid"][()], axis=1)).max(axis=1)
+    assert np.all(np.diff(strengths[:3]) < 0)
+    first, last = night.entry["fid/T1/fid"][()][[0, -1], :200]
+    assert np.vdot(first, last).real < 0

@@ -38,11 +38,15 @@ record: {every_s: 2}
 at_end: {cell: open circuit, nmr: [wide]}
 """
 FAULTS = (
+    "topspin.silent:after_s=184,for_s=45",
     "topspin.slow:factor=1.1",
     "topspin.user_moves:after_s=150",
     "topspin.clock_off:seconds=-40",
     "topspin.parameters_drift:name=RG,value=50.5,after_s=300",
 )
+
+
+CALLING = "agent_options: {mode: pull, host: 127.0.0.1, port: 47011, "
 
 
 def request(folder: Path, repository: Path, *faults: str) -> RunRequest:
@@ -94,11 +98,16 @@ def test_what_was_filed_is_read_by_anybody(night: Night) -> None:
 
 
 def test_the_consoles_stamps_are_not_trusted_alone(night: Night) -> None:
-    """Its clock is 40 s slow; the run's own times are not."""
+    """Its clock is 40 s slow; the run's own times are not, not even of a scan that ended while nobody answered."""
     for row, folder in night.data_sets("fast"):
         date = int(re.search(r"^##\$DATE= (\d+)", (folder / "acqus").read_text(), re.MULTILINE).group(1))  # type: ignore[union-attr]
         ended_s = night.entry["fid/fast/t_end_utc"][row] / 1e9
         assert ended_s - date == pytest.approx(40.0, abs=3.0)
+    late = int(np.argmax(night.entry["fid/fast/t_end_half_width"][()]))
+    assert 0.0 < night.entry["fid/fast/t_end_half_width"][late] < 2.0
+    events = zip(night.texts("events/kind"), night.texts("events/data"), strict=True)
+    acquired = [json.loads(data) for kind, data in events if kind == "acquisition.acquired"]
+    assert max(data["half_width_ns"] for data in acquired) > 5e9, "what was heard of it alone is seconds off"
 
 
 def test_two_nights_of_a_seed_are_the_same(night: Night, tmp_path: Path, repository: Path) -> None:
@@ -150,9 +159,10 @@ def test_the_scan_of_a_host_that_died_is_finished(tmp_path: Path, repository: Pa
 def test_a_whole_night_without_a_port_in_topspin(tmp_path: Path, repository: Path) -> None:
     """Driver, AU program's loop and agent in mode pull, through the program."""
     rig = (repository / "configs/rigs/emulated-topspin.yaml").read_text("utf-8").replace("../twins", str(repository / "configs/twins"))
-    pulled = "mode: pull\n      emulator: {agent_options: {mode: pull, host: 127.0.0.1, port: 47011}, "
-    assert "emulator: {" in rig
-    (tmp_path / "rig.yaml").write_text(rig.replace("emulator: {", pulled, 1), encoding="utf-8")
+    for found, pulled in (("emulator: {", "mode: pull\n      emulator: {"), ("agent_options: {", CALLING)):
+        assert rig.count(found) == 1
+        rig = rig.replace(found, pulled)
+    (tmp_path / "rig.yaml").write_text(rig, encoding="utf-8")
     asked = replace(request(tmp_path, repository), rig=tmp_path / "rig.yaml")
     with observed_here():
         ended = run(gather(asked))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.base import EndConditions, Reason, SampleBlock
+from drivers.base import EndConditions, Reason, Rows, SampleBlock
 from orchestrator.runner.account import Account
 from orchestrator.runner.safety import WATCHED
 
@@ -27,23 +27,23 @@ class CutOff:
         """The end that this step should have had; None as long as there is none, or somebody has asked for one."""
         if account.asked is not None or account.cut or not len(block):
             return None
-        mono_ns, reason = int(block.mono_ns[-1]), _past(block, account)
+        mono_ns, reason = block.rows.mono_ns[-1], _past(block.rows, account)
         if reason is None or (reason, account.key) != (self.reason, self.key):
             self.key, self.reason, self.since_ns = account.key, reason, mono_ns
             return None
         return reason if mono_ns - self.since_ns >= LATE_NS else None
 
 
-def _past(block: SampleBlock, account: Account) -> Reason | None:
+def _past(rows: Rows, account: Account) -> Reason | None:
     """The first end that the newest sample lies past."""
-    ends, elapsed_s = account.ends, account.elapsed_s(int(block.mono_ns[-1]))
+    ends, elapsed_s = account.ends, account.elapsed_s(rows.mono_ns[-1])
     if not account.adopted and elapsed_s > ends.time_s * (1.0 + SLACK) + SLACK_S:
         return Reason.TIME  # when an adopted one began is not known so well; the second ring has its time
     if ends.charge_C is not None and abs(account.charge_C) > ends.charge_C * (1.0 + SLACK) + account.uncertainty_C:
         return Reason.CHARGE
-    if ends.current_below_A is not None and elapsed_s > 0.0 and abs(float(block.current_A[-1])) < ends.current_below_A * (1.0 - SLACK):
+    if ends.current_below_A is not None and elapsed_s > 0.0 and abs(rows.current_A[-1]) < ends.current_below_A * (1.0 - SLACK):
         return Reason.CURRENT
-    return _past_voltage(ends, _voltage_V(block, account))
+    return _past_voltage(ends, _voltage_V(rows, account))
 
 
 def _past_voltage(ends: EndConditions, voltage_V: float) -> Reason | None:
@@ -54,8 +54,8 @@ def _past_voltage(ends: EndConditions, voltage_V: float) -> Reason | None:
     return None
 
 
-def _voltage_V(block: SampleBlock, account: Account) -> float:
+def _voltage_V(rows: Rows, account: Account) -> float:
     """The voltage that the limits mean; NaN, which has passed nothing, where nobody read it."""
     name = WATCHED.get(account.planned.limits.voltage_name)
-    values = getattr(block, name) if name else None
-    return float((block.voltage_V if values is None else values)[-1]) if len(block) else math.nan
+    values: Sequence[float] | None = getattr(rows, name) if name else None
+    return (rows.voltage_V if values is None else values)[-1]

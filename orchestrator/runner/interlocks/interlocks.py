@@ -83,7 +83,7 @@ class Interlocks:
 
     def samples(self, block: SampleBlock, account: Account | None) -> None:
         """A block of the running step. What is being broken off is not judged."""
-        if block.aux:
+        if block.rows.aux:
             self._look_at_aux(block)
         if account is None or account.started_ns is None or account.cut or account.over:
             return
@@ -175,11 +175,11 @@ class Interlocks:
 
     def _look_at_aux(self, block: SampleBlock) -> None:
         """Temperatures among the instrument's own further channels: the newest of the block."""
-        for name, values in block.aux.items():
+        for name, values in block.rows.aux.items():
             unit = unit_of(name)
             value_K = kelvin(float(values[-1]), unit) if unit in IN_KELVIN and len(values) else None
             if value_K is not None:
-                self._take_temperature(name, value_K, int(block.mono_ns[-1]))
+                self._take_temperature(name, value_K, block.rows.mono_ns[-1])
 
     def _take_temperature(self, sensor: str, value_K: float, mono_ns: int) -> None:
         self._fire("temperature sensor", mono_ns, self._sensor.see(sensor, value_K) if self._sensor else None, sensor)
@@ -192,10 +192,8 @@ class Interlocks:
 
 def _readings(block: SampleBlock, started_ns: int) -> list[Reading]:
     """The samples of a block; ``edge_s`` counts from the start of the running part."""
-    times, n = block.mono_ns.tolist(), len(block)
-    volts, amps = block.voltage_V.tolist(), block.current_A.tolist()
-    status = [0] * n if block.status is None else block.status.tolist()
-    if block.voltage_we_V is None and block.voltage_ce_V is None:
+    times, volts, amps, status, _, we_V, ce_V, _ = block.rows
+    if we_V is None and ce_V is None:
         return [Reading(t, (t - started_ns) * 1e-9, v, a, s) for t, v, a, s in zip(times, volts, amps, status, strict=True)]
-    we, ce = ([None] * n if one is None else one.tolist() for one in (block.voltage_we_V, block.voltage_ce_V))
+    we, ce = ([None] * len(times) if one is None else one for one in (we_V, ce_V))
     return [Reading(t, (t - started_ns) * 1e-9, *rest) for t, *rest in zip(times, volts, amps, status, we, ce, strict=True)]

@@ -96,7 +96,7 @@ class Rings:
             self._not_kept(account, reason)
         if not account.has_current:
             return
-        clock, mono_ns = self._s.clock, int(block.mono_ns[-1])
+        clock, mono_ns = self._s.clock, block.rows.mono_ns[-1]
         age_s = ((clock.mono_ns() - mono_ns) / 1e9 - account.interval_s) / clock.speed
         if self.interlocks.old(self._run.heard_s, age_s, self._longest_s):
             self._run.silent(age_s)
@@ -110,11 +110,12 @@ class Rings:
 
     def _wire(self, block: SampleBlock) -> None:
         """Lines that were no samples are told, until none has come for a while; how many they are stands in the file."""
-        if GARBLED in block.aux:
-            self._garbled_ns, n = int(block.mono_ns[-1]), int(block.aux[GARBLED][-1])
+        rows = block.rows
+        if GARBLED in rows.aux:
+            self._garbled_ns, n = rows.mono_ns[-1], int(rows.aux[GARBLED][-1])
             text = f"{n} lines since the instrument was connected were no samples: garbled, twice, or out of order"
             self._alarms.sound(GARBLED_ALARM, "warn", "The potentiostat's line is disturbed", text, advice=GARBLED_ADVICE)
-        elif self._garbled_ns and len(block) and block.mono_ns[-1] - self._garbled_ns > QUIET_NS:
+        elif self._garbled_ns and len(block) and rows.mono_ns[-1] - self._garbled_ns > QUIET_NS:
             self._garbled_ns = 0
             self._alarms.clear(GARBLED_ALARM)
 

@@ -74,6 +74,7 @@ class Resumption:
     the running one on the instrument. ``intended``: keys that were about to be started when the journal ends;
     ``ordered``: all keys of the program that was started last.
     ``shorted``: what opened the circuit for a short. ``preparations``: what the preparation has read and set.
+    ``instead``: what triggers ask for in place of what they say; ``hold``: one that a rule asked for and that was not over, and why.
     ``observables``: findings of others that are journaled, with their numbers.
     ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample;
     ``last_told_ns`` and ``last_utc_ns``: of the last event, as it stands there. ``clock``: whose the last process's was.
@@ -128,6 +129,8 @@ class Resumption:
     pauses: Mapping[Owner, str]
     refusals: Mapping[Owner, str]
     missing: str | None
+    instead: Mapping[str, str]
+    hold: tuple[str, str] | None
     stop: tuple[str, str] | None
     continued: int
     ended: Mapping[str, Any] | None

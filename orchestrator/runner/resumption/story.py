@@ -130,6 +130,7 @@ class Story:
         self._cell = "off" if mode is Mode.REST else "on"
         if name.wait:
             self._lines.count_wait(name.wait)
+            self._wanted.wait_started(key, str(data.get("text") or ""))
             return
         before, line = self._lines.now, self._lines.of(name, data)
         if line is None:
@@ -150,6 +151,8 @@ class Story:
             self._open = None
         self._heard_ns = max(self._heard_ns, run_ns)
         name = named(key)
+        if name.wait:
+            self._wanted.wait_ended(key, data)
         if name.wait or line is None or line.planned.key != name.planned:
             self._count_to(data, float(data["charge_C"]) - (0.0 if self._newest is None else self._newest.charge_C))
             return
@@ -243,7 +246,8 @@ class Story:
         if ok:
             self._wanted.was_measured(acquisition)
         if line is not None and line.started_ns is not None:
-            line.engine.released(acquisition, run_ns, line.elapsed_s(run_ns), ok=ok)
+            asked = self._wanted.instead.asked_for(acquisition, line.engine.names)
+            line.engine.released(asked, run_ns, line.elapsed_s(run_ns), ok=ok)
 
     # -------------------------------------------------------------------------------------------------------------- words
 
@@ -271,7 +275,7 @@ class Story:
             case "command.answered" if data["ok"]:
                 self._wanted.answered(data, run_ns)
             case "rule.fired":
-                self._wanted.fired(data, run_ns)
+                self._wanted.fired(data, run_ns, "" if self._lines.now is None else self._lines.now.planned.key)
             case "preparation":
                 self._preparations.append(dict(data))
             case _:
@@ -359,6 +363,8 @@ class Story:
             pauses=dict(wanted.pauses),
             refusals=dict(wanted.refusals),
             missing=wanted.missing,
+            instead=wanted.instead.changes,
+            hold=wanted.hold,
             stop=wanted.stop,
             continued=self._continued,
             ended=self._ended,

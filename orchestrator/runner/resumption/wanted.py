@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.model.experiment import Action, TriggerKind
 from orchestrator.plan.orders import Plan, TriggerOrder
+from orchestrator.runner.instead import Instead
 from orchestrator.runner.interlocks.acting import RUN_ACTS, SHORT
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.states import RunState
@@ -17,7 +18,8 @@ class Wanted:
     """Fed with commands, fired rules, states of the run and missed acquisitions, in order.
 
     ``pauses``, ``refusals``: by whom, and why. ``standing``: acquisitions each so often, since when. ``stop``: how the run was
-    ending, and why. ``missing``: the acquisition that the run waits for at open circuit.
+    ending, and why. ``missing``: the acquisition that the run waits for at open circuit. ``instead``: what triggers ask for in place of
+    what they say. ``hold``: the hold that a rule has asked for and that is not over, and why.
     """
 
     def __init__(self) -> None:
@@ -28,8 +30,12 @@ class Wanted:
         self.no_more_current = False
         self.shorted: str | None = None
         self.missing: str | None = None
+        self.instead = Instead()
+        self.hold: tuple[str, str] | None = None
+        self._holding = ""
         self._plan: Plan | None = None
         self._deeds: dict[str, tuple[Action, ...]] = {}
+        self._acquisitions: dict[str, str | None] = {}
         self._interlocks: dict[str, tuple[Action, ...]] = {}
         self._commands: dict[str, tuple[str, Mapping[str, Any], str]] = {}
 
@@ -37,6 +43,7 @@ class Wanted:
         """What its rules and interlocks do stands in the plan."""
         self._plan = plan
         self._deeds = {rule.name: rule.do for rule in plan.rules}
+        self._acquisitions = {rule.name: rule.acquisition for rule in plan.rules}
         self._interlocks = {one.name: one.do for one in plan.interlocks}
 
     def see(self, sample: Sample) -> None:
@@ -54,6 +61,16 @@ class Wanted:
         if acquisition == self.missing:
             self.missing = None
             self.pauses.pop(Owner.MISSED, None)
+
+    def wait_started(self, key: str, text: str) -> None:
+        """A wait of the run's own has begun; the hold that was wanted may be it."""
+        if self.hold is not None and text == self.hold[0]:
+            self._holding = key
+
+    def wait_ended(self, key: str, data: Mapping[str, Any]) -> None:
+        """A wait is over; a hold that was broken off is still wanted."""
+        if key == self._holding and data.get("over", True):
+            self.hold, self._holding = None, ""
 
     def became(self, state: RunState, why: str) -> None:
         """The run's state: some of them are ways out."""
@@ -95,13 +112,14 @@ class Wanted:
 
     # ----------------------------------------------------------------------------------------------------------- rules
 
-    def fired(self, data: Mapping[str, Any], run_ns: int) -> None:
-        """A rule or an interlock has fired, and has done what it does."""
+    def fired(self, data: Mapping[str, Any], run_ns: int, running: str) -> None:
+        """A rule or an interlock has fired, and has done what it does. ``running``: the planned step that ran."""
         name, interlock = str(data["rule"]), bool(data.get("interlock"))
         do = self._interlocks.get(name) if interlock else self._deeds.get(name)
         if do is None or self._plan is None or (interlock and name == RUN_ACTS):
             return
         why, verbs = f"{'interlock' if interlock else 'rule'} `{name}`", {action.verb for action in do}
+        planned_key = str(data.get("step_key") or "").partition(".")[0]
         if "open circuit" in verbs:
             if not interlock or name == SHORT:
                 self.shorted = self.shorted or why
@@ -113,5 +131,9 @@ class Wanted:
         for action in do:
             if action.verb == "acquire" and action.arguments.get("every_s"):
                 self._stand(str(action.arguments["acquisition"]), why, float(action.arguments["every_s"]), run_ns)
+            elif action.verb == "change acquisition":
+                self.instead.change(self._acquisitions.get(name), str(action.arguments["acquisition"]))
+            elif action.verb == "hold" and not self.no_more_current and planned_key and planned_key == running:
+                self.hold = (action.text, why)
             elif action.verb in {"stop", "abort"}:
                 self.stop = (action.verb if action.verb == "stop" else "aborting", why)

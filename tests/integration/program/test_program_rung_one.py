@@ -21,7 +21,7 @@ experiment: rung-one
 cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
 limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.4, host_lost: open circuit within 60 s}
 acquisitions:
-  metal: {template: 7Li_metal, recycle_s: 0.1, scans: 2, dummies: 1}
+  metal: {template: 7Li_metal, recycle_s: 0.1, scans: 4, dummies: 1}
 protocol:
   - {step: Rest for 3 seconds, nmr: {metal: at start}}
   - {step: Plate working at 1 mA/cm2 until 2 seconds, nmr: {metal: at start}}

@@ -40,7 +40,7 @@ cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 
 limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.12, host_lost: open circuit within 60 s}
 acquisitions:
   fast: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 1}
-  slow: {template: 7Li_metal, recycle_s: 2, scans: 30, dummies: 1}
+  slow: {template: 7Li_metal, recycle_s: 2, scans: 30, any_scans: true, dummies: 1}
 protocol:
   - {step: Rest for 30 seconds, nmr: {fast: at start}}
   - {step: Plate working at 1 mA/cm2 for 10 minutes, nmr: {fast: [at start, every 1 minute]}}

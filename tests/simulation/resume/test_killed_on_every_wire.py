@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from orchestrator.model.events import DRAINED
 from orchestrator.recorder.reader import open_run
 
 Survive = Callable[..., Any]
@@ -33,9 +35,14 @@ DRIVERS: dict[str, tuple[str, str, dict[str, str]]] = {
     "methodscript": ("sim", ADOPTS, {}),
     "biologic": ("emulated-biologic", ADOPTS, {"max_current_A: 0.1": "max_current_A: 0.1\n      folder: NOTES"}),
     "neware": ("emulated-neware", ADOPTS, {}),
+    "arbin": ("emulated-arbin", ADOPTS, {"max_current_A: 0.1": "max_current_A: 0.1\n      folder: NOTES"}),
+    "arbin, cut": ("emulated-arbin", CUT, {"max_current_A: 0.1": "max_current_A: 0.1\n      folder: NOTES"}),
     "keithley": ("emulated-keithley", CUT, {}),
     "zahner": ("emulated-neware", CUT, {"neware": "zahner", ":21-1-1": ""}),
 }
+KEEP = {"biologic", "neware"}
+"""They keep what nobody fetches."""
+
 """Shipped rig, what its guard is to do, and what else stands in that rig."""
 
 
@@ -50,7 +57,7 @@ def test_charge_and_cycles_are_right_to_a_thousandth(
     night = survive(kill(IN_THE_SECOND_CYCLE_s, 60.0, guard=order == CUT), rig=rig, night=NIGHT.replace("HOST_LOST", order))
     whole(night)
     assert (night.ended.outcome.state, night.ended.outcome.cell) == ("finished", "off"), night.ended.outcome.reason
-    assert bool(night.of("gap")) is (driver != "biologic"), "its memory gives every sample of the time that nobody was there"
+    assert bool(night.of("gap")) is (driver not in KEEP), "its memory gives every sample of the time that nobody was there"
     parts = [event.data["key"] for event in night.of("step.started", index=2)]
     assert len(parts) == (1 if order == ADOPTS else 2), "adopted, or broken off and then what it was owed"
     true_C, said_C = night.true_C(), [event.data["charge_C"] for event in night.of("step.ended") if event.data["over"]]
@@ -60,10 +67,31 @@ def test_charge_and_cycles_are_right_to_a_thousandth(
         assert sum(said) == pytest.approx(true_C[sign], rel=1e-3)
     with open_run(night.folder) as file:
         columns = file.electrochemistry
+        of_the_gap = (columns["status"][()] & DRAINED).astype(bool)
+        assert of_the_gap.sum() == pytest.approx(60, abs=5) if driver in KEEP else not of_the_gap.any()
+        in_the_step = columns["time"][columns["step"][()] == 2]
+        assert np.diff(in_the_step).max() < (1.5 if driver in KEEP else 90.0), "nothing twice, and nothing left out"
+        assert np.diff(in_the_step).min() > (0.5 if driver in KEEP else 0.0)
         last_mAh = {name: float(columns[name][-1]) for name in ("charge_net", "charge_throughput")}
         assert int(columns["cycle"][-1]) == 2
     assert last_mAh["charge_net"] == pytest.approx((true_C[1.0] + true_C[-1.0]) / 3.6, abs=1e-3 * PER_STEP_C / 3.6)
     assert last_mAh["charge_throughput"] == pytest.approx((true_C[1.0] - true_C[-1.0]) / 3.6, rel=1e-3)
+
+
+@pytest.mark.timeout(240)
+def test_an_arbin_without_a_notebook_is_watched_to_its_end_and_says_why_that_is_all(survive: Survive, kill: Any) -> None:
+    """Its step is one of ours by its name; what it is nobody knows: nothing is stopped, nothing is started after it."""
+    short = NIGHT.replace("HOST_LOST", ADOPTS).replace("for 4 minutes", "for 1 minutes")
+    night = survive(kill(30.0, 10.0, guard=False), rig="emulated-arbin", night=short)
+    assert (night.ended.outcome.state, night.ended.outcome.cell) == ("failed", "off")
+    assert "option `folder`" in night.ended.outcome.reason
+    (started,) = night.of("step.started")
+    (ended,) = night.of("step.ended")
+    assert (ended.data["reason"], ended.data["over"]) == ("lost", False)
+    assert ended.data["charge_C"] == pytest.approx(night.true_C()[-1.0], rel=2e-2), "it had its whole minute"
+    assert night.true_C()[-1.0] == pytest.approx(-4e-4 * 60, rel=1e-3)
+    assert night.true_C()[1.0] == 0.0
+    assert started.data["key"] == ended.data["key"]
 
 
 def other(repository: Path, rig: str, changes: dict[str, str], path: Path) -> str:

@@ -169,7 +169,7 @@ def test_a_pruned_run_is_still_verified(run: Path, packed: bool) -> None:
 @pytest.mark.parametrize(
     ("damage", "line"),
     [
-        ("voltage", "electrochemistry/voltage: DIFFERS: 2500 in the journal, 2500 in run.h5, other values"),
+        ("voltage", "electrochemistry/voltage: DIFFERS: 2500 in pruned.json, 2500 in run.h5, other values"),
         ("charge_net", "run.h5: its digest is"),
         ("raw", "raw/a0001/fid: not the bytes that were archived"),
     ],

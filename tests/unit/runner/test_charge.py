@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.runner.charge import Charge
@@ -57,6 +57,7 @@ def test_a_pause_between_two_steps_does_not_count() -> None:
     assert charge.net_C == pytest.approx(2e-3)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(0.01, 5.0), min_size=2, max_size=50), st.floats(-1e-3, 1e-3), st.floats(-1e-6, 1e-6))
 def test_a_current_that_changes_evenly_is_integrated_exactly(gaps: list[float], start_A: float, slope: float) -> None:
     charge, t = Charge(0.0, 0.0), 0.0

@@ -166,3 +166,36 @@ def test_a_plateau_and_its_knee_are_seen_and_a_slope_has_none() -> None:
     assert [name for _, name in found] == ["plateau", "knee"]
     assert [where for where, _ in found] == pytest.approx([0.35, 0.83], abs=0.03)
     assert along(engine, I_A, lambda x: 1.0 - 0.9 * x) == [], "a slope all the way; and the step before is forgotten"
+
+
+def test_the_slope_of_E_is_by_the_charge_of_the_step_and_only_where_charge_passes() -> None:
+    steep = Rule(name="steep", all_of=(Predicate(observable="voltage", test="slope above", value=5.0),))
+    engine = RuleEngine([steep], 0.0)
+    per_s_mAh = I_A / 3.6
+    gentle, upwards = ([start + rise * per_s_mAh * t for t in range(200)] for start, rise in ((0.1, 4.0), (0.1, 6.0)))
+    assert run(engine, I_A, gentle) == []
+    (at,) = run(engine, I_A, upwards)
+    assert at == 9.0  # ten points, a second apart
+    assert run(engine, 0.0, upwards) == []
+    knee = gentle[:100] + [gentle[99] + 40.0 * per_s_mAh * t for t in range(100)]
+    (at,) = run(engine, I_A, knee)
+    assert 100 < at < 120
+
+
+def test_a_slope_costs_the_same_at_any_rate_of_sampling() -> None:
+    engine = RuleEngine([Rule(name="steep", all_of=(Predicate(observable="voltage", test="slope below", value=-1.0),))], 0.0)
+    engine.begin(step(I_A), first=True)
+    fired = [t for k in range(2000) for t in [k / 100] if engine.feed(sample(t, 0.3 - 2.0 * t * I_A / 3.6, I_A))]
+    assert fired == [9.0]
+
+
+def test_E_is_compared_with_the_first_sample_under_current_sign_and_all() -> None:
+    fifth_more = Predicate(observable="voltage", test="below", reference={"of": "step_start", "factor": 1.2})
+    engine = RuleEngine([Rule(name="worse", all_of=(fifth_more,))], 0.0)
+    assert run(engine, -I_A, [-0.1] * 20 + [-0.119] * 20 + [-0.121] * 3) == [40.0]
+    assert run(engine, I_A, [0.1] * 20 + [0.119] * 3) == [0.0]  # 0.1 V lies below 0.12 V
+    engine.begin(step(-I_A), first=True)
+    assert engine.feed(sample(0.0, -0.5, 0.0)) == []  # no current yet: nothing to compare with
+    assert engine.feed(sample(1.0, -0.1, -I_A)) == []
+    (firing,) = engine.feed(sample(2.0, -0.13, -I_A))
+    assert firing.values == {"voltage": -0.13, "voltage, bound": pytest.approx(-0.12)}

@@ -109,8 +109,8 @@ def test_continuously_follows_its_own_end_and_backs_off_after_a_failure() -> Non
     engine = TriggerEngine([order(K.CONTINUOUSLY)])
     assert len(engine.start(0)) == 1
     assert [engine.feed(one) for one in every_second(50)] == [[]] * 51
-    assert len(engine.released("fast", 50 * 10**9, 50.0, ok=True)) == 1
-    assert engine.released("fast", 60 * 10**9, 60.0, ok=False) == []
+    assert len(engine.released(["fast"], 50 * 10**9, 50.0, ok=True)) == 1
+    assert engine.released(["fast"], 60 * 10**9, 60.0, ok=False) == []
     later = [t for t in range(60, 200) if engine.feed(sample(t))]
     assert later == [60 + int(RETRY_AFTER_s)]
 
@@ -121,24 +121,24 @@ def test_continuously_only_while_its_condition_holds() -> None:
     ramp = every_second(100, charge=CAPACITY_C * 0.01)
     assert fired_at(engine, ramp[:85]) == [81.0]
     engine.feed(sample(86, charge=CAPACITY_C * 0.5))
-    assert engine.released("fast", 0, 86.0, ok=True) == []
+    assert engine.released(["fast"], 0, 86.0, ok=True) == []
 
 
 def test_n_times_from_the_start_are_back_to_back_and_n() -> None:
     engine = TriggerEngine([order(K.TIMES, count=3, from_start=True)])
     fires = len(engine.start(0))
     for t in range(1, 10):
-        fires += len(engine.released("fast", t, float(t), ok=True))
+        fires += len(engine.released(["fast"], t, float(t), ok=True))
     assert fires == 3
 
 
 def test_a_failed_one_of_n_times_is_made_up_for() -> None:
     engine = TriggerEngine([order(K.TIMES, count=2, from_start=True)])
     engine.start(0)
-    engine.released("fast", 1, 1.0, ok=False)
+    engine.released(["fast"], 1, 1.0, ok=False)
     assert [t for t in range(1, 100) if engine.feed(sample(t))] == [1 + int(RETRY_AFTER_s)]
-    assert len(engine.released("fast", 40, 40.0, ok=True)) == 1
-    assert engine.released("fast", 50, 50.0, ok=True) == []
+    assert len(engine.released(["fast"], 40, 40.0, ok=True)) == 1
+    assert engine.released(["fast"], 50, 50.0, ok=True) == []
 
 
 def test_instants_fire_each_once() -> None:
