@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.fourier import LINE_SNR, FourierSettings, estimate_ph0_deg, shift_axis_ppm, slope_deg_per_ppm, spectra
+from orchestrator.analysis.fourier import (
+    LINE_SNR,
+    FourierSettings,
+    apodisation,
+    estimate_ph0_deg,
+    shift_axis_ppm,
+    slope_deg_per_ppm,
+    spectra,
+)
 from orchestrator.analysis.windows import Window
 
 Complexes = NDArray[np.complex128]
@@ -273,17 +281,12 @@ class Chain:
         """float64 (n,): standard error of linear functionals complex128 (n, axis) of spectra, for noise 1 in a FID's points."""
         turned = functionals[:, ::-1] if self.settings.reversed_axis else functionals
         kernel = np.abs(np.fft.fft(np.fft.ifftshift(turned, axes=-1), axis=-1))[:, :points]
-        found: Floats = np.sqrt(((kernel * self._decay(points)) ** 2).sum(axis=1))
+        found: Floats = np.sqrt(((kernel * apodisation(self.settings, points)) ** 2).sum(axis=1))
         return found
-
-    def _decay(self, points: int) -> Floats:
-        decay: Floats = np.exp(-np.pi * self.settings.LB_Hz / self.settings.spectral_width_Hz * np.arange(points))
-        decay[0] *= self.settings.first_point
-        return decay
 
     def point_sd(self, noise_sd: Floats, points: int) -> Floats:
         """float64 (n,): standard deviation of the real part of a point of the spectrum."""
-        return np.asarray(noise_sd) * math.sqrt(float(np.sum(self._decay(points) ** 2)))
+        return np.asarray(noise_sd) * math.sqrt(float(np.sum(apodisation(self.settings, points) ** 2)))
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
@@ -348,7 +351,7 @@ class Chain:
         if points not in self._drift_noise:
             shape = np.where(self._inside, self._reference.conj(), 0.0)
             shape = shape[::-1] if self.settings.reversed_axis else shape
-            kernel = np.abs(np.fft.fft(np.fft.ifftshift(shape)))[:points] * self._decay(points)
+            kernel = np.abs(np.fft.fft(np.fft.ifftshift(shape)))[:points] * apodisation(self.settings, points)
             self._drift_noise[points] = math.sqrt(float(np.sum(kernel**2)))
         return track_ph0(unphased, self._reference, self._inside, noise_sd * self._drift_noise[points])
 

@@ -11,9 +11,12 @@ Told = tuple[str, float, float | None, str, str]
 
 ALGORITHM = "operando-nmr chain 2"
 LINES = "operando-nmr lines 2"
+PULSE = "operando-nmr pulse 2"
+"""What a pulse off resonance shows of a line; 2: of bulk metal as of a thick face."""
 SLOPE = "operando-nmr slope 1"
 SWEEPS = "operando-nmr sweeps 2"
 MAPS = "operando-nmr maps 2"
+SALT = "operando-nmr salt 1"
 
 
 class Finding(NamedTuple):

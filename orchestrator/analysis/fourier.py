@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,12 +51,20 @@ def spectra(fids: NDArray[np.complexfloating[Any, Any]], settings: FourierSettin
     tail = max(1, round(points * settings.tail))
     signal = fids.astype(np.complex128)
     signal -= signal[..., points - tail :].mean(axis=-1, keepdims=True)
-    signal *= np.exp(-np.pi * settings.LB_Hz / settings.spectral_width_Hz * np.arange(points))
-    signal[..., 0] *= settings.first_point
+    signal *= apodisation(settings, points)
     transformed = np.fft.fftshift(np.fft.fft(signal, n=settings.points, axis=-1), axes=-1)
     if settings.group_delay_points:
         transformed *= np.exp(2j * np.pi * _bins(settings.points) * settings.group_delay_points / settings.points)
     return transformed[..., ::-1] if settings.reversed_axis else transformed
+
+
+@lru_cache(maxsize=16)
+def apodisation(settings: FourierSettings, points: int) -> Floats:
+    """float64 (points,), read-only: what a FID is multiplied by before its transform."""
+    decay: Floats = np.exp(-np.pi * settings.LB_Hz / settings.spectral_width_Hz * np.arange(points))
+    decay[0] *= settings.first_point
+    decay.flags.writeable = False
+    return decay
 
 
 def shift_axis_ppm(settings: FourierSettings, carrier_MHz: float, reference_MHz: float) -> Floats:

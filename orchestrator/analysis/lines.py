@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ GAUSS = math.pi**2 / (4.0 * math.log(2.0))
 EULER_MACLAURIN = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
 NEAR = 1.5
 """Radians a point: so far from a line the series holds to 1e-7 of its height."""
-NEARER = 0.8
-"""Where four of its terms do."""
+NEARER, NEARER_TERMS = 0.8, 4
+"""Where so many of its terms do."""
 GONE = 30.0
 """exp(-GONE) of a line may be left at the end of the FID."""
 LEAST_GAUSS_Hz = 5.0
@@ -296,23 +297,25 @@ class LineModel:
     def _voigt(self, rate: complex, gauss_Hz: float, *wanted: bool) -> tuple[Complexes, Complexes, Complexes]:
         """The same with a Gaussian part: in closed form where the line has died away in the FID and is near, else by transforms."""
         bend = GAUSS * gauss_Hz**2 / self.sight.spectral_width_Hz**2
-        fall = 1j * self._angles - rate / self.sight.spectral_width_Hz
-        fall = fall.real + 1j * (np.mod(fall.imag + np.pi, 2.0 * np.pi) - np.pi)
-        n = self.sight.points
-        if gauss_Hz >= LEAST_GAUSS_Hz and np.abs(fall.imag).max() < NEAR and fall.real.min() * n + bend * n**2 > GONE:
-            return self._summed(fall, bend, gauss_Hz)
+        turn = self._angles - rate.imag / self.sight.spectral_width_Hz
+        turn -= 2.0 * np.pi * np.round(turn / (2.0 * np.pi))
+        fall, far, n = -rate.real / self.sight.spectral_width_Hz, float(np.abs(turn).max()), self.sight.points
+        if gauss_Hz >= LEAST_GAUSS_Hz and far < NEAR and fall * n + bend * n**2 > GONE:
+            return self._summed(
+                (fall + 1j * turn).astype(np.complex128, copy=False), bend, gauss_Hz, NEARER_TERMS if far < NEARER else len(EULER_MACLAURIN)
+            )
         return self._transformed_voigt(rate, gauss_Hz, *wanted)
 
-    def _summed(self, fall: Complexes, bend: float, gauss_Hz: float) -> tuple[Complexes, Complexes, Complexes]:
+    def _summed(self, fall: Complexes, bend: float, gauss_Hz: float, terms: int) -> tuple[Complexes, Complexes, Complexes]:
         """The sum over n ≥ 0 of exp(-fall n - bend n²), by its integral (Faddeeva) and Euler and Maclaurin's terms."""
         root = math.sqrt(bend)
-        whole = wofz(0.5j / root * fall) * (0.5 * math.sqrt(math.pi) / root)
+        whole = wofz((0.5j / root) * fall)
+        whole *= 0.5 * math.sqrt(math.pi) / root
         by_n = (1.0 - fall * whole) / (2.0 * bend)
         by_n2 = (whole - fall * by_n) / (2.0 * bend)
-        ends = _ends(bend, 4 if np.abs(fall.imag).max() < NEARER else len(EULER_MACLAURIN))
-        square = fall * fall
-        profile = whole + 0.5 - fall * _horner(ends[0], square)
-        once, twice = by_n - _horner(ends[1], square), by_n2 - fall * _horner(ends[2], square)
+        ends = _ends(bend, fall * fall, terms)
+        profile = whole + 0.5 - fall * ends[0]
+        once, twice = by_n - ends[1], by_n2 - fall * ends[2]
         rate_s = self.sight.spectral_width_Hz
         return profile, once / rate_s, (-2.0 * GAUSS * gauss_Hz / rate_s**2) * twice
 
@@ -335,34 +338,36 @@ class LineModel:
         return self._polynomial
 
 
-def _horner(coefficients: Sequence[float], x: Complexes) -> Complexes:
-    """complex128 like ``x``: coefficients ascending."""
-    found = np.full(x.shape, coefficients[-1], np.complex128)
-    for coefficient in coefficients[-2::-1]:
-        found *= x
-        found += coefficient
+def _end_weights(terms: int) -> Floats:
+    """float64 (3, terms, terms): Euler and Maclaurin's terms at n = 0 of exp(-f n - b n²), of n times it and of n² times it.
+
+    By powers of f², then of b; the first and the last are to be multiplied by f. The m-th derivative of exp(-f n - b n²) at 0 is
+    Σ m! / (j! (m - 2j)!) (-f)^(m - 2j) (-b)^j.
+    """
+    found = np.zeros((3, terms, terms))
+    for n, weight in enumerate(EULER_MACLAURIN[:terms]):
+        k = 2 * n + 1
+        for order, factor in enumerate((1, k, k * (k - 1))):
+            m = k - order
+            for j in range(m // 2 + 1 if m >= 0 else 0):
+                power = m - 2 * j
+                term = math.factorial(m) / (math.factorial(j) * math.factorial(power)) * (-1.0) ** (power + j)
+                found[order, power // 2, j] += weight * factor * term
     return found
 
 
-def _ends(bend: float, terms: int) -> tuple[list[float], list[float], list[float]]:
-    """Euler and Maclaurin's terms at n = 0 of exp(-f n - b n²), n times it, n² times it, as polynomials of f².
+_END_WEIGHTS = {terms: _end_weights(terms) for terms in (NEARER_TERMS, len(EULER_MACLAURIN))}
 
-    The first and the last are to be multiplied by f. The k-th derivative at 0 is a polynomial of f with real coefficients, odd or even as k
-    is: d(k+1) = -f d(k) - 2 b k d(k-1).
-    """
-    derivatives = [np.array([1.0]), np.array([0.0, -1.0])]
-    for k in range(1, 2 * terms - 1):
-        following = np.zeros(k + 2)
-        following[1:] -= derivatives[k]
-        following[:k] -= 2.0 * bend * k * derivatives[k - 1]
-        derivatives.append(following)
-    sums = [np.zeros(2 * terms) for _ in range(3)]
-    for j, weight in enumerate(EULER_MACLAURIN[:terms]):
-        k = 2 * j + 1
-        for order, factor in enumerate((1.0, k, k * (k - 1))):
-            if k >= order:
-                sums[order][: k - order + 1] += weight * factor * derivatives[k - order]
-    return sums[0][1::2].tolist(), sums[1][0::2].tolist(), sums[2][1::2].tolist()
+
+def _ends(bend: float, square: Complexes, terms: int) -> Complexes:
+    """complex128 (3, …): those three sums of ``terms`` terms at b = ``bend``, without their odd f, where f² is ``square``."""
+    by_square = _END_WEIGHTS[terms] @ bend ** np.arange(terms)
+    powers = np.empty((terms, *square.shape), np.complex128)
+    powers[0] = 1.0
+    for k in range(1, terms):
+        np.multiply(powers[k - 1], square, out=powers[k])
+    found: Complexes = (by_square @ powers.view(np.float64)).view(np.complex128)
+    return found
 
 
 STANDS_OUT = 6.0
@@ -379,8 +384,15 @@ def fid_noise_sd(fid: NDArray[np.complexfloating[Any, Any]], tail: float = 0.25)
     those that stand out of the median are left out, and the rest is normal noise cut off there.
     """
     end = fid[-max(16, round(len(fid) * tail)) :]
-    window = np.blackman(len(end) + 2)[1:-1]
-    spectrum = np.fft.fft(end * window)
-    parts = np.abs(np.concatenate([spectrum.real, spectrum.imag]))
+    window = _blackman(len(end))
+    parts = np.abs(np.fft.fft(end * window).view(np.float64))
     noise = parts[parts <= STANDS_OUT * float(np.median(parts))]
-    return math.sqrt(float(np.mean(noise**2)) / KEPT_VARIANCE / float(window @ window))
+    return math.sqrt(float(noise @ noise) / len(noise) / KEPT_VARIANCE / float(window @ window))
+
+
+@lru_cache(maxsize=8)
+def _blackman(points: int) -> Floats:
+    """float64 (points,), read-only: without its two zeros."""
+    window = np.blackman(points + 2)[1:-1]
+    window.flags.writeable = False
+    return window

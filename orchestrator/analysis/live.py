@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.budgeting import Area, Budgeting
-from orchestrator.analysis.findings import ALGORITHM, MAPS, Finding, Told
+from orchestrator.analysis.findings import ALGORITHM, MAPS, SALT, Finding, Told
 from orchestrator.analysis.lines import Component, LineFit
 from orchestrator.analysis.looking import FEWEST_POINTS, Look, Streams, scans_of
+from orchestrator.analysis.passes import Pass, Passes, error_of_image, errors_of_map
 from orchestrator.analysis.samples import Samples
 from orchestrator.analysis.slopes import Slopes
 from orchestrator.analysis.wanted import Wanted
 from orchestrator.model.events import Event
 from orchestrator.model.observables import window_name
+from orchestrator.model.salt import SaltBetween
 from orchestrator.model.units import NOTHING_A
 
 if TYPE_CHECKING:
@@ -57,10 +59,13 @@ class LiveAnalysis:
         self._edge: tuple[str, int] = ("", 0)
         self._samples = Samples()
         self._budgeting: Budgeting | None = None
+        self._salt: SaltBetween | None = None
         self._heard: dict[str, list[int | None]] = {}
         self._fids: dict[tuple[str, int], Event] = {}
         self._slopes = Slopes()
         self._images: dict[str, dict[int, tuple[float, Scan]]] = {}
+        self._passes = Passes()
+        self._begun: dict[str, str] = {}
 
     def feed(self, event: Event) -> list[Finding]:
         """What one event lets us know; empty for all but ``acquisition.stored``."""
@@ -72,6 +77,7 @@ class LiveAnalysis:
                 self._streams = Streams(self._wanted, full=self._full)
                 self._origin_ns = int(event.data["origin_mono_ns"])
                 self._budgeting = self._budget_of(self._wanted)
+                self._salt = SaltBetween.of(self._wanted.cell)
             case "step.started":
                 self._step_started(event)
             case "step.ended" if self._budgeting is not None:
@@ -80,6 +86,7 @@ class LiveAnalysis:
                 self._samples.feed(event, (ends[0] for ends in self._heard.values()))
             case "acquisition.started" | "acquisition.acquired" if event.data.get("heard", True):
                 ends = self._heard.setdefault(event.data["key"], [None, None])
+                self._begun.setdefault(event.data["key"], self._edge[0])
                 first = event.kind.endswith("started")
                 if not first or ends[0] is None:
                     ends[0 if first else 1] = event.mono_ns
@@ -98,6 +105,7 @@ class LiveAnalysis:
         """An acquisition is over: what it has left unfinished will not come."""
         self._heard.pop(key, None)
         self._images.pop(key, None)
+        self._begun.pop(key, None)
         for waiting in [where for where in self._fids if where[0] == key]:
             del self._fids[waiting]
 
@@ -127,7 +135,7 @@ class LiveAnalysis:
         told, fit = self._look(self._streams, event, context)
         if data.get("rows"):
             return self._found(event, told, context)
-        told = [*told, *self._overpotential(told, context)]
+        told = [*told, *self._overpotential(told, context), *self._sand(context)]
         told += self._slopes.of(told, data["name"], context)
         told += self._budgeted(told, data["name"], context)
         return self._found(event, told, context, fit)
@@ -192,9 +200,18 @@ class LiveAnalysis:
         del self._images[key]
         ordered = [series[block] for block in sorted(series)]
         echo_s = np.array([TE_ms for TE_ms, _ in ordered]) * 1e-3
+        stack = np.stack([image for _, image in ordered])
+        begun, scans = self._begun.get(key, self._edge[0]), max(1, int(data["scans"] or 0))
+        passes, mean = self._passes.add(Pass(data["name"], begun, tuple(echo_s.tolist()), stack, scans))
+        if len(stack) == 1:
+            yield "image_error", error_of_image(mean), None, "", MAPS
         if value.get("name") == "TE_ms" and len(np.unique(echo_s)) > 1:
-            stack = np.stack([image for _, image in ordered])
-            yield from _of_map(maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored, over=self._over).summary)
+            found = maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored, over=self._over).summary
+            yield from _of_map(found)
+            if passes > 1:
+                found = maps.mapped(mean, echo_s, maps.image_noise_sd(mean), mirrored=mirrored, over=self._over).summary
+                yield from _of_passes(found)
+            yield from ((name, error, None, "", MAPS) for name, error in errors_of_map(found))
 
     def _context(self, event: Event, scans: int) -> dict[str, Any]:
         key = event.data["key"]
@@ -216,6 +233,12 @@ class LiveAnalysis:
             return []
         return [("overpotential", abs(context["voltage_V"] - current_A * self._wanted.lead_ohm), None, "V", ALGORITHM)]
 
+    def _sand(self, context: Mapping[str, Any]) -> Iterator[Told]:
+        """Sand's time of the current, where it is more than the salt bears for ever."""
+        lasts_s = math.inf if self._salt is None else self._salt.lasts_s(float(context.get("current_A", 0.0)))
+        if math.isfinite(lasts_s):
+            yield "sand_time", lasts_s, None, "s", SALT
+
 
 def _of_map(found: Any) -> Iterator[Told]:
     yield "T2(electrode)", found.electrode_s, found.electrode_sd_s, "s", MAPS
@@ -225,6 +248,12 @@ def _of_map(found: Any) -> Iterator[Told]:
     if found.cluster is not None:
         yield "T2(cluster)", found.cluster.T2_s, found.cluster.sd_s, "s", MAPS
     yield "drift(image)", found.drift, found.drift_sd, "", MAPS
+
+
+def _of_passes(found: Any) -> Iterator[Told]:
+    yield "T2_of_passes(electrode)", found.electrode_s, found.electrode_sd_s, "s", MAPS
+    if found.cluster is not None:
+        yield "T2_of_passes(cluster)", found.cluster.T2_s, found.cluster.sd_s, "s", MAPS
 
 
 def _shape(line: Component) -> dict[str, float]:

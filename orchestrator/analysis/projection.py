@@ -20,6 +20,8 @@ FURTHER = 20.0
 """So many times what the last step brought is never reached by those that follow."""
 DAMPING = (1e-3, 1e-10, 1e10)
 MOST_LOOKS = 80
+APART = 1e-6
+"""Least part of a basis column that the others do not hold, below which least squares decide."""
 
 
 class Columns(Protocol):
@@ -53,26 +55,36 @@ class Projection:
         self.parameters = self.parameters.copy()
         self.parameters[self.free] = outer * self.scale[self.free]
         profiles, self._derivatives = self.model.columns(self.parameters, self.free)
-        self._basis = np.hstack([profiles, self.model.polynomial])
+        self._basis = np.concatenate([profiles, self.model.polynomial], axis=1)
         self._q, r = np.linalg.qr(self._basis)
-        self.linear = np.linalg.lstsq(r, self._q.conj().T @ self.data, rcond=1e-12)[0].astype(np.complex128)
+        self.linear = _back_substituted(r, self._q.conj().T @ self.data)
         self.residual = self.data - self._basis @ self.linear
         self._at = outer.copy()
 
     def jacobian(self, outer: Floats) -> Floats:
         """float64 (2 · inside, outer): Kaufman's, which leaves out what is of second order in the residual."""
         self(outer)
-        columns = np.stack([-self.linear[n] * self.scale[n, k] * column for n, k, column in self._derivatives], axis=1)
-        columns -= self._q @ (self._q.conj().T @ columns)
-        return np.concatenate([columns.real, columns.imag])
+        rows = np.stack([column for _, _, column in self._derivatives])
+        rows *= np.array([-self.linear[n] * self.scale[n, k] for n, k, _ in self._derivatives])[:, None]
+        rows -= (rows @ self._q.conj()) @ self._q.T
+        return np.concatenate([rows.real, rows.imag], axis=1).T
 
     def whole_jacobian(self) -> Floats:
         """float64 (2 · inside, 2 · linear + outer): of the model by (re, im) of each linear parameter, then by the outer ones."""
-        linear = np.empty((len(self.data), 2 * self._basis.shape[1]), np.complex128)
-        linear[:, 0::2], linear[:, 1::2] = self._basis, 1j * self._basis
-        outer = [self.linear[n] * column for n, _, column in self._derivatives]
-        columns = np.hstack([linear, np.stack(outer, axis=1)]) if outer else linear
-        return np.concatenate([columns.real, columns.imag])
+        linear, points = 2 * self._basis.shape[1], len(self.data)
+        rows = np.empty((linear + len(self._derivatives), points), np.complex128)
+        rows[0:linear:2], rows[1:linear:2] = self._basis.T, 1j * self._basis.T
+        for row, (n, _, column) in zip(rows[linear:], self._derivatives, strict=True):
+            np.multiply(self.linear[n], column, out=row)
+        return np.concatenate([rows.real, rows.imag], axis=1).T
+
+
+def _back_substituted(r: Complexes, right: Complexes) -> Complexes:
+    """complex128 (n,): solves a triangular system; by least squares where its columns hardly differ."""
+    diagonal = np.abs(r.diagonal())
+    apart = diagonal.min() > APART * diagonal.max()
+    found = np.linalg.solve(r, right) if apart else np.linalg.lstsq(r, right, rcond=1e-12)[0]
+    return found.astype(np.complex128, copy=False)
 
 
 def minimised(projection: Projection, begin: Floats, low: Floats, high: Floats, asked: float = -math.inf) -> tuple[Floats, bool, int]:
@@ -122,10 +134,11 @@ class Solved:
     def covariance(self) -> Floats:
         """float64: of (re, im) of each linear parameter, then of the outer ones, in units of the noise."""
         jacobian = self.projection.whole_jacobian()
-        norms = np.linalg.norm(jacobian, axis=0)
+        normal = jacobian.T @ jacobian
+        norms = np.sqrt(normal.diagonal())
         norms[norms == 0.0] = 1.0
-        scaled = jacobian / norms
-        found: Floats = np.linalg.pinv(scaled.T @ scaled, rcond=1e-14, hermitian=True) / np.outer(norms, norms)
+        both = np.outer(norms, norms)
+        found: Floats = np.linalg.pinv(normal / both, rcond=1e-14, hermitian=True) / both
         return found
 
     def outer_sd(self, covariance: Floats) -> Floats:

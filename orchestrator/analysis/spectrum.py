@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.battery import RESISTIVITY_OHM_m, excitation, seen_depth_um
+from orchestrator.analysis.battery import HALF_TURN_deg, RESISTIVITY_OHM_m, excitation, face_excitation, seen_depth_um
 from orchestrator.analysis.chain import Axis, Chain, Complexes, Phase, Processed, peak
-from orchestrator.analysis.findings import ALGORITHM, LINES, Told
+from orchestrator.analysis.findings import ALGORITHM, LINES, PULSE, Told
 from orchestrator.analysis.fourier import FourierSettings, evolution_s, evolved_s, power_of_two
 from orchestrator.analysis.lines import Component, Line, LineFit, LineModel, Sight, fid_noise_sd, points_needed
 from orchestrator.analysis.wanted import Wanted
@@ -27,8 +27,6 @@ Scan = NDArray[np.complex128]
 FIT_MARGIN_ppm = 25.0
 PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
-HALF_TURN_deg = 170.0
-"""From here on hardly anything of a thin plate is left to compare with."""
 
 
 class Remembered(NamedTuple):
@@ -159,8 +157,7 @@ class Stream:
             turned_deg = processed.phase.ph1_deg_per_ppm * (line.shift_ppm - processed.phase.pivot_ppm)
             phase_deg = (line.phase_deg - common_deg - turned_deg + 180.0) % 360.0 - 180.0
             yield f"phase({line.name})", -phase_deg if mirrored else phase_deg, line.phase_sd_deg, "deg", LINES
-            if self._full:
-                yield from self._pulse(line)
+            yield from self._pulse(line)
             if self._full or line.name in self._wanted.peaks:
                 yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
         if self._full:
@@ -172,12 +169,13 @@ class Stream:
             return
         pulse_us, tip_deg = self._pulsed
         offset_Hz = (line.shift_ppm * 1e-6 + 1.0) * self._reference_MHz * 1e6 - self._carrier_MHz * 1e6
-        factor, doubtful = excitation(offset_Hz, pulse_us, tip_deg)
+        thick = line.name == "bulk" and tip_deg < HALF_TURN_deg
+        factor, doubtful = (face_excitation if thick else excitation)(offset_Hz, pulse_us, tip_deg)
         if not doubtful:
-            yield f"excitation({line.name})", float(factor), None, "", LINES
-            yield f"corrected_area({line.name})", line.amplitude / float(factor), line.amplitude_sd / float(factor), "", LINES
-        if line.name == "bulk" and self._nucleus in RESISTIVITY_OHM_m and tip_deg < HALF_TURN_deg:
-            yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", LINES
+            yield f"excitation({line.name})", float(factor), None, "", PULSE
+            yield f"corrected_area({line.name})", line.amplitude / float(factor), line.amplitude_sd / float(factor), "", PULSE
+        if self._full and line.name == "bulk" and self._nucleus in RESISTIVITY_OHM_m and tip_deg < HALF_TURN_deg:
+            yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", PULSE
 
     def _compared(self, told: Sequence[Told]) -> list[Told]:
         """Differences of phases that rules ask for. A metal's phase is against the common one already."""

@@ -83,7 +83,8 @@ def _fields(node: Node, problems: Problems) -> dict[str, Any] | None:
         fields["until"] = _until(fields["until"], node.value["until"], problems)
     if "start" in fields:
         fields["edge_within_s"] = _edge_within_s(fields.pop("start"), node.value["start"], problems)
-    return _with_arrays(fields)
+    places = {name: node.value[name].where() for name in ("scans", "until") if node.given(name)}
+    return _with_arrays(fields) | {"places": places}
 
 
 def _edge_within_s(given: str, node: Node, problems: Problems) -> float:

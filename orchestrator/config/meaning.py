@@ -190,6 +190,12 @@ def inside_limits(draft: Draft, problems: Problems) -> None:
             _end_inside(draft, limits, held, problems)
         for end in step.ends:
             _end_inside(draft, limits, end, problems)
+    for action in names.actions_done(draft):
+        if action.verb == "hold":
+            given = action.arguments
+            held = End(kind="voltage", quantity=Quantity(given["voltage_V"], "V"), voltage_name=given["voltage_name"], where=action.where)
+            for end in (held, *given["ends"]):
+                _end_inside(draft, limits, end, problems)
 
 
 def _current_inside(draft: Draft, limits: SafetyLimits, step: Step, problems: Problems) -> None:

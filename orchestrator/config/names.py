@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.experiment import Draft, steps, triggers
 from orchestrator.config.rules import rule_names
 from orchestrator.config.sentences import first_words
-from orchestrator.model.experiment import Action, AtOpenCircuit, Rule, Step, Where, items
+from orchestrator.model.experiment import Action, AtOpenCircuit, Predicate, Rule, Step, Where, items
 from orchestrator.model.observables import OBSERVABLES, base_name
 
 BLANK_HINT = "add `blank` to prepare: it is taken before the first current"
@@ -108,6 +108,22 @@ def _counted(rule: Rule, problems: Problems) -> None:
     if rule.for_unit == "spectra" and sources == {"electrochemistry"}:
         where = problems.word(rule.where, "spectr")
         problems.add(where, f"rule `{rule.name}` looks at E and I: they come in samples", f"write for: {rule.for_count} samples")
+    for one in (*rule.all_of, *rule.any_of):
+        _comparable(rule, one, sources, problems)
+
+
+def _comparable(rule: Rule, one: Predicate, sources: Collection[str], problems: Problems) -> None:
+    """Samples are compared with values, and with the start of their step; beside spectra with values alone."""
+    of_samples, of = OBSERVABLES[base_name(one.observable)].source == "electrochemistry", (one.reference or {}).get("of")
+    if of_samples and of not in {None, "step_start"}:
+        hint = "compare with a value, or with `E at start`"
+        problems.add(one.where, f"rule `{rule.name}`: {one.observable} has no {str(of).replace('_', ' ')}", hint)
+    elif of_samples and "spectra" in sources and (of or one.test.startswith("slope")):
+        problems.add(
+            one.where, f"rule `{rule.name}` looks at spectra: {one.observable} beside them is compared with a value", "make two rules"
+        )
+    elif of == "step_start" and not of_samples:
+        problems.add(one.where, f"rule `{rule.name}`: {one.observable} is not known at a step's start", "compare with the blank")
 
 
 def blanks_taken(draft: Draft, problems: Problems) -> None:

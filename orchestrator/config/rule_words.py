@@ -128,8 +128,8 @@ class RuleWords(Words):
         return replace(self.seen_line(meta, children), absolute=True)
 
     def line_property(self, _meta: Meta, children: list[Token]) -> str:
-        """``area``."""
-        return str(children[0])
+        """``area``; ``T2_error`` has a capital that the grammar does not see."""
+        return str(children[0]).replace("t2", "T2")
 
     def line(self, _meta: Meta, children: list[Token]) -> str:
         """A line by name."""

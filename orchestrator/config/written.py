@@ -41,6 +41,25 @@ class Written(BaseModel):
 # ------------------------------------------------------------------------------------------------------- cell, limits
 
 
+class WrittenSalt(Written):
+    """The salt between the electrodes; with ``area_cm2`` it gives the limiting current and Sand's time."""
+
+    diffusion_cm2_per_s: Positive = Field(description="of the salt between the electrodes, separator included")
+    mol_per_L: Positive
+    t_plus: Annotated[float, Field(ge=0, lt=1)] = Field(description="the cation's transference number")
+    gap_mm: Positive = Field(description="between the two electrodes")
+
+
+class WrittenFoil(Written):
+    """A weighed foil of the same metal in the same coil with the same pulse: it makes the areas of ``acquisition`` absolute."""
+
+    mass_mg: Positive
+    area: Positive = Field(description="its area as a report of its own run tells it: amplitude of one scan's FID at time zero")
+    area_sd: NotNegative = 0.0
+    acquisition: Name = Field(description="the acquisition of this experiment that has the same template")
+    thickness_um: Positive | None = Field(None, description="of a foil thicker than the skin depth: then only its two skins were seen")
+
+
 class WrittenCell(Written):
     """A cell record: what is in the magnet. Never physics: the twin's physics is its own file."""
 
@@ -71,6 +90,8 @@ class WrittenCell(Written):
     rotor_mm: Positive | None = Field(None, description="outer diameter of the rotor")
     spinning_kHz: NotNegative | None = Field(None, description="set by hand at the spinning controller; the program does not drive it")
     temperature_K: Positive | None = None
+    salt: WrittenSalt | None = Field(None, description="what the limiting current and Sand's time are computed from")
+    foil: WrittenFoil | None = Field(None, description="a weighed foil: areas in mg")
     history: str | None = Field(None, description="file of what the cell did before")
 
 
@@ -109,7 +130,8 @@ class WrittenAcquisition(Written):
     """One NMR measurement with the site's own template."""
 
     template: Name = Field(description="a template of the rig file; pulse and power belong to it")
-    scans: Annotated[int, Field(ge=1)] = 1
+    scans: Annotated[int, Field(ge=1)] = Field(1, description="a multiple of the phase cycle")
+    any_scans: bool = Field(False, description="true: `scans` may break the phase cycle; `check` then only warns")
     dummies: Annotated[int, Field(ge=0)] = 0
     recycle_s: Positive = Field(1.0, description="D1; repetition = recycle_s + acquisition time")
     until: WrittenUntilSeen | UntilSentence | None = None

@@ -56,6 +56,7 @@ class WrittenTemplate(Written):
     nucleus: Annotated[str, Field(pattern=r"^\d{1,3}[A-Z][a-z]?$")]
     dataset: str | None = None
     series: str | None = None
+    phase_cycle: Annotated[int, Field(ge=1)] | None = Field(None, description="of the site's own pulse program, in place of its kind's")
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -14,13 +14,8 @@ from orchestrator.model.observables import base_name
 Used = Iterator[tuple[Where, str]]
 
 NOT_YET: dict[str, str] = {
-    "do: change acquisition": "adaptive averaging",
-    "do: hold": "rules that hold",
     "observable: voltage_we": "three electrodes",
     "observable: voltage_ce": "three electrodes",
-    "reference: step_start": "rules that compare E with its start, sign and all",
-    "slope: voltage": "rules over the slope of E",
-    "slope: current": "rules over the slope of E",
     "until (of an array)": "adaptive averaging of arrays",
     "E of one electrode": "three electrodes",
     "budget: dead at end of charge": "a budget that counts there",
@@ -111,7 +106,10 @@ def _interlocks(experiment: Experiment) -> Used:
 
 
 def _actions(actions: Iterable[Action]) -> Used:
-    yield from ((action.where, f"do: {action.verb}") for action in actions)
+    for action in actions:
+        yield action.where, f"do: {action.verb}"
+        if action.arguments.get("voltage_name", "cell") != "cell":
+            yield action.where, "E of one electrode"
 
 
 def _of_predicate(predicate: Predicate) -> Iterator[str]:

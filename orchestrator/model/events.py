@@ -26,7 +26,8 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   last); half_width_ns (of mono_ns, where not 0: the largest in the block; only here and
   in no column of run.h5); blob columns: mono_ns i8, voltage_V f8, current_A f8, charge_step_C f8,
   charge_net_C f8, charge_throughput_C f8, x f8,
-  status u2 (bit 15: no sample, but the edge of a gap), and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
+  status u2 (bit 15: no sample, but the edge of a gap; bit 14: had from the instrument's memory, measured while no rig lived),
+  and device_ns i8, voltage_we_V f8, voltage_ce_V f8 where known.
 * ``aux.block`` sensor, unit, n, columns (mono_ns i8, value f8). · ``eis`` step_key, n, columns (frequency_Hz f8, z c16).
 * ``acquisition.requested`` key, name, nucleus, reasons, step_key, scans, dummies, recycle_s, planned_s, asked_as, listed,
   edge_within_s (an edge on the console's trigger input decides its start); a coalesced
@@ -36,12 +37,12 @@ The table ``KINDS`` says for each kind which keys its ``data`` must have; furthe
   ``.stored`` key, block, fid_seq. ``.verified`` key. ``.missed/.rejected/.lost`` key, name, why, and partial,
   unwanted (by a pause or a booking), exhausted, fault (false: does not count against the missed policy).
 * ``fid.block`` key, block, name, nucleus, dtype, shape, raw_dtype, spectral_width_Hz, carrier_MHz, reference_MHz, scans,
-  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known; where nobody heard them, by the
-  console's stamps and the offset of its clock: then also t_half_width_ns and t_from), times {stamps, zone, start_utc_ns, end_utc_ns,
-  resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order. Of what is no single pulse
-  also kind, sequence, settings (the template's numbers), rows {name, values} (swept inside the block), block_value {name, value} (of the
-  whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began;
-  missing: not known), encodes (of an image: its rows are k-space).
+  group_delay_points, reversed_axis, gain, t_start_mono_ns, t_end_mono_ns (null: not known; where nobody heard them, or heard them late,
+  by the console's stamps and the offset of its clock: then also t_half_width_ns, t_end_half_width_ns and t_from), times {stamps, zone,
+  start_utc_ns, end_utc_ns, resolution_ns}, parameters, files [{name, size, sha256}], partial; blob: the FID's bytes, C order. Of what is
+  no single pulse also kind, sequence, settings (the template's numbers), rows {name, values} (swept inside the block), block_value {name,
+  value} (of the whole block; blocks: how many there are), row_s [[began, ended] …] (after the first row began; missing: not known),
+  encodes (of an image: its rows are k-space).
 * ``raw.archived`` key, block, folder, files (of what was adopted from a watched folder each also
   modified_utc_ns). · ``observable`` name, value, error, unit, key, algorithm; of R_cell
   also step_key, n (samples or frequencies), at (A or Hz) and lead_ohm. Those that somebody outside has found bear their sender as
@@ -140,6 +141,9 @@ KINDS: dict[str, frozenset[str]] = {
 
 GAP_EDGE = 1 << 15
 """Bit of ``status`` in an ``ec.block``: this row is no sample, its voltage and current are NaN; nothing is known up to the next edge."""
+
+DRAINED = 1 << 14
+"""Bit of ``status`` in an ``ec.block``: measured while no rig lived, and had from the instrument's memory afterwards."""
 
 PROMPT = "prompt-"
 """So the id of an alarm begins that asks a person to do something: who acknowledges it says that it is done."""

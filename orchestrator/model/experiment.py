@@ -42,6 +42,28 @@ class Electrode(Frozen):
     capacity_mAh: float | None = None
 
 
+class Salt(Frozen):
+    """The salt between the electrodes: its diffusion, concentration and cation's share of the current; how far they are apart."""
+
+    diffusion_cm2_per_s: float
+    mol_per_L: float
+    t_plus: float
+    gap_mm: float
+
+
+class Foil(Frozen):
+    """A weighed foil of the metal, measured in the same coil with the same pulse by an acquisition: what its area was.
+
+    ``thickness_um``: of one so thick that the coil sees its two skins only; None: all of it is seen.
+    """
+
+    mass_mg: float
+    area: float
+    area_sd: float = 0.0
+    acquisition: str
+    thickness_um: float | None = None
+
+
 class Cell(Frozen):
     """A cell record; it outlives runs. Never physics: the twin's physics is its own file. ``sample``: no cell, ``working`` holds it."""
 
@@ -68,6 +90,8 @@ class Cell(Frozen):
     rotor_mm: float | None = None
     spinning_kHz: float | None = None
     temperature_K: float | None = None
+    salt: Salt | None = None
+    foil: Foil | None = None
     history: str | None = None
     where: Where = Where()
 
@@ -101,12 +125,13 @@ class Acquisition(Frozen):
 
     ``manual``: a person (or another program) measures; ``members``: an interleave of other acquisitions with weights.
     ``arrays``: swept parameters by name (``TE_ms``). ``edge_within_s``: > 0: its trigger arms it, and an edge on the console's trigger
-    input begins it, for which it waits so long at most.
+    input begins it, for which it waits so long at most. ``any_scans``: the phase cycle may be broken. ``places``: where each key stands.
     """
 
     name: str
     template: str | None = None
     scans: int = 1
+    any_scans: bool = False
     dummies: int = 0
     recycle_s: float = 1.0
     until: Mapping[str, Any] | None = None
@@ -122,6 +147,7 @@ class Acquisition(Frozen):
     retune_every: int | None = None
     missed: MissedPolicy | None = None
     where: Where = Where()
+    places: Mapping[str, Where] = Field(default_factory=dict)
 
 
 class TriggerKind(StrEnum):
@@ -497,12 +523,14 @@ class Template(Frozen):
     """The site's own acquisition template. Pulse and power belong to it.
 
     ``dataset``: a vendor's data set to clone. ``series``: its kind (``model.kinds``): which sequence it runs, what it sweeps, its
-    limits; without a data set the console makes it from the parameters (simulation, VnmrJ, MaRCoS).
+    limits; without a data set the console makes it from the parameters (simulation, VnmrJ, MaRCoS). ``phase_cycle``: of the site's
+    own pulse program, in place of its kind's.
     """
 
     nucleus: str
     dataset: str | None = None
     series: str | None = None
+    phase_cycle: int | None = None
     parameters: Mapping[str, Any] = Field(default_factory=dict)
 
 

@@ -344,8 +344,17 @@ def said(unit: str, value: float) -> str:
     return f"{value:g} {unit}".strip()
 
 
-def rule_text(planned: PlannedInterlock) -> str:
-    """The rule of an interlock with its numbers in it."""
-    table = planned.table
-    values = {name: said(number.unit, planned.numbers[name]) if name in planned.numbers else "-" for name, number in table.numbers.items()}
+def inferred(planned: PlannedInterlock) -> frozenset[str]:
+    """Its numbers that no source gives, and that nobody has written otherwise in the experiment."""
+    numbers = planned.table.numbers
+    return frozenset(name for name, number in numbers.items() if number.inferred and planned.numbers.get(name) == number.value)
+
+
+def rule_text(planned: PlannedInterlock, mark: str = "") -> str:
+    """The rule of an interlock with its numbers in it; ``mark``: behind those that are inferred."""
+    table, marked = planned.table, inferred(planned)
+    values = {
+        name: said(number.unit, planned.numbers[name]) + (mark if name in marked else "") if name in planned.numbers else "-"
+        for name, number in table.numbers.items()
+    }
     return table.rule.format(**values)

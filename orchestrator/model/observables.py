@@ -10,14 +10,18 @@ the running step, over its last spectra. ``phase``: of a line less the common ph
 wandered. ``fit_rms``: what the lines leave, relative to the largest point. Of an array: ``T1``, ``T2``, ``diffusion``, ``pulse_90`` of a
 window, ``drift``: what its first value, measured once more at the end, has changed by. Of a series of images: ``T2(electrode)``, its
 ``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
-(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of the lithium budget
+(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of all passes of
+an image or series in one step together: ``image_error`` (noise over the brightest pixel), ``T2_of_passes``, and ``T2_error``, relative, of
+``electrode`` and ``cluster``: what a rule looks at that ends the step once enough is known. Of the lithium budget
 ``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
 ``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known. ``excitation``: of what a
-pulse on resonance would show this one shows so much of a line off the carrier; ``area`` is told as it is, ``corrected_area`` (in a
-reprocessing) is the area over that. ``seen_depth(bulk)``: thickness of a plate without a skin that would be as bright.
+pulse on resonance would show this one shows so much of a line off the carrier, of ``bulk`` as of a thick face; ``area`` is told as it is,
+``corrected_area`` is the area over that. ``seen_depth(bulk)`` (in a reprocessing): thickness of a plate without a skin that would be as
+bright.
 ``plateau``: 1 while E over charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``:
 abs(E - I·R_lead) of a symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's
-transition).
+transition). ``sand_time``: after which the salt at the plated face is gone, of the current at the middle of a spectrum, where that is more
+than the salt bears for ever and the cell record has ``salt``.
 """
 
 from __future__ import annotations
@@ -68,7 +72,11 @@ OBSERVABLES: dict[str, Observable] = {
     "T2_width": Observable("s", "spectra", of_line=True),
     "pixels": Observable("", "spectra", of_line=True),
     "image_snr": Observable("", "spectra"),
+    "image_error": Observable("", "spectra"),
+    "T2_of_passes": Observable("s", "spectra", of_line=True),
+    "T2_error": Observable("", "spectra", of_line=True),
     "overpotential": Observable("V", "spectra"),
+    "sand_time": Observable("s", "spectra"),
     "mAh_per_area": Observable("mAh", "spectra"),
     "dead_Li": Observable("mAh", "spectra", of_line=True),
     "SEI_Li": Observable("mAh", "spectra", of_line=True),

@@ -16,6 +16,7 @@ from orchestrator.plan.waits import RETUNE_S
 
 ASSUMED_ACQUISITION_S = 0.1
 ASSUMED_POINTS = 4096
+ASSUMED_PHASE_CYCLE = 4
 
 OF_THE_ACQUISITION = frozenset({"scans", "dummies", "recycle_s"})
 """What a template may say for acquisitions that are made by hand elsewhere; an acquisition of its own says them itself."""
@@ -127,7 +128,7 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, console: Conso
         scans=one.scans if one.until is None else max(one.scans, int(one.until["scans_max"])),
         dummies=one.dummies if console.dummies else 0,
         recycle_s=one.recycle_s,
-        until=None if one.until is None else _until(one, kind),
+        until=None if one.until is None else _until(one, phase_cycle(template)),
         acquisition_time_s=ASSUMED_ACQUISITION_S if known_s is None else known_s,
         points=points(parameters) or ASSUMED_POINTS,
         subtract=one.subtract,
@@ -135,24 +136,32 @@ def _measured(one: Acquisition, experiment: Experiment, rig: Rig, console: Conso
         missed=one.missed or experiment.missed,
         **_axes(one, kind, parameters),
     )
-    return planned.model_copy(update={"duration_s": seconds(planned, console.overhead_s)})
+    return planned.model_copy(update={"duration_s": seconds(planned, console)})
 
 
-def seconds(planned: PlannedAcquisition, overhead_s: float) -> float:
-    """How long all rows of all blocks take, with the console's overhead for each block."""
+def seconds(planned: PlannedAcquisition, console: ConsoleCapabilities) -> float:
+    """How long all rows of all blocks take, with the console's overhead for each block, and for each row after the first."""
     per_row = planned.rows.values if planned.rows is not None else (0.0,)
     per_block = planned.per_block.values if planned.per_block is not None else (0.0,) * planned.blocks
     row_name, block_name = (axis.name if axis is not None else "" for axis in (planned.rows, planned.per_block))
-    passed_s = len(per_block) * overhead_s
+    passed_s = len(per_block) * (console.overhead_s + (len(per_row) - 1) * console.row_overhead_s)
     for block_value in per_block:
-        for row_value in per_row:
-            swept = {block_name: block_value, row_name: row_value}
-            waited_s = waits_s(planned.sequence, {**planned.template, **swept})
-            passed_s += (planned.dummies + planned.scans) * (planned.recycle_s + waited_s + planned.acquisition_time_s)
+        swept = ({block_name: block_value, row_name: row_value} for row_value in per_row)
+        waited_s = [waits_s(planned.sequence, {**planned.template, **values}) for values in swept]
+        waited_s = [max(waited_s)] * len(waited_s) if console.even_rows else waited_s
+        each_s = planned.recycle_s + planned.acquisition_time_s
+        passed_s += (planned.dummies + planned.scans) * sum(each_s + one_s for one_s in waited_s)
     return passed_s
 
 
-def _until(one: Acquisition, kind: Kind | None) -> UntilKnown:
+def phase_cycle(template: Template | None) -> int | None:
+    """Of the template as the site declares it, else of its kind; None: nobody says."""
+    kind = _kind(template)
+    declared = None if template is None else template.phase_cycle
+    return declared or (None if kind is None else kind.phase_cycle)
+
+
+def _until(one: Acquisition, cycle: int | None) -> UntilKnown:
     """``scans`` then are the fewest."""
     asked = dict(one.until or {})
     part = asked.get("charge_percent")
@@ -160,7 +169,7 @@ def _until(one: Acquisition, kind: Kind | None) -> UntilKnown:
         observable=asked["observable"],
         error=float(asked["error_percent"]) / 100.0,
         scans_least=one.scans,
-        phase_cycle=4 if kind is None else kind.phase_cycle,
+        phase_cycle=cycle or ASSUMED_PHASE_CYCLE,
         of_capacity=None if part is None else float(part) / 100.0,
     )
 

@@ -39,8 +39,12 @@ CHAPTER_BYTES = 256 << 20
 """Above it the published file goes on in a new chapter, and only the open one has copies (``recorder.publisher``)."""
 REMAINDER_FACTOR = 2.0
 """New acquisitions start while so many times what the run still needs is free."""
+PAGE_BYTES, PAGE_SHARE = 4096, 489
+"""Of the journal, and the least of a long record that stands in a page with others (SQLite's file format, 1.6)."""
 BALLAST_LEAST_BYTES = 64 << 20
 BALLAST_s = 86_400.0
+BALLAST_LAST_SHARE = 8
+"""An eighth of the ballast is kept back for the last records of a run that the disk ends; the day is counted without it."""
 
 
 class Occasion(NamedTuple):
@@ -187,10 +191,21 @@ def sizes(steps: Iterable[PlannedStep], made: Mapping[str, int], acquisitions: M
     return Sizes(round(kept), round(hdf5))
 
 
+def _stored(record_bytes: float) -> float:
+    """What a record takes in SQLite's pages: of a long one the end lies with others in a page, as many as go in whole."""
+    shared = record_bytes if record_bytes <= PAGE_BYTES else PAGE_SHARE + (record_bytes - PAGE_SHARE) % PAGE_BYTES
+    return record_bytes - shared + PAGE_BYTES / math.floor(PAGE_BYTES / shared)
+
+
 def ballast_bytes(steps: Iterable[PlannedStep]) -> int:
-    """Room kept for when the disk is full: a day of electrochemistry in the journal at the fastest declared rate, 64 MB at least."""
+    """Room kept for when the disk is full: a day of electrochemistry in the journal at the fastest declared rate, 64 MB at least.
+
+    And an eighth of all for the last records.
+    """
     rate_Hz = max((step.sample.then_Hz for step in steps), default=0.0)
-    return max(BALLAST_LEAST_BYTES, math.ceil(BALLAST_s * (rate_Hz * ROW_BYTES + min(rate_Hz, 1.0) * BLOCK_BYTES)))
+    blocks_Hz = min(rate_Hz, 1.0)
+    day = BALLAST_s * blocks_Hz * _stored(rate_Hz / blocks_Hz * ROW_BYTES + BLOCK_BYTES) if blocks_Hz else 0.0
+    return math.ceil(max(BALLAST_LEAST_BYTES, day) * BALLAST_LAST_SHARE / (BALLAST_LAST_SHARE - 1))
 
 
 def at_end_s(plan: Plan) -> float:

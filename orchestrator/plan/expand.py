@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from orchestrator.model.experiment import (
+    Action,
     AtOpenCircuit,
     Eis,
     Experiment,
@@ -16,6 +17,7 @@ from orchestrator.model.experiment import (
     RepeatUntil,
     SetPoint,
     Step,
+    Verb,
     Where,
 )
 from orchestrator.model.problems import Problem
@@ -52,6 +54,7 @@ class Expanded:
     """The flat list, where each of its steps was written, and what is wrong."""
 
     steps: tuple[PlannedStep, ...]
+    holds: Mapping[str, PlannedStep]
     wheres: tuple[Where, ...]
     problems: tuple[Problem, ...]
 
@@ -105,7 +108,25 @@ def expand(experiment: Experiment, acquisitions: Mapping[str, PlannedAcquisition
         if one.leave is not None and around.ledger.cycle > one.leave[0].of_cycle:
             built[-1] = built[-1].model_copy(update={"leave_repeat": _leave(one.leave[0])})
             leaves.setdefault(one.leave[1], []).append(len(built) - 1)
-    return Expanded(_numbered(built), tuple(wheres), tuple(problems.values()))
+    holds = {action.text: step for action in _holds(experiment) if (step := _held(action, around, problems)) is not None}
+    return Expanded(_numbered(built), holds, tuple(wheres), tuple(problems.values()))
+
+
+def _holds(experiment: Experiment) -> Iterator[Action]:
+    """Every ``do: hold at …``, of rules and interlocks."""
+    done = [rule.do for rule in experiment.rules if rule.enabled] + [setting.do or () for setting in experiment.interlocks]
+    return (action for actions in done for action in actions if action.verb == "hold")
+
+
+def _held(action: Action, around: Surroundings, problems: dict[tuple[Where, str], Problem]) -> PlannedStep | None:
+    """The step that such an action makes, planned like a written one behind all others."""
+    given = {name: action.arguments[name] for name in ("voltage_V", "voltage_name", "ends")}
+    try:
+        (step,) = steps.planned(Step(verb=Verb.POTENTIOSTATIC, text=action.text, where=action.where, **given), around)
+    except Unresolved as error:
+        problems.setdefault((action.where, error.message), Problem(action.where, error.message, error.hint))
+        return None
+    return step.model_copy(update={"triggers": (), "verb": "hold"})
 
 
 def _plan(item: Single, around: Surroundings) -> Iterator[PlannedStep]:

@@ -20,6 +20,12 @@ LATER = tuple(0.1 * n for n in range(3, 31))
 SHARES = tuple(0.05 * n for n in range(1, 20))
 
 
+SIGNALS = (0.5, 1.0, 2.0)
+"""How much of the signal that was planned for there may turn out to be."""
+UNDERSAMPLED = {48: 3.0, 32: 8.4}
+"""Of 64 phase encodes: scatter of the cluster's T2 over that of all encodes, at equal time (``benchmarks/undersampling.py``)."""
+
+
 class Way(NamedTuple):
     """How a map is measured: echo times, recycle delay and acquisition in seconds, and how the scans are shared out."""
 
@@ -85,3 +91,8 @@ def both(way: Way, T1_s: float, T2_s: float) -> Way:
     for _ in range(3):
         found = echoed(recycled(found, T1_s, T2_s), T1_s, T2_s)
     return found
+
+
+def in_passes_h(planned_h: float, signal: float, pass_h: float) -> float:
+    """Hours until the error is what was planned for, in whole passes: they go with the inverse square of the signal."""
+    return math.ceil(planned_h / signal**2 / pass_h - 1e-9) * pass_h

@@ -205,6 +205,7 @@ class Plan(Frozen):
     ``expected_charge_C``: throughput. ``expected_spectra``: all of the run, ``prepare`` and ``at_end_nmr`` included.
     ``at_end_after``: the verb after which the cell is to be left ("" = any). ``at_end_attach``: files or folders beside the experiment.
     ``after_short_cell``: what nobody may do with it then.
+    ``holds``: what rules and interlocks may hold the cell at, by the text of the action; no key, no triggers.
     ``tuning``: by nucleus; empty where the station has no tuner.
     ``size_bytes``: the most on the disk at any time, with the copies of ``run.h5`` or of its open chapter and the merging at
     the end; ``size_at_end_bytes``: what stays; ``size_hdf5_bytes``: ``run.h5`` of that;
@@ -220,6 +221,7 @@ class Plan(Frozen):
     acquisitions: Mapping[str, PlannedAcquisition]
     rules: tuple[Rule, ...] = ()
     interlocks: tuple[PlannedInterlock, ...] = ()
+    holds: Mapping[str, PlannedStep] = {}
     limits: Limits
     host_lost: Literal["open circuit", "finish step on device"]
     host_lost_within_s: float

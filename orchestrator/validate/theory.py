@@ -6,7 +6,8 @@ import cmath
 import math
 from collections.abc import Callable
 
-from orchestrator.analysis.battery import excitation, metal_face, sand_time_s, skin_depth_um
+from orchestrator.analysis.battery import excitation, metal_face, skin_depth_um
+from orchestrator.model.salt import sand_time_s
 
 GAMMA_MHz_per_T = {"7Li": 16.546, "23Na": 11.262}
 
@@ -26,6 +27,6 @@ FIGURES: dict[str, Callable[[], float]] = {
     "metal face at 123 deg": lambda: abs(metal_face(123.0)),
     "metal face at 90 deg": lambda: abs(metal_face(90.0)),
     "metal phase at 123 deg": lambda: math.degrees(cmath.phase(metal_face(123.0))),
-    "Sand's time at 5.66 mA/cm2": lambda: float(sand_time_s(1e-6, 1.0, 5.66, 0.6)),
+    "Sand's time at 5.66 mA/cm2": lambda: sand_time_s(1e-6, 1.0, 5.66, 0.6),
     "excitation midway of both 23Na lines": lambda: float(excitation(0.5 * 1126.0 * GAMMA_MHz_per_T["23Na"] * 9.4, 5.0, 90.0)[0]),
 }

@@ -9,11 +9,12 @@ from drivers.base import IMAGES, Axis, ConsoleCapabilities, waits_s
 from orchestrator.model.experiment import Acquisition, Where
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem
-from orchestrator.plan.acquisitions import made_by_console
+from orchestrator.plan.acquisitions import made_by_console, phase_cycle
 from orchestrator.plan.findings.facts import Facts, warning
 from orchestrator.plan.orders import PlannedAcquisition
 
 DUTY_ADVICE = "a longer recycle delay, a shorter pulse or fewer echoes: the probe burns"
+ARTEFACTS = "a part of it leaves quadrature images and unwanted echoes"
 OWN_ADVICE = "the template clones a data set: only a template with a `series` of the table of kinds sweeps"
 
 
@@ -106,11 +107,30 @@ def _shortest_wait_s(planned: PlannedAcquisition) -> float:
 
 
 def whole_phase_cycles(facts: Facts) -> Iterator[Problem]:
-    """Scans that break a phase cycle leave artefacts."""
-    for planned, written, kind, where in _measured(facts):
-        if kind is not None and written.scans % kind.phase_cycle:
-            says = f"`{planned.name}`: {written.scans} scans break the phase cycle of {kind.phase_cycle}"
-            yield warning(where, says, "a multiple of it leaves no quadrature image and no unwanted echo")
+    """Scans that break a phase cycle leave artefacts: only who says `any_scans` may."""
+    for planned, written, _, where in _measured(facts):
+        cycle = phase_cycle(facts.rig.templates.get(written.template or ""))
+        for key, scans in _asked_scans(written):
+            if cycle is None or scans % cycle == 0:
+                continue
+            at, says = written.places.get(key, where), f"`{planned.name}`: scans of {scans} break the phase cycle of {cycle}"
+            by_rig = bool(facts.experiment.acquisitions[planned.name].manual)
+            yield warning(at, says, ARTEFACTS) if written.any_scans else Problem(at, says, _whole(scans, cycle, key, by_rig=by_rig))
+
+
+def _asked_scans(written: Acquisition) -> Iterator[tuple[str, int]]:
+    yield "scans", written.scans
+    if written.until is not None:
+        yield "until", int(written.until["scans_max"])
+
+
+def _whole(scans: int, cycle: int, key: str, *, by_rig: bool) -> str:
+    """The multiples of the cycle on both sides."""
+    below, above = scans - scans % cycle, scans - scans % cycle + cycle
+    nearest = f"{below} or {above}" if below else str(above)
+    use = f"use {nearest}" if key == "scans" else f"at most {nearest} scans"
+    otherwise = "it is the rig's template that says `scans`" if by_rig else "`any_scans: true` takes any number"
+    return f"{use}: {ARTEFACTS}; {otherwise}"
 
 
 def consoles_that_cannot(facts: Facts) -> Iterator[Problem]:

@@ -75,4 +75,12 @@ def leads_on_negative(facts: Facts) -> Iterator[Problem]:
         )
 
 
-CHECKS = (angle, blind_to_plating, capacities, leads_on_negative)
+def of_no_acquisition(facts: Facts) -> Iterator[Problem]:
+    """A weighed foil says what one acquisition's areas mean."""
+    cell = facts.experiment.cell
+    if cell.foil is not None and cell.foil.acquisition not in facts.plan.acquisitions:
+        message = f"the cell's foil was measured as `{cell.foil.acquisition}`, which is no acquisition of this experiment"
+        yield warning(cell.where, message, "areas stay relative: name the acquisition that has the same template")
+
+
+CHECKS = (of_no_acquisition, angle, blind_to_plating, capacities, leads_on_negative)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from drivers.base import Mode
+from orchestrator.model.experiment import Cell
 from orchestrator.model.observables import frequency_of
 from orchestrator.model.problems import Problem
 from orchestrator.plan.findings.facts import Facts, warning
@@ -128,4 +129,37 @@ def spectra_for_rules(facts: Facts) -> Iterator[Problem]:
         yield Problem(predicate.where, f"no impedance spectrum of this file tells {predicate.observable}", advice)
 
 
-CHECKS = (host_lost, limits_in_reach, currents, ends_inside_limits, charge_limit_before_time, device_can, sampling, spectra_for_rules)
+def watched_on_the_device(facts: Facts) -> Iterator[Problem]:
+    """Where no voltage ends what a dead host leaves running, a watchdog that the instrument has may not be switched off."""
+    can, cell, capacity_C = facts.instruments.potentiostat, facts.experiment.cell, facts.plan.capacity_C
+    if not can.watchdog_off:
+        return
+    for step, where in facts.steps():
+        if step.mode not in {Mode.GALVANOSTATIC, Mode.POTENTIOSTATIC}:
+            continue
+        over = bool(capacity_C and step.ends.charge_C and step.ends.charge_C > capacity_C * NEEDLESS)
+        why = "passes more charge than the electrode holds" if over else _without_an_end(cell)
+        if why:
+            message = f"`{facts.setup.potentiostat}` would go on when this program dies: its watchdog is off, and this step {why}"
+            yield Problem(where, message, "leave `watchdog_s` in the rig file as it is")
+
+
+def _without_an_end(cell: Cell) -> str:
+    """Why lithium may go on being plated at a voltage that never comes; empty: a full cell whose electrodes both have a capacity."""
+    if cell.type != "full":
+        return f"plates or strips in a {cell.type} cell"
+    bare = cell.negative is not None and cell.negative.capacity_mAh is None
+    return f"plates on {cell.negative.name}, of which no capacity is written" if bare and cell.negative else ""
+
+
+CHECKS = (
+    host_lost,
+    watched_on_the_device,
+    limits_in_reach,
+    currents,
+    ends_inside_limits,
+    charge_limit_before_time,
+    device_can,
+    sampling,
+    spectra_for_rules,
+)

@@ -64,11 +64,8 @@ def test_excitation_far_from_the_carrier_is_not_believed() -> None:
     assert list(doubtful) == [False, False, True]
 
 
-def test_mass_and_sand() -> None:
+def test_mass() -> None:
     assert b.metal_mass_mg(2.0, 3.0, "7Li") == pytest.approx(6.0 / 3.861, rel=1e-3)
-    tau = b.sand_time_s(3e-6, 1.0, [1.0, 2.0], 0.6)
-    assert tau[0] / tau[1] == pytest.approx(4.0)
-    assert tau[0] > 60
 
 
 def cycles(n: int = 8, *, efficiency: float = 0.985, first: float = 0.90, k: float = 0.5, noise: float = 0.0) -> dict[str, np.ndarray]:

@@ -58,7 +58,7 @@ LATER = {
         *("budget: dead at end of charge",),
     },
     "protocol: [Rest for 1 h or until E_we 1 V, Hold at E_ce 0.1 V until 1 h]\nrules:\n"
-    "  - {name: a, any: [E_we > 1 V, E_ce > 1 V], do: [warn]}\n": {
+    "  - {name: a, any: [E_we > 1 V, E_ce > 1 V], do: [hold at E_ce 0.1 V until 1 h]}\n": {
         *("E of one electrode", "observable: voltage_we", "observable: voltage_ce"),
     },
     "protocol: [Rest for 1 s]\nat_end: {cell: open circuit after plate, nmr: [reference r], label: a, attach: [b]}\n": set(),
@@ -70,10 +70,7 @@ LATER = {
     "  - {name: g, when: area(x) > mean + 3 sd, do: [warn]}\n  - {name: h, when: E > 1.1 * E at start, do: [warn]}\n"
     "  - {name: k, any: [noise_sd > 2, reflected_power > 0.1, line_snr(x) < 3], do: [warn]}\n"
     "  - {name: l, all: [{observable: voltage, slope: above, value: 0}, {observable: current, slope: below, value: 0}], do: [warn]}\n"
-    "  - {name: i, track: strongest line 1..2 ppm in fast}\n  - {name: j, acquisition: fast, amplifier_check: noise level}\n": {
-        *("do: change acquisition", "do: hold", "reference: step_start"),
-        *("slope: voltage", "slope: current"),
-    },
+    "  - {name: i, track: strongest line 1..2 ppm in fast}\n  - {name: j, acquisition: fast, amplifier_check: noise level}\n": set(),
 }
 ACQUISITIONS = """\
 acquisitions:

@@ -30,9 +30,13 @@ templates:
   mas: {nucleus: 7Li, series: mas_hahn, parameters: {points: 1000, spectral_width_Hz: 100000, TE_ms: 1}}
   two: {nucleus: 23Na, series: dual_offset_23Na}
   map: {nucleus: 23Na, series: se2d_T2map,
-        parameters: {points: 128, spectral_width_Hz: 50000, views: 64, field_of_view_mm: 9, read_field_of_view_mm: 3}}
+        parameters: {scans: 2, points: 128, spectral_width_Hz: 50000, views: 64, field_of_view_mm: 9, read_field_of_view_mm: 3}}
   blind: {nucleus: 23Na, series: se2d_image, parameters: {points: 128, spectral_width_Hz: 50000, TE_ms: 3}}
   strong: {nucleus: 7Li, series: series_1p_7Li_metal, parameters: {points: 1000, spectral_width_Hz: 100000, pulse_us: 90, power_W: 1900}}
+  1p: {nucleus: 7Li, series: series_1p_7Li_metal, parameters: {points: 1000, spectral_width_Hz: 100000, pulse_us: 8}}
+  own: {nucleus: 7Li, series: series_1p, phase_cycle: 2, parameters: {points: 1000, spectral_width_Hz: 100000, pulse_us: 8}}
+  clone: {nucleus: 7Li, dataset: /t/1, phase_cycle: 16, parameters: {points: 1000, spectral_width_Hz: 100000, pulse_us: 8}}
+  unknown: {nucleus: 7Li, dataset: /t/2, parameters: {points: 1000, spectral_width_Hz: 100000, pulse_us: 8}}
 by_hand: {ParaVision SE: map}
 """
 HEAD = """
@@ -141,9 +145,48 @@ def test_a_console_that_runs_single_pulses_only_says_so_and_an_unknown_one_is_no
         )
 
 
-def test_scans_that_break_the_phase_cycle_and_hours_without_a_look_back_are_said() -> None:
-    broken = plan("{template: T2, scans: 6, TE_ms: [1, 2, 4]}").warnings
-    assert any("6 scans break the phase cycle of 8" in warning for warning in broken)
+@pytest.mark.parametrize(
+    ("acquisition", "caret", "said"),
+    [
+        ("{template: T2, scans: 130, TE_ms: [1, 2, 4]}", "130", "`one`: scans of 130 break the phase cycle of 8; use 128 or 136: "),
+        ("{template: T1, tau_ms: [1, 2, 4]}", "one", "`one`: scans of 1 break the phase cycle of 4; use 4: "),
+        ("{template: own, scans: 3}", "3", "`one`: scans of 3 break the phase cycle of 2; use 2 or 4: "),
+        ("{template: clone, scans: 20}", "20", "`one`: scans of 20 break the phase cycle of 16; use 16 or 32: "),
+        (
+            "{template: 1p, scans: 8, until: {observable: area(metal), error_percent: 2, scans_max: 99}}",
+            "{",
+            "`one`: scans of 99 break the phase cycle of 4; at most 96 or 100 scans: ",
+        ),
+    ],
+)
+def test_scans_that_break_the_phase_cycle_are_refused_where_they_stand_and_warned_of_where_they_are_wanted(
+    acquisition: str, caret: str, said: str
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        plan(acquisition)
+    (problem,) = caught.value.problems
+    assert f"{problem.message}; {problem.hint}".startswith(said)
+    line = f"  one: {acquisition}"
+    assert line[problem.where.column - 1 :][: problem.where.length] == caret
+    wanted = plan(acquisition.replace("{", "{any_scans: true, ", 1)).warnings
+    assert any(said.partition(";")[0] in warning for warning in wanted)
+
+
+def test_what_the_console_makes_by_hand_takes_its_scans_from_the_rig_which_is_told() -> None:
+    rig = RIG.replace("{scans: 2, points: 128", "{scans: 3, points: 128")
+    with pytest.raises(PlanError, match=r"use 2 or 4: .*; it is the rig's template that says `scans`"):
+        make_plan(
+            parse_experiment(f"{HEAD}  one: {{manual: ParaVision SE, TE_ms: [3, 5], minutes: 5}}\n"),
+            parse_rig(rig),
+            capabilities={"c": EVERYTHING},
+        )
+
+
+def test_a_template_that_nobody_knows_the_phase_cycle_of_takes_any_scans() -> None:
+    assert not any("phase cycle" in warning for warning in plan("{template: unknown, scans: 7}").warnings)
+
+
+def test_hours_without_a_look_back_are_said() -> None:
     long = plan("{template: map, scans: 1000, recycle_s: 0.1, TE_ms: [3, 5, 8]}").warnings
     assert any("never looks back" in warning for warning in long)
 

@@ -9,7 +9,7 @@ import pytest
 
 from drivers.base import Axis
 from orchestrator.analysis.relaxation import Noise, echo_decay
-from orchestrator.plan.faster import KORRINGA_s, Way, both, echoed, even, recovered, recycled, times_as_long, variance_of_T2
+from orchestrator.plan.faster import KORRINGA_s, Way, both, echoed, even, in_passes_h, recovered, recycled, times_as_long, variance_of_T2
 from orchestrator.plan.optimise import advice
 from orchestrator.plan.orders import Plan, PlannedAcquisition
 
@@ -49,12 +49,20 @@ def test_the_plan_of_a_map_is_advised_and_one_that_is_best_is_not() -> None:
     asked = {"name": "t2", "nucleus": "23Na", "kind": "se2d_T2map", "template": {"carrier_ppm": 1126}, "acquisition_time_s": 0.00256}
     echoes = Axis("TE_ms", (3.0, 5.0, 8.0, 13.0, 20.0))
     now = PlannedAcquisition(**asked, recycle_s=0.1, per_block=echoes, blocks=5, duration_s=41700.0)
-    (said,) = advice(Plan.model_construct(steps=(), acquisitions={"t2": now}))
+    said, passes, undersampled = advice(Plan.model_construct(steps=(), acquisitions={"t2": now}))
     assert "known as well in 3.1 h instead of 11.6 h" in said
+    assert "12.6 h with 0.5 times the signal, 3.1 h with 1 times the signal, 0.8 h with 2 times the signal" in passes
+    assert "not proposed" in undersampled
     off = now.model_copy(update={"template": {"carrier_ppm": 0}})
     best = now.model_copy(update={"recycle_s": 0.0265, "per_block": Axis("TE_ms", (3.0, 21.8, 21.8))})
     for other in (off, best):
         assert list(advice(Plan.model_construct(steps=(), acquisitions={"t2": other}))) == []
+
+
+def test_passes_are_whole() -> None:
+    assert in_passes_h(8.0, 2.0, 1.0) == 2.0
+    assert in_passes_h(8.0, 1.5, 1.0) == 4.0
+    assert in_passes_h(8.0, 0.5, 1.0) == 32.0
 
 
 def test_one_echo_time_tells_no_T2() -> None:

@@ -66,6 +66,36 @@ def test_finishing_on_the_device_needs_a_device_that_goes_on_alone(plan: Make) -
     assert plan(PLATE, **how).warnings == (), "nobody has asked the instrument yet"
 
 
+ELECTRODES = "positive: LFP 2.4 mAh, negative: {}, working: positive, C_rate_of: {}"
+FULL = f"{{{{id: F1, type: full, {ELECTRODES}, area_cm2: 1, electrode_normal_to_B0_deg: 0}}}}"
+ANODE_FREE = FULL.format("Cu foil", "positive")
+GRAPHITE = FULL.format("graphite 1.6 mAh", "negative")
+CHARGE = "Charge at C/5 until 3.8 V or 8 hours"
+OVER = "Charge at C/5 until 130 % of graphite or 3.8 V or 8 hours"
+
+
+@pytest.mark.parametrize(
+    ("cell", "step", "why"),
+    [
+        (None, PLATE, "in a symmetric cell"),
+        (ANODE_FREE, CHARGE, "plates on Cu foil"),
+        (GRAPHITE, OVER, "more charge than the electrode holds"),
+        (GRAPHITE, CHARGE, ""),
+        (GRAPHITE, "Rest for 1 hour", ""),
+    ],
+)
+def test_a_watchdog_may_be_off_only_where_a_voltage_ends_the_step(plan: Make, cell: str | None, step: str, why: str) -> None:
+    window = limits() if cell is None else "E_V: [2.4, 3.9], abs_I_mA: 5, charge_per_step_mAh: 3, host_lost: open circuit within 60 s"
+    how: dict[str, Any] = {"limits": window} | ({"cell": cell} if cell else {})
+    if why:
+        said = refused(plan, step, **how, given=channel(watchdog_off=True))
+        assert why in said
+        assert "its watchdog is off" in said
+    else:
+        plan(step, **how, given=channel(watchdog_off=True))
+    plan(step, **how, given=channel(watchdog=True))
+
+
 # -------------------------------------------------------------------------------------------- currents, voltages, charges
 
 
