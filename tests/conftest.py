@@ -28,6 +28,7 @@ APT = {
     "ip": "iproute2",
     "gcc": "gcc",
     "systemd-analyze": "systemd",
+    "jython": "jython",
 }
 WAITS = {"integration", "browser", "powercut"}
 """Folders of real processes and wires: the time of these tests is real and mostly waited."""

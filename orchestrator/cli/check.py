@@ -96,6 +96,9 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
         say(f"not available yet: {name}", style="yellow")
     for name, consequence in checked.planned.rig_not_available:
         say(f"not available yet: {name} ({consequence})", style="yellow")
+    if plan_tables.has_inferred(plan):
+        say("* inferred: no source gives this number; it was chosen here and never tried on a cell")
+    say(f"when this program dies: {checked.planned.alone}; host lost: {plan_tables.host_lost(plan)}")
     if checked.planned.fence:
         say(f"hardware fence: {checked.planned.fence}")
     for name in checked.planned.without_fence:
@@ -127,6 +130,7 @@ def _as_json(checked: Checked, *, optimise: bool) -> dict[str, Any]:
         "rig_assumed": found.assumed_rig,
         "start_utc_ns": checked.start_utc_ns,
         "not_available": [*plan.not_available, *(name for name, _ in found.rig_not_available)],
+        "alone": found.alone,
         "fence": found.fence,
         "without_fence": list(found.without_fence),
         "warnings": list(plan.warnings),

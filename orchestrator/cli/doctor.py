@@ -51,6 +51,7 @@ async def _findings(rig: Rig | None, path: Path | None, out: Path) -> AsyncItera
     from orchestrator.doctor.beside import beside_findings
     from orchestrator.doctor.broker import broker_findings
     from orchestrator.doctor.computer import computer, disk
+    from orchestrator.doctor.fence import fence_finding
     from orchestrator.doctor.finding import Finding, State, ok
     from orchestrator.doctor.instruments import instrument_findings
 
@@ -71,6 +72,7 @@ async def _findings(rig: Rig | None, path: Path | None, out: Path) -> AsyncItera
     for findings in (instrument_findings(rig), beside_findings(rig)):
         async for finding in findings:
             yield finding
+    yield await fence_finding(rig)
 
 
 def _broker(rig: Rig | None, path: Path | None) -> Broker | None:

@@ -21,6 +21,7 @@ ADDRESSES: Mapping[str, tuple[str, str]] = {
 }
 """What is asked for as the address, and what it is where nobody says."""
 OPTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "arbin": (("folder", "folder of this computer for notes of what was started: continue goes by them"),),
     "biologic": (
         ("door", "eclab (EC-Lab's COM door) or dll"),
         ("folder", "folder for settings and data, seen by both programs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -12,7 +13,8 @@ from rich.text import Text
 
 from drivers.base import Mode
 from orchestrator.model.experiment import Cell, Experiment, ProtocolItem, Repeat, Verb
-from orchestrator.model.interlocks import PlannedInterlock, rule_text
+from orchestrator.model.interlocks import PlannedInterlock, inferred, rule_text
+from orchestrator.model.salt import SaltBetween, unknown
 from orchestrator.plan import estimate
 from orchestrator.plan.instants import NS, local, spoken
 from orchestrator.plan.interlocks import LEVELS
@@ -45,8 +47,21 @@ def header(experiment: Experiment, plan: Plan, rig_says: str) -> Iterator[str]:
     yield f"{plan.name}: cell {cell.id} ({_electrodes(cell)}) on station {plan.station} of {rig_says}"
     yield f"Positive current is oxidation at {_working(cell)}{_signs(plan)}."
     yield _x(cell, plan)
+    yield from _salt(plan)
     if any(step.lead_V for step in plan.steps):
         yield f"Cut-offs and triggers mean E - I*R_lead, with {plan.lead_ohm:g} ohm of leads and filter; limits mean E as measured."
+
+
+def _salt(plan: Plan) -> Iterator[str]:
+    """Limiting current and Sand's time; of a cell in which metal is plated also that they are not known."""
+    salt, driven = SaltBetween.of(plan.cell), [step for step in plan.steps if step.current_A]
+    if salt is not None and driven:
+        most_A = max((abs(step.current_A or 0.0) for step in driven), default=0.0)
+        told = f"The salt bears {salt.limiting_mA_per_cm2 * salt.area_cm2:.3g} mA for ever ({salt.limiting_mA_per_cm2:.3g} mA/cm2)"
+        lasts_s = salt.lasts_s(most_A)
+        yield f"{told}; no step draws more." if math.isinf(lasts_s) else f"{told}; Sand's time stands beside the steps that draw more."
+    elif salt is None and any(step.verb in {Verb.PLATE, Verb.STRIP} for step in driven):
+        yield f"Sand's time is not computed: the cell record has no {' and no '.join(f'`{name}`' for name in unknown(plan.cell))}."
 
 
 def _electrodes(cell: Cell) -> str:
@@ -118,7 +133,7 @@ def _rows(
 def _row(step: PlannedStep, turns: list[PlannedStep], depth: int, plan: Plan) -> tuple[RenderableType, ...]:
     return (
         str(step.index),
-        Text("  " * depth + _said(step)),
+        Text("  " * depth + _said(step) + _lasts(step, plan)),
         _drives(step),
         ", ".join(_ends(step)),
         _range([one.expected_s for one in turns]),
@@ -134,6 +149,13 @@ def _said(step: PlannedStep) -> str:
         fits = "within its time" if step.settings["inside"] else "after its time, which it lengthens"
         return f"{step.text.partition(' of: ')[0]}, {fits}"
     return name + step.text
+
+
+def _lasts(step: PlannedStep, plan: Plan) -> str:
+    """Sand's time of a step that asks for more than the salt bears."""
+    salt = SaltBetween.of(plan.cell)
+    lasts_s = math.inf if salt is None or not step.current_A else salt.lasts_s(step.current_A)
+    return "" if math.isinf(lasts_s) else f" (Sand's time {spoken(lasts_s)})"
 
 
 def _drives(step: PlannedStep) -> str:
@@ -249,10 +271,13 @@ def _limits(plan: Plan) -> str:
     limits = plan.limits
     voltage = f"{limits.voltage_lower_V:g} to {limits.voltage_upper_V:g} V"
     armed = f" (lower side once above {limits.voltage_lower_armed_above_V:g} V)" if limits.voltage_lower_armed_above_V is not None else ""
-    host = (
-        "the step is finished on the device" if plan.host_lost != "open circuit" else f"open circuit within {plan.host_lost_within_s:g} s"
-    )
-    return f"{voltage}{armed}, {limits.current_A * 1e3:g} mA, {mAh(limits.charge_C)} in a step; host lost: {host}"
+    return f"{voltage}{armed}, {limits.current_A * 1e3:g} mA, {mAh(limits.charge_C)} in a step; host lost: {host_lost(plan)}"
+
+
+def host_lost(plan: Plan) -> str:
+    """The standing order of the guard."""
+    finishes = plan.host_lost != "open circuit"
+    return "the step is finished on the device" if finishes else f"open circuit within {plan.host_lost_within_s:g} s"
 
 
 # ----------------------------------------------------------------------------------------------------------- interlocks
@@ -270,6 +295,11 @@ def interlocks(plan: Plan) -> Table:
     return table
 
 
+def has_inferred(plan: Plan) -> bool:
+    """Does the table show a number that nobody has a source for?"""
+    return any(inferred(one) for one in plan.interlocks if not one.off and not _always(one))
+
+
 def always(plan: Plan) -> str:
     """The interlocks that nobody switches off, in one line."""
     return f"Always     {', '.join(one.name for one in plan.interlocks if _always(one))}"
@@ -285,7 +315,7 @@ def _standing(one: PlannedInterlock) -> str:
 
 def _looks_for(one: PlannedInterlock) -> str:
     waits = f" (until somebody sends {', '.join(one.waits_for)}: nothing)" if one.waits_for else ""
-    return rule_text(one) + waits + (f" ({one.sees})" if one.sees else "")
+    return rule_text(one, mark="*") + waits + (f" ({one.sees})" if one.sees else "")
 
 
 def _then(one: PlannedInterlock) -> str:

@@ -98,11 +98,9 @@ def remove_command(number: int, *, as_json: bool) -> int:
 
 def confirm_command(number: int, *, again: bool, as_json: bool) -> int:
     """The cell is loaded; what waited for a person goes on."""
-    from orchestrator.rig.gather import program
-
     with _queue() as queue:
         before = queue.entry(number)
-        entry = queue.confirm(number, program(), getpass.getuser(), again=again)
+        entry = queue.confirm(number, _program(queue), getpass.getuser(), again=again)
         if before.loaded_utc_ns is None:
             _mounted(queue, entry)
         return _told(queue, entry, as_json=as_json)
@@ -137,17 +135,29 @@ def _plain(queue: Queue, entry: Entry) -> dict[str, Any]:
 
 
 def _why(queue: Queue, entry: Entry) -> str:
-    """Why it waits, as the daemon would say now."""
-    from orchestrator.rig.gather import program
+    """Why it waits, as the daemon would say now: by the program that it would start."""
+    from orchestrator.cli.serve import is_served
     from orchestrator.rig.hold import is_held
     from orchestrator.schedule.entry import State
+    from orchestrator.schedule.pinned import changed
     from orchestrator.schedule.turn import Waits, turn
 
     if entry.state is not State.QUEUED:
         return entry.why
     taken = is_held(Path(entry.asked.state_folder))
-    found = turn(entry, queue.entries(), queue.clock.utc_ns(), program(), rig_taken=taken)
-    return found.why if isinstance(found, Waits) else "due"
+    found = turn(entry, queue.entries(), queue.clock.utc_ns(), _program(queue), rig_taken=taken)
+    if isinstance(found, Waits):
+        return found.why
+    if wrong := changed(entry.asked.files):
+        return f"its copies are not what was submitted: {', '.join(wrong)}; remove it and submit it again"
+    return "due" if is_served(queue.home) else "due, but no daemon serves this queue: operando serve"
+
+
+def _program(queue: Queue) -> str:
+    from orchestrator.cli.serve import is_served
+    from orchestrator.schedule.version import would_run
+
+    return would_run(queue, served=is_served(queue.home))
 
 
 def _line(plain: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from orchestrator.cli import exits
 
 BROKER_UNUSED_s = 7 * 86_400.0
 """So long may nobody use the broker that is started beside the queue: longer than any week-end between two runs."""
+UNUSED = f"until nobody has used it for {BROKER_UNUSED_s / 86_400:g} days"
 
 
 def serve_command(look_s: float, *, as_json: bool = False) -> int:
@@ -30,7 +31,7 @@ def serve_command(look_s: float, *, as_json: bool = False) -> int:
             say = _say_json if as_json else _say
             say(f"serving the queue in {place / 'queue'} (process {os.getpid()})")
             if (url := start_beside(place, BROKER_UNUSED_s)) is not None:
-                say(f"runs whose rig names no broker are shown on {url}, for this computer only")
+                say(f"runs whose rig names no broker are shown on {url}, for this computer only; that broker goes on without us, {UNUSED}")
             Daemon(queue, say).serve(stop, look_s)
         finally:
             queue.close()

@@ -36,6 +36,8 @@ class Step:
     reason: str = ""
     asked: int = 0
     verified: int = 0
+    current_A: float = 0.0
+    """As planned; 0 where the plan sets none."""
 
     @property
     def end_s(self) -> float:
@@ -269,6 +271,7 @@ def _step(key: str, plan: Mapping[str, Any], started: Event | None, ended: Event
         ": ".join(part for part in (str(over.get("reason", "")), str(over.get("detail", ""))) if part),
         asked,
         verified,
+        float(plan.get("current_A") or 0.0),
     )
 
 

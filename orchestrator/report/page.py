@@ -10,12 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.model.salt import SaltBetween, unknown
 from orchestrator.report import words
 from orchestrator.report.distrust import Interval, total_s
 from orchestrator.report.facts import LOST, Facts, Spectrum, Step
 from orchestrator.report.html import Markup, element, escaped, folded, joined, section, table
 from orchestrator.report.verdict import Check, Verdict
 from orchestrator.report.words import duration, number
+
+SALT = "Current and salt"
+SALT_HEADS = ("#", "step", "current / (mA/cm2)", "of the limiting current", "Sand's time", "took", "")
+ABOVE = (
+    "Above that the salt at the plated face is gone after Sand's time, π D (c F / (2 j t_anion))², and deposits are dendritic from "
+    "then on. As if the face were flat, the current even, and the salt at rest before each step."
+)
 
 MOST_ROWS = 1000
 NOTHING_ASKED = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -58,6 +66,7 @@ def _parts(facts: Facts, judged: Verdict, distrust: Sequence[Interval], folder: 
     yield pictured(folder)
     yield _preparation(facts)
     yield _steps(facts)
+    yield salt(facts)
     yield _spectra(facts)
     yield section("Relative or absolute", element("p", words.scale(facts)), charge_figure(folder))
     yield _charges(facts)
@@ -188,6 +197,27 @@ def _preparation(facts: Facts) -> Markup:
 def _steps(facts: Facts) -> Markup:
     heads = ("#", "step", "from / h", "took", "planned", "mA h", "planned", "spectra", "ended by")
     return section("Steps, planned and actual", table(heads, (_step(step) for step in facts.steps if step.index >= 0)))
+
+
+def salt(facts: Facts) -> Markup:
+    """Steps of a planned current beside what the salt bears; of a cell whose record does not say which salt, what is missing."""
+    driven = [step for step in facts.steps if step.index >= 0 and step.current_A]
+    if not driven:
+        return Markup("")
+    between = SaltBetween.of(facts.cell)
+    if between is None:
+        missing = f"Sand's time is not computed: the cell record has no {' and no '.join(unknown(facts.cell))}."
+        return section(SALT, element("p", missing, cls="none"))
+    told = f"The salt bears {number(between.limiting_mA_per_cm2)} mA/cm2 for ever (2 D c F / (t_anion L)). {ABOVE}"
+    return section(SALT, table(SALT_HEADS, (_beside_salt(step, between) for step in driven)), element("p", told, cls="none"))
+
+
+def _beside_salt(step: Step, between: SaltBetween) -> tuple[Any, ...]:
+    j_mA_per_cm2, lasts_s = abs(step.current_A) * 1e3 / between.area_cm2, between.lasts_s(step.current_A)
+    share = f"{number(j_mA_per_cm2 / between.limiting_mA_per_cm2, 3)} times"
+    lasts = "never reached" if math.isinf(lasts_s) else duration(lasts_s)
+    longer = "longer than Sand's time" if step.took_s > lasts_s else ""
+    return step.index, step.text, number(j_mA_per_cm2), share, lasts, duration(step.took_s), longer
 
 
 def _step(step: Step) -> tuple[Any, ...]:

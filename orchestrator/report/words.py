@@ -6,11 +6,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from orchestrator.analysis.battery import UMOL_PER_MAH
+from orchestrator.analysis.battery import MG_PER_MAH, UMOL_PER_MAH, HALF_TURN_deg, seen_share
+from orchestrator.recorder.layout import group_name
 from orchestrator.report.facts import Area, Facts
 
 NAME = "operando-nmr"
@@ -35,13 +36,34 @@ def scale(facts: Facts) -> str:
     """Relative or absolute, and by which calibration."""
     if not facts.area_names:
         return "No areas were found, so there is no scale to speak of."
+    if (weighed := by_foil(facts)) is not None:
+        return " ".join((*_weighed(facts, weighed), *(_beside_foil(facts.per_area, weighed) if facts.per_area else ())))
     if facts.per_area is not None and facts.per_area.value > 0:
         return " ".join(_calibrated(facts, facts.per_area))
     return (
         "Relative. Areas are in arbitrary units and may be compared within one acquisition at one receiver gain; nothing in this run "
-        "relates them to moles. That takes a weighed foil or solution in the same coil with the same pulse, or the charge of stripping "
-        "(`budget:` in the experiment file)."
+        "relates them to moles. That takes a weighed foil in the same coil with the same pulse (`foil:` in the cell record), or the "
+        "charge of stripping (`budget:` in the experiment file)."
     )
+
+
+def _weighed(facts: Facts, k: ByFoil) -> Iterator[str]:
+    foil = facts.cell["foil"]
+    yield f"Absolute for the metal of {foil['acquisition']}, by a weighed foil of {foil['mass_mg']:g} mg with an area of {foil['area']:g}:"
+    error = f" ± {k.mg_per_area.error:.2g}" if k.mg_per_area.error else ""
+    mAh = k.mg_per_area.value / MG_PER_MAH[k.nucleus]
+    moles = f"{mAh:.4g} mA h, or {mAh * UMOL_PER_MAH:.4g} µmol"
+    yield f"one unit of area is {k.mg_per_area.value:.4g}{error} mg of {k.nucleus} metal, or {moles}."
+    if k.seen < 1.0:
+        yield f"Of the foil, {foil['thickness_um']:g} µm thick, the coil saw {k.seen:.1%} (skin depth); that much of its mass was counted."
+    else:
+        yield "The whole foil was taken as seen: right for one much thinner than the skin depth."
+    yield "It holds for metal without a skin (moss, thin deposits): of a thick plate only the skin is seen. All other areas are relative."
+
+
+def _beside_foil(k: Area, foil: ByFoil) -> Iterator[str]:
+    ratio = k.value * MG_PER_MAH[foil.nucleus] / foil.mg_per_area.value
+    yield f"By the charge of stripping one unit of the budget's area is {k.value:.4g} mA h, {ratio:.3g} times as much as by the foil."
 
 
 def _calibrated(facts: Facts, k: Area) -> Iterator[str]:
@@ -53,6 +75,39 @@ def _calibrated(facts: Facts, k: Area) -> Iterator[str]:
         worst = max(facts.closes, key=abs)
         yield f"In cycles that did not give k, the charge of stripping fails k (A_c - A_d) by {abs(worst):.1f} standard errors at most."
     yield "All other areas are relative: arbitrary units, to be compared within one acquisition at one receiver gain."
+
+
+class ByFoil(NamedTuple):
+    """Milligrams of metal in one unit of area; how much of the foil the coil saw."""
+
+    mg_per_area: Area
+    nucleus: str
+    seen: float
+
+
+def by_foil(facts: Facts) -> ByFoil | None:
+    """By the weighed foil of the cell record; None where there is none, or no acquisition that it is for, or where its skin is unknown."""
+    foil = facts.cell.get("foil")
+    planned = facts.plan.get("acquisitions", {}).get(foil["acquisition"], {}) if foil else {}
+    nucleus = str(planned.get("nucleus", ""))
+    if not foil or nucleus not in MG_PER_MAH or group_name(foil["acquisition"]) not in facts.run.fid:
+        return None
+    seen = _seen(foil, planned.get("template") or {}, nucleus, _reference_MHz(facts, foil["acquisition"]))
+    if seen is None:
+        return None
+    value = foil["mass_mg"] * seen / foil["area"]
+    return ByFoil(Area(value, value * foil.get("area_sd", 0.0) / foil["area"]), nucleus, seen)
+
+
+def _reference_MHz(facts: Facts, acquisition: str) -> float:
+    return float(facts.run.entry[f"fid/{group_name(acquisition)}/fid"].attrs["reference_MHz"])
+
+
+def _seen(foil: Mapping[str, Any], template: Mapping[str, Any], nucleus: str, reference_MHz: float) -> float | None:
+    if not foil.get("thickness_um"):
+        return 1.0
+    tip_deg = template.get("tip_deg", 90.0)
+    return seen_share(foil["thickness_um"], nucleus, reference_MHz, tip_deg) if 0.0 < tip_deg < HALF_TURN_deg else None
 
 
 def methods(facts: Facts) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 
 from drivers.clock import boot_id
 from orchestrator.platform import hold_file
-from orchestrator.rig.gather import program
 from orchestrator.rig.hold import is_held
 from orchestrator.schedule import claim as claims
 from orchestrator.schedule.entry import LIVE, Entry, QueueServed, State
@@ -23,7 +22,8 @@ from orchestrator.schedule.pinned import changed
 from orchestrator.schedule.queue import Queue
 from orchestrator.schedule.starting import command, run_folder, spawn
 from orchestrator.schedule.summary import People
-from orchestrator.schedule.turn import Waits, turn
+from orchestrator.schedule.turn import Goes, Waits, turn
+from orchestrator.schedule.version import LOOK_AGAIN_s, Version
 from orchestrator.systemd import Systemd
 
 LOOK_s = 1.0
@@ -54,7 +54,7 @@ class Daemon:
         self._say = say
         self._people = people or People(queue, say)
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
-        self._program = program()
+        self._version = Version(queue)
         self._systemd = Systemd()
 
     def serve(self, stop: threading.Event, look_s: float = LOOK_s) -> None:
@@ -109,7 +109,10 @@ class Daemon:
     def _perhaps_start(self, entry: Entry) -> None:
         queue, now_ns = self._queue, self._queue.clock.utc_ns()
         taken = is_held(Path(entry.asked.state_folder))
-        found = turn(entry, queue.entries(), now_ns, self._program, rig_taken=taken)
+        program = self._version.again(at_least_s=LOOK_AGAIN_s) if entry.program != self._version.now else self._version.now
+        found = turn(entry, queue.entries(), now_ns, program, rig_taken=taken)
+        if isinstance(found, Goes) and self._version.again() != program:
+            return
         if isinstance(found, Waits):
             if found.never:
                 self._hold(entry, found.why)

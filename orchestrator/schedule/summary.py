@@ -11,6 +11,7 @@ from orchestrator.monitor.notify import BadNotify, Message, Notifier, notifier
 from orchestrator.plan.instants import NS, local, zone_of
 from orchestrator.schedule.entry import LIVE, Entry, State
 from orchestrator.schedule.queue import Queue
+from orchestrator.schedule.version import would_run
 
 Say = Callable[[str], None]
 CLOSE_WITHIN_s = 5.0
@@ -23,8 +24,8 @@ def next_hour(hour: str, after_ns: int, zone: str) -> int:
     return next(ns for day in days if (ns := int(datetime.combine(day, at, zone_of(zone)).timestamp()) * NS) > after_ns)
 
 
-def summary(rig: str, zone: str, entries: Iterable[Entry], since_ns: int, hour: str = "") -> Message:
-    """What became of a rig's entries since then, what runs, and what waits for whom."""
+def summary(rig: str, zone: str, entries: Iterable[Entry], since_ns: int, hour: str = "", program: str = "") -> Message:
+    """What became of a rig's entries since then, what runs, and what waits for whom. ``program``: that a start would run."""
     mine = [one for one in entries if one.asked.rig == rig]
     ended = [one for one in mine if one.exit_code is not None and one.changed_utc_ns >= since_ns]
     held = [one for one in mine if one.state is State.HELD]
@@ -34,12 +35,20 @@ def summary(rig: str, zone: str, entries: Iterable[Entry], since_ns: int, hour: 
     lines = [f"ended {local(one.changed_utc_ns, zone):%H:%M}: {_name(one)}, exit code {one.exit_code}{_because(one)}" for one in ended]
     lines += [f"runs since {local(one.changed_utc_ns, zone):%H:%M}: {_name(one)}" for one in running]
     lines += [f"waits for a person: {_name(one)}{_because(one)}" for one in held]
-    lines += [f"queued: {_name(one)}{'' if one.loaded_utc_ns else ', its cell is not confirmed loaded'}" for one in waiting]
+    lines += [f"queued: {_name(one)}{_awaits(one, program)}" for one in waiting]
     return Message("info", f"{rig}: queue: {title}", "\n".join(lines or ["nothing ran, nothing waits"]), hour)
 
 
 def _name(entry: Entry) -> str:
     return f"{entry.id} {entry.asked.name} (cell {entry.asked.cell})"
+
+
+def _awaits(entry: Entry, program: str) -> str:
+    if entry.loaded_utc_ns is None:
+        return ", its cell is not confirmed loaded"
+    if program not in {"", entry.program}:
+        return f", to be confirmed: the program is another since it was queued (operando queue confirm {entry.id})"
+    return ""
 
 
 def _because(entry: Entry) -> str:
@@ -74,7 +83,9 @@ class People:
                     self._queue.know(name, str(now_ns))
                 elif now_ns >= next_hour(hour, int(before), entry.asked.zone):
                     self._queue.know(name, str(now_ns))
-                    told = summary(rig, entry.asked.zone, self._queue.entries(over=True), int(before), hour)
+                    told = summary(
+                        rig, entry.asked.zone, self._queue.entries(over=True), int(before), hour, would_run(self._queue, served=True)
+                    )
                     self._of(entry).tell(told.level, told.title, told.text, hour=hour)
 
     def close(self) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.laboratory import Laboratory
-from benchmarks.matrix import FAULTS, Fault, Seen, STEP_s, UNSAFE_s, _directions, wrong
+from benchmarks.matrix import FAULTS, SIDES, TITLE, Fault, Seen, STEP_s, UNSAFE_s, _directions, _report, wrong
+from benchmarks.measure import rows_on_page
 from benchmarks.peers.side import Told
 
 CANCEL = next(one for one in FAULTS if one.name.startswith("user cancel"))
@@ -59,3 +60,18 @@ def test_a_current_that_goes_on_counts_until_now(tmp_path: Path) -> None:
     assert laboratory.at_current()
     assert laboratory.seconds_at_current(3e9) > 1e6
     assert math.isinf(laboratory.stretches()[0].until_ns)
+
+
+def test_rows_of_an_earlier_day_stay_and_are_counted(tmp_path: Path) -> None:
+    seen = {(side, END): Seen(Told("as planned", "done"), 54.0, first_s=STEP_s, opposite_s=STEP_s) for side in SIDES}
+    seen |= {(side, CANCEL): Seen(Told("nothing", "gone"), 66.0, still=True) for side in SIDES}
+    page = tmp_path / "page.md"
+    page.write_text("# all\n\n" + _report(list(SIDES), [END, CANCEL], seen, 1.0, {}).markdown() + "\n## Another\n", "utf-8")
+    known = {row[0].partition(" (")[0]: row for row in rows_on_page(page, TITLE)}
+    wrongly = {(side, END): Seen(Told("running", "?"), 54.0, wrong="still told running") for side in SIDES}
+    rows = {row[0].partition(" (")[0]: row for row in _report(list(SIDES), [END], wrongly, 2.0, known).rows}
+    assert list(rows)[:2] == [END.name, CANCEL.name]
+    assert rows[CANCEL.name] == known[CANCEL.name]
+    assert rows["**wrong statuses**"][1:] == ("**1 of 2**",) * len(SIDES)
+    assert rows["nothing told"][1] == "1 of 2"
+    assert rows["median, and longest"][1] == "60.0 s, > 66.0 s"

@@ -22,6 +22,7 @@ from orchestrator.config.newrig import NewInstrument, NewRig, experiment_text, r
 from orchestrator.rig.planned import capabilities, planned
 
 SAID = {
+    "arbin": {"folder": "/var/lib/operando/notes"},
     "biologic": {"door": "eclab", "folder": "'D:\\operando'", "device": "MPG-2", "decimal": "'.'"},
     "marcos": {"H1_MHz": "400.13", "data_root": "/data/marcos"},
     "neware": {"folder": "/mnt/bts"},

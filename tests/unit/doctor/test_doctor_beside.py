@@ -12,10 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from drivers import registry
+from drivers.base import Context, Settings
+from drivers.clock import Clock
 from orchestrator.cli.app import run as operando
 from orchestrator.config import load_rig
 from orchestrator.doctor.beside import beside_findings, trigger_line
+from orchestrator.doctor.fence import fence_finding
 from orchestrator.doctor.finding import Finding, State
+from orchestrator.guard.act import NoWire
+from orchestrator.model.experiment import Rig
 
 RIGS = Path(__file__).parents[3] / "configs" / "rigs"
 BESIDE = """
@@ -30,11 +36,11 @@ stations:
 
 @pytest.fixture(scope="module")
 def emulators() -> Iterator[dict[str, str]]:
-    """Addresses of an emulated tuner and an emulated temperature controller."""
-    command = [sys.executable, "-m", "orchestrator", "emulate", "atm", "scpi"]
+    """Addresses of an emulated tuner, an emulated temperature controller and an emulated relay."""
+    command = [sys.executable, "-m", "orchestrator", "emulate", "atm", "scpi", "relay"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
         assert process.stdout is not None
-        told = [json.loads(process.stdout.readline()) for _ in range(2)]
+        told = [json.loads(process.stdout.readline()) for _ in range(3)]
         yield {one["name"]: str(one["address"]) for one in told}
         process.terminate()
 
@@ -58,6 +64,50 @@ def test_tuner_and_sensor_are_asked_who_they_are_and_what_they_read(emulators: d
     assert "idle at" in found["tuner"].text
     assert found["sensor"].text.endswith(" K")
     assert "no cable" in found["trigger line"].text
+
+
+def fenced(folder: Path, fence: str) -> Rig:
+    text = (RIGS / "sim.yaml").read_text("utf-8").replace("../twins", str(RIGS.parent / "twins"))
+    lines = [line for line in text.splitlines() if not line.startswith("fence:")]
+    path = folder / "fenced.yaml"
+    path.write_text("\n".join([*lines, fence]) + "\n", "utf-8")
+    return load_rig(path)
+
+
+@pytest.mark.posix_only
+def test_the_fence_is_asked_and_not_tripped(emulators: dict[str, str], tmp_path: Path) -> None:
+    fence = f"fence: {{driver: relay, address: '{emulators['relay']}', options: {{kind: devantech, relay: 1}}}}"
+    read = fenced(tmp_path, fence)
+    first, second = (asyncio.run(fence_finding(read)) for _ in range(2))
+    assert first == second, "asking changes nothing"
+    assert first.state is State.OK
+    assert "armed" in first.text
+    assert "not testable without tripping it" in first.text
+    settings = Settings("fence", "relay", emulators["relay"], options={"kind": "devantech", "relay": 1})
+    asyncio.run(_trip(settings))
+    tripped = asyncio.run(fence_finding(read))
+    assert tripped.state is State.FAIL
+    assert "tripped" in tripped.text
+
+
+async def _trip(settings: Settings) -> None:
+    fence = registry.make_fence(settings, Context(Clock(), registry.real_network(), NoWire()))
+    assert (await fence.trip()).confirmed
+
+
+@pytest.mark.parametrize(
+    ("fence", "state", "says"),
+    [
+        ("", State.WARN, "names none"),
+        ("fence: {driver: relay, address: /dev/null-port, options: {line: dtr}}", State.UNKNOWN, "not testable without tripping it"),
+        ("fence: {driver: relay, address: /dev/null-port, options: {kind: devantech, relay: 1}}", State.FAIL, "null-port"),
+    ],
+)
+def test_what_can_be_known_of_a_fence_without_tripping_it(tmp_path: Path, fence: str, state: State, says: str) -> None:
+    found = asyncio.run(fence_finding(fenced(tmp_path, fence)))
+    assert found.state is state
+    assert says in found.text
+    assert found.fix
 
 
 @pytest.mark.posix_only

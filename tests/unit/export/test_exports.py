@@ -9,7 +9,6 @@ import csv
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -192,7 +191,7 @@ def test_csv_reads_back_the_same_numbers(run: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(matrix[:, 0], opened.spectra["li"]["chemical_shift"])
 
 
-def test_bdf_has_its_columns_and_its_validator_is_content(run: Path, tmp_path: Path) -> None:
+def test_bdf_has_its_columns(run: Path, tmp_path: Path) -> None:
     export(run, "bdf", tmp_path / "b")
     with (tmp_path / "b" / "night.bdf.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -205,8 +204,6 @@ def test_bdf_has_its_columns_and_its_validator_is_content(run: Path, tmp_path: P
     package = json.loads((tmp_path / "b" / "datapackage.json").read_text())
     fields = package["resources"][0]["schema"]["fields"]
     assert [(field["name"], field["unit"]) for field in fields][:3] == [("Test Time / s", "s"), ("Voltage / V", "V"), ("Current / A", "A")]
-    if (validator := shutil.which("bdf")) is not None:  # batterydf brings a hundred megabytes of its own; where it is, it is asked
-        subprocess.run([validator, "validate", str(tmp_path / "b" / "night.bdf.csv")], check=True)
 
 
 @pytest.mark.parametrize(

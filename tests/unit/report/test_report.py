@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from artificial_night import Night
 from reported import HOSTILE, clean, numbered, run_folder, troubled
+from reported import plan as planned
 
 from orchestrator.cli.app import run as operando
 from orchestrator.recorder.publisher import publish_empty
@@ -26,6 +27,7 @@ from orchestrator.report import facts
 from orchestrator.report.distrust import Interval, intervals, total_s
 from orchestrator.report.facts import Area, gather
 from orchestrator.report.html import Markup, element, table
+from orchestrator.report.page import salt
 from orchestrator.report.verdict import verdict
 from orchestrator.report.words import scale
 from orchestrator.report.write import Written, write_report
@@ -198,6 +200,49 @@ def test_areas_are_absolute_where_stripping_has_calibrated_them(tmp_path: Path) 
     assert "by 3.2 standard errors at most" in told
     assert told.endswith("All other areas are relative: arbitrary units, to be compared within one acquisition at one receiver gain.")
     assert scale(replace(bare, per_area=Area(0.0, 0.1))).startswith("Relative.")
+
+
+FOIL = {"mass_mg": 2.0, "area": 0.5, "area_sd": 0.01, "acquisition": "li"}
+
+
+def weighed(bare: facts.Facts, foil: dict[str, Any], **how: Any) -> str:
+    plan = {"acquisitions": {"li": {"nucleus": "7Li", "template": {"pulse_us": 5, "tip_deg": 90.0}}}}
+    return scale(replace(bare, cell={"foil": foil}, plan=plan, **how))
+
+
+def test_areas_are_absolute_by_a_weighed_foil(tmp_path: Path) -> None:
+    bare = gather(open_run(run_folder(tmp_path, clean(NIGHT))))
+    thin = weighed(bare, FOIL)
+    assert thin.startswith("Absolute for the metal of li, by a weighed foil of 2 mg with an area of 0.5:")
+    assert "one unit of area is 4 ± 0.08 mg of 7Li metal, or 15.45 mA h" in thin
+    thick = weighed(bare, FOIL | {"thickness_um": 100.0})
+    assert "the coil saw 12.2% (skin depth)" in thick, "2 x 0.431 x 14.2 um of 100 um (domain.md 4.12)"
+    assert "one unit of area is 0.4891 ± 0.0098 mg" in thick
+    both = weighed(bare, FOIL, per_area=Area(15.45, 0.1))
+    assert "one unit of the budget's area is 15.45 mA h, 1 times as much as by the foil" in both
+    assert weighed(bare, FOIL | {"acquisition": "another"}).startswith("Relative.")
+
+
+SALT = {"diffusion_cm2_per_s": 3e-6, "mol_per_L": 1.0, "t_plus": 0.4, "gap_mm": 1.0}
+
+
+def test_each_driven_step_stands_beside_sands_time_of_its_current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limiting: 2 x 3e-6 cm2/s x 96.485 C/cm3 / (0.6 x 0.1 cm); at 20 mA/cm2 π x 3e-6 x (96.485 / (2 x 0.02 x 0.6))² s."""
+    mine = planned()
+    mine["steps"][0]["current_A"] = -10e-3
+    monkeypatch.setattr("reported.plan", lambda: mine)
+    bare = gather(open_run(run_folder(tmp_path, clean(NIGHT))))
+    cell = {"area_cm2": 0.5, "salt": SALT}
+    told = Read(salt(replace(bare, cell=cell))).sections["Current and salt"]
+    assert "bears 9.649 mA/cm2 for ever" in told
+    row = " ".join(("0", "Charge at C/5", "20", "2.07 times", "2 min 32 s", "10 min 00 s", "longer than Sand's time"))
+    assert row in told
+    below = [replace(step, current_A=step.current_A / 4) for step in bare.steps]
+    told = Read(salt(replace(bare, cell=cell, steps=below))).sections["Current and salt"]
+    assert "never reached" in told
+    assert "longer than" not in told
+    assert "the cell record has no salt" in Read(salt(replace(bare, cell={"area_cm2": 0.5}))).sections["Current and salt"]
+    assert salt(replace(bare, cell=cell, steps=[replace(step, current_A=0.0) for step in bare.steps])) == ""
 
 
 def test_the_calibration_is_read_from_the_run(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ import pytest
 
 from orchestrator.cli.app import run as operando
 from orchestrator.config import load_experiment
+from orchestrator.schedule import version
+from orchestrator.schedule.daemon import served
+from orchestrator.schedule.queue import Queue as Opened
 
 EXPERIMENT = """
 version: 1
@@ -119,7 +122,7 @@ def test_confirm_move_and_remove(queue: Queue, file: Path, capsys: Any) -> None:
     (cells / "C1.yaml").write_text("{id: C1, type: symmetric, working: upper Li}\n", "utf-8")
     first, second = (queue("add")["id"] for _ in range(2))
     assert "not confirmed loaded" in queue("list")[0]["why"]
-    assert queue("confirm", str(first))["why"] == "due"
+    assert queue("confirm", str(first))["why"] == "due, but no daemon serves this queue: operando serve"
     assert queue("move", str(second), "--before", str(first))["priority"] == 0
     assert [one["id"] for one in queue("list")] == [second, first]
     assert queue("remove", str(second))["state"] == "removed"
@@ -127,6 +130,29 @@ def test_confirm_move_and_remove(queue: Queue, file: Path, capsys: Any) -> None:
     assert [one["id"] for one in queue("list", "--all")] == [second, first]
     assert operando(["cell", "show", "C1"]) == 0
     assert f"confirmed for entry {first} of the queue" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [("/opt/other", "the program is another (0.9 abc) than at submission"), (version.place(), "due")],
+)
+def test_it_is_the_daemons_program_that_would_start_it(place: str, says: str, queue: Queue, file: Path) -> None:
+    home = file.parent / "home"
+    number = str(queue("add", "--loaded")["id"])
+    opened = Opened(home)
+    opened.know(version.KNOWN, json.dumps({"program": "0.9 abc", "place": place}))
+    with served(home):
+        assert queue("list")[0]["why"].startswith(says)
+        assert queue("show", number)["why"].startswith(says)
+        assert queue("confirm", number)["why"] == "due"
+        assert (opened.entry(int(number)).program == "0.9 abc") is (place == "/opt/other")
+    opened.close()
+
+
+def test_copies_that_were_changed_are_not_due(queue: Queue) -> None:
+    number = str(queue("add", "--loaded")["id"])
+    Path(queue("show", number)["asked"]["files"]["experiment"]["path"]).write_text("other", "utf-8")
+    assert queue("list")[0]["why"].startswith("its copies are not what was submitted")
 
 
 def test_an_entry_that_is_not_there(file: Path, capsys: Any) -> None:

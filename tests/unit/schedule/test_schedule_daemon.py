@@ -12,7 +12,7 @@ import pytest
 from drivers.clock import Clock
 from orchestrator.plan.instants import utc_ns
 from orchestrator.rig.hold import is_held, name_running, rig_held
-from orchestrator.schedule import claim
+from orchestrator.schedule import claim, version
 from orchestrator.schedule.daemon import Daemon
 from orchestrator.schedule.entry import Entry, Pinned, State, Submission
 from orchestrator.schedule.queue import Queue
@@ -180,3 +180,25 @@ def test_a_summary_goes_out_once_at_its_hour_and_what_is_held_at_once(queue: Que
     told = (tmp_path / "told.txt").read_text("utf-8")
     assert told.count("alarm memory: night waits for a person: its run ended with exit code 4: the cell's limits") == 1
     assert told.count("info memory: queue: 1 wait for a person") == 1
+
+
+def test_a_program_that_is_changed_under_the_daemon_starts_nothing_until_a_person_confirms(
+    queue: Queue, rig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lies = ["1"]
+    monkeypatch.setattr(version, "program_now", lambda: lies[0])
+    daemon, begun = Daemon(queue, print), []
+    monkeypatch.setattr(daemon, "start", lambda entry, *_: begun.append(entry.id))
+    entry = started(queue, rig, tmp_path)
+    queue.change(entry.id, "given up", "", state=State.QUEUED)
+    monkeypatch.setattr("orchestrator.schedule.daemon.changed", lambda _: [])
+    daemon.look()
+    assert begun == [entry.id]
+    lies[0] = "2"
+    daemon.look()
+    assert begun == [entry.id]
+    assert json.loads(queue.known(version.KNOWN))["program"] == "2"
+    queue.confirm(entry.id, "2", "me")
+    daemon.look()
+    assert begun == [entry.id, entry.id]
+    daemon.close()

@@ -252,3 +252,6 @@ def test_the_summary_says_what_ended_what_runs_and_what_waits_for_whom(queue: Qu
     assert "runs since" in told.text
     assert "elsewhere" not in told.text
     assert summary("c", "UTC", queue.entries(over=True), 0).text == "nothing ran, nothing waits"
+    queue.confirm(waits.id, "1", "me")
+    assert summary("a", "UTC", queue.entries(), 0, program="1").text.endswith(f"queued: {waits.id} next (cell C1)")
+    assert f"(operando queue confirm {waits.id})" in summary("a", "UTC", queue.entries(), 0, program="2").text
