@@ -1,6 +1,7 @@
 """Run all benchmarks, or those named, and write docs/benchmarks.md.
 
 ``--quick``: fewer rounds and shorter stretches, about a minute each (the fault matrix has no short form). ``--print``: nothing is written.
+``NAME:PART`` (with ``--print``): a part of one that has parts, ``consoles:marcos``.
 """
 
 from __future__ import annotations
@@ -57,9 +58,10 @@ def main(asked: argparse.Namespace) -> int:
     os.environ["OPERANDO_REPORT"] = "0"  # what is measured is the run; whoever measures reports says so
     page = REPOSITORY / "docs" / "benchmarks.md"
     kept = _sections(page.read_text("utf-8")) if page.exists() else {}
-    for name in asked.names or NAMES:
+    for asked_for in asked.names or NAMES:
+        name, *parts = asked_for.split(":")
         with tempfile.TemporaryDirectory(prefix="operando-bench-") as scratch:
-            report = importlib.import_module(f"benchmarks.{name}").measure(REPOSITORY, Path(scratch))
+            report = importlib.import_module(f"benchmarks.{name}").measure(REPOSITORY, Path(scratch), *parts)
         if asked.quick:
             report.how += " In the quick form."
         kept[report.title] = report.markdown()
@@ -85,8 +87,10 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="about a minute each")
     parser.add_argument("--print", action="store_true", help="write nothing")
     asked = parser.parse_args()
-    if unknown := [name for name in asked.names if name not in NAMES]:
+    if unknown := [name for name in asked.names if name.partition(":")[0] not in NAMES]:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
+    if not asked.print and any(":" in name for name in asked.names):
+        parser.error("a part of a benchmark is printed, not written: --print")
     return asked
 
 

@@ -5,28 +5,33 @@ current, then the opposite one. The cell and the instruments live in a process o
 asked. The peers come from their packages, into environments of their own, and drive the instrument through the smallest driver
 that their documents ask for (``benchmarks/peers/``), whose safe state is open circuit.
 
-``python -m benchmarks matrix`` does all; ``OPERANDO_MATRIX=side,side/fault,fault`` some; ``OPERANDO_MATRIX_AT_ONCE`` cases go on at a time.
+``python -m benchmarks matrix`` does all; ``OPERANDO_MATRIX=side,side/fault,fault`` some, and keeps the rows of the others as they
+stand on the page. ``OPERANDO_MATRIX_AT_ONCE`` (10) cases go on at a time, nearly all of it waiting; what costs a processor, their
+start, is made by two at a time.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import statistics
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.laboratory import Laboratory, Stretch, laboratory
-from benchmarks.measure import Report
+from benchmarks.measure import Report, rows_on_page
 from benchmarks.peers.bluesky import Bluesky
 from benchmarks.peers.ours import HOST_LOST_s, Ours, WATCHDOG_s
 from benchmarks.peers.queueserver import Queueserver
 from benchmarks.peers.side import Case, NotApplicable, NotHere, Side, Told, until
 from benchmarks.peers.tomato import Tomato
+from benchmarks.trigger import environments
 
 SIDES: tuple[type[Side], ...] = (Ours, Tomato, Bluesky, Queueserver)
 SMU = "keithley2450"
@@ -39,6 +44,11 @@ SETTLED_s = 4.0
 SLACK_s = 2.0
 SHOWN = 90
 UNSAFE_s = float(HOST_LOST_s)
+TITLE = "The fault matrix"
+AT_ONCE, STARTING = 10, threading.Semaphore(2)
+"""A start costs a processor for seconds; what follows is waiting."""
+SECONDS = re.compile(r"(> )?([\d.]+) s; ")
+WRONG, UNTOLD = "**wrong:", "**nothing told**"
 
 Deed = Callable[[Side, Laboratory], None]
 
@@ -73,7 +83,7 @@ class Seen:
         """As it stands in the table."""
         if math.isnan(self.after_s):
             return self.told.text
-        mark = f" **wrong: {self.wrong}**" if self.wrong else ""
+        mark = f" {WRONG} {self.wrong}**" if self.wrong else f" {UNTOLD}" if self.told.kind == "nothing" else ""
         return f"{'> ' if self.still else ''}{self.after_s:.1f} s; {_short(self.told.text)}{mark}".replace("|", "/").replace("\n", " ")
 
 
@@ -119,19 +129,22 @@ FAULTS = (
 )
 
 
-def measure(_: Path, scratch: Path) -> Report:
-    """Each side through each fault."""
+def measure(repository: Path, scratch: Path) -> Report:
+    """Each side through each fault; rows of faults that were not asked for stay as they are on the page."""
     sides, faults = _chosen()
-    scratch = Path(os.environ.get("OPERANDO_MATRIX_SCRATCH", scratch))
+    scratch, peers = Path(os.environ.get("OPERANDO_MATRIX_SCRATCH", scratch)), environments(repository)
+    missing = {side: problem for side in sides if (problem := _problem(side, peers))}
     before = os.getloadavg()[0]
-    missing = {side: problem for side in sides if (problem := _problem(side, scratch))}
     cases = [(side, fault) for fault in faults for side in sides]
-    with ThreadPoolExecutor(int(os.environ.get("OPERANDO_MATRIX_AT_ONCE", "2"))) as pool:
-        jobs = {(side, fault): pool.submit(_case, side, fault, scratch) for side, fault in cases if side not in missing}
+    with ThreadPoolExecutor(int(os.environ.get("OPERANDO_MATRIX_AT_ONCE", AT_ONCE))) as pool:
+        jobs = {(side, fault): pool.submit(_case, side, fault, scratch, peers) for side, fault in cases if side not in missing}
         seen = {key: job.result() for key, job in jobs.items()}
     for side, fault in cases:
         seen.setdefault((side, fault), Seen(Told("nothing", missing.get(side, "not measured"))))
-    return _report(sides, faults, seen, before)
+    known = {
+        row[0].partition(" (")[0]: row for row in rows_on_page(repository / "docs" / "benchmarks.md", TITLE) if len(row) == len(SIDES) + 1
+    }
+    return _report(sides, faults, seen, before, known if len(sides) == len(SIDES) else {})
 
 
 def _chosen() -> tuple[list[type[Side]], list[Fault]]:
@@ -140,23 +153,24 @@ def _chosen() -> tuple[list[type[Side]], list[Fault]]:
     return sides, [fault for fault in FAULTS if not wanted or fault.name in wanted.split(",")]
 
 
-def _problem(side: type[Side], scratch: Path) -> str:
+def _problem(side: type[Side], peers: Path) -> str:
     try:
-        side(scratch / "environments").install()
+        side(peers).install()
     except NotHere as problem:
         return str(problem)
     return ""
 
 
-def _case(kind: type[Side], fault: Fault, scratch: Path) -> Seen:
+def _case(kind: type[Side], fault: Fault, scratch: Path, peers: Path) -> Seen:
     """One side through one fault; what is left of it stands in its folder."""
     folder = scratch / f"{kind.name}-{fault.name.replace(' ', '-').replace(',', '')}-{time.time_ns() // 1_000_000_000}"
-    side = kind(scratch / "environments")
+    side = kind(peers)
     with laboratory(folder, SMU, "openvnmrj") as there:
         case = Case(folder, there.addresses, CURRENT_A, STEP_s, fault.small_disk, fault.broker)
         try:
-            side.start(case)
-            until(there.at_current, "current in the cell")
+            with STARTING:
+                side.start(case)
+                until(there.at_current, "current in the cell")
             time.sleep(FAULT_AFTER_s)
             began_ns = time.time_ns()
             fault.deed(side, there)
@@ -211,35 +225,38 @@ def wrong(seen: Seen, fault: Fault) -> str:
     return ""
 
 
-def _report(sides: list[type[Side]], faults: list[Fault], seen: dict[tuple[type[Side], Fault], Seen], load: float) -> Report:
+def _report(
+    sides: list[type[Side]], faults: list[Fault], seen: dict[tuple[type[Side], Fault], Seen], load: float, known: Mapping[str, list[str]]
+) -> Report:
     report = Report(
-        "The fault matrix",
+        TITLE,
         f"The same emulated source-measure unit and simulated cell for all, asked of the cell: two steps of {STEP_s:g} s at opposite "
         f"currents; {FAULT_AFTER_s:g} s into the first one the fault; watched for {WATCHED_s:g} s. Each field: seconds at a set current "
         f"after the fault, both steps together; the last word that the user was told. Without a fault "
         f"{2 * STEP_s - FAULT_AFTER_s:g} s are left. Ours with `host_lost: open circuit within {HOST_LOST_s} s` and "
         f"`watchdog_s: {WATCHDOG_s}`, an NMR acquisition in each step. "
         "The peers from their packages, by the smallest driver that their documents ask for, its safe state open circuit; a process that a "
-        f"side does not have is told so. Once each; load average before it: {load:.1f} on {os.cpu_count()} cores.",
+        "side does not have is told so. Once each; after the fault's name the day and the load average before it, "
+        f"on {os.cpu_count()} cores.",
         (
-            "fault",
+            "fault (measured, load)",
             *(
                 " ".join((side.name, *(one.partition("==")[2] for one in side.packages if one.startswith(f"{side.name}=="))))
                 for side in sides
             ),
         ),
     )
-    for fault in faults:
-        report.rows.append((fault.name, *(seen[side, fault].cell() for side in sides)))
-    measured = [[one for fault in faults if not math.isnan((one := seen[side, fault]).after_s)] for side in sides]
-    report.rows.append(("**wrong statuses**", *(f"**{sum(bool(one.wrong) for one in row)} of {len(row)}**" for row in measured)))
-    report.rows.append(("nothing told", *(f"{sum(one.told.kind == 'nothing' for one in row)} of {len(row)}" for row in measured)))
-    report.rows.append(("median, and longest", *(_longest(row) for row in measured)))
+    when = f"{time.strftime('%Y-%m-%d')}, {load:.1f}"
+    rows = known | {fault.name: [f"{fault.name} ({when})", *(seen[side, fault].cell() for side in sides)] for fault in faults}
+    report.rows += [rows[fault.name] for fault in FAULTS if fault.name in rows]
+    measured = [[row[place] for row in report.rows if SECONDS.match(row[place])] for place in range(1, len(sides) + 1)]
+    report.rows.append(("**wrong statuses**", *(f"**{sum(WRONG in cell for cell in cells)} of {len(cells)}**" for cells in measured)))
+    report.rows.append(("nothing told", *(f"{sum(UNTOLD in cell for cell in cells)} of {len(cells)}" for cells in measured)))
+    report.rows.append(("median, and longest", *(_longest(cells) for cells in measured)))
     return report
 
 
-def _longest(row: list[Seen]) -> str:
-    if not row:
-        return ""
-    worst = max(row, key=lambda one: (one.still, one.after_s))
-    return f"{statistics.median(one.after_s for one in row):.1f} s, {'> ' if worst.still else ''}{worst.after_s:.1f} s"
+def _longest(cells: list[str]) -> str:
+    """Of fields like ``> 65.0 s; what was told``."""
+    found = sorted((float(match[2]), match[1] or "") for cell in cells if (match := SECONDS.match(cell)))
+    return f"{statistics.median(seconds for seconds, _ in found):.1f} s, {found[-1][1]}{found[-1][0]:.1f} s" if found else ""

@@ -35,6 +35,13 @@ class Report:
         return "\n".join([*lines, "", self.note, ""])
 
 
+def rows_on_page(page: Path, title: str) -> list[list[str]]:
+    """The rows of a section's table as the page has them now; none where it has no such section."""
+    _, _, section = page.read_text("utf-8").partition(f"\n## {title}\n") if page.exists() else ("", "", "")
+    lines = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines[1:]]
+
+
 def spread(values: Sequence[float], unit: str, digits: int = 2) -> str:
     """``median (least to most) unit``."""
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f}) {unit}"
@@ -44,6 +51,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """The value below which ``percent`` of the values lie (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, round(percent / 100 * len(ordered)))]
+
+
+def median_and_99(values: list[float], digits: int = 0) -> str:
+    """``median 2 ms, 99 % 5 ms of 1000``."""
+    return f"median {percentile(values, 50):.{digits}f} ms, 99 % {percentile(values, 99):.{digits}f} ms of {len(values)}"
 
 
 def ratios(ours: Sequence[float], control: Sequence[float]) -> str:

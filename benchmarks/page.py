@@ -17,8 +17,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.measure import OPERANDO, Report, cpu_s, family, percentile, spread
-from benchmarks.monitoring import PER_SECOND, RIGS, SECONDS, STARTED, laboratory, own_broker
+from benchmarks.measure import OPERANDO, QUICK, Report, cpu_s, family, percentile, spread
+from benchmarks.monitoring import PER_SECOND, RIGS, ROUNDS, SECONDS, STARTED, Bench, HOLD_s, laboratory, own_broker
 from drivers.clock import Clock
 from orchestrator.model.broker import Broker
 from orchestrator.monitor.mqtt import Link, connected
@@ -31,7 +31,7 @@ from orchestrator.observer.source import Source
 from orchestrator.observer.words import Words
 from orchestrator.recorder.journal import Journal
 
-EVENTS = 60
+EVENTS = 20 if QUICK else 60
 OPENINGS = 5
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 WATCH = """
@@ -63,12 +63,14 @@ def measure(repository: Path, scratch: Path) -> Report:
     )
     with laboratory(repository, scratch) as (broker, _):
         shown_ms, openings = asyncio.run(_watched(broker, scratch))
+        aborts_s = asyncio.run(_aborted(broker, Bench(repository, scratch, broker)))
     report.rows += [
         (
             "event in the journal to the page",
             f"median {percentile(shown_ms, 50):.0f} ms, 99 % {percentile(shown_ms, 99):.0f} ms",
             "<= 300 ms",
         ),
+        ("abort held on a phone: from the end of the hold to open circuit", spread([1e3 * one for one in aborts_s], "ms", 1), "<= 100 ms"),
         ("opening a rig's page", spread([one.wall_s for one in openings], "s"), "<= 2 s"),
         ("process time of that: the dashboard", spread([one.server_s for one in openings], "s"), ""),
         ("process time of that: the browser, the first opening with an empty cache", spread([one.browser_s for one in openings], "s"), ""),
@@ -133,6 +135,26 @@ async def _watched(broker: Any, scratch: Path) -> tuple[list[float], list[Openin
     await running
     await journal.close()
     return [stamps[number] - at_ms for number, at_ms in committed.items() if number in stamps], openings
+
+
+async def _aborted(broker: Any, bench: Bench) -> list[float]:
+    """Seconds of each abort from the end of the hold, by the browser's clock, until the cell is at open circuit by its own record."""
+    operator = broker("operator")
+    files = ("--user", "operator", "--password-file", str(operator.password_file), "--ca", str(operator.ca))
+    with dashboard("--broker", operator.url, *files) as (url, pid):
+        async with phone() as page:
+            await _opened(page, f"{url}/rig?rig=watched", pid)
+            await page.evaluate("addEventListener('pointerdown', () => { window.down = Date.now() }, true)")
+
+            async def hold(_: Link) -> int:
+                box = await page.locator('button[data-verb="abort"]').bounding_box()
+                await page.mouse.move(box["x"] + 20, box["y"] + 20)
+                await page.mouse.down()
+                await page.locator(".said.done").wait_for()
+                await page.mouse.up()
+                return round((await page.evaluate("window.down") + 1e3 * HOLD_s) * 1e6)
+
+            return [await bench.died(hold) for _ in range(ROUNDS)]
 
 
 async def _opened(page: Any, url: str, server: int) -> Opening:

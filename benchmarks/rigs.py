@@ -33,7 +33,7 @@ def memory_rig(repository: Path, path: Path, name: str = "memory", *, points: in
 def experiment(path: Path, steps: str, every_s: float, *more: str, recycle_s: float = 0.2) -> Path:
     """One scan of ``7Li_bench`` is ``one``; ``steps``: the protocol, a line each; ``more``: further lines."""
     lines = ["version: 1", f"experiment: {path.stem}", CELL, LIMITS, "acquisitions:"]
-    lines += [f"  one: {{template: 7Li_bench, recycle_s: {recycle_s}, scans: 1, dummies: 0}}", "protocol:"]
+    lines += [f"  one: {{template: 7Li_bench, recycle_s: {recycle_s}, scans: 1, any_scans: true, dummies: 0}}", "protocol:"]
     lines += [f"  {line}" for line in steps.splitlines()] + [f"record: {{every_s: {every_s}}}", *more]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

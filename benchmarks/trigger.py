@@ -25,7 +25,8 @@ from benchmarks.peers.tomato_trigger import TomatoTrigger
 from benchmarks.rigs import marked_run, memory_rig
 
 ROUNDS, EDGES = (1, 4) if QUICK else (5, 10)
-STEPS_BLUESKY, STEP_BLUESKY_s = 100, 0.02
+STEPS_BLUESKY, STEP_BLUESKY_s = 10, 1.0
+"""As many steps as ours, as long as ours: a processor that has slept for a second is cold for both."""
 
 
 def environments(repository: Path) -> Path:
@@ -38,7 +39,10 @@ def measure(repository: Path, scratch: Path) -> Report:
     report = Report(
         "Trigger latency beside bluesky and tomato",
         f"{ROUNDS} rounds, ours and theirs in turn. In process: simulated instruments, journal, guard and observer on; bluesky with its "
-        "documents written a line each. Across sockets: pseudo-terminal and loopback sockets; tomato by `start_with_task_name`.",
+        "documents written a line each. From the instant at which the instrument says that its step is over to the call that orders the "
+        "acquisition, ten steps of a second on both sides. Ours judges the step's last sample in between (limits, rules, interlocks) and "
+        "samples at 10 Hz meanwhile; bluesky has no samples to judge there and no durable record. "
+        "Across sockets: pseudo-terminal and loopback sockets; tomato by `start_with_task_name`.",
         ("", "median (least to most)", "99 %", "theirs / ours, median of the rounds", "asked"),
     )
     bluesky = Bluesky(environments(repository))

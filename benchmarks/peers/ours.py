@@ -23,7 +23,7 @@ experiment: matrix
 cell: {{id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}}
 limits: {{abs_E_V: 1.0, abs_I_mA: 0.5, charge_per_step_mAh: 0.5, host_lost: open circuit within {lost} s}}
 acquisitions:
-  fast: {{template: 7Li_metal, recycle_s: 0.5, scans: 2, dummies: 0}}
+  fast: {{template: 7Li_metal, recycle_s: 0.5, scans: 2, any_scans: true, dummies: 0}}
 protocol:
   - {{step: Plate working at 1 mA/cm2 for {step:g} seconds, nmr: {{fast: at start}}}}
   - {{step: Strip working at 1 mA/cm2 for {step:g} seconds, nmr: {{fast: at start}}}}
@@ -89,6 +89,8 @@ class Ours(Side):
             kind = "as planned" if last["outcome"] == "as planned" and last["complete"] else "ended"
             return Told(kind, f"{last['outcome']}: {last.get('reason') or 'complete'}, code {self._rig.poll()}")
         lines = self.said("told.txt").strip().splitlines()
+        if last := [line for line in lines if "the run has ended" in line]:  # the command itself may wait for a disk that is full
+            return Told("ended", last[-1])
         if self._rig.poll() is None:
             return Told("running", lines[-1] if lines else "running")
         return Told("ended" if lines else "nothing", "; ".join(lines) if lines else f"code {self._rig.returncode}")

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 
-from benchmarks.peers.side import HERE, Case, NotApplicable, NotHere, Side, Told, children, free_port, until
+from benchmarks.peers.side import HERE, Case, NotApplicable, NotHere, PATIENCE_s, Side, Told, children, free_port, until
 
 STARTUP = """
 import os, sys
@@ -76,7 +76,7 @@ class Queueserver(Side):
 
     def _ask(self, method: str, **parameters: object) -> dict[str, object]:
         command = [str(self.python), "-c", ASK, method, json.dumps(parameters), self._control]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_s)
         return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
 
     def pid(self, role: str) -> int:

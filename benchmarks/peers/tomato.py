@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from ruamel.yaml import YAML
 
-from benchmarks.peers.side import HERE, Case, NotApplicable, NotHere, Side, Told, free_port, processes_with, until
+from benchmarks.peers.side import HERE, Case, NotApplicable, NotHere, PATIENCE_s, Side, Told, free_port, processes_with, until
 
 FINAL = {"c": ("as planned", "completed"), "ce": ("ended", "completed with error"), "cd": ("ended", "cancelled")}
 ROLES = {"orchestrator": "tomato-daemon", "service": "tomato-daemon", "driver": "tomato-driver", "worker": "tomato-job"}
@@ -53,7 +53,9 @@ class Tomato(Side):
         app = ["-A", str(case.folder / "app")]
         self._run("tomato", "init", "-p", port, *app, "-D", str(folder), "-L", str(case.folder))
         self._describe(case)
-        self.spawn([str(self._bin / "tomato"), "start", "-p", port, "--timeout", "20000", *app], "start.txt", self._environment).wait(60)
+        self.spawn([str(self._bin / "tomato"), "start", "-p", port, "--timeout", "20000", *app], "start.txt", self._environment).wait(
+            PATIENCE_s
+        )
         until(lambda: self._answer("tomato", "status", "-p", port).get("success"), "answer of tomato-daemon")
         if "Failure" in self.said("start.txt"):  # a slow computer: the daemon is there now, its devices were not read
             self._run("tomato", "reload", "-p", port, "--timeout", "20000", *app)
@@ -93,7 +95,7 @@ class Tomato(Side):
         command = [str(self._bin / program), *arguments]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, cwd=self.case.folder, env=self._environment, timeout=30, check=False
+                command, capture_output=True, text=True, cwd=self.case.folder, env=self._environment, timeout=PATIENCE_s, check=False
             )
         except subprocess.TimeoutExpired:
             return ""
