@@ -1,7 +1,7 @@
 """Relaxation times of many curves at once: T1 by saturation or inversion recovery, T2 by echoes (domain.md 4.8).
 
-One Levenberg-Marquardt loop over all curves together: small normal equations side by side, no loop over curves. Weights are
-1/σ. Errors come from the covariance; a curve that does not tell (flat, lost in the noise, beyond the times measured) is not
+One Levenberg-Marquardt loop over all curves together: small normal equations side by side, no loop over curves; where a step was
+good the next one uses the true curvature (Newton), so that noisy curves settle in few rounds too. Weights are 1/σ. Errors come from the covariance; a curve that does not tell (flat, lost in the noise, beyond the times measured) is not
 ``determined``. Noise of magnitudes: ``MEAN`` adds its mean σ√(π/2) (Rayleigh), ``RICE`` adds 2σ² to the square; complex or
 phased data have none.
 """
@@ -66,10 +66,20 @@ class Relaxation:
     determined: Bools
 
 
+Symmetric = dict[tuple[int, int], Floats]
+"""A symmetric matrix a curve: (i, j) with j <= i, (curves,) each."""
+
+
 class _Problem(NamedTuple):
-    """``model``: value (times, curves) and a slope of that shape by each parameter, at parameters (k, curves) of the curves chosen."""
+    """``model``: value (times, curves) and a slope of that shape by each parameter, at parameters (k, curves) of the curves chosen.
+
+    ``bend``: the sum over residual times second derivative, from parameters, gradient, and the part of the gradient by the rate that
+    is weighted with rate times time: every second derivative of these models is a slope over a parameter, or a slope times that product.
+    """
 
     model: Callable[[Floats, Any], tuple[Floats, tuple[Floats, ...]]]
+    bend: Callable[[Floats, list[Floats], Floats], Symmetric]
+    times: Floats
     start: Floats
 
 
@@ -134,11 +144,15 @@ def _echo(data: Floats, t: Floats, sd: Floats, noise: Noise) -> _Problem:
         plain /= value
         return value, (decay * plain, fallen * plain)
 
+    def bend(p: Floats, downhill: list[Floats], weighted: Floats) -> Symmetric:
+        """Of the decay; what RICE's root bends besides is left out: it counts only where the signal lies in the noise."""
+        return {(1, 0): downhill[1] / p[0], (1, 1): downhill[1] - weighted}
+
     first, last = int(np.argmin(t)), int(np.argmax(t))
     high = np.maximum(data[first], sd)
     low = np.clip(data[last], 0.05 * high, 0.95 * high)
     rate = np.log(high / low) / (t[last] - t[first])
-    return _Problem(model, np.stack([high * np.exp(rate * t[first]), np.log(rate)]))
+    return _Problem(model, bend, t, np.stack([high * np.exp(rate * t[first]), np.log(rate)]))
 
 
 def _recovery(data: Floats, t: Floats, fraction: float) -> _Problem:
@@ -151,10 +165,14 @@ def _recovery(data: Floats, t: Floats, fraction: float) -> _Problem:
         left = 1.0 - p[2] * decay
         return p[0] * left, (left, p[0] * p[2] * fallen * decay, -p[0] * decay)
 
+    def bend(p: Floats, downhill: list[Floats], weighted: Floats) -> Symmetric:
+        _, by_rate, by_fraction = downhill
+        return {(1, 0): by_rate / p[0], (2, 0): by_fraction / p[0], (1, 1): by_rate - weighted, (2, 1): by_rate / p[2]}
+
     full = data[int(np.argmax(t))]
     target = full * (1.0 - fraction * math.exp(-1.0))
     nearest = np.argmin(np.abs(data - target) + (column <= 0) * 1e300, axis=0)
-    return _Problem(model, np.stack([full, -np.log(t[nearest]), np.full(data.shape[1], fraction)]))
+    return _Problem(model, bend, t, np.stack([full, -np.log(t[nearest]), np.full(data.shape[1], fraction)]))
 
 
 def _least_squares(problem: _Problem, data: Floats, sd: Floats) -> tuple[Floats, Floats, Floats, Bools]:
@@ -167,22 +185,26 @@ def _least_squares(problem: _Problem, data: Floats, sd: Floats) -> tuple[Floats,
     going, damping, now = np.arange(len(sd)), np.full(len(sd), DAMPING[0]), p.copy()
     value, slopes = problem.model(now, going)
     residual, w = data - value, weight
-    chi2 = _chi2(residual, w)
+    chi2, good = _chi2(residual, w), np.zeros(len(sd), bool)
     for _ in range(ROUNDS):
-        normal, downhill = _normal(slopes, residual, w)
-        diagonal = [np.maximum(normal[i][i], 1e-300) for i in range(len(now))]
-        step = _solved(
-            [[one + (damping * diagonal[i] if i == j else 0.0) for j, one in enumerate(row)] for i, row in enumerate(normal)], downhill
-        )
+        matrix, downhill = _normal(slopes), [np.einsum("tn,tn->n", slope, residual) for slope in slopes]
+        diagonal = [np.maximum(matrix[i, i], 1e-300) for i in range(len(now))]
+        with np.errstate(all="ignore"):  # what bends beyond all bounds makes a bad step, and the next one does without
+            weighted = np.exp(now[1]) * np.einsum("t,tn,tn->n", problem.times, slopes[1], residual)
+            for (i, j), bent in problem.bend(now, downhill, weighted).items():
+                matrix[i, j] = matrix[i, j] - np.where(good, bent, 0.0)
+        for i, one in enumerate(diagonal):
+            matrix[i, i] = matrix[i, i] + damping * one
+        step, convex = _solved(matrix, downhill)
         step[1] = np.clip(step[1], -2.0, 2.0)
         tried = now + step
         value, tried_slopes = problem.model(tried, going)
         tried_residual = data[:, going] - value if len(going) < len(sd) else data - value
         tried_chi2 = _chi2(tried_residual, w)
-        better = tried_chi2 <= chi2 * (1.0 + ROUNDING)
-        damping = np.clip(np.where(better, 0.2, 5.0) * damping, *DAMPING[1:])
-        over = better & (np.abs(step) * np.sqrt(diagonal) < SETTLED).all(axis=0)
-        worse = np.flatnonzero(~better)
+        good = convex & (tried_chi2 <= chi2 * (1.0 + ROUNDING))
+        damping = np.clip(np.where(good, 0.2, 5.0) * damping, *DAMPING[1:])
+        over = good & (np.abs(step) * np.sqrt(diagonal * w) < SETTLED).all(axis=0)
+        worse = np.flatnonzero(~good)
         for new, old in zip((tried, tried_residual, *tried_slopes), (now, residual, *slopes), strict=True):
             new[:, worse] = old[:, worse]
         tried_chi2[worse] = chi2[worse]
@@ -191,14 +213,13 @@ def _least_squares(problem: _Problem, data: Floats, sd: Floats) -> tuple[Floats,
             p[:, going[over]], all_chi2[going[over]], settled[going[over]] = now[:, over], chi2[over], True
             left = ~over
             now, residual, chi2, damping, w = (each[..., left] for each in (now, residual, chi2, damping, w))
-            going = going[left]
+            going, good = going[left], good[left]
             slopes = tuple(each[:, left] for each in slopes)
         if not len(going):
             break
     p[:, going], all_chi2[going] = now, chi2
     _, slopes = problem.model(p, slice(None))
-    normal, _ = _normal(slopes, data, weight)
-    return p, _inverted(normal), all_chi2, settled
+    return p, _inverted(_normal(slopes), len(p)) / weight, all_chi2, settled
 
 
 def _chi2(residual: Floats, weight: Floats) -> Floats:
@@ -206,32 +227,36 @@ def _chi2(residual: Floats, weight: Floats) -> Floats:
     return np.where(np.isfinite(found), found, np.inf)
 
 
-def _normal(slopes: tuple[Floats, ...], residual: Floats, weight: Floats) -> tuple[list[list[Floats]], list[Floats]]:
-    """Normal matrix, k rows of k, and gradient, k, of (curves,) each."""
-    k = range(len(slopes))
-    upper = {(i, j): np.einsum("tn,tn->n", slopes[i], slopes[j]) * weight for i in k for j in k if j <= i}
-    return [[upper[max(i, j), min(i, j)] for j in k] for i in k], [np.einsum("tn,tn->n", slopes[i], residual) * weight for i in k]
+def _normal(slopes: tuple[Floats, ...]) -> Symmetric:
+    """The normal matrix for a noise of one."""
+    return {(i, j): np.einsum("tn,tn->n", slopes[i], slopes[j]) for i in range(len(slopes)) for j in range(i + 1)}
 
 
-def _solved(normal: list[list[Floats]], downhill: list[Floats]) -> Floats:
-    """float64 (k, curves): two parameters by hand, which is many times as fast as a library's call a curve."""
-    if len(downhill) == 2:
-        (a, b), (_, c) = normal
-        determinant = a * c - b * b
-        with np.errstate(all="ignore"):
-            found: Floats = np.stack([c * downhill[0] - b * downhill[1], a * downhill[1] - b * downhill[0]]) / determinant
-        return np.where(np.isfinite(found), found, 0.0)
-    matrices = np.moveaxis(np.array(normal), -1, 0)
-    solved: Floats = np.linalg.solve(matrices, np.array(downhill).T[..., None])[..., 0].T
-    return np.ascontiguousarray(solved)
+def _solved(matrix: Symmetric, downhill: list[Floats]) -> tuple[Floats, Bools]:
+    """float64 (k, curves), by elimination side by side; (curves,): the matrix is positive. Zero where there is no solution."""
+    k, left, right = len(downhill), dict(matrix), list(downhill)
+    with np.errstate(all="ignore"):
+        convex = np.ones(right[0].shape, bool)
+        for i in range(k):
+            convex &= left[i, i] > 0.0
+            for row in range(i + 1, k):
+                factor = left[row, i] / left[i, i]
+                right[row] = right[row] - factor * right[i]
+                for column in range(i + 1, row + 1):
+                    left[row, column] = left[row, column] - factor * left[column, i]
+        found = np.empty((k, *right[0].shape))
+        for i in reversed(range(k)):
+            found[i] = (right[i] - sum(left[j, i] * found[j] for j in range(i + 1, k))) / left[i, i]
+    found[:, ~np.isfinite(found).all(axis=0)] = 0.0
+    return found, convex
 
 
-def _inverted(normal: list[list[Floats]]) -> Floats:
+def _inverted(normal: Symmetric, k: int) -> Floats:
     """float64 (k, k, curves): covariances; the pseudo-inverse where a parameter is not determined."""
-    matrices = np.array(normal)
-    if len(normal) != 2:
+    matrices = np.array([[normal[max(i, j), min(i, j)] for j in range(k)] for i in range(k)])
+    if k != 2:
         return np.moveaxis(_pseudo_inverse(np.moveaxis(matrices, -1, 0)), 0, -1)
-    (a, b), (_, c) = normal
+    (a, b), (_, c) = matrices
     determinant = a * c - b * b
     sound = np.isfinite(determinant) & (determinant > SINGULAR * a * c)
     with np.errstate(divide="ignore", invalid="ignore"):
