@@ -1,9 +1,9 @@
 """Relaxation times of many curves at once: T1 by saturation or inversion recovery, T2 by echoes (domain.md 4.8).
 
 One Levenberg-Marquardt loop over all curves together: small normal equations side by side, no loop over curves; where a step was
-good the next one uses the true curvature (Newton), so that noisy curves settle in few rounds too. Weights are 1/σ. Errors come from the covariance; a curve that does not tell (flat, lost in the noise, beyond the times measured) is not
-``determined``. Noise of magnitudes: ``MEAN`` adds its mean σ√(π/2) (Rayleigh), ``RICE`` adds 2σ² to the square; complex or
-phased data have none.
+good the next one uses the true curvature (Newton), so that noisy curves settle in few rounds too. Weights are 1/σ. Errors come from
+the covariance; a curve that does not tell (flat, lost in the noise, beyond the times measured) is not ``determined``. Noise of
+magnitudes: ``MEAN`` adds its mean σ√(π/2) (Rayleigh), ``RICE`` adds 2σ² to the square; complex or phased data have none.
 """
 
 from __future__ import annotations
