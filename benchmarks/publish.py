@@ -10,7 +10,8 @@ import numpy as np
 
 from benchmarks.measure import QUICK, Report, spread
 from orchestrator.recorder.appends import Rows
-from orchestrator.recorder.layout import ELECTROCHEMISTRY, numpy_dtype
+from orchestrator.recorder.datasets import numpy_dtype
+from orchestrator.recorder.layout import ELECTROCHEMISTRY
 from orchestrator.recorder.publisher import CADENCE_s, Publisher
 
 ROUNDS = 10 if QUICK else 20

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli import exits
 
 if TYPE_CHECKING:
-    from orchestrator.model.experiment import Cell
+    from orchestrator.model.cell import Cell
     from orchestrator.rig.cells import CellLedger, Line, Passed, Standing
 
 

@@ -17,7 +17,7 @@ from orchestrator.cli import exits
 if TYPE_CHECKING:
     from orchestrator.doctor.finding import Finding
     from orchestrator.model.broker import Broker
-    from orchestrator.model.experiment import Rig
+    from orchestrator.model.rig import Rig
 
 MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL", "unknown": "?   "}
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.imports.watching import Followed, Request
-    from orchestrator.model.experiment import Rule
+    from orchestrator.model.rule import Rule
 
 
 def follow_command(

@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from drivers.base import Mode
-from orchestrator.model.experiment import Cell, Experiment, ProtocolItem, Repeat, Verb
+from orchestrator.model.cell import Cell
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.interlocks import PlannedInterlock, inferred, rule_text
+from orchestrator.model.protocol import ProtocolItem, Repeat, Verb
 from orchestrator.model.salt import SaltBetween, unknown
 from orchestrator.plan import estimate
 from orchestrator.plan.instants import NS, local, spoken

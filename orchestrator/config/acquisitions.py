@@ -10,7 +10,7 @@ from orchestrator.config.diagnostics import Problems
 from orchestrator.config.shapes import AT_EDGE, UNTIL_KNOWN
 from orchestrator.config.tree import Node
 from orchestrator.config.written import WrittenAcquisition, WrittenInterleave, WrittenManual
-from orchestrator.model.experiment import Acquisition, MissedPolicy, NmrTrigger
+from orchestrator.model.acquisition import Acquisition, MissedPolicy, NmrTrigger
 from orchestrator.model.kinds import AXES
 
 ACQUISITION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

@@ -11,7 +11,8 @@ from lark.tree import Meta
 from orchestrator.config.diagnostics import SentenceError
 from orchestrator.config.step_words import StepWords
 from orchestrator.config.words import Measure, bounds
-from orchestrator.model.experiment import Action, Step
+from orchestrator.model.protocol import Step
+from orchestrator.model.rule import Action
 
 NUMBER_WORDS = {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
 

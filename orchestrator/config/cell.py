@@ -11,7 +11,8 @@ from orchestrator.config.checked import checked, one_of, sentence
 from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node, read_tree
 from orchestrator.config.written import WrittenCell, WrittenLimits
-from orchestrator.model.experiment import Cell, Electrode, SafetyLimits
+from orchestrator.model.cell import Cell, Electrode
+from orchestrator.model.experiment import SafetyLimits
 from orchestrator.model.units import Quantity
 
 CELL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.config.diagnostics import Problems, SentenceError, suggestion
 from orchestrator.config.phrases import read
 from orchestrator.config.tree import Node
-from orchestrator.model.experiment import Predicate
+from orchestrator.model.rule import Predicate
 
 M = TypeVar("M", bound=BaseModel)
 

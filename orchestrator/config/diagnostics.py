@@ -10,9 +10,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from orchestrator.model.experiment import Where
 from orchestrator.model.problems import Problem, ProblemsError, closing_line
 from orchestrator.model.problems import render as render_one
+from orchestrator.model.values import Where
 
 
 class ConfigError(ProblemsError):

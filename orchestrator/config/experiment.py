@@ -19,23 +19,11 @@ from orchestrator.config.protocol import items_of
 from orchestrator.config.rules import actions_of, at_end_of, rules_of
 from orchestrator.config.tree import Node
 from orchestrator.config.written import WrittenExperiment
-from orchestrator.model.experiment import (
-    Acquisition,
-    Action,
-    AtEnd,
-    BookingEnd,
-    Cell,
-    Experiment,
-    InterlockSetting,
-    MissedPolicy,
-    NmrTrigger,
-    ProtocolItem,
-    Record,
-    Rule,
-    SafetyLimits,
-    Step,
-    items,
-)
+from orchestrator.model.acquisition import Acquisition, MissedPolicy, NmrTrigger
+from orchestrator.model.cell import Cell
+from orchestrator.model.experiment import AtEnd, BookingEnd, Experiment, Record, SafetyLimits
+from orchestrator.model.protocol import ProtocolItem, Step, items
+from orchestrator.model.rule import Action, InterlockSetting, Rule
 from orchestrator.model.validation import Validation
 
 BOOKING = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?)\s*(?P<zone>Z|UTC|[+-]\d\d:?\d\d|[A-Za-z]+/[A-Za-z_/+-]+)")

@@ -10,8 +10,8 @@ from orchestrator.config.rules import actions_of
 from orchestrator.config.tree import Node
 from orchestrator.config.wording import quantity_text
 from orchestrator.config.words import Measure
-from orchestrator.model.experiment import InterlockSetting
 from orchestrator.model.interlocks import INTERLOCKS, Interlock, Number, said
+from orchestrator.model.rule import InterlockSetting
 from orchestrator.model.units import Quantity
 
 SWITCH = {"on": True, "off": False, "true": True, "false": False}

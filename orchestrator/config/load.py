@@ -11,7 +11,10 @@ from orchestrator.config.diagnostics import Problems
 from orchestrator.config.experiment import draft_of, experiment_of, head_of
 from orchestrator.config.rig import check_file, rig_of
 from orchestrator.config.tree import Node, parse_tree, read_tree
-from orchestrator.model.experiment import Cell, Experiment, Rig, Rule
+from orchestrator.model.cell import Cell
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.rig import Rig
+from orchestrator.model.rule import Rule
 
 RUNS_EXPERIMENT = "the run's experiment"
 SKELETON = """

@@ -11,16 +11,12 @@ from collections.abc import Callable
 from orchestrator.config import names
 from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.experiment import Draft, steps, triggers
-from orchestrator.model.experiment import (
-    Cell,
-    End,
-    SafetyLimits,
-    Step,
-    TriggerKind,
-    Verb,
-    Where,
-)
+from orchestrator.model.acquisition import TriggerKind
+from orchestrator.model.cell import Cell
+from orchestrator.model.experiment import SafetyLimits
+from orchestrator.model.protocol import End, Step, Verb
 from orchestrator.model.units import Quantity
+from orchestrator.model.values import Where
 from orchestrator.plan.resolve import Unresolved, charge_C, current_A, electrode_words, process_so_far, working_side
 
 SLACK = 1 + 1e-9

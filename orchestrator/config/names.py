@@ -8,8 +8,10 @@ from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.experiment import Draft, steps, triggers
 from orchestrator.config.rules import rule_names
 from orchestrator.config.sentences import first_words
-from orchestrator.model.experiment import Action, AtOpenCircuit, Predicate, Rule, Step, Where, items
 from orchestrator.model.observables import OBSERVABLES, base_name
+from orchestrator.model.protocol import AtOpenCircuit, Step, items
+from orchestrator.model.rule import Action, Predicate, Rule
+from orchestrator.model.values import Where
 
 BLANK_HINT = "add `blank` to prepare: it is taken before the first current"
 

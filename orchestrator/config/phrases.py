@@ -14,7 +14,10 @@ from orchestrator.config.rule_words import RuleWords
 from orchestrator.config.sentences import parse
 from orchestrator.config.trigger_words import TriggerWords
 from orchestrator.config.words import Locate, Measure, cycle_span, whole
-from orchestrator.model.experiment import Electrode, MissedPolicy, Predicate, Where
+from orchestrator.model.acquisition import MissedPolicy
+from orchestrator.model.cell import Electrode
+from orchestrator.model.rule import Predicate
+from orchestrator.model.values import Where
 
 WAIT_HINT = "write `wait at open circuit after 2 missed`"
 

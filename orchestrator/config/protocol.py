@@ -20,18 +20,7 @@ from orchestrator.config.written import (
     WrittenSetPoint,
     WrittenStep,
 )
-from orchestrator.model.experiment import (
-    AtOpenCircuit,
-    Eis,
-    End,
-    Prompt,
-    ProtocolItem,
-    Repeat,
-    SampleRate,
-    SetPoint,
-    Step,
-    Verb,
-)
+from orchestrator.model.protocol import AtOpenCircuit, Eis, End, Prompt, ProtocolItem, Repeat, SampleRate, SetPoint, Step, Verb
 from orchestrator.model.units import Quantity
 
 CURRENTS = {

@@ -12,7 +12,7 @@ from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node, parse_tree
 from orchestrator.config.written_rig import WrittenRig
 from orchestrator.model.broker import complaint
-from orchestrator.model.experiment import Rig
+from orchestrator.model.rig import Rig
 
 EMULATOR = "emulator:"
 """An address that starts so names an emulator to be started."""

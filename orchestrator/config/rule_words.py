@@ -13,8 +13,8 @@ from lark.tree import Meta
 
 from orchestrator.config.diagnostics import SentenceError, suggestion
 from orchestrator.config.words import Measure, Words, bounds, cycle_span, whole
-from orchestrator.model.experiment import Predicate
 from orchestrator.model.observables import OBSERVABLES, base_name, declared, real_part_at
+from orchestrator.model.rule import Predicate
 
 SLOPE_HINT = "write slope(NAME) or slope(a..b ppm)"
 SHORT_HINT = "the declared observable is short_ratio: abs(E) < 0.2 * abs(I) * R_eis"

@@ -11,8 +11,9 @@ from orchestrator.config.tree import Node
 from orchestrator.config.words import Measure
 from orchestrator.config.written import WrittenAtEnd
 from orchestrator.config.written_rules import WrittenPredicate, WrittenRule, WrittenWhen
-from orchestrator.model.experiment import Action, AtEnd, Predicate, Rule
+from orchestrator.model.experiment import AtEnd
 from orchestrator.model.observables import OBSERVABLES, base_name
+from orchestrator.model.rule import Action, Predicate, Rule
 
 TESTS = ("above", "below", "slope")
 EXTRA = ("after", "record", "amplifier_check")

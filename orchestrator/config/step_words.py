@@ -9,7 +9,7 @@ from lark.tree import Meta
 
 from orchestrator.config.diagnostics import SentenceError
 from orchestrator.config.words import Measure, Words, whole
-from orchestrator.model.experiment import End, RepeatUntil, SampleRate, Step, Verb, WaitForNmr
+from orchestrator.model.protocol import End, RepeatUntil, SampleRate, Step, Verb, WaitForNmr
 
 SIGN_HINT = "the verb gives the direction: write the current without a sign"
 TAPER_HINT = "this step sets the current itself: name a voltage, a charge or a time"

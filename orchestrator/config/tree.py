@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from orchestrator.config.diagnostics import Problems, suggestion
-from orchestrator.model.experiment import Where
+from orchestrator.model.values import Where
 
 BOOLEANS = {"true": True, "false": False}
 DEEPEST, MOST_NODES = 50, 100_000

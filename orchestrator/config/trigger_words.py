@@ -9,7 +9,7 @@ from lark.tree import Meta
 
 from orchestrator.config.diagnostics import SentenceError
 from orchestrator.config.words import Measure, Words, whole
-from orchestrator.model.experiment import Condition, TriggerKind
+from orchestrator.model.acquisition import Condition, TriggerKind
 from orchestrator.model.units import Quantity
 
 LOG_SPACED_POINTS = 16

@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from orchestrator.config.quantities import UNITS
-from orchestrator.model.experiment import Condition, End, NmrTrigger, RepeatUntil, SampleRate, Step, TriggerKind, Verb, WaitForNmr
+from orchestrator.model.acquisition import Condition, NmrTrigger, TriggerKind
+from orchestrator.model.protocol import End, RepeatUntil, SampleRate, Step, Verb, WaitForNmr
 from orchestrator.model.units import Quantity
 
 PREFERRED = {

@@ -12,8 +12,9 @@ from lark.tree import Meta
 from orchestrator.config.diagnostics import SentenceError, suggestion
 from orchestrator.config.quantities import SHOWN, UNITS, Unit, c_rate, canonical_name, quantity, unit_of
 from orchestrator.config.sentences import plain
-from orchestrator.model.experiment import Predicate, Where
+from orchestrator.model.rule import Predicate
 from orchestrator.model.units import Quantity
+from orchestrator.model.values import Where
 
 VOLTAGE_NAMES = {"e": "cell", "e_cell": "cell", "e_we": "we", "e_ce": "ce"}
 

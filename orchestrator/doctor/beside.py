@@ -14,7 +14,7 @@ from drivers.errors import InstrumentError
 from orchestrator.doctor.finding import Finding, State, ok
 from orchestrator.doctor.instruments import PATIENCE_s, settings_of
 from orchestrator.guard.act import NoWire
-from orchestrator.model.experiment import Rig, StationSetup
+from orchestrator.model.rig import Rig, StationSetup
 from orchestrator.rig.planned import simulated_instrument
 
 Role = Literal["tuner", "sensor"]

@@ -12,7 +12,7 @@ from orchestrator.doctor.finding import Finding, State, ok
 from orchestrator.doctor.instruments import PATIENCE_s
 from orchestrator.guard.act import NoWire
 from orchestrator.guard.watched import FENCE
-from orchestrator.model.experiment import Instrument, Rig
+from orchestrator.model.rig import Instrument, Rig
 from orchestrator.rig.planned import simulated_instrument
 
 NAME = "hardware fence"

@@ -14,7 +14,7 @@ from drivers.clock import Clock
 from drivers.errors import InstrumentError
 from orchestrator.doctor.finding import Finding, State, ok
 from orchestrator.guard.act import NoWire
-from orchestrator.model.experiment import Instrument, Rig
+from orchestrator.model.rig import Instrument, Rig
 from orchestrator.rig.planned import simulated_instrument
 
 Kind = Literal["potentiostat", "console"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from orchestrator.recorder.layout import GROUPS, Dataset, Group
+from orchestrator.recorder.datasets import Dataset, Group
+from orchestrator.recorder.layout import GROUPS
 
 NAME = "NXoperando_nmr"
 VERSION = "0.1"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from drivers.follow.columns import MODES
 from orchestrator.imports.telling import Block, Step
 from orchestrator.model.events import ALARM_LEVELS
-from orchestrator.model.experiment import Rule
+from orchestrator.model.rule import Rule
 from orchestrator.runner.observed import Observed
 from orchestrator.runner.rehearsal import unplanned
 from orchestrator.runner.rules import Firing, RuleEngine

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from orchestrator.model.experiment import Rule
+from orchestrator.model.rule import Rule
 from orchestrator.rig.gather import LIBRARIES, revision
 
 CANNOT = "cannot stop this cell, cannot start or stop an acquisition, cannot change a limit: it only looks"

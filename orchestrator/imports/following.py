@@ -25,7 +25,7 @@ from orchestrator.imports.lag import Offset, between
 from orchestrator.imports.remembered import CYCLER, Remembered
 from orchestrator.imports.telling import CYCLER_KEY, Axis, CellTeller, SpectrumTeller, archive_cycler, blocks, left_out, log_notes
 from orchestrator.model.events import Event
-from orchestrator.model.experiment import Rule
+from orchestrator.model.rule import Rule
 from orchestrator.recorder.journal import Journal
 from orchestrator.runner.charge import Charge
 from orchestrator.runner.observed import ONLY_IF_THERE, Observed, Refused, observed

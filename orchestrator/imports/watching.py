@@ -21,7 +21,7 @@ from orchestrator.imports.following import Following, Places
 from orchestrator.imports.lag import Offset
 from orchestrator.imports.remembered import Remembered
 from orchestrator.imports.telling import Axis
-from orchestrator.model.experiment import Rule
+from orchestrator.model.rule import Rule
 from orchestrator.monitor.messages import Of
 from orchestrator.monitor.notify import BadNotify, notifier
 from orchestrator.recorder.journal import Journal

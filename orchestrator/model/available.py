@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from orchestrator.model.experiment import Action, AtOpenCircuit, Eis, Experiment, Predicate, Prompt, Rig, SetPoint, Step, Where, items
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.observables import base_name
+from orchestrator.model.protocol import AtOpenCircuit, Eis, Prompt, SetPoint, Step, items
+from orchestrator.model.rig import Rig
+from orchestrator.model.rule import Action, Predicate
+from orchestrator.model.values import Where
 
 Used = Iterator[tuple[Where, str]]
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from orchestrator.model.values import Frozen
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 IN_A_FILE = "a rig file goes into every run, so no password may stand in it; write it into a file and name that as `password_file`"
 
 
-class Broker(BaseModel):
+class Broker(Frozen):
     """An MQTT broker. ``password_file`` and ``ca`` are relative to the rig file's folder, or absolute."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     user: str = ""

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.model.experiment import Action, Frozen
+from orchestrator.model.rule import Action
+from orchestrator.model.values import Frozen
 
 Level = Literal["info", "warn", "alarm", "critical"]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.model.experiment import Where
+from orchestrator.model.values import Where
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from orchestrator.model.values import Frozen
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Variant(_Frozen):
+class Variant(Frozen):
     """One run of the experiment on its twin: ``instead``: top-level keys of the file; ``twin_with``: dotted keys of the twin."""
 
     instead: Mapping[str, Any] = Field(default_factory=dict)
     twin_with: Mapping[str, Any] = Field(default_factory=dict)
 
 
-class Comparison(_Frozen):
+class Comparison(Frozen):
     """One quantity: how it is measured (``orchestrator.validate.measures``), what was published, and how far off is still right.
 
     ``published``: a number, or [low, high] of which one may be None. ``tolerance`` widens both ends; ``source`` says whose they are.
@@ -38,7 +36,7 @@ class Comparison(_Frozen):
     measure: Mapping[str, Any]
 
 
-class Validation(_Frozen):
+class Validation(Frozen):
     """``validate:`` of an experiment file. ``run`` ignores it; ``validate`` runs each variant once and compares.
 
     ``twin`` and ``rig`` are relative to the file. ``instead`` and ``twin_with`` hold for all variants, unless one says otherwise;

@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.model.available import not_available
-from orchestrator.model.experiment import Experiment, NucleusSetup, Rig, StationSetup, Where
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.problems import Problem, ProblemsError, did_you_mean
+from orchestrator.model.rig import NucleusSetup, Rig, StationSetup
+from orchestrator.model.values import Where
 from orchestrator.plan import acquisitions, calibrations, estimate, findings, interlocks, preparation
 from orchestrator.plan.expand import Expanded, expand, programs
 from orchestrator.plan.findings import Instruments

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drivers.base import ENCODES, IMAGES, ONE_PULSE, SEQUENCES, Axis, ConsoleCapabilities, waits_s
-from orchestrator.model.experiment import Acquisition, Experiment, Rig, Template
+from orchestrator.model.acquisition import Acquisition
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem, did_you_mean
+from orchestrator.model.rig import Rig, Template
 from orchestrator.plan.calibrations import Calibration
 from orchestrator.plan.orders import PlannedAcquisition, UntilKnown
 from orchestrator.plan.waits import RETUNE_S

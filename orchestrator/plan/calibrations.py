@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from orchestrator.model.experiment import Acquisition, Action, Experiment, Instrument, Rig, Where
+from orchestrator.model.acquisition import Acquisition
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.problems import Problem
+from orchestrator.model.rig import Instrument, Rig
+from orchestrator.model.rule import Action
+from orchestrator.model.values import Where
 from orchestrator.plan.resolve import Unresolved
 
 RECYCLE_S = 5.0

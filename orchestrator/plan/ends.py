@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from orchestrator.model.experiment import Step, Verb
+from orchestrator.model.protocol import Step, Verb
 from orchestrator.model.units import Quantity
 from orchestrator.plan.orders import ChargeOfEarlier
 from orchestrator.plan.resolve import Unresolved, charge_C, current_A, direction, process_so_far

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from orchestrator.model.experiment import SampleRate, TriggerKind
+from orchestrator.model.acquisition import TriggerKind
+from orchestrator.model.protocol import SampleRate
 from orchestrator.plan.acquisitions import is_manual, members
 from orchestrator.plan.orders import Plan, PlannedAcquisition, PlannedStep, TriggerOrder
 from orchestrator.plan.preparation import ASSUMED_S

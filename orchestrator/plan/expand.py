@@ -6,21 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from orchestrator.model.experiment import (
-    Action,
-    AtOpenCircuit,
-    Eis,
-    Experiment,
-    Prompt,
-    ProtocolItem,
-    Repeat,
-    RepeatUntil,
-    SetPoint,
-    Step,
-    Verb,
-    Where,
-)
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.problems import Problem
+from orchestrator.model.protocol import AtOpenCircuit, Eis, Prompt, ProtocolItem, Repeat, RepeatUntil, SetPoint, Step, Verb
+from orchestrator.model.rule import Action
+from orchestrator.model.values import Where
 from orchestrator.plan import impedance, steps, waits
 from orchestrator.plan.orders import LeaveRepeat, Plan, PlannedAcquisition, PlannedStep
 from orchestrator.plan.resolve import Unresolved

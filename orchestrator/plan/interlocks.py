@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.base import Mode
-from orchestrator.model.experiment import Action, Experiment, InterlockSetting, Rig, Rule, StationSetup
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.interlocks import TABLE, Interlock, PlannedInterlock
+from orchestrator.model.rig import Rig, StationSetup
+from orchestrator.model.rule import Action, InterlockSetting, Rule
 from orchestrator.plan.orders import PlannedAcquisition, PlannedStep
 
 NEAR_ZERO_V = 0.05

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from orchestrator.model.experiment import Verb
+from orchestrator.model.protocol import Verb
 
 
 class Bound(NamedTuple):

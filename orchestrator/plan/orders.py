@@ -11,17 +11,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from drivers.base import ONE_PULSE, Axis, EndConditions, ImpedanceOrder, Limits, Mode
-from orchestrator.model.experiment import (
-    BookingEnd,
-    Condition,
-    Frozen,
-    MissedPolicy,
-    Rule,
-    SampleRate,
-    TriggerKind,
-    WaitForNmr,
-)
+from orchestrator.model.acquisition import Condition, MissedPolicy, TriggerKind
+from orchestrator.model.experiment import BookingEnd
 from orchestrator.model.interlocks import PlannedInterlock
+from orchestrator.model.protocol import SampleRate, WaitForNmr
+from orchestrator.model.rule import Rule
+from orchestrator.model.values import Frozen
 
 
 class TriggerOrder(Frozen):
@@ -143,7 +138,7 @@ class PlannedAcquisition(Frozen):
     ``template``: what ``drivers.base.AcquisitionOrder.template`` will be. ``kind``: of ``model.kinds``, "" for a site's own.
     ``rows``: what one data set sweeps, ``per_block``: what each of several data sets has (``drivers.base.AcquisitionOrder``).
     ``prepares``: of an acquisition that ``prepare`` asks for, what is to be read from it (``plan.calibrations``).
-    ``until``: ``scans`` are the most, and it may be halted before. ``edge_within_s``: as in ``model.experiment.Acquisition``.
+    ``until``: ``scans`` are the most, and it may be halted before. ``edge_within_s``: as in ``model.acquisition.Acquisition``.
     ``duration_s``: of every row (dummies + scans) × (recycle + what the sequence waits + acquisition time), and for each block
     the console's overhead. ``expected_count``: spectra in the whole run, those made as a member of an
     interleave included; of an interleave, its rounds.

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from drivers.base import EndConditions, Mode
-from orchestrator.model.experiment import Action, Experiment
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.problems import Problem
+from orchestrator.model.rule import Action
 from orchestrator.plan.calibrations import names_of
 from orchestrator.plan.impedance import IMPEDANCE, impedance_step
 from orchestrator.plan.orders import PlannedStep, TuningOrder

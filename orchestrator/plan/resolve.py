@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from orchestrator.model.experiment import Cell, Electrode, SafetyLimits, Verb
+from orchestrator.model.cell import Cell, Electrode
+from orchestrator.model.experiment import SafetyLimits
 from orchestrator.model.problems import did_you_mean
+from orchestrator.model.protocol import Verb
 from orchestrator.model.units import COULOMB_PER_mAh, Quantity
 
 REDUCING = frozenset({Verb.PLATE, Verb.LITHIATE, Verb.SODIATE})

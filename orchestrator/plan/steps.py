@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from drivers.base import EndConditions, Mode
-from orchestrator.model.experiment import NmrTrigger, Step, TriggerKind, Verb
+from orchestrator.model.acquisition import NmrTrigger, TriggerKind
+from orchestrator.model.protocol import Step, Verb
 from orchestrator.plan import triggers
 from orchestrator.plan.ends import charge_end, sides, taper_A, time_s
 from orchestrator.plan.impedance import IMPEDANCE, impedance_s, impedance_step

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from drivers.base import Limits
-from orchestrator.model.experiment import Cell, Experiment, SampleRate
+from orchestrator.model.cell import Cell
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.protocol import SampleRate
 from orchestrator.plan.ledger import Ledger
 from orchestrator.plan.orders import PlannedAcquisition
 from orchestrator.plan.resolve import Unresolved, capacity_C, charge_C, voltage_sign

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model.experiment import Cell, NmrTrigger, TriggerKind
+from orchestrator.model.acquisition import NmrTrigger, TriggerKind
+from orchestrator.model.cell import Cell
 from orchestrator.model.units import Quantity
 from orchestrator.plan.orders import TriggerOrder
 from orchestrator.plan.resolve import Unresolved, capacity_C, charge_C

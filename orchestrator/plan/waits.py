@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drivers.base import EndConditions
-from orchestrator.model.experiment import AtOpenCircuit, Prompt, SetPoint
+from orchestrator.model.protocol import AtOpenCircuit, Prompt, SetPoint
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.plan.surroundings import LIST_FACTOR, Surroundings
 

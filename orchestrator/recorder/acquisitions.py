@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from orchestrator.model.events import Event
 from orchestrator.model.kinds import AXES
 from orchestrator.recorder.appends import Append, Change, Make, Rows, column, table_row, text_parts
+from orchestrator.recorder.datasets import text_size
 from orchestrator.recorder.electrochemistry import Horizon, Samples
 from orchestrator.recorder.fids import Stream, Streams, fid_rows, fourier_settings, spectrum_rows
 from orchestrator.recorder.images import ImageStream, ImageStreams, is_image
-from orchestrator.recorder.layout import ACQUISITIONS, FID, KSPACE, PARAMETERS, TUNING_FLAGS, UNKNOWN_NS, text_size
+from orchestrator.recorder.layout import ACQUISITIONS, FID, KSPACE, PARAMETERS, TUNING_FLAGS, UNKNOWN_NS
 from orchestrator.recorder.runtime import RunTime
 
 __all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]

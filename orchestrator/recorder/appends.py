@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.recorder.layout import Group, cut, fill_value, numpy_dtype, text_size
+from orchestrator.recorder.datasets import Group, cut, fill_value, numpy_dtype, text_size
 
 Column = NDArray[Any]
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from orchestrator.model.events import Event
 from orchestrator.recorder.appends import Column, Rows
-from orchestrator.recorder.layout import C_PER_MAH, ELECTROCHEMISTRY, fill_value, numpy_dtype
+from orchestrator.recorder.datasets import fill_value, numpy_dtype
+from orchestrator.recorder.layout import C_PER_MAH, ELECTROCHEMISTRY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from orchestrator.analysis.fourier import FourierSettings, estimate_ph0_deg, power_of_two, rephased, shift_axis_ppm, spectra
 from orchestrator.model.events import Event
 from orchestrator.recorder.appends import Append, Attributes, Make, Rows
-from orchestrator.recorder.layout import FID, SPECTRA, group_name
+from orchestrator.recorder.datasets import group_name
+from orchestrator.recorder.layout import FID, SPECTRA
 from orchestrator.recorder.runtime import RunTime
 
 EXACT_IN_FLOAT32 = 2**24

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.maps import BINS, Geometry, geometry, image_noise_sd, magnitudes, mapped
 from orchestrator.recorder.appends import Append, Make, Rows, column
+from orchestrator.recorder.datasets import group_name
 from orchestrator.recorder.fids import AXIS, CONSOLE, free_name, needs_double
-from orchestrator.recorder.layout import GROUPS, IMAGE, KSPACE, MAP, group_name
+from orchestrator.recorder.layout import GROUPS, IMAGE, KSPACE, MAP
 from orchestrator.recorder.runtime import RunTime
 
 K = NDArray[np.complexfloating[Any, Any]]

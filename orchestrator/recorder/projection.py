@@ -18,8 +18,9 @@ from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import Acquisitions, flags_of
 from orchestrator.recorder.appends import Append, Attributes, Make, Rows, Text, column, table_row
+from orchestrator.recorder.datasets import Group, group_name, text_size
 from orchestrator.recorder.electrochemistry import Electrochemistry, Horizon, stacked
-from orchestrator.recorder.layout import AUX, CLOCK, EVENTS, GROUPS, IMPEDANCE, OBSERVABLE, STATIC, Group, group_name, text_size
+from orchestrator.recorder.layout import AUX, CLOCK, EVENTS, GROUPS, IMPEDANCE, OBSERVABLE, STATIC
 from orchestrator.recorder.runtime import RunTime, iso_utc
 
 BLOCKS = frozenset({"ec.block", "aux.block"})

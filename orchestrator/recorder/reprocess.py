@@ -27,8 +27,9 @@ from orchestrator.analysis.looking import Look, Streams
 from orchestrator.analysis.maps import Over
 from orchestrator.model.events import Event
 from orchestrator.recorder.acquisitions import flags_of
+from orchestrator.recorder.datasets import group_name
 from orchestrator.recorder.digest import digest
-from orchestrator.recorder.layout import TUNING_FLAGS, group_name
+from orchestrator.recorder.layout import TUNING_FLAGS
 from orchestrator.recorder.publisher import PUBLIC
 from orchestrator.recorder.records import Reader, Refused
 

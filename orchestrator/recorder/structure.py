@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.recorder.appends import Append, Attributes, Make, Rows, Text
-from orchestrator.recorder.layout import STATIC, Dataset
+from orchestrator.recorder.datasets import Dataset
+from orchestrator.recorder.layout import STATIC
 
 
 class Structure:

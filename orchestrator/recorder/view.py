@@ -14,7 +14,8 @@ from h5py import h5d, h5p, h5s
 
 from orchestrator.recorder.appends import Make
 from orchestrator.recorder.chapters import HERE, TAIL, Chapters, Segment, late_rows
-from orchestrator.recorder.layout import STRUCTURAL, Dataset, fill_value
+from orchestrator.recorder.datasets import Dataset, fill_value
+from orchestrator.recorder.layout import STRUCTURAL
 
 LEFT_OUT = STRUCTURAL | {"CLASS", "NAME"}
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.recorder.layout import group_name
+from orchestrator.recorder.datasets import group_name
 from orchestrator.report.distrust import Interval
 from orchestrator.report.facts import Facts, Spectrum
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.recorder.layout import group_name
+from orchestrator.recorder.datasets import group_name
 from orchestrator.recorder.reader import Columns, Run
 from orchestrator.report.data import of_interest, write_csv
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from orchestrator.analysis.battery import MG_PER_MAH, UMOL_PER_MAH, HALF_TURN_deg, seen_share
-from orchestrator.recorder.layout import group_name
+from orchestrator.recorder.datasets import group_name
 from orchestrator.report.facts import Area, Facts
 
 NAME = "operando-nmr"

@@ -19,7 +19,7 @@ from typing import Any
 
 from drivers.clock import Clock
 from drivers.durable import sync_folder
-from orchestrator.model.experiment import Cell
+from orchestrator.model.cell import Cell
 from orchestrator.recorder.records import JournalError, refuse_network_folder
 
 C_PER_mAh = 3.6

@@ -17,7 +17,8 @@ from drivers import registry
 from drivers.base import FULL_CONTROL, Capabilities, Settings
 from drivers.clock import Clock
 from orchestrator.model.available import REFUSED
-from orchestrator.model.experiment import Experiment, Instrument, Rig
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.rig import Instrument, Rig
 from orchestrator.plan.orders import Plan
 from orchestrator.rig.cells import verbatim
 from orchestrator.rig.emulators import PREFIX, known_faults

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, refuse_fence, rig_file
 from orchestrator.model.available import rig_not_available
-from orchestrator.model.experiment import Instrument
+from orchestrator.model.rig import Instrument
 from orchestrator.plan import make_plan
 from orchestrator.rig.cells import as_it_stands
 from orchestrator.rig.emulators import PREFIX
@@ -21,7 +21,8 @@ DRIVERS = ("potentiostats", "consoles", "tuners", "sensors", "fences", "emulator
 
 if TYPE_CHECKING:
     from drivers.base import Capabilities, ConsoleCapabilities
-    from orchestrator.model.experiment import Experiment, Rig
+    from orchestrator.model.experiment import Experiment
+    from orchestrator.model.rig import Rig
     from orchestrator.plan.orders import Plan
 
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from drivers.base import Confirmation, SafeState
 from drivers.errors import InstrumentError
-from orchestrator.model.experiment import TriggerKind
+from orchestrator.model.acquisition import TriggerKind
 from orchestrator.runner.account import Account
 from orchestrator.runner.handing_back import hand_back
 from orchestrator.runner.last_words import last_words

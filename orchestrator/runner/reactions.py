@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from drivers.base import Reason
-from orchestrator.model.experiment import Action, Rule, TriggerKind
+from orchestrator.model.acquisition import TriggerKind
+from orchestrator.model.rule import Action, Rule
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.charge import or_none

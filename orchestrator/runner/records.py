@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from orchestrator.model.experiment import TriggerKind
+from orchestrator.model.acquisition import TriggerKind
 from orchestrator.plan.orders import PlannedAcquisition
 from orchestrator.runner.states import ACQUISITION, AcquisitionState, advance, ended
 from orchestrator.runner.station import Surroundings

@@ -15,7 +15,8 @@ from drivers.base import EndConditions, Limits, Mode
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import GAP_EDGE, Event
-from orchestrator.model.experiment import Rule, SampleRate
+from orchestrator.model.protocol import SampleRate
+from orchestrator.model.rule import Rule
 from orchestrator.plan.orders import Plan, PlannedStep
 from orchestrator.runner.observed import Observed, observed
 from orchestrator.runner.resumption import named

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from drivers.base import ImpedanceSpectrum, Mode
-from orchestrator.model.experiment import Predicate, Rule
 from orchestrator.model.observables import frequency_of
+from orchestrator.model.rule import Predicate, Rule
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.interlocks.readings import least_current_A
 from orchestrator.runner.interlocks.resistance import Resistance

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from orchestrator.model.experiment import Predicate, Rule
 from orchestrator.model.observables import base_name, declared, window_name
+from orchestrator.model.rule import Predicate, Rule
 from orchestrator.model.units import NOTHING_A
 from orchestrator.runner.observed import Observed
 from orchestrator.runner.rules import Firing

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from drivers.base import EndConditions, Mode, Reason
-from orchestrator.model.experiment import TriggerKind
+from orchestrator.model.acquisition import TriggerKind
 from orchestrator.plan.orders import WAITS, PlannedStep
 from orchestrator.runner.account import DENSE_S, LEAST_SAMPLES, Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions

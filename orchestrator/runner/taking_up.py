@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from drivers.base import ConsoleActivity, ConsoleState, Filed
 from drivers.errors import InstrumentError
-from orchestrator.model.experiment import TriggerKind
+from orchestrator.model.acquisition import TriggerKind
 from orchestrator.plan.orders import Plan
 from orchestrator.runner.paperwork import RecordLeft
 from orchestrator.runner.records import Record, Records, Wishes

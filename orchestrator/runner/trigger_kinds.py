@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from orchestrator.model.experiment import Condition, TriggerKind
+from orchestrator.model.acquisition import Condition, TriggerKind
 from orchestrator.plan.orders import TriggerOrder
 
 LINE_TOLERANCE = 1e-3

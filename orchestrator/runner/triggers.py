@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from orchestrator.model.experiment import TriggerKind
+from orchestrator.model.acquisition import TriggerKind
 from orchestrator.plan.orders import TriggerOrder
 from orchestrator.runner.trigger_kinds import Armed, AtEnd, Sample, arm
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from orchestrator.model.experiment import Frozen
+from orchestrator.model.values import Frozen
 from orchestrator.schedule.windows import Times
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from drivers.durable import sync_folder, write_durably
-from orchestrator.model.experiment import Experiment, Rig
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.rig import Rig
 from orchestrator.schedule.entry import Pinned, Refused
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from orchestrator.model.experiment import Frozen
+from orchestrator.model.values import Frozen
 from orchestrator.plan.instants import NS, local, spoken, utc_ns, zone_of
 
 NIGHTLY = re.compile(r"(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)")

@@ -17,17 +17,8 @@ from orchestrator.config.phrases import read
 from orchestrator.config.sentences import FOLDED, PLAIN, STARTS
 from orchestrator.config.tree import read_tree
 from orchestrator.config.wording import repeat_until_sentence, step_sentence, trigger_sentence, wait_sentence
-from orchestrator.model.experiment import (
-    Condition,
-    End,
-    NmrTrigger,
-    RepeatUntil,
-    SampleRate,
-    Step,
-    TriggerKind,
-    Verb,
-    WaitForNmr,
-)
+from orchestrator.model.acquisition import Condition, NmrTrigger, TriggerKind
+from orchestrator.model.protocol import End, RepeatUntil, SampleRate, Step, Verb, WaitForNmr
 from orchestrator.model.units import Quantity
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drivers.base import IMAGES, Axis, ConsoleCapabilities, waits_s
-from orchestrator.model.experiment import Acquisition, Where
+from orchestrator.model.acquisition import Acquisition
 from orchestrator.model.kinds import KINDS, Kind
 from orchestrator.model.problems import Problem
+from orchestrator.model.values import Where
 from orchestrator.plan.acquisitions import made_by_console, phase_cycle
 from orchestrator.plan.findings.facts import Facts, warning
 from orchestrator.plan.orders import PlannedAcquisition

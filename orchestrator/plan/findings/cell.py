@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from orchestrator.model.experiment import Rule
 from orchestrator.model.problems import Problem
+from orchestrator.model.rule import Rule
 from orchestrator.plan.findings.facts import Facts, warning
 from orchestrator.plan.resolve import Unresolved, capacity_C
 

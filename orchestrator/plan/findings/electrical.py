@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from drivers.base import Mode
-from orchestrator.model.experiment import Cell
+from orchestrator.model.cell import Cell
 from orchestrator.model.observables import frequency_of
 from orchestrator.model.problems import Problem
 from orchestrator.plan.findings.facts import Facts, warning

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from drivers.base import Capabilities, ConsoleCapabilities
-from orchestrator.model.experiment import Experiment, Rig, StationSetup, Where
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.problems import Problem
+from orchestrator.model.rig import Rig, StationSetup
+from orchestrator.model.values import Where
 from orchestrator.plan.estimate import at_end_s
 from orchestrator.plan.expand import Expanded
 from orchestrator.plan.orders import Plan, PlannedStep

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.model.available import TUNER, uses
-from orchestrator.model.experiment import Repeat, SetPoint, items
 from orchestrator.model.problems import Problem, did_you_mean
+from orchestrator.model.protocol import Repeat, SetPoint, items
 from orchestrator.plan.acquisitions import acquisition_time_s
 from orchestrator.plan.findings.facts import Facts, warning
 

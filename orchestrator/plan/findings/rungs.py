@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drivers.base import FULL_CONTROL
-from orchestrator.model.experiment import Where
 from orchestrator.model.problems import Problem
+from orchestrator.model.values import Where
 from orchestrator.plan.findings.facts import Facts, warning
 
 MOVES_THE_CELL = frozenset({"open circuit", "end step", "skip to step", "hold", "stop", "abort", "eis"})

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.model.experiment import TriggerKind, Where
+from orchestrator.model.acquisition import TriggerKind
 from orchestrator.model.problems import Problem
+from orchestrator.model.values import Where
 from orchestrator.plan import estimate
 from orchestrator.plan.acquisitions import acquisition_time_s
 from orchestrator.plan.findings.facts import Facts, warning

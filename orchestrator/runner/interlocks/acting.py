@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from orchestrator.model.experiment import Action
 from orchestrator.model.interlocks import PlannedInterlock
+from orchestrator.model.rule import Action
 from orchestrator.runner.interlocks.readings import Finding
 from orchestrator.runner.interlocks.words import LEVELS, sentence
 from orchestrator.runner.station import Alarms, Surroundings

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 
 from drivers.errors import InstrumentError
-from orchestrator.model.experiment import Action
 from orchestrator.model.interlocks import PlannedInterlock, rule_text
+from orchestrator.model.rule import Action
 from orchestrator.runner.interlocks.readings import Finding
 
 LEVELS = frozenset({"info", "warn", "alarm", "critical"})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.model.experiment import Action, TriggerKind
+from orchestrator.model.acquisition import TriggerKind
+from orchestrator.model.rule import Action
 from orchestrator.plan.orders import Plan, TriggerOrder
 from orchestrator.runner.instead import Instead
 from orchestrator.runner.interlocks.acting import RUN_ACTS, SHORT

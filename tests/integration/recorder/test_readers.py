@@ -63,7 +63,8 @@ def test_every_open_succeeds_while_the_file_is_published(tmp_path: Path, chapter
         from pathlib import Path
         import numpy as np
         from orchestrator.recorder.appends import Rows
-        from orchestrator.recorder.layout import ELECTROCHEMISTRY, numpy_dtype
+        from orchestrator.recorder.datasets import numpy_dtype
+        from orchestrator.recorder.layout import ELECTROCHEMISTRY
         from orchestrator.recorder.publisher import Publisher
         publisher = Publisher(Path({str(tmp_path)!r}), chapter_bytes={chapter_bytes})
         for n in range({publications}):

@@ -11,7 +11,11 @@ import pytest
 from orchestrator.config import load_experiment
 from orchestrator.config.diagnostics import Problems
 from orchestrator.config.tree import Node, read_tree
-from orchestrator.model.experiment import AtOpenCircuit, Electrode, Experiment, MissedPolicy, Repeat, Rule, SampleRate, Step, items
+from orchestrator.model.acquisition import MissedPolicy
+from orchestrator.model.cell import Electrode
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.protocol import AtOpenCircuit, Repeat, SampleRate, Step, items
+from orchestrator.model.rule import Rule
 from orchestrator.model.units import Quantity
 
 Getter = Callable[[Experiment], Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.config import ConfigError, parse_experiment
-from orchestrator.model.experiment import InterlockSetting
+from orchestrator.model.rule import InterlockSetting
 
 HEAD = """\
 experiment: a

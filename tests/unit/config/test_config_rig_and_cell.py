@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import ConfigError, load_cell, load_experiment, load_rig, load_twin, parse_experiment, rig_file, twin_file
-from orchestrator.model.experiment import Electrode
+from orchestrator.model.cell import Electrode
 
 RIG = """\
 name: bench

@@ -10,7 +10,10 @@ import pytest
 from orchestrator.config import checked, load_experiment
 from orchestrator.config.diagnostics import SentenceError
 from orchestrator.config.phrases import read
-from orchestrator.model.experiment import Electrode, End, MissedPolicy, Predicate, Step, Verb, WaitForNmr
+from orchestrator.model.acquisition import MissedPolicy
+from orchestrator.model.cell import Electrode
+from orchestrator.model.protocol import End, Step, Verb, WaitForNmr
+from orchestrator.model.rule import Predicate
 from orchestrator.model.units import Quantity
 
 FIVE = (

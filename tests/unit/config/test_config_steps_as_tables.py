@@ -11,7 +11,7 @@ from orchestrator.config.diagnostics import Problems
 from orchestrator.config.phrases import read
 from orchestrator.config.protocol import item_of
 from orchestrator.config.tree import parse_tree
-from orchestrator.model.experiment import Eis, Prompt, Repeat, SampleRate, SetPoint, Step, WaitForNmr
+from orchestrator.model.protocol import Eis, Prompt, Repeat, SampleRate, SetPoint, Step, WaitForNmr
 from orchestrator.model.units import Quantity
 
 HEAD = """\

@@ -21,7 +21,7 @@ from orchestrator.doctor.beside import beside_findings, trigger_line
 from orchestrator.doctor.fence import fence_finding
 from orchestrator.doctor.finding import Finding, State
 from orchestrator.guard.act import NoWire
-from orchestrator.model.experiment import Rig
+from orchestrator.model.rig import Rig
 
 RIGS = Path(__file__).parents[3] / "configs" / "rigs"
 BESIDE = """

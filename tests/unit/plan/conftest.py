@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator.config import load_rig, parse_experiment
-from orchestrator.model.experiment import Experiment, Rig
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.rig import Rig
 from orchestrator.plan import make_plan
 from orchestrator.plan.orders import Plan
 

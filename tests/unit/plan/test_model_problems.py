@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.model.experiment import Where
 from orchestrator.model.problems import Problem, ProblemsError, closing_line, did_you_mean, place, render
+from orchestrator.model.values import Where
 
 SOURCE = "version: 1\n\tscans: 130   # odd\n"
 WHERE = Where(file="a.yaml", line=2, column=2, length=5)

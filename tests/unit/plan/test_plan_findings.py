@@ -10,7 +10,8 @@ import pytest
 
 from drivers.base import Capabilities, ConsoleCapabilities
 from orchestrator.config import load_rig
-from orchestrator.model.experiment import Experiment, NucleusSetup, Rig, StationSetup
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.rig import NucleusSetup, Rig, StationSetup
 from orchestrator.plan import PlanError, make_plan
 from orchestrator.plan.instants import NS, utc_ns
 from orchestrator.plan.orders import Plan

@@ -11,7 +11,7 @@ import pytest
 
 from drivers.base import Mode
 from orchestrator.config import load_experiment
-from orchestrator.model.experiment import Rig
+from orchestrator.model.rig import Rig
 from orchestrator.plan import make_plan, programs
 from orchestrator.plan.orders import Plan
 

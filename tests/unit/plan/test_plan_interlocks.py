@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.model.experiment import Experiment, Instrument, NucleusSetup, Rig
+from orchestrator.model.experiment import Experiment
 from orchestrator.model.interlocks import INTERLOCKS, TABLE, PlannedInterlock, rule_text
+from orchestrator.model.rig import Instrument, NucleusSetup, Rig
 from orchestrator.plan import PlanError, make_plan
 from orchestrator.plan.orders import Plan
 

@@ -9,7 +9,9 @@ from rich.console import Console
 
 from orchestrator.cli import plan_tables
 from orchestrator.config import ConfigError
-from orchestrator.model.experiment import Experiment, Leads, Rig, TriggerKind
+from orchestrator.model.acquisition import TriggerKind
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.rig import Leads, Rig
 from orchestrator.plan import PlanError, make_plan
 from orchestrator.plan.orders import Plan, TriggerOrder
 from orchestrator.runner.triggers import Sample, TriggerEngine

@@ -11,21 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.config import load_rig
-from orchestrator.model.experiment import (
-    Acquisition,
-    AtOpenCircuit,
-    Cell,
-    End,
-    Experiment,
-    NmrTrigger,
-    ProtocolItem,
-    Repeat,
-    SafetyLimits,
-    Step,
-    TriggerKind,
-    Verb,
-    items,
-)
+from orchestrator.model.acquisition import Acquisition, NmrTrigger, TriggerKind
+from orchestrator.model.cell import Cell
+from orchestrator.model.experiment import Experiment, SafetyLimits
+from orchestrator.model.protocol import AtOpenCircuit, End, ProtocolItem, Repeat, Step, Verb, items
 from orchestrator.model.units import Quantity
 from orchestrator.plan import make_plan, programs
 from orchestrator.plan.orders import Plan

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.model.experiment import Cell, Electrode, SafetyLimits, Verb
+from orchestrator.model.cell import Cell, Electrode
+from orchestrator.model.experiment import SafetyLimits
+from orchestrator.model.protocol import Verb
 from orchestrator.model.units import Quantity
 from orchestrator.plan.resolve import Unresolved, capacity_C, charge_C, current_A, direction, process_so_far, voltage_sign, x_per_C
 

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from orchestrator.cli import plan_tables
 from orchestrator.config import ConfigError
-from orchestrator.model.experiment import Experiment, Rig
+from orchestrator.model.experiment import Experiment
+from orchestrator.model.rig import Rig
 from orchestrator.plan import make_plan
 
 Write = Callable[..., Experiment]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.model.experiment import Cell, Condition, NmrTrigger, TriggerKind
+from orchestrator.model.acquisition import Condition, NmrTrigger, TriggerKind
+from orchestrator.model.cell import Cell
 from orchestrator.model.units import Quantity
 from orchestrator.plan.orders import Plan, TriggerOrder
 from orchestrator.plan.resolve import Unresolved

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from orchestrator.model.columns import pack, unpack
 from orchestrator.model.events import Event
-from orchestrator.recorder import acquisitions, electrochemistry, layout
+from orchestrator.recorder import acquisitions, datasets, electrochemistry, layout
 from orchestrator.recorder.appends import Change, Rows, joined
 from orchestrator.recorder.digest import digest, digest_of
 from orchestrator.recorder.electrochemistry import Samples, stacked
@@ -504,8 +504,8 @@ def test_the_columns_of_annex_e_stand_beside_fid_and_spectrum(run: Run) -> None:
 
 
 def test_text_is_cut_between_characters() -> None:
-    assert layout.cut("aµµ", 4) == "aµ".encode()
-    assert layout.cut("aµµ", 5) == "aµµ".encode()
+    assert datasets.cut("aµµ", 4) == "aµ".encode()
+    assert datasets.cut("aµµ", 5) == "aµµ".encode()
 
 
 def test_beside_each_fid_stand_its_hash_its_files_and_its_parameters(tmp_path: Path, night: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drivers.base import EndConditions, Limits, Mode, Reason
-from orchestrator.model.experiment import SampleRate
+from orchestrator.model.protocol import SampleRate
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from drivers.base import EndConditions, Limits, Mode
-from orchestrator.model.experiment import SampleRate
+from orchestrator.model.protocol import SampleRate
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account
 from orchestrator.runner.gaps import bridged, estimated

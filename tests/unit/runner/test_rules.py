@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from drivers.base import EndConditions, ImpedanceSpectrum, Limits, Mode
-from orchestrator.model.experiment import Predicate, Rule, SampleRate
+from orchestrator.model.protocol import SampleRate
+from orchestrator.model.rule import Predicate, Rule
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.rules import RuleEngine, executable
 from orchestrator.runner.triggers import Sample

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.model.experiment import Predicate, Rule
+from orchestrator.model.rule import Predicate, Rule
 from orchestrator.runner.observed import Observed, Refused, observed
 from orchestrator.runner.rules import executable as of_samples
 from orchestrator.runner.spectral import SpectralRules, executable, name_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.model.experiment import Condition, TriggerKind
+from orchestrator.model.acquisition import Condition, TriggerKind
 from orchestrator.plan.orders import TriggerOrder
 from orchestrator.runner.trigger_kinds import RETRY_AFTER_s
 from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
