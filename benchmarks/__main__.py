@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
@@ -60,6 +61,7 @@ def main(asked: argparse.Namespace) -> int:
     kept = _sections(page.read_text("utf-8")) if page.exists() else {}
     for asked_for in asked.names or NAMES:
         name, *parts = asked_for.split(":")
+        print(f"{asked_for}: measured since {datetime.now(UTC):%H:%M:%S} UTC", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="operando-bench-") as scratch:
             report = importlib.import_module(f"benchmarks.{name}").measure(REPOSITORY, Path(scratch), *parts)
         if asked.quick:

@@ -16,8 +16,8 @@ from orchestrator.cli.app import app
 from orchestrator.export import nxdl
 from orchestrator.model.interlocks import TABLE, Interlock, said
 from orchestrator.monitor import described
-from orchestrator.recorder import datasets, layout
-from orchestrator.recorder.datasets import Dataset, Group
+from orchestrator.recorder import layout
+from orchestrator.recorder.datasets import Dataset, Group, numpy_dtype, text_size
 
 REFERENCE = Path(__file__).parent / "reference"
 GENERATED = "<!-- Written by `python docs/generate.py`. Do not edit by hand. -->"
@@ -103,8 +103,8 @@ def _sizes(dataset: Dataset) -> Iterator[str]:
 
 
 def _dtype(dtype: str) -> str:
-    size = datasets.text_size(dtype)
-    return f"text, {size} bytes" if size else "as stored" if dtype == "*" else str(datasets.numpy_dtype(dtype).name)
+    size = text_size(dtype)
+    return f"text, {size} bytes" if size else "as stored" if dtype == "*" else str(numpy_dtype(dtype).name)
 
 
 def _said(text: str) -> str:

@@ -39,13 +39,12 @@ from drivers.spinsolve.machine import OVER, Phase, Sign
 from drivers.spinsolve.others import Others, begins
 from drivers.spinsolve.preparing import Preparation, Prepared
 from drivers.spinsolve.scans import LISTEN_S, SLOW_POLL_S, START_S, Follower, Scan
+from drivers.spinsolve.stamp import Stamp
 from drivers.stream.events import Events
 from drivers.stream.tasks import Tasks
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
 SAFE_S = 8.0
-OURS = (folders.KEY, folders.BLOCK, folders.SCANS, folders.PROTOCOL, folders.ROWS)
-NOTHING = dict.fromkeys(OURS, "")
 
 
 class Spinsolve:
@@ -88,6 +87,7 @@ class Spinsolve:
         self._follower = Follower(
             self._folders, self._clock, self._events.say, self._link.send, self._on_over, lambda: self._others.running
         )
+        self._stamp = Stamp(self._link)
         self._archive = Archive(self._folders, self._clock)
         self._others = Others(self._clock.mono_ns, self._follower.grace_s)
         self._preparation = Preparation(self._link, dict(options.get("protocols") or {}))
@@ -95,7 +95,7 @@ class Spinsolve:
         self._tasks = Tasks(self._name)
         self._prepared: Prepared | None = None
         self._scan: Scan | None = None
-        self._stamped = self._met = False
+        self._met = False
         self._said_time: ClockSample | None = None
         self._started: set[tuple[str, int]] = set()
         self._disowned: set[tuple[str, int]] = set()
@@ -114,7 +114,7 @@ class Spinsolve:
             self._check(hardware)
             self._met = True
             self._tasks.spawn(self._link.run())
-            held = (await self._link.ask(wire.get_user_data(), wire.Held)).user_data or {}
+            held = await self._stamp.held()
             if held.get(folders.KEY):
                 await self._adopt(held)
         except InstrumentError:
@@ -132,7 +132,7 @@ class Spinsolve:
 
     async def _adopt(self, held: Mapping[str, str]) -> None:
         """A run that an earlier process of ours has started carries its key; filed already, or it goes on."""
-        self._stamped = True
+        self._stamp.put = True
         key, block, scans = held[folders.KEY], held.get(folders.BLOCK, ""), held.get(folders.SCANS, "")
         scan = Scan(key, int(block) if block.isdigit() else 0, held.get(folders.PROTOCOL, ""), int(scans) if scans.isdigit() else 0)
         now_ns = self._clock.mono_ns()
@@ -178,7 +178,7 @@ class Spinsolve:
         if prepared is None or prepared.order.key != key or not 0 <= block < prepared.order.blocks:
             raise self._refusal(f"{key} block {block} is not prepared", "prepare it first")
         self._require_idle()
-        await self._stamp(prepared, block)
+        await self._put_key(prepared, block)
         scan = self._new_scan(prepared, block)
         self._scan = scan
         self._started.add((key, block))
@@ -201,27 +201,15 @@ class Spinsolve:
         if scan.phase is Phase.FAILED:
             self._scan = None
             self._started.discard((scan.key, scan.block))
-            await self._wipe()
+            await self._stamp.wipe()
             raise self._refusal(f"the console refuses: {scan.complaint}", "usually it is busy with something else: look at its screen")
 
-    async def _stamp(self, prepared: Prepared, block: int) -> None:
-        """The folder and the key, just before the start, and what the console then holds."""
-        order = prepared.order
-        rows = str(prepared.setup.rows or "")
-        stamps = dict(zip(OURS, (order.key, str(block), str(order.scans), prepared.setup.protocol, rows), strict=True))
-        self._stamped = True
+    async def _put_key(self, prepared: Prepared, block: int) -> None:
+        """The folder and the key, just before the start."""
         await self._link.send(wire.set_data_folder(self._folders.data_root))
-        await self._link.send(wire.set_user_data(stamps))
-        held = (await self._link.ask(wire.get_user_data(), wire.Held)).user_data or {}
-        if any(held.get(name, "") != value for name, value in stamps.items()):
-            await self._wipe()
-            raise self._refusal(f"the console does not take our key: it holds {dict(held)}", "look for an open dialog on its screen")
-
-    async def _wipe(self) -> None:
-        """Take our key away; owed while nobody answers."""
-        with contextlib.suppress(InstrumentError):
-            await self._link.send(wire.set_user_data(NOTHING))
-            self._stamped = False
+        held = await self._stamp.set(prepared, block)
+        if held is not None:
+            raise self._refusal(f"the console does not take our key: it holds {held}", "look for an open dialog on its screen")
 
     def _new_scan(self, prepared: Prepared, block: int) -> Scan:
         order, setup = prepared.order, prepared.setup
@@ -253,7 +241,7 @@ class Spinsolve:
         if scan.aborted or scan.stranger:
             self._disowned.add(block)
             self._follower.filed.pop(block, None)
-        await self._wipe()
+        await self._stamp.wipe()
         if self._scan is scan:
             self._scan = None
 
@@ -279,7 +267,7 @@ class Spinsolve:
     async def abort(self, key: str) -> None:
         """Stop after the scan that runs; its files lose our key and count as discarded (the console itself cannot discard)."""
         scan = self._mine(key)
-        await self._wipe()
+        await self._stamp.wipe()
         await self._follower.stop(scan, halted=False)
 
     async def make_safe(self) -> SafeState:
@@ -303,10 +291,7 @@ class Spinsolve:
         scan = self._scan
         if scan is not None and scan.phase not in OVER:
             return (f"{scan.key} still runs",)
-        await self._link.send(wire.set_user_data(NOTHING))
-        held = (await self._link.ask(wire.get_user_data(), wire.Held)).user_data or {}
-        left = {name: value for name, value in held.items() if name in OURS and value}
-        self._stamped = bool(left)
+        left = await self._stamp.wipe_and_look()
         folder = "its data folder is ours: what a person measures next is saved there until he chooses another"
         return (*([f"it holds our user data still: {left}"] if left else []), folder)
 
@@ -397,8 +382,8 @@ class Spinsolve:
 
     async def _after_loss(self, scan: Scan | None) -> None:
         """What may not have arrived: a stop that is owed, a key to be taken away."""
-        if scan is None and self._stamped:
-            await self._wipe()
+        if scan is None and self._stamp.put:
+            await self._stamp.wipe()
         elif scan is not None and (scan.halted or scan.aborted):
             await self._follower.stop(scan, halted=scan.halted)
 

@@ -36,21 +36,8 @@ from drivers.stream.tasks import Tasks
 from drivers.topspin import arrays, states, wire
 from drivers.topspin.bridge import LONG_REPLY_S, Bridge, Door, PullBridge
 from drivers.topspin.folders import Folders, Known
-from drivers.topspin.parameters import (
-    LACKS,
-    LOCKED_NAMES,
-    SEQUENCES,
-    SWEEPS,
-    Setup,
-    acquisition_time_s,
-    check_complex,
-    deviations,
-    drifted,
-    readable,
-    setup_of,
-    template_path,
-    watched,
-)
+from drivers.topspin.parameters import LACKS, LOCKED_NAMES, SEQUENCES, SWEEPS
+from drivers.topspin.preparing import Preparation
 from drivers.topspin.scans import Follower, Scan
 
 ADOPTED_DEADLINE_S = 7 * 86400.0
@@ -90,7 +77,6 @@ class TopSpin:
         self._clock = context.clock
         self._context = context
         self._folders = Folders("", dict(self._options.get("path_map") or {}))
-        self._dataset = wire.safe_name(str(self._options.get("dataset", "operando")))
         self._events = Events(self._name)
         self._bridge: Bridge | None = None
         self._follower: Follower | None = None
@@ -98,7 +84,7 @@ class TopSpin:
         self._lost = ""
         self._offset_s = 0.0
         self._known: dict[tuple[str, int], Known] = {}
-        self._templates: dict[str, dict[str, Any]] = {}
+        self._preparation = Preparation(self._options, self._known)
         self._order: AcquisitionOrder | None = None
         self._scan_s = 0.0
         self._started: set[tuple[str, int]] = set()
@@ -191,42 +177,12 @@ class TopSpin:
 
     async def prepare(self, order: AcquisitionOrder) -> ReadBack:
         """Clone the site's template into fresh experiment numbers, set what may be set, read it back. Raises Rejected while one runs."""
-        setups = self._setups(order)
-        setup = next(iter(setups.values())) if setups else setup_of(order, {}, {})
-        wire.safe_name(order.key)
+        setups = self._preparation.setups(order)
         self._require_none_of_ours()
         self._order = None
-        found: dict[str, Any] = {}
-        for number, setup in setups.items():
-            answer = await self._prepare(order, setup, number)
-            found = readable(answer.get("readback") or {})
-            self._known[order.key, number] = Known(wire.safe_path(str(answer.get("target", ""))), "prepared", scans=order.scans)
-        check_complex(found)
-        self._order, self._scan_s = order, order.recycle_s + acquisition_time_s(found)
-        before = self._templates.setdefault(setup.dataset, watched(found, setup.par))
-        return ReadBack(found, {**drifted(before, found), **deviations(setup, found)})
-
-    def _setups(self, order: AcquisitionOrder) -> dict[int, Setup]:
-        """What is set in each data set, by the agent's number."""
-        unlock, limits = self._options.get("unlock") or {}, self._options.get("limits") or {}
-        return {
-            number: setup_of(order, unlock, limits, block, row)
-            for block in range(order.blocks)
-            for row, number in enumerate(arrays.numbers(order, block))
-        }
-
-    async def _prepare(self, order: AcquisitionOrder, setup: Setup, block: int) -> Mapping[str, Any]:
-        return await self._line().ask(
-            "prepare",
-            within_s=LONG_REPLY_S,
-            template=template_path(setup.dataset, self._folders.root),
-            folder=f"{self._folders.root}/{self._dataset}",
-            key=order.key,
-            block=block,
-            nucleus=order.nucleus,
-            par=dict(setup.par),
-            title=f"{order.name} {order.key}" + (f" block {block}" if order.blocks > 1 or order.rows is not None else ""),
-        )
+        prepared = await self._preparation.prepare(order, setups, self._line, self._folders)
+        self._order, self._scan_s = order, prepared.scan_s
+        return prepared.read_back
 
     async def start(self, key: str, block: int = 0) -> None:
         """RE and zg, by the agent. Raises Rejected when certainly nothing was started."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.model.events import Event
 from orchestrator.model.kinds import AXES
-from orchestrator.recorder.appends import Append, Change, Make, Rows, column, table_row, text_parts
-from orchestrator.recorder.datasets import text_size
+from orchestrator.recorder.appends import Append, Change, Rows, column, table_row
 from orchestrator.recorder.electrochemistry import Horizon, Samples
 from orchestrator.recorder.fids import Stream, Streams, fid_rows, fourier_settings, spectrum_rows
 from orchestrator.recorder.images import ImageStream, ImageStreams, is_image
-from orchestrator.recorder.layout import ACQUISITIONS, FID, KSPACE, PARAMETERS, TUNING_FLAGS, UNKNOWN_NS
+from orchestrator.recorder.layout import ACQUISITIONS, FID, KSPACE, TUNING_FLAGS, UNKNOWN_NS
 from orchestrator.recorder.runtime import RunTime
+from orchestrator.recorder.vendor import Vendor
 
 __all__ = ["Acquisitions", "Record", "fid_rows", "fourier_settings"]
 
@@ -30,7 +27,6 @@ UNKNOWN = (math.nan, math.nan)
 LEAD_NS = 600_000_000_000
 """What the vendor's files say of a start may be so much earlier than when it was heard."""
 ENDS = frozenset({"verified", "missed", "rejected", "lost"})
-TOO_LONG = '{"...":"too long for this column; whole in events/data, at fid.block of this key and block"}'
 
 
 class Heard(NamedTuple):
@@ -84,8 +80,7 @@ class Acquisitions:
         self._images = ImageStreams(time)
         self._pending: list[Pending] = []
         self._middles: dict[str, float] = {}
-        self._raw_folders: dict[tuple[str, int], str] = {}
-        self._parameter_rows: dict[str, int] = {}
+        self._vendor = Vendor()
 
     def feed(self, event: Event) -> Iterator[Append]:
         """What one event means for the file."""
@@ -226,7 +221,7 @@ class Acquisitions:
         first, n = stream.size, len(spans)
         stream.size += n
         rows = fids[None].astype(stream.dtype, copy=False) if image else fids.astype(stream.dtype, copy=False)
-        columns = {**self._beside(event, record, (start_ns, end_ns), spans), **swept(data, n), **self._vendor(event, rows)}
+        columns = {**self._beside(event, record, (start_ns, end_ns), spans), **swept(data, n), **self._vendor.columns(data, rows)}
         if isinstance(stream, ImageStream):
             row_start = np.full((1, len(fids)), math.nan)
             if start_ns is not None and data.get("row_s"):
@@ -235,7 +230,7 @@ class Acquisitions:
             yield from self._images.derived(stream, data, fids, columns["time"][0], first)
         else:
             yield Rows(stream.path, FID, first, {"fid": rows, **columns})
-            yield from self._parameters(event, stream)
+            yield from self._vendor.parameters(data, stream.path)
             yield from spectrum_rows(stream, data, fids, first)
         if not record.rows:
             where = {"data": _cell(ACQUISITIONS, "data", stream.path), "row": first}
@@ -304,39 +299,9 @@ class Acquisitions:
         record = self._records.get(key)
         rows = [(stream, row) for stream, row, of_block in (record.rows if record else ()) if of_block == block]
         if not rows:
-            self._raw_folders[key, block] = folder
+            self._vendor.folders[key, block] = folder
         for stream, row in rows:
             yield Change(stream.path, row, {"raw_folder": _cell(FID, "raw_folder", folder)})
-
-    def _vendor(self, event: Event, rows: NDArray[Any]) -> dict[str, Any]:
-        """What the vendor's files say of these FIDs, and hashes."""
-        data = event.data
-        times = data.get("times") or {}
-        values = {
-            "vendor_times": _json_cell("vendor_times", times.get("stamps") or {}),
-            "vendor_zone": str(times.get("zone") or ""),
-            "raw_folder": self._raw_folders.pop((data["key"], data["block"]), ""),
-            "raw_sha256": _json_cell("raw_sha256", {file["name"]: file["sha256"] for file in data.get("files") or ()}),
-        }
-        sha256 = [hashlib.sha256(row.tobytes()).hexdigest() for row in rows]
-        return {**{name: column(FID, name, [value] * len(rows)) for name, value in values.items()}, "sha256": column(FID, "sha256", sha256)}
-
-    def _parameters(self, event: Event, stream: Stream) -> Iterator[Append]:
-        """The vendor's parameters, complete, beside the FIDs that they belong to."""
-        data = event.data
-        if not data.get("parameters"):
-            return
-        path = f"{stream.path}/parameters"
-        first = self._parameter_rows.get(path, 0)
-        if not first:
-            yield Make(path, PARAMETERS)
-        parts = text_parts(_json(data["parameters"]), text_size(PARAMETERS.dataset("data").dtype) or 1)
-        self._parameter_rows[path] = first + len(parts)
-        values = {"key": data["key"], "block": data["block"]}
-        columns = {name: column(PARAMETERS, name, [value] * len(parts)) for name, value in values.items()}
-        numbers = np.arange(len(parts), dtype=np.int32)
-        columns |= {"line": first + numbers, "part": numbers, "data": column(PARAMETERS, "data", parts)}
-        yield Rows(path, PARAMETERS, first, columns)
 
 
 def _middle_ns(span: Span) -> int | None:
@@ -363,16 +328,6 @@ def swept(data: Mapping[str, Any], n: int) -> dict[str, Any]:
     if value.get("name") in AXES:
         found[AXES[value["name"]].column] = np.full(n, float(value["value"]))
     return found
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _json_cell(name: str, value: Mapping[str, Any]) -> str:
-    """JSON that fits its column; where it does not, an object that says where the whole of it is."""
-    text = _json(value)
-    return text if len(text.encode("utf-8", "replace")) <= (text_size(FID.dataset(name).dtype) or 0) else TOO_LONG
 
 
 def _seconds(time_ns: int | None) -> float:

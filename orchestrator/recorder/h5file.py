@@ -9,10 +9,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from orchestrator.recorder import datasets, layout
+from orchestrator.recorder import layout
 from orchestrator.recorder.appends import Append, Attributes, Change, Make, Rows, Text, joined
 from orchestrator.recorder.chapters import TAIL, Chapters, late_path
-from orchestrator.recorder.datasets import Dataset, Group
+from orchestrator.recorder.datasets import Dataset, Group, fill_value, numpy_dtype, text_size
 from orchestrator.recorder.rowio import change_rows, opened, set_rows, write_rows
 from orchestrator.recorder.structure import Structure
 from orchestrator.recorder.view import View
@@ -230,15 +230,15 @@ def _attach_scales(made: Mapping[str, h5py.Dataset], declared: Group) -> None:
 
 def _growing(group: h5py.Group, order: Make, dataset: Dataset, length: int) -> h5py.Dataset:
     dtype = order.dtypes.get(dataset.name, dataset.dtype)
-    size = datasets.text_size(dtype)
+    size = text_size(dtype)
     row = order.shapes.get(dataset.name, (order.width,)) if len(dataset.dims) > 1 else ()
     return group.create_dataset(
         dataset.name,
         shape=(length, *row),
         maxshape=(None, *row),
         chunks=(1, *(max(1, length) for length in row)) if row else (order.group.chunk_rows,),
-        dtype=h5py.string_dtype("utf-8", size) if size else datasets.numpy_dtype(dtype),
-        fillvalue=datasets.fill_value(dtype) if dataset.optional else None,
+        dtype=h5py.string_dtype("utf-8", size) if size else numpy_dtype(dtype),
+        fillvalue=fill_value(dtype) if dataset.optional else None,
     )
 
 
