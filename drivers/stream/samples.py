@@ -68,7 +68,8 @@ class Outbox:
         if self._samples >= self._most:
             self._lost += 1
             return
-        self._report_loss(sample.mono_ns)
+        if self._lost:
+            self._report_loss(sample.mono_ns)
         last = self._waiting[-1] if self._waiting else None
         if not isinstance(last, _Pending) or not last.takes(sample):
             last = _Pending()
@@ -78,7 +79,7 @@ class Outbox:
         self._wake()
 
     def _report_loss(self, mono_ns: int) -> None:
-        if self._lost and len(self._waiting) < MOST_EVENTS:
+        if len(self._waiting) < MOST_EVENTS:
             self.put(LinkLost(mono_ns, f"nobody took the events: {self._lost} dropped"))
             self._lost = 0
 
@@ -93,12 +94,13 @@ class Outbox:
 
     async def stream(self) -> AsyncIterator[PotentiostatEvent]:
         """Everything, in order, until closed."""
+        loop = asyncio.get_running_loop()
         while True:
             while self._waiting:
                 yield self._take()
             if self._closed:
                 return
-            self._reader = asyncio.get_running_loop().create_future()
+            self._reader = loop.create_future()
             await self._reader
 
     def _take(self) -> PotentiostatEvent:

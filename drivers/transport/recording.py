@@ -14,6 +14,7 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any, Protocol, TextIO, runtime_checkable
 
@@ -162,7 +163,7 @@ class _Link:
 def _line(piece: _Piece) -> str:
     stamp, direction, link, data = piece
     of_link = "" if link is None else f'"link": {link}, '
-    piece_text = f'"hex": "{data.hex()}"' if data.translate(None, READABLE) else f'"text": {json.dumps(data.decode("ascii"))}'
+    piece_text = f'"hex": "{data.hex()}"' if data.translate(None, READABLE) else f'"text": {quoted(data.decode("ascii"))}'
     return f'{{"mono_ns": {stamp.mono_ns}, "utc_ns": {stamp.utc_ns}, "dir": "{direction}", {of_link}{piece_text}}}\n'
 
 
