@@ -23,7 +23,7 @@ from drivers.clock import Clock, Stamp
 
 QUEUED_BYTES = 4 << 20
 PIECE_BYTES = 100  # what a queued piece costs besides its bytes
-VIRTUAL_BATCH = 64
+VIRTUAL_BATCH = 256
 LINGER_S = 0.05
 CLOSE_WITHIN_S = 5.0
 READABLE = bytes(range(0x20, 0x7F)) + b"\n\r\t"

@@ -15,8 +15,6 @@ KEPT_NS = 7_200_000_000_000
 """So long are samples kept for an acquisition that is out: none takes longer to come back."""
 SPARE_NS = 600_000_000_000
 """So long are they kept anyhow, for what is heard of late."""
-SWEEP_NS = 10_000_000_000
-"""So often those that are too old are dropped."""
 
 
 class Samples:
@@ -24,16 +22,12 @@ class Samples:
 
     def __init__(self) -> None:
         self._blocks: deque[Event] = deque()
-        self._swept_ns = 0
 
     def feed(self, event: Event, out_since_ns: Iterable[int | None]) -> None:
         """One ``ec.block``; since when each acquisition is out."""
-        self._blocks.append(event)
-        if event.mono_ns - self._swept_ns < SWEEP_NS:
-            return
-        self._swept_ns = event.mono_ns
         began_ns = min((since_ns for since_ns in out_since_ns if since_ns is not None), default=event.mono_ns)
         oldest_ns = max(event.mono_ns - KEPT_NS, min(began_ns, event.mono_ns) - SPARE_NS)
+        self._blocks.append(event)
         while len(self._blocks) > 1 and self._blocks[1].mono_ns < oldest_ns:
             self._blocks.popleft()
 
