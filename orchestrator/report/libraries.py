@@ -1,4 +1,4 @@
-"""What a report is drawn with, where it is installed."""
+"""What a report is written and drawn with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ def installed() -> bool:
 
 
 def take_in() -> None:
-    """Load it while there is nothing else to do; whoever draws tells of what is wrong with it."""
-    if installed():
-        with suppress(Exception):
+    """Load it while there is nothing else to do; whoever writes a report tells of what is wrong with it."""
+    with suppress(Exception):
+        import orchestrator.report.write
+
+        if installed():
             import orchestrator.report.redraw  # noqa: F401
