@@ -29,6 +29,9 @@ class VirtualTime(Protocol):
     def now_ns(self) -> int:
         """Virtual nanoseconds since the loop was made."""
 
+    def call_at_ns(self, when_ns: int, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back at an instant of ``now_ns``; at once when it is past."""
+
     def add_gate(self, may_jump: Callable[[], bool]) -> None:
         """Time jumps only while every gate says yes."""
 
@@ -147,6 +150,8 @@ class Clock:
 
     def call_at(self, mono_ns: int, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back at an instant of the monotonic clock; as soon as may be when it is past."""
+        if self.virtual is not None:
+            return self.virtual.call_at_ns(mono_ns, callback)
         delay_s = max(0.0, (mono_ns - self.mono_ns()) / 1e9 / self.speed)
         return asyncio.get_running_loop().call_later(delay_s, callback)
 

@@ -111,13 +111,14 @@ class Hearing:
             self._start_answer.set_result(line)
 
     def _on_script_line(self, line: wire.Line) -> None:
-        back, sample = of_script(line) and self._garbage < MOST_GARBAGE, isinstance(line, wire.Package)
+        back, sample = self._silence.lost and of_script(line) and self._garbage < MOST_GARBAGE, isinstance(line, wire.Package)
         if back and not sample:
             self._silence.say_restored("the script's lines come again")
-        said = self.running.hear(line, self._clock.mono_ns())
+        running = self.running
+        said = running.hear(line, self._clock.mono_ns())
         if back and sample:  # it may have been held up on its way
-            self._silence.say_restored("the script's lines come again", self.running.last_ns)
-        if now := self.running.waits or (self.running.step.key if self.running.step else ""):
+            self._silence.say_restored("the script's lines come again", running.last_ns)
+        if not sample and (now := running.waits or (running.step.key if running.step else "")):
             self.started.add(now)
         if said is Said.FINISHED:
             self.finished(*self._why_finished())

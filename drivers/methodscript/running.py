@@ -195,10 +195,10 @@ class RunningScript:
         if self._held:
             self._let_go(self.step)
         said = package.by_kind()
-        if (frequency := said.get("dc")) is not None:
+        if "dc" in said:
             real, imaginary = said.get("cc"), said.get("cd")
             if real and imaginary:
-                self.step.points.append((frequency.value, complex(real.value, imaginary.value)))
+                self.step.points.append((said["dc"].value, complex(real.value, imaginary.value)))
             return
         self._sample(self.step, said, package.status & ALL_STATUS, heard_ns)
 

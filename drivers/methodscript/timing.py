@@ -45,7 +45,7 @@ class StepTimer:
         """The host's time of a sample stamped ``device_ns`` and heard at ``heard_ns``; never before the sample before it."""
         self._take(heard_ns - device_ns)
         self.quantum_ns = quantum_ns
-        mono_ns = device_ns + self.offset_ns
+        mono_ns = device_ns + self.sorted_ns[0]
         if self.last_mono_ns is not None:
             mono_ns = max(mono_ns, self.last_mono_ns + 1)
         self.last_mono_ns, self.last_device_ns = mono_ns, device_ns
@@ -59,5 +59,6 @@ class StepTimer:
     @property
     def half_width_ns(self) -> int:
         """Uncertainty: the typical extra delay, the timer's resolution, and at least 1 ms (inferred: the constant delay of USB)."""
-        usual_ns = self.sorted_ns[len(self.sorted_ns) // 2] - self.offset_ns if self.sorted_ns else 0
+        delays_ns = self.sorted_ns
+        usual_ns = delays_ns[len(delays_ns) // 2] - delays_ns[0] if delays_ns else 0
         return max(LEAST_HALF_WIDTH_NS, self.quantum_ns, usual_ns)

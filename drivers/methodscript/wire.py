@@ -94,9 +94,10 @@ def meaning(code: int) -> str:
 
 
 _VALUE = re.compile(r"[0-9A-F]{7}[afpnum kMGTPEi]")
-_RESOLUTION = {prefix: 10.0**power for prefix, power in PREFIX_POWER.items()}
-_TIMES = {"i": 1} | {prefix: 10**power for prefix, power in PREFIX_POWER.items() if power >= 0}
-_OVER = {prefix: 10**-power for prefix, power in PREFIX_POWER.items() if power < 0}
+_SCALE: dict[str, tuple[int, int, float]] = {"i": (1, 1, 0.0)} | {
+    prefix: (10 ** max(0, power), 10 ** max(0, -power), 10.0**power) for prefix, power in PREFIX_POWER.items()
+}
+"""By prefix: what the whole number is multiplied and divided by, and one count of it."""
 
 
 def decode_value(field: str) -> float:
@@ -106,17 +107,14 @@ def decode_value(field: str) -> float:
         if field == NAN:
             return math.nan
         raise ValueError(f"not a MethodSCRIPT value: {field!r}")
-    return _scaled(field[:7], field[7])
-
-
-def _scaled(digits: str, prefix: str) -> float:
-    raw = int(digits, 16) - OFFSET
-    return raw / _OVER[prefix] if prefix in _OVER else float(raw * _TIMES[prefix])  # one rounding either way
+    times, over, _ = _SCALE[field[7]]
+    return (int(field[:7], 16) - OFFSET) * times / over  # whole numbers up to here: one rounding
 
 
 def resolution_of(field: str) -> float:
     """One count of a value field, in its unit (0 for nan)."""
-    return _RESOLUTION.get(field.ljust(VALUE_WIDTH)[7], 0.0)
+    scale = _SCALE.get(field.ljust(VALUE_WIDTH)[7])
+    return 0.0 if scale is None else scale[2]
 
 
 def encode_value(value: float) -> str:
@@ -170,7 +168,10 @@ class Package(NamedTuple):
 
     def by_kind(self) -> dict[str, Variable]:
         """The first variable of each kind."""
-        return {variable[0]: variable for variable in reversed(self.variables)}
+        found: dict[str, Variable] = {}
+        for variable in self.variables:
+            found.setdefault(variable[0], variable)
+        return found
 
     @property
     def status(self) -> int:
@@ -271,8 +272,10 @@ def _meta(fields: str) -> tuple[int, int | None, int | None]:
     return values.get("1", 0), values.get("2"), values.get("4")
 
 
-def _variable(kind: str, digits: str, prefix: str, meta: str) -> Variable:
-    return Variable(kind, _scaled(digits, prefix), *_meta(meta), _RESOLUTION.get(prefix, 0.0))
+def _usual(kind: str, digits: str, prefix: str, meta: str) -> Variable:
+    """A variable of the usual form."""
+    times, over, resolution = _SCALE[prefix]
+    return Variable(kind, (int(digits, 16) - OFFSET) * times / over, *_meta(meta), resolution)
 
 
 def parse_variable(text: str) -> Variable:
@@ -289,7 +292,7 @@ def parse_package(text: str) -> Package:
     body = text.removeprefix("P")
     usual = _USUAL.findall(body)
     if len(usual) == body.count(";") + 1:  # all of them, found in one go
-        return Package(tuple([_variable(*one) for one in usual]))
+        return Package(tuple([_usual(*one) for one in usual]))
     return Package(tuple([parse_variable(part) for part in body.split(";")]))
 
 

@@ -83,7 +83,7 @@ class Folders:
                 header = files.parse_header(file.read(files.FILE_HEADER.size))
             if (folder / "fid").stat().st_size != header.size:
                 return None
-            parameters = files.parse_procpar((folder / "procpar").read_text("latin-1"))
+            parameters = files.parse_procpar((folder / "procpar").read_bytes().decode("latin-1"))
         except (OSError, ValueError):
             return None
         return parameters if "time_complete" in files.time_stamps(parameters) else None
@@ -118,7 +118,7 @@ def incomplete_in(folder: Path) -> str:
             header = files.parse_header(file.read(files.FILE_HEADER.size))
         if size != header.size:
             return f"{folder.name}/fid has {size} bytes, its header says {header.size}"
-        stamps = files.time_stamps(files.parse_procpar((folder / "procpar").read_text("latin-1")))
+        stamps = files.time_stamps(files.parse_procpar((folder / "procpar").read_bytes().decode("latin-1")))
     except OSError as fault:
         return f"{folder.name}: {fault.strerror}: {Path(str(fault.filename)).name}"
     except ValueError as fault:

@@ -95,25 +95,17 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 def read_procpar(text: str) -> dict[str, Parameter]:
     """Parameters of a procpar by name, in file order; raises ValueError where the three records do not fit."""
-    return {name: Parameter(name, header, list(values), list(allowed)) for name, header, values, allowed in _records(text)}
-
-
-@lru_cache(maxsize=4)
-def _records(text: str) -> list[tuple[str, tuple[str, ...], list[float | str], list[str]]]:
-    """Name, header, values and allowed values of every parameter."""
-    found: dict[str, tuple[str, tuple[str, ...], list[float | str], list[str]]] = {}
+    found: dict[str, Parameter] = {}
     place = 0
     while place < len(text):
         head, place = _line(text, place)
         if not head.strip():
             continue
-        words = head.split()
-        if len(words) != 11:
-            raise ValueError(f"not the first line of a parameter: {head[:60]!r}")
-        values, place = _values(text, place, text_values=words[2] == "2")
+        name, header = _first_line(head)
+        values, place = _values(text, place, text_values=header[1] == "2")
         allowed, place = _line(text, place)
-        found[words[0]] = (words[0], tuple(words[1:]), values, [_bare(word) for word in allowed.split()[1:]])
-    return list(found.values())
+        found[name] = Parameter(name, header, values, list(_allowed(allowed)))
+    return found
 
 
 def _line(text: str, place: int) -> tuple[str, int]:
@@ -122,17 +114,35 @@ def _line(text: str, place: int) -> tuple[str, int]:
     return text[place:end], end + 1
 
 
-def _bare(word: str) -> str:
-    return word.strip('"')
+# A parameter set is read several times for each spectrum, and nearly all of its lines are those of the last time.
+
+
+@lru_cache(maxsize=1024)
+def _first_line(line: str) -> tuple[str, tuple[str, ...]]:
+    """Name and header."""
+    name, *header = line.split()
+    if len(header) != 10:
+        raise ValueError(f"not the first line of a parameter: {line[:60]!r}")
+    return name, tuple(header)
+
+
+@lru_cache(maxsize=1024)
+def _allowed(line: str) -> tuple[str, ...]:
+    return tuple([word.strip('"') for word in line.split()[1:]])
+
+
+@lru_cache(maxsize=1024)
+def _numbers(line: str) -> tuple[float, ...]:
+    words = line.split()
+    if not words:
+        raise ValueError("a parameter without values")
+    return tuple([float(word) for word in words[1 : 1 + int(words[0])]])
 
 
 def _values(text: str, place: int, *, text_values: bool) -> tuple[list[float | str], int]:
     if not text_values:
         line, place = _line(text, place)
-        words = line.split()
-        if not words:
-            raise ValueError("a parameter without values")
-        return [float(word) for word in words[1 : 1 + int(words[0])]], place
+        return list(_numbers(line)), place
     count = text[place : text.find(" ", place)]
     place += len(count) + 1
     values: list[float | str] = []

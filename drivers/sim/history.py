@@ -51,7 +51,7 @@ class History(Generic[S]):
         self.cell = cell
         self.step_s = step_s
         self.kept_s = kept_s
-        self._newest = cell.fresh()
+        self._stand_at(cell.fresh())
         self._knots = Knots(Shape(self._newest), [self._newest])
 
     def at(self, t_s: float) -> S:
@@ -69,22 +69,22 @@ class History(Generic[S]):
         self._prune()
 
     def forget_after(self, t_s: float) -> None:
-        """Drop the knots after ``t_s`` (but never the oldest)."""
-        keep = max(1, bisect_right(self._knots.times_s, t_s))
+        """Drop the knots after ``t_s`` (but never the oldest); a fault that begins then may bring the next one forward."""
+        keep, newest = max(1, bisect_right(self._knots.times_s, t_s)), self._newest
         if keep < len(self._knots):
             self._knots.cut(0, keep)
-            self._newest = self._knots[keep - 1]
+            newest = self._knots[keep - 1]
+        self._stand_at(newest)
 
     def _reach(self, t_s: float) -> None:
         knot = self._newest
         if knot.drive == "off" and not self.cell.lives_at_rest:
             return
-        if (boundary_s := self._next_boundary_s(knot.t_s)) > t_s:
+        if t_s < self._boundary_s:
             return
-        while boundary_s <= t_s:
-            knot = self.cell.advance(knot, boundary_s)
+        while self._boundary_s <= t_s:
+            knot = self.cell.advance(knot, self._boundary_s)
             self._append(knot)
-            boundary_s = self._next_boundary_s(knot.t_s)
         self._prune()
 
     def _next_boundary_s(self, t_s: float) -> float:
@@ -96,7 +96,12 @@ class History(Generic[S]):
 
     def _append(self, knot: S) -> None:
         self._knots.append(knot)
+        self._stand_at(knot)
+
+    def _stand_at(self, knot: S) -> None:
+        """This is the newest knot; the one that follows it stands at ``_boundary_s``."""
         self._newest = knot
+        self._boundary_s = self._next_boundary_s(knot.t_s)
 
     def _prune(self) -> None:
         times_s = self._knots.times_s
@@ -111,7 +116,7 @@ class History(Generic[S]):
     def restore(self, knots: list[list[Any]]) -> None:
         """Go on from ``plain``."""
         self._knots = Knots(self._knots.shape, (self._knots.shape.of_lists(values) for values in knots))
-        self._newest = self._knots[len(self._knots) - 1]
+        self._stand_at(self._knots[len(self._knots) - 1])
 
 
 def _values(knot: Any) -> tuple[Any, ...]:

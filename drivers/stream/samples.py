@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from drivers.base import GARBLED, LinkLost, PotentiostatEvent, Rows, SampleBlock
@@ -28,18 +27,21 @@ class Sample(NamedTuple):
     charge_C: float
 
 
-@dataclass(slots=True)
-class _Pending:
-    samples: list[Sample] = field(default_factory=list)
+class _Pending(list[Sample]):
+    """Samples of one step, within a second."""
+
+    __slots__ = ()
 
     def takes(self, sample: Sample) -> bool:
-        first = self.samples[0]
+        first = self[0]
         return first.step_key == sample.step_key and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
 
     def block(self, garbled: int) -> SampleBlock:
         """``garbled``: lines that were no samples, where some were not told yet; else 0."""
-        keys, mono_ns, voltage_V, current_A, device_ns, half_widths_ns, status, charge_C = zip(*self.samples, strict=True)
-        aux = {"charge_C": charge_C} | ({GARBLED: (float(garbled),) * len(keys)} if garbled else {})
+        keys, mono_ns, voltage_V, current_A, device_ns, half_widths_ns, status, charge_C = zip(*self, strict=True)
+        aux = {"charge_C": charge_C}
+        if garbled:
+            aux[GARBLED] = (float(garbled),) * len(keys)
         return SampleBlock.of_rows(keys[0], Rows(mono_ns, voltage_V, current_A, status, device_ns, aux=aux), max(half_widths_ns))
 
 
@@ -68,17 +70,18 @@ class Outbox:
         if self._samples >= self._most:
             self._lost += 1
             return
-        self._report_loss(sample.mono_ns)
+        if self._lost:
+            self._report_loss(sample.mono_ns)
         last = self._waiting[-1] if self._waiting else None
-        if not isinstance(last, _Pending) or not last.takes(sample):
-            last = _Pending()
-            self._waiting.append(last)
-        last.samples.append(sample)
+        if isinstance(last, _Pending) and last.takes(sample):
+            last.append(sample)
+        else:
+            self._waiting.append(_Pending([sample]))
         self._samples += 1
         self._wake()
 
     def _report_loss(self, mono_ns: int) -> None:
-        if self._lost and len(self._waiting) < MOST_EVENTS:
+        if len(self._waiting) < MOST_EVENTS:
             self.put(LinkLost(mono_ns, f"nobody took the events: {self._lost} dropped"))
             self._lost = 0
 
@@ -93,18 +96,19 @@ class Outbox:
 
     async def stream(self) -> AsyncIterator[PotentiostatEvent]:
         """Everything, in order, until closed."""
+        loop = asyncio.get_running_loop()
         while True:
             while self._waiting:
                 yield self._take()
             if self._closed:
                 return
-            self._reader = asyncio.get_running_loop().create_future()
+            self._reader = loop.create_future()
             await self._reader
 
     def _take(self) -> PotentiostatEvent:
         first = self._waiting.popleft()
         if not isinstance(first, _Pending):
             return first
-        self._samples -= len(first.samples)
+        self._samples -= len(first)
         fresh, self._garbled_told = self.garbled != self._garbled_told, self.garbled
         return first.block(self.garbled if fresh else 0)

@@ -60,6 +60,6 @@ class Inbox:
         if self._chunking and self._data:
             limit = min(limit, self._chunking[self._reads % len(self._chunking)])
             self._reads += 1
-        taken = bytes(self._data[:limit])
-        del self._data[:limit]
+        taken = bytes(self._data) if len(self._data) <= limit else bytes(self._data[:limit])
+        del self._data[: len(taken)]
         return taken

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any, Protocol, TextIO, runtime_checkable
 
@@ -22,7 +23,7 @@ from drivers.clock import Clock, Stamp
 
 QUEUED_BYTES = 4 << 20
 PIECE_BYTES = 100  # what a queued piece costs besides its bytes
-VIRTUAL_BATCH = 64
+VIRTUAL_BATCH = 256
 LINGER_S = 0.05
 CLOSE_WITHIN_S = 5.0
 READABLE = bytes(range(0x20, 0x7F)) + b"\n\r\t"
@@ -162,7 +163,7 @@ class _Link:
 def _line(piece: _Piece) -> str:
     stamp, direction, link, data = piece
     of_link = "" if link is None else f'"link": {link}, '
-    piece_text = f'"hex": "{data.hex()}"' if data.translate(None, READABLE) else f'"text": {json.dumps(data.decode("ascii"))}'
+    piece_text = f'"hex": "{data.hex()}"' if data.translate(None, READABLE) else f'"text": {quoted(data.decode("ascii"))}'
     return f'{{"mono_ns": {stamp.mono_ns}, "utc_ns": {stamp.utc_ns}, "dir": "{direction}", {of_link}{piece_text}}}\n'
 
 

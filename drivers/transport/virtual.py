@@ -68,6 +68,10 @@ class _Selector(selectors.DefaultSelector):
         return key
 
 
+def _nothing() -> None:
+    """In the place of a callback that is not called any more."""
+
+
 class _Handle(asyncio.Handle):
     """A callback of this loop; made without a look at whether the loop is debugged."""
 
@@ -83,6 +87,7 @@ class _Timer(TimerHandle):
     """The same, later."""
 
     __slots__ = ()
+    _loop: VirtualLoop
 
     def __init__(
         self, when_s: float, callback: Callable[..., Any], args: tuple[Any, ...], loop: VirtualLoop, context: Context | None
@@ -91,6 +96,14 @@ class _Timer(TimerHandle):
         self._loop, self._callback, self._args = loop, callback, args
         self._cancelled, self._repr, self._source_traceback = False, None, None
         self._when, self._scheduled = when_s, True
+
+    def cancel(self) -> None:
+        """Forget the callback; asyncio takes four calls for that, one a second at least for every sleep."""
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback, self._args = _nothing, ()
+            if self._scheduled:
+                self._loop.cancelled_timers += 1
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -103,7 +116,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _closed: bool
     _debug: bool
     _stopping: bool
-    _timer_cancelled_count: int
 
     def __init__(self, start_ns: int = 0) -> None:
         self._selector = _Selector()
@@ -114,6 +126,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._timer_numbers = itertools.count()
         self._task_numbers = itertools.count(1)
         self.holds = 0
+        self.cancelled_timers = 0
         super().__init__(self._selector)
         self.set_task_factory(self._make_task)
 
@@ -172,7 +185,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         may_jump = self.may_jump()
         if not (alone and may_jump):
             self._look(0.0)
-        if self._timer_cancelled_count:
+        if (self._timers and self._timers[0][2]._cancelled) or self.cancelled_timers > MOST_CANCELLED:  # noqa: SLF001
             self._forget_cancelled()
         if self._ready or self._stopping or (self._timers and self._timers[0][0] <= self._now_ns):
             return
@@ -191,13 +204,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _forget_cancelled(self) -> None:
         """Those at the head, which must not attract the clock; all of them where most are."""
         timers = self._timers
-        if self._timer_cancelled_count > max(MOST_CANCELLED, len(timers) // 2):
+        if self.cancelled_timers > max(MOST_CANCELLED, len(timers) // 2):
             timers[:] = [timer for timer in timers if not timer[2].cancelled()]
             heapq.heapify(timers)
-            self._timer_cancelled_count = 0
+            self.cancelled_timers = 0
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
-            self._timer_cancelled_count -= 1
+            self.cancelled_timers -= 1
 
     def deadlock(self) -> Deadlock:
         """The error that says who waits."""
@@ -218,6 +231,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> TimerHandle:  # type: ignore[override]
         """Call back ``delay`` virtual seconds from now, rounded to the nanosecond."""
         return self._set_timer(self._now_ns + round(delay * 1e9), callback, args, context)
+
+    def call_at_ns(self, when_ns: int, callback: Callable[..., Any]) -> TimerHandle:
+        """Call back at an instant of ``now_ns``; at once when it is past."""
+        return self._set_timer(max(when_ns - self._start_ns, self._now_ns), callback, (), None)
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> TimerHandle:  # type: ignore[override]
         """Call back at ``when``, rounded to the nanosecond."""

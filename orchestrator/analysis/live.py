@@ -69,9 +69,9 @@ class LiveAnalysis:
 
     def feed(self, event: Event) -> list[Finding]:
         """What one event lets us know; empty for all but ``acquisition.stored``."""
-        if event.kind == "step.started":
-            self._edge = (str(event.data["key"]), event.mono_ns)
         match event.kind:
+            case "ec.block":  # as most are
+                self._samples.feed(event, (ends[0] for ends in self._heard.values()))
             case "run.started":
                 self._wanted = Wanted.of(event.data).edited(self._edits)
                 self._streams = Streams(self._wanted, full=self._full)
@@ -82,8 +82,6 @@ class LiveAnalysis:
                 self._step_started(event)
             case "step.ended" if self._budgeting is not None:
                 self._budgeting.ended(event.data)
-            case "ec.block":
-                self._samples.feed(event, (ends[0] for ends in self._heard.values()))
             case "acquisition.started" | "acquisition.acquired" if event.data.get("heard", True):
                 ends = self._heard.setdefault(event.data["key"], [None, None])
                 self._begun.setdefault(event.data["key"], self._edge[0])
@@ -115,6 +113,7 @@ class LiveAnalysis:
 
     def _step_started(self, event: Event) -> None:
         """What is measured before the protocol drives the cell is a blank; a preparation's polarity or impedance is no driving."""
+        self._edge = (str(event.data["key"]), event.mono_ns)
         of_protocol = event.data.get("index", 0) >= 0 and event.data["mode"] not in {"rest", "impedance"}
         if of_protocol and self._driven_ns is None:
             self._driven_ns = event.mono_ns

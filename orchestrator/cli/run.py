@@ -39,7 +39,8 @@ def run_command(
     from orchestrator.rig.request import RunRequest
 
     display = "none" if as_json else "screen" if sys.stdout.isatty() else "lines"
-    request = RunRequest(file, rig, out, station, booking_end, _speed(speed), seed, _epoch_ns(epoch), data, display, faults, twin)
+    instant_ns = _epoch_ns(epoch)
+    request = RunRequest(file, rig, out, station, booking_end, _speed(speed), seed, instant_ns, data, display, faults, twin, report)
     gathered = gather(request)
     for text in gathered.ignored:
         print(f"warning: {text}", file=sys.stderr)

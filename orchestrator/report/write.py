@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from orchestrator.report.data import write_csv, write_data
 from orchestrator.report.distrust import intervals
 from orchestrator.report.facts import Facts, Spectrum, gather
 from orchestrator.report.imaging import write_pictures
+from orchestrator.report.libraries import installed
 from orchestrator.report.page import BESIDE, PICTURED, page, utc_text
 from orchestrator.report.verdict import Verdict, verdict
 
@@ -54,7 +54,7 @@ def draw(folder: Path, *, pictures: bool = False) -> bool:
         (folder / script.name).write_text(script.read_text("utf-8"), "utf-8")
     for old in (path for name in DRAWN for path in folder.glob(f"{name}.*")):
         old.unlink()
-    if find_spec("matplotlib") is None:
+    if not installed():
         return False
     from orchestrator.report.redraw import redraw
 

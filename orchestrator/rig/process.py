@@ -22,6 +22,7 @@ from orchestrator.observer.analysis import announce
 from orchestrator.platform import calm_collector, prompt_threads
 from orchestrator.recorder.journal import Journal, JournalError, JournalFailed
 from orchestrator.recorder.records import Reader
+from orchestrator.report.libraries import take_in
 from orchestrator.rig.cells import CellLedger, kept_record
 from orchestrator.rig.companions import Companions
 from orchestrator.rig.emulators import PREFIX
@@ -196,7 +197,7 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
         unwritten = await _closed(journal)
         if unwritten:
             companions.dismiss()  # the end that they wait for is not in the journal
-        closeout = await hosting.clock.in_thread(companions.finish, lane="companions")
+        closeout = await hosting.clock.in_thread(_closed_out, companions, gathered.request.report, lane="companions")
         if people is not None:
             await hosting.clock.in_thread(people.close, lane="companions")
     if unwritten:
@@ -204,6 +205,14 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
             outcome, complete=False, reason=f"{outcome.reason}\n  journal: {unwritten}", exit_code=outcome.exit_code or UNSAFE
         )
     return Ended(folder, outcome, closeout)
+
+
+def _closed_out(companions: Companions, report: bool) -> dict[str, Any]:  # noqa: FBT001 called beside the loop
+    """What the observer found. While it closes the file, the rig takes in what a report is drawn with."""
+    companions.hurry()
+    if report:
+        take_in()
+    return companions.finish()
 
 
 async def _closed(journal: Journal) -> str:

@@ -13,9 +13,10 @@ from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkR
 from drivers.errors import InstrumentError, Rejected
 from orchestrator.plan.on_device import finishes_alone
 from orchestrator.runner.account import Account
+from orchestrator.runner.listener import Edge
 from orchestrator.runner.make_safe import MARGIN_S, NOT_OURS, MakeSafe
 from orchestrator.runner.safety import STALE_INTERVALS, silent_after_s, why_not_raise
-from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.sampling import Sampling
 from orchestrator.runner.sentences import first_line, told
 from orchestrator.runner.station import INSTRUMENT, UNSAFE, Alarms, RunFailed, Surroundings
 from orchestrator.runner.wire import within

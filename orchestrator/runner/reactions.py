@@ -18,6 +18,7 @@ from orchestrator.runner.charge import or_none
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.instead import Instead
 from orchestrator.runner.interlocks.rings import Rings
+from orchestrator.runner.listener import Edge
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
@@ -26,7 +27,7 @@ from orchestrator.runner.records import Record, members
 from orchestrator.runner.resumption import Resumption, named
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation
-from orchestrator.runner.sampling import Edge, Sampling
+from orchestrator.runner.sampling import Sampling
 from orchestrator.runner.sensing import Sensing
 from orchestrator.runner.sentences import told
 from orchestrator.runner.spectral import Seen

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import compress, product
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from drivers.base import (
     ImpedanceSpectrum,
@@ -27,24 +27,21 @@ from drivers.base import (
     StepStarted,
 )
 from orchestrator.model.columns import pack
-from orchestrator.model.events import GAP_EDGE
 from orchestrator.runner.account import Account
+from orchestrator.runner.adopted import Adopted
 from orchestrator.runner.blocks import ALWAYS, Blocks
 from orchestrator.runner.charge import Charge, or_none
-from orchestrator.runner.draining import Drained
-from orchestrator.runner.gaps import Gap, bridged, counted_by
+from orchestrator.runner.gaps import counted_by
 from orchestrator.runner.instead import Instead
+from orchestrator.runner.listener import Listener, Watching
 from orchestrator.runner.resumption import Resumption
-from orchestrator.runner.rules import Firing, RuleEngine
-from orchestrator.runner.safety import WATCHED, Violation, Watch
+from orchestrator.runner.rules import RuleEngine
+from orchestrator.runner.safety import WATCHED, Watch
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
 RECENT = 20_000
 """So many instants and voltages are kept for the checks before the first current."""
-
-GAP_EDGE_NS = 1_000
-"""So close to the samples beside a gap stand its edges."""
 
 BROKEN = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.SAFETY, Reason.ABORT})
 """A step that ends so by itself is not over."""
@@ -54,37 +51,7 @@ FURTHER = ("device_ns", "voltage_we_V", "voltage_ce_V")
 NAMES = {there: ALWAYS + tuple(compress(FURTHER, there)) for there in product((False, True), repeat=len(FURTHER))}
 """Of all columns, by which of the further ones there are."""
 
-Edge = StepStarted | StepEnded | LinkLost | LinkRestored
 CellWord = Literal["on", "off", "unknown"]
-
-
-class Listener(Protocol):
-    """Who acts on what the sampling task sees; no method waits."""
-
-    def violated(self, violation: Violation) -> None:
-        """A limit of ring 2 was passed."""
-
-    def edge(self, edge: Edge) -> None:
-        """A step started or ended, or the link changed; already journaled."""
-
-    def ahead(self, fires: list[Fire]) -> bool:
-        """These are about to ask for acquisitions: True where the console is told to start before that is written down."""
-
-    def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
-        """Triggers ask for acquisitions."""
-
-    def ruled(self, firing: Firing, sample: Sample, step_key: str) -> None:
-        """A rule has seen what it waits for."""
-
-    def reached(self, reason: Reason) -> None:
-        """An end condition is met that the instrument does not see to."""
-
-
-class Watching(Protocol):
-    """Who looks at every block besides: the interlocks. Never waits."""
-
-    def samples(self, block: SampleBlock, account: Account | None) -> None:
-        """A block has been taken, with the step that runs."""
 
 
 class Sampling:
@@ -93,6 +60,7 @@ class Sampling:
     def __init__(self, surroundings: Surroundings, listener: Listener, rules: RuleEngine, watching: Watching | None = None) -> None:
         plan = surroundings.plan
         self._s = surroundings
+        self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._rules = rules
         self._watching = watching
@@ -104,11 +72,9 @@ class Sampling:
         self._stored: tuple[int, float] = (0, math.inf)
         self._ended_ns: int | None = None
         self._violated = False
-        self._heard_ns = 0
-        self._came_ns = 0
-        self._drained: Drained | None = None
         self._names: tuple[str, ...] = ALWAYS
         self.charge = Charge(plan.x_now, plan.x_per_C)
+        self.adopted = Adopted(surroundings, self._blocks, self.charge)
         self.heard_s = -math.inf
         self._forgiven = False
         self.account: Account | None = None
@@ -155,7 +121,7 @@ class Sampling:
 
     def voltage_age_s(self) -> float:
         """Real seconds (of the loop) since the last sample; infinite before the first."""
-        return asyncio.get_running_loop().time() - self.heard_s
+        return self._loop.time() - self.heard_s
 
     def released(self, acquisition: str, instead: Instead, *, ok: bool) -> list[Fire]:
         """The console has finished one of these: what follows back to back."""
@@ -173,47 +139,18 @@ class Sampling:
         self._rules, self._watch, self.newest = left.rules, left.watch, left.newest
         self.recent.extend(left.recent)
         self._standing = list(left.standing)
-        self._came_ns = self._s.clock.mono_ns()
+        self.adopted.came_ns = self._s.clock.mono_ns()
 
     def take_up(self, account: Account, since_ns: int, last_A: float | None) -> None:
         """This step ran when the rig died: it is the running one, heard up to an instant. ``last_A``: of its own last sample."""
         self.account = account
-        self._heard_ns = since_ns
-        self._drained = Drained(since_ns, self._came_ns, account.interval_s)
+        self.adopted.take_up(account, since_ns)
         self._blocks.begin(account.key, account.planned.cycle, account.planned.index)
         self._watch.begin(account.planned.limits)
         slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
         self.charge.take_up(since_ns, last_A, max(account.interval_s, slowest_s))
-        self.heard_s = asyncio.get_running_loop().time()
+        self.heard_s = self._loop.time()
         self.cell = "on" if account.has_current else "off"
-
-    def unheard(self, account: Account, gap: Gap) -> None:
-        """Nobody heard the running step for a while: what passed is counted, and the gap is marked in the samples and recorded."""
-        self._mark(gap.since_ns + GAP_EDGE_NS, account.charge_C)
-        account.charge_C += gap.charge_C
-        account.uncertainty_C += gap.uncertainty_C
-        self.charge.add(gap.until_ns, gap.charge_C)
-        self._mark(gap.until_ns - GAP_EDGE_NS, account.charge_C)
-        self._put_gap(account, gap)
-
-    def _mark(self, mono_ns: int, charge_C: float) -> None:
-        """A row that is no sample: nobody draws a line across it."""
-        charge = self.charge
-        self._blocks.flush()
-        row = (mono_ns, math.nan, math.nan, charge_C, charge.net_C, charge.throughput_C, charge.x, GAP_EDGE)
-        self._blocks.add(ALWAYS, row)
-        self._blocks.flush()
-
-    def _put_gap(self, account: Account, gap: Gap) -> None:
-        self._s.put(
-            "gap",
-            mono_ns=gap.until_ns,
-            step_key=account.key,
-            seconds=gap.seconds,
-            charge_C=or_none(gap.charge_C),
-            uncertainty_C=gap.uncertainty_C,
-            how=gap.how,
-        )
 
     def end_unseen(self, ended: StepEnded) -> None:
         """The step that was taken up is over, or its part is, although nobody heard it end."""
@@ -255,37 +192,26 @@ class Sampling:
             self._take_link(event)
 
     def _take_samples(self, block: SampleBlock) -> None:
-        adopted = self.account if self.account is not None and self.account.adopted else None
-        if adopted is not None and self._drained is not None:
-            block = self._drained.fresh(block)
+        account, adopted = self.account, None
+        if account is not None and account.adopted:
+            adopted, block = account, self.adopted.fresh(block)
             if not len(block):
                 return
-        self.heard_s, self._forgiven = asyncio.get_running_loop().time(), False
-        columns = block.rows
+        self.heard_s, self._forgiven = self._loop.time(), False
+        columns, blocks = block.rows, self._blocks
         self._names, extra = _further_columns(columns)
-        times_ns, volts, amps = columns.mono_ns, columns.voltage_V, columns.current_A
         for name, values in columns.aux.items():
-            self._blocks.add_aux(name, times_ns, values)
-        watched = self._watched_voltage(columns)
-        further = zip(columns.status, *extra, strict=True)
-        counted = times_ns if adopted is None else counted_by(block)
-        rows = zip(times_ns, volts, amps, watched, further, counted, strict=True)
-        for mono_ns, voltage_V, current_A, watched_V, others, counted_C in rows:
+            blocks.add_aux(name, columns.mono_ns, values)
+        counted = iter(() if adopted is None else counted_by(block))
+        rows = zip(columns.mono_ns, columns.voltage_V, columns.current_A, self._watched_voltage(columns), *extra, strict=True)
+        for mono_ns, voltage_V, current_A, watched_V, *further in rows:
             if adopted is not None:
-                self._bridge(adopted, mono_ns, current_A, counted_C)
-            self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
-            self._take_sample(mono_ns, voltage_V, current_A, watched_V, others)
+                last_A = None if self.newest is None else self.newest.current_A
+                self.adopted.bridge(adopted, mono_ns, current_A, next(counted), last_A)
+            blocks.half_width_ns = max(blocks.half_width_ns, block.half_width_ns)
+            self._take_sample(mono_ns, voltage_V, current_A, watched_V, further)
         if self._watching is not None:
-            self._watching.samples(block, self.account)
-
-    def _bridge(self, account: Account, mono_ns: int, current_A: float, counted_C: float) -> None:
-        """Up to a sample of a step that was adopted: by the instrument's own count, where it has one; over the gap in any case."""
-        gap = bridged(account, self._heard_ns, mono_ns, counted_C, None if self.newest is None else self.newest.current_A, current_A)
-        if gap is not None:
-            self.unheard(account, gap)
-        elif math.isfinite(counted_C):
-            account.charge_C += self.charge.count(mono_ns, account.earlier_C + counted_C - account.charge_C, current_A)
-        self._heard_ns = mono_ns
+            self._watching.samples(block, account)
 
     def _watched_voltage(self, columns: Rows) -> Sequence[float]:
         """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
@@ -293,7 +219,8 @@ class Sampling:
         values: Sequence[float] | None = getattr(columns, name) if name else None
         return columns.voltage_V if values is None else values
 
-    def _take_sample(self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, further: tuple[float, ...]) -> None:
+    def _take_sample(self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, further: Sequence[float]) -> None:
+        """``further``: its status, and what not every instrument measures."""
         self.samples += 1
         account, charge = self.account, self.charge
         elapsed_s = charge_C = 0.0
@@ -356,7 +283,7 @@ class Sampling:
         account.first_started_ns = account.first_started_ns or event.mono_ns
         slowest_s = self._s.station.potentiostat.capabilities.min_sample_interval_s
         self.charge.begin(event.mono_ns, max(account.interval_s, slowest_s))
-        self.heard_s = asyncio.get_running_loop().time()
+        self.heard_s = self._loop.time()
         self._watch.begin(planned.limits)
         self.cell = "off" if planned.mode is Mode.REST else "on"
         self._rules.begin(planned, first=first)
@@ -474,7 +401,7 @@ class Sampling:
         """A link that came back gets time for its first sample; one that comes and goes without a sample gets it once."""
         if not self._forgiven:
             self._forgiven = True
-            self.heard_s = asyncio.get_running_loop().time()
+            self.heard_s = self._loop.time()
 
     def _take_link(self, event: LinkLost | LinkRestored) -> None:
         instrument = self._s.station.potentiostat_settings.instrument
@@ -493,6 +420,7 @@ def _whole(account: Account, event: StepEnded) -> bool:
 
 
 def _further_columns(columns: Rows) -> tuple[tuple[str, ...], list[Sequence[float]]]:
-    """Names of all columns of a block, and the values of those that not every instrument has."""
-    further = (columns.device_ns, columns.voltage_we_V, columns.voltage_ce_V)
-    return NAMES[tuple([values is not None for values in further])], [values for values in further if values is not None]
+    """Names of all columns of a block, and the values of those behind voltage and current."""
+    _, _, _, status, device_ns, we_V, ce_V, _ = columns
+    further: list[Sequence[float]] = [status, *(values for values in (device_ns, we_V, ce_V) if values is not None)]
+    return NAMES[device_ns is not None, we_V is not None, ce_V is not None], further

@@ -105,6 +105,6 @@ class Unheard:
         """What nobody heard the end of."""
         sampling = self.run.sampling
         sampling.take_up(account, since_ns, self.last_A(account))
-        sampling.unheard(account, self.gap(account, since_ns, max(since_ns, until_ns)))
+        sampling.adopted.unheard(account, self.gap(account, since_ns, max(since_ns, until_ns)))
         account.over, account.cut = over, not over
         sampling.end_unseen(StepEnded(account.key, max(since_ns, until_ns), reason, detail))

@@ -136,8 +136,7 @@ def encode(number: float, *, integer: bool = False) -> str:
         return ZERO
     if not math.isfinite(number):
         return NAN
-    for place in range(bisect_left(_FULL, abs(number)), len(_SCALES)):
-        prefix, scale = _SCALES[place]
+    for prefix, scale in _SCALES[bisect_left(_FULL, abs(number)) :]:
         raw = round(number * scale)
         if -OFFSET < raw < OFFSET:  # at the border rounding decides
             return f"{raw + OFFSET:07X}{prefix}"

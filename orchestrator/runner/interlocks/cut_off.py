@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.base import EndConditions, Reason, Rows, SampleBlock
+from drivers.base import EndConditions, Reason, Rows
 from orchestrator.runner.account import Account
 from orchestrator.runner.safety import WATCHED
 
@@ -17,17 +17,17 @@ SLACK_S, SLACK, SLACK_V = 30.0, 0.01, 2e-3
 
 @dataclass(slots=True)
 class CutOff:
-    """Fed with the newest sample of each block of a step. ``since_ns``: since when the same end is passed."""
+    """Fed with each block of a step, of which the newest sample counts. ``since_ns``: since when the same end is passed."""
 
     key: str = ""
     reason: Reason | None = None
     since_ns: int = 0
 
-    def passed(self, block: SampleBlock, account: Account) -> Reason | None:
+    def passed(self, rows: Rows, account: Account) -> Reason | None:
         """The end that this step should have had; None as long as there is none, or somebody has asked for one."""
-        if account.asked is not None or account.cut or not len(block):
+        if account.asked is not None or account.cut or not rows.mono_ns:
             return None
-        mono_ns, reason = block.rows.mono_ns[-1], _past(block.rows, account)
+        mono_ns, reason = rows.mono_ns[-1], _past(rows, account)
         if reason is None or (reason, account.key) != (self.reason, self.key):
             self.key, self.reason, self.since_ns = account.key, reason, mono_ns
             return None
@@ -43,6 +43,8 @@ def _past(rows: Rows, account: Account) -> Reason | None:
         return Reason.CHARGE
     if ends.current_below_A is not None and elapsed_s > 0.0 and abs(rows.current_A[-1]) < ends.current_below_A * (1.0 - SLACK):
         return Reason.CURRENT
+    if ends.voltage_upper_V is None and ends.voltage_lower_V is None:
+        return None
     return _past_voltage(ends, _voltage_V(rows, account))
 
 

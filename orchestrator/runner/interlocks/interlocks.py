@@ -177,9 +177,8 @@ class Interlocks:
         """Temperatures among the instrument's own further channels: the newest of the block."""
         for name, values in block.rows.aux.items():
             unit = unit_of(name)
-            value_K = kelvin(float(values[-1]), unit) if unit in IN_KELVIN and len(values) else None
-            if value_K is not None:
-                self._take_temperature(name, value_K, block.rows.mono_ns[-1])
+            if unit in IN_KELVIN and len(values):
+                self._take_temperature(name, float(values[-1]) + IN_KELVIN[unit], block.rows.mono_ns[-1])
 
     def _take_temperature(self, sensor: str, value_K: float, mono_ns: int) -> None:
         self._fire("temperature sensor", mono_ns, self._sensor.see(sensor, value_K) if self._sensor else None, sensor)

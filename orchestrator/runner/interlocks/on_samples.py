@@ -45,7 +45,7 @@ class HardShort:
         lead_ohm = self._resistance.lead_ohm
         inner_V = abs(reading.voltage_V - current_A * lead_ohm)
         short = inner_V < bound_V
-        if not (short or self._row.begun) or not self._row.full(so=short):
+        if not (short or self._row.count) or not self._row.full(so=short):
             return None
         return {
             "voltage_V": reading.voltage_V,
@@ -79,7 +79,7 @@ class OpenLead:
             return None
         missing = abs(reading.current_A) < self._least_A
         at_the_end = reading.voltage_V <= self._lower_V or reading.voltage_V >= self._upper_V
-        if not (missing or at_the_end or self._row.begun) or not self._row.full(so=missing or at_the_end):
+        if not (missing or at_the_end or self._row.count) or not self._row.full(so=missing or at_the_end):
             return None
         asked = {} if self._driven.current_A is None else {"asked_A": self._driven.current_A}
         return {"voltage_V": reading.voltage_V, "current_A": reading.current_A, **asked}
@@ -104,7 +104,7 @@ class Overload:
         if reading.edge_s < self._guard_s or not self._looks:
             return None
         bad = bool(reading.status & self._mask) or self._off(reading.current_A)
-        if not (bad or self._row.begun) or not self._row.full(so=bad):
+        if not (bad or self._row.count) or not self._row.full(so=bad):
             return None
         asked = {} if self._asked_A is None else {"asked_A": self._asked_A}
         return {"voltage_V": reading.voltage_V, "current_A": reading.current_A, "status": float(reading.status), **asked}

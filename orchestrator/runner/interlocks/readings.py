@@ -55,25 +55,21 @@ class Row:
 
     def __init__(self, times: float) -> None:
         self._times = times
-        self._count = 0
         self._told = False
-
-    @property
-    def begun(self) -> bool:
-        """True while it was so the last time."""
-        return self._count > 0
+        self.count = 0
+        """How often in a row it was so, up to the last time."""
 
     def clear(self) -> None:
         """It was not so."""
-        self._count, self._told = 0, False
+        self.count, self._told = 0, False
 
     def full(self, *, so: bool) -> bool:
         """True on the one look that makes it often enough."""
         if not so:
-            self._count, self._told = 0, False
+            self.count, self._told = 0, False
             return False
-        self._count += 1
-        if self._told or self._count < self._times:
+        self.count += 1
+        if self._told or self.count < self._times:
             return False
         self._told = True
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from drivers.base import GARBLED, Reason, SampleBlock
+from drivers.base import GARBLED, Reason, Rows, SampleBlock
 from orchestrator.runner.account import Account
 from orchestrator.runner.interlocks.acting import Acting, Verbs
 from orchestrator.runner.interlocks.cut_off import CutOff
@@ -88,15 +88,18 @@ class Rings:
 
     def samples(self, block: SampleBlock, account: Account | None) -> None:
         """A block for the interlocks. Samples that are old when they come are as bad as none."""
+        rows = block.rows
         self.interlocks.samples(block, account)
-        self._wire(block)
-        if account is None or not len(block):
+        if self._garbled_ns or GARBLED in rows.aux:
+            self._wire(rows)
+        if account is None or not rows.mono_ns:
             return
-        if not self._s.follows and (reason := self._cut_off.passed(block, account)) is not None:
+        reason = self._cut_off.passed(rows, account)
+        if reason is not None and not self._s.follows:
             self._not_kept(account, reason)
         if not account.has_current:
             return
-        clock, mono_ns = self._s.clock, block.rows.mono_ns[-1]
+        clock, mono_ns = self._s.clock, rows.mono_ns[-1]
         age_s = ((clock.mono_ns() - mono_ns) / 1e9 - account.interval_s) / clock.speed
         if self.interlocks.old(self._run.heard_s, age_s, self._longest_s):
             self._run.silent(age_s)
@@ -108,14 +111,13 @@ class Rings:
         text = f"{account.key} had come to its end ({reason.value}); the instrument let it pass, and the step was ended from here"
         self._alarms.sound(NOT_KEPT_ALARM, "warn", "The instrument let the end of a step pass", text, advice=NOT_KEPT_ADVICE, cause=cause)
 
-    def _wire(self, block: SampleBlock) -> None:
+    def _wire(self, rows: Rows) -> None:
         """Lines that were no samples are told, until none has come for a while; how many they are stands in the file."""
-        rows = block.rows
         if GARBLED in rows.aux:
             self._garbled_ns, n = rows.mono_ns[-1], int(rows.aux[GARBLED][-1])
             text = f"{n} lines since the instrument was connected were no samples: garbled, twice, or out of order"
             self._alarms.sound(GARBLED_ALARM, "warn", "The potentiostat's line is disturbed", text, advice=GARBLED_ADVICE)
-        elif self._garbled_ns and len(block) and rows.mono_ns[-1] - self._garbled_ns > QUIET_NS:
+        elif rows.mono_ns and rows.mono_ns[-1] - self._garbled_ns > QUIET_NS:
             self._garbled_ns = 0
             self._alarms.clear(GARBLED_ALARM)
 

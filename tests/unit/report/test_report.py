@@ -323,7 +323,7 @@ def test_a_long_run_is_drawn_small_with_its_extremes_and_says_what_it_leaves_out
 
 
 def test_without_matplotlib_there_is_a_page_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.report.write.find_spec", lambda name: None)
+    monkeypatch.setattr("orchestrator.report.libraries.find_spec", lambda name: None)
     folder = run_folder(tmp_path / "run", clean(Night(samples=120, fids=2, points=64)))
     (folder / "report").mkdir()
     (folder / "report" / "figure.png").write_text("an older one")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from biologic_bench import step
 
+from drivers.base import SampleBlock
 from drivers.stream.rows import Row
 from drivers.stream.running import RunningStep
 from drivers.stream.samples import Outbox
@@ -12,9 +15,14 @@ S = 10**9
 BEGUN_NS = 1000 * S
 
 
+async def _instants_ns(outbox: Outbox) -> list[int]:
+    """Of all samples that wait in it."""
+    outbox.close()
+    return [mono_ns async for block in outbox.stream() if isinstance(block, SampleBlock) for mono_ns in block.rows.mono_ns]
+
+
 def test_five_minutes_in_one_piece_lie_a_second_apart() -> None:
     outbox = Outbox()
     running = RunningStep(step().key, None, outbox, BEGUN_NS)
     running.take([Row(float(n), 3.7, 5e-4, number=n) for n in range(1, 301)], BEGUN_NS + 300 * S)
-    found = [sample.mono_ns for waiting in outbox._waiting for sample in getattr(waiting, "samples", ())]
-    assert found == [BEGUN_NS + n * S for n in range(1, 301)]
+    assert asyncio.run(_instants_ns(outbox)) == [BEGUN_NS + n * S for n in range(1, 301)]
