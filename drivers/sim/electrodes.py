@@ -52,6 +52,9 @@ class Law(Protocol):
     def drift_ohm(self, half: Half, span_s: float) -> float:
         """How far the potential moves in half that time, per ampere: makes held voltages stable in long steps."""
 
+    def left_C(self, half: Half, current_A: float) -> float:
+        """Charge in the direction of a current until something else must carry it: surface, metal or host are spent."""
+
 
 def uncharged(half: Half, charge_C: float) -> tuple[Half, float]:
     """The surface gives back what it holds before anything else reacts; what is left of the charge."""
@@ -61,6 +64,11 @@ def uncharged(half: Half, charge_C: float) -> tuple[Half, float]:
     if abs(charge_C) < abs(held_C):
         return half._replace(surface_C=held_C + charge_C), 0.0
     return half._replace(surface_C=0.0), charge_C + held_C
+
+
+def _held_C(half: Half, current_A: float) -> float:
+    """What the surface gives back first; 0 where it does not."""
+    return abs(half.surface_C) if half.surface_C * current_A < 0.0 else 0.0
 
 
 class FoilLaw:
@@ -103,6 +111,13 @@ class FoilLaw:
         """A bare surface charges; metal does not drift."""
         bare = half.bulk_mol + half.moss_mol <= 0.0 or half.surface_C != 0.0
         return 0.5 * span_s / self._surface_F if bare else 0.0
+
+    def left_C(self, half: Half, current_A: float) -> float:
+        """The surface's charge; then all metal that can be stripped, or no end of plating."""
+        if held_C := _held_C(half, current_A):
+            return held_C
+        metal_mol = half.bulk_mol + (1.0 - self.foil.dead_fraction) * half.moss_mol
+        return metal_mol * FARADAY_C_PER_MOL if current_A > 0.0 and metal_mol > 0.0 else math.inf
 
     def passed(self, half: Half, current_A: float, span_s: float, worse: float) -> Half:
         """Strip moss, then foil, then charge the surface; plate dense metal and moss, a part of the charge makes SEI."""
@@ -234,6 +249,13 @@ class InsertionLaw:
             return 0.5 * span_s / self._surface_F
         reached = -math.expm1(-0.5 * span_s / self.host.lag_s) * self.host.diffusion_s
         return max(0.0, -slope) * (0.5 * span_s + reached) / (self.capacity_mol * FARADAY_C_PER_MOL)
+
+    def left_C(self, half: Half, current_A: float) -> float:
+        """The surface's charge; then the host's ions, or its room (metal has its own end, and a host beside it)."""
+        if held_C := _held_C(half, current_A):
+            return held_C
+        mol = half.inserted_mol if current_A > 0.0 else self.capacity_mol - half.inserted_mol
+        return mol * FARADAY_C_PER_MOL if mol > 0.0 else math.inf
 
     def passed(self, half: Half, current_A: float, span_s: float, worse: float) -> Half:  # noqa: ARG002
         """Insert, plate, return, decay: every mole that leaves one place arrives in another."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from drivers.sim.cell_parameters import FARADAY_C_PER_MOL
 from drivers.sim.pair_parameters import PairParameters
 
 if TYPE_CHECKING:
@@ -38,24 +37,33 @@ def natural(pair: PairParameters) -> Isotopes:
     return Isotopes(metal[0], metal[1], pair.salt_mol * exchange.electrolyte_7Li)
 
 
-def exchanged(pair: PairParameters, state: PairState, faradaic_A: float, span_s: float) -> Isotopes:
-    """After a time: each electrode in turn exchanges with the electrolyte, then the current carries what it meets."""
+def exchanged(pair: PairParameters, before: PairState, after: PairState, span_s: float) -> Isotopes:
+    """After a time: each electrode in turn exchanges with the electrolyte, then the current carries what it meets.
+
+    What left an electrode is of its composition, what arrived of the electrolyte's, with what had just left the other: as many moles as
+    the electrodes gained and lost, so that no place can owe any.
+    """
     exchange = pair.exchange
     assert exchange is not None
     reached = -math.expm1(-exchange.rate_per_h * span_s / 3600.0)
-    metals, electrolyte = [state.isotopes.working_mol, state.isotopes.counter_mol], state.isotopes.electrolyte_mol
-    halves = (state.working, state.counter)
-    for n, half in enumerate(halves):
-        there = half.moles
-        if there <= 0.0 or state.salt_mol <= 0.0:
+    metals, electrolyte = [before.isotopes.working_mol, before.isotopes.counter_mol], before.isotopes.electrolyte_mol
+    salt_mol = before.salt_mol
+    were = (before.working.moles, before.counter.moles)
+    for n, there in enumerate(were):
+        if there <= 0.0 or salt_mol <= 0.0:
             continue
-        share, beside = metals[n] / there, electrolyte / state.salt_mol
-        moved = (beside - share) * there * state.salt_mol / (there + state.salt_mol) * reached
+        share, beside = metals[n] / there, electrolyte / salt_mol
+        moved = (beside - share) * there * salt_mol / (there + salt_mol) * reached
         metals[n] += moved
         electrolyte -= moved
-    for n, (half, out_A) in enumerate(zip(halves, (faradaic_A, -faradaic_A), strict=True)):
-        mol = out_A * span_s / FARADAY_C_PER_MOL
-        carried = mol * (metals[n] / half.moles if mol > 0.0 and half.moles > 0.0 else electrolyte / state.salt_mol)
-        metals[n] -= carried
-        electrolyte += carried
+    gained = [now - then for now, then in zip((after.working.moles, after.counter.moles), were, strict=True)]
+    for n, mol in enumerate(gained):
+        if mol < 0.0:
+            left = metals[n] * min(1.0, -mol / were[n])
+            metals[n], electrolyte, salt_mol = metals[n] - left, electrolyte + left, salt_mol - mol
+    share = electrolyte / salt_mol if salt_mol > 0.0 else 0.0
+    for n, mol in enumerate(gained):
+        if mol > 0.0:
+            metals[n] += mol * share
+            electrolyte -= mol * share
     return Isotopes(metals[0], metals[1], electrolyte)

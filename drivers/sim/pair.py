@@ -23,6 +23,8 @@ from drivers.sim.salt import Salt, concentration_V, diffused
 NO_GRADIENT = Salt()
 ALL_MOSS = 1e9
 """By so much more of it grows as moss where the salt is gone: nothing grows dense."""
+PARTS = 64
+"""Into so many parts a step is cut at most, however often its electrodes run out."""
 
 
 class PairState(NamedTuple):
@@ -188,22 +190,41 @@ class Pair:
 
     def advance(self, state: PairState, t_s: float) -> PairState:
         """The cell at ``t_s`` under an unchanged drive."""
+        least_s = (t_s - state.t_s) / PARTS
+        while state.t_s < t_s:
+            state = self._lived(state, t_s, least_s)
+        return state
+
+    def _lived(self, state: PairState, t_s: float, least_s: float) -> PairState:
+        """At ``t_s``, or earlier, where a current that was solved for would go on through the end of an electrode's metal or charge.
+
+        Such a current belongs to the electrode as it is: on a bare surface it would drive a cell of millifarads to hundreds of volts, and
+        back in the next step.
+        """
         span_s = t_s - state.t_s
-        if span_s <= 0.0:
-            return state._replace(t_s=t_s)
         current_A, faradaic_A = self._currents_A(state, span_s)
+        if state.drive != "current" or faradaic_A != state.value:
+            spent_s = state.t_s + max(least_s, self._lasts_s(state, faradaic_A))
+            if state.t_s < spent_s < t_s:
+                t_s, span_s = spent_s, spent_s - state.t_s
         worse = self._worse(state)
         working = self.working.passed(state.working, faradaic_A, span_s, worse)
         counter = self.counter.passed(state.counter, -faradaic_A, span_s, worse)
         stored_C = working.surface_C - state.working.surface_C + counter.surface_C - state.counter.surface_C
         salt_mol = state.salt_mol - stored_C / FARADAY_C_PER_MOL
-        isotopes = state.isotopes if self.parameters.exchange is None else exchanged(self.parameters, state, faradaic_A, span_s)
         after = PairState(
-            t_s, state.drive, state.value, working, counter, salt_mol, isotopes, state.charge_C + current_A * span_s,
+            t_s, state.drive, state.value, working, counter, salt_mol, state.isotopes, state.charge_C + current_A * span_s,
             state.sign, state.nucleated_s, state.soft_short_s, state.hard_short_s, state.hard_short_ohm, state.worse_s,
             state.salt if self.parameters.transport is None else diffused(self.parameters, state.salt, faradaic_A, span_s), state.moss_s,
         )  # fmt: skip
-        return self._happened(state, after, faradaic_A, span_s)
+        after = self._happened(state, after, faradaic_A, span_s)
+        return after if self.parameters.exchange is None else after._replace(isotopes=exchanged(self.parameters, state, after, span_s))
+
+    def _lasts_s(self, state: PairState, faradaic_A: float) -> float:
+        """How long both electrodes can go on with a current as they do; infinite for none."""
+        if faradaic_A == 0.0:
+            return math.inf
+        return min(self.working.left_C(state.working, faradaic_A), self.counter.left_C(state.counter, -faradaic_A)) / abs(faradaic_A)
 
     def _worse(self, state: PairState) -> float:
         """How much faster moss forms than the foil alone says."""

@@ -2,7 +2,7 @@
 
 With nu_Q = Cq / 2 and u = cos of the angle to the field, the satellites lie at +-nu_Q (3 u^2 - 1) / 2 (0.3 of the intensity
 each, horns at +-Cq/4), the central transition at -nu_Q^2 / (16 nu_0) (I (I + 1) - 3/4) (1 - u^2) (9 u^2 - 1) (0.4; horns at +A
-and -16 A / 9). Source: domain.md 5.2, checked there against mrsimulator 1.0.0. The pulse turns all three alike: that the
+and -16 A / 9). Source: domain.md 5.2; held to mrsimulator 1.0.0 by tests/golden/mrsimulator. The pulse turns all three alike: that the
 central line nutates up to twice as fast is not simulated.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +19,13 @@ from nights.live import observed_here
 from orchestrator.analysis.maps import Tile
 from orchestrator.recorder.closeout import compare
 from orchestrator.recorder.pieces import shared
+from orchestrator.recorder.reader import open_run
 from orchestrator.recorder.records import Reader
 from orchestrator.recorder.reprocess import rows as reprocessed
+from orchestrator.report.distrust import intervals
+from orchestrator.report.facts import gather as gather_facts
+from orchestrator.report.page import PICTURED
+from orchestrator.report.write import write_report
 from orchestrator.rig.gather import gather
 from orchestrator.rig.process import Ended, run
 from orchestrator.rig.request import RunRequest
@@ -134,7 +140,6 @@ def rees(folder: Path, rig: str) -> tuple[str, Path]:
     for whole, short in (
         ("prepare: [ocv -2..2 mV for 30 minutes, tune, pulse on reference, gain frozen, reference 23Na_NaCl_aq, eis]", ""),
         (", if_no_short: ask a person", ""),
-        ("after_short: {current: never again in this run, cell: do not move}", ""),
         (", attach: [XCT, SEM, EDX]", ""),
         ("9.5 mAh/cm2 or", "1.2 mAh/cm2 or"),
         ("every 0.25 mAh", "every 0.5 mAh"),
@@ -214,6 +219,27 @@ def test_the_map_finds_the_electrodes_and_only_after_the_short_the_cluster(flags
     assert maps["cluster"][0].sum() == 0 < maps["cluster"][1].sum() == flagship.observed("pixels(cluster)")[1][0]
     assert maps["histogram"][()].sum(axis=1).min() > 100
     assert all(abs(value) < 5 * sd + 0.005 for value, sd in flagship.observed("drift(image)"))
+
+
+def test_the_report_redraws_the_four_figures_of_the_paper_before_and_after_the_short(flagship: Night) -> None:
+    """Voltage and spectra over the night; spectra; images; maps of T2 with histograms: of both states, and those after are trusted."""
+    folder = flagship.ended.folder
+    assert write_report(folder).has_figure
+    figures = ("figure", "figure_spectra", "figure_images", "figure_T2")
+    assert all((folder / "report" / f"{name}.png").stat().st_size > 10_000 for name in figures)
+    page = (folder / "report.html").read_text("utf-8")
+    assert all(caption in page for caption in PICTURED.values())
+    with (folder / "report" / "pictures.csv").open(encoding="utf-8", newline="") as file:
+        drawn = [(row["kind"], row["acquisition"], row["which"]) for row in csv.DictReader(file)]
+    wanted = [("image", "ge"), ("image", "t2_map"), ("map", "t2_map"), ("cluster", "t2_map"), ("histogram", "t2_map"), ("spectrum", "mrs")]
+    assert {(*one, which) for one in wanted for which in ("first", "last")} <= set(drawn)
+    (_, voids), (_, after) = (np.loadtxt(folder / "report" / f"histogram_t2_map_{which}.csv", delimiter=",", skiprows=1)[:, 1:].sum(axis=0)
+                              for which in ("first", "last"))  # fmt: skip
+    assert voids == 0 < after, "pixels of the isolated cluster"
+    with open_run(folder) as run:
+        doubted = intervals(gather_facts(run))
+    begun_s = flagship.entry["kspace/t2_map/t_start"][6]
+    assert not [one for one in doubted if one.end_s > begun_s]
 
 
 def test_the_tiles_of_a_map_may_be_fitted_by_others(flagship: Night, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,7 @@ def trouble(like: Event, night: Night) -> Iterator[Event]:
         (310.0, "alarm.acknowledged", {"id": "soft", "who": HOSTILE}),
         (330.0, "alarm.cleared", {"id": "soft"}),
         (340.0, "alarm.raised", {"id": "quiet", "level": "info", "title": "x", "text": "y"}),
+        (350.0, "alarm.raised", {"id": "after-short", "level": "warn", "title": "After the short", "text": "NaBA-05: do not move"}),
         (
             400.0,
             "acquisition.requested",

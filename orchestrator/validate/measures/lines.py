@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from orchestrator.analysis.battery import excitation
+from orchestrator.analysis.battery import excitation, face_excitation
 from orchestrator.analysis.lines import Component, LineFit
 from orchestrator.validate.compare import Found
 from orchestrator.validate.evidence import Evidence, Fid, Spectrum, fitted, lines_of, mean_fid
@@ -82,11 +82,16 @@ def phase_between(words: Words, runs: Runs) -> Found:
 
 @measure
 def excited_area(words: Words, runs: Runs) -> Found:
-    """Amplitude of a line over what a pulse of ``pulse_us`` and ``tip_deg`` excites so far from the carrier (domain.md 4.10)."""
+    """Amplitude of a line over what a pulse of ``pulse_us`` and ``tip_deg`` excites so far from the carrier (domain.md 4.10).
+
+    ``thick``: of a thick metal face, each depth under its own field (4.12).
+    """
     spectra = run_of(words, runs).spectra(str(words["of"]), words.get("where"))
     line, data = fit_of(spectra, words)[str(words["excited_area"])], spectra[0].data
     offset_Hz = line.shift_ppm * float(data["reference_MHz"]) - (float(data["carrier_MHz"]) - float(data["reference_MHz"])) * 1e6
-    seen, _ = excitation(offset_Hz, float(words["pulse_us"]), float(words.get("tip_deg", 90.0)))
+    seen, _ = (face_excitation if words.get("thick") else excitation)(
+        offset_Hz, float(words["pulse_us"]), float(words.get("tip_deg", 90.0))
+    )
     return Found(line.amplitude, line.amplitude_sd).scaled(1.0 / float(seen))
 
 

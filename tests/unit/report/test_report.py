@@ -160,6 +160,7 @@ def test_every_interval_not_to_trust_is_told_with_its_reason(bad: Path) -> None:
     assert any("gain changed from 30 to 36" in why for *_, why in found)
     assert [why for *_, why in found if "deviating" in why]
     assert not [why for *_, why in found if "info" in why]
+    assert not [why for *_, why in found if "do not move" in why], "what people may not do says nothing of the images after a short"
 
 
 def test_a_silence_of_the_potentiostat_within_a_step_is_found(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.sim.cell_parameters import FARADAY_C_PER_MOL
 from drivers.sim.description import read
+from drivers.sim.faults import Fault
 from drivers.sim.nuclei import nodes_of
 from drivers.sim.physics import Scan
 from drivers.sim.twin import Twin
@@ -29,6 +30,14 @@ KORRINGA_s_K = {"7Li": 44.0, "23Na": 5.1, "6Li": 44.0 * (16.546 / 6.2661) ** 2}
 every = pytest.mark.parametrize("cell", CELLS)
 steps = st.tuples(st.floats(0.5, 20000.0), st.sampled_from(["current", "voltage", "off"]), st.floats(-1.0, 1.0), st.integers(0, 2))
 drives = st.lists(steps, min_size=1, max_size=6)
+OF_THE_CELL = ("soft_short", "hard_short_on_reversal", "contact_loss", "sense_swapped", "voltage_spike")
+faults = st.lists(
+    st.builds(
+        lambda name, start_s, lasts_s: Fault(name, start_s, None if lasts_s is None else start_s + lasts_s),
+        st.sampled_from(OF_THE_CELL), st.floats(0.0, 40000.0), st.one_of(st.none(), st.floats(1.0, 30000.0)),
+    ),
+    max_size=3,
+)  # fmt: skip
 
 
 @cache
@@ -66,15 +75,59 @@ def walk(twin: Twin, sequence: list[tuple[float, str, float, int]]) -> float:
 
 @every
 @settings(max_examples=8, deadline=None)
-@given(sequence=drives)
-def test_no_mole_is_lost_or_made_whatever_drives_the_cell(cell: str, sequence: list[tuple[float, str, float, int]]) -> None:
+@given(sequence=drives, befallen=faults)
+@example(sequence=[(36000.0, "voltage", 1.0, 0), (30.0, "off", 0.0, 1), (36000.0, "voltage", 1.0, 1)], befallen=[Fault("soft_short")])
+@example(sequence=[(4000.0, "current", 0.5, 0), (20000.0, "current", -0.5, 0)], befallen=[Fault("hard_short_on_reversal")])
+def test_no_mole_is_lost_or_made_whatever_drives_the_cell(
+    cell: str, sequence: list[tuple[float, str, float, int]], befallen: list[Fault]
+) -> None:
+    """Shorts, hanging leads, electrodes that are used up: what there is of the ion stays, and of each isotope; no place owes any."""
     twin = made(cell)
-    before = sum(twin.populations_mol(0.0).values())
+    for fault in befallen:
+        twin.inject(fault)
+    before, isotopes = sum(twin.populations_mol(0.0).values()), isotopes_mol(twin, 0.0)
     end_s = walk(twin, sequence)
     found = twin.populations_mol(end_s)
     assert sum(found.values()) == pytest.approx(before, rel=1e-9)
     assert min(found.values()) >= -1e-15
     assert math.isfinite(twin.measure(end_s).voltage_V)
+    then = isotopes_mol(twin, end_s)
+    assert sum(then) == pytest.approx(sum(isotopes), rel=1e-9)
+    if sum(isotopes):
+        assert all(-1e-15 <= seven <= whole + 1e-15 for seven, whole in zip(then, wholes_mol(twin, end_s), strict=True))
+
+
+def isotopes_mol(twin: Twin, t_s: float) -> tuple[float, ...]:
+    """7Li on working, counter and in the electrolyte; zeros where the cell does not tell isotopes apart."""
+    return tuple(getattr(twin.state(t_s), "isotopes", (0.0,)))
+
+
+def wholes_mol(twin: Twin, t_s: float) -> tuple[float, ...]:
+    """Both isotopes at the same places."""
+    state = twin.state(t_s)
+    return state.working.moles, state.counter.moles, state.salt_mol
+
+
+@every
+def test_a_held_voltage_that_uses_an_electrode_up_leaves_its_surface_within_the_voltage(cell: str) -> None:
+    """Strip all there is at 3 V, and back: the bare surface takes no more than what is held, with what a part of a step may be too long."""
+    twin = made(cell)
+    for t_s, volts in ((0.0, 3.0), (15000.0, -3.0), (30000.0, 3.0)):
+        twin.drive_voltage(t_s, volts)
+        for part in range(1, 31):
+            state = twin.state(t_s + 500.0 * part)
+            for side in ("working", "counter"):
+                capacity_F = surface_F(twin, side)
+                assert abs(getattr(getattr(state, side), "surface_C", 0.0)) <= 12.0 * capacity_F, (side, t_s, part)
+
+
+def surface_F(twin: Twin, side: str) -> float:
+    """Of one electrode."""
+    pair = twin.description.pair
+    if pair is None:
+        return math.inf
+    electrode = getattr(pair, side)
+    return float((electrode.foil or electrode.insertion).surface_F_per_cm2 * pair.area_cm2)
 
 
 @every

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers.sim.quadrupolar import pattern, second_order_Hz
+from drivers.sim.quadrupolar import _central, pattern, second_order_Hz
 
 
 def spectrum_of(
@@ -55,6 +56,27 @@ def test_the_first_order_pattern_is_the_mean_over_all_directions() -> None:
     u = (np.arange(20000) + 0.5) / 20000
     wanted = 0.4 + 0.6 * np.cos(2 * math.pi * 0.5 * 22500.0 * np.outer(t_s, 3 * u**2 - 1)).mean(axis=1)
     np.testing.assert_allclose(pattern(41, 5e-6, 0.0, 45.0, 116.65), wanted, atol=1e-6)
+
+
+def reference(case: str) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    """Seconds and the decay that mrsimulator has of a case (tests/golden/mrsimulator, made by make.py there)."""
+    text = (Path(__file__).parents[2] / "golden" / "mrsimulator" / "patterns.csv").read_text("utf-8")
+    rows = np.array([line.split(",")[3:] for line in text.splitlines() if line.startswith(f"{case},")], dtype=np.float64)
+    return 1e-6 * rows[:, 0], rows[:, 1] + 1j * rows[:, 2]
+
+
+def test_satellites_are_those_of_mrsimulator() -> None:
+    """There all three transitions weigh the same; here 3 : 4 : 3, as a pulse excites them."""
+    t_s, theirs = reference("LiC6")
+    own = pattern(t_s.size, t_s[1], 0.0, 45.0, 116.65)
+    np.testing.assert_allclose((own - 0.4) / 0.6, (3.0 * theirs - 1.0) / 2.0, atol=2e-3)
+
+
+def test_the_central_transition_is_that_of_mrsimulator() -> None:
+    """23Na, Cq 2 MHz at 9.4 T: its satellites are far away by then, and take no part."""
+    t_s, theirs = reference("central")
+    own = _central(t_s, second_order_Hz(2000.0, 105.8628))
+    np.testing.assert_allclose(own, theirs, atol=1e-3)
 
 
 def test_without_delay_nothing_is_lost() -> None:
