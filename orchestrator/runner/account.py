@@ -34,6 +34,7 @@ class Account:
     ``adopted``: its running part was found running by a continued run. ``earlier_C``: charge of the parts that are over.
     ``uncertainty_C``: of ``charge_C``: at most so much of it was not seen.
     ``cut``: the running part is being broken off (a pause); its end is not the step's end, unless the step is ``over``.
+    ``stands``: a pause's own rest, which ends when somebody resumes, and by nothing that is asked of a step.
     """
 
     planned: PlannedStep
@@ -48,6 +49,7 @@ class Account:
     asked_why: str = ""
     cut: bool = False
     over: bool = False
+    stands: bool = False
     adopted: bool = False
     earlier_C: float = 0.0
     uncertainty_C: float = 0.0

@@ -13,6 +13,7 @@ from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkR
 from drivers.errors import InstrumentError, Rejected
 from orchestrator.plan.on_device import finishes_alone
 from orchestrator.runner.account import Account
+from orchestrator.runner.asked import Asked
 from orchestrator.runner.make_safe import MARGIN_S, NOT_OURS, MakeSafe
 from orchestrator.runner.safety import STALE_INTERVALS, silent_after_s, why_not_raise
 from orchestrator.runner.sampling import Edge, Sampling
@@ -67,16 +68,17 @@ Message = Edge | EndAsked | Cut | Silent
 class Programs:
     """Runs programs one after the other; everything it must react to comes through one inbox, in order."""
 
-    def __init__(self, surroundings: Surroundings, sampling: Sampling, make_safe: MakeSafe, alarms: Alarms) -> None:
+    def __init__(self, surroundings: Surroundings, sampling: Sampling, make_safe: MakeSafe, alarms: Alarms, asked: Asked) -> None:
         self._s = surroundings
         self._potentiostat = surroundings.station.potentiostat
         self._sampling = sampling
         self._make_safe = make_safe
         self._alarms = alarms
+        self._asked = asked
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self.break_off = False
-        """No further step of the running program may start."""
-        self._head: Account | None = None
+        self._cut = False
+        """Open circuit was asked for since the running program was begun."""
+        self._program: deque[Account] = deque()
         self._link_why = ""
         self._looks = 0
         self._blind_until_s = math.inf
@@ -93,18 +95,42 @@ class Programs:
         return self._s.plan.host_lost == "finish step on device" and self._potentiostat.capabilities.autonomous
 
     def tell(self, message: Message) -> None:
-        """An edge that the sampling task has seen, or what the host wants."""
+        """An edge that the sampling task has seen, or what the host wants. A link may also come and go between two programs."""
+        if isinstance(message, LinkLost):
+            self._link_why = message.why
+            text = f"{message.why}; {self._watched_by(self._program[0])}" if self._program else message.why
+            self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
+        elif isinstance(message, LinkRestored):
+            self._link_why = ""
+            self._alarms.clear("potentiostat-link")
         self._inbox.put_nowait(message)
 
     def end_step(self, reason: Reason, why: str) -> bool:
-        """End the running step; False when none runs, or its end has been asked for already."""
+        """End the running step; False when none runs, or its end has been asked for already, or the cell is paused."""
         account = self._now
-        return account is not None and self.end(account, reason, why)
+        return account is not None and not (account.stands and reason is Reason.SKIP) and self.end(account, reason, why)
+
+    def leave_step(self, why: str) -> bool:
+        """End the running step and nothing of its program after it: where more of it lies on the instrument, by open circuit.
+
+        An instrument begins the next step at the instant at which one ends, long before anybody can tell it not to.
+        """
+        account = self._now
+        if account is not None and account in self._program and account is not self._program[-1]:
+            self.abandon(why)
+            return True
+        return self.end_step(Reason.SKIP, why)
+
+    @property
+    def _stands_still(self) -> bool:
+        """True in a pause's own rest: the cell is at open circuit, and is to stay there."""
+        account = self._sampling.account
+        return account is not None and account.stands and self._sampling.cell == "off"
 
     @property
     def _now(self) -> Account | None:
         """The step that runs, or the one that the instrument has and that waits for its line."""
-        head = self._head
+        head = self._program[0] if self._program else None
         return self._sampling.account or (head if head is not None and head.waits_for_line else None)
 
     def end(self, account: Account, reason: Reason, why: str) -> bool:
@@ -116,19 +142,19 @@ class Programs:
         return True
 
     def cut(self, why: str) -> None:
-        """Open circuit at once; what is left of the program stays owed."""
-        if self.refused("open circuit", why):
+        """Open circuit at once; what is left of the program stays owed. In a pause the circuit is open."""
+        if self.refused("open circuit", why) or self._stands_still:
             return
         account = self._now
         if account is not None:
             account.cut = True
-        self.break_off = True
+        self._cut = True
         self._make_safe.begin(why)
         self.tell(Cut(why))
 
     def abandon(self, why: str) -> None:
         """Open circuit at once; the running step is over, the protocol goes on with the next."""
-        if self.refused("open circuit", why):
+        if self.refused("open circuit", why) or self._stands_still:
             return
         account = self._now
         if account is not None:
@@ -147,21 +173,35 @@ class Programs:
     async def run(self, accounts: Sequence[Account]) -> list[Account]:
         """Run a program; returns the accounts that are not over (after a cut, or a program that ended before its last step)."""
         owed = [account for account in accounts if account.owed() is not None]
+        await self._safe_first()
         while not self._inbox.empty():
             self._inbox.get_nowait()
-        self.break_off, self._blind_until_s = False, math.inf
+        self._cut, self._blind_until_s = False, math.inf
         if owed and await self._launch(owed):
             return await self._follow(deque(owed))
         return owed
 
     async def go_on(self, accounts: Sequence[Account]) -> list[Account]:
         """Follow a program that the instrument runs already, at the first of these; returns as ``run`` does."""
-        self.break_off, self._blind_until_s = False, math.inf
+        self._cut, self._blind_until_s = False, math.inf
         for account in accounts:
             account.missing = self._not_on_device()
         self._sampling.expect(list(accounts))
         self._finish_by(accounts[0], accounts[0].started_ns or self._s.clock.mono_ns())
-        return await self._follow(deque(accounts))
+        self._program = deque(accounts)
+        if self._asked.hold is not None:  # its end was asked for in the rig's last moment, and may not have been heard
+            hold, why = self._asked.hold
+            self.leave_step(f"{why}: {hold.text}")
+        return await self._follow(self._program)
+
+    async def _safe_first(self) -> None:
+        """Open circuit asked for between two programs is reached before the next one is loaded. Raises RunFailed where it is not."""
+        why = "open circuit was asked for between two steps"
+        if self._make_safe.under_way:
+            await self._make_safe(why)
+        reached = self._make_safe.result
+        if self._cut and (reached is None or not reached.confirmed):
+            raise RunFailed(f"{why}, but was not confirmed", UNSAFE)
 
     def _not_on_device(self) -> frozenset[str]:
         """Ends that the instrument does not see to by itself."""
@@ -189,7 +229,12 @@ class Programs:
         await self._see_voltage(accounts[0])
         await self._load(accounts)
         await self._need_guard()
-        return not (self.break_off or self._make_safe.under_way)
+        return self._may_start
+
+    @property
+    def _may_start(self) -> bool:
+        """Nobody has asked for open circuit, a pause, the end, or another step while current was about to be started."""
+        return not (self._cut or self._make_safe.under_way or self._asked.keeps_current or self._asked.go_to is not None)
 
     def _finish_by(self, account: Account, mono_ns: int) -> None:
         """Until when the device may be left alone: the rest of this very step."""
@@ -216,7 +261,7 @@ class Programs:
         seq = self._s.put("cell.state", cell="on", confirmed=False, detail=detail, intent=keys)
         await self._s.journal.durable(seq)
         await self._need_guard()
-        return not (self.break_off or self._make_safe.under_way)
+        return self._may_start
 
     async def _see_voltage(self, account: Account) -> None:
         """Never start, raise or resume current on a voltage that is old, or no number, or outside the limits."""
@@ -286,20 +331,20 @@ class Programs:
     # ------------------------------------------------------------------------------------------------- until it is over
 
     async def _follow(self, program: deque[Account]) -> list[Account]:
+        self._program = program
         while program:
-            self._head = program[0]
             message = await self._next(program)
             if isinstance(message, StepEnded):
                 if message.key == program[0].key and self._ended(program, message) and message.last_of_program:
                     break
-                if program and self.break_off and not program[0].cut:
+                if program and (self._cut or self._asked.breaks_off) and not program[0].cut:
                     self.cut("no further step was to start")
             elif isinstance(message, Cut):
                 await self._after_cut(program[0], message.why)
                 break
             else:
                 await self._react(program, message)
-        self._head = None
+        self._program = deque()
         self._alarms.clear(NO_LINE)
         self._sampling.expect([])
         self._sampling.finish_by_ns = None
@@ -390,13 +435,7 @@ class Programs:
             self._finish_by(account, message.mono_ns)
         if isinstance(message, (EndAsked, StepStarted)) and message.key == account.key and account.asked is not None:
             await self._end_on_device(account)
-        elif isinstance(message, LinkLost):
-            self._link_why = message.why
-            text = f"{message.why}; {self._watched_by(account)}"
-            self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
         elif isinstance(message, LinkRestored):
-            self._link_why = ""
-            self._alarms.clear("potentiostat-link")
             await self._reconcile(account, "the link was lost")
             if account.asked is not None:
                 await self._end_on_device(account)

@@ -13,6 +13,7 @@ from drivers.base import Reason
 from orchestrator.model.experiment import Action, Rule, TriggerKind
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.asked import Asked
 from orchestrator.runner.charge import or_none
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.instead import Instead
@@ -74,7 +75,8 @@ class Reactions:
         self.sensing = Sensing(surroundings, self.alarms, self.interlocks.reading)
         self.prompts = Prompts(surroundings, self.alarms)
         self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks, self.prompts)
-        self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
+        asked = Asked()
+        self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms, asked)
         self.steps = Steps(
             surroundings,
             self.sampling,
@@ -82,6 +84,7 @@ class Reactions:
             self.acquisitions,
             self,
             Hands(surroundings, self.prompts, self.alarms, self.sensing, self.acquisitions.tune),
+            asked,
         )
         self.instead = Instead()
         self._missing: str | None = None

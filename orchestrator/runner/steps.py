@@ -17,9 +17,10 @@ from orchestrator.model.experiment import TriggerKind
 from orchestrator.plan.orders import WAITS, PlannedStep
 from orchestrator.runner.account import DENSE_S, LEAST_SAMPLES, Account, Passed
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.asked import Asked
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.impedance import QUIET_LONGEST_S, impedance_account
-from orchestrator.runner.owners import Owner, Whys
+from orchestrator.runner.owners import Owner
 from orchestrator.runner.passed import PassedCharge
 from orchestrator.runner.programs import Programs, rest_like
 from orchestrator.runner.records import Record, members
@@ -80,6 +81,7 @@ class Steps:
         acquisitions: Acquisitions,
         standing: Standing,
         hands: Hands,
+        asked: Asked,
     ) -> None:
         self._s = surroundings
         self._sampling = sampling
@@ -90,15 +92,10 @@ class Steps:
         self._passed = PassedCharge()
         self._waits = 0
         self._visits: Counter[int] = Counter()
-        self._pauses = Whys()
-        self._resumed = asyncio.Event()
-        self._stopping = False
-        self._go_to: int | None = None
+        self._asked = asked
         self._taken_up: str | None = None
         self._first_part = 0
         self._steps: Sequence[PlannedStep] = ()
-        self._impedance_wanted: str | None = None
-        self._hold_wanted: tuple[PlannedStep, str] | None = None
         self._held = False
         self.no_more_current = False
         self.shorted: str | None = None
@@ -115,7 +112,7 @@ class Steps:
     @property
     def paused(self) -> str | None:
         """Why the next step does not start."""
-        return self._pauses.text
+        return self._asked.paused
 
     def pause(self, owner: Owner, why: str, *, at_once: bool = False) -> None:
         """The next step does not start; ``at_once``: the running one is broken off, and what it is owed kept.
@@ -125,33 +122,23 @@ class Steps:
         if self._s.follows:
             self._programs.cut(why)
             return
-        self._pauses.add(owner, why)
-        self._resumed.clear()
+        self._asked.pause(owner, why)
         if at_once:
             self._programs.cut(why)
-        else:
-            self._programs.break_off = True
 
     def resume(self, *owners: Owner) -> list[str]:
         """End the pauses of these owners and return why they were; the cell goes on when no other's is left."""
-        ended = self._pauses.remove(*owners)
-        if ended and self.paused is None:
-            self._programs.break_off = self._stopping
-            self._resumed.set()
-        return ended
+        return self._asked.resume(*owners)
 
     def stop_after_step(self) -> None:
         """No further step starts."""
-        self._stopping = True
-        self._programs.break_off = True
-        self._resumed.set()
+        self._asked.stop()
 
     def want_impedance(self, why: str) -> str:
         """An impedance spectrum after the running step, before the next; returns what was done."""
         if not self._s.station.potentiostat.capabilities.EIS:
             return f"no impedance spectrum ({why}): the potentiostat takes none"
-        self._impedance_wanted = why
-        self._programs.break_off = True
+        self._asked.impedance = why
         return f"an impedance spectrum ({why}) follows the running step"
 
     def want_hold(self, hold: PlannedStep, why: str) -> str:
@@ -162,9 +149,10 @@ class Steps:
             return f"no {hold.text} ({why}): no current flows any more in this run"
         if self._held:
             return f"no {hold.text} ({why}): the cell is held by a rule already"
-        self._hold_wanted = (hold, why)
-        self._programs.break_off = True
-        self._programs.end_step(Reason.SKIP, f"{why}: {hold.text}")
+        if self._asked.hold is not None:
+            return f"no {hold.text} ({why}): {self._asked.hold[0].text} is asked for already"
+        self._asked.hold = (hold, why)
+        self._programs.leave_step(f"{why}: {hold.text}")
         return f"{hold.text} ({why}) follows the running step, which ends"
 
     def skip_to(self, name: str) -> bool:
@@ -172,9 +160,8 @@ class Steps:
         index = next((k for k, step in enumerate(self._steps) if step.name == name), None)
         if index is None or self._programs.refused(f"a skip to {name}", "asked for"):
             return False
-        self._go_to = index
-        self._programs.break_off = True
-        self._programs.end_step(Reason.SKIP, f"skip to {name}")
+        self._asked.go_to = index
+        self._programs.leave_step(f"skip to {name}")
         return True
 
     # ------------------------------------------------------------------------------------------------- a continued run
@@ -183,8 +170,7 @@ class Steps:
         """Go on with the counts of a run that was broken off, and with what kept it from going on."""
         self._passed, self._visits, self._waits = PassedCharge(passed), Counter(visits), waits + 1
         self._first_part = 1  # a step may have been started in the rig's last moment, and an instrument takes each key once
-        for owner, why in pauses.items():
-            self._pauses.add(owner, why)
+        self._asked.restore(pauses)
 
     def accounts_from(self, begun: Account | None, steps: Sequence[PlannedStep], position: int, follows: int) -> tuple[Account, ...]:
         """The account of a step that was begun, its ends known again, and fresh ones of those that follow it on the instrument."""
@@ -203,7 +189,7 @@ class Steps:
 
     def go_to(self, name: str | None) -> None:
         """After the step that was begun goes on the one of that name."""
-        self._go_to = next((k for k, step in enumerate(self._s.plan.steps) if step.name == name), None) if name else None
+        self._asked.go_to = next((k for k, step in enumerate(self._s.plan.steps) if step.name == name), None) if name else None
 
     async def _take_up(self, begun: Begun) -> list[Account]:
         """The steps that were begun: to their end, and what is then due of what they ask for."""
@@ -221,7 +207,7 @@ class Steps:
         self._visits[first.index] -= min(1, self._visits[first.index])
         if begun.adopted:
             accounts_left = await self._programs.go_on(accounts)
-            if accounts_left and self._go_to is None:
+            if accounts_left and self._asked.go_to is None:
                 await self._gate(accounts_left[0].planned)
                 await self._until_over(accounts_left)
         else:
@@ -233,7 +219,18 @@ class Steps:
 
     async def walk(self, steps: Sequence[PlannedStep], check: Callable[[Account], None] | None = None, begun: Begun | None = None) -> None:
         """All steps, in order; ``check`` sees each that has ended. Raises Stopped, RunFailed."""
-        at, self._steps = 0 if begun is None else begun.position, steps
+        self._steps = steps
+        await self._through(0 if begun is None else begun.position, check, begun)
+        while steps and check is None and self._asked.by_rules and not self._asked.stopping:
+            await self._gate(steps[-1])
+            if (index := self._asked.take_go_to()) is None:
+                break
+            await self._through(index, check)
+        self.now = self.following = None
+
+    async def _through(self, at: int, check: Callable[[Account], None] | None, begun: Begun | None = None) -> None:
+        """The steps from this one on."""
+        steps = self._steps
         while at < len(steps):
             taken_up, begun = begun if begun is not None and begun.accounts else None, None
             self.now = steps[at]
@@ -247,14 +244,6 @@ class Steps:
                 if check is not None:
                     check(account)
             at = self._next_index(stretch[-1], after)
-        if steps and check is None and self._wanted_by_rules and not self._stopping:
-            await self._gate(steps[-1])
-        self.now = self.following = None
-
-    @property
-    def _wanted_by_rules(self) -> bool:
-        """Is there something that no step of the plan does?"""
-        return self._impedance_wanted is not None or self._hold_wanted is not None
 
     def _stretch(self, steps: Sequence[PlannedStep], at: int) -> list[PlannedStep]:
         """The longest run of steps that the instrument may do without asking."""
@@ -279,6 +268,8 @@ class Steps:
         stretch = [self._visited(step) for step in stretch]
         first = stretch[0]
         await self._question(first)
+        if self._asked.go_to is not None:
+            return []  # asked for while the cell was held, or stood still
         if first.action == "acquisitions":
             self._visits[first.index] += 1
             await self._list(first, first.acquisitions, first.longest_s)
@@ -329,57 +320,62 @@ class Steps:
 
     async def _until_over(self, accounts: list[Account]) -> None:
         """Run a program; after a pause, what is left of it."""
-        while accounts:
+        while accounts and self._asked.go_to is None:
             accounts = await self._programs.run(accounts)
-            if accounts and self._go_to is not None:
-                return
-            if accounts:
+            if accounts and self._asked.go_to is None:
                 await self._gate(accounts[0].planned)
 
     async def _gate(self, step: PlannedStep) -> None:
-        """Nothing passes while the cell is paused; nothing ever after a stop."""
-        while (why := self.paused) is not None and not self._stopping:
+        """Nothing passes while the cell is paused; nothing ever after a stop; what rules have asked for comes first."""
+        await self._stand_still(step)
+        if (why := self._asked.take_impedance()) is not None:
+            await self._impedance(impedance_account(step, self._suffix(), f"EIS, {why}"))
+            await self._stand_still(step)
+        if (hold := self._asked.take_hold()) is not None:
+            await self._hold(step, *hold)
+            await self._stand_still(step)
+
+    async def _stand_still(self, step: PlannedStep) -> None:
+        """At open circuit until nobody pauses the cell. Raises Stopped."""
+        while (why := self.paused) is not None and not self._asked.stopping:
             self._standing.stands_still(why)
             standing = rest_like(Account.of(step), self._suffix(), f"at open circuit: {why}", PAUSE_LONGEST_S)
-            await self.wait(standing, self._resumed.wait(), "resumed")
-        if self._stopping:
+            standing.stands = True
+            await self.wait(standing, self._asked.resumed.wait(), "resumed")
+        if self._asked.stopping:
             raise Stopped
-        await self._wanted_impedance(step)
         self._standing.goes_on()
-        await self._wanted_hold(step)
 
     async def _impedance(self, account: Account) -> None:
-        """One impedance spectrum, with the console silent: the cell waits at open circuit for a scan that runs."""
+        """One impedance spectrum, with the console silent; in a cell that is paused meanwhile, afterwards."""
+        left = [account]
+        while left and self._asked.go_to is None:
+            left = await self._in_silence(account)
+            if left and self._asked.go_to is None:
+                await self._gate(account.planned)
+
+    async def _in_silence(self, account: Account) -> list[Account]:
+        """The cell waits at open circuit for a scan that runs; returns the account where something has kept the spectrum from its end."""
         self._acquisitions.hold("an impedance spectrum is taken")
         try:
             if not self._acquisitions.silent:
                 waiting = rest_like(account, self._suffix(), "at open circuit until the console is silent", QUIET_LONGEST_S)
                 await self.wait(waiting, self._acquisitions.records.until(lambda: self._acquisitions.silent), "the console is silent")
+            if self._asked.keeps_current:
+                return [account]
             if self._acquisitions.silent:
-                await self._until_over([account])
-            else:
-                text = f"no impedance spectrum ({account.planned.text}): the console measured for {QUIET_LONGEST_S:g} s more"
-                self._s.put("note", text=text, who="rig")
+                return await self._programs.run([account])
+            text = f"no impedance spectrum ({account.planned.text}): the console measured for {QUIET_LONGEST_S:g} s more"
+            self._s.put("note", text=text, who="rig")
+            return []
         finally:
             self._acquisitions.let_go()
 
-    async def _wanted_impedance(self, step: PlannedStep) -> None:
-        """The spectrum that a rule has asked for."""
-        if self._impedance_wanted is None or self._stopping:
-            return
-        why, self._impedance_wanted = self._impedance_wanted, None
-        self._programs.break_off = self._stopping or self.paused is not None
-        await self._impedance(impedance_account(step, self._suffix(), f"EIS, {why}"))
-
-    async def _wanted_hold(self, step: PlannedStep) -> None:
+    async def _hold(self, step: PlannedStep, hold: PlannedStep, why: str) -> None:
         """The hold that a rule has asked for; not behind a short after which no current is to flow."""
-        if self._hold_wanted is None or self._stopping:
-            return
-        (hold, why), self._hold_wanted = self._hold_wanted, None
         if self.no_more_current:
             self._s.put("note", text=f"no {hold.text} ({why}): no current flows any more in this run", who="rig")
             return
-        self._programs.break_off = self._stopping or self.paused is not None
         of_step = {name: getattr(step, name) for name in ("index", "key", "cycle", "path", "turns")}
         account = Account.of(hold.model_copy(update=of_step), suffix=self._suffix())
         self._held = True  # what its rule sees now would only ask for it again
@@ -405,8 +401,7 @@ class Steps:
 
     def _next_index(self, step: PlannedStep, after: int) -> int:
         """Where to go on: a step that was asked for, the end of a repeat that is to be left, or the next."""
-        if self._go_to is not None:
-            index, self._go_to = self._go_to, None
+        if (index := self._asked.take_go_to()) is not None:
             return index
         leave = step.leave_repeat
         if leave is None:
@@ -420,7 +415,7 @@ class Steps:
 
     async def _afterwards(self, account: Account | None) -> None:
         """What the step asks for when it is over, before the next one starts."""
-        if account is None or self._go_to is not None:
+        if account is None or self._asked.go_to is not None:
             return
         step = account.planned
         if step.wait_for_nmr is not None and not self._scanned():
@@ -496,7 +491,7 @@ class Steps:
                 if account.has_current and self.paused is not None:
                     await self._gate(account.planned)
                 await self._programs.run([account])
-                if self._stopping or self._go_to is not None:
+                if self._asked.stopping or self._asked.go_to is not None:
                     break
         finally:
             happened.cancel()
