@@ -160,6 +160,14 @@ class Account:
         return max(0.0, min(left))
 
 
+def rest_like(account: Account, suffix: str, text: str, longest_s: float) -> Account:
+    """An account at open circuit that belongs to the same line of the plan."""
+    limits = replace(account.planned.limits, time_s=longest_s * 1.02 + 60.0)
+    rest = {"mode": Mode.REST, "current_A": None, "voltage_V": None, "impedance": None}
+    planned = account.planned.model_copy(update={**rest, "text": text, "limits": limits})
+    return Account.of(planned, suffix=suffix, ends=EndConditions(time_s=longest_s))
+
+
 def interval_s(asked_s: float, time_s: float) -> float:
     """Between samples, no more than asked: a short step has its samples too, and the last one of a step stands at its end.
 

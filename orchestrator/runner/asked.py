@@ -12,7 +12,8 @@ from orchestrator.runner.owners import Owner, Whys
 class Asked:
     """Pauses, the stop, a skip to another step (``go_to``: its index), a spectrum and a hold (each with why it was asked for).
 
-    ``resumed``: set as soon as nothing keeps the protocol from going on.
+    ``resumed``: set as soon as nothing keeps the protocol from going on. ``shorted``: what opened the circuit for a short;
+    ``no_more_current``: after it no step with current is to start in this run.
     """
 
     def __init__(self) -> None:
@@ -22,6 +23,8 @@ class Asked:
         self.go_to: int | None = None
         self.impedance: str | None = None
         self.hold: tuple[PlannedStep, str] | None = None
+        self.shorted: str | None = None
+        self.no_more_current = False
 
     @property
     def paused(self) -> str | None:

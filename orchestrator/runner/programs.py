@@ -7,7 +7,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
 from drivers.errors import InstrumentError, Rejected
@@ -522,11 +522,3 @@ class Programs:
             self._sampling.write_off("open circuit was read back, the step's end was not seen")
         if account.cut:
             account.next_part()
-
-
-def rest_like(account: Account, suffix: str, text: str, longest_s: float) -> Account:
-    """An account at open circuit that belongs to the same line of the plan."""
-    limits = replace(account.planned.limits, time_s=longest_s * 1.02 + 60.0)
-    rest = {"mode": Mode.REST, "current_A": None, "voltage_V": None, "impedance": None}
-    planned = account.planned.model_copy(update={**rest, "text": text, "limits": limits})
-    return Account.of(planned, suffix=suffix, ends=EndConditions(time_s=longest_s))
