@@ -172,14 +172,23 @@ class Programs:
 
     async def run(self, accounts: Sequence[Account]) -> list[Account]:
         """Run a program; returns the accounts that are not over (after a cut, or a program that ended before its last step)."""
-        owed = [account for account in accounts if account.owed() is not None]
         await self._safe_first()
+        owed = [account for account in self.allowed(accounts) if account.owed() is not None]
         while not self._inbox.empty():
             self._inbox.get_nowait()
         self._cut, self._blind_until_s = False, math.inf
         if owed and await self._launch(owed):
             return await self._follow(deque(owed))
         return owed
+
+    def allowed(self, accounts: Sequence[Account]) -> list[Account]:
+        """Those that may run. After a short behind which no current is to flow the others are over, and a note says so."""
+        left_out = [account for account in accounts if account.has_current] if self._asked.no_more_current else []
+        for account in left_out:
+            account.over = True
+        if left_out:
+            self._s.put("note", text="no current flows any more in this run: steps with current are left out", who="rig")
+        return [account for account in accounts if account not in left_out]
 
     async def go_on(self, accounts: Sequence[Account]) -> list[Account]:
         """Follow a program that the instrument runs already, at the first of these; returns as ``run`` does."""

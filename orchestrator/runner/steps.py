@@ -235,10 +235,7 @@ class Steps:
             self._visits[first.index] += 1
             await self._waiting.by_hand(first)
             return []
-        allowed = [step for step in stretch if not (self._asked.no_more_current and step.mode is not Mode.REST)]
-        if len(allowed) < len(stretch):
-            self._s.put("note", text="no current flows any more in this run: steps with current are left out", who="rig")
-        accounts = [Account.of(step, ends=self.ends_of(step)) for step in allowed]
+        accounts = self._programs.allowed([Account.of(step, ends=self.ends_of(step)) for step in stretch])
         for account in accounts:
             account.part = self._first_part
         self._first_part = 0
@@ -267,7 +264,8 @@ class Steps:
         for account in accounts:
             self._passed.note(account)
             self._visits[account.planned.index] += account.begun
-        await self._waiting.after(accounts[-1] if accounts else None)
+        ran = [account for account in accounts if account.begun or not account.over]
+        await self._waiting.after(ran[-1] if ran and ran[-1] is accounts[-1] else None)
         return accounts
 
     def _visited(self, step: PlannedStep) -> PlannedStep:

@@ -71,6 +71,8 @@ class Waiting:
         newest, step = self._sampling.newest, account.planned
         limits = replace(step.limits, time_s=longest_s * 1.02 + 60.0)
         suffix = self._between.suffix()
+        if self._asked.no_more_current:
+            cell = "at open circuit"
         if cell == "keep current" and account.has_current:
             kept = step.model_copy(update={"limits": limits, "text": f"{step.text} (kept until NMR is done)"})
             return Account.of(kept, suffix=suffix, ends=replace(step.ends, time_s=longest_s, charge_C=None, current_below_A=None))
