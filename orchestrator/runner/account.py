@@ -34,6 +34,7 @@ class Account:
     ``adopted``: its running part was found running by a continued run. ``earlier_C``: charge of the parts that are over.
     ``uncertainty_C``: of ``charge_C``: at most so much of it was not seen.
     ``cut``: the running part is being broken off (a pause); its end is not the step's end, unless the step is ``over``.
+    ``stands``: a pause's own rest, which ends when somebody resumes, and by nothing that is asked of a step.
     """
 
     planned: PlannedStep
@@ -48,6 +49,7 @@ class Account:
     asked_why: str = ""
     cut: bool = False
     over: bool = False
+    stands: bool = False
     adopted: bool = False
     earlier_C: float = 0.0
     uncertainty_C: float = 0.0
@@ -156,6 +158,14 @@ class Account:
         if self.planned.expected_s > elapsed_s:
             left.append(self.planned.expected_s - elapsed_s)
         return max(0.0, min(left))
+
+
+def rest_like(account: Account, suffix: str, text: str, longest_s: float) -> Account:
+    """An account at open circuit that belongs to the same line of the plan."""
+    limits = replace(account.planned.limits, time_s=longest_s * 1.02 + 60.0)
+    rest = {"mode": Mode.REST, "current_A": None, "voltage_V": None, "impedance": None}
+    planned = account.planned.model_copy(update={**rest, "text": text, "limits": limits})
+    return Account.of(planned, suffix=suffix, ends=EndConditions(time_s=longest_s))
 
 
 def interval_s(asked_s: float, time_s: float) -> float:

@@ -164,13 +164,14 @@ class Acquisitions:
         return self.running is None and not self.records.pending
 
     async def halt(self) -> None:
-        """Stop the running acquisition and keep what was scanned."""
-        if self.running is not None and is_by_hand(self.running.planned):
+        """Stop the running acquisition, or the one that the console is just told to start, and keep what was scanned."""
+        running = self.running or (None if self._ahead is None else self.records.of_key(self._ahead[1]))
+        if running is not None and is_by_hand(running.planned):
             self._by_hand.give_up()
             return
-        if self.running is not None and self.running.state in {S.ARMED, S.ACQUIRING}:
-            self.running.partial = True
-            await within(START_WITHIN_S, self._console.halt(self.running.key))
+        if running is not None and running.state in {S.ARMED, S.ACQUIRING}:
+            running.partial = True
+            await within(START_WITHIN_S, self._console.halt(running.key))
 
     # ---------------------------------------------------------------------------------------------------- the listener
 
@@ -317,6 +318,8 @@ class Acquisitions:
         except (InstrumentError, TimeoutError) as error:
             self._scanning.fail(record, f"not prepared: {error}", S.REJECTED if isinstance(error, Rejected) else S.MISSED)
             return False
+        if record.over:
+            return False  # not wanted any more, while the console was prepared for it
         self._armed(record, read_back)
         return True
 

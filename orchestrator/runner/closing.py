@@ -12,13 +12,12 @@ from statistics import median
 from drivers.base import Confirmation, SafeState
 from drivers.errors import InstrumentError
 from orchestrator.model.acquisition import TriggerKind
-from orchestrator.runner.account import Account
+from orchestrator.runner.account import Account, rest_like
 from orchestrator.runner.handing_back import hand_back
 from orchestrator.runner.last_words import last_words
 from orchestrator.runner.make_safe import MakeSafe
 from orchestrator.runner.meeting import CALL_WITHIN_S, release
 from orchestrator.runner.owners import Owner
-from orchestrator.runner.programs import rest_like
 from orchestrator.runner.reactions import Reactions
 from orchestrator.runner.rings import Rings
 from orchestrator.runner.sentences import first_line, told
@@ -171,7 +170,7 @@ class Closing:
         limit_s = 2.0 * sum(waiting) + AT_END_S + AT_END_REAL_S * (self._s.clock.speed - 1.0)
         account = rest_like(Account.of(plan.steps[-1]), ".end", "at open circuit until the last acquisitions are stored", limit_s)
         account.part = self._continued
-        await run.steps.wait(account, run.acquisitions.records.until(lambda: run.acquisitions.idle))
+        await run.between.wait(account, run.acquisitions.records.until(lambda: run.acquisitions.idle))
 
     def _not_yet_at_end(self, names: Sequence[str]) -> list[str]:
         """Those of the list that were not asked for, in vain or not at all, before the run was continued."""

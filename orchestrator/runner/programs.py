@@ -1,4 +1,4 @@
-"""One program on the potentiostat: the intent, load, start, and what comes of it, until nothing of it runs any more."""
+"""One program on the potentiostat, and what comes of it until nothing of it runs any more."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
-from drivers.errors import InstrumentError, Rejected
-from orchestrator.plan.on_device import finishes_alone
+from drivers.base import LinkLost, LinkRestored, Reason, StepEnded, StepStarted
+from drivers.errors import InstrumentError
 from orchestrator.runner.account import Account
+from orchestrator.runner.asked import Asked
+from orchestrator.runner.launch import CALL_WITHIN_S, Launch
 from orchestrator.runner.listener import Edge
 from orchestrator.runner.make_safe import MARGIN_S, NOT_OURS, MakeSafe
-from orchestrator.runner.safety import STALE_INTERVALS, silent_after_s, why_not_raise
+from orchestrator.runner.safety import silent_after_s
 from orchestrator.runner.sampling import Sampling
-from orchestrator.runner.sentences import first_line, told
 from orchestrator.runner.station import INSTRUMENT, UNSAFE, Alarms, RunFailed, Surroundings
 from orchestrator.runner.wire import within
 
-CALL_WITHIN_S = 30.0
-STATE_WITHIN_S = 10.0
-STATE_TRIES = 3
 SEEN_WITHIN_S = 3.0
 ELSEWHERE = "elsewhere"
 ELSEWHERE_S = 600.0
@@ -34,10 +31,8 @@ NO_LINE_S = 600.0
 LATE_S = 60.0
 """So long (real seconds) after its time limit a step may still be silent about its end."""
 
-TO_OPEN_CIRCUIT = "open circuit was ordered at once (what came of it: below), and the run ends"
 LOOK_AT_CELL = "look at the cell, its leads and the limits before anything is started"
 RESTART = "look at the instrument's display and its power; switch it off and on, then start again"
-NOTHING_STARTED = "nothing was started; the run ends"
 DEVICE_ENDS = frozenset({Reason.DEVICE_ERROR, Reason.LOST, Reason.ABORT})
 
 
@@ -68,25 +63,24 @@ Message = Edge | EndAsked | Cut | Silent
 class Programs:
     """Runs programs one after the other; everything it must react to comes through one inbox, in order."""
 
-    def __init__(self, surroundings: Surroundings, sampling: Sampling, make_safe: MakeSafe, alarms: Alarms) -> None:
+    def __init__(self, surroundings: Surroundings, sampling: Sampling, make_safe: MakeSafe, alarms: Alarms, asked: Asked) -> None:
         self._s = surroundings
         self._potentiostat = surroundings.station.potentiostat
         self._sampling = sampling
         self._make_safe = make_safe
         self._alarms = alarms
+        self._asked = asked
+        self._launch = Launch(surroundings, sampling, make_safe, asked, self._follow)
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self.break_off = False
-        """No further step of the running program may start."""
-        self._head: Account | None = None
+        self._program: deque[Account] = deque()
         self._link_why = ""
-        self._looks = 0
         self._blind_until_s = math.inf
 
     # ------------------------------------------------------------------------------------------- asked for; none waits
 
     def restore(self, looks: int) -> None:
         """Go on with the count of a run that was broken off."""
-        self._looks = looks + 1
+        self._launch.looks = looks + 1
 
     @property
     def device_finishes(self) -> bool:
@@ -94,18 +88,42 @@ class Programs:
         return self._s.plan.host_lost == "finish step on device" and self._potentiostat.capabilities.autonomous
 
     def tell(self, message: Message) -> None:
-        """An edge that the sampling task has seen, or what the host wants."""
+        """An edge that the sampling task has seen, or what the host wants. A link may also come and go between two programs."""
+        if isinstance(message, LinkLost):
+            self._link_why = message.why
+            text = f"{message.why}; {self._watched_by(self._program[0])}" if self._program else message.why
+            self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
+        elif isinstance(message, LinkRestored):
+            self._link_why = ""
+            self._alarms.clear("potentiostat-link")
         self._inbox.put_nowait(message)
 
     def end_step(self, reason: Reason, why: str) -> bool:
-        """End the running step; False when none runs, or its end has been asked for already."""
+        """End the running step; False when none runs, or its end has been asked for already, or the cell is paused."""
         account = self._now
-        return account is not None and self.end(account, reason, why)
+        return account is not None and not (account.stands and reason is Reason.SKIP) and self.end(account, reason, why)
+
+    def leave_step(self, why: str) -> bool:
+        """End the running step and nothing of its program after it: where more of it lies on the instrument, by open circuit.
+
+        An instrument begins the next step at the instant at which one ends, long before anybody can tell it not to.
+        """
+        account = self._now
+        if account is not None and account in self._program and account is not self._program[-1]:
+            self.abandon(why)
+            return True
+        return self.end_step(Reason.SKIP, why)
+
+    @property
+    def _stands_still(self) -> bool:
+        """True in a pause's own rest: the cell is at open circuit, and is to stay there."""
+        account = self._sampling.account
+        return account is not None and account.stands and self._sampling.cell == "off"
 
     @property
     def _now(self) -> Account | None:
         """The step that runs, or the one that the instrument has and that waits for its line."""
-        head = self._head
+        head = self._program[0] if self._program else None
         return self._sampling.account or (head if head is not None and head.waits_for_line else None)
 
     def end(self, account: Account, reason: Reason, why: str) -> bool:
@@ -117,19 +135,19 @@ class Programs:
         return True
 
     def cut(self, why: str) -> None:
-        """Open circuit at once; what is left of the program stays owed."""
-        if self.refused("open circuit", why):
+        """Open circuit at once; what is left of the program stays owed. In a pause the circuit is open."""
+        if self.refused("open circuit", why) or self._stands_still:
             return
         account = self._now
         if account is not None:
             account.cut = True
-        self.break_off = True
+        self._launch.cut = True
         self._make_safe.begin(why)
         self.tell(Cut(why))
 
     def abandon(self, why: str) -> None:
         """Open circuit at once; the running step is over, the protocol goes on with the next."""
-        if self.refused("open circuit", why):
+        if self.refused("open circuit", why) or self._stands_still:
             return
         account = self._now
         if account is not None:
@@ -147,160 +165,54 @@ class Programs:
 
     async def run(self, accounts: Sequence[Account]) -> list[Account]:
         """Run a program; returns the accounts that are not over (after a cut, or a program that ended before its last step)."""
-        owed = [account for account in accounts if account.owed() is not None]
+        await self._launch.safe_first()
+        owed = [account for account in self.allowed(accounts) if account.owed() is not None]
         while not self._inbox.empty():
             self._inbox.get_nowait()
-        self.break_off, self._blind_until_s = False, math.inf
-        if owed and await self._launch(owed):
+        self._launch.cut, self._blind_until_s = False, math.inf
+        if owed and await self._launch.begin(owed):
             return await self._follow(deque(owed))
         return owed
 
+    def allowed(self, accounts: Sequence[Account]) -> list[Account]:
+        """Those that may run. After a short behind which no current is to flow the others are over, and a note says so."""
+        left_out = [account for account in accounts if account.has_current] if self._asked.no_more_current else []
+        for account in left_out:
+            account.over = True
+        if left_out:
+            self._s.put("note", text="no current flows any more in this run: steps with current are left out", who="rig")
+        return [account for account in accounts if account not in left_out]
+
     async def go_on(self, accounts: Sequence[Account]) -> list[Account]:
         """Follow a program that the instrument runs already, at the first of these; returns as ``run`` does."""
-        self.break_off, self._blind_until_s = False, math.inf
+        self._launch.cut, self._blind_until_s = False, math.inf
         for account in accounts:
-            account.missing = self._not_on_device()
+            account.missing = self._launch.not_on_device()
         self._sampling.expect(list(accounts))
-        self._finish_by(accounts[0], accounts[0].started_ns or self._s.clock.mono_ns())
-        return await self._follow(deque(accounts))
-
-    def _not_on_device(self) -> frozenset[str]:
-        """Ends that the instrument does not see to by itself."""
-        return frozenset({"time", "voltage", "charge", "current"}) - self._potentiostat.capabilities.on_device_limits
-
-    async def _launch(self, accounts: list[Account]) -> bool:
-        """Bring a program to run; False when open circuit was asked for before current flowed."""
-        with_current = any(account.has_current for account in accounts)
-        for account in accounts:
-            account.missing = self._not_on_device()
-        if not with_current or self._s.follows:
-            await self._load(accounts)
-        elif not await self._load_with_current(accounts):
-            return False
-        self._sampling.expect(accounts)
-        self._finish_by(accounts[0], self._s.clock.mono_ns())
-        await self._start(accounts[0])
-        return True
-
-    async def _load_with_current(self, accounts: list[Account]) -> bool:
-        """The intent first, on the disk; then the voltage; the program last, since looking may overwrite a loaded one."""
-        await self._need_guard()
-        if not await self._intend(accounts):
-            return False
-        await self._see_voltage(accounts[0])
-        await self._load(accounts)
-        await self._need_guard()
-        return not (self.break_off or self._make_safe.under_way)
-
-    def _finish_by(self, account: Account, mono_ns: int) -> None:
-        """Until when the device may be left alone: the rest of this very step."""
-        finishes = account.has_current and finishes_alone(account.planned, account.ends, self._potentiostat.capabilities)
-        seconds = account.ends.time_s - account.active_s
-        self._sampling.finish_by_ns = mono_ns + int(seconds * 1e9) if finishes else None
-
-    async def _need_guard(self) -> None:
-        """Where a guard is just being started again, it is waited for. Raises RunFailed where none watches."""
-        if not await self._s.guard.watching():
-            raise RunFailed("no guard watches, so no current was started", UNSAFE)
-
-    async def _load(self, accounts: list[Account]) -> None:
-        try:
-            await within(CALL_WITHIN_S, self._potentiostat.load(tuple(account.order() for account in accounts)))
-        except (InstrumentError, TimeoutError) as error:
-            text = self._told(error, why=f"the program of {accounts[0].key} was not loaded", sent="the program", did=NOTHING_STARTED)
-            raise RunFailed(text, INSTRUMENT) from error
-
-    async def _intend(self, accounts: list[Account]) -> bool:
-        """The journal knows, durably, what is about to be started, before it is. False when open circuit overtook it."""
-        keys = [account.key for account in accounts]
-        detail = f"about to start {keys[0]}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
-        seq = self._s.put("cell.state", cell="on", confirmed=False, detail=detail, intent=keys)
-        await self._s.journal.durable(seq)
-        await self._need_guard()
-        return not (self.break_off or self._make_safe.under_way)
-
-    async def _see_voltage(self, account: Account) -> None:
-        """Never start, raise or resume current on a voltage that is old, or no number, or outside the limits."""
-        limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
-        newest = self._sampling.newest
-        why = why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits)
-        if why is None:
-            return
-        voltage_V = (await self._read_state()).voltage_V
-        if voltage_V is None:
-            voltage_V = await self._look(account)
-        else:
-            self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
-        why = why_not_raise(voltage_V, 0.0, interval_s, limits)
-        if why is not None:
-            raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
-
-    async def _look(self, account: Account) -> float | None:
-        """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""
-        seconds = STALE_INTERVALS * account.interval_s
-        self._looks += 1
-        planned = account.planned.model_copy(
-            update={"mode": Mode.REST, "current_A": None, "voltage_V": None, "text": "look at the open-circuit voltage"}
-        )
-        look = Account.of(planned, suffix=f".look{self._looks}", ends=EndConditions(time_s=seconds))
-        await self._launch([look])
-        await self._follow(deque([look]))
-        return self._sampling.newest.voltage_V if self._sampling.newest is not None else None
-
-    async def _start(self, account: Account) -> None:
-        account.start_asked_ns = self._s.clock.mono_ns()
-        try:
-            await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
-        except Rejected as error:
-            text = self._told(error, why=f"{account.key} was refused", sent=f"start {account.key}", did=NOTHING_STARTED)
-            raise RunFailed(text, INSTRUMENT) from error
-        except (InstrumentError, TimeoutError) as error:
-            await self._reconcile_start(account, error)
-
-    async def _reconcile_start(self, account: Account, error: Exception) -> None:
-        """Whether it started is unknown: ask the instrument itself, before anything else."""
-        self._sampling.cell = "unknown"
-        state = await self._read_state()
-        if account.started_ns is not None or (state.running and state.step_key in {account.key, None}):
-            self._s.put("note", text=f"{account.key} runs, although its start was not confirmed: {error}", who="rig")
-            return
-        if state.running is False and state.cell is not CellState.ON:
-            self._s.put("note", text=f"{account.key} did not start and is started once more: {error}", who="rig")
-            try:
-                await within(CALL_WITHIN_S, self._potentiostat.start(account.key))
-            except (InstrumentError, TimeoutError) as second:
-                raise RunFailed(self._told(second, why=f"{account.key} could not be started"), INSTRUMENT) from second
-            return
-        why = f"nobody knows whether {account.key} has started ({first_line(state.detail) or state.cell})"
-        raise RunFailed(self._told(error, why=why), UNSAFE) from error
-
-    async def _read_state(self) -> ChannelState:
-        """What the instrument says of itself; unknown when it does not answer."""
-        why = ""
-        for _ in range(STATE_TRIES):
-            try:
-                return await within(STATE_WITHIN_S, self._potentiostat.read_state())
-            except (InstrumentError, TimeoutError) as error:
-                why = str(error)
-        return ChannelState(CellState.UNKNOWN, running=None, detail=why)
+        self._launch.finish_by(accounts[0], accounts[0].started_ns or self._s.clock.mono_ns())
+        self._program = deque(accounts)
+        if self._asked.hold is not None:  # its end was asked for in the rig's last moment, and may not have been heard
+            hold, why = self._asked.hold
+            self.leave_step(f"{why}: {hold.text}")
+        return await self._follow(self._program)
 
     # ------------------------------------------------------------------------------------------------- until it is over
 
     async def _follow(self, program: deque[Account]) -> list[Account]:
+        self._program = program
         while program:
-            self._head = program[0]
             message = await self._next(program)
             if isinstance(message, StepEnded):
                 if message.key == program[0].key and self._ended(program, message) and message.last_of_program:
                     break
-                if program and self.break_off and not program[0].cut:
+                if program and (self._launch.cut or self._asked.breaks_off) and not program[0].cut:
                     self.cut("no further step was to start")
             elif isinstance(message, Cut):
                 await self._after_cut(program[0], message.why)
                 break
             else:
                 await self._react(program, message)
-        self._head = None
+        self._program = deque()
         self._alarms.clear(NO_LINE)
         self._sampling.expect([])
         self._sampling.finish_by_ns = None
@@ -329,7 +241,7 @@ class Programs:
             async with asyncio.timeout(None if account.started_ns is not None else ELSEWHERE_S):
                 return await self._inbox.get()
         except TimeoutError:
-            detail = (await self._read_state()).detail
+            detail = (await self._launch.read_state()).detail
         text = f"{account.key} ({account.planned.text}) has not been seen to begin; {detail}"
         self._alarms.sound(
             ELSEWHERE, "warn", "The cycler does something else", text, advice="the plan goes on with the next step of its kind"
@@ -355,7 +267,7 @@ class Programs:
         if account.waits_for_line:
             self._say_waiting(account)
         if shown and account.started_ns is not None:
-            raise RunFailed(self._told(f"{account.key} {what} and still runs", sent="its program, with its time limit"), INSTRUMENT)
+            raise RunFailed(self._launch.told(f"{account.key} {what} and still runs", sent="its program, with its time limit"), INSTRUMENT)
 
     def _say_waiting(self, account: Account) -> None:
         """A line that does not come keeps the whole night: that is said, and a person decides."""
@@ -382,22 +294,18 @@ class Programs:
         return True
 
     def _ended_itself(self, event: StepEnded, how: str, advice: str) -> str:
-        return self._told(f"it ended {event.key} {how}", sent="the program", received=event.detail or event.reason.value, advice=advice)
+        return self._launch.told(
+            f"it ended {event.key} {how}", sent="the program", received=event.detail or event.reason.value, advice=advice
+        )
 
     async def _react(self, program: deque[Account], message: Message) -> None:
         account = program[0]
         if isinstance(message, StepStarted) and message.key == account.key and account.started_ns is not None:
             self._alarms.clear(NO_LINE)
-            self._finish_by(account, message.mono_ns)
+            self._launch.finish_by(account, message.mono_ns)
         if isinstance(message, (EndAsked, StepStarted)) and message.key == account.key and account.asked is not None:
             await self._end_on_device(account)
-        elif isinstance(message, LinkLost):
-            self._link_why = message.why
-            text = f"{message.why}; {self._watched_by(account)}"
-            self._alarms.sound("potentiostat-link", "alarm", "The potentiostat does not answer", text)
         elif isinstance(message, LinkRestored):
-            self._link_why = ""
-            self._alarms.clear("potentiostat-link")
             await self._reconcile(account, "the link was lost")
             if account.asked is not None:
                 await self._end_on_device(account)
@@ -410,7 +318,9 @@ class Programs:
         try:
             await within(CALL_WITHIN_S, self._potentiostat.end_step(account.key))
         except (InstrumentError, TimeoutError) as error:
-            raise RunFailed(self._told(error, why=f"{account.key} could not be ended", sent="end of the step"), INSTRUMENT) from error
+            raise RunFailed(
+                self._launch.told(error, why=f"{account.key} could not be ended", sent="end of the step"), INSTRUMENT
+            ) from error
 
     def _bear_silence(self, program: deque[Account], age_s: float) -> None:
         """A cell that nobody sees goes to open circuit before current flows, unless the device is to finish its steps."""
@@ -444,24 +354,21 @@ class Programs:
     def _unseen(self, text: str) -> str:
         newest = self._sampling.newest
         last = f"nothing since {newest.voltage_V:.4g} V, {newest.current_A:.4g} A" if newest else "nothing"
-        return self._told(text, sent="the program that runs", received=self._link_why or last)
-
-    def _told(self, what: Exception | str, **known: str) -> str:
-        return told(self._s.station.potentiostat_settings, what, **{"did": TO_OPEN_CIRCUIT, **known})
+        return self._launch.told(text, sent="the program that runs", received=self._link_why or last)
 
     async def _reconcile(self, account: Account, why: str) -> None:
         """See whether our step is still there."""
-        state = await self._read_state()
+        state = await self._launch.read_state()
         if state.running and state.step_key in {account.key, None}:
             self._sampling.cell = "on" if account.has_current else "off"
             return
         if not self._inbox.empty():
             return  # the instrument has already said in the stream how it ended
         if state.running is None:
-            raise RunFailed(self._told(f"{why}, and what the instrument does is unknown", received=state.detail), UNSAFE)
+            raise RunFailed(self._launch.told(f"{why}, and what the instrument does is unknown", received=state.detail), UNSAFE)
         if account.started_ns is None:
             received = f"its start was accepted; {why}; now it runs {state.step_key or 'nothing'}"
-            text = self._told(f"{account.key} did not begin", sent=f"start {account.key}", received=received, advice=RESTART)
+            text = self._launch.told(f"{account.key} did not begin", sent=f"start {account.key}", received=received, advice=RESTART)
             raise RunFailed(text, INSTRUMENT)
         self._sampling.write_off(f"{why}; the instrument now runs {state.step_key or 'nothing'}")
 
@@ -484,11 +391,3 @@ class Programs:
             self._sampling.write_off("open circuit was read back, the step's end was not seen")
         if account.cut:
             account.next_part()
-
-
-def rest_like(account: Account, suffix: str, text: str, longest_s: float) -> Account:
-    """An account at open circuit that belongs to the same line of the plan."""
-    limits = replace(account.planned.limits, time_s=longest_s * 1.02 + 60.0)
-    rest = {"mode": Mode.REST, "current_A": None, "voltage_V": None, "impedance": None}
-    planned = account.planned.model_copy(update={**rest, "text": text, "limits": limits})
-    return Account.of(planned, suffix=suffix, ends=EndConditions(time_s=longest_s))

@@ -14,6 +14,8 @@ from orchestrator.model.acquisition import TriggerKind
 from orchestrator.model.rule import Action, Rule
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
+from orchestrator.runner.asked import Asked
+from orchestrator.runner.between import Between
 from orchestrator.runner.charge import or_none
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.instead import Instead
@@ -46,6 +48,7 @@ from orchestrator.runner.station import (
 )
 from orchestrator.runner.steps import Steps
 from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
+from orchestrator.runner.waiting import Waiting
 
 RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
@@ -76,15 +79,12 @@ class Reactions:
         self.sensing = Sensing(surroundings, self.alarms, self.interlocks.reading)
         self.prompts = Prompts(surroundings, self.alarms)
         self.acquisitions = Acquisitions(surroundings, self, self.alarms, self.interlocks, self.prompts)
-        self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms)
-        self.steps = Steps(
-            surroundings,
-            self.sampling,
-            self.programs,
-            self.acquisitions,
-            self,
-            Hands(surroundings, self.prompts, self.alarms, self.sensing, self.acquisitions.tune),
-        )
+        self.asked = Asked()
+        self.programs = Programs(surroundings, self.sampling, self.make_safe, self.alarms, self.asked)
+        self.between = Between(surroundings, self.programs, self.acquisitions, self, self.asked)
+        hands = Hands(surroundings, self.prompts, self.alarms, self.sensing, self.acquisitions.tune)
+        waiting = Waiting(surroundings, self.sampling, self.acquisitions, hands, self.between, self.asked)
+        self.steps = Steps(surroundings, self.programs, self.between, waiting, self, self.asked)
         self.instead = Instead()
         self._missing: str | None = None
         self._missing_known = asyncio.Event()
@@ -101,7 +101,7 @@ class Reactions:
         self.sampling.restore(left)
         self.steps.restore(left.passed, left.visits, left.waits, left.pauses)
         self.steps.go_to(left.go_to)
-        self.steps.no_more_current, self.steps.shorted = left.no_more_current, left.shorted
+        self.asked.no_more_current, self.asked.shorted = left.no_more_current, left.shorted
         self.programs.restore(left.looks)
         self.acquisitions.restore(left)
         self.instead = Instead(left.instead)
@@ -278,8 +278,8 @@ class Reactions:
             self.steps.pause(Owner.RULE, why, at_once=True)
 
     def _shorted(self, why: str) -> None:
-        plan, self.steps.shorted = self._s.plan, self.steps.shorted or why
-        self.steps.no_more_current = self.steps.no_more_current or not plan.after_short_current
+        plan, self.asked.shorted = self._s.plan, self.asked.shorted or why
+        self.asked.no_more_current = self.asked.no_more_current or not plan.after_short_current
         if plan.after_short_cell:
             text = f"{plan.cell.get('id', 'the cell')}, after {why}: {plan.after_short_cell}"
             self.alarms.sound(

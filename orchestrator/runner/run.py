@@ -17,6 +17,7 @@ from drivers.clock import Clock
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.plan.orders import Plan
 from orchestrator.runner.account import Account
+from orchestrator.runner.between import Stopped
 from orchestrator.runner.closing import Closing
 from orchestrator.runner.commands import CommandQueue, Commands
 from orchestrator.runner.continuing import Reconciliation
@@ -42,7 +43,7 @@ from orchestrator.runner.station import (
     Station,
     Surroundings,
 )
-from orchestrator.runner.steps import Begun, Stopped
+from orchestrator.runner.steps import Begun
 from orchestrator.runner.urgency import do, unless
 from orchestrator.runner.watches import Watches
 from orchestrator.runner.wire import within

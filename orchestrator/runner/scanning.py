@@ -6,6 +6,7 @@ Losing the link never stops a scan: what runs is waited for. What takes too long
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -129,6 +130,9 @@ class Scanning:
             if not await self._runs_all_the_same(record):
                 self.fail(record, f"not started: {error}", S.MISSED if record.state is S.ARMED else S.LOST)
                 return False
+        if record.partial:  # halted before the console had answered that it starts: it may have heard that first
+            with contextlib.suppress(InstrumentError, TimeoutError):
+                await within(START_WITHIN_S, self._console.halt(record.key))
         return await self.see_through(record, block)
 
     def exhausted(self, record: Record, why: str) -> None:

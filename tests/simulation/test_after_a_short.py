@@ -87,3 +87,29 @@ def test_label_and_files_of_others_stand_in_the_journal(live: Live, tmp_path: Pa
     assert notes["files"] == [{"name": "notes.txt", "size": 19, "sha256": hashlib.sha256(b"a dent on the left\n").hexdigest()}]
     assert scans["files"][0]["name"] == "day 1/slice.tif"
     assert (night.folder / scans["folder"] / "day 1" / "slice.tif").read_bytes() == b"II*\x00"
+
+
+OPENS = """
+version: 1
+experiment: opened
+cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
+limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.12, host_lost: open circuit within 60 s}
+acquisitions:
+  long: {template: 7Li_metal, recycle_s: 2, scans: 120, dummies: 1}
+protocol:
+  - {step: Plate working at 1 mA/cm2 for 4 minutes, nmr: {long: at start}}
+  - {step: Strip working at 1 mA/cm2 for 2 minutes}
+rules:
+  - {name: short, when: abs(E) > 1 mV, for: 30 samples, do: [open circuit, end step]}
+after_short: {current: never again in this run}
+at_end: {cell: open circuit}
+"""
+
+
+@pytest.mark.parametrize("waits", ["", "keep current", "at last voltage"])
+def test_neither_what_follows_in_the_program_nor_a_wait_drives_current_after_a_short(live: Live, waits: str) -> None:
+    night = live(OPENS.replace("at start}}", f"at start}}, wait_for_nmr: '{waits}'}}") if waits else OPENS)
+    assert night.outcome.exit_code == 0
+    fired = night.of("rule.fired", rule="short")[0]
+    assert {event.data["mode"] for event in night.of("step.started") if event.seq > fired.seq} <= {"rest"}
+    assert any("no current flows any more" in event.data["text"] for event in night.of("note"))

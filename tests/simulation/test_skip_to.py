@@ -38,4 +38,4 @@ def test_skip_back_visits_the_step_again_under_a_new_key(live: Live, to: str) ->
     assert night.outcome.reason == "aborted by tester"
     assert len(keys) == len(set(keys))
     again = f"{plated[0]}-v2" if to == "plating" else "s0001-c00-rest-v2"
-    assert keys[keys.index(plated[0]) :][:3] == [plated[0], "s0003-c01-rest", again]
+    assert keys[keys.index(plated[0]) :][:2] == [plated[0], again]  # the step that follows never begins

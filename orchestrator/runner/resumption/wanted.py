@@ -135,6 +135,6 @@ class Wanted:
             elif action.verb == "change acquisition":
                 self.instead.change(self._acquisitions.get(name), str(action.arguments["acquisition"]))
             elif action.verb == "hold" and not self.no_more_current and planned_key and planned_key == running:
-                self.hold = (action.text, why)
+                self.hold = self.hold or (action.text, why)  # the first one counts until it is over
             elif action.verb in {"stop", "abort"}:
                 self.stop = (action.verb if action.verb == "stop" else "aborting", why)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from orchestrator.rig import process
 
 Survive = Callable[..., Any]
 HOLD = "hold at -5 mV until 2 minutes"
@@ -36,3 +39,29 @@ def test_a_hold_that_was_over_is_not_held_again(survive: Survive, kill: Any) -> 
     (left,) = night.left
     assert left.hold is None
     assert len([event for event in night.of("step.started") if event.data["mode"] == "potentiostatic"]) == 1
+
+
+def test_the_end_that_the_instrument_never_heard_is_asked_for_again(survive: Survive, kill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_plan, lives = process.run_plan, []
+
+    async def deaf_at_first(plan: Any, station: Any, *args: Any, **more: Any) -> Any:
+        lives.append(station)
+        if len(lives) == 1:
+            monkeypatch.setattr(station.potentiostat, "end_step", lambda _key=None: asyncio.sleep(3600), raising=False)
+            monkeypatch.setattr(station.potentiostat, "make_safe", lambda: asyncio.sleep(3600), raising=False)
+        return await run_plan(plan, station, *args, **more)
+
+    monkeypatch.setattr(process, "run_plan", deaf_at_first)
+    night = survive(kill(FIRED_s + 1.5, outage_s=20.0, guard=False), changes=CHANGES)
+    (plated,) = [event for event in night.of("step.ended") if event.data["key"] == "s0001-c01-plate"]
+    assert (plated.data["reason"], plated.data["over"]) == ("skip", True)
+    fired = [event for event in night.of("rule.fired") if event.mono_ns <= plated.mono_ns]
+    assert len(fired) == 1  # it need not see the same again
+    assert len([event for event in night.of("step.started") if event.data["mode"] == "potentiostatic"]) == 1
+
+
+def test_of_two_holds_the_first_is_the_one_that_is_held_on(survive: Survive, kill: Any) -> None:
+    second = "  - {name: more, when: E < -1 mV, for: 90 samples, do: [hold at -8 mV until 2 minutes]}\n"
+    night = survive(kill(FIRED_s + 40.0), changes=(*CHANGES, ("change acquisition slow]}\n", f"change acquisition slow]}}\n{second}")))
+    assert night.left[0].hold == (HOLD, "rule `enough`")
+    assert {event.data["voltage_V"] for event in night.of("step.started") if event.data["mode"] == "potentiostatic"} == {-0.005}

@@ -145,3 +145,18 @@ async def test_a_line_that_closes_before_the_first_heartbeat(repository: Path, t
         assert await guard._act(Due("the line to the rig closed", 0.0)) == 0
         guard.log.close()
     assert lines(tmp_path)[-1]["kind"] == ("guard.acted" if under_way else "guard.stood_down")
+
+
+@posix_only
+async def test_a_stream_that_breaks_does_not_undo_a_safe_state_that_was_read_back(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was said of the step is for whoever continues; the cell is safe without it."""
+
+    async def broken(_self: object) -> AsyncIterator[object]:
+        raise RuntimeError("a driver's bug")
+        yield
+
+    monkeypatch.setattr(registry.factory("potentiostats", "methodscript"), "events", broken)
+    assert await acted(repository, tmp_path) == 0
+    assert [line["kind"] for line in lines(tmp_path) if line["kind"] in {"guard.safe", "guard.failed"}] == ["guard.safe"]
