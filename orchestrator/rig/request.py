@@ -14,7 +14,10 @@ FASTEST = 100_000.0
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """``speed`` None = as fast as it goes (virtual time). ``display``: screen, lines or none. ``twin``: in place of the rig's."""
+    """``speed`` None = as fast as it goes (virtual time). ``display``: screen, lines or none. ``twin``: in place of the rig's.
+
+    ``inline``: in virtual time, the observer too is in this process and writes ``run.h5`` at the end; for runs of seconds.
+    """
 
     experiment: Path
     rig: Path | None
@@ -28,6 +31,7 @@ class RunRequest:
     display: str = "screen"
     faults: tuple[str, ...] = ()
     twin: Path | None = None
+    inline: bool = False
 
     @property
     def virtual(self) -> bool:

@@ -88,7 +88,7 @@ def _lived(experiment: Experiment, validation: Validation, variant: Variant, fol
     own.write_text(shortened(experiment.source, instead), encoding="utf-8")
     twin = folder / "twin.yaml"
     twin.write_text(changed((beside / validation.twin).read_text("utf-8"), {**validation.twin_with, **variant.twin_with}), encoding="utf-8")
-    request = RunRequest(own, (beside / validation.rig).resolve(), folder, speed=None, seed=validation.seed, display="none", twin=twin)
+    request = RunRequest(own, (beside / validation.rig).resolve(), folder, speed=None, seed=validation.seed, display="none", twin=twin, inline=True)
     ended = run(gather(request))
     if ended.outcome.exit_code != 0:
         raise RuntimeError(f"{ended.outcome.state}, {ended.outcome.outcome}: {ended.outcome.reason}")
