@@ -32,6 +32,9 @@ class VirtualTime(Protocol):
     def add_gate(self, may_jump: Callable[[], bool]) -> None:
         """Time jumps only while every gate says yes."""
 
+    async def sleep(self, delay_s: float) -> None:
+        """Wait so many virtual seconds."""
+
     @property
     def holds(self) -> int:
         """How many waiters need the real world to go on first."""
@@ -139,7 +142,11 @@ class Clock:
 
     async def sleep(self, delay_s: float) -> None:
         """Wait so many seconds of the experiment."""
-        await asyncio.sleep(max(0.0, delay_s) / self.speed)
+        await self.sleep_real(max(0.0, delay_s) / self.speed)
+
+    async def sleep_real(self, delay_s: float) -> None:
+        """Wait so many real seconds; virtual ones in virtual time."""
+        await (asyncio.sleep(delay_s) if self.virtual is None else self.virtual.sleep(delay_s))
 
     async def sleep_until(self, mono_ns: int) -> None:
         """Wait for an instant of the monotonic clock; returns at once when it is past."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Protocol
 
@@ -55,14 +54,15 @@ class Beat:
         started = process_start(pid) or 0.0
         while True:
             self._tick(pid, started)
-            await asyncio.sleep(BEAT_S)
+            await self._s.clock.sleep_real(BEAT_S)
 
     def _tick(self, pid: int, started: float) -> None:
         sampling = self._sampling
-        age_s = self._overdue_s(sampling.account)
-        if sampling.account is not None and age_s is not None:
+        account, follows = sampling.account, self._s.follows
+        age_s = None if account is None or follows else self._overdue_s(account)
+        if age_s is not None:
             self._look_for_silence(age_s)
-        if sampling.account is not None and (sampling.account.interval_s > SPARSE_S or self._s.follows):
+        if account is not None and (account.interval_s > SPARSE_S or follows):
             sampling.tick()
         self._s.guard.beat(self._heartbeat(pid, started, age_s))
         sampling.flush(self._s.clock.mono_ns() - FORGOTTEN_NS)
@@ -83,10 +83,8 @@ class Beat:
         lower_V = limits.voltage_lower_V if sampling.lower_armed else None
         return declared._replace(lower_V=lower_V, upper_V=limits.voltage_upper_V, most_A=limits.current_A)
 
-    def _overdue_s(self, account: Account | None) -> float | None:
-        """Real seconds by which the next sample is overdue; None while none is expected."""
-        if account is None or self._s.follows:
-            return None
+    def _overdue_s(self, account: Account) -> float:
+        """Real seconds by which the next sample is overdue."""
         age_s = max(0.0, self._sampling.voltage_age_s() - account.interval_s / self._s.clock.speed)
         if account.planned.mode is Mode.IMPEDANCE:
             return min(age_s, max(0.0, beyond_s(account, self._s.clock.mono_ns()) / self._s.clock.speed))
