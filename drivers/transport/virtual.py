@@ -231,7 +231,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     async def sleep(self, delay_s: float) -> None:
         """``asyncio.sleep``, without a timer's handle around it: most of what a night does is to wait for the next second."""
         if delay_s <= 0.0:
-            return await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return
         due: asyncio.Future[None] = asyncio.Future(loop=self)
         heapq.heappush(self._timers, (self._now_ns + round(delay_s * 1e9), next(self._timer_numbers), due))
         try:
