@@ -35,6 +35,9 @@ class VirtualTime(Protocol):
     def add_gate(self, may_jump: Callable[[], bool]) -> None:
         """Time jumps only while every gate says yes."""
 
+    async def sleep(self, delay_s: float) -> None:
+        """Wait so many virtual seconds; let others go on where they are none or less."""
+
     @property
     def holds(self) -> int:
         """How many waiters need the real world to go on first."""
@@ -75,6 +78,7 @@ class Clock:
         self.virtual = virtual
         if virtual is not None:
             self.mono_ns = virtual.now_ns  # type: ignore[method-assign]  # asked ten times a sample
+            self.sleep = self.sleep_real = virtual.sleep  # type: ignore[method-assign]  # each second of a night
         self._scaled_from_ns = NEVER_ns if waits else time.monotonic_ns()
         self._epoch_utc_ns = epoch_utc_ns if epoch_utc_ns is not None else time.time_ns()
         self._counts_from_epoch = virtual is not None or speed != 1.0 or epoch_utc_ns is not None
@@ -142,7 +146,11 @@ class Clock:
 
     async def sleep(self, delay_s: float) -> None:
         """Wait so many seconds of the experiment."""
-        await asyncio.sleep(max(0.0, delay_s) / self.speed)
+        await self.sleep_real(max(0.0, delay_s) / self.speed)
+
+    async def sleep_real(self, delay_s: float) -> None:
+        """Wait so many real seconds; virtual ones in virtual time."""
+        await asyncio.sleep(delay_s)
 
     async def sleep_until(self, mono_ns: int) -> None:
         """Wait for an instant of the monotonic clock; returns at once when it is past."""

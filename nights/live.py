@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,7 @@ from unittest import mock
 from nights.schedule import RIG, Night
 from nights.truth import TrueCell
 from orchestrator.model.events import Event
-from orchestrator.observer.observer import Observer
+from orchestrator.observer.inline import InlineObserver
 from orchestrator.plan.orders import Plan
 from orchestrator.recorder.records import Reader
 from orchestrator.rig.gather import Gathered, gather
@@ -24,48 +24,11 @@ from orchestrator.rig.request import RunRequest
 TWIN = Path(__file__).parent.parent / "configs" / "twins" / "C1.yaml"
 
 
-class Beside:
-    """Observer of a run in its own process: what a night writes is projected once, at its end."""
+class Beside(InlineObserver):
+    """The observer of a run in its own process, as a night's host starts it: what a night writes is projected once, at its end."""
 
     def __init__(self, folder: Path, _display: str, **_: Any) -> None:
-        self.folder = folder
-        self._observer: Observer | None = None
-
-    def start(self) -> None:
-        """An empty ``run.h5`` stands before the first current."""
-        self._observer = Observer(self.folder)
-
-    def ready(self) -> bool:
-        """At once."""
-        return True
-
-    def observer_died(self) -> bool:
-        """Never."""
-        return False
-
-    def start_observer(self) -> None:
-        """Never needed."""
-
-    def dismiss(self) -> None:
-        """Nothing waits for it."""
-
-    def finish(self) -> Mapping[str, Any]:
-        """Project what is in the journal; the close-out where the run has ended."""
-        assert self._observer is not None
-        try:
-            while not self._idle():
-                self._observer.step()
-            self._observer.step()  # with nothing new to take in, what has ended is closed
-        finally:
-            self._observer.close()
-        found = self._observer.finding
-        return {} if found is None else json.loads((self.folder / "closeout.json").read_text("utf-8"))
-
-    def _idle(self) -> bool:
-        """Everything there is was taken in, and the run has not ended."""
-        assert self._observer is not None
-        with Reader(self.folder / "journal.sqlite") as reader:
-            return reader.last_seq == self._observer.seq
+        super().__init__(folder)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._start_ns = start_ns
         self._now_ns = 0
         self._gates: list[Callable[[], bool]] = []
-        self._timers: list[tuple[int, int, TimerHandle]] = []
+        self._timers: list[tuple[int, int, TimerHandle | asyncio.Future[None]]] = []
         self._timer_numbers = itertools.count()
         self._task_numbers = itertools.count(1)
         self.holds = 0
@@ -162,10 +162,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             now_ns = self._now_ns
             while timers and timers[0][0] <= now_ns:
                 timer = heapq.heappop(timers)[2]
-                timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
+                if type(timer) is not asyncio.Future:
+                    timer._scheduled = False  # type: ignore[union-attr]  # noqa: SLF001
                 ready.append(timer)
             for _ in range(len(ready)):
                 handle = ready.popleft()
+                if type(handle) is asyncio.Future:
+                    if not handle.done():
+                        handle.set_result(None)
+                    continue
                 if handle._cancelled:  # noqa: SLF001
                     continue
                 try:  # what a handle does to run itself, without the call
@@ -185,7 +190,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         may_jump = self.may_jump()
         if not (alone and may_jump):
             self._look(0.0)
-        if (self._timers and self._timers[0][2]._cancelled) or self.cancelled_timers > MOST_CANCELLED:  # noqa: SLF001
+        if (self._timers and self._timers[0][2].cancelled()) or self.cancelled_timers > MOST_CANCELLED:
             self._forget_cancelled()
         if self._ready or self._stopping or (self._timers and self._timers[0][0] <= self._now_ns):
             return
@@ -239,6 +244,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> TimerHandle:  # type: ignore[override]
         """Call back at ``when``, rounded to the nanosecond."""
         return self._set_timer(round(when * 1e9), callback, args, context)
+
+    async def sleep(self, delay_s: float) -> None:
+        """``asyncio.sleep``, without a timer's handle around it: most of what a night does is to wait for the next second."""
+        if delay_s <= 0.0:
+            await asyncio.sleep(0)
+            return
+        due: asyncio.Future[None] = asyncio.Future(loop=self)
+        heapq.heappush(self._timers, (self._now_ns + round(delay_s * 1e9), next(self._timer_numbers), due))
+        try:
+            await due
+        except asyncio.CancelledError:
+            self.cancelled_timers += 1
+            raise
 
     def _set_timer(self, when_ns: int, callback: Callable[..., Any], args: Any, context: Context | None) -> TimerHandle:
         if self._closed:

@@ -17,6 +17,7 @@ def main() -> int:
     """Run ``operando``; returns the exit code."""
     gc.set_threshold(YOUNG_OBJECTS)  # what a start makes stays: looking through it again and again is a tenth of it
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else every installed package is asked for plugins
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # all matrices are small; threads that wait for more take the sampling's processor
     from orchestrator.cli.app import run
 
     return run(sys.argv[1:])

@@ -26,7 +26,7 @@ def validate_command(rows: Sequence[str], page: Path | None, *, full: bool, as_j
     from orchestrator.validate.run import asked_of, validate, validations, wanted_rows
 
     wanted = wanted_rows(rows)
-    asked = asked_of(validations(configs() / "experiments"), wanted, full=full)
+    asked = asked_of(validations(configs() / "experiments", wanted), wanted, full=full)
     lines = ordered(validate(asked, _said), [row for row in ROWS if row.id in wanted])
     for line in lines:
         if as_json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,14 +32,26 @@ class ChapterMissing(NotARun):
 class Columns(Mapping[str, NDArray[Any]]):
     """The datasets of one group by name, each read when asked for; texts as str.
 
-    ``units`` and ``long_names`` by name, ``attributes`` of the group; ``part`` reads some rows only.
+    ``part`` reads some rows only; what the attributes say is read when it is asked for, too.
     """
 
     def __init__(self, group: Any) -> None:
         self._group = group
-        self.units = {name: str(node.attrs["units"]) for name, node in group.items() if "units" in node.attrs}
-        self.long_names = {name: str(node.attrs.get("long_name", name)) for name, node in group.items()}
-        self.attributes = dict(group.attrs)
+
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """Of the datasets that have one, by name."""
+        return {name: str(node.attrs["units"]) for name, node in self._group.items() if "units" in node.attrs}
+
+    @cached_property
+    def long_names(self) -> dict[str, str]:
+        """What each dataset is called in a plot, by name."""
+        return {name: str(node.attrs.get("long_name", name)) for name, node in self._group.items()}
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """Of the group."""
+        return dict(self._group.attrs)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.part(name, slice(None))

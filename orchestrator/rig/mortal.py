@@ -238,6 +238,11 @@ class MortalInstrument:
         self._driver = driver
         self._life = life
 
+    @property
+    def capabilities(self) -> Any:
+        """The driver's own: looked at each second, and nothing that a dead host could ask."""
+        return self._driver.capabilities
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._driver, name)
         if self._life.over and callable(found):

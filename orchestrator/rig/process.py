@@ -49,6 +49,7 @@ from orchestrator.runner.station import INTERRUPTED, UNSAFE, Disk, Outcome
 
 if TYPE_CHECKING:
     from orchestrator.monitor.memory import MemoryBroker
+    from orchestrator.observer.inline import InlineObserver
 
 Commands = asyncio.Queue[tuple[Command, "asyncio.Future[Answer]"]]
 LET_GO_WITHIN_s = 2.0
@@ -161,16 +162,7 @@ class Hosting:
 async def lived(hosting: Hosting, first_seq: int) -> Ended:
     """Live a run to its end, once its first record is on the disk; closes the journal."""
     gathered, folder, journal, life = hosting.gathered, hosting.folder, hosting.journal, hosting.life
-    kept_bytes = gathered.plan.ballast_bytes if hosting.disk is not None else 0
-    companions = Companions(
-        folder,
-        gathered.request.display,
-        keep_free_bytes=kept_bytes,
-        mirror_to=gathered.mirror_to,
-        control=None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated),
-        publish=publish_arguments(gathered),
-        status_to=gathered.status_to,
-    )
+    companions = _companions(hosting)
     record = MortalJournal(journal, life)
     people = people_of(gathered, folder, record, hosting.clock, from_start=hosting.continuation is None)
     outcome = error = None
@@ -207,12 +199,30 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
     return Ended(folder, outcome, closeout)
 
 
-def _closed_out(companions: Companions, report: bool) -> dict[str, Any]:  # noqa: FBT001 called beside the loop
+def _closed_out(companions: Companions | InlineObserver, report: bool) -> Mapping[str, Any]:  # noqa: FBT001 called beside the loop
     """What the observer found. While it closes the file, the rig takes in what a report is drawn with."""
     companions.hurry()
     if report:
         take_in()
     return companions.finish()
+
+
+def _companions(hosting: Hosting) -> Companions | InlineObserver:
+    """What stands beside the run: processes, or in virtual time, where that was asked for, the observer in this one."""
+    gathered = hosting.gathered
+    if gathered.request.inline and gathered.request.virtual:
+        from orchestrator.observer.inline import InlineObserver
+
+        return InlineObserver(hosting.folder)
+    return Companions(
+        hosting.folder,
+        gathered.request.display,
+        keep_free_bytes=gathered.plan.ballast_bytes if hosting.disk is not None else 0,
+        mirror_to=gathered.mirror_to,
+        control=None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated),
+        publish=publish_arguments(gathered),
+        status_to=gathered.status_to,
+    )
 
 
 async def _closed(journal: Journal) -> str:
@@ -224,7 +234,7 @@ async def _closed(journal: Journal) -> str:
     return ""
 
 
-async def _observed(companions: Companions, clock: Clock) -> None:
+async def _observed(companions: Companions | InlineObserver, clock: Clock) -> None:
     if not await clock.in_thread(companions.ready, lane="companions"):
         raise CannotRun(f"the observer did not make {companions.folder.name}/run.h5; no current was started")
 
@@ -246,7 +256,7 @@ def _run_id(gathered: Gathered, folder: Path) -> str:
     return hashlib.sha256((text if request.virtual else f"{text}|{folder.resolve()}").encode()).hexdigest()[:32]
 
 
-async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions: Companions) -> Outcome:
+async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions: Companions | InlineObserver) -> Outcome:
     """Emulators (if any), drivers, guard and control socket around the Runner."""
     gathered, clock, folder, life = hosting.gathered, hosting.clock, hosting.folder, hosting.life
     async with contextlib.AsyncExitStack() as stack:
@@ -272,6 +282,7 @@ async def _with_instruments(hosting: Hosting, journal: MortalJournal, companions
         if not gathered.request.virtual:
             await stack.enter_async_context(_control(gathered, folder, commands))
             announce(commands)
+            assert isinstance(companions, Companions)
             for minding in _upkeep(journal, companions):
                 stack.push_async_callback(_cancelled, minding)
         await hosting.interrupts.started()

@@ -17,6 +17,7 @@ class RunRequest:
     """``speed`` None = as fast as it goes (virtual time). ``display``: screen, lines or none. ``twin``: in place of the rig's.
 
     ``report``: one is written behind the run.
+    ``inline``: in virtual time, the observer too is in this process and writes ``run.h5`` at the end; for runs of seconds.
     """
 
     experiment: Path
@@ -32,6 +33,7 @@ class RunRequest:
     faults: tuple[str, ...] = ()
     twin: Path | None = None
     report: bool = False
+    inline: bool = False
 
     @property
     def virtual(self) -> bool:

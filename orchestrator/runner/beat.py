@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Protocol
 
@@ -55,7 +54,7 @@ class Beat:
         started = process_start(pid) or 0.0
         while True:
             self._tick(pid, started)
-            await asyncio.sleep(BEAT_S)
+            await self._s.clock.sleep_real(BEAT_S)
 
     def _tick(self, pid: int, started: float) -> None:
         sampling, account, follows = self._sampling, self._sampling.account, self._s.follows

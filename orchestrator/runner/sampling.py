@@ -173,7 +173,7 @@ class Sampling:
         account, newest, now_ns = self.account, self.newest, self._s.clock.mono_ns()
         if account is None or newest is None or account.started_ns is None or newest.mono_ns < account.started_ns:
             return
-        if fires := account.engine.feed(newest._replace(mono_ns=now_ns, elapsed_s=account.elapsed_s(now_ns))):
+        if fires := account.engine.feed(Sample(now_ns, account.elapsed_s(now_ns), *newest[2:])):
             self._listener.fired(fires, account.key, None)
 
     # ---------------------------------------------------------------------------------------------------------- events

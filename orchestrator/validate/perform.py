@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from orchestrator.model.experiment import Experiment
 from orchestrator.model.validation import Comparison, Validation, Variant
@@ -88,7 +90,8 @@ def _lived(experiment: Experiment, validation: Validation, variant: Variant, fol
     own.write_text(shortened(experiment.source, instead), encoding="utf-8")
     twin = folder / "twin.yaml"
     twin.write_text(changed((beside / validation.twin).read_text("utf-8"), {**validation.twin_with, **variant.twin_with}), encoding="utf-8")
-    request = RunRequest(own, (beside / validation.rig).resolve(), folder, speed=None, seed=validation.seed, display="none", twin=twin)
+    rig = (beside / validation.rig).resolve()
+    request = RunRequest(own, rig, folder, speed=None, seed=validation.seed, display="none", twin=twin, inline=True)
     ended = run(gather(request))
     if ended.outcome.exit_code != 0:
         raise RuntimeError(f"{ended.outcome.state}, {ended.outcome.outcome}: {ended.outcome.reason}")
@@ -97,18 +100,23 @@ def _lived(experiment: Experiment, validation: Validation, variant: Variant, fol
 
 def shortened(text: str, instead: Mapping[str, Any]) -> str:
     """The experiment with these top-level keys replaced, and without ``validate`` and ``rig``."""
-    yaml = YAML()
-    read = yaml.load(text)
+    read = _experiment(text).copy()
+    read.update(copy.deepcopy(dict(instead)))
+    return _dumped(YAML(), read)
+
+
+@lru_cache(maxsize=1)
+def _experiment(text: str) -> CommentedMap:
+    """Without ``validate`` and ``rig``; not to be changed: each variant of a file begins with it."""
+    read: CommentedMap = YAML().load(text)
     for key in ("validate", "rig"):
         read.pop(key, None)
-    read.update(copy.deepcopy(dict(instead)))
-    return _dumped(yaml, read)
+    return read
 
 
 def changed(text: str, values: Mapping[str, Any]) -> str:
     """The twin with these dotted keys replaced; anchors are written out, so that one side may differ. Raises KeyError."""
-    yaml = YAML(typ="safe", pure=True)
-    read = copy.deepcopy(yaml.load(text))
+    read = copy.deepcopy(_twin(text))
     for path, value in values.items():
         *above, last = path.split(".")
         table = read
@@ -116,7 +124,17 @@ def changed(text: str, values: Mapping[str, Any]) -> str:
             table[key] = copy.deepcopy(table[key])
             table = table[key]
         table[last] = copy.deepcopy(value)
-    return _dumped(yaml, read)
+    return _dumped(_safe(), read)
+
+
+@lru_cache(maxsize=1)
+def _twin(text: str) -> Any:
+    """Plain; not to be changed."""
+    return _safe().load(text)
+
+
+def _safe() -> YAML:
+    return YAML(typ="safe", pure=True)
 
 
 def _dumped(yaml: YAML, read: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -26,13 +27,15 @@ def wanted_rows(names: Sequence[str]) -> frozenset[str]:
     return frozenset(names) or IDS
 
 
-def validations(folder: Path) -> dict[Path, Validation]:
-    """The experiment files that have a ``validate:`` section, by name. Raises ConfigError."""
+def validations(folder: Path, rows: frozenset[str] = IDS) -> dict[Path, Validation]:
+    """The experiment files with a ``validate:`` section that may speak of these rows, by name; others are not read. Raises ConfigError."""
     from orchestrator.config import load_experiment
 
+    mentioned = re.compile(rf"\b(?:{'|'.join(sorted(rows))})\b")
     found: dict[Path, Validation] = {}
     for path in sorted(folder.glob("*.yaml")):
-        if "\nvalidate:" in path.read_text("utf-8") and (own := load_experiment(path).validation) is not None:
+        text = path.read_text("utf-8")
+        if "\nvalidate:" in text and mentioned.search(text) and (own := load_experiment(path).validation) is not None:
             found[path] = own
     return found
 

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.validate import validate_command
+from orchestrator.recorder.digest import digest
+from orchestrator.rig.gather import gather
+from orchestrator.rig.process import Ended, run
+from orchestrator.rig.request import RunRequest
 from orchestrator.validate.perform import Asked, perform
 
 EXPERIMENTS = Path(__file__).parents[2] / "configs" / "experiments"
@@ -47,6 +51,26 @@ def test_another_twin_fails_the_row_and_the_same_seed_finds_the_same(tmp_path: P
     assert [line.result for line in lines] == ["pass", "fail", "fail"]
     again = perform(Asked(file, frozenset({"O3"}))).lines
     assert [(line.found, line.sigma) for line in again] == [(line.found, line.sigma) for line in lines]
+
+
+def test_the_observer_in_the_runs_own_process_makes_the_same_file_and_starts_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment, rig = EXPERIMENTS / "Q03_ncm_environments.yaml", EXPERIMENTS / ".." / "rigs" / "samples.yaml"
+    twin = EXPERIMENTS / ".." / "twins" / "Q03.yaml"
+
+    def ended(inline: bool) -> Ended:
+        folder = tmp_path / str(inline)
+        folder.mkdir()
+        request = RunRequest(experiment, rig.resolve(), folder, speed=None, seed=1, display="none", twin=twin.resolve(), inline=inline)
+        return run(gather(request))
+
+    beside = ended(inline=False)
+    monkeypatch.setattr("orchestrator.rig.companions.spawn", None)
+    here = ended(inline=True)
+    assert here.outcome == beside.outcome
+    assert here.outcome.complete
+    assert here.closeout == beside.closeout
+    assert here.closeout["ok"]
+    assert digest(here.folder / "run.h5") == digest(beside.folder / "run.h5") == here.closeout["digest"]
 
 
 def test_a_run_that_does_not_come_about_fails_its_rows_and_says_why(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,10 +30,16 @@ class Part(NamedTuple):
 
 def pattern(t_s: Floats, Cq_Hz: float) -> Floats:
     """float64 (n,): satellites of first order at +-Cq (3 u^2 - 1) / 4 over all directions u, and the central line: 1 at time 0."""
-    roots, weights = np.polynomial.legendre.leggauss(DIRECTIONS)
-    u = 0.5 * (roots + 1.0)
-    satellites = np.cos(2.0 * math.pi * np.outer(t_s, 0.25 * Cq_Hz * (3.0 * u * u - 1.0))) @ (0.5 * weights)
+    u, weights = _directions()
+    satellites = np.cos(2.0 * math.pi * np.outer(t_s, 0.25 * Cq_Hz * (3.0 * u * u - 1.0))) @ weights
     return np.asarray(CENTRAL + SATELLITES * satellites, dtype=np.float64)
+
+
+@cache
+def _directions() -> tuple[Floats, Floats]:
+    """float64 (DIRECTIONS,) each: cosines from 0 to 1 and their weights, by Gauss and Legendre."""
+    roots, weights = np.polynomial.legendre.leggauss(DIRECTIONS)
+    return 0.5 * (roots + 1.0), 0.5 * weights
 
 
 def _left_over(found: Floats, part: Part) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -75,6 +76,48 @@ def test_equal_instants_fire_in_the_order_they_were_made() -> None:
         return order
 
     assert run_virtual(main) == list(range(50))
+
+
+def test_a_clocks_sleep_wakes_in_its_turn_among_timers_and_asyncios_own_sleeps() -> None:
+    async def main(clock: Clock) -> list[str]:
+        order: list[str] = []
+        loop = asyncio.get_running_loop()
+
+        async def slept(name: str, sleep: Callable[[float], Awaitable[None]]) -> None:
+            await sleep(5.0)
+            order.append(name)
+
+        tasks = [asyncio.create_task(slept("clock", clock.sleep)), asyncio.create_task(slept("asyncio", asyncio.sleep))]
+        await asyncio.sleep(0)
+        loop.call_at(5.0, order.append, "timer")
+        tasks += [asyncio.create_task(slept("clock again", clock.sleep_real))]
+        await asyncio.gather(*tasks)
+        return order
+
+    assert run_virtual(main) == ["timer", "clock", "asyncio", "clock again"]  # a timer calls, a sleep wakes a task for the next round
+
+
+def test_a_cancelled_sleep_does_not_attract_the_clock() -> None:
+    async def main(clock: Clock) -> int:
+        sleeping = asyncio.create_task(clock.sleep(3600.0))
+        await clock.sleep(1.0)
+        sleeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sleeping
+        await clock.sleep(9000.0)
+        return clock.mono_ns()
+
+    seen: list[int] = []
+    jumped = VirtualLoop._go_on
+
+    def watched(self: VirtualLoop, *, alone: bool) -> None:
+        jumped(self, alone=alone)
+        seen.append(self.now_ns() // S)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(VirtualLoop, "_go_on", watched)
+        assert run_virtual(main) == 9001 * S
+    assert 3600 not in seen
 
 
 def test_a_cancelled_timer_does_not_attract_the_clock() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import load_experiment
+from orchestrator.config import ConfigError, load_experiment
 from orchestrator.model.validation import Validation
 from orchestrator.validate.compare import Line
 from orchestrator.validate.measures import MEASURES
@@ -96,6 +96,15 @@ def test_a_section_names_measures_that_there_are_and_says_where_its_numbers_come
         assert one.source
         assert sum(word in MEASURES for word in one.measure) == 1, one.measure
         assert "twin" not in one.measure
+
+
+def test_only_files_that_speak_of_a_row_are_read(tmp_path: Path) -> None:
+    for name in ("O09_germanium.yaml", "Q01_ball_milling.yaml"):
+        (tmp_path / name).write_text((EXPERIMENTS / name).read_text("utf-8"), "utf-8")
+    (tmp_path / "O08_broken.yaml").write_text("validate: {\nvalidate: row O8", "utf-8")
+    assert [path.name for path in validations(tmp_path, frozenset({"O9"}))] == ["O09_germanium.yaml"]
+    with pytest.raises(ConfigError):
+        validations(tmp_path, frozenset({"O8"}))
 
 
 def test_rows_choose_the_files() -> None:
