@@ -8,6 +8,7 @@ voltage_spike            ``value`` volts (0.3) on the measured voltage; give it 
 amplifier_trip           no pulse reaches the coil: the FID is noise
 gain_changed             somebody turned the receiver gain: counts times ``value`` (0.5)
 detuning_ramp            the probe's resonance runs away by ``value`` kHz per hour (20)
+turned                   somebody turned the cell: its electrodes' normal to ``value`` degrees (90) from B0, until the end or the next
 filter_fault             the potentiostat's noise in the coil: noise times ``value`` (2)
 """
 
@@ -27,6 +28,7 @@ DEFAULTS: dict[str, float] = {
     "amplifier_trip": 0.0,
     "gain_changed": 0.5,
     "detuning_ramp": 20.0,
+    "turned": 90.0,
     "filter_fault": 2.0,
 }
 NAMES = frozenset(DEFAULTS)

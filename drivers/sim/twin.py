@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -235,10 +235,19 @@ class Twin:
         return self._amounts(self._history.at(t_s), nucleus, self.larmor_MHz(nucleus))
 
     def _amounts(self, state: Any, nucleus: str, larmor_MHz: float) -> list[Amount]:
-        description = self.description
+        nuclei = self._turned(state.t_s) if self.faults.listed else self.description.nuclei
         if isinstance(self.cell, Pair):
-            return pair_amounts(self.cell, state, description.nuclei, nucleus, larmor_MHz)
-        return amounts(state, description.cell, description.nuclei, nucleus, larmor_MHz)
+            return pair_amounts(self.cell, state, nuclei, nucleus, larmor_MHz)
+        return amounts(state, self.description.cell, nuclei, nucleus, larmor_MHz)
+
+    def _turned(self, t_s: float) -> Nuclei:
+        """As the cell lies in the field at ``t_s``: as somebody turned it last."""
+        nuclei = self.description.nuclei
+        turns = list(self.faults.active("turned", t_s))
+        if not turns:
+            return nuclei
+        normal_deg = max(turns, key=lambda one: one.start_s).size
+        return replace(nuclei, geometry=replace(nuclei.geometry, electrode_normal_to_B0_deg=normal_deg))
 
     def inject(self, fault: Fault) -> None:
         """One more fault; what was computed after its start is forgotten."""

@@ -70,7 +70,7 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
     from rich.console import Console
 
     from orchestrator.cli import plan_tables
-    from orchestrator.plan.optimise import advice
+    from orchestrator.plan.optimise import advice, map_hours
 
     out = console or Console(highlight=False)
     experiment, rig, plan = checked.planned.experiment, checked.planned.rig, checked.planned.plan
@@ -107,6 +107,9 @@ def _print(checked: Checked, console: Console | None, *, optimise: bool) -> None
         say(f"warning: {text}", style="yellow")
     for text in advice(plan) if optimise else ():
         say(f"better: {text}", style="green")
+    if ways := list(map_hours(plan)) if optimise else []:
+        say()
+        out.print(plan_tables.hours(ways))
 
 
 def _refuse(error: ProblemsError, *, as_json: bool) -> None:
@@ -121,7 +124,7 @@ def _refuse(error: ProblemsError, *, as_json: bool) -> None:
 
 def _as_json(checked: Checked, *, optimise: bool) -> dict[str, Any]:
     from orchestrator.plan import programs
-    from orchestrator.plan.optimise import advice
+    from orchestrator.plan.optimise import advice, map_hours
 
     found, plan = checked.planned, checked.planned.plan
     return {
@@ -136,6 +139,7 @@ def _as_json(checked: Checked, *, optimise: bool) -> dict[str, Any]:
         "warnings": list(plan.warnings),
         "programs": [list(run) for run in programs(plan)],
         "advice": list(advice(plan)) if optimise else [],
+        "map_hours": [way._asdict() for way in map_hours(plan)] if optimise else [],
         "plan": plan.model_dump(mode="json"),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rich import box
@@ -20,6 +20,7 @@ from orchestrator.model.salt import SaltBetween, unknown
 from orchestrator.plan import estimate
 from orchestrator.plan.instants import NS, local, spoken
 from orchestrator.plan.interlocks import LEVELS
+from orchestrator.plan.optimise import MapWay
 from orchestrator.plan.orders import Plan, PlannedAcquisition, PlannedStep
 
 NOTHING = "–"
@@ -38,6 +39,26 @@ def mAh(charge_C: float) -> str:
 def megabytes(size_bytes: int) -> str:
     """``204 MB``, ``2.9 GB``."""
     return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{max(size_bytes / 1e6, 1):.0f} MB"
+
+
+# ---------------------------------------------------------------------------------------------------------------- hours
+
+
+def hours(ways: Sequence[MapWay]) -> RenderableType:
+    """What each way to a map of T2 takes at equal error of T2 (``orchestrator.plan.optimise``).
+
+    late: part of the scans that is taken at the last echo time; –: not proposed.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Hours of a map of T2, at equal error of T2", title_justify="left")
+    table.add_column("map", overflow="fold")
+    table.add_column("way", no_wrap=True)
+    for name in ("delay / ms", "echoes / ms", "late", "hours"):
+        table.add_column(name, justify="right")
+    for one in ways:
+        echoes = ", ".join(f"{1e3 * each:.3g}" for each in one.echo_s)
+        told = NOTHING if one.hours is None else f"{one.hours:.1f}"
+        table.add_row(one.acquisition, one.way, f"{1e3 * one.recycle_s:.3g}", echoes, f"{one.late_share:.0%}", told)
+    return table
 
 
 # --------------------------------------------------------------------------------------------------------------- header

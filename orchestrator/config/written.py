@@ -367,6 +367,7 @@ class WrittenValidation(Written):
     rig: str = Field("../rigs/memory.yaml", description="the simulated rig, relative to this file")
     seed: int = 1
     instead: dict[str, Any] = Field(default_factory=dict, description="top-level keys of this file that are replaced, to be quick")
+    shortened: str = Field("", description="what of the whole `instead` leaves; a note of every row, and not with `--full`")
     twin_with: dict[str, Any] = Field(default_factory=dict, description="`a.b.c: value`: keys of the twin that are replaced")
     runs: dict[str, WrittenVariant] = Field(default_factory=dict, description="several runs by name, instead of one")
     compare: list[WrittenComparison] = Field(min_length=1)

@@ -40,13 +40,14 @@ class Validation(Frozen):
     """``validate:`` of an experiment file. ``run`` ignores it; ``validate`` runs each variant once and compares.
 
     ``twin`` and ``rig`` are relative to the file. ``instead`` and ``twin_with`` hold for all variants, unless one says otherwise;
-    ``--full`` leaves ``instead`` out.
+    ``--full`` leaves ``instead`` out. ``shortened``: what of the whole it then is, told as a note of every row, and not with ``--full``.
     """
 
     twin: str
     rig: str = "../rigs/memory.yaml"
     seed: int = 1
     instead: Mapping[str, Any] = Field(default_factory=dict)
+    shortened: str = ""
     twin_with: Mapping[str, Any] = Field(default_factory=dict)
     runs: Mapping[str, Variant] = Field(default_factory=dict)
     compare: tuple[Comparison, ...]

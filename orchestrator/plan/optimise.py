@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from orchestrator.plan import faster
 from orchestrator.plan.findings.timing import interval_s
@@ -44,31 +45,82 @@ def advice(plan: Plan) -> Iterator[str]:
         yield from _mapped(one)
 
 
-def _mapped(one: PlannedAcquisition) -> Iterator[str]:
-    """For a map of a metal's T2: the same error of T2 where T2 is T1, by another recycle delay, other echo times, other scans."""
+class MapWay(NamedTuple):
+    """One way to a map of a metal's T2 at the same error of T2 where T2 is T1: how, and in how many hours; None: not proposed."""
+
+    acquisition: str
+    way: str
+    recycle_s: float
+    echo_s: tuple[float, ...]
+    late_share: float
+    hours: float | None
+
+
+def map_hours(plan: Plan) -> Iterator[MapWay]:
+    """The table of hours of each map of a metal's T2 that can be had in fewer: as planned first, then one change on top of the other.
+
+    Passes are adaptive averaging, with so many times the signal that was planned for; fewer encodes are reconstructed (``_undersampled``).
+    """
+    for one in plan.acquisitions.values():
+        if (found := _faster(one)) is None:
+            continue
+        hours, best = found.hours, found.both
+        yield _way(one, "as planned", found.now, hours)
+        yield _way(one, "recycle delay by T1", found.recycled, hours * found.ratio(found.recycled))
+        planned_h = hours * found.ratio(best)
+        yield _way(one, "+ echoes by Cramér-Rao", best, planned_h)
+        for signal in faster.SIGNALS:
+            passes_h = faster.in_passes_h(planned_h, signal, planned_h / PASSES)
+            yield _way(one, f"+ passes, {signal:g} x the signal", best, passes_h)
+        for views in faster.UNDERSAMPLED:
+            yield _way(one, f"+ {views} of 64 encodes", best, None)
+
+
+def _way(one: PlannedAcquisition, way: str, how: faster.Way, hours: float | None) -> MapWay:
+    return MapWay(one.name, way, how.recycle_s, how.echo_s, how.share[-1], hours)
+
+
+class _Faster(NamedTuple):
+    """A map as planned, with another recycle delay, and with other echo times too; T1 of its metal and its hours."""
+
+    now: faster.Way
+    recycled: faster.Way
+    both: faster.Way
+    T1_s: float
+    hours: float
+
+    def ratio(self, way: faster.Way) -> float:
+        """Time of a way over that of the plan."""
+        return faster.times_as_long(way, self.now, self.T1_s, self.T1_s)
+
+
+def _faster(one: PlannedAcquisition) -> _Faster | None:
+    """Nothing where it is no map of a metal's T2, or none that could be had in a tenth less."""
     echo_ms = one.per_block.values if one.kind == "se2d_T2map" and one.per_block is not None and one.per_block.name == "TE_ms" else ()
     low_ppm, high_ppm = METALS_ppm.get(one.nucleus, (0.0, 0.0))
     carrier_ppm = float(one.template.get("carrier_ppm") or 0.0)
     if one.prepares or len(set(echo_ms)) < 2 or not low_ppm < carrier_ppm < high_ppm:
-        return
-    T1_s, hours = faster.KORRINGA_s[one.nucleus], one.duration_s / 3600.0
+        return None
+    T1_s = faster.KORRINGA_s[one.nucleus]
     now = faster.even([1e-3 * each for each in echo_ms], one.recycle_s, one.acquisition_time_s)
-    ways = {"recycle delay alone": faster.recycled(now, T1_s, T1_s), "both": faster.both(now, T1_s, T1_s)}
-    ratios = {name: faster.times_as_long(way, now, T1_s, T1_s) for name, way in ways.items()}
-    if ratios["both"] * WORTH > 1.0:
+    found = _Faster(now, faster.recycled(now, T1_s, T1_s), faster.both(now, T1_s, T1_s), T1_s, one.duration_s / 3600.0)
+    return None if found.ratio(found.both) * WORTH > 1.0 else found
+
+
+def _mapped(one: PlannedAcquisition) -> Iterator[str]:
+    """For a map of a metal's T2: the same error of T2 where T2 is T1, by another recycle delay, other echo times, other scans."""
+    if (found := _faster(one)) is None:
         return
-    best = ways["both"]
+    best, hours = found.both, found.hours
     early, late = (f"{1e3 * each:.3g}" for each in best.echo_s)
-    alone = (
-        f"{ratios['recycle delay alone'] * hours:.1f} h by a recycle delay of {1e3 * ways['recycle delay alone'].recycle_s:.3g} ms alone"
-    )
+    alone = f"{found.ratio(found.recycled) * hours:.1f} h by a recycle delay of {1e3 * found.recycled.recycle_s:.3g} ms alone"
     yield (
-        f"`{one.name}`: a T2 of {1e3 * T1_s:.3g} ms (the metal's T1 at 298 K) is known as well in "
-        f"{ratios['both'] * hours:.1f} h instead of {hours:.1f} h: recycle delay {1e3 * best.recycle_s:.3g} ms, "
+        f"`{one.name}`: a T2 of {1e3 * found.T1_s:.3g} ms (the metal's T1 at 298 K) is known as well in "
+        f"{found.ratio(best) * hours:.1f} h instead of {hours:.1f} h: recycle delay {1e3 * best.recycle_s:.3g} ms, "
         f"echo times {early} and {late} ms with {best.share[1]:.0%} of the scans at the later ({alone}); "
         "two echo times show no second T2, and the duty of gradients and amplifier is for the site to allow"
     )
-    yield _in_passes(one, ratios["both"] * hours)
+    yield _in_passes(one, found.ratio(best) * hours)
     yield _undersampled(one)
 
 

@@ -49,7 +49,8 @@ def perform(asked: Asked) -> Performed:
     began_s = _computed_s()
     experiment = load_experiment(asked.file)
     assert experiment.validation is not None
-    wanted = [one for one in experiment.validation.compare if one.row in asked.rows]
+    told = "" if asked.full else experiment.validation.shortened
+    wanted = [noted(one, told) for one in experiment.validation.compare if one.row in asked.rows]
     name = asked.file.name
     with tempfile.TemporaryDirectory(prefix="operando-validate-") as folder, ExitStack() as open_runs:
         try:
@@ -142,6 +143,11 @@ def _dumped(yaml: YAML, read: Any) -> str:
     yaml.width = 10_000
     yaml.dump(read, text)
     return text.getvalue()
+
+
+def noted(one: Comparison, more: str) -> Comparison:
+    """With one more note, after its own."""
+    return one.model_copy(update={"note": "; ".join(note for note in (one.note, more) if note)})
 
 
 def _compared(one: Comparison, file: str, runs: Mapping[str, Evidence]) -> Line:

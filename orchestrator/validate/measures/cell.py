@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from orchestrator.model.events import PROMPT
 from orchestrator.validate.compare import Found
 from orchestrator.validate.measures.words import NotFound, Runs, Words, measure, run_of
 
@@ -109,3 +110,16 @@ def verified_of_asked(words: Words, runs: Runs) -> Found:
     asked = [event for event in evidence.events("acquisition.requested") if event["data"]["name"] == name]
     verified = {event["data"]["key"] for event in evidence.events("acquisition.verified")}
     return Found(sum(event["data"]["key"] in verified for event in asked) / len(asked), 0.0)
+
+
+@measure
+def after_prompts(words: Words, runs: Runs) -> Found:
+    """The part of an acquisition's spectra at whose begin nobody was still asked for anything; one prompt at least must be answered."""
+    evidence = run_of(words, runs)
+    asked = [(float(event["time"]), str(event["data"]["id"])) for event in evidence.events("alarm.raised")]
+    answers = {str(event["data"]["id"]): float(event["time"]) for event in evidence.events("alarm.acknowledged")}
+    stood = [(begin_s, answers.get(name, math.inf)) for begin_s, name in asked if name.startswith(PROMPT)]
+    if not any(math.isfinite(end_s) for _, end_s in stood):
+        raise NotFound("no prompt was answered")
+    begun = [begin_s for begin_s, _ in evidence.spans_s(str(words["after_prompts"]))]
+    return Found(sum(not any(asked_s <= at < end_s for asked_s, end_s in stood) for at in begun) / len(begun), 0.0)

@@ -90,6 +90,21 @@ def test_better_use_of_the_console_is_said_when_asked_for(tmp_path: Path) -> Non
     assert "better: `fast`: 70 scans instead of 48 fit into 72 s" in printed(file, optimise=True)
 
 
+def test_the_hours_of_a_map_stand_in_a_table_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path("configs/experiments/na_beta_alumina_short_and_image.yaml")
+    rig = Path("configs/rigs/memory.yaml")
+    assert check_command(file, rig, start_utc_ns=START, optimise=True, as_json=True) == 0
+    ways = json.loads(capsys.readouterr().out)["map_hours"]
+    hours = {way["way"]: way["hours"] for way in ways}
+    assert hours["as planned"] > 2 * hours["recycle delay by T1"] > 2 * hours["+ echoes by Cramér-Rao"] > 0
+    text = io.StringIO()
+    check_command(file, rig, start_utc_ns=START, optimise=True, console=Console(width=80, file=text))
+    shown = text.getvalue()
+    assert "Hours of a map of T2, at equal error of T2" in shown
+    assert f"{hours['+ echoes by Cramér-Rao']:.1f}" in shown
+    assert "Hours of a map" not in printed(file)
+
+
 def test_all_problems_at_once_and_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(BAD)

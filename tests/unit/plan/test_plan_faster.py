@@ -10,7 +10,7 @@ import pytest
 from drivers.base import Axis
 from orchestrator.analysis.relaxation import Noise, echo_decay
 from orchestrator.plan.faster import KORRINGA_s, Way, both, echoed, even, in_passes_h, recovered, recycled, times_as_long, variance_of_T2
-from orchestrator.plan.optimise import advice
+from orchestrator.plan.optimise import advice, map_hours
 from orchestrator.plan.orders import Plan, PlannedAcquisition
 
 T1_s = KORRINGA_s["23Na"]
@@ -53,10 +53,19 @@ def test_the_plan_of_a_map_is_advised_and_one_that_is_best_is_not() -> None:
     assert "known as well in 3.1 h instead of 11.6 h" in said
     assert "12.6 h with 0.5 times the signal, 3.1 h with 1 times the signal, 0.8 h with 2 times the signal" in passes
     assert "not proposed" in undersampled
+    table = list(map_hours(Plan.model_construct(steps=(), acquisitions={"t2": now})))
+    assert [(one.way.partition(",")[0], one.hours if one.hours is None else round(one.hours, 1)) for one in table] == [
+        ("as planned", 11.6), ("recycle delay by T1", 5.6), ("+ echoes by Cramér-Rao", 3.1),
+        ("+ passes", 12.6), ("+ passes", 3.1), ("+ passes", 0.8),
+        ("+ 48 of 64 encodes", None), ("+ 32 of 64 encodes", None),
+    ]  # fmt: skip
+    assert table[0].echo_s == pytest.approx(NOW.echo_s)
+    assert table[2].late_share == pytest.approx(0.7, abs=0.06)
     off = now.model_copy(update={"template": {"carrier_ppm": 0}})
     best = now.model_copy(update={"recycle_s": 0.0265, "per_block": Axis("TE_ms", (3.0, 21.8, 21.8))})
     for other in (off, best):
         assert list(advice(Plan.model_construct(steps=(), acquisitions={"t2": other}))) == []
+        assert list(map_hours(Plan.model_construct(steps=(), acquisitions={"t2": other}))) == []
 
 
 def test_passes_are_whole() -> None:

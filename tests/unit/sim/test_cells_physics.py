@@ -357,6 +357,14 @@ def test_germanium_has_the_four_lines_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(("cell", "nucleus", "turned"), [("C1", "7Li", 30.0), ("C4", "7Li", 30.0), ("C6", "23Na", 5.0)])
+def test_a_cell_that_somebody_turns_lies_as_it_was_turned_last_and_back_when_it_is_over(cell: str, nucleus: str, turned: float) -> None:
+    """O3: while a prompt stands a person turns the strip, and the spectra after it are of the other angle."""
+    twin = made(cell, faults=[{"name": "turned", "start_s": 100, "value": 45}, {"name": "turned", "start_s": 200, "end_s": 300}])
+    shifts = [shift_ppm(twin, t_s, nucleus, "bulk") for t_s in (50.0, 150.0, 250.0, 350.0)]
+    assert [shift - shifts[0] for shift in shifts] == pytest.approx([0.0, 0.5 * turned, turned, 0.5 * turned])
+
+
+@pytest.mark.parametrize(("cell", "nucleus", "turned"), [("C1", "7Li", 30.0), ("C4", "7Li", 30.0), ("C6", "23Na", 5.0)])
 def test_P7_a_plate_along_the_field_lies_further_left(cell: str, nucleus: str, turned: float) -> None:
     """O3: 242 to 272 ppm by angle; practice.md 16: the same foil then sits in the moss window."""
     said = read(TWINS / f"{cell}.yaml")

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.model.validation import Comparison
 from orchestrator.validate.compare import Found
 from orchestrator.validate.evidence import Evidence, Place, Spectrum, Where, admitted, picked
 from orchestrator.validate.measures import NotFound, measured
+from orchestrator.validate.perform import noted
 
 AXIS: Mapping[str, Any] = {"spectral_width_Hz": 50_000.0, "carrier_MHz": 116.65, "reference_MHz": 116.65, "scans": 16}
 
@@ -144,3 +146,32 @@ def test_picks() -> None:
     )
     with pytest.raises(ValueError, match="pick"):
         picked([1], "middle")
+
+
+class Asked(Evidence):
+    """A prompt that stood from 100 s to 400 s, an alarm of another kind, and spectra that begin when told."""
+
+    def __init__(self, *begun_s: float, answered: bool = True) -> None:
+        self.begun_s, self.answered = begun_s, answered
+
+    def events(self, kind: str, **data: Any) -> list[dict[str, Any]]:
+        raised = [{"time": 100.0, "data": {"id": "prompt-turn it"}}, {"time": 450.0, "data": {"id": "disk"}}]
+        done = [{"time": 400.0, "data": {"id": "prompt-turn it"}}] if self.answered else []
+        return {"alarm.raised": raised, "alarm.acknowledged": done}[kind]
+
+    def spans_s(self, acquisition: str) -> list[tuple[float, float]]:
+        return [(at, at + 10.0) for at in self.begun_s]
+
+
+def test_a_spectrum_begun_while_somebody_is_still_asked_is_counted_out() -> None:
+    assert measured({"after_prompts": "strip"}, {"": Asked(50.0, 400.0, 500.0)}).value == 1.0
+    assert measured({"after_prompts": "strip"}, {"": Asked(50.0, 399.0, 400.0, 500.0)}).value == 0.75
+    with pytest.raises(NotFound, match="no prompt was answered"):
+        measured({"after_prompts": "strip"}, {"": Asked(50.0, answered=False)})
+
+
+def test_what_a_row_is_shortened_to_is_a_note_of_it_after_its_own() -> None:
+    one = Comparison(row="O24", quantity="q", published=1.0, source="s", note="own", measure={})
+    assert noted(one, "").note == "own"
+    assert noted(one, "40 of 2016 h").note == "own; 40 of 2016 h"
+    assert noted(one.model_copy(update={"note": ""}), "40 of 2016 h").note == "40 of 2016 h"
