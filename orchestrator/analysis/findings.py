@@ -11,8 +11,8 @@ Told = tuple[str, float, float | None, str, str]
 
 ALGORITHM = "operando-nmr chain 2"
 LINES = "operando-nmr lines 2"
-PULSE = "operando-nmr pulse 2"
-"""What a pulse off resonance shows of a line; 2: of bulk metal as of a thick face."""
+PULSE = "operando-nmr pulse 3"
+"""What a pulse shows of a line; 2: of bulk metal as of a thick face; 3: its skin is taken off, and a single line of metal has bounds."""
 SLOPE = "operando-nmr slope 1"
 SWEEPS = "operando-nmr sweeps 2"
 MAPS = "operando-nmr maps 2"

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.battery import HALF_TURN_deg, RESISTIVITY_OHM_m, excitation, face_excitation, seen_depth_um
+from orchestrator.analysis.battery import (
+    HALF_TURN_deg,
+    RESISTIVITY_OHM_m,
+    excitation,
+    face_excitation,
+    seen_depth_um,
+    skin_share,
+    unsorted_metal,
+)
 from orchestrator.analysis.chain import Axis, Chain, Complexes, Phase, Processed, peak
 from orchestrator.analysis.findings import ALGORITHM, LINES, PULSE, Told
 from orchestrator.analysis.fourier import FourierSettings, evolution_s, evolved_s, power_of_two
@@ -27,6 +35,9 @@ Scan = NDArray[np.complex128]
 FIT_MARGIN_ppm = 25.0
 PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
+UNSORTED = "metal"
+"""A single line of metal: foil, deposit or both."""
+METAL_WITH_SKIN = frozenset({"bulk", UNSORTED})
 
 
 class Remembered(NamedTuple):
@@ -164,18 +175,36 @@ class Stream:
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES
 
     def _pulse(self, line: Component) -> Iterator[Told]:
-        """By the template's pulse: how much it excites a line off the carrier, the area on resonance, how deep a thick metal is seen."""
+        """By the template's pulse: the area of a line on resonance, and its metal within one skin depth of a face as if all was seen."""
         if self._pulsed is None:
             return
         pulse_us, tip_deg = self._pulsed
         offset_Hz = (line.shift_ppm * 1e-6 + 1.0) * self._reference_MHz * 1e6 - self._carrier_MHz * 1e6
-        thick = line.name == "bulk" and tip_deg < HALF_TURN_deg
-        factor, doubtful = (face_excitation if thick else excitation)(offset_Hz, pulse_us, tip_deg)
-        if not doubtful:
-            yield f"excitation({line.name})", float(factor), None, "", PULSE
-            yield f"corrected_area({line.name})", line.amplitude / float(factor), line.amplitude_sd / float(factor), "", PULSE
-        if self._full and line.name == "bulk" and self._nucleus in RESISTIVITY_OHM_m and tip_deg < HALF_TURN_deg:
-            yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", PULSE
+        thin, doubtful = excitation(offset_Hz, pulse_us, tip_deg)
+        if line.name not in METAL_WITH_SKIN:
+            if not doubtful:
+                yield from self._corrected(line, float(thin), 1.0)
+        elif tip_deg < HALF_TURN_deg:
+            thick, thick_doubtful = face_excitation(offset_Hz, pulse_us, tip_deg)
+            if line.name == UNSORTED and not (doubtful or thick_doubtful):
+                yield from self._bounds(line, *unsorted_metal(offset_Hz, pulse_us, tip_deg))
+            elif line.name != UNSORTED and not thick_doubtful:
+                yield from self._corrected(line, thick, skin_share(tip_deg))
+            if self._full and line.name != UNSORTED and self._nucleus in RESISTIVITY_OHM_m:
+                yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", PULSE
+
+    @staticmethod
+    def _corrected(line: Component, excited: float, share: float) -> Iterator[Told]:
+        yield f"excitation({line.name})", excited, None, "", PULSE
+        shown = excited * share
+        yield f"corrected_area({line.name})", line.amplitude / shown, line.amplitude_sd / shown, "", PULSE
+
+    @staticmethod
+    def _bounds(line: Component, least: float, most: float) -> Iterator[Told]:
+        """Of one line that may be foil, deposit or both."""
+        yield f"corrected_area_least({line.name})", line.amplitude / most, line.amplitude_sd / most, "", PULSE
+        if least > 0.0:
+            yield f"corrected_area_most({line.name})", line.amplitude / least, line.amplitude_sd / least, "", PULSE
 
     def _compared(self, told: Sequence[Told]) -> list[Told]:
         """Differences of phases that rules ask for. A metal's phase is against the common one already."""

@@ -321,7 +321,9 @@ class WrittenBudget(Written):
 
     metal_ppm: Pair
     mol_per_area_from: Annotated[str, sentence(r"^stripping in cycles? .*$", "stripping in cycles 2-4")]
-    dead: Literal["end of discharge", "end of charge"] = "end of discharge"
+    dead: Literal["end of discharge", "end of strip"] = Field(
+        "end of discharge", description="when all was stripped that can be: before, dead metal and what can still be stripped are one line"
+    )
     sei: Literal["charge - discharge - dead"] = "charge - discharge - dead"
 
 

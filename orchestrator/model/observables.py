@@ -16,8 +16,10 @@ an image or series in one step together: ``image_error`` (noise over the brighte
 ``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
 ``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known. ``excitation``: of what a
 pulse on resonance would show this one shows so much of a line off the carrier, of ``bulk`` as of a thick face; ``area`` is told as it is,
-``corrected_area`` is the area over that. ``seen_depth(bulk)`` (in a reprocessing): thickness of a plate without a skin that would be as
-bright.
+``corrected_area`` is the area over that, and over what a skin leaves: of ``bulk`` that of the metal within one skin depth of its faces,
+as if all of it was seen. Of a single line ``metal``, which may be foil, deposit or both, only ``corrected_area_least`` and
+``corrected_area_most`` are told: all of it a film, and the thickness or mixture that shows least. ``seen_depth(bulk)`` (in a
+reprocessing): thickness of a plate without a skin that would be as bright.
 ``plateau``: 1 while E over charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``:
 abs(E - I·R_lead) of a symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's
 transition). ``sand_time``: after which the salt at the plated face is gone, of the current at the middle of a spectrum, where that is more
@@ -86,6 +88,8 @@ OBSERVABLES: dict[str, Observable] = {
     "metal_mass": Observable("mg", "spectra"),
     "excitation": Observable("", "spectra", of_line=True),
     "corrected_area": Observable("", "spectra", of_line=True),
+    "corrected_area_least": Observable("", "spectra", of_line=True),
+    "corrected_area_most": Observable("", "spectra", of_line=True),
     "seen_depth": Observable("um", "spectra", of_line=True),
 }
 
