@@ -15,12 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from orchestrator.analysis.battery import MG_PER_MAH, Budget, lithium_budget, metal_mass_mg
+from orchestrator.analysis.findings import BUDGET, Told
 
 PLATING = frozenset({"charge", "plate"})
 STRIPPING = frozenset({"discharge", "strip"})
-BUDGET = "operando-nmr budget 1"
-
-Told = tuple[str, float, float | None, str, str]
 
 
 class Area(NamedTuple):

@@ -16,7 +16,11 @@ PULSE = "operando-nmr pulse 3"
 SLOPE = "operando-nmr slope 1"
 SWEEPS = "operando-nmr sweeps 2"
 MAPS = "operando-nmr maps 2"
+BOUND = "operando-nmr bound 1"
 SALT = "operando-nmr salt 1"
+BUDGET = "operando-nmr budget 1"
+ALGORITHMS = (ALGORITHM, LINES, PULSE, SLOPE, SWEEPS, MAPS, BOUND, BUDGET, SALT)
+"""All there are, for provenance."""
 
 
 class Finding(NamedTuple):

@@ -74,6 +74,10 @@ class Stream:
         self._pulsed = wanted.pulses.get(str(data["name"]))
         self._nucleus, self._carrier_MHz, self._reference_MHz = nucleus, data["carrier_MHz"], data["reference_MHz"]
 
+    def _tells(self, name: str) -> bool:
+        """Of what is told in a reprocessing, or where a rule looks at it."""
+        return self._full or name in self._wanted.asked
+
     def _evolved_s(self, data: Mapping[str, Any]) -> float:
         """By the console's own words, or by the template's pulse alone."""
         found = evolved_s(data.get("parameters") or {})
@@ -143,7 +147,7 @@ class Stream:
                     yield f"phase({name})", -phase_deg if mirrored else phase_deg, phase_sd_deg, "deg", ALGORITHM
                 if name in self._wanted.peaks and float(areas.snr[0, n]) > PEAK_SNR:
                     yield from self._peak(processed, n)
-            elif self._full:
+            elif self._tells("window_area"):
                 yield f"window_area({name})", float(areas.area[0, n]), float(areas.area_sd[0, n]), "", ALGORITHM
 
     @staticmethod
@@ -171,7 +175,7 @@ class Stream:
             yield from self._pulse(line)
             if self._full or line.name in self._wanted.peaks:
                 yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
-        if self._full:
+        if self._tells("fit_rms"):
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES
 
     def _pulse(self, line: Component) -> Iterator[Told]:
@@ -190,7 +194,7 @@ class Stream:
                 yield from self._bounds(line, *unsorted_metal(offset_Hz, pulse_us, tip_deg))
             elif line.name != UNSORTED and not thick_doubtful:
                 yield from self._corrected(line, thick, skin_share(tip_deg))
-            if self._full and line.name != UNSORTED and self._nucleus in RESISTIVITY_OHM_m:
+            if self._tells("seen_depth") and line.name != UNSORTED and self._nucleus in RESISTIVITY_OHM_m:
                 yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", PULSE
 
     @staticmethod

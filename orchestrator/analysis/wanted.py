@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.model.observables import window_name
+from orchestrator.model.observables import base_name, window_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Wanted:
     ``differences``: pairs of lines whose phases they compare; ``subtracted``: acquisitions that have a blank taken off;
     ``budget``: of the metal, as the experiment has it; ``resting``: what is measured in rests;
     ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of;
+    ``asked``: observables that rules name, without their lines: some are told only then;
     ``lead_ohm``: of the leads, which is no part of an overpotential.
     """
 
@@ -27,6 +28,7 @@ class Wanted:
     subtracted: frozenset[str] = frozenset()
     pulses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     peaks: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
     lead_ohm: float = 0.0
     budget: Mapping[str, Any] | None = None
     resting: frozenset[str] = frozenset()
@@ -41,18 +43,18 @@ class Wanted:
         plan = started.get("plan")
         plan = plan if isinstance(plan, Mapping) else {}
         cell = plan.get("cell")
-        edits = (plan.get("analysis") or {}).get("windows") or {}
         rules = plan.get("rules") or ()
         acquisitions = plan.get("acquisitions") or {}
         return cls(
             cell if isinstance(cell, Mapping) else {},
-            edits,
+            plan.get("windows") or {},
             tuple(dict.fromkeys((*_rule_windows(rules), *_budget_windows(plan.get("budget"))))),
             tuple(dict.fromkeys(_differences(rules))),
             frozenset(name for name, planned in acquisitions.items() if planned.get("subtract"))
             | frozenset(name for name, _, blank in _tracked(rules) if blank),
             {name: pulse for name, planned in acquisitions.items() if (pulse := _pulse(planned.get("template") or {})) is not None},
             frozenset(_peaks(rules)),
+            frozenset(base_name(str(predicate["observable"])) for predicate in _predicates(rules)),
             float(plan.get("lead_ohm") or 0.0),
             plan.get("budget"),
             frozenset(_in_rests(plan.get("steps") or ())),

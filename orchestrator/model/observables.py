@@ -10,8 +10,10 @@ the running step, over its last spectra. ``phase``: of a line less the common ph
 wandered. ``fit_rms``: what the lines leave, relative to the largest point. Of an array: ``T1``, ``T2``, ``diffusion``, ``pulse_90`` of a
 window, ``drift``: what its first value, measured once more at the end, has changed by. Of a series of images: ``T2(electrode)``, its
 ``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
-(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of all passes of
-an image or series in one step together: ``image_error`` (noise over the brightest pixel), ``T2_of_passes``, and ``T2_error``, relative, of
+(none of a cluster: 0) and of those ``beyond_T1``, ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise.
+``T2_excess``: standard errors by which a T2 lies above T1, as measured in the run, else Korringa's of the metal: above 2 it is not to be
+believed. Of all passes of an image or series in one step together: ``image_error`` (noise over the brightest pixel), ``T2_of_passes``,
+and ``T2_error``, relative, of
 ``electrode`` and ``cluster``: what a rule looks at that ends the step once enough is known. Of the lithium budget
 ``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
 ``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known. ``excitation``: of what a
@@ -72,6 +74,7 @@ OBSERVABLES: dict[str, Observable] = {
     "diffusion": Observable("m2/s", "spectra", of_line=True),
     "drift": Observable("", "spectra", of_line=True),
     "T2_width": Observable("s", "spectra", of_line=True),
+    "T2_excess": Observable("", "spectra", of_line=True),
     "pixels": Observable("", "spectra", of_line=True),
     "image_snr": Observable("", "spectra"),
     "image_error": Observable("", "spectra"),
