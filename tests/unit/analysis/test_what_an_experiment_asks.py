@@ -70,6 +70,31 @@ def test_what_a_rule_looks_at_is_told_live(name: str) -> None:
     assert name in told(replace(wanted(rule), pulses={"fast": (5.0, 90.0)}), scan())
 
 
+def test_each_fit_begins_where_the_last_one_came_to() -> None:
+    stream, fid = Stream(DATA, POINTS, wanted()), scan()
+    looks = []
+    for _ in range(2):
+        stream.told(fid, DATA, None, 64)
+        assert stream.fit is not None
+        looks.append(stream.fit.evaluations)
+    assert looks[1] < looks[0]
+
+
+def test_moss_that_is_not_there_has_a_limit_and_no_area() -> None:
+    t_s = np.arange(POINTS) / SW_Hz
+    bulk = 100.0 * np.exp(2j * np.pi * (246.9 - 137.0) * REFERENCE_MHz * t_s - np.pi * 940.0 * t_s)
+    found = told(wanted(), (bulk + np.random.default_rng(5).normal(scale=2.0, size=(POINTS, 2)).view(np.complex128)[:, 0])[None])
+    assert {"area(bulk)", "upper_limit(moss)"} <= found.keys()
+    assert not {"area(moss)", "corrected_area(moss)", "phase(moss)"} & found.keys()
+
+
+def test_window_integrals_stand_beside_fitted_lines_in_a_reprocessing() -> None:
+    """The real part counts bulk for the cosine of its skin's phase: so people can compare with the literature."""
+    found = {name: value for name, value, *_ in Stream(DATA, POINTS, wanted(), full=True).told(scan(), DATA, None, 64)}
+    assert {"window_area(bulk)", "window_area(moss)", "phase(bulk)"} <= found.keys()
+    assert found["window_area(bulk)"] < 0.8 * found["area(bulk)"]
+
+
 @pytest.mark.parametrize(("read", "rel"), [("area(bulk)", 0.02), ("area(moss)", 0.02), ("phase(bulk)", 0.02), ("area(electrolyte)", 0.06)])
 def test_a_digital_filter_that_delays_the_fid_changes_nothing(read: str, rel: float) -> None:
     """69 points, as of a Bruker console: by first-order phase, in the chain and in the fit alike.
