@@ -19,7 +19,8 @@ MAPS = "operando-nmr maps 2"
 BOUND = "operando-nmr bound 1"
 SALT = "operando-nmr salt 1"
 BUDGET = "operando-nmr budget 1"
-ALGORITHMS = (ALGORITHM, LINES, PULSE, SLOPE, SWEEPS, MAPS, BOUND, BUDGET, SALT)
+FOIL = "operando-nmr foil 1"
+ALGORITHMS = (ALGORITHM, LINES, PULSE, SLOPE, SWEEPS, MAPS, BOUND, BUDGET, FOIL, SALT)
 """All there are, for provenance."""
 
 

@@ -22,7 +22,8 @@ from orchestrator.analysis.looking import FEWEST_POINTS, Look, Streams, scans_of
 from orchestrator.analysis.passes import Pass, Passes, error_of_image, errors_of_map
 from orchestrator.analysis.samples import Samples
 from orchestrator.analysis.slopes import Slopes
-from orchestrator.analysis.wanted import Wanted
+from orchestrator.analysis.wanted import RIGHT_deg, Wanted
+from orchestrator.analysis.weighing import by_foil, weighed
 from orchestrator.model.events import Event
 from orchestrator.model.metals import ROOM_K
 from orchestrator.model.observables import window_name
@@ -143,6 +144,7 @@ class LiveAnalysis:
         told = [*told, *self._overpotential(told, context), *self._sand(context)]
         told += self._slopes.of(told, data["name"], context)
         told += self._budgeted(told, data["name"], context)
+        told += self._weighed(told, data)
         return self._found(event, told, context, fit)
 
     def blank(self, data: Mapping[str, Any], blob: bytes) -> None:
@@ -175,7 +177,17 @@ class LiveAnalysis:
         if found is None:
             return []
         budget = self._budgeting.area(acquisition, str(context.get("step_key", "")), Area(*found))
+        if self._wanted.tips.get(acquisition) != self._wanted.tips.get(self._budgeting.acquisition):
+            return budget  # k is of another pulse
         return [*budget, *self._budgeting.mass(context["nucleus"], Area(*found))]
+
+    def _weighed(self, told: Sequence[Told], data: Mapping[str, Any]) -> list[Told]:
+        """The mass of moss, where a foil was weighed for this acquisition."""
+        foil = self._wanted.cell.get("foil")
+        if not foil or foil["acquisition"] != data["name"]:
+            return []
+        k = by_foil(foil, str(data["nucleus"]), float(data["reference_MHz"]), self._wanted.tips.get(data["name"], RIGHT_deg))
+        return [] if k is None else list(weighed(told, k))
 
     @staticmethod
     def _found(event: Event, told: Iterable[Told], context: Mapping[str, Any], fit: LineFit | None = None) -> list[Finding]:

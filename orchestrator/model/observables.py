@@ -16,8 +16,9 @@ believed. Of all passes of an image or series in one step together: ``image_erro
 and ``T2_error``, relative, of
 ``electrode`` and ``cluster``: what a rule looks at that ends the step once enough is known. Of the lithium budget
 ``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
-``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known. ``excitation``: of what a
-pulse on resonance would show this one shows so much of a line off the carrier, of ``bulk`` as of a thick face; ``area`` is told as it is,
+``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known for its pulse.
+``mass(moss)``: by a weighed foil. ``excitation``: of what a pulse on resonance would show this one shows so much of a line off the
+carrier, of ``bulk`` as of a thick face; ``area`` is told as it is,
 ``corrected_area`` is the area over that, and over what a skin leaves: of ``bulk`` that of the metal within one skin depth of its faces,
 as if all of it was seen. Of a single line ``metal``, which may be foil, deposit or both, only ``corrected_area_least`` and
 ``corrected_area_most`` are told: all of it a film, and the thickness or mixture that shows least. ``seen_depth(bulk)`` (in a
@@ -89,6 +90,7 @@ OBSERVABLES: dict[str, Observable] = {
     "plating_efficiency": Observable("", "spectra", of_line=True),
     "budget_closes": Observable("", "spectra", of_line=True),
     "metal_mass": Observable("mg", "spectra"),
+    "mass": Observable("mg", "spectra", of_line=True),
     "excitation": Observable("", "spectra", of_line=True),
     "corrected_area": Observable("", "spectra", of_line=True),
     "corrected_area_least": Observable("", "spectra", of_line=True),
