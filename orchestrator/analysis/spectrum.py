@@ -129,10 +129,11 @@ class Stream:
     def _general(self, processed: Processed, noise_sd: float, scans: int) -> Iterator[Told]:
         yield "noise_sd", noise_sd * math.sqrt(scans), None, "", ALGORITHM
         areas = processed.areas
-        if "electrolyte" in areas.names:
-            yield "line_snr(electrolyte)", float(processed.whole_snr[0, areas.names.index("electrolyte")]), None, "", ALGORITHM
-            if (sd := float(processed.drift.sd_deg[0])) < 45.0:
-                yield "phase(electrolyte)", float(processed.drift.ph0_deg[0]), sd, "deg", ALGORITHM
+        for n, name in enumerate(areas.names):
+            if name == "electrolyte" or self._tells("line_snr"):
+                yield f"line_snr({name})", float(processed.whole_snr[0, n]), None, "", ALGORITHM
+        if "electrolyte" in areas.names and (sd := float(processed.drift.sd_deg[0])) < 45.0:
+            yield "phase(electrolyte)", float(processed.drift.ph0_deg[0]), sd, "deg", ALGORITHM
 
     def _areas(self, processed: Processed, fit: LineFit | None, *, mirrored: bool) -> Iterator[Told]:
         """Window integrals; where a line of that name is fitted its amplitude is the area, and the window's goes under another name."""
@@ -174,7 +175,8 @@ class Stream:
             yield f"phase({line.name})", -phase_deg if mirrored else phase_deg, line.phase_sd_deg, "deg", LINES
             yield from self._pulse(line)
             if self._full or line.name in self._wanted.peaks:
-                yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
+                width_Hz, width_sd_Hz = voigt_width(line)
+                yield f"width({line.name})", width_Hz / reference_MHz, width_sd_Hz / reference_MHz, "ppm", LINES
         if self._tells("fit_rms"):
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES
 
@@ -264,6 +266,8 @@ def _noise_less(blank: Scan | None, scan: Scan, raw_sd: float) -> float:
     return fid_noise_sd(scan - blank) or math.sqrt(2.0) * raw_sd
 
 
-def voigt_width(line: Component) -> float:
-    """Full width at half height in Hz (Olivero and Longbothum 1977, good to 0.02 %)."""
-    return 0.5346 * line.lorentz_Hz + math.sqrt(0.2166 * line.lorentz_Hz**2 + line.gauss_Hz**2)
+def voigt_width(line: Component) -> tuple[float, float]:
+    """Full width at half height in Hz (Olivero and Longbothum 1977, good to 0.02 %), and its standard error where one part is held."""
+    root_Hz = math.sqrt(0.2166 * line.lorentz_Hz**2 + line.gauss_Hz**2)
+    by_lorentz, by_gauss = 0.5346 + 0.2166 * line.lorentz_Hz / root_Hz, line.gauss_Hz / root_Hz
+    return 0.5346 * line.lorentz_Hz + root_Hz, math.hypot(by_lorentz * line.lorentz_sd_Hz, by_gauss * line.gauss_sd_Hz)

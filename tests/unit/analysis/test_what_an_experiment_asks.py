@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.analysis.looking import Streams
 from orchestrator.analysis.spectrum import Stream
 from orchestrator.analysis.wanted import Wanted
 from orchestrator.config import load_rig, parse_experiment
+from orchestrator.model.events import Event
 from orchestrator.plan import make_plan
 
 HEAD = """\
@@ -80,6 +82,17 @@ def test_each_fit_begins_where_the_last_one_came_to() -> None:
     assert looks[1] < looks[0]
 
 
+def test_in_a_reprocessing_some_begin_from_their_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a series may be cut, and each piece be looked at by somebody else with the same numbers; live none does."""
+    monkeypatch.setattr("orchestrator.analysis.looking.AFRESH", 2)
+    data = DATA | {"scans": 64, "dtype": "<c16", "shape": [1, POINTS]}
+    event = Event(1, 0, 0, "fid.block", data, (64.0 * scan()).astype("<c16").tobytes())
+    for full, afresh in ((True, [True, False, True, False]), (False, [True, False, False, False])):
+        streams = Streams(wanted(), full=full)
+        looks = [fit.evaluations for _ in range(4) if (fit := streams.look(event, {}).fit) is not None]
+        assert [each == looks[0] for each in looks] == afresh
+
+
 def test_moss_that_is_not_there_has_a_limit_and_no_area() -> None:
     t_s = np.arange(POINTS) / SW_Hz
     bulk = 100.0 * np.exp(2j * np.pi * (246.9 - 137.0) * REFERENCE_MHz * t_s - np.pi * 940.0 * t_s)
@@ -103,3 +116,39 @@ def test_a_digital_filter_that_delays_the_fid_changes_nothing(read: str, rel: fl
     """
     plain, late = told(wanted(), scan()), told(wanted(), scan(69.0), group_delay_points=69.0)
     assert late[read] == pytest.approx(plain[read], rel=rel)
+
+
+def full(fid: Scan) -> dict[str, tuple[float, float | None]]:
+    """Value and error of all that a reprocessing, and a table of spectra, tells."""
+    return {name: (value, sd) for name, value, sd, *_ in Stream(DATA, POINTS, wanted(), full=True).told(fid, DATA, None, 64)}
+
+
+def test_every_component_has_amplitude_phase_shift_and_width_with_their_errors() -> None:
+    found = full(scan())
+    for name in (f"{base}({line})" for line in ("bulk", "moss") for base in ("area", "phase", "shift", "width")):
+        value, sd = found[name]
+        assert np.isfinite(value), name
+        assert sd is not None, name
+        assert sd > 0.0, name
+
+
+def test_the_error_of_a_width_means_what_it_says() -> None:
+    """Bulk of 940 Hz in noise: 150 fits scatter by what is stated."""
+    t_s = np.arange(POINTS) / SW_Hz
+    clean = 100.0 * np.exp(2j * np.pi * (246.9 - 137.0) * REFERENCE_MHz * t_s - np.pi * 940.0 * t_s)
+    moss = np.exp(-np.pi * 560.0 * t_s - (np.pi * 1354.0 * t_s) ** 2 / (4 * np.log(2)))
+    clean += 60.0 * moss * np.exp(2j * np.pi * (266.5 - 137.0) * REFERENCE_MHz * t_s)
+    rng, stream = np.random.default_rng(4), Stream(DATA, POINTS, wanted(), full=True)
+    fids = (clean + rng.normal(scale=1.0, size=(POINTS, 2)).view(np.complex128)[:, 0] for _ in range(150))
+    told_of = [{name: (value, sd) for name, value, sd, *_ in stream.told(fid[None], DATA, None, 64)} for fid in fids]
+    for name, ppm in (("width(bulk)", 940.0 / REFERENCE_MHz), ("width(moss)", 1678.0 / REFERENCE_MHz)):
+        values, sds = np.array([each[name] for each in told_of]).T
+        assert values.mean() == pytest.approx(ppm, rel=0.02)
+        assert values.std(ddof=1) == pytest.approx(sds.mean(), rel=0.2)
+
+
+def test_each_window_has_its_signal_to_noise() -> None:
+    found = full(scan())
+    assert {"line_snr(electrolyte)", "line_snr(metal)", "line_snr(bulk)", "line_snr(moss)"} <= found.keys()
+    assert "line_snr(metal)" not in told(wanted(), scan())
+    assert "line_snr(metal)" in told(wanted("rules: [{name: a, when: line_snr(metal) < 3, do: [warn]}]\n"), scan())
