@@ -53,3 +53,25 @@ def test_sentences(sentence: str, observable: str, value: float) -> None:
 def test_abs_of_any_line() -> None:
     found = predicate("when: abs(budget_closes(this cycle)) > 3")
     assert (found.observable, found.absolute) == ("budget_closes(this cycle)", True)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "when: area(moss) > 3, while: I > 0",
+        "when: {observable: area(moss), above: 3, while: I > 0}",
+        "when: {observable: area(moss), above: 3, for: 2 spectra, while: I > 0}",
+        "when: area(moss) > 3, and: I > 0",
+    ],
+)
+def test_while_is_what_must_hold_besides(rule: str) -> None:
+    (found,) = parse_experiment(f"{HEAD}  - {{name: a, {rule}, do: [warn]}}\n").rules
+    assert [(one.observable, one.test, one.value) for one in found.all_of] == [("area(moss)", "above", 3.0), ("current", "above", 0.0)]
+    assert found.for_count == (2 if "2 spectra" in rule else 1)
+
+
+def test_while_holds_beside_any() -> None:
+    rule = "any: [area(moss) > 3, noise_sd > 2], while: abs(E) > 0.1 V"
+    (found,) = parse_experiment(f"{HEAD}  - {{name: a, {rule}, do: [warn]}}\n").rules
+    assert [len(found.all_of), len(found.any_of)] == [1, 2]
+    assert (found.all_of[0].observable, found.all_of[0].absolute, found.all_of[0].value) == ("voltage", True, 0.1)
