@@ -37,7 +37,21 @@ FOLDER = "processed"
 FORMAT = "operando-processed"
 FORMAT_VERSION = 1
 JOURNAL = "journal.sqlite"
-CONTEXT = ("t_s", "charge_mAh", "throughput_mAh", "charge_step_mAh", "x", "voltage_V", "current_A", "cycle", "scans")
+CONTEXT = (
+    "t_s",
+    "t_start_s",
+    "t_end_s",
+    "charge_mAh",
+    "charge_start_mAh",
+    "charge_end_mAh",
+    "throughput_mAh",
+    "charge_step_mAh",
+    "x",
+    "voltage_V",
+    "current_A",
+    "cycle",
+    "scans",
+)
 TEXTS = ("key", "acquisition", "nucleus", "step_key", "flags")
 CHUNK_ROWS = 256
 UNREADABLE = (ValueError, ArithmeticError, LookupError, TypeError)
