@@ -25,6 +25,10 @@ RESISTIVITY_OHM_m = {"7Li": 92.8e-9, "6Li": 92.8e-9, "23Na": 47.7e-9}
 MG_PER_MAH = {"7Li": 6.94e-3 * UMOL_PER_MAH, "6Li": 6.015e-3 * UMOL_PER_MAH, "23Na": 22.98977e-3 * UMOL_PER_MAH}
 DEEPEST = 18.0
 """In skin depths: nothing is seen below."""
+HULL_DEPTHS, HULL_POINTS = 9.0, 181
+"""In skin depths: a face this thick is a thick one to 1e-4."""
+HULL_WAYS = np.exp(1j * np.deg2rad(np.arange(0.0, 360.0, 3.0)))
+"""Directions from which a hull is looked at: the nearest is met to 0.03 %."""
 LARGEST_CORRECTION = 2.0
 HALF_TURN_deg = 170.0
 """From here on hardly anything of a thin plate is left to compare with."""
@@ -85,9 +89,14 @@ def metal_face(tip_deg: float, thickness: float = math.inf, nodes: int = 64) -> 
     return complex(np.sum(weights * np.sin(math.radians(tip_deg) * reach) * reach * np.exp(-2j * z)))
 
 
+def skin_share(tip_deg: float) -> float:
+    """What a thick face shows, over what the metal within one skin depth of it would show if all of it was seen: 0.431 at 90 degrees."""
+    return abs(metal_face(tip_deg)) / math.sin(math.radians(tip_deg))
+
+
 def seen_depth_um(nucleus: str, frequency_MHz: float, tip_deg: float) -> float:
     """How thick a plate without a skin would be that is as bright as a thick one: an area times thickness / this is the metal's own."""
-    return skin_depth_um(nucleus, frequency_MHz) * abs(metal_face(tip_deg)) / math.sin(math.radians(tip_deg))
+    return skin_depth_um(nucleus, frequency_MHz) * skin_share(tip_deg)
 
 
 def excitation(offset_Hz: ArrayLike, pulse_us: float, tip_deg: float) -> tuple[Floats, Bools]:
@@ -108,12 +117,32 @@ def face_excitation(offset_Hz: float, pulse_us: float, tip_deg: float, nodes: in
     In each depth the pulse of 4.10, about the field's own direction there; then summed as in ``metal_face``.
     """
     z, weights = _depths(DEEPEST, nodes)
+    seen = abs(np.sum(weights * _from_depth(z, offset_Hz, pulse_us, tip_deg))) / abs(metal_face(tip_deg, nodes=nodes))
+    return float(seen), not 1.0 / LARGEST_CORRECTION <= seen <= LARGEST_CORRECTION
+
+
+def _from_depth(z: Floats, offset_Hz: float, pulse_us: float, tip_deg: float) -> NDArray[np.complex128]:
+    """complex128 (n,): what metal at depths ``z``, in skin depths, gives back; 1 is all of it, tipped by 90 degrees."""
     reach, turn_free = np.exp(-z), 2.0 * math.pi * offset_Hz * pulse_us * 1e-6
     tip = math.radians(tip_deg) * reach
     turn = np.hypot(tip, turn_free)
     across = (tip * np.sin(turn) + 1j * tip * turn_free / turn * (1.0 - np.cos(turn))) / turn
-    seen = abs(np.sum(weights * across * reach * np.exp(-2j * z))) / abs(metal_face(tip_deg, nodes=nodes))
-    return float(seen), not 1.0 / LARGEST_CORRECTION <= seen <= LARGEST_CORRECTION
+    found: NDArray[np.complex128] = across * reach * np.exp(-2j * z)
+    return found
+
+
+def unsorted_metal(offset_Hz: float, pulse_us: float, tip_deg: float) -> tuple[float, float]:
+    """Least and most that metal of unknown thickness shows, over what all of it within one skin depth of its faces would show.
+
+    From a film to a thick face, and any mixture: parts with different phases take from one another, so the least is the distance
+    from zero of the hull of all thicknesses' signals; 0 where they can cancel.
+    """
+    depths = np.linspace(0.0, HULL_DEPTHS, HULL_POINTS)
+    signal = _from_depth(depths, offset_Hz, pulse_us, tip_deg)
+    steps = 0.5 * (signal[1:] + signal[:-1]) * depths[1]
+    shown = np.concatenate([signal[:1], np.cumsum(steps) / np.minimum(depths[1:], 1.0)]) / math.sin(math.radians(tip_deg))
+    along = np.max(np.min((shown * HULL_WAYS[:, None]).real, axis=1))
+    return max(0.0, float(along)), float(np.abs(shown).max())
 
 
 def _depths(end: float, nodes: int) -> tuple[Floats, Floats]:

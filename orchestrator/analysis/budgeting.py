@@ -15,12 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from orchestrator.analysis.battery import MG_PER_MAH, Budget, lithium_budget, metal_mass_mg
+from orchestrator.analysis.findings import BUDGET, Told
 
 PLATING = frozenset({"charge", "plate"})
 STRIPPING = frozenset({"discharge", "strip"})
-BUDGET = "operando-nmr budget 1"
-
-Told = tuple[str, float, float | None, str, str]
 
 
 class Area(NamedTuple):
@@ -46,6 +44,7 @@ class Cycle:
 class Budgeting:
     """Fed with steps and areas, in order. ``cycles``: those that give k, counted from 1 by their plating.
 
+    ``acquisition``: the one whose areas give k, "" before the first.
     ``resting``: acquisitions that are asked for in rests; another's spectrum may only have come late. Empty: any.
     """
 
@@ -54,7 +53,7 @@ class Budgeting:
         self._resting = resting
         self._cycles: list[Cycle] = []
         self._before: dict[str, Area] = {}
-        self._acquisition = ""
+        self.acquisition = ""
         self._verb = ""
         self._after: dict[str, tuple[int, str]] = {}
         self._known = False
@@ -87,9 +86,9 @@ class Budgeting:
             self._before[acquisition] = area
             return []
         index, half = self._after.get(step_key, (-1, ""))
-        if index < 0 or self._acquisition not in {"", acquisition}:
+        if index < 0 or self.acquisition not in {"", acquisition}:
             return []
-        self._acquisition = acquisition
+        self.acquisition = acquisition
         cycle = self._cycles[index]
         if half == "plated" and math.isnan(cycle.charged.value):
             cycle.charged = area
@@ -109,7 +108,7 @@ class Budgeting:
         done = self._cycles[: last + 1]
         Q_c, Q_d, A_c, sd_c, A_d, sd_d = np.array([(one.plated_mAh, one.stripped_mAh, *one.charged, *one.discharged) for one in done]).T
         try:
-            before = self._before.get(self._acquisition, (0.0, 0.0))
+            before = self._before.get(self.acquisition, (0.0, 0.0))
             budget = lithium_budget(Q_c, Q_d, A_c, sd_c, A_d, sd_d, cycles=self._k_from, before=before)
         except ValueError:
             return  # no cycle has given k yet

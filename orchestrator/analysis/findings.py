@@ -11,12 +11,17 @@ Told = tuple[str, float, float | None, str, str]
 
 ALGORITHM = "operando-nmr chain 2"
 LINES = "operando-nmr lines 2"
-PULSE = "operando-nmr pulse 2"
-"""What a pulse off resonance shows of a line; 2: of bulk metal as of a thick face."""
+PULSE = "operando-nmr pulse 3"
+"""What a pulse shows of a line; 2: of bulk metal as of a thick face; 3: its skin is taken off, and a single line of metal has bounds."""
 SLOPE = "operando-nmr slope 1"
 SWEEPS = "operando-nmr sweeps 2"
 MAPS = "operando-nmr maps 2"
+BOUND = "operando-nmr bound 1"
 SALT = "operando-nmr salt 1"
+BUDGET = "operando-nmr budget 1"
+FOIL = "operando-nmr foil 1"
+ALGORITHMS = (ALGORITHM, LINES, PULSE, SLOPE, SWEEPS, MAPS, BOUND, BUDGET, FOIL, SALT)
+"""All there are, for provenance."""
 
 
 class Finding(NamedTuple):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.bound import Bound
 from orchestrator.analysis.budgeting import Area, Budgeting
 from orchestrator.analysis.findings import ALGORITHM, MAPS, SALT, Finding, Told
 from orchestrator.analysis.lines import Component, LineFit
@@ -21,8 +22,10 @@ from orchestrator.analysis.looking import FEWEST_POINTS, Look, Streams, scans_of
 from orchestrator.analysis.passes import Pass, Passes, error_of_image, errors_of_map
 from orchestrator.analysis.samples import Samples
 from orchestrator.analysis.slopes import Slopes
-from orchestrator.analysis.wanted import Wanted
+from orchestrator.analysis.wanted import RIGHT_deg, Wanted
+from orchestrator.analysis.weighing import by_foil, weighed
 from orchestrator.model.events import Event
+from orchestrator.model.metals import ROOM_K
 from orchestrator.model.observables import window_name
 from orchestrator.model.salt import SaltBetween
 from orchestrator.model.units import NOTHING_A
@@ -60,6 +63,7 @@ class LiveAnalysis:
         self._samples = Samples()
         self._budgeting: Budgeting | None = None
         self._salt: SaltBetween | None = None
+        self._bound = Bound(ROOM_K)
         self._heard: dict[str, list[int | None]] = {}
         self._fids: dict[tuple[str, int], Event] = {}
         self._slopes = Slopes()
@@ -78,6 +82,7 @@ class LiveAnalysis:
                 self._origin_ns = int(event.data["origin_mono_ns"])
                 self._budgeting = self._budget_of(self._wanted)
                 self._salt = SaltBetween.of(self._wanted.cell)
+                self._bound = Bound(float(self._wanted.cell.get("temperature_K") or ROOM_K))
             case "step.started":
                 self._step_started(event)
             case "step.ended" if self._budgeting is not None:
@@ -127,16 +132,18 @@ class LiveAnalysis:
         points, scans = data["shape"][-1], int(data["scans"] or 0)
         fids = scans_of(data, event.blob)
         if data.get("encodes") and scans >= 1:
-            return self._found(event, self._of_image(data, fids / scans), self._context(event, scans))
+            image = [*self._of_image(data, fids / scans)]
+            return self._found(event, [*image, *self._bound.of(image, data["nucleus"])], self._context(event, scans))
         if scans < 1 or points < FEWEST_POINTS or not (data.get("rows") or len(fids) == 1):
             return []
         context = self._context(event, scans)
         told, fit = self._look(self._streams, event, context)
         if data.get("rows"):
-            return self._found(event, told, context)
+            return self._found(event, [*told, *self._bound.of(told, data["nucleus"])], context)
         told = [*told, *self._overpotential(told, context), *self._sand(context)]
         told += self._slopes.of(told, data["name"], context)
         told += self._budgeted(told, data["name"], context)
+        told += self._weighed(told, data)
         return self._found(event, told, context, fit)
 
     def blank(self, data: Mapping[str, Any], blob: bytes) -> None:
@@ -169,7 +176,17 @@ class LiveAnalysis:
         if found is None:
             return []
         budget = self._budgeting.area(acquisition, str(context.get("step_key", "")), Area(*found))
+        if self._wanted.tips.get(acquisition) != self._wanted.tips.get(self._budgeting.acquisition):
+            return budget  # k is of another pulse
         return [*budget, *self._budgeting.mass(context["nucleus"], Area(*found))]
+
+    def _weighed(self, told: Sequence[Told], data: Mapping[str, Any]) -> list[Told]:
+        """The mass of moss, where a foil was weighed for this acquisition."""
+        foil = self._wanted.cell.get("foil")
+        if not foil or foil["acquisition"] != data["name"]:
+            return []
+        k = by_foil(foil, str(data["nucleus"]), float(data["reference_MHz"]), self._wanted.tips.get(data["name"], RIGHT_deg))
+        return [] if k is None else list(weighed(told, k))
 
     @staticmethod
     def _found(event: Event, told: Iterable[Told], context: Mapping[str, Any], fit: LineFit | None = None) -> list[Finding]:
@@ -205,8 +222,10 @@ class LiveAnalysis:
         if len(stack) == 1:
             yield "image_error", error_of_image(mean), None, "", MAPS
         if value.get("name") == "TE_ms" and len(np.unique(echo_s)) > 1:
-            found = maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored, over=self._over).summary
+            whole = maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored, over=self._over)
+            found = whole.summary
             yield from _of_map(found)
+            yield from self._bound.pixels(whole.T2_s, whole.T2_sd_s, whole.determined, str(data["nucleus"]))
             if passes > 1:
                 found = maps.mapped(mean, echo_s, maps.image_noise_sd(mean), mirrored=mirrored, over=self._over).summary
                 yield from _of_passes(found)

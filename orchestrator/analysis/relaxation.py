@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.model.metals import Known
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -93,9 +95,10 @@ def recovery(signals: NDArray[np.floating[Any]], delay_s: Floats, noise_sd: floa
     return _fitted(Law.INVERSION if inversion else Law.SATURATION, signals, delay_s, noise_sd, Noise.NONE)
 
 
-def within_bound(t2: Relaxation, t1: Relaxation) -> Bools:
-    """Shape (curves,): False where T2 - 2σ exceeds T1 (practice.md 26: only then; the strict bound is 2 T1, and never clip)."""
-    return ~(t2.time_s - 2.0 * np.hypot(t2.time_sd_s, t1.time_sd_s) > t1.time_s)
+def excess(T2_s: Floats | np.float64, T2_sd_s: Floats | np.float64, T1: Known) -> Floats:
+    """Standard errors (…) by which T2 exceeds T1: to be flagged above 2, never clipped (practice.md 26; the strict bound is 2 T1)."""
+    found: Floats = (T2_s - T1.value_s) / np.hypot(T2_sd_s, T1.sd_s)
+    return found
 
 
 def echo_times_s(shortest_s: float, expected_T2_s: float, n: int) -> Floats:

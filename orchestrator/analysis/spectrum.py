@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.battery import HALF_TURN_deg, RESISTIVITY_OHM_m, excitation, face_excitation, seen_depth_um
+from orchestrator.analysis.battery import (
+    HALF_TURN_deg,
+    RESISTIVITY_OHM_m,
+    excitation,
+    face_excitation,
+    seen_depth_um,
+    skin_share,
+    unsorted_metal,
+)
 from orchestrator.analysis.chain import Axis, Chain, Complexes, Phase, Processed, peak
 from orchestrator.analysis.findings import ALGORITHM, LINES, PULSE, Told
 from orchestrator.analysis.fourier import FourierSettings, evolution_s, evolved_s, power_of_two
@@ -27,6 +35,9 @@ Scan = NDArray[np.complex128]
 FIT_MARGIN_ppm = 25.0
 PHASE_KNOWN_deg = 10.0
 PEAK_SNR = 8.0
+UNSORTED = "metal"
+"""A single line of metal: foil, deposit or both."""
+METAL_WITH_SKIN = frozenset({"bulk", UNSORTED})
 
 
 class Remembered(NamedTuple):
@@ -62,6 +73,10 @@ class Stream:
         """So many of its FIDs were looked at."""
         self._pulsed = wanted.pulses.get(str(data["name"]))
         self._nucleus, self._carrier_MHz, self._reference_MHz = nucleus, data["carrier_MHz"], data["reference_MHz"]
+
+    def _tells(self, name: str) -> bool:
+        """Of what is told in a reprocessing, or where a rule looks at it."""
+        return self._full or name in self._wanted.asked
 
     def _evolved_s(self, data: Mapping[str, Any]) -> float:
         """By the console's own words, or by the template's pulse alone."""
@@ -114,10 +129,11 @@ class Stream:
     def _general(self, processed: Processed, noise_sd: float, scans: int) -> Iterator[Told]:
         yield "noise_sd", noise_sd * math.sqrt(scans), None, "", ALGORITHM
         areas = processed.areas
-        if "electrolyte" in areas.names:
-            yield "line_snr(electrolyte)", float(processed.whole_snr[0, areas.names.index("electrolyte")]), None, "", ALGORITHM
-            if (sd := float(processed.drift.sd_deg[0])) < 45.0:
-                yield "phase(electrolyte)", float(processed.drift.ph0_deg[0]), sd, "deg", ALGORITHM
+        for n, name in enumerate(areas.names):
+            if name == "electrolyte" or self._tells("line_snr"):
+                yield f"line_snr({name})", float(processed.whole_snr[0, n]), None, "", ALGORITHM
+        if "electrolyte" in areas.names and (sd := float(processed.drift.sd_deg[0])) < 45.0:
+            yield "phase(electrolyte)", float(processed.drift.ph0_deg[0]), sd, "deg", ALGORITHM
 
     def _areas(self, processed: Processed, fit: LineFit | None, *, mirrored: bool) -> Iterator[Told]:
         """Window integrals; where a line of that name is fitted its amplitude is the area, and the window's goes under another name."""
@@ -132,7 +148,7 @@ class Stream:
                     yield f"phase({name})", -phase_deg if mirrored else phase_deg, phase_sd_deg, "deg", ALGORITHM
                 if name in self._wanted.peaks and float(areas.snr[0, n]) > PEAK_SNR:
                     yield from self._peak(processed, n)
-            elif self._full:
+            elif self._tells("window_area"):
                 yield f"window_area({name})", float(areas.area[0, n]), float(areas.area_sd[0, n]), "", ALGORITHM
 
     @staticmethod
@@ -159,23 +175,42 @@ class Stream:
             yield f"phase({line.name})", -phase_deg if mirrored else phase_deg, line.phase_sd_deg, "deg", LINES
             yield from self._pulse(line)
             if self._full or line.name in self._wanted.peaks:
-                yield f"width({line.name})", voigt_width(line) / reference_MHz, None, "ppm", LINES
-        if self._full:
+                width_Hz, width_sd_Hz = voigt_width(line)
+                yield f"width({line.name})", width_Hz / reference_MHz, width_sd_Hz / reference_MHz, "ppm", LINES
+        if self._tells("fit_rms"):
             yield "fit_rms", fit.rms_of_maximum, None, "", LINES
 
     def _pulse(self, line: Component) -> Iterator[Told]:
-        """By the template's pulse: how much it excites a line off the carrier, the area on resonance, how deep a thick metal is seen."""
+        """By the template's pulse: the area of a line on resonance, and its metal within one skin depth of a face as if all was seen."""
         if self._pulsed is None:
             return
         pulse_us, tip_deg = self._pulsed
         offset_Hz = (line.shift_ppm * 1e-6 + 1.0) * self._reference_MHz * 1e6 - self._carrier_MHz * 1e6
-        thick = line.name == "bulk" and tip_deg < HALF_TURN_deg
-        factor, doubtful = (face_excitation if thick else excitation)(offset_Hz, pulse_us, tip_deg)
-        if not doubtful:
-            yield f"excitation({line.name})", float(factor), None, "", PULSE
-            yield f"corrected_area({line.name})", line.amplitude / float(factor), line.amplitude_sd / float(factor), "", PULSE
-        if self._full and line.name == "bulk" and self._nucleus in RESISTIVITY_OHM_m and tip_deg < HALF_TURN_deg:
-            yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", PULSE
+        thin, doubtful = excitation(offset_Hz, pulse_us, tip_deg)
+        if line.name not in METAL_WITH_SKIN:
+            if not doubtful:
+                yield from self._corrected(line, float(thin), 1.0)
+        elif tip_deg < HALF_TURN_deg:
+            thick, thick_doubtful = face_excitation(offset_Hz, pulse_us, tip_deg)
+            if line.name == UNSORTED and not (doubtful or thick_doubtful):
+                yield from self._bounds(line, *unsorted_metal(offset_Hz, pulse_us, tip_deg))
+            elif line.name != UNSORTED and not thick_doubtful:
+                yield from self._corrected(line, thick, skin_share(tip_deg))
+            if self._tells("seen_depth") and line.name != UNSORTED and self._nucleus in RESISTIVITY_OHM_m:
+                yield f"seen_depth({line.name})", seen_depth_um(self._nucleus, self._reference_MHz, tip_deg), None, "um", PULSE
+
+    @staticmethod
+    def _corrected(line: Component, excited: float, share: float) -> Iterator[Told]:
+        yield f"excitation({line.name})", excited, None, "", PULSE
+        shown = excited * share
+        yield f"corrected_area({line.name})", line.amplitude / shown, line.amplitude_sd / shown, "", PULSE
+
+    @staticmethod
+    def _bounds(line: Component, least: float, most: float) -> Iterator[Told]:
+        """Of one line that may be foil, deposit or both."""
+        yield f"corrected_area_least({line.name})", line.amplitude / most, line.amplitude_sd / most, "", PULSE
+        if least > 0.0:
+            yield f"corrected_area_most({line.name})", line.amplitude / least, line.amplitude_sd / least, "", PULSE
 
     def _compared(self, told: Sequence[Told]) -> list[Told]:
         """Differences of phases that rules ask for. A metal's phase is against the common one already."""
@@ -231,6 +266,8 @@ def _noise_less(blank: Scan | None, scan: Scan, raw_sd: float) -> float:
     return fid_noise_sd(scan - blank) or math.sqrt(2.0) * raw_sd
 
 
-def voigt_width(line: Component) -> float:
-    """Full width at half height in Hz (Olivero and Longbothum 1977, good to 0.02 %)."""
-    return 0.5346 * line.lorentz_Hz + math.sqrt(0.2166 * line.lorentz_Hz**2 + line.gauss_Hz**2)
+def voigt_width(line: Component) -> tuple[float, float]:
+    """Full width at half height in Hz (Olivero and Longbothum 1977, good to 0.02 %), and its standard error where one part is held."""
+    root_Hz = math.sqrt(0.2166 * line.lorentz_Hz**2 + line.gauss_Hz**2)
+    by_lorentz, by_gauss = 0.5346 + 0.2166 * line.lorentz_Hz / root_Hz, line.gauss_Hz / root_Hz
+    return 0.5346 * line.lorentz_Hz + root_Hz, math.hypot(by_lorentz * line.lorentz_sd_Hz, by_gauss * line.gauss_sd_Hz)

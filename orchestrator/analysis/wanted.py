@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.model.observables import window_name
+from orchestrator.model.observables import base_name, window_name
+
+RIGHT_deg = 90.0
+"""The tip angle of a pulse of which nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,9 @@ class Wanted:
     ``edits``: windows of its own; ``further``: windows that its rules name;
     ``differences``: pairs of lines whose phases they compare; ``subtracted``: acquisitions that have a blank taken off;
     ``budget``: of the metal, as the experiment has it; ``resting``: what is measured in rests;
-    ``pulses``: length in µs and tip angle by acquisition; ``peaks``: what shifts and widths are asked of;
+    ``pulses``: length in µs and tip angle by acquisition; ``tips``: tip angle alone, 90 degrees where none is said;
+    ``peaks``: what shifts and widths are asked of;
+    ``asked``: observables that rules name, without their lines: some are told only then;
     ``lead_ohm``: of the leads, which is no part of an overpotential.
     """
 
@@ -26,7 +31,9 @@ class Wanted:
     differences: tuple[tuple[str, str], ...] = ()
     subtracted: frozenset[str] = frozenset()
     pulses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    tips: Mapping[str, float] = field(default_factory=dict)
     peaks: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
     lead_ohm: float = 0.0
     budget: Mapping[str, Any] | None = None
     resting: frozenset[str] = frozenset()
@@ -41,18 +48,19 @@ class Wanted:
         plan = started.get("plan")
         plan = plan if isinstance(plan, Mapping) else {}
         cell = plan.get("cell")
-        edits = (plan.get("analysis") or {}).get("windows") or {}
         rules = plan.get("rules") or ()
         acquisitions = plan.get("acquisitions") or {}
         return cls(
             cell if isinstance(cell, Mapping) else {},
-            edits,
+            plan.get("windows") or {},
             tuple(dict.fromkeys((*_rule_windows(rules), *_budget_windows(plan.get("budget"))))),
             tuple(dict.fromkeys(_differences(rules))),
             frozenset(name for name, planned in acquisitions.items() if planned.get("subtract"))
             | frozenset(name for name, _, blank in _tracked(rules) if blank),
             {name: pulse for name, planned in acquisitions.items() if (pulse := _pulse(planned.get("template") or {})) is not None},
+            {name: float((planned.get("template") or {}).get("tip_deg", RIGHT_deg)) for name, planned in acquisitions.items()},
             frozenset(_peaks(rules)),
+            frozenset(base_name(str(predicate["observable"])) for predicate in _predicates(rules)),
             float(plan.get("lead_ohm") or 0.0),
             plan.get("budget"),
             frozenset(_in_rests(plan.get("steps") or ())),
@@ -105,7 +113,7 @@ def _peaks(rules: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _pulse(template: Mapping[str, Any]) -> tuple[float, float] | None:
     """Microseconds and tip angle of a template's pulse, where it says so."""
-    pulse_us, tip_deg = template.get("pulse_us"), template.get("tip_deg", 90.0)
+    pulse_us, tip_deg = template.get("pulse_us"), template.get("tip_deg", RIGHT_deg)
     right = isinstance(pulse_us, int | float) and isinstance(tip_deg, int | float) and tip_deg > 0
     return (float(pulse_us), float(tip_deg)) if right and isinstance(pulse_us, int | float) else None
 

@@ -1,8 +1,7 @@
 """Where what appears: windows and lines in ppm, per nucleus and chemistry, as tables that people may change (domain.md 4.4).
 
-Bulk metal follows the angle between the electrode's normal and B0 (bulk susceptibility): 7Li 242 ppm with the normal along B0,
-272 ppm across, so the split into bulk and moss holds near 0 degrees only (practice.md 16). Without the angle, or where both
-would overlap, there is one metal window and no split. inferred: 23Na moves by 5 ppm over the same turn.
+Where bulk and moss are told apart follows the electrode's angle to B0 (``model.metals``). Without the angle, or where both would
+overlap, there is one metal window and no split.
 """
 
 from __future__ import annotations
@@ -17,11 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.lines import Line
+from orchestrator.model.metals import BULK_ppm, bulk_and_moss_ppm
 
-METAL_TURNS_ppm = {"7Li": 30.0, "6Li": 30.0, "23Na": 5.0}
-"""Shift of a plate between its normal along B0 and across: the observed range."""
-BULK_ppm = {"7Li": (240.0, 252.0), "6Li": (240.0, 252.0), "23Na": (1123.0, 1128.0)}
-MOSS_ppm = {"7Li": (255.0, 280.0), "6Li": (255.0, 280.0), "23Na": (1128.5, 1145.0)}
 FWHM_OF_SD = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
@@ -76,14 +72,11 @@ def chemistries(cell: Mapping[str, Any]) -> tuple[str, ...]:
 
 def metal_windows(nucleus: str, normal_to_B0_deg: float | None) -> tuple[Window, ...]:
     """Bulk and moss where the angle tells them apart; else nothing (the whole metal window stands in the table)."""
-    if nucleus not in BULK_ppm or normal_to_B0_deg is None:
+    split = bulk_and_moss_ppm(nucleus, normal_to_B0_deg)
+    if split is None:
         return ()
-    turned_ppm = METAL_TURNS_ppm[nucleus] * math.sin(math.radians(normal_to_B0_deg)) ** 2
-    low_ppm, high_ppm = (edge + turned_ppm for edge in BULK_ppm[nucleus])
-    moss = MOSS_ppm[nucleus]
-    if high_ppm > moss[0]:
-        return ()
-    return (Window("bulk", low_ppm, high_ppm, metal=True), Window("moss", *moss, metal=True))
+    bulk, moss = split
+    return (Window("bulk", *bulk, metal=True), Window("moss", *moss, metal=True))
 
 
 def windows_of(nucleus: str, cell: Mapping[str, Any], edits: Mapping[str, Sequence[float]] | None = None) -> tuple[Window, ...]:

@@ -99,10 +99,15 @@ def _add(node: Node, model: type[BaseModel], mistake: Any, problems: Problems) -
         hint = suggestion(last, _keys(level)) if level else ""
         problems.add(parent.keys[last].where(), f"unknown key `{last}`", hint or _keys_hint(level))
     elif kind == "missing":
-        description = (level.model_fields[last].description or "") if level and last in level.model_fields else ""
-        problems.add(parent.where(), f"`{last}` is missing", description)
+        problems.add(parent.where(), f"`{last}` is missing", _description(level, last))
     else:
-        problems.add(at.where(), *_message(kind, mistake, at))
+        says, hint = _message(kind, mistake, at)
+        why = _description(level, last) if kind == "literal_error" else ""
+        problems.add(at.where(), says, "; ".join(part for part in (hint, why) if part))
+
+
+def _description(level: type[BaseModel] | None, name: str) -> str:
+    return (level.model_fields[name].description or "") if level and name in level.model_fields else ""
 
 
 def _message(kind: str, mistake: Any, at: Node) -> tuple[str, str]:

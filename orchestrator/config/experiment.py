@@ -98,13 +98,20 @@ def _missed(draft: Draft, problems: Problems) -> None:
 
 
 def head_of(root: Node, problems: Problems) -> dict[str, Any]:
-    """The keys of the file as a whole, and what needs no other section: name, rig, record, busy, booking, budget."""
+    """The keys of the file as a whole, and what needs no other section: name, rig, windows, record, busy, booking, budget."""
     written = checked(root, WrittenExperiment, problems)
     if written is None:
         return {}
     fields = written.model_dump(include={"version", "rig", "busy", "cut_offs", "booking_ends", "when_run_dies"}) | {
         "name": written.experiment
     }
+    if written.windows and (node := root.given("windows")):
+        fields["windows"] = {name: tuple(edges) for name, edges in written.windows.items()}
+        for name, (low_ppm, high_ppm) in written.windows.items():
+            if not low_ppm < high_ppm:
+                problems.add(
+                    node.value[name].where(), f"window `{name}` does not begin below its end", f"write [{high_ppm:g}, {low_ppm:g}]"
+                )
     if written.record:
         fields["record"] = Record(**written.record.model_dump())
     if written.when_booking_ends:

@@ -117,7 +117,10 @@ def _counted(rule: Rule, problems: Problems) -> None:
 def _comparable(rule: Rule, one: Predicate, sources: Collection[str], problems: Problems) -> None:
     """Samples are compared with values, and with the start of their step; beside spectra with values alone."""
     of_samples, of = OBSERVABLES[base_name(one.observable)].source == "electrochemistry", (one.reference or {}).get("of")
-    if of_samples and of not in {None, "step_start"}:
+    if not of_samples and one.test.startswith("slope") and base_name(one.observable) != "area":
+        hint = "the slope of an area is dA/dQ; compare others with a value or a reference"
+        problems.add(one.where, f"rule `{rule.name}`: {one.observable} has no slope", hint)
+    elif of_samples and of not in {None, "step_start"}:
         hint = "compare with a value, or with `E at start`"
         problems.add(one.where, f"rule `{rule.name}`: {one.observable} has no {str(of).replace('_', ' ')}", hint)
     elif of_samples and "spectra" in sources and (of or one.test.startswith("slope")):

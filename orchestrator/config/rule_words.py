@@ -127,13 +127,21 @@ class RuleWords(Words):
         """``abs(drift(metal))``."""
         return replace(self.seen_line(meta, children), absolute=True)
 
-    def line_property(self, _meta: Meta, children: list[Token]) -> str:
-        """``area``; ``T2_error`` has a capital that the grammar does not see."""
-        return str(children[0]).replace("t2", "T2")
+    def line_property(self, meta: Meta, children: list[Token]) -> str:
+        """``area``, or any other declared observable of a line, as it is written there: ``T2_error``."""
+        typed = self.of(children[0])
+        name = next((known for known in OBSERVABLES if known.casefold() == typed.casefold()), None)
+        if name is None or not OBSERVABLES[name].of_line:
+            of_lines = [known for known, one in OBSERVABLES.items() if one.of_line]
+            what = "is not an observable" if name is None else "is of no line"
+            raise SentenceError(f"`{typed}` {what}", meta.start_pos, meta.end_pos, suggestion(typed, of_lines))
+        if name == "phase_difference_deg":
+            raise SentenceError(f"`{name}` is of two lines", meta.start_pos, meta.end_pos, "write abs(phase(metal) - phase(electrolyte))")
+        return name
 
     def line(self, _meta: Meta, children: list[Token]) -> str:
-        """A line by name."""
-        return self.of(children[0])
+        """A line by name; ``this cycle``, ``cycle 1``."""
+        return " ".join(self.of(child) for child in children)
 
     def window(self, _meta: Meta, children: list[Token]) -> tuple[float, float]:
         """``240..290 ppm``."""

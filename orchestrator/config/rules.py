@@ -18,6 +18,7 @@ from orchestrator.model.rule import Action, Predicate, Rule
 TESTS = ("above", "below", "slope")
 EXTRA = ("after", "record", "amplifier_check")
 COUNTS = ("for", "times", "confidence_SE", "not_after_edge_s", "armed_after")
+WHILE = "while"
 
 
 def actions_of(node: Node | None, start: str, problems: Problems) -> tuple[Action, ...]:
@@ -56,6 +57,8 @@ def rule_of(node: Node, problems: Problems) -> Rule | None:
     if when and when.is_table:
         counts |= _counts(when, problems)
     all_of += _all_rows(node.given("and"), problems, all_of[-1] if all_of else None) + _all_rows(node.given("all"), problems)
+    for place in (node, *((when,) if when and when.is_table else ())):
+        all_of += _all_rows(place.given(WHILE), problems)
     return Rule(
         name=written.name,
         enabled=written.enabled,
@@ -89,7 +92,7 @@ def _compared(node: Node, problems: Problems, previous: Predicate | None = None)
     """A sentence (which may hold several comparisons), or a table (which holds one)."""
     if not node.is_table:
         return sentence(node, "when", problems, previous) or ()
-    model = WrittenWhen if node.keys.keys() & set(COUNTS) else WrittenPredicate
+    model = WrittenWhen if node.keys.keys() & {*COUNTS, WHILE} else WrittenPredicate
     if checked(node, model, problems) is None:
         return ()
     seen: Seen | None = sentence(node.value["observable"], "observable", problems)

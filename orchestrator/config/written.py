@@ -321,7 +321,9 @@ class WrittenBudget(Written):
 
     metal_ppm: Pair
     mol_per_area_from: Annotated[str, sentence(r"^stripping in cycles? .*$", "stripping in cycles 2-4")]
-    dead: Literal["end of discharge", "end of charge"] = "end of discharge"
+    dead: Literal["end of discharge", "end of strip"] = Field(
+        "end of discharge", description="when all was stripped that can be: before, dead metal and what can still be stripped are one line"
+    )
     sei: Literal["charge - discharge - dead"] = "charge - discharge - dead"
 
 
@@ -386,6 +388,10 @@ class WrittenExperiment(Written):
     protocol: list[Any] = Field(min_length=1, description="the steps")
     nmr: Triggers | None = Field(None, description="triggers in every step")
     rules: list[Any] = Field(default_factory=list)
+    windows: dict[Name, Pair] = Field(
+        default_factory=dict,
+        description="in ppm, for the live analysis, instead of the built-in window of that name or beside: {SEI: [-20, 20]}",
+    )
     interlocks: dict[str, Any] | None = Field(None, description="built-in interlocks by name: on, off, or other numbers")
     record: WrittenRecord | None = None
     cut_offs: Literal["E", "E - I*R_lead"] = Field(

@@ -55,6 +55,7 @@ class WrittenWhen(WrittenPredicate):
     confidence_SE: Positive | None = None
     not_after_edge_s: NotNegative | None = None
     armed_after: str | None = None
+    while_: WhenSentence | None = Field(None, alias="while", description="what must hold besides: `I > 0`, `E < 3.4 V`")
 
 
 class WrittenRule(Written):
@@ -66,6 +67,7 @@ class WrittenRule(Written):
     acquisition: str | None = None
     when: Annotated[Any, either(STRING, {"$ref": "#/$defs/WrittenWhen"})] = None
     and_: WhenSentence | None = Field(None, alias="and")
+    while_: WhenSentence | None = Field(None, alias="while", description="what must hold besides, also beside `any`: `I > 0`, `E < 3.4 V`")
     all: Annotated[list[Any], Field(min_length=1)] | None = None
     any: Annotated[list[Any], Field(min_length=1)] | None = None
     for_: Annotated[str, sentence(r"^\s*\d+ (samples?|spectra|spectrum)\s*$", "3 samples", "3 spectra")] | None = Field(None, alias="for")

@@ -20,9 +20,8 @@ Used = Iterator[tuple[Where, str]]
 NOT_YET: dict[str, str] = {
     "observable: voltage_we": "three electrodes",
     "observable: voltage_ce": "three electrodes",
-    "until (of an array)": "adaptive averaging of arrays",
+    "until (of an array)": "adaptive averaging of arrays: series of images end by a rule on T2_error",
     "E of one electrode": "three electrodes",
-    "budget: dead at end of charge": "a budget that counts there",
 }
 """Feature → what it waits for."""
 
@@ -128,7 +127,6 @@ def _of_predicate(predicate: Predicate) -> Iterator[str]:
 def _whole(experiment: Experiment) -> Used:
     end = experiment.at_end
     asked = {
-        "budget: dead at end of charge": ((experiment.budget or {}).get("dead") == "end of charge", "budget"),
         "after_short": (experiment.after_short, "after_short"),
         "at_end: reference": (any(name.lower().startswith("reference") for name in end.nmr), "at_end"),
         "at_end: open circuit after": (end.cell != "open circuit", "at_end"),

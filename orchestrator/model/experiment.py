@@ -69,6 +69,8 @@ class Experiment(Frozen):
     protocol: tuple[ProtocolItem, ...]
     nmr: tuple[NmrTrigger, ...] = ()
     rules: tuple[Rule, ...] = ()
+    windows: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
+    """In ppm, for the analysis: instead of the built-in ones of these names, or beside them."""
     interlocks: tuple[InterlockSetting, ...] = ()
     record: Record = Record()
     cut_offs: Literal["E", "E - I*R_lead"] = "E"

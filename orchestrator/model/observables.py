@@ -10,14 +10,19 @@ the running step, over its last spectra. ``phase``: of a line less the common ph
 wandered. ``fit_rms``: what the lines leave, relative to the largest point. Of an array: ``T1``, ``T2``, ``diffusion``, ``pulse_90`` of a
 window, ``drift``: what its first value, measured once more at the end, has changed by. Of a series of images: ``T2(electrode)``, its
 ``T2_width`` (full width at half height of the histogram), ``T2(cluster)`` of the isolated cluster of long T2, ``pixels`` of each
-(none of a cluster: 0), ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise. Of all passes of
-an image or series in one step together: ``image_error`` (noise over the brightest pixel), ``T2_of_passes``, and ``T2_error``, relative, of
+(none of a cluster: 0) and of those ``beyond_T1``, ``drift(image)``; ``image_snr``: the brightest pixel of one image over its noise.
+``T2_excess``: standard errors by which a T2 lies above T1, as measured in the run, else Korringa's of the metal: above 2 it is not to be
+believed. Of all passes of an image or series in one step together: ``image_error`` (noise over the brightest pixel), ``T2_of_passes``,
+and ``T2_error``, relative, of
 ``electrode`` and ``cluster``: what a rule looks at that ends the step once enough is known. Of the lithium budget
 ``mAh_per_area``, and of ``this cycle`` (of ``cycle 1`` … those before k was known): ``dead_Li``, ``SEI_Li``, ``CE``,
-``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known. ``excitation``: of what a
-pulse on resonance would show this one shows so much of a line off the carrier, of ``bulk`` as of a thick face; ``area`` is told as it is,
-``corrected_area`` is the area over that. ``seen_depth(bulk)`` (in a reprocessing): thickness of a plate without a skin that would be as
-bright.
+``plating_efficiency``, ``budget_closes`` in sigmas; ``metal_mass``: of all metal in a spectrum, once k is known for its pulse.
+``mass(moss)``: by a weighed foil. ``excitation``: of what a pulse on resonance would show this one shows so much of a line off the
+carrier, of ``bulk`` as of a thick face; ``area`` is told as it is,
+``corrected_area`` is the area over that, and over what a skin leaves: of ``bulk`` that of the metal within one skin depth of its faces,
+as if all of it was seen. Of a single line ``metal``, which may be foil, deposit or both, only ``corrected_area_least`` and
+``corrected_area_most`` are told: all of it a film, and the thickness or mixture that shows least. ``seen_depth(bulk)`` (in a
+reprocessing): thickness of a plate without a skin that would be as bright.
 ``plateau``: 1 while E over charge is flat, else 0 (domain.md 3.7); ``knees``: so many entries and exits in this step. ``overpotential``:
 abs(E - I·R_lead) of a symmetric cell at the middle of a spectrum, under current: what the area of its metal is set against (sodium's
 transition). ``sand_time``: after which the salt at the plated face is gone, of the current at the middle of a spectrum, where that is more
@@ -70,6 +75,7 @@ OBSERVABLES: dict[str, Observable] = {
     "diffusion": Observable("m2/s", "spectra", of_line=True),
     "drift": Observable("", "spectra", of_line=True),
     "T2_width": Observable("s", "spectra", of_line=True),
+    "T2_excess": Observable("", "spectra", of_line=True),
     "pixels": Observable("", "spectra", of_line=True),
     "image_snr": Observable("", "spectra"),
     "image_error": Observable("", "spectra"),
@@ -84,8 +90,11 @@ OBSERVABLES: dict[str, Observable] = {
     "plating_efficiency": Observable("", "spectra", of_line=True),
     "budget_closes": Observable("", "spectra", of_line=True),
     "metal_mass": Observable("mg", "spectra"),
+    "mass": Observable("mg", "spectra", of_line=True),
     "excitation": Observable("", "spectra", of_line=True),
     "corrected_area": Observable("", "spectra", of_line=True),
+    "corrected_area_least": Observable("", "spectra", of_line=True),
+    "corrected_area_most": Observable("", "spectra", of_line=True),
     "seen_depth": Observable("um", "spectra", of_line=True),
 }
 

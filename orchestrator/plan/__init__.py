@@ -113,6 +113,7 @@ def _build(
         steps=expanded.steps,
         acquisitions=resolved,
         rules=tuple(rule for rule in experiment.rules if rule.enabled),
+        windows=experiment.windows,
         holds=expanded.holds,
         interlocks=interlocks.planned(interlocks.Watched(experiment, rig, setup, every, resolved)),
         limits=around.limits(_total_s(expanded.steps)),

@@ -215,6 +215,7 @@ class Plan(Frozen):
     steps: tuple[PlannedStep, ...]
     acquisitions: Mapping[str, PlannedAcquisition]
     rules: tuple[Rule, ...] = ()
+    windows: Mapping[str, tuple[float, float]] = {}
     interlocks: tuple[PlannedInterlock, ...] = ()
     holds: Mapping[str, PlannedStep] = {}
     limits: Limits

@@ -21,7 +21,8 @@ import numpy as np
 
 from drivers.durable import replace_durably
 from orchestrator.analysis.battery import correlations
-from orchestrator.analysis.findings import ALGORITHM, LINES, MAPS, SLOPE, SWEEPS, Finding
+from orchestrator.analysis.bound import BEYOND
+from orchestrator.analysis.findings import ALGORITHMS, Finding
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.analysis.looking import Look, Streams
 from orchestrator.analysis.maps import Over
@@ -37,7 +38,21 @@ FOLDER = "processed"
 FORMAT = "operando-processed"
 FORMAT_VERSION = 1
 JOURNAL = "journal.sqlite"
-CONTEXT = ("t_s", "charge_mAh", "throughput_mAh", "charge_step_mAh", "x", "voltage_V", "current_A", "cycle", "scans")
+CONTEXT = (
+    "t_s",
+    "t_start_s",
+    "t_end_s",
+    "charge_mAh",
+    "charge_start_mAh",
+    "charge_end_mAh",
+    "throughput_mAh",
+    "charge_step_mAh",
+    "x",
+    "voltage_V",
+    "current_A",
+    "cycle",
+    "scans",
+)
 TEXTS = ("key", "acquisition", "nucleus", "step_key", "flags")
 CHUNK_ROWS = 256
 UNREADABLE = (ValueError, ArithmeticError, LookupError, TypeError)
@@ -147,6 +162,7 @@ def _row(found: Sequence[Finding], flags: Sequence[str], stored_utc_ns: int) -> 
     context = found[0].context or {}
     own = [*flags, *(["blank"] if context.get("blank") else [])]
     own += [f"{one.name.partition('(')[2].removesuffix(')')} not resolved" for one in found if one.name.startswith("upper_limit(")]
+    own += [f"{one.name.replace('_excess', '')} beyond T1" for one in found if one.name.startswith("T2_excess(") and one.value > BEYOND]
     values = {one.name: (one.value, math.nan if one.error is None else one.error, one.unit) for one in found}
     return Row(found[0].key, context, tuple(own), values, stored_utc_ns)
 
@@ -207,7 +223,7 @@ def _describe(file: Any, source: Source, windows: Windows | None, asked: str, ru
         "version": version("operando-nmr"),
         "libraries": json.dumps({name: version(name) for name in ("numpy", "scipy", "h5py")}),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "algorithms": json.dumps([ALGORITHM, LINES, SLOPE, SWEEPS, MAPS]),
+        "algorithms": json.dumps(ALGORITHMS),
         "windows_ppm": json.dumps({name: list(edges) for name, edges in (windows or {}).items()}),
         "asked": asked,
         "run_id": source.run_id,

@@ -48,7 +48,8 @@ def export_observables(folder: Path, path: Path, windows: Windows | None = None)
 def _order(name: str) -> tuple[str, int]:
     """Observables of one line stand together."""
     base, _, line = name.partition("(")
-    rank = ("area", "corrected_area", "phase", "shift", "width", "window_area", "upper_limit", "slope", "line_snr")
+    corrected = ("corrected_area", "corrected_area_least", "corrected_area_most")
+    rank = ("area", *corrected, "phase", "shift", "width", "window_area", "upper_limit", "slope", "line_snr")
     return line, rank.index(base) if base in rank else len(rank)
 
 

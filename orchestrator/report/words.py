@@ -6,11 +6,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.battery import MG_PER_MAH, UMOL_PER_MAH, HALF_TURN_deg, seen_share
+from orchestrator.analysis.battery import MG_PER_MAH, UMOL_PER_MAH
+from orchestrator.analysis.weighing import ByFoil, by_foil
 from orchestrator.recorder.datasets import group_name
 from orchestrator.report.facts import Area, Facts
 
@@ -36,8 +37,8 @@ def scale(facts: Facts) -> str:
     """Relative or absolute, and by which calibration."""
     if not facts.area_names:
         return "No areas were found, so there is no scale to speak of."
-    if (weighed := by_foil(facts)) is not None:
-        return " ".join((*_weighed(facts, weighed), *(_beside_foil(facts.per_area, weighed) if facts.per_area else ())))
+    if (weighed := foil_of(facts)) is not None:
+        return " ".join((*_weighed(facts, *weighed), *(_beside_foil(facts.per_area, *weighed) if facts.per_area else ())))
     if facts.per_area is not None and facts.per_area.value > 0:
         return " ".join(_calibrated(facts, facts.per_area))
     return (
@@ -47,13 +48,13 @@ def scale(facts: Facts) -> str:
     )
 
 
-def _weighed(facts: Facts, k: ByFoil) -> Iterator[str]:
+def _weighed(facts: Facts, k: ByFoil, nucleus: str) -> Iterator[str]:
     foil = facts.cell["foil"]
     yield f"Absolute for the metal of {foil['acquisition']}, by a weighed foil of {foil['mass_mg']:g} mg with an area of {foil['area']:g}:"
-    error = f" ± {k.mg_per_area.error:.2g}" if k.mg_per_area.error else ""
-    mAh = k.mg_per_area.value / MG_PER_MAH[k.nucleus]
+    error = f" ± {k.sd:.2g}" if k.sd else ""
+    mAh = k.mg_per_area / MG_PER_MAH[nucleus]
     moles = f"{mAh:.4g} mA h, or {mAh * UMOL_PER_MAH:.4g} µmol"
-    yield f"one unit of area is {k.mg_per_area.value:.4g}{error} mg of {k.nucleus} metal, or {moles}."
+    yield f"one unit of area is {k.mg_per_area:.4g}{error} mg of {nucleus} metal, or {moles}."
     if k.seen < 1.0:
         yield f"Of the foil, {foil['thickness_um']:g} µm thick, the coil saw {k.seen:.1%} (skin depth); that much of its mass was counted."
     else:
@@ -61,8 +62,8 @@ def _weighed(facts: Facts, k: ByFoil) -> Iterator[str]:
     yield "It holds for metal without a skin (moss, thin deposits): of a thick plate only the skin is seen. All other areas are relative."
 
 
-def _beside_foil(k: Area, foil: ByFoil) -> Iterator[str]:
-    ratio = k.value * MG_PER_MAH[foil.nucleus] / foil.mg_per_area.value
+def _beside_foil(k: Area, foil: ByFoil, nucleus: str) -> Iterator[str]:
+    ratio = k.value * MG_PER_MAH[nucleus] / foil.mg_per_area
     yield f"By the charge of stripping one unit of the budget's area is {k.value:.4g} mA h, {ratio:.3g} times as much as by the foil."
 
 
@@ -77,37 +78,16 @@ def _calibrated(facts: Facts, k: Area) -> Iterator[str]:
     yield "All other areas are relative: arbitrary units, to be compared within one acquisition at one receiver gain."
 
 
-class ByFoil(NamedTuple):
-    """Milligrams of metal in one unit of area; how much of the foil the coil saw."""
-
-    mg_per_area: Area
-    nucleus: str
-    seen: float
-
-
-def by_foil(facts: Facts) -> ByFoil | None:
-    """By the weighed foil of the cell record; None where there is none, or no acquisition that it is for, or where its skin is unknown."""
+def foil_of(facts: Facts) -> tuple[ByFoil, str] | None:
+    """By the weighed foil of the cell record, and its nucleus; None where there is none, or no acquisition that it is for."""
     foil = facts.cell.get("foil")
     planned = facts.plan.get("acquisitions", {}).get(foil["acquisition"], {}) if foil else {}
-    nucleus = str(planned.get("nucleus", ""))
-    if not foil or nucleus not in MG_PER_MAH or group_name(foil["acquisition"]) not in facts.run.fid:
+    group = group_name(foil["acquisition"]) if foil else ""
+    if not foil or group not in facts.run.fid:
         return None
-    seen = _seen(foil, planned.get("template") or {}, nucleus, _reference_MHz(facts, foil["acquisition"]))
-    if seen is None:
-        return None
-    value = foil["mass_mg"] * seen / foil["area"]
-    return ByFoil(Area(value, value * foil.get("area_sd", 0.0) / foil["area"]), nucleus, seen)
-
-
-def _reference_MHz(facts: Facts, acquisition: str) -> float:
-    return float(facts.run.entry[f"fid/{group_name(acquisition)}/fid"].attrs["reference_MHz"])
-
-
-def _seen(foil: Mapping[str, Any], template: Mapping[str, Any], nucleus: str, reference_MHz: float) -> float | None:
-    if not foil.get("thickness_um"):
-        return 1.0
-    tip_deg = template.get("tip_deg", 90.0)
-    return seen_share(foil["thickness_um"], nucleus, reference_MHz, tip_deg) if 0.0 < tip_deg < HALF_TURN_deg else None
+    nucleus, tip_deg = str(planned.get("nucleus", "")), (planned.get("template") or {}).get("tip_deg", 90.0)
+    found = by_foil(foil, nucleus, float(facts.run.entry[f"fid/{group}/fid"].attrs["reference_MHz"]), tip_deg)
+    return None if found is None else (found, nucleus)
 
 
 def methods(facts: Facts) -> str:

@@ -157,13 +157,20 @@ class _Standing:
             return None
         compared = [self._compare(one, seen) for one in (*rule.all_of, *rule.any_of)]
         self._enter(seen)
-        if not self._asks(seen) or any(
-            name_of(one) not in seen.values for one in (*rule.all_of, *rule.any_of) if one.observable not in OF_SAMPLES
-        ):
+        if not self._asks(seen) or not self._holds(seen):
             return None
         every, some = compared[: len(rule.all_of)], compared[len(rule.all_of) :]
         true = all(one.true for one in every) and (not some or any(one.true for one in some))
         return self._counted(seen, {name: value for one in compared for name, value in one.values.items()}, true=true)
+
+    def _holds(self, seen: Seen) -> bool:
+        """Does the spectrum say what the rule looks at: all of ``all``, and one of ``any``?"""
+        every, some = (self._told(these, seen) for these in (self.rule.all_of, self.rule.any_of))
+        return all(every) and (any(some) or not some)
+
+    @staticmethod
+    def _told(these: Iterable[Predicate], seen: Seen) -> list[bool]:
+        return [name_of(one) in seen.values for one in these if one.observable not in OF_SAMPLES]
 
     def _enter(self, seen: Seen) -> None:
         if seen.step_key != self.step_key:

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from nights.live import observed_here
+from orchestrator.analysis.battery import skin_share
 from orchestrator.analysis.maps import TILE, Mapped, mapped
 from orchestrator.analysis.spectrum import Remembered
 from orchestrator.cli.analyse import process_command
@@ -148,7 +149,8 @@ def test_pieces_looked_at_by_others_are_all_together(runs: list[Path], afresh: i
         assert r == pytest.approx(np.corrcoef(one["area(bulk)"][()], one["charge_mAh"][()])[0, 1])
         assert one["excitation(bulk)"][()] == pytest.approx(1.0, abs=0.2)
         for column in ("", " error"):
-            assert one[f"corrected_area(bulk){column}"][()] * one["excitation(bulk)"][()] == pytest.approx(one[f"area(bulk){column}"][()])
+            shown = one[f"corrected_area(bulk){column}"][()] * one["excitation(bulk)"][()] * skin_share(90.0)
+            assert shown == pytest.approx(one[f"area(bulk){column}"][()])
         assert one["seen_depth(bulk)"][0] == pytest.approx(0.431 * 14.2, rel=0.01)
         assert one["seen_depth(bulk)"].attrs["units"] == "um"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from orchestrator.model.cell import Cell
+from orchestrator.model.metals import bulk_and_moss_ppm
 from orchestrator.model.problems import Problem
 from orchestrator.model.rule import Rule
 from orchestrator.plan.findings.facts import Facts, warning
@@ -13,6 +15,8 @@ from orchestrator.plan.resolve import Unresolved, capacity_C
 METALS = frozenset({"li", "lithium", "na", "sodium"})
 METAL_WINDOWS_ppm = ((225.0, 300.0), (1080.0, 1180.0))
 """Where 7Li and 23Na of the metals appear; where exactly depends on how the electrode lies in B0."""
+METAL_LINES = frozenset({"bulk", "moss"})
+SPLIT_ADVICE = "bulk and moss are told apart with `electrode_normal_to_B0_deg` near 0 only; elsewhere look at `metal`"
 
 
 def _is_metal(name: str) -> bool:
@@ -50,6 +54,30 @@ def blind_to_plating(facts: Facts) -> Iterator[Problem]:
             )
 
 
+def unheard_lines(facts: Facts) -> Iterator[Problem]:
+    """A rule over a line that this cell's spectra never tell is never asked, and an acquisition waits for it in vain."""
+    own = METAL_LINES & facts.plan.windows.keys()
+    told = {name: own | _lines(facts.experiment.cell, one.nucleus) for name, one in facts.plan.acquisitions.items()}
+    for rule in facts.plan.rules:
+        of = [lines for name, lines in told.items() if rule.acquisition in {None, name}]
+        named = {word for one in (*rule.all_of, *rule.any_of) for word in re.findall(r"\w+", one.observable.partition("(")[2])}
+        for line in sorted(METAL_LINES & named):
+            if of and not any(line in lines for lines in of):
+                yield warning(rule.where, f"rule `{rule.name}` looks at `{line}`, which no spectrum of this cell tells", SPLIT_ADVICE)
+    for name, planned in facts.plan.acquisitions.items():
+        line = "" if planned.until is None else planned.until.observable.partition("(")[2].removesuffix(")")
+        if line in METAL_LINES - told[name]:
+            message = f"`{name}` waits for `{line}`, which no spectrum of this cell tells: all scans are measured"
+            yield warning(facts.experiment.acquisitions[name].where, message, SPLIT_ADVICE)
+
+
+def _lines(cell: Cell, nucleus: str) -> frozenset[str]:
+    """Bulk and moss, where the electrode's angle tells them apart and the cell has them."""
+    if bulk_and_moss_ppm(nucleus, cell.electrode_normal_to_B0_deg) is None:
+        return frozenset()
+    return METAL_LINES & set(cell.environments) if cell.environments else METAL_LINES
+
+
 def capacities(facts: Facts) -> Iterator[Problem]:
     """Two capacities that the file gives for the same thing."""
     cell = facts.experiment.cell
@@ -83,4 +111,4 @@ def of_no_acquisition(facts: Facts) -> Iterator[Problem]:
         yield warning(cell.where, message, "areas stay relative: name the acquisition that has the same template")
 
 
-CHECKS = (of_no_acquisition, angle, blind_to_plating, capacities, leads_on_negative)
+CHECKS = (of_no_acquisition, angle, blind_to_plating, unheard_lines, capacities, leads_on_negative)

@@ -49,11 +49,17 @@ def again(run: Any, told: set[str], tmp_path: Path) -> None:
         assert run.operando("process", str(run.folder)).code == 0
         with h5py.File(run.folder / "processed" / f"{number:04d}.h5") as file:
             fast = file["entry/fast"]
-            areas = dict(zip(fast["key"][()].astype(str), fast["area(bulk)"][()], strict=True))
+            areas, corrected = (
+                dict(zip(fast["key"][()].astype(str), fast[name][()], strict=True)) for name in ("area(bulk)", "corrected_area(bulk)")
+            )
             assert file["entry/process"].attrs["run_h5_digest"] in before
     live = {event["key"]: event["value"] for event in run.of("observable", name="area(bulk)")}
     assert told <= set(areas)
     assert all(areas[key] == pytest.approx(value, rel=1e-9) for key, value in live.items())
+    skins = {event["key"]: event["value"] for event in run.of("observable", name="corrected_area(bulk)")}
+    assert skins.keys() == live.keys(), "the skin is taken off live as well"
+    assert all(corrected[key] == pytest.approx(value, rel=1e-9) for key, value in skins.items())
+    assert all(value > 1.5 * live[key] for key, value in skins.items())
     table = tmp_path / "o.csv"
     assert run.operando("export", str(run.folder), "--observables", str(table)).code == 0
     with table.open(newline="") as file:

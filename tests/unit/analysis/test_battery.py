@@ -68,13 +68,15 @@ def test_mass() -> None:
     assert b.metal_mass_mg(2.0, 3.0, "7Li") == pytest.approx(6.0 / 3.861, rel=1e-3)
 
 
-def cycles(n: int = 8, *, efficiency: float = 0.985, first: float = 0.90, k: float = 0.5, noise: float = 0.0) -> dict[str, np.ndarray]:
+def cycles(
+    n: int = 8, *, efficiency: float = 0.985, first: float = 0.90, k: float = 0.5, noise: float = 0.0, dies: float = 0.02, seed: int = 8
+) -> dict[str, np.ndarray]:
     """Anode-free: each cycle loses to SEI at once and leaves dead metal."""
-    rng = np.random.default_rng(8)
+    rng = np.random.default_rng(seed)
     metal, made = 0.0, {name: [] for name in ("charge_mAh", "discharge_mAh", "charged", "discharged")}
     for cycle in range(n):
         plated = 2.0 * (first if cycle == 0 else efficiency)
-        dead = 0.02 * plated
+        dead = dies * plated
         for name, value in (
             ("charge_mAh", 2.0),
             ("discharge_mAh", plated - dead),
@@ -114,6 +116,22 @@ def test_the_budget_carries_its_errors_and_fails_where_the_metal_hides() -> None
     assert "cycles 7" in found.doubtful[0]
     with pytest.raises(ValueError, match="no metal is seen"):
         b.lithium_budget(made["charge_mAh"], made["discharge_mAh"], made["discharged"], sd, made["discharged"], sd)
+
+
+def test_the_error_of_k_goes_into_all_that_follows_from_it() -> None:
+    """Half of what is plated dies, so that k's error counts as much as an area's own: pulls of 600 runs, in cycles that gave no k."""
+    sd = np.full(8, 0.02)
+    pulls: dict[str, list[float]] = {"dead": [], "efficiency": [], "closes": [], "sei": []}
+    for seed in range(600):
+        made = cycles(noise=0.02, dies=0.5, seed=seed)
+        found = b.lithium_budget(made["charge_mAh"], made["discharge_mAh"], made["charged"], sd, made["discharged"], sd)
+        pulls["dead"].append((found.dead_mAh[6] - 0.985) / found.dead_sd_mAh[6])
+        pulls["sei"].append((found.sei_mAh[6] - 0.03) / found.sei_sd_mAh[6])
+        pulls["efficiency"].append((found.plating_efficiency[6] - 0.985) / found.plating_efficiency_sd[6])
+        pulls["closes"].append(found.closes[6])
+    for name, values in pulls.items():
+        assert np.mean(values) == pytest.approx(0.0, abs=0.15), name
+        assert np.std(values) == pytest.approx(1.0, abs=0.08), name
 
 
 def test_correlations() -> None:

@@ -65,6 +65,26 @@ def test_each_cycle_is_told_once_k_is_known(words: Sequence[str]) -> None:
         assert found["CE(this cycle)"] == pytest.approx(1.0 - SEI_mAh - DEAD_mAh)
     assert not [name for name, *_ in told[2] if "(cycle" in name], "those before are told once"
     assert {name: sd for name, _, sd, _, _ in told[4]}["dead_Li(this cycle)"], "sigma(k) goes with it"
+    last = {name: (value, sd) for name, value, sd, _, _ in told[4]}
+    efficiency = pytest.approx(0.001637, rel=1e-3)  # k by 0.5 sqrt(2) of area, and 0.98 mAh by k to 0.84 per mille
+    assert last["plating_efficiency(this cycle)"] == (pytest.approx(1.0 - SEI_mAh), efficiency)
+    assert last["budget_closes(this cycle)"][0] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_cycle_whose_metal_hides_fails_live() -> None:
+    """Dense metal, under its own skin: Q_d is no longer k (A_c - A_d)."""
+    budgeting = Budgeting((2, 4))
+    for number in range(1, 5):
+        cycled(budgeting, number)
+    budgeting.started(step("charge", "charge5"))
+    budgeting.ended({"charge_C": PLATED_mAh * 3.6})
+    budgeting.started(step("rest", "rest-charge5", "rest"))
+    budgeting.area("quant", "rest-charge5", Area(0.7 * PLATED_mAh / K_mAh, 0.5))
+    budgeting.started(step("discharge", "discharge5"))
+    budgeting.ended({"charge_C": (PLATED_mAh - SEI_mAh - DEAD_mAh) * 3.6})
+    budgeting.started(step("rest", "rest-discharge5", "rest"))
+    told = {name: value for name, value, *_ in budgeting.area("quant", "rest-discharge5", Area(5 * DEAD_mAh / K_mAh, 0.5))}
+    assert told["budget_closes(this cycle)"] > 3.0
 
 
 def test_a_half_cycle_in_parts_counts_once_and_a_missed_area_leaves_its_cycle_open() -> None:

@@ -90,6 +90,17 @@ def test_a_real_part_window_is_biased_by_the_skin_and_says_its_phase() -> None:
     assert areas[1] < 0.75
 
 
+@pytest.mark.parametrize("baseline", [0, 1])
+def test_what_lies_under_the_windows_is_no_area(baseline: int) -> None:
+    """A first point that is too large lifts the whole spectrum; read as a line under a window it would be metal."""
+    lifted = line(0.0, 1.0)
+    lifted[0] += 20.0
+    plain, found = (chain(baseline=baseline).process(fid[None], 1e-6).areas.of("metal")[0][0] for fid in (line(0.0, 1.0), lifted))
+    assert found == pytest.approx(plain, abs=0.01)
+    without = chain(baseline=-1).process(lifted[None], 1e-6).areas.of("metal")[0][0]
+    assert without > 0.5
+
+
 def test_a_blank_is_taken_off_in_phase() -> None:
     one = chain()
     blank = line(0.0, 5.0) + line(250.0, 2.0, half_Hz=3000.0)

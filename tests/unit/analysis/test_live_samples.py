@@ -79,3 +79,24 @@ def test_a_cell_that_is_seldom_sampled_is_not_forgotten() -> None:
     (first, *_) = [finding for event in stored for finding in analysis.feed(event)]
     assert first.context is not None
     assert first.context["charge_mAh"] == pytest.approx(3600.0)
+
+
+def test_a_spectrum_knows_its_start_and_its_end() -> None:
+    """Domain.md fact 2: START taken for END is an error of a whole spectrum; so both stand beside its middle."""
+    analysis = heard((100.0, at(100, "acquisition.started", block=0)), (400.0, at(400, "acquisition.acquired", block=0)), seconds=420)
+    analysis.feed(at(420, "fid.block", FID.tobytes(), **DATA))
+    context = analysis.feed(at(421, "acquisition.stored", block=0))[0].context
+    assert context is not None
+    assert (context["t_start_s"], context["t_s"], context["t_end_s"]) == (100.0, 250.0, 400.0)
+    charges = [context[f"charge_{name}mAh"] for name in ("start_", "", "end_")]
+    assert charges == pytest.approx([100.0, 250.0, 400.0], abs=1e-9)
+
+
+def test_an_end_that_no_sample_has_seen_has_no_charge() -> None:
+    analysis = heard((10.0, at(10, "acquisition.started", block=0)), (90.0, at(90, "acquisition.acquired", block=0)), seconds=50)
+    analysis.feed(at(91, "acquisition.acquired", block=0))
+    analysis.feed(at(92, "fid.block", FID.tobytes(), **DATA))
+    context = analysis.feed(at(93, "acquisition.stored", block=0))[0].context
+    assert context is not None
+    assert context["charge_start_mAh"] == pytest.approx(10.0)
+    assert "charge_end_mAh" not in context

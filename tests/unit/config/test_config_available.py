@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import load_experiment, parse_experiment
+from orchestrator.config import ConfigError, load_experiment, parse_experiment
 from orchestrator.model.available import NOT_YET, TUNER, not_available, uses
 
 HEAD = """\
@@ -53,10 +53,8 @@ def test_what_needs_a_tuner_is_named_where_it_stands(repository: Path) -> None:
 LATER = {
     "prepare: [tune, gain frozen, pulse on reference, reference r, noise, blank, eis]\nprotocol: [Rest for 1 s]\n": set(),
     "protocol: [Rest for 1 s]\n"
-    "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4, dead: end of charge}\n"
-    "after_short: {cell: do not move}\n": {
-        *("budget: dead at end of charge",),
-    },
+    "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4, dead: end of strip}\n"
+    "after_short: {cell: do not move}\n": set(),
     "protocol: [Rest for 1 h or until E_we 1 V, Hold at E_ce 0.1 V until 1 h]\nrules:\n"
     "  - {name: a, any: [E_we > 1 V, E_ce > 1 V], do: [hold at E_ce 0.1 V until 1 h]}\n": {
         *("E of one electrode", "observable: voltage_we", "observable: voltage_ce"),
@@ -94,3 +92,13 @@ def test_acquisitions_that_come_later() -> None:
     assert found == {"until (of an array)"}
     together = set().union(*LATER.values()) | found
     assert together == set(NOT_YET)
+
+
+def test_dead_lithium_is_not_counted_before_the_rest_was_stripped() -> None:
+    """After plating, dead metal and what can still be stripped are one line: no number would be either."""
+    budget = "protocol: [Rest for 1 s]\nbudget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4, dead: end of charge}\n"
+    with pytest.raises(ConfigError) as refused:
+        parse_experiment(HEAD + budget)
+    (problem,) = refused.value.problems
+    assert problem.message == "expected end of discharge | end of strip"
+    assert "one line" in problem.hint

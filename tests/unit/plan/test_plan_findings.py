@@ -312,6 +312,34 @@ def test_a_metal_window_without_an_angle(plan: Make) -> None:
     assert plan("Rest for 1 hour", cell="symmetric", extra=rule("240..290")).warnings == ()
 
 
+MOSSY = "{{id: c, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.5, electrode_normal_to_B0_deg: {angle}{more}}}"
+MOSS_RULE = "rules: [{name: soft, when: {observable: area(moss), above: 3}, do: [warn]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("angle", "more", "windows", "told"),
+    [
+        (0, "", "", True),
+        (40, "", "", False),
+        (40, "", "windows: {moss: [262, 290]}\n", True),
+        (0, ", environments: [metal, electrolyte]", "", False),
+        (0, ", environments: [bulk, moss, electrolyte]", "", True),
+    ],
+)
+def test_a_rule_over_a_line_that_this_cell_never_tells(plan: Make, angle: int, more: str, windows: str, told: bool) -> None:
+    """Lying in the field a foil stands where moss would be: there is one metal window, and the rule would be asked never."""
+    cell = MOSSY.format(angle=angle, more=more)
+    warnings = plan("Rest for 1 hour", cell=cell, extra=MOSS_RULE + windows).warnings
+    assert any("looks at `moss`, which no spectrum of this cell tells" in one for one in warnings) != told
+
+
+@pytest.mark.parametrize(("angle", "told"), [(0, True), (40, False)])
+def test_an_acquisition_that_waits_for_a_line_that_is_never_told(plan: Make, angle: int, told: bool) -> None:
+    until = "  known: {template: 7Li_metal, recycle_s: 0.75, scans: 16, until: 'area of moss is known to 2 %, at most 1024 scans'}"
+    warnings = plan("{step: Rest for 1 hour, nmr: {known: at start}}", cell=MOSSY.format(angle=angle, more=""), extra=until).warnings
+    assert any("`known` waits for `moss`" in one for one in warnings) != told
+
+
 def test_plating_beside_a_metal_counter_electrode(plan: Make) -> None:
     (warning,) = plan("Rest for 1 hour", cell="half", extra=rule("1110..1145")).warnings
     assert "beside the Na counter electrode" in warning

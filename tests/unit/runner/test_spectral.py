@@ -140,6 +140,17 @@ def test_any_and_absolute_and_the_voltage_meanwhile() -> None:
     assert [at for at, _ in fired(either, spectra)] == [0, 2]
 
 
+def test_any_asks_of_a_spectrum_that_holds_one_of_them() -> None:
+    """A line that is not resolved has no area: that silences nobody else."""
+    either = Rule(name="e", any_of=(Predicate(observable="area(moss)", test="above", value=3.0),
+                                    Predicate(observable="noise_sd", test="above", value=2.0)))  # fmt: skip
+    both = either.model_copy(update={"any_of": (), "all_of": either.any_of})
+    spectra = [found("noise_sd", 5.0, key="a1")]
+    assert [at for at, _ in fired(either, spectra)] == [0]
+    assert fired(both, spectra) == []
+    assert fired(either, [found("phase(moss)", 5.0, key="a1")]) == []
+
+
 def test_context_is_plain_and_short() -> None:
     assert observed(ROW | {"context": {"x": 0.5, "step_key": "s1"}}).context == {"x": 0.5, "step_key": "s1"}
     for wrong in ({"x": float("nan")}, {"x": [1]}, {f"n{n}": 1 for n in range(30)}, "x", {"x": "y" * 999}):

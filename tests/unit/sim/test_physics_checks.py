@@ -16,6 +16,8 @@ from drivers.sim.nuclei import excite, foil_nodes
 from drivers.sim.physics import Scan
 from drivers.sim.twin import Twin
 from orchestrator.analysis.battery import face_excitation
+from orchestrator.analysis.spectrum import Stream
+from orchestrator.analysis.wanted import Wanted
 
 TWINS = Path(__file__).parents[3] / "configs" / "twins"
 REFERENCE_ppm = {
@@ -114,6 +116,26 @@ def test_P12_of_a_thick_face_on_which_side_the_carrier_lies_matters(offset_Hz: f
     assert not doubtful
     assert off / on == pytest.approx(told, abs=0.01)
     assert told == pytest.approx(0.954 if offset_Hz > 0 else 1.003, abs=0.001)
+
+
+@pytest.mark.parametrize("tip_deg", [30.0, 90.0])
+@pytest.mark.parametrize("away_Hz", [0.0, 30e3])
+def test_a_corrected_area_of_bulk_is_the_metal_within_one_skin_depth(away_Hz: float, tip_deg: float) -> None:
+    """Two faces of 0.785 cm2, 14.2 um deep, at 50 counts a umol, in the scale of moss: by the fit of a FID that the twin has made."""
+    twin = Twin(only("C4", "7Li", "bulk"), seed=1)
+    larmor_MHz = twin.larmor_MHz("7Li")
+    taken = scan(twin, "7Li", 246.9 - away_Hz / larmor_MHz, pulse_s=5e-6, tip_deg=tip_deg)
+    fid = twin.acquire(taken) + np.random.default_rng(1).normal(scale=0.5, size=(1024, 2)).view(np.complex128)[:, 0]
+    data = {"name": "one", "nucleus": "7Li", "spectral_width_Hz": 2e5, "reference_MHz": larmor_MHz, "carrier_MHz": taken.carrier_MHz}
+    cell = {"working": "upper Li", "counter": "lower Li", "electrode_normal_to_B0_deg": 0}
+    told = {
+        name: value
+        for name, value, *_ in Stream(data, 1024, Wanted(cell=cell, pulses={"one": (5.0, tip_deg)})).told(fid[None], data, None, 1)
+    }
+    Li_mol_per_cm3 = 0.534 / 6.94
+    expected = 50.0 * 2 * 0.785 * 14.2e-4 * Li_mol_per_cm3 * 1e6 * math.sin(math.radians(tip_deg))
+    assert told["corrected_area(bulk)"] == pytest.approx(expected, rel=0.01)
+    assert told["area(bulk)"] < 0.5 * expected
 
 
 @pytest.mark.parametrize("where", list(REFERENCE_ppm), ids="-".join)
