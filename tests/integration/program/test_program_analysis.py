@@ -52,7 +52,9 @@ def again(run: Any, told: set[str], tmp_path: Path) -> None:
             areas, corrected = (
                 dict(zip(fast["key"][()].astype(str), fast[name][()], strict=True)) for name in ("area(bulk)", "corrected_area(bulk)")
             )
-            assert file["entry/process"].attrs["run_h5_digest"] in before
+            made_of = file["entry/process"].attrs["run_h5_digest"]
+            assert len(made_of) == 64, "a digest"
+            assert made_of in before
     live = {event["key"]: event["value"] for event in run.of("observable", name="area(bulk)")}
     assert told <= set(areas)
     assert all(areas[key] == pytest.approx(value, rel=1e-9) for key, value in live.items())
