@@ -8,6 +8,7 @@ counted by the instrument.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def measure(repository: Path, scratch: Path) -> Report:
         f"{LASTS_s} s each at speed 1, from 5 s after the edge on one spectrum of 65,536 points each second, "
         "journal, guard, observer and run.h5 on. A "
         f"sample is lost where the next one in run.h5 is more than one and a half periods away. tomato: {TOMATO_s} s, no spectra.",
-        ("", "asked", "kept", "lost", "told", "spectra stored (missed)", "CPU, all processes", "wanted"),
+        ("", "asked", "kept", "lost", "told", "spectra stored (missed)", "CPU, all processes", "load of the machine", "wanted"),
     )
     rig = memory_rig(repository, scratch / "rig.yaml")
     for period_s in PERIODS_s:
@@ -80,8 +81,14 @@ def _ours(repository: Path, scratch: Path, rig: Path, period_s: float) -> tuple[
         told,
         f"{stored} of {LASTS_s - EDGE_s + 1} ({missed})",
         f"{cpu_s / LASTS_s:.1%}",
+        _load(),
         "none lost, or told",
     )
+
+
+def _load() -> str:
+    """Processes that ran or waited to, over the last five minutes: this row's own among them."""
+    return f"{os.getloadavg()[1]:.1f}" if hasattr(os, "getloadavg") else ""
 
 
 def of_first_step(file: Path, events: Sequence[Event]) -> np.ndarray:
@@ -110,12 +117,12 @@ async def _tomato(repository: Path, scratch: Path) -> tuple[str, ...]:
         try:
             await asyncio.to_thread(_job, side, case)
         except NotHere as problem:
-            return name, "", f"not measured: {problem}", "", "", "", "", ""
+            return name, "", f"not measured: {problem}", "", "", "", "", "", ""
         finally:
             await asyncio.to_thread(side.end)
         kept = sum(name.startswith(":READ") for name, _ in marks(laboratory))
     asked = round(TOMATO_s / PERIODS_s[0])
-    return name, str(asked), str(kept), str(asked - kept), side.told_last, "", "", ""
+    return name, str(asked), str(kept), str(asked - kept), side.told_last, "", "", _load(), ""
 
 
 def _job(side: TomatoSampling, case: Case) -> None:

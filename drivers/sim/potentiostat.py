@@ -26,8 +26,6 @@ import asyncio
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from drivers.base import (
     Capabilities,
     CellState,
@@ -39,6 +37,7 @@ from drivers.base import (
     Mode,
     PotentiostatEvent,
     Reason,
+    Rows,
     SafeState,
     SampleBlock,
     Settings,
@@ -206,15 +205,7 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
             return
         mono_ns, voltage_V, current_A, status = zip(*step.rows, strict=True)
         step.rows.clear()
-        self._put(
-            SampleBlock(
-                step.order.key,
-                np.array(mono_ns, dtype=np.int64),
-                np.array(voltage_V),
-                np.array(current_A),
-                status=np.array(status, dtype=np.uint16),
-            )
-        )
+        self._put(SampleBlock.of_rows(step.order.key, Rows(mono_ns, voltage_V, current_A, status)))
 
     def _finish(self, step: Running, reason: Reason, detail: str = "") -> None:
         """The step is over at its last sample; the next begins at the same instant, or the circuit opens: switched first, then said."""

@@ -20,6 +20,10 @@ class Instead:
             self._changes.clear()
         self._changes[old or EVERY] = new
 
+    def __bool__(self) -> bool:
+        """True where something has been changed."""
+        return bool(self._changes)
+
     def of(self, name: str) -> str:
         """What is taken where a trigger says ``name``."""
         return self._changes.get(name, self._changes.get(EVERY, name))

@@ -164,7 +164,7 @@ class Reactions:
 
     def _taken(self, fires: list[Fire]) -> list[Fire]:
         """What triggers ask for, or what a rule has put in its place."""
-        return [fire._replace(acquisition=self.instead.of(fire.acquisition)) for fire in fires]
+        return [fire._replace(acquisition=self.instead.of(fire.acquisition)) for fire in fires] if self.instead else fires
 
     def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
         """Triggers ask for acquisitions. Whatever goes wrong on the console's side, sampling goes on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_the_bytes_are_those_of_model_columns(n: int) -> None:
     assert packer.pack(*[value for values in zip(*rows, strict=True) for value in values]) == blob
 
 
-def test_a_block_holds_a_second_and_ends_at_an_edge() -> None:
+async def test_a_block_holds_a_second_and_ends_at_an_edge() -> None:
     journal = Journal()
     blocks = Blocks(journal)  # type: ignore[arg-type]
     blocks.begin("s1", 1, 0)
@@ -57,6 +58,25 @@ def test_a_block_holds_a_second_and_ends_at_an_edge() -> None:
     mono_ns = np.concatenate([unpack(data["columns"], blob, data["n"])["mono_ns"] for data, blob, _ in journal.seen])
     assert (np.diff(mono_ns) == 10**8).all()
     assert [at.mono_ns for _, _, at in journal.seen] == [10**9, 2_100_000_000, 2_400_000_000]
+
+
+async def test_a_full_second_is_journaled_after_what_else_its_last_sample_does() -> None:
+    journal = Journal()
+    blocks = Blocks(journal)  # type: ignore[arg-type]
+    console = asyncio.Event()
+
+    async def start() -> list[Any]:
+        await console.wait()
+        return list(journal.seen)
+
+    started = asyncio.create_task(start())
+    await asyncio.sleep(0)
+    for k in range(11):
+        blocks.add(ALWAYS, row(0.1 * k))
+    console.set()
+    assert await started == []
+    await asyncio.sleep(0.01)
+    assert [data["n"] for data, _, _ in journal.seen] == [11]
 
 
 def test_slow_samples_come_alone_and_none_is_forgotten() -> None:
