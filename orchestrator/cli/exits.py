@@ -32,6 +32,7 @@ CODES = {
     "drivers.errors.InstrumentError": INSTRUMENT,
     "orchestrator.rig.emulators.EmulatorsDidNotStart": INSTRUMENT,
     "orchestrator.guard.start.GuardDidNotStart": SAFETY,
+    "orchestrator.validate.run.NoSuchRow": CONFIGURATION,
 }
 """Of our errors and what derives from them, by name: a refusal in a sentence does not wait a second for rooms that nobody entered."""
 
