@@ -25,6 +25,7 @@ CODES = {
     "orchestrator.rig.faults.BadFault": CONFIGURATION,
     "orchestrator.rig.folders.NoSuchRun": CONFIGURATION,
     "orchestrator.rig.gather.CannotRun": CONFIGURATION,
+    "orchestrator.rig.request.NoSpeed": CONFIGURATION,
     "orchestrator.schedule.claim.GivenUp": CONFIGURATION,
     "orchestrator.schedule.entry.NoSuchEntry": CONFIGURATION,
     "orchestrator.schedule.entry.QueueServed": CONFIGURATION,
