@@ -17,6 +17,7 @@ from drivers.base.nuclei import RATIO_TO_1H
 from drivers.errors import Rejected
 from drivers.marcos import wire
 from drivers.marcos.wire import Buffer, Step
+from drivers.stream.acquiring import check_counts
 
 ECHO = "hahn_echo"
 LACKS: Mapping[str, str] = dict.fromkeys(
@@ -37,6 +38,7 @@ CYCLES: Mapping[str, tuple[tuple[int, int, int], ...]] = {
     ECHO: ((0, 90, 0), (0, 270, 0), (180, 90, 180), (180, 270, 180)),
 }
 """Phases of excitation, refocusing and receiver in degrees, scan by scan; the receiver's is applied here, to whole numbers."""
+LONGEST_RECYCLE_s = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +240,7 @@ def _check(order: AcquisitionOrder) -> None:
         raise Rejected(f"{order.key}: this console cannot run {order.sequence}", advice=LACKS.get(order.sequence, ""))
     if order.nucleus not in RATIO_TO_1H:
         raise Rejected(f"{order.key}: the frequency of {order.nucleus} is not known", advice=f"known: {', '.join(RATIO_TO_1H)}")
-    counts = order.scans >= 1 and order.dummies >= 0 and order.blocks >= 1
-    if not counts or not 0 <= order.recycle_s <= 3600:
-        raise Rejected(f"{order.key}: {order.scans} scans, {order.dummies} dummies, {order.recycle_s} s, {order.blocks} blocks cannot be")
+    check_counts(order, LONGEST_RECYCLE_s)
     swept = [axis.name for axis in (order.rows, order.per_block) if axis is not None]
     if any(name != "TE_ms" or order.sequence != ECHO for name in swept):
         raise Rejected(f"{order.key}: this console cannot sweep {', '.join(swept)} in {order.sequence}")

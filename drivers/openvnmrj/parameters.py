@@ -11,6 +11,7 @@ from drivers.base import AcquisitionOrder
 from drivers.base.nuclei import RATIO_TO_1H
 from drivers.errors import Rejected
 from drivers.openvnmrj import sequences, wire
+from drivers.stream.acquiring import check_counts, finite
 
 MOST_NUMBERS = 524288
 """``np`` of a DD2."""
@@ -43,14 +44,14 @@ class Setup:
 def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any]) -> Setup:
     """Raises Rejected for what the console cannot do."""
     template = order.template
-    values: dict[str, wire.Settable] = {TEMPLATE_NAMES[name]: _finite(name, template[name]) for name in TEMPLATE_NAMES if name in template}
+    values: dict[str, wire.Settable] = {TEMPLATE_NAMES[name]: finite(name, template[name]) for name in TEMPLATE_NAMES if name in template}
     numbers = int(template["np"]) if "np" in template else 2 * int(template.get("points", 0))
     if numbers:
         values["np"] = numbers
-    values |= {"nt": order.scans, "ss": order.dummies, "d1": _finite("recycle_s", order.recycle_s)}
+    values |= {"nt": order.scans, "ss": order.dummies, "d1": finite("recycle_s", order.recycle_s)}
     _check(order, numbers)
     values |= sequences.values_of(order)
-    locked = {LOCKED_NAMES[name]: _finite(name, template[name]) for name in LOCKED_NAMES if name in template}
+    locked = {LOCKED_NAMES[name]: finite(name, template[name]) for name in LOCKED_NAMES if name in template}
     values |= {
         LOCKED_NAMES[name]: _unlocked(name, float(template[name]), unlock[name])
         for name in unlock
@@ -61,7 +62,7 @@ def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any]) -> Setup:
             raise Rejected(f"{order.key}: pulse lengths are the site's own", advice="unlock `pulse_us: [least, most]` in the rig file")
         values["pw"] = tuple(_unlocked("pulse_us", value, unlock["pulse_us"]) for value in order.rows.values)
     carrier = template.get("carrier_ppm")
-    ppm = None if carrier is None or "tof" in values else _finite("carrier_ppm", carrier)
+    ppm = None if carrier is None or "tof" in values else finite("carrier_ppm", carrier)
     first: dict[str, float | str] = {"tn": wire.nucleus_name(order.nucleus)} | ({} if ppm is None else {"tof": 0})
     dataset = template.get("dataset")
     load = (f"rtp({wire.quote(wire.safe_path(str(dataset)))})",) if dataset else ()
@@ -73,20 +74,9 @@ def _swept(order: AcquisitionOrder, name: str) -> bool:
 
 
 def _check(order: AcquisitionOrder, numbers: int) -> None:
-    if order.scans < 1 or order.dummies < 0 or order.recycle_s < 0 or order.blocks < 1:
-        raise Rejected(f"{order.key}: {order.scans} scans, {order.dummies} dummies, {order.recycle_s} s, {order.blocks} blocks cannot be")
+    check_counts(order)
     if not 0 <= numbers <= MOST_NUMBERS or numbers % 2:
         raise Rejected(f"{order.key}: np = {numbers} is not possible", advice=f"at most {MOST_NUMBERS // 2} complex points")
-
-
-def _finite(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise Rejected(f"{name} = {value!r} is no number")
-    return number
 
 
 def _unlocked(name: str, value: float, bounds: Any) -> float:

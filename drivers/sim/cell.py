@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from drivers.sim.cell_parameters import FARADAY_C_PER_MOL, CellParameters
 from drivers.sim.faults import Faults
+from drivers.sim.shorts import short_S
 
 NOTHING_MOL = 1e-15  # what rounding leaves of an electrode
 
@@ -111,15 +112,7 @@ class Cell:
 
     def short_S(self, state: State, t_s: float) -> float:
         """Conductance of whatever shorts the cell at ``t_s``, in siemens."""
-        soft, total = self.parameters.soft_short, 0.0
-        if state.soft_short_s is not None:
-            total += soft.conductance_S(t_s - state.soft_short_s)
-        if state.hard_short_s is not None:
-            total += -math.expm1(-(t_s - state.hard_short_s) / self.parameters.filament_s) / state.hard_short_ohm
-        for fault in self.faults.listed:
-            if fault.name == "soft_short" and fault.active(t_s):
-                total += soft.conductance_S(t_s - fault.start_s)
-        return total
+        return short_S(state, self.parameters.soft_short, self.parameters.filament_s, self.faults, t_s)
 
     def leads(self, state: State, t_s: float) -> Leads:
         """Voltage and current at ``t_s`` (the electrodes as in ``state``)."""

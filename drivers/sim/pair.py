@@ -19,6 +19,7 @@ from drivers.sim.faults import Faults
 from drivers.sim.isotopes import Isotopes, exchanged, natural
 from drivers.sim.pair_parameters import PairParameters, Side, Voids
 from drivers.sim.salt import Salt, concentration_V, diffused
+from drivers.sim.shorts import short_S
 
 NO_GRADIENT = Salt()
 ALL_MOSS = 1e9
@@ -103,15 +104,7 @@ class Pair:
 
     def short_S(self, state: PairState, t_s: float) -> float:
         """Conductance of whatever shorts the cell at ``t_s``, in siemens."""
-        soft, total = self.parameters.soft_short, 0.0
-        if state.soft_short_s is not None:
-            total += soft.conductance_S(t_s - state.soft_short_s)
-        if state.hard_short_s is not None:
-            total += -math.expm1(-(t_s - state.hard_short_s) / self.parameters.filament_s) / state.hard_short_ohm
-        for fault in self.faults.listed:
-            if fault.name == "soft_short" and fault.active(t_s):
-                total += soft.conductance_S(t_s - fault.start_s)
-        return total
+        return short_S(state, self.parameters.soft_short, self.parameters.filament_s, self.faults, t_s)
 
     def leads(self, state: PairState, t_s: float) -> Leads:
         """Voltage and current at ``t_s`` (the electrodes as in ``state``)."""

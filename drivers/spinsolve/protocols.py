@@ -17,6 +17,7 @@ from drivers.base import ONE_PULSE, AcquisitionOrder
 from drivers.errors import Rejected
 from drivers.spinsolve import arrays
 from drivers.spinsolve.wire import Option
+from drivers.stream.acquiring import check_counts
 
 LEAST_REPETITION_S, LEAST_ACQUISITION_S = 1.0, 0.32
 """Of the stock protocols as published: ``1D EXTENDED+`` and ``1D FLUORINE+``."""
@@ -136,9 +137,7 @@ def same(one: str, other: str) -> bool:
 
 
 def _check(order: AcquisitionOrder) -> None:
-    counts = order.scans >= 1 and order.dummies >= 0 and order.blocks >= 1
-    if not counts or not math.isfinite(order.recycle_s) or order.recycle_s < 0:
-        raise Rejected(f"{order.key}: {order.scans} scans, {order.dummies} dummies, {order.recycle_s} s, {order.blocks} blocks cannot be")
+    check_counts(order)
     _check_sequence(order.sequence)
     if order.sequence == ONE_PULSE and order.rows is not None:
         raise BeyondProtocol(f"{order.key}: its single pulses sweep nothing")

@@ -13,6 +13,7 @@ from typing import Any
 
 from drivers.base import ONE_PULSE, AcquisitionOrder
 from drivers.errors import Rejected
+from drivers.stream.acquiring import check_counts, finite
 from drivers.topspin import arrays, wire
 
 SEQUENCES = frozenset({ONE_PULSE, "hahn_echo", "qcpmg", "nutation", "saturation_recovery", "inversion_recovery"})
@@ -52,17 +53,16 @@ def setup_of(order: AcquisitionOrder, unlock: Mapping[str, Any], limits: Mapping
     sweeps = arrays.swept(order, block, row, unlock)
     mine = [name for name in LOCKED_NAMES if name in unlock and name in template]
     unlocked = {LOCKED_NAMES[name]: _inside(name, template[name], unlock[name]) for name in mine}
-    par = {"NS": order.scans, "DS": order.dummies, "D 1": _finite("recycle_s", order.recycle_s), **_points(template), **_carrier(template)}
+    par = {"NS": order.scans, "DS": order.dummies, "D 1": finite("recycle_s", order.recycle_s), **_points(template), **_carrier(template)}
     for name, bounds in limits.items():
         if name in par:
             _inside(name, par[name], bounds)
-    compared = {ours: _finite(name, template[name]) for name, ours in {**LOCKED_NAMES, **COMPARED_NAMES}.items() if name in template}
+    compared = {ours: finite(name, template[name]) for name, ours in {**LOCKED_NAMES, **COMPARED_NAMES}.items() if name in template}
     return Setup(str(dataset), {**par, **unlocked, **sweeps}, {name: value for name, value in compared.items() if name not in unlocked})
 
 
 def _check(order: AcquisitionOrder) -> None:
-    if order.scans < 1 or order.dummies < 0 or order.recycle_s < 0 or order.blocks < 1:
-        raise Rejected(f"{order.key}: {order.scans} scans, {order.dummies} dummies, {order.recycle_s} s, {order.blocks} blocks cannot be")
+    check_counts(order)
     if order.sequence not in SEQUENCES:
         raise Rejected(f"{order.key}: this console cannot run {order.sequence}", advice=LACKS.get(order.sequence, ""))
     swept = {axis.name for axis in (order.rows, order.per_block) if axis is not None}
@@ -74,29 +74,19 @@ def _check(order: AcquisitionOrder) -> None:
 
 def _points(template: Mapping[str, Any]) -> dict[str, float]:
     """TD counts real and imaginary."""
-    return {"TD": 2 * int(_finite("points", template["points"]))} if template.get("points") else {}
+    return {"TD": 2 * int(finite("points", template["points"]))} if template.get("points") else {}
 
 
 def _carrier(template: Mapping[str, Any]) -> dict[str, float]:
     """O1P: the agent knows the template's frequency of 0 ppm, and makes O1 of it."""
     if "carrier_offset_Hz" in template:
-        return {"O1": _finite("carrier_offset_Hz", template["carrier_offset_Hz"])}
-    return {"O1P": _finite("carrier_ppm", template["carrier_ppm"])} if template.get("carrier_ppm") is not None else {}
-
-
-def _finite(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise Rejected(f"{name} = {value!r} is no number")
-    return number
+        return {"O1": finite("carrier_offset_Hz", template["carrier_offset_Hz"])}
+    return {"O1P": finite("carrier_ppm", template["carrier_ppm"])} if template.get("carrier_ppm") is not None else {}
 
 
 def _inside(name: str, value: Any, bounds: Any) -> float:
     low, high = bounds
-    number = _finite(name, value)
+    number = finite(name, value)
     if not low <= number <= high:
         raise Rejected(f"{name} = {value} is outside what the rig allows ({low} to {high})")
     return number

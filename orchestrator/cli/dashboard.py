@@ -37,14 +37,15 @@ def dashboard_command(where: Where, served: tuple[str, int, tuple[str, ...], Pat
     if importlib.util.find_spec("panel") is None:
         print(f"the dashboard is in the extra {EXTRA}: pip install 'operando-nmr{EXTRA}'", file=sys.stderr)
         return exits.CONFIGURATION
+    from orchestrator.model.broker import complaint
     from orchestrator.monitor.dashboard.server import Refuses, Served
     from orchestrator.monitor.mqtt import BrokerGone
 
     for name in ("bokeh", "panel", "tornado.access"):
         logging.getLogger(name).setLevel(logging.ERROR)  # a phone that goes to sleep is nothing to warn of
     broker = _broker(where)
-    if broker is None:
-        print(NO_BROKER, file=sys.stderr)
+    if broker is None or (wrong := complaint(broker.url)) is not None:
+        print(NO_BROKER if broker is None else wrong, file=sys.stderr)
         return exits.CONFIGURATION
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         try:
@@ -56,7 +57,7 @@ def dashboard_command(where: Where, served: tuple[str, int, tuple[str, ...], Pat
 
 
 def _broker(where: Where) -> Broker | None:
-    """The broker that is named, or the one of this computer. Raises ValueError for a name that is none."""
+    """The broker that is named, or the one of this computer."""
     from orchestrator.model.broker import Broker
     from orchestrator.monitor.embedded import running
     from orchestrator.rig.publishing import NOBODY, VARIABLE, places

@@ -25,6 +25,7 @@ CODES = {
     "orchestrator.rig.faults.BadFault": CONFIGURATION,
     "orchestrator.rig.folders.NoSuchRun": CONFIGURATION,
     "orchestrator.rig.gather.CannotRun": CONFIGURATION,
+    "orchestrator.rig.request.NoSpeed": CONFIGURATION,
     "orchestrator.schedule.claim.GivenUp": CONFIGURATION,
     "orchestrator.schedule.entry.NoSuchEntry": CONFIGURATION,
     "orchestrator.schedule.entry.QueueServed": CONFIGURATION,
@@ -32,6 +33,7 @@ CODES = {
     "drivers.errors.InstrumentError": INSTRUMENT,
     "orchestrator.rig.emulators.EmulatorsDidNotStart": INSTRUMENT,
     "orchestrator.guard.start.GuardDidNotStart": SAFETY,
+    "orchestrator.validate.run.NoSuchRow": CONFIGURATION,
 }
 """Of our errors and what derives from them, by name: a refusal in a sentence does not wait a second for rooms that nobody entered."""
 

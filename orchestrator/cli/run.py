@@ -36,11 +36,10 @@ def run_command(
     from orchestrator.cli.report import report_after
     from orchestrator.rig.gather import gather
     from orchestrator.rig.process import run
-    from orchestrator.rig.request import RunRequest
+    from orchestrator.rig.request import RunRequest, speed_of
 
     display = "none" if as_json else "screen" if sys.stdout.isatty() else "lines"
-    instant_ns = _epoch_ns(epoch)
-    request = RunRequest(file, rig, out, station, booking_end, _speed(speed), seed, instant_ns, data, display, faults, twin, report)
+    request = RunRequest(file, rig, out, station, booking_end, speed_of(speed), seed, _epoch_ns(epoch), data, display, faults, twin, report)
     gathered = gather(request)
     for text in gathered.ignored:
         print(f"warning: {text}", file=sys.stderr)
@@ -77,21 +76,6 @@ def tell(ended: Ended, *, as_json: bool) -> int:
     with exits.perhaps_nobody_looks():
         _tell_json(ended) if as_json else _tell(ended)
     return ended.outcome.exit_code
-
-
-def _speed(text: str) -> float | None:
-    from orchestrator.rig.gather import CannotRun
-    from orchestrator.rig.request import FASTEST
-
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0.0 < speed <= FASTEST:
-        raise CannotRun(f"--speed {text}: write a number (60 = sixty times as fast) or `max`")
-    return speed
 
 
 def _epoch_ns(text: str | None) -> int | None:

@@ -95,6 +95,8 @@ class Cluster:
                 if time.monotonic() > by_s or self._address == LOCAL:
                     raise NoCluster(f"no Dask scheduler answers at {self._address}: {error}") from error
                 time.sleep(RETRY_s)
+            except ValueError as error:
+                raise NoCluster(f"`{self._address}` is no Dask scheduler: write tcp://HOST:8786, or {LOCAL} ({error})") from error
             else:
                 return self._client
 

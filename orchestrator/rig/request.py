@@ -12,6 +12,23 @@ FASTEST = 100_000.0
 """The largest ``--speed`` over real wires; what is to go faster goes at ``max``."""
 
 
+class NoSpeed(Exception):
+    """``--speed`` says something else than a number that can be, or ``max``."""
+
+
+def speed_of(text: str) -> float | None:
+    """So many times real time; None for ``max``. Raises NoSpeed."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed <= FASTEST:
+        raise NoSpeed(f"--speed {text}: write a number (60 = sixty times as fast) or `max`")
+    return speed
+
+
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """``speed`` None = as fast as it goes (virtual time). ``display``: screen, lines or none. ``twin``: in place of the rig's.

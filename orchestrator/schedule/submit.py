@@ -16,7 +16,7 @@ from orchestrator.recorder.records import refuse_network_folder
 from orchestrator.rig.cells import kept_record
 from orchestrator.rig.folders import state_folder
 from orchestrator.rig.gather import Gathered, gather, program
-from orchestrator.rig.request import RunRequest
+from orchestrator.rig.request import RunRequest, speed_of
 from orchestrator.schedule.entry import Entry, Refused, Submission, entry_folder
 from orchestrator.schedule.pinned import pin, refuse_relative
 from orchestrator.schedule.queue import Queue
@@ -55,21 +55,8 @@ class Submitted:
     text: str
 
 
-def speed_of(text: str) -> float | None:
-    """None for ``max``. Raises Refused."""
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not speed > 0:
-        raise Refused(f"--speed {text}: write a number or `max`")
-    return speed
-
-
 def submit(queue: Queue, wanted: Wanted) -> Submitted:
-    """Queue a run. Raises ConfigError, PlanError, CannotRun as ``run`` does, and Refused."""
+    """Queue a run. Raises ConfigError, PlanError, CannotRun as ``run`` does, NoSpeed, and Refused."""
     speed = speed_of(wanted.speed)
     out = wanted.out.absolute()
     refuse_network_folder(out / "journal.sqlite")

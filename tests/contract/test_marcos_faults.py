@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import console_stands
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
-from wire_taps import Silence
+from console_stands import Vendor
 
-from drivers.base import AcquisitionOrder, ConsoleEvent, Context, Failed, Fetched, Filed, Settings
-from drivers.clock import Clock
+from drivers.base import AcquisitionOrder, Failed, Fetched, Filed
 from drivers.errors import InstrumentError
-from drivers.registry import factory, make_console, make_emulator, memory_network
-from drivers.testing.bench import EventLog, listening
-from drivers.transport.virtual import run_virtual
 
 H1_MHz = 7.05 * 16.546 / 0.38863797
 """Such that 0 ppm of 7Li is where the twin of C1 has it."""
 OPTIONS = {"H1_MHz": H1_MHz, "nyquist_zone": 2}
 TEMPLATE = {"nucleus": "7Li", "points": 1024, "spectral_width_Hz": 96000.0, "carrier_ppm": 100, "pulse_us": 8}
-EITHER_s = 600.0
 
 
-@dataclass
-class Laboratory:
-    """An emulated console and a driver that is connected."""
+def order(key: str, **changes: Any) -> AcquisitionOrder:
+    given = {"name": "small", "nucleus": "7Li", "template": TEMPLATE, "scans": 4, "recycle_s": 0.5}
+    return AcquisitionOrder(key, **{**given, **changes})
 
-    clock: Clock
-    console: Any
-    emulator: Any
-    log: EventLog[ConsoleEvent]
 
-    async def ended(self, key: str, **changes: Any) -> Filed | Failed:
-        """Prepare, start, and how it ended."""
-        given = {"name": "small", "nucleus": "7Li", "template": TEMPLATE, "scans": 4, "recycle_s": 0.5, **changes}
-        await self.console.prepare(AcquisitionOrder(key, **given))
-        await self.console.start(key)
-        async with asyncio.timeout(EITHER_s):
-            while True:
-                for event in self.log.events:
-                    if isinstance(event, Filed | Failed) and event.key == key:
-                        return event
-                await asyncio.sleep(0.2)
+class Laboratory(console_stands.Laboratory):
+    async def ran(self, key: str, **changes: Any) -> Filed | Failed:
+        """How it ended."""
+        await self.start(order(key, **changes))
+        return await self.ended(key)
 
     async def acquired(self, key: str, **changes: Any) -> Fetched:
-        ended = await self.ended(key, **changes)
-        assert isinstance(ended, Filed), ended
-        found: Fetched = await self.console.fetch(key, 0)
-        return found
+        return await self.filed(order(key, **changes))
 
 
 Test = Callable[[Laboratory], Coroutine[Any, Any, None]]
@@ -62,32 +41,7 @@ Test = Callable[[Laboratory], Coroutine[Any, Any, None]]
 @pytest.fixture
 def laboratory(repository: Path, tmp_path: Path) -> Callable[[Test], None]:
     """Runs a test in virtual time."""
-    description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-
-    @asynccontextmanager
-    async def opened(clock: Clock) -> AsyncIterator[Laboratory]:
-        twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
-        network = memory_network()
-        emulator = make_emulator(Settings("emulator", "marcos", ""), Context(clock, network, Silence(), twin))
-        address = (await emulator.start()).address
-        options = {**OPTIONS, "data_root": str(tmp_path / "scans")}
-        console = make_console(Settings("console", "marcos", address, options=options), Context(clock, network, Silence()))
-        await console.connect()
-        try:
-            async with listening(console.events(), clock) as log:
-                yield Laboratory(clock, console, emulator, log)
-        finally:
-            await console.release()
-            await emulator.stop()
-
-    def run(test: Test) -> None:
-        async def main(clock: Clock) -> None:
-            async with opened(clock) as made:
-                await test(made)
-
-        run_virtual(main)
-
-    return run
+    return Vendor("marcos", repository, driven={**OPTIONS, "data_root": str(tmp_path / "scans")}).laboratory(Laboratory)
 
 
 def test_metal_is_where_metal_is(laboratory: Callable[[Test], None]) -> None:
@@ -124,7 +78,7 @@ def test_a_scan_that_was_spoiled_is_never_passed_off_as_one(laboratory: Callable
 
     async def scene(lab: Laboratory) -> None:
         lab.emulator.inject(fault, after_s=0.3)
-        ended = await lab.ended("one")
+        ended = await lab.ran("one")
         if isinstance(ended, Filed):
             found = await lab.console.fetch("one", 0)
             assert np.asarray(found.fid.data).size == 1024
@@ -151,7 +105,7 @@ def test_a_sequencer_that_was_left_halted_is_said_and_made_safe(laboratory: Call
     async def scene(lab: Laboratory) -> None:
         lab.emulator.inject("left_halted")
         with pytest.raises(InstrumentError, match="state 8"):
-            await lab.ended("one")
+            await lab.ran("one")
         assert (await lab.console.make_safe()).confirmed
         assert (await lab.acquired("two")).fid.scans == 4
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
-from wire_taps import Silence
+from console_stands import Laboratory, Vendor
 
-from drivers.base import AcquisitionOrder, Axis, Context, Filed, Settings
-from drivers.clock import Clock
+from drivers.base import AcquisitionOrder, Axis, Filed
 from drivers.errors import Rejected
-from drivers.registry import factory, make_console, make_emulator, memory_network
 from drivers.spinsolve.reader import Reader
-from drivers.testing.bench import EventLog, listening
-from drivers.transport.virtual import run_virtual
 
 ROOT = r"D:\opnmr"
 TAU = Axis("tau_ms", (10.0, 37.6, 141.4, 531.8, 2000.0))
@@ -28,46 +22,10 @@ RECYCLE_s = {"inversion_recovery": 7.0 - 2.0 - 0.02, "cpmg": 4.0 - 0.2 - 0.02}
 """With the longest delay and the acquisition they are repetitions of the menu."""
 
 
-@dataclass
-class Laid:
-    another: Callable[[], Any]
-    console: Any
-    clock: Clock
-    log: EventLog[Any]
-    share: Path
-
-
 @pytest.fixture
 def lay(repository: Path, tmp_path: Path) -> Callable[..., None]:
-    @asynccontextmanager
-    async def laid(clock: Clock) -> AsyncIterator[Laid]:
-        description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-        twin, network = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns()), memory_network()
-        options = {"folder": str(tmp_path), "shown_as": ROOT}
-        emulator = make_emulator(Settings("emulator", "spinsolve", "", options=options), Context(clock, network, Silence(), twin))
-        address = (await emulator.start()).address
-
-        def another() -> Any:
-            settings = Settings("console", "spinsolve", address, options={"data_root": ROOT, "path_map": {ROOT: "data"}})
-            return make_console(settings, Context(clock, network, Silence()))
-
-        console = another()
-        try:
-            await console.connect()
-            async with listening(console.events(), clock) as log:
-                yield Laid(another, console, clock, log, tmp_path)
-            await console.release()
-        finally:
-            await emulator.stop()
-
-    def run(test: Callable[[Laid], Awaitable[None]]) -> None:
-        async def main(clock: Clock) -> None:
-            async with laid(clock) as bench:
-                await test(bench)
-
-        run_virtual(main)
-
-    return run
+    emulated, driven = {"folder": str(tmp_path), "shown_as": ROOT}, {"data_root": ROOT, "path_map": {ROOT: "data"}}
+    return Vendor("spinsolve", repository, emulated=emulated, driven=driven).laboratory(Laboratory)
 
 
 def array(key: str, sequence: str, axis: Axis, **changes: Any) -> AcquisitionOrder:
@@ -75,7 +33,7 @@ def array(key: str, sequence: str, axis: Axis, **changes: Any) -> AcquisitionOrd
     return replace(order, **changes)
 
 
-async def acquired(bench: Laid, order: AcquisitionOrder) -> Any:
+async def acquired(bench: Laboratory, order: AcquisitionOrder) -> Any:
     read_back = await bench.console.prepare(order)
     assert not read_back.deviations
     await bench.console.start(order.key)
@@ -84,7 +42,7 @@ async def acquired(bench: Laid, order: AcquisitionOrder) -> Any:
 
 
 def test_rows_have_delays_and_times_of_their_own(lay: Callable[..., None]) -> None:
-    async def test(bench: Laid) -> None:
+    async def test(bench: Laboratory) -> None:
         inverted = await acquired(bench, array("t1", "inversion_recovery", TAU))
         assert inverted.fid.data.shape[0] == 5
         assert (inverted.fid.scans, inverted.partial) == (4, False)
@@ -107,7 +65,7 @@ def test_rows_have_delays_and_times_of_their_own(lay: Callable[..., None]) -> No
 
 
 def test_an_aborted_array_keeps_the_rows_that_are_whole(lay: Callable[..., None]) -> None:
-    async def test(bench: Laid) -> None:
+    async def test(bench: Laboratory) -> None:
         await bench.console.prepare(array("cut", "inversion_recovery", TAU))
         await bench.console.start("cut")
         await bench.clock.sleep(2.5 * 4 * 7.0 + 1.0)
@@ -123,7 +81,7 @@ def test_an_aborted_array_keeps_the_rows_that_are_whole(lay: Callable[..., None]
 
 
 def test_the_console_chooses_the_delays_and_says_which(lay: Callable[..., None]) -> None:
-    async def test(bench: Laid) -> None:
+    async def test(bench: Laboratory) -> None:
         own = array("t1", "inversion_recovery", Axis("tau_ms", (1.0, 10.0, 100.0, 500.0, 2000.0)))
         with pytest.raises(Rejected, match="chooses its delays itself") as caught:
             await bench.console.prepare(own)

@@ -2,77 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import console_stands
 import pytest
-from ruamel.yaml import YAML
+from console_stands import Vendor
 
 from drivers.base import (
     AcquisitionOrder,
     ConsoleActivity,
-    ConsoleEvent,
-    Context,
     Failed,
     Fetched,
     Filed,
     LinkLost,
     LinkRestored,
-    Settings,
     Started,
 )
-from drivers.clock import Clock
 from drivers.errors import InstrumentError, NotReachable, OutcomeUnknown, Rejected
-from drivers.registry import factory, make_console, make_emulator, memory_network
-from drivers.testing.bench import EventLog, listening
-from drivers.transport.virtual import run_virtual
 
 ROOT = r"D:\opnmr"
 OPTIONS = {"data_root": ROOT, "path_map": {ROOT: "data"}, "least_acquisition_s": 0.02}
 TEMPLATE = {"nucleus": "7Li", "acquisition_time_s": 0.02, "pulse_angle_deg": 90}
-EITHER = 600.0
 
 
-class Silence:
-    def sent(self, data: bytes) -> None: ...
+def order(key: str, **changes: Any) -> AcquisitionOrder:
+    given = {"name": "small", "nucleus": "7Li", "template": TEMPLATE, "scans": 8, "recycle_s": 0.98, "deadline_s": 120.0}
+    return AcquisitionOrder(key, **{**given, **changes})
 
-    def received(self, data: bytes) -> None: ...
 
-
-@dataclass
-class Laboratory:
-    """An emulated Spinsolve and a driver that is connected."""
-
-    clock: Clock
-    console: Any
-    emulator: Any
-    log: EventLog[ConsoleEvent]
-    another: Callable[[], Any]
-
+class Laboratory(console_stands.Laboratory):
     async def started(self, key: str, **changes: Any) -> None:
-        given = {"name": "small", "nucleus": "7Li", "template": TEMPLATE, "scans": 8, "recycle_s": 0.98, "deadline_s": 120.0}
-        await self.console.prepare(AcquisitionOrder(key, **{**given, **changes}))
-        await self.console.start(key)
-
-    async def ended(self, key: str) -> Filed | Failed:
-        """How it ended."""
-        async with asyncio.timeout(EITHER):
-            while True:
-                for event in self.log.events:
-                    if isinstance(event, Filed | Failed) and event.key == key:
-                        return event
-                await asyncio.sleep(0.2)
+        await self.start(order(key, **changes))
 
     async def acquired(self, key: str, **changes: Any) -> Fetched:
-        """A whole acquisition."""
-        await self.started(key, **changes)
-        ended = await self.ended(key)
-        assert isinstance(ended, Filed), ended
-        return await self.console.fetch(key, 0)
+        return await self.filed(order(key, **changes))
 
 
 Test = Callable[[Laboratory], Coroutine[Any, Any, None]]
@@ -81,36 +47,7 @@ Test = Callable[[Laboratory], Coroutine[Any, Any, None]]
 @pytest.fixture
 def laboratory(repository: Path, tmp_path: Path) -> Callable[[Test], None]:
     """Runs a test in virtual time."""
-    description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-
-    @asynccontextmanager
-    async def opened(clock: Clock) -> AsyncIterator[Laboratory]:
-        twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
-        network = memory_network()
-        chosen = {"folder": str(tmp_path), "shown_as": ROOT}
-        emulator = make_emulator(Settings("emulator", "spinsolve", "", options=chosen), Context(clock, network, Silence(), twin))
-        address = (await emulator.start()).address
-
-        def another() -> Any:
-            return make_console(Settings("console", "spinsolve", address, options=OPTIONS), Context(clock, network, Silence()))
-
-        console = another()
-        await console.connect()
-        try:
-            async with listening(console.events(), clock) as log:
-                yield Laboratory(clock, console, emulator, log, another)
-        finally:
-            await console.release()
-            await emulator.stop()
-
-    def run(test: Test) -> None:
-        async def main(clock: Clock) -> None:
-            async with opened(clock) as made:
-                await test(made)
-
-        run_virtual(main)
-
-    return run
+    return Vendor("spinsolve", repository, emulated={"folder": str(tmp_path), "shown_as": ROOT}, driven=OPTIONS).laboratory(Laboratory)
 
 
 HARMLESS = {

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
-from wire_taps import Silence
+from console_stands import Vendor
 
-from drivers.base import AcquisitionOrder, Axis, Context, Filed, Settings
-from drivers.clock import Clock
+from drivers.base import AcquisitionOrder, Axis, Filed
 from drivers.errors import Rejected
-from drivers.registry import factory, make_console, make_emulator, memory_network
 from drivers.testing.bench import Bench, ConsoleBench, Run, on_bench
 from drivers.testing.console_contract import ConsoleContract
-from drivers.transport.real import RealNetwork
 
 DATASETS = {"7Li": "templates/7Li_metal/1", "23Na": "templates/23Na_0ppm/1"}
 POINTS, WIDTH_Hz = 2048, 93458.0
@@ -31,34 +24,9 @@ def acquisition(nucleus: str) -> AcquisitionOrder:
 class TestTopSpin(ConsoleContract):
     @pytest.fixture
     def bench(self, bench_run: Run, bench_speed: float | None, repository: Path, tmp_path: Path) -> Bench:
-        description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-
-        @asynccontextmanager
-        async def opened(clock: Clock) -> AsyncIterator[ConsoleBench]:
-            twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
-            network = memory_network() if bench_speed is None else RealNetwork()
-            emulator = make_emulator(Settings("emulator", "topspin", str(tmp_path)), Context(clock, network, Silence(), twin))
-            address = (await emulator.start()).address
-
-            def another(identity: str = "") -> Any:
-                settings = Settings("console", "topspin", address, identity=identity)
-                return make_console(settings, Context(clock, network, Silence()))
-
-            try:
-                yield ConsoleBench(
-                    console=another(),
-                    clock=clock,
-                    another=another,
-                    orders={nucleus: acquisition(nucleus) for nucleus in DATASETS},
-                    points=POINTS,
-                    spectral_width_Hz=WIDTH_Hz,
-                    cut_link=lambda: emulator.inject("silent"),
-                    mend_link=lambda: emulator.clear("silent"),
-                )
-            finally:
-                await emulator.stop()
-
-        return Bench(opened, bench_run)
+        orders = {nucleus: acquisition(nucleus) for nucleus in DATASETS}
+        vendor = Vendor("topspin", repository, address=str(tmp_path))
+        return vendor.bench(bench_run, bench_speed, orders, POINTS, WIDTH_Hz)
 
     @on_bench
     async def test_a_wide_line_is_stepped_through_in_data_sets_of_its_own(self, bench: ConsoleBench) -> None:

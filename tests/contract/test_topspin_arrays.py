@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import console_stands
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
-from wire_taps import Silence
+from console_stands import Vendor
 
-from drivers.base import AcquisitionOrder, Axis, Context, Filed, LinkLost, Settings, Started
-from drivers.clock import Clock
+from drivers.base import AcquisitionOrder, Axis, Filed, LinkLost, Started
 from drivers.errors import InstrumentError, Rejected
-from drivers.registry import factory, make_console, make_emulator, memory_network
-from drivers.testing.bench import EventLog, listening
-from drivers.transport.virtual import run_virtual
 
 UNLOCK = {"tau_ms": [1, 60000], "TE_ms": [0.02, 50], "pulse_us": [1, 40]}
 AGENT = {"unlock": {"D 7": [0.001, 60.0], "D 6": [1e-5, 0.05], "P 1": [1.0, 40.0]}}
 
 
-@dataclass
-class Laid:
-    console: Any
-    another: Callable[[], Any]
-    emulator: Any
-    clock: Clock
-    log: EventLog[Any]
-
+class Laboratory(console_stands.Laboratory):
     async def acquire(self, order: AcquisitionOrder) -> Any:
         await self.console.prepare(order)
         await self.console.start(order.key)
@@ -39,35 +26,11 @@ class Laid:
         return await self.console.fetch(order.key, 0)
 
 
-@asynccontextmanager
-async def laid(clock: Clock, repository: Path, tmp_path: Path, unlock: Any = UNLOCK) -> AsyncIterator[Laid]:
-    description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-    twin, network = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns()), memory_network()
-    options = {"folder": str(tmp_path), "agent_options": AGENT}
-    emulator = make_emulator(Settings("emulator", "topspin", "", options=options), Context(clock, network, Silence(), twin))
-    address = (await emulator.start()).address
-
-    def another() -> Any:
-        return make_console(Settings("console", "topspin", address, options={"unlock": unlock}), Context(clock, network, Silence()))
-
-    console = another()
-    try:
-        await console.connect()
-        async with listening(console.events(), clock) as log:
-            yield Laid(console, another, emulator, clock, log)
-        await console.release()
-    finally:
-        await emulator.stop()
-
-
 @pytest.fixture
 def lay(repository: Path, tmp_path: Path) -> Callable[..., None]:
-    def run(test: Callable[[Laid], Awaitable[None]], unlock: Any = UNLOCK) -> None:
-        async def main(clock: Clock) -> None:
-            async with laid(clock, repository, tmp_path, unlock) as bench:
-                await test(bench)
-
-        run_virtual(main)
+    def run(test: Callable[[Laboratory], Coroutine[Any, Any, None]], unlock: Any = UNLOCK) -> None:
+        emulated = {"folder": str(tmp_path), "agent_options": AGENT}
+        Vendor("topspin", repository, emulated=emulated, driven={"unlock": unlock}).laboratory(Laboratory)(test)
 
     return run
 
@@ -83,7 +46,7 @@ def strengths(fetched: Any) -> Any:
 
 
 def test_saturation_recovery_recovers_and_each_row_has_its_own_times(lay: Callable[..., None]) -> None:
-    async def test(bench: Laid) -> None:
+    async def test(bench: Laboratory) -> None:
         delays = Axis("tau_ms", (20.0, 200.0, 2000.0, 20000.0))
         fetched = await bench.acquire(array("sr", "saturation_recovery", "7Li_T1", delays, recycle_s=0.1))
         assert fetched.fid.data.shape == (4, 2048)
@@ -102,7 +65,7 @@ def test_saturation_recovery_recovers_and_each_row_has_its_own_times(lay: Callab
 
 
 def test_inversion_turns_over_nutation_goes_round_and_echoes_fade(lay: Callable[..., None]) -> None:
-    async def test(bench: Laid) -> None:
+    async def test(bench: Laboratory) -> None:
         inverted = await bench.acquire(array("ir", "inversion_recovery", "7Li_T1_inversion", Axis("tau_ms", (1.0, 30000.0))))
         one, other = inverted.fid.data[:, 70:300]
         assert np.vdot(one, other).real < 0
@@ -117,7 +80,7 @@ def test_inversion_turns_over_nutation_goes_round_and_echoes_fade(lay: Callable[
 
 
 def test_a_halted_array_keeps_its_rows_and_a_link_that_blinks_costs_none(lay: Callable[..., None]) -> None:
-    async def test(bench: Laid) -> None:
+    async def test(bench: Laboratory) -> None:
         order = array("kept", "saturation_recovery", "7Li_T1", Axis("tau_ms", (100.0, 200.0, 300.0, 400.0)), recycle_s=1.0)
         await bench.console.prepare(order)
         await bench.console.start("kept")
@@ -146,7 +109,7 @@ def test_a_halted_array_keeps_its_rows_and_a_link_that_blinks_costs_none(lay: Ca
 
 
 def test_a_second_process_finds_the_rows(lay: Callable[..., None]) -> None:
-    async def test(bench: Laid) -> None:
+    async def test(bench: Laboratory) -> None:
         await bench.acquire(array("sr", "saturation_recovery", "7Li_T1", Axis("tau_ms", (20.0, 200.0)), recycle_s=0.1))
         await bench.console.release()
         again = bench.another()
@@ -159,7 +122,7 @@ def test_a_second_process_finds_the_rows(lay: Callable[..., None]) -> None:
 
 
 def test_rig_and_agent_must_both_unlock_a_delay(lay: Callable[..., None]) -> None:
-    async def only_rig(bench: Laid) -> None:
+    async def only_rig(bench: Laboratory) -> None:
         order = array("sr", "saturation_recovery", "7Li_T1", Axis("tau_ms", (20.0,)))
         elsewhere = AcquisitionOrder(**{**_fields(order), "template": {**order.template, "array_names": {"tau_ms": "D 9"}}})
         with pytest.raises(Rejected, match="D 9"):
@@ -173,7 +136,7 @@ def test_rig_and_agent_must_both_unlock_a_delay(lay: Callable[..., None]) -> Non
 
     lay(only_rig)
 
-    async def only_agent(bench: Laid) -> None:
+    async def only_agent(bench: Laboratory) -> None:
         with pytest.raises(Rejected, match="unlock"):
             await bench.console.prepare(array("sr", "saturation_recovery", "7Li_T1", Axis("tau_ms", (20.0,))))
 

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import console_stands
 import pytest
-from ruamel.yaml import YAML
-from wire_taps import Silence
+from console_stands import Vendor
 
 from drivers.base import (
     Acquired,
     AcquisitionOrder,
     ConsoleActivity,
-    ConsoleEvent,
-    Context,
     Failed,
     Fetched,
     Filed,
     LinkLost,
     LinkRestored,
-    Settings,
     Started,
 )
-from drivers.clock import Clock
 from drivers.errors import DeviceFault, InstrumentError, NotReachable, OutcomeUnknown, Rejected
-from drivers.registry import factory, make_console, make_emulator, memory_network
-from drivers.testing.bench import EventLog, listening
-from drivers.transport.virtual import run_virtual
+from drivers.registry import make_console
 
 TEMPLATE = {"nucleus": "7Li", "dataset": "templates/7Li_metal/1", "points": 2048, "carrier_ppm": 100.0}
-EITHER = 300.0
 
 
 def order(key: str, **changes: Any) -> AcquisitionOrder:
@@ -42,36 +32,15 @@ def order(key: str, **changes: Any) -> AcquisitionOrder:
     return AcquisitionOrder(key, **{**given, **changes})
 
 
-@dataclass
-class Laboratory:
-    """An emulated TopSpin and a driver that is connected."""
-
-    clock: Clock
-    console: Any
-    emulator: Any
-    log: EventLog[ConsoleEvent]
+class Laboratory(console_stands.Laboratory):
+    within_s = 300.0
 
     async def started(self, key: str = "k1", **changes: Any) -> None:
-        await self.console.prepare(order(key, **changes))
-        await self.console.start(key)
+        await self.start(order(key, **changes))
         await self.log.until(Started, len(self.log.of(Started)) or 1)
 
-    async def ended(self, key: str) -> Filed | Failed:
-        """How it ended."""
-        async with asyncio.timeout(EITHER):
-            while True:
-                for event in self.log.events:
-                    if isinstance(event, Filed | Failed) and event.key == key:
-                        return event
-                await asyncio.sleep(0.2)
-
     async def acquired(self, key: str, **changes: Any) -> Fetched:
-        """A whole acquisition."""
-        await self.console.prepare(order(key, **changes))
-        await self.console.start(key)
-        ended = await self.ended(key)
-        assert isinstance(ended, Filed), ended
-        return await self.console.fetch(key, 0)
+        return await self.filed(order(key, **changes))
 
 
 Test = Callable[[Laboratory], Coroutine[Any, Any, None]]
@@ -80,31 +49,7 @@ Test = Callable[[Laboratory], Coroutine[Any, Any, None]]
 @pytest.fixture
 def laboratory(repository: Path, tmp_path: Path) -> Callable[[Test], None]:
     """Runs a test in virtual time."""
-    description = YAML(typ="safe").load(repository / "configs" / "twins" / "C1.yaml")
-
-    @asynccontextmanager
-    async def opened(clock: Clock) -> AsyncIterator[Laboratory]:
-        twin = factory("twins", "twin")(description, seed=1, t0_mono_ns=clock.mono_ns())
-        network = memory_network()
-        emulator = make_emulator(Settings("emulator", "topspin", str(tmp_path)), Context(clock, network, Silence(), twin))
-        address = (await emulator.start()).address
-        console = make_console(Settings("console", "topspin", address), Context(clock, network, Silence()))
-        await console.connect()
-        try:
-            async with listening(console.events(), clock) as log:
-                yield Laboratory(clock, console, emulator, log)
-        finally:
-            await console.release()
-            await emulator.stop()
-
-    def run(test: Test) -> None:
-        async def main(clock: Clock) -> None:
-            async with opened(clock) as made:
-                await test(made)
-
-        run_virtual(main)
-
-    return run
+    return Vendor("topspin", repository, str(tmp_path)).laboratory(Laboratory)
 
 
 @pytest.mark.parametrize(

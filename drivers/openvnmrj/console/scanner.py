@@ -19,6 +19,7 @@ from drivers.openvnmrj.vnmrfiles import date, log_line, read_procpar, stamp, sub
 from drivers.sim.physics import Physics
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
+from drivers.sim.waiting import until
 
 Process = Callable[[str, str], None]
 """Execute a text (with the name of what asked for it) as VnmrJ's processing."""
@@ -82,22 +83,9 @@ class Scanner:
             if self.active is None and self.queue:
                 await self._begin(self.queue.pop(0))
             if self.active is None:
-                await self._wait(None)
+                await until(self.clock, None, self._changed)
             else:
                 await self._go_on(self.active)
-
-    async def _wait(self, until_ns: int | None) -> None:
-        """Until an instant, or until something changes."""
-        changed = asyncio.ensure_future(self._changed.wait())
-        waiting: set[asyncio.Future[Any]] = {changed}
-        if until_ns is not None:
-            waiting.add(asyncio.ensure_future(self.clock.sleep_until(until_ns)))
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for future in waiting:
-                future.cancel()
-        self._changed.clear()
 
     async def _go_on(self, acquisition: Acquisition) -> None:
         block_ns, now_ns = acquisition.next_block_ns(), self.clock.mono_ns()
@@ -113,7 +101,7 @@ class Scanner:
             failed = acquisition.fail_after is not None and acquisition.planned < acquisition.nt
             await self._end(acquisition, acquisition.fail_code if failed else DONE, "werr" if failed else "wexp", acquisition.end_ns)
         else:
-            await self._wait(min(block_ns or acquisition.end_ns, acquisition.end_ns))
+            await until(self.clock, min(block_ns or acquisition.end_ns, acquisition.end_ns), self._changed)
 
     # --------------------------------------------------------------------------------------------------------- requests
 

@@ -13,6 +13,7 @@ from drivers.clock import Clock
 from drivers.sim.physics import Physics
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
+from drivers.sim.waiting import until
 from drivers.spinsolve.instrument import files, messages, protocols
 from drivers.spinsolve.instrument.desk import Desk
 from drivers.spinsolve.instrument.files import Disk
@@ -98,16 +99,7 @@ class Program:
 
     async def _wait(self, until_ns: int | None) -> None:
         instants = [at_ns for at_ns in (until_ns, self.late[0][0] if self.late else None) if at_ns is not None]
-        changed = asyncio.ensure_future(self._changed.wait())
-        waiting: set[asyncio.Future[Any]] = {changed}
-        if instants:
-            waiting.add(asyncio.ensure_future(self.clock.sleep_until(min(instants))))
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for future in waiting:
-                future.cancel()
-        self._changed.clear()
+        await until(self.clock, min(instants, default=None), self._changed)
 
     # ------------------------------------------------------------------------------------------------------------- time
 

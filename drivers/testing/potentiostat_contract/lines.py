@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from drivers.base import LinkLost, Reason, SampleBlock, StepEnded, StepStarted
@@ -60,8 +62,7 @@ class Lines:
         if bench.raise_line is None:
             return
         async with bench.connected() as log:
-            await bench.start(bench.small_step("led", time_s=5.0, ttl_in=True, ttl_out=True))
-            await bench.clock.sleep(WAITS_S)
+            await self._wait_for_the_line(bench, time_s=5.0, ttl_out=True)
             assert (await bench.potentiostat.read_state()).running is True
             assert not bench.leads().output_on
             assert not log.of(StepStarted) + log.of(LinkLost)
@@ -80,12 +81,10 @@ class Lines:
         if bench.raise_line is None:
             return
         async with bench.connected() as log:
-            await bench.start(bench.small_step("led", time_s=60.0, ttl_in=True))
-            await bench.clock.sleep(WAITS_S)
+            await self._wait_for_the_line(bench, time_s=60.0)
             assert (await bench.potentiostat.make_safe()).confirmed
             bench.raise_line()
-            await bench.clock.sleep(WAITS_S)
-            assert not bench.leads().output_on
+            await self._nothing_moves(bench)
             assert not log.of(StepStarted)
 
     @on_bench
@@ -94,13 +93,19 @@ class Lines:
         if bench.raise_line is None:
             return
         async with bench.connected() as log:
-            await bench.start(bench.small_step("led", time_s=60.0, ttl_in=True))
-            await bench.clock.sleep(WAITS_S)
+            await self._wait_for_the_line(bench, time_s=60.0)
             await bench.potentiostat.end_step("led")
             ended = await log.until(StepEnded, within_s=10.0)
             assert (ended.key, ended.reason) == ("led", Reason.SKIP)
             bench.raise_line()
-            await bench.clock.sleep(WAITS_S)
-            assert not bench.leads().output_on
+            await self._nothing_moves(bench)
             await bench.start(bench.small_step("next", time_s=3.0))
             assert (await log.until(StepEnded, 2)).reason is Reason.TIME
+
+    async def _wait_for_the_line(self, bench: PotentiostatBench, **step: Any) -> None:
+        await bench.start(bench.small_step("led", ttl_in=True, **step))
+        await bench.clock.sleep(WAITS_S)
+
+    async def _nothing_moves(self, bench: PotentiostatBench) -> None:
+        await bench.clock.sleep(WAITS_S)
+        assert not bench.leads().output_on

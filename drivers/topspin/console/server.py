@@ -11,6 +11,7 @@ from drivers.clock import Clock
 from drivers.sim.physics import Physics
 from drivers.sim.stamps import Stamps
 from drivers.sim.switches import Faults
+from drivers.sim.waiting import until
 from drivers.topspin.console import writer
 from drivers.topspin.console.acquisition import Acquisition, signal, waits_for_edge
 from drivers.topspin.console.site import Site
@@ -60,21 +61,8 @@ class AcquisitionServer:
             elif self.active is not None and end_ns is not None and end_ns <= now_ns:
                 await self._end(self.active)
             else:
-                await self._wait(
-                    min((at_ns for at_ns in (end_ns, self.late[0][0] if self.late else None) if at_ns is not None), default=None)
-                )
-
-    async def _wait(self, until_ns: int | None) -> None:
-        changed = asyncio.ensure_future(self._changed.wait())
-        waiting: set[asyncio.Future[Any]] = {changed}
-        if until_ns is not None:
-            waiting.add(asyncio.ensure_future(self.clock.sleep_until(until_ns)))
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for future in waiting:
-                future.cancel()
-        self._changed.clear()
+                instants = (end_ns, self.late[0][0] if self.late else None)
+                await until(self.clock, min((at_ns for at_ns in instants if at_ns is not None), default=None), self._changed)
 
     # --------------------------------------------------------------------------------------------------------- requests
 

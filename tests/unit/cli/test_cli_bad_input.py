@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import exits
+from orchestrator.cli.app import run
 from orchestrator.config import ConfigError, load_rules
+from orchestrator.recorder.cluster import Cluster, NoCluster
 from orchestrator.recorder.reader import NotARun, open_run
 
 EXPERIMENT = """version: 1
@@ -79,3 +81,21 @@ def test_rules_that_stand_in_an_experiment_are_read_in_it_where_a_run_has_none(t
         load_rules(file, "")
     assert f"{file}:9:" in str(wrong.value)
     assert "not-here" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["validate", "Z9"], "no row is called Z9"),
+        (["dashboard", "--broker", "nowhere"], "`nowhere` is no broker"),
+        (["dashboard", "--broker", "mqtt://me:secret@host"], "no password may stand in it"),
+    ],
+)
+def test_a_word_that_is_none_is_told_in_a_sentence(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == exits.CONFIGURATION
+    assert said in capsys.readouterr().err
+
+
+def test_an_address_that_is_no_schedulers_is_not_taken_for_a_spectrum_that_cannot_be_read() -> None:
+    with pytest.raises(NoCluster, match="`nowhere` is no Dask scheduler"):
+        next(Cluster("nowhere").map(str, [1]))

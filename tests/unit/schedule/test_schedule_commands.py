@@ -73,7 +73,8 @@ def test_what_the_experiment_provides_for_is_taken(file: Path, queue: Queue) -> 
         (("--window", "19-8"), "write 19:00-08:00"),
         (("--booking", "2020-01-01 10:00..2020-01-02 10:00"), "no time is left: its window is over"),
         (("--must-end-by", "soon"), "no date and time"),
-        (("--speed", "fast"), "write a number or `max`"),
+        (("--speed", "fast"), "--speed fast: write a number (60 = sixty times as fast) or `max`"),
+        (("--speed", "inf"), "--speed inf: write a number (60 = sixty times as fast) or `max`"),
     ],
 )
 def test_what_cannot_be_is_said(words: tuple[str, ...], says: str, file: Path, repository: Path, capsys: Any) -> None:
