@@ -170,6 +170,7 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
         control=None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated),
         publish=publish_arguments(gathered),
         status_to=gathered.status_to,
+        meanwhile=take_in if gathered.request.report else None,
     )
     record = MortalJournal(journal, life)
     people = people_of(gathered, folder, record, hosting.clock, from_start=hosting.continuation is None)
@@ -197,7 +198,7 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
         unwritten = await _closed(journal)
         if unwritten:
             companions.dismiss()  # the end that they wait for is not in the journal
-        closeout = await hosting.clock.in_thread(_closed_out, companions, gathered.request.report, lane="companions")
+        closeout = await hosting.clock.in_thread(companions.finish, lane="companions")
         if people is not None:
             await hosting.clock.in_thread(people.close, lane="companions")
     if unwritten:
@@ -205,14 +206,6 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
             outcome, complete=False, reason=f"{outcome.reason}\n  journal: {unwritten}", exit_code=outcome.exit_code or UNSAFE
         )
     return Ended(folder, outcome, closeout)
-
-
-def _closed_out(companions: Companions, report: bool) -> dict[str, Any]:  # noqa: FBT001 called beside the loop
-    """What the observer found. While it closes the file, the rig takes in what a report is drawn with."""
-    companions.hurry()
-    if report:
-        take_in()
-    return companions.finish()
 
 
 async def _closed(journal: Journal) -> str:
