@@ -35,9 +35,6 @@ class InlineObserver:
     def dismiss(self) -> None:
         """Nothing waits for it."""
 
-    def hurry(self) -> None:
-        """It begins when it is asked to finish."""
-
     def finish(self) -> Mapping[str, Any]:
         """Project what is in the journal; the close-out, and what it found, where the run has ended."""
         if self._observer is None:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,7 @@ class Companions:
     ``keep_free_bytes``: the observer leaves so much of the disk to the journal. ``mirror_to``: where it copies to.
     ``control``: where live analysis sends what it finds; None: it does not run there. ``publish``: what the publisher is told;
     empty where nobody can watch. ``status_to``: a folder that gets a page and a picture each minute.
+    ``meanwhile``: what is done while the observer closes the file.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Companions:
         control: Path | None = None,
         publish: tuple[str, ...] = (),
         status_to: Path | None = None,
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         self.folder = folder
         self._display = display
@@ -122,6 +124,7 @@ class Companions:
         self._mirror_to = mirror_to
         self._control = control
         self._status_to = status_to
+        self._meanwhile = meanwhile
         self._heard: Heard | None = None
         self._observer: subprocess.Popen[bytes] | None = None
         self._screen: subprocess.Popen[bytes] | None = None
@@ -173,10 +176,6 @@ class Companions:
             if process is not None:
                 process.terminate()
 
-    def hurry(self) -> None:
-        """The last record is written: the observer looks at once."""
-        let_go(self._observer)
-
     def finish(self, within_s: float = 120.0, screen_within_s: float = 3.0) -> dict[str, Any]:
         """Wait for the close-out; returns what the observer found (empty when it did not finish).
 
@@ -184,6 +183,8 @@ class Companions:
         The screen is not waited for longer than a moment: it may hang on a terminal that takes nothing.
         """
         let_go(self._observer)
+        if self._meanwhile is not None:
+            self._meanwhile()
         within_s += _bytes_of(self.folder, "journal.sqlite", "run.h5", "run.h5.chapters/*") / CLOSE_OUT_BYTES_PER_S
         for process, limit_s in ((self._observer, within_s), (self._screen, screen_within_s)):
             if process is not None:

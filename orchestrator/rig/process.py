@@ -189,7 +189,7 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
         unwritten = await _closed(journal)
         if unwritten:
             companions.dismiss()  # the end that they wait for is not in the journal
-        closeout = await hosting.clock.in_thread(_closed_out, companions, gathered.request.report, lane="companions")
+        closeout = await hosting.clock.in_thread(companions.finish, lane="companions")
         if people is not None:
             await hosting.clock.in_thread(people.close, lane="companions")
     if unwritten:
@@ -197,14 +197,6 @@ async def lived(hosting: Hosting, first_seq: int) -> Ended:
             outcome, complete=False, reason=f"{outcome.reason}\n  journal: {unwritten}", exit_code=outcome.exit_code or UNSAFE
         )
     return Ended(folder, outcome, closeout)
-
-
-def _closed_out(companions: Companions | InlineObserver, report: bool) -> Mapping[str, Any]:  # noqa: FBT001 called beside the loop
-    """What the observer found. While it closes the file, the rig takes in what a report is drawn with."""
-    companions.hurry()
-    if report:
-        take_in()
-    return companions.finish()
 
 
 def _companions(hosting: Hosting) -> Companions | InlineObserver:
@@ -222,6 +214,7 @@ def _companions(hosting: Hosting) -> Companions | InlineObserver:
         control=None if gathered.request.virtual else state_folder(gathered.rig.name, simulated=gathered.all_simulated),
         publish=publish_arguments(gathered),
         status_to=gathered.status_to,
+        meanwhile=take_in if gathered.request.report else None,
     )
 
 

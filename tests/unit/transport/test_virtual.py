@@ -129,6 +129,44 @@ def test_a_cancelled_timer_does_not_attract_the_clock() -> None:
     assert run_virtual(main) == 2 * S
 
 
+def test_cancelled_timers_do_not_pile_up() -> None:
+    async def main(clock: Clock) -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        for n in range(2000):
+            loop.call_later(1e6 + n, print).cancel()
+            await clock.sleep(0.001)
+        return len(loop._timers)
+
+    assert run_virtual(main) < 300
+
+
+def test_a_timer_that_is_cancelled_after_it_fired_leaves_the_others_alone() -> None:
+    async def main(clock: Clock) -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        fired = loop.call_later(1.0, int)
+        await clock.sleep(2.0)
+        fired.cancel()
+        fired.cancel()
+        return loop.cancelled_timers
+
+    assert run_virtual(main) == 0
+
+
+@pytest.mark.parametrize("start_s", [0, 1_000_000])
+def test_a_callback_comes_at_exactly_that_nanosecond_and_at_once_when_it_is_past(start_s: int) -> None:
+    async def main(clock: Clock) -> list[int]:
+        came: list[int] = []
+        start_ns = clock.mono_ns()
+        for at_ns in (start_ns + 1_000_000_001, start_ns + 7, start_ns - 5):
+            clock.call_at(at_ns, lambda: came.append(clock.mono_ns() - start_s * S))
+        await clock.sleep(2.0)
+        return came
+
+    assert run_virtual(main, start_ns=start_s * S) == [0, 7, 1_000_000_001]
+
+
 def _trace() -> list[tuple[int, str]]:
     trace: list[tuple[int, str]] = []
 
