@@ -48,7 +48,7 @@ def test_the_observer_in_the_runs_own_process_makes_the_same_file_and_starts_non
     experiment, rig = EXPERIMENTS / "Q03_ncm_environments.yaml", EXPERIMENTS / ".." / "rigs" / "samples.yaml"
     twin = EXPERIMENTS / ".." / "twins" / "Q03.yaml"
 
-    def ended(inline: bool) -> Ended:  # noqa: FBT001
+    def ended(inline: bool) -> Ended:
         folder = tmp_path / str(inline)
         folder.mkdir()
         request = RunRequest(experiment, rig.resolve(), folder, speed=None, seed=1, display="none", twin=twin.resolve(), inline=inline)
