@@ -103,6 +103,8 @@ class Reactions:
         self.deeds.instead = Instead(left.instead)
         if left.hold is not None:
             self.steps.want_hold(self._s.plan.holds[left.hold[0]], left.hold[1])
+        if left.impedance is not None:
+            self.steps.want_impedance(left.impedance)
         self._missing = left.missing
         if left.missing is not None:
             self._missing_known.set()
