@@ -261,7 +261,7 @@ class Reactions:
 
     async def _end_after_scan(self, ending: Ending) -> None:
         acquisitions = self.acquisitions
-        await acquisitions.records.until(lambda: acquisitions.running is None or acquisitions.running.scanned)
+        await acquisitions.records.until(lambda: acquisitions.silent)
         self.end(ending)
 
     def abort(self, ending: Ending) -> None:

@@ -106,3 +106,20 @@ def test_nmr_that_is_paused_while_a_folder_is_looked_at_misses_that_one_and_noth
     night = live(text, during)
     assert not [event.data["text"] for event in night.of("note") if "failed" in event.data["text"]]
     assert [event.data["why"] for event in night.of("acquisition.missed")] == ["nmr paused"]
+
+
+@pytest.mark.parametrize("when", ["at start", "at end"])
+def test_a_stop_lets_the_scan_run_to_its_end_that_the_console_is_just_told_to_start(live: Live, when: str) -> None:
+    """``at end``: the order goes ahead of its record. The current goes on until then."""
+    happened: list[str] = []
+
+    async def during(night: Any) -> None:
+        await heard_of(happened)
+        await asyncio.sleep(1)
+        await night.command("stop")
+
+    night = live(NIGHT.format(when=when).replace("for 1 minutes", "for 4 minutes"), during, before=slow("start", 3.0, happened))
+    (acquired,) = night.of("acquisition.acquired")
+    ended = night.of("step.ended")[-1]
+    assert 0.0 <= (ended.mono_ns - acquired.mono_ns) / 1e9 < 5.0
+    assert night.outcome.exit_code == 5
