@@ -236,6 +236,7 @@ class Acquisitions:
             return record
         self._ready.forget()
         self._s.put("note", text=f"{key} was started and is not wanted any more: it is aborted", who="rig")
+        self.records.tell()
         await within(START_WITHIN_S, self._console.abort(key))
         return None
 

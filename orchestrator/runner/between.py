@@ -71,7 +71,7 @@ class Between:
         """Nothing passes while the cell is paused; nothing ever after a stop; what rules have asked for comes first."""
         await self._stand_still(step)
         if (why := self._asked.take_impedance()) is not None:
-            await self.impedance(impedance_account(step, self.suffix(), f"EIS, {why}"))
+            await self.impedance(impedance_account(step, self.suffix(), why))
             await self._stand_still(step)
         if (hold := self._asked.take_hold()) is not None:
             await self._hold(step, *hold)

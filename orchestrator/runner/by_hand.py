@@ -50,8 +50,8 @@ class ByHand:
         template = record.planned.template
         folder = None if "watch_folder" not in template else self._s.station.hands_folder / str(template["watch_folder"])
         before = {} if folder is None else await self._look(record, folder)
-        if before is None:
-            return
+        if before is None or record.over:
+            return  # not wanted any more, while the folder was looked at
         self._records.move(record, S.ARMED)
         self._s.put("acquisition.armed", record.seq, key=record.key, parameters=dict(template), deviations={})
         watch = _Watch(self._s, folder, before)

@@ -14,11 +14,16 @@ QUIET_LONGEST_S = 3600.0
 """So long the cell waits at open circuit for a scan that runs; a longer one is not waited for, and the spectrum is left out (inferred)."""
 
 
-def impedance_account(step: PlannedStep, suffix: str, text: str) -> Account:
-    """The default spectrum, inside the limits of a step; ``suffix`` makes its key."""
+def spectrum_text(why: str) -> str:
+    """What the step of a spectrum is called that was asked for because of something."""
+    return f"EIS, {why}"
+
+
+def impedance_account(step: PlannedStep, suffix: str, why: str) -> Account:
+    """The default spectrum, inside the limits of a step; ``suffix`` makes its key, ``why`` its text."""
     longest_s = impedance_s(IMPEDANCE) * LIST_FACTOR + SLACK_S
     changed = {
-        "text": text,
+        "text": spectrum_text(why),
         "verb": "eis",
         "mode": Mode.IMPEDANCE,
         "impedance": IMPEDANCE,

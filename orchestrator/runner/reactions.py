@@ -11,12 +11,12 @@ from typing import Any
 
 from drivers.base import Reason
 from orchestrator.model.acquisition import TriggerKind
-from orchestrator.model.rule import Action, Rule
+from orchestrator.model.rule import Action
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
 from orchestrator.runner.acquisitions import Acquisitions
 from orchestrator.runner.asked import Asked
 from orchestrator.runner.between import Between
-from orchestrator.runner.charge import or_none
+from orchestrator.runner.deeds import Deeds
 from orchestrator.runner.hands import Hands
 from orchestrator.runner.instead import Instead
 from orchestrator.runner.interlocks.rings import Rings
@@ -26,7 +26,7 @@ from orchestrator.runner.owners import Owner
 from orchestrator.runner.programs import Programs, Silent
 from orchestrator.runner.prompts import Prompts
 from orchestrator.runner.records import Record, members
-from orchestrator.runner.resumption import Resumption, named
+from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
 from orchestrator.runner.safety import Violation
 from orchestrator.runner.sampling import Sampling
@@ -35,7 +35,6 @@ from orchestrator.runner.sentences import told
 from orchestrator.runner.spectral import Seen
 from orchestrator.runner.states import RUN, RunState, advance
 from orchestrator.runner.station import (
-    ABORT,
     AFTER_STEP,
     COMPLETE,
     ENDED_EARLY,
@@ -53,7 +52,6 @@ from orchestrator.runner.waiting import Waiting
 RETRY_MISSED_S = 60.0
 FAILURES_TO_ALARM = 3
 QUESTION = "question"
-OF_THE_STEP = frozenset({"end step", "skip to step", "hold"})
 
 Spawn = Callable[[Callable[[], Awaitable[None]], str], object]
 
@@ -85,7 +83,7 @@ class Reactions:
         hands = Hands(surroundings, self.prompts, self.alarms, self.sensing, self.acquisitions.tune)
         waiting = Waiting(surroundings, self.sampling, self.acquisitions, hands, self.between, self.asked)
         self.steps = Steps(surroundings, self.programs, self.between, waiting, self, self.asked)
-        self.instead = Instead()
+        self.deeds = Deeds(surroundings, self, self.sampling, self.programs, self.steps, self.acquisitions, self.asked, self.alarms)
         self._missing: str | None = None
         self._missing_known = asyncio.Event()
         self._overflowed = False
@@ -104,9 +102,11 @@ class Reactions:
         self.asked.no_more_current, self.asked.shorted = left.no_more_current, left.shorted
         self.programs.restore(left.looks)
         self.acquisitions.restore(left)
-        self.instead = Instead(left.instead)
+        self.deeds.instead = Instead(left.instead)
         if left.hold is not None:
             self.steps.want_hold(self._s.plan.holds[left.hold[0]], left.hold[1])
+        if left.impedance is not None:
+            self.steps.want_impedance(left.impedance)
         self._missing = left.missing
         if left.missing is not None:
             self._missing_known.set()
@@ -165,7 +165,8 @@ class Reactions:
 
     def _taken(self, fires: list[Fire]) -> list[Fire]:
         """What triggers ask for, or what a rule has put in its place."""
-        return [fire._replace(acquisition=self.instead.of(fire.acquisition)) for fire in fires] if self.instead else fires
+        instead = self.deeds.instead
+        return [fire._replace(acquisition=instead.of(fire.acquisition)) for fire in fires] if instead else fires
 
     def fired(self, fires: list[Fire], step_key: str, cause: int | None) -> None:
         """Triggers ask for acquisitions. Whatever goes wrong on the console's side, sampling goes on."""
@@ -206,124 +207,21 @@ class Reactions:
     # ------------------------------------------------------------------------------------------------------------ rules
 
     def ruled(self, firing: Firing, sample: Sample, step_key: str) -> None:
-        """Do what a rule says. What touches the cell comes first, the record after."""
-        rule = firing.rule
-        verbs = {action.verb for action in rule.do}
-        if "open circuit" in verbs:
-            ends = "end step" in verbs
-            self.open_circuit(f"rule `{rule.name}`", for_good=ends)
-        cause = self._s.put(
-            "rule.fired",
-            mono_ns=firing.mono_ns,
-            rule=rule.name,
-            actions=[action.text or action.verb for action in rule.do],
-            values=firing.values,
-            step_key=step_key,
-            x=or_none(sample.x),
-            voltage_V=sample.voltage_V,
-            current_A=sample.current_A,
-            first={"mono_ns": firing.first.mono_ns, "x": or_none(firing.first.x), "voltage_V": firing.first.voltage_V},
-        )
-        for action in rule.do:
-            self._act(action, firing, cause)
-        self._stop_when(rule)
-
-    def _stop_when(self, rule: Rule) -> None:
-        running = self.sampling.account
-        if running is not None and running.planned.stop_when == rule.name:
-            self.programs.end_step(Reason.SKIP, f"stop_when {rule.name}")
+        """A rule over samples fires."""
+        self.deeds.ruled(firing, sample, step_key)
 
     def found(self, firing: Firing, seen: Seen) -> None:
-        """Do what a rule over spectra says. What it says of a step is meant for the step it was seen in, and for no later one."""
-        rule, now = firing.rule, self._s.clock.mono_ns()
-        if self.ending is not None:
-            return
-        verbs = {action.verb for action in rule.do}
-        same_step = bool(seen.step_key) and named(seen.step_key).planned == named(self.step_key).planned
-        if "open circuit" in verbs and self.step_key:
-            self.open_circuit(f"rule `{rule.name}`", for_good="end step" in verbs)
-        cause = self._s.put(
-            "rule.fired",
-            mono_ns=now,
-            rule=rule.name,
-            actions=[action.text or action.verb for action in rule.do],
-            values=firing.values,
-            step_key=seen.step_key,
-            spectrum_key=seen.key,
-            x=or_none(firing.first.x),
-            voltage_V=or_none(seen.number("voltage_V")),
-            current_A=or_none(seen.number("current_A")),
-            first={"mono_ns": firing.first.mono_ns, "x": or_none(firing.first.x), "voltage_V": or_none(firing.first.voltage_V)},
-        )
-        for action in rule.do:
-            if action.verb in OF_THE_STEP and not same_step:
-                self._s.put("note", cause, text=f"{action.verb} of rule `{rule.name}` came after its step {seen.step_key}", who="rig")
-            else:
-                self._act(action, firing, cause)
-        if same_step:
-            self._stop_when(rule)
+        """A rule over spectra fires; not once the run ends."""
+        if self.ending is None:
+            self.deeds.found(firing, seen, self.step_key)
 
     def open_circuit(self, why: str, *, for_good: bool, short: bool = True) -> None:
-        """``for_good``: the step is over and the protocol goes on; otherwise it stands still until somebody resumes.
+        """Open circuit at once."""
+        self.deeds.open_circuit(why, for_good=for_good, short=short)
 
-        ``short``: what the experiment says of the time after a short holds from now on.
-        """
-        if self.programs.refused("open circuit", why):
-            return
-        if short:
-            self._shorted(why)
-        if for_good:
-            self.programs.abandon(why)
-        else:
-            self.steps.pause(Owner.RULE, why, at_once=True)
-
-    def _shorted(self, why: str) -> None:
-        plan, self.asked.shorted = self._s.plan, self.asked.shorted or why
-        self.asked.no_more_current = self.asked.no_more_current or not plan.after_short_current
-        if plan.after_short_cell:
-            text = f"{plan.cell.get('id', 'the cell')}, after {why}: {plan.after_short_cell}"
-            self.alarms.sound(
-                "after-short", "warn", "After the short", text, advice="leave cell and probe as they are until the run is over"
-            )
-
-    def _act(self, action: Action, firing: Firing, cause: int) -> None:
-        verb, given, rule = action.verb, action.arguments, firing.rule
-        values = ", ".join(f"{name} {value:.4g}" for name, value in firing.values.items())
-        if verb in {"info", "warn", "critical", "alarm"}:
-            level = str(given.get("level", verb))
-            self.alarms.sound(f"rule-{rule.name}", level, f"Rule: {rule.name}", f"{rule.text or rule.name}: {values}", cause=cause)
-        elif verb != "end step" or not any(one.verb == "open circuit" for one in rule.do):
-            self.do(action, f"rule `{rule.name}`", cause, rule.acquisition)
-
-    def do(self, action: Action, by: str, cause: int, acquisition: str | None = None) -> None:
-        """One action that touches neither the circuit nor a level. ``acquisition``: whose rule it is, where it is one's alone."""
-        verb, given = action.verb, action.arguments
-        if verb == "end step":
-            self.programs.end_step(Reason.SKIP, by)
-        elif verb == "acquire":
-            self.acquire(str(given["acquisition"]), by, given.get("every_s"), cause)
-        elif verb == "eis":
-            self._s.put("note", cause, text=self.steps.want_impedance(by), who="rig")
-        elif verb == "pause nmr":
-            self.acquisitions.refuse(Owner.RULE, f"nmr paused by {by}")
-        elif verb == "skip to step":
-            self.steps.skip_to(str(given["step"]))
-        elif verb == "stop":
-            self.stop(Ending(RunState.FINISHED, by, ENDED_EARLY, STOP))
-        elif verb == "abort":
-            self.abort(Ending(RunState.ABORTED, by, ENDED_EARLY, ABORT))
-        elif verb == "retune":
-            self._s.put("note", cause, text=f"{by}: {self.acquisitions.tuning.ask(by)}", who="rig")
-        elif verb == "change acquisition":
-            self._change(acquisition, str(given["acquisition"]), by, cause)
-        elif verb == "hold":
-            self._s.put("note", cause, text=self.steps.want_hold(self._s.plan.holds[action.text], by), who="rig")
-
-    def _change(self, old: str | None, new: str, by: str, cause: int) -> None:
-        """From now on triggers get another acquisition than they ask for."""
-        self.instead.change(old, new)
-        self._s.put("note", cause, text=f"{by}: {new} is taken in place of {old or 'all others'} from now on", who="rig")
-        self.acquisitions.reconsider()
+    def do(self, action: Action, by: str, cause: int) -> None:
+        """One action that touches neither the circuit nor a level."""
+        self.deeds.do(action, by, cause)
 
     # ------------------------------------------------------------------------------------------------------- interlocks
 
@@ -366,7 +264,7 @@ class Reactions:
 
     async def _end_after_scan(self, ending: Ending) -> None:
         acquisitions = self.acquisitions
-        await acquisitions.records.until(lambda: acquisitions.running is None or acquisitions.running.scanned)
+        await acquisitions.records.until(lambda: acquisitions.silent)
         self.end(ending)
 
     def abort(self, ending: Ending) -> None:
@@ -387,13 +285,13 @@ class Reactions:
             self._missing_known.clear()
             self.alarms.clear("missed")
             self.steps.resume(Owner.MISSED)
-        if fires := self.sampling.released(acquisition, self.instead, ok=ok):
+        if fires := self.sampling.released(acquisition, self.deeds.instead, ok=ok):
             self.fired(fires, self.step_key, None)
 
     def comes_again(self, acquisition: str) -> bool:
         """Does a trigger of the running step ask for this by itself, when it fails?"""
         account = self.sampling.account
-        return account is not None and account.engine.comes_again(self.instead.asked_for(acquisition, account.engine.names))
+        return account is not None and account.engine.comes_again(self.deeds.instead.asked_for(acquisition, account.engine.names))
 
     def planned_key(self) -> str:
         """The planned key of the running step; empty where none runs."""
@@ -438,7 +336,7 @@ class Reactions:
             current = newest if newest is not None and newest.mono_ns >= (account.started_ns or 0) else None
             name = account.engine.next_likely(current, account.left_s(self._s.clock.mono_ns()))
         name = name or _wanted_at_start(self.steps.following)
-        return None if name is None else members(self.instead.of(name), self._s.plan.acquisitions)[0].name
+        return None if name is None else members(self.deeds.instead.of(name), self._s.plan.acquisitions)[0].name
 
     # --------------------------------------------------------------------------------------------- the protocol's standing
 

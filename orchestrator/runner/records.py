@@ -235,7 +235,7 @@ class Records:
             self.pending.remove(record)
         if record.scanned and not scanned and record.last_of_round:
             self._wishes.released(record.asked_as, ok=to is S.ACQUIRED)
-        self._tell()
+        self.tell()
 
     def end(self, record: Record, to: AcquisitionState, why: str, *, fault: bool = True, exhausted: bool = False) -> None:
         """One of the three unhappy ends, with its reason. ``fault``: it counts against the missed policy."""
@@ -273,7 +273,8 @@ class Records:
 
     # -------------------------------------------------------------------------------------------------------- waiting
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Whoever waits looks again."""
         for predicate, future in [waiter for waiter in self._waiters if waiter[0]()]:
             self._waiters.remove((predicate, future))
             if not future.done():

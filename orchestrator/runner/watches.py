@@ -69,7 +69,7 @@ class Watches:
         else:
             text = "no acquisition starts any more; open circuit after this step"
             run.alarms.sound("booking", "warn", "The booking has ended", text)
-        await run.acquisitions.records.until(lambda: run.acquisitions.running is None)
+        await run.acquisitions.records.until(lambda: run.acquisitions.running is None and run.acquisitions.silent)
         await within(self._s.station.console.capabilities.make_safe_s + CALL_WITHIN_S, self._s.station.console.make_safe())
         await run.acquisitions.tuning.make_safe()
         await hand_back(self._s, run.alarms)

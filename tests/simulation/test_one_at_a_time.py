@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.runner import steps
+from orchestrator.runner import between
 
 Live = Callable[..., Any]
 
@@ -48,7 +48,7 @@ def test_an_impedance_spectrum_waits_for_the_spectrum_that_runs_and_none_starts_
 
 
 def test_after_the_longest_wait_there_is_no_impedance_spectrum_and_it_is_said(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "QUIET_LONGEST_S", 5.0)
+    monkeypatch.setattr(between, "QUIET_LONGEST_S", 5.0)
     night = live(NIGHT)
     assert not [event for event in night.of("step.started") if event.data["mode"] == "impedance"]
     assert any("no impedance spectrum" in event.data["text"] for event in night.of("note"))

@@ -75,6 +75,7 @@ class Resumption:
     ``ordered``: all keys of the program that was started last.
     ``shorted``: what opened the circuit for a short. ``preparations``: what the preparation has read and set.
     ``instead``: what triggers ask for in place of what they say; ``hold``: one that a rule asked for and that was not over, and why.
+    ``impedance``: likewise, why a spectrum was asked for.
     ``observables``: findings of others that are journaled, with their numbers.
     ``passed``: what earlier steps have passed, the one at ``position`` not among them. ``last_ns``: newest event or sample;
     ``last_told_ns`` and ``last_utc_ns``: of the last event, as it stands there. ``clock``: whose the last process's was.
@@ -131,6 +132,7 @@ class Resumption:
     missing: str | None
     instead: Mapping[str, str]
     hold: tuple[str, str] | None
+    impedance: str | None
     stop: tuple[str, str] | None
     continued: int
     ended: Mapping[str, Any] | None

@@ -365,6 +365,7 @@ class Story:
             missing=wanted.missing,
             instead=wanted.instead.changes,
             hold=wanted.hold,
+            impedance=wanted.impedance,
             stop=wanted.stop,
             continued=self._continued,
             ended=self._ended,

@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.model.acquisition import TriggerKind
 from orchestrator.model.rule import Action
 from orchestrator.plan.orders import Plan, TriggerOrder
+from orchestrator.runner.impedance import spectrum_text
 from orchestrator.runner.instead import Instead
 from orchestrator.runner.interlocks.acting import RUN_ACTS, SHORT
 from orchestrator.runner.owners import Owner
@@ -20,7 +21,7 @@ class Wanted:
 
     ``pauses``, ``refusals``: by whom, and why. ``standing``: acquisitions each so often, since when. ``stop``: how the run was
     ending, and why. ``missing``: the acquisition that the run waits for at open circuit. ``instead``: what triggers ask for in place of
-    what they say. ``hold``: the hold that a rule has asked for and that is not over, and why.
+    what they say. ``hold``: the hold that a rule has asked for and that is not over, and why; ``impedance``: why a spectrum was asked for.
     """
 
     def __init__(self) -> None:
@@ -33,7 +34,8 @@ class Wanted:
         self.missing: str | None = None
         self.instead = Instead()
         self.hold: tuple[str, str] | None = None
-        self._holding = ""
+        self.impedance: str | None = None
+        self._holding = self._sweeping = ""
         self._plan: Plan | None = None
         self._deeds: dict[str, tuple[Action, ...]] = {}
         self._acquisitions: dict[str, str | None] = {}
@@ -64,14 +66,18 @@ class Wanted:
             self.pauses.pop(Owner.MISSED, None)
 
     def wait_started(self, key: str, text: str) -> None:
-        """A wait of the run's own has begun; the hold that was wanted may be it."""
+        """A wait of the run's own has begun; the hold or the spectrum that was wanted may be it."""
         if self.hold is not None and text == self.hold[0]:
             self._holding = key
+        if self.impedance is not None and text == spectrum_text(self.impedance):
+            self._sweeping = key
 
     def wait_ended(self, key: str, data: Mapping[str, Any]) -> None:
-        """A wait is over; a hold that was broken off is still wanted."""
+        """A wait is over; what was broken off is still wanted."""
         if key == self._holding and data.get("over", True):
             self.hold, self._holding = None, ""
+        if key == self._sweeping and data.get("over", True):
+            self.impedance, self._sweeping = None, ""
 
     def became(self, state: RunState, why: str) -> None:
         """The run's state: some of them are ways out."""
@@ -132,6 +138,8 @@ class Wanted:
         for action in do:
             if action.verb == "acquire" and action.arguments.get("every_s"):
                 self._stand(str(action.arguments["acquisition"]), why, float(action.arguments["every_s"]), run_ns)
+            elif action.verb == "eis":
+                self.impedance = why
             elif action.verb == "change acquisition":
                 self.instead.change(self._acquisitions.get(name), str(action.arguments["acquisition"]))
             elif action.verb == "hold" and not self.no_more_current and planned_key and planned_key == running:

@@ -65,3 +65,12 @@ def test_of_two_holds_the_first_is_the_one_that_is_held_on(survive: Survive, kil
     night = survive(kill(FIRED_s + 40.0), changes=(*CHANGES, ("change acquisition slow]}\n", f"change acquisition slow]}}\n{second}")))
     assert night.left[0].hold == (HOLD, "rule `enough`")
     assert {event.data["voltage_V"] for event in night.of("step.started") if event.data["mode"] == "potentiostatic"} == {-0.005}
+
+
+@pytest.mark.parametrize("after_s", [20.0, 512.0])
+def test_a_spectrum_that_a_rule_has_asked_for_is_taken_although_the_host_died(survive: Survive, kill: Any, after_s: float) -> None:
+    """In the step behind which it was due, or (the second) in the spectrum itself; and once for each time that it was asked for."""
+    changed = RULES.replace(f"{HOLD}, change acquisition slow", "eis")
+    night = survive(kill(FIRED_s + after_s, outage_s=20.0), changes=((CHANGES[0][0], changed),))
+    assert night.left[0].impedance == "rule `enough`"
+    assert len(night.of("eis")) == len(night.of("rule.fired"))
