@@ -23,6 +23,7 @@ from orchestrator.analysis.samples import Samples
 from orchestrator.analysis.slopes import Slopes
 from orchestrator.analysis.wanted import Wanted
 from orchestrator.model.events import Event
+from orchestrator.model.metals import on_metal
 from orchestrator.model.observables import window_name
 from orchestrator.model.salt import SaltBetween
 from orchestrator.model.units import NOTHING_A
@@ -206,8 +207,11 @@ class LiveAnalysis:
         if len(stack) == 1:
             yield "image_error", error_of_image(mean), None, "", MAPS
         if value.get("name") == "TE_ms" and len(np.unique(echo_s)) > 1:
-            found = maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored, over=self._over).summary
+            whole = maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored, over=self._over)
+            found = whole.summary
             yield from _of_map(found)
+            if on_metal(data["nucleus"], 1e6 * (float(data["carrier_MHz"]) / float(data["reference_MHz"]) - 1.0)):
+                yield "pixels(above T1)", float(maps.above_metals_T1(whole, data["nucleus"])), None, "", MAPS
             if passes > 1:
                 found = maps.mapped(mean, echo_s, maps.image_noise_sd(mean), mirrored=mirrored, over=self._over).summary
                 yield from _of_passes(found)

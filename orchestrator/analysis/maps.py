@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.relaxation import Noise, Relaxation, echo_decay
+from orchestrator.analysis.relaxation import Noise, Relaxation, above_T1, echo_decay
+from orchestrator.model.metals import KORRINGA_PART, KORRINGA_s
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -158,6 +159,12 @@ def mapped(kspace: K, echo_s: Floats, noise_sd: float, *, mirrored: bool = False
     histogram, _ = np.histogram(T2_s[determined], BINS)
     summary = Summary(*_middle(own), own.size, None if found is None else found[1], *_drift(images, echo_s, noise_sd, bright))
     return Mapped(T2_s, T2_sd_s, amplitude, bright, determined, cluster, histogram, summary)
+
+
+def above_metals_T1(found: Mapped, nucleus: str) -> int:
+    """How many determined pixels of a metal's map have a T2 that its T1 at 298 K does not allow: they are no metal, or the fit is wrong."""
+    T1_s = KORRINGA_s[nucleus]
+    return int((above_T1(found.T2_s, found.T2_sd_s, T1_s, KORRINGA_PART * T1_s) & found.determined).sum())
 
 
 def _middle(T2_s: Floats) -> tuple[float, float, float]:

@@ -93,9 +93,9 @@ def recovery(signals: NDArray[np.floating[Any]], delay_s: Floats, noise_sd: floa
     return _fitted(Law.INVERSION if inversion else Law.SATURATION, signals, delay_s, noise_sd, Noise.NONE)
 
 
-def within_bound(t2: Relaxation, t1: Relaxation) -> Bools:
-    """Shape (curves,): False where T2 - 2σ exceeds T1 (practice.md 26: only then; the strict bound is 2 T1, and never clip)."""
-    return ~(t2.time_s - 2.0 * np.hypot(t2.time_sd_s, t1.time_sd_s) > t1.time_s)
+def above_T1(T2_s: Floats, T2_sd_s: Floats, T1_s: float, T1_sd_s: float) -> Bools:
+    """Shape of ``T2_s``: True where T2 - 2σ exceeds T1 (practice.md 26: only then; the strict bound is 2 T1, and never clip)."""
+    return np.asarray(T2_s - 2.0 * np.hypot(T2_sd_s, T1_sd_s) > T1_s)
 
 
 def echo_times_s(shortest_s: float, expected_T2_s: float, n: int) -> Floats:

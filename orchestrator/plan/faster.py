@@ -11,8 +11,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-KORRINGA_s = {"7Li": 44.0 / 298.0, "23Na": 5.1 / 298.0}
-"""T1 of the metal at 298 K (Anderson and Redfield 1959)."""
 RECYCLES = tuple(0.25 * 1.2**n for n in range(24))
 """Recycle delays that are tried, in T1."""
 LATER = tuple(0.1 * n for n in range(3, 31))

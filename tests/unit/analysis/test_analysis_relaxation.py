@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from orchestrator.analysis.relaxation import Noise, echo_decay, echo_times_s, recovery, within_bound
+from orchestrator.analysis.relaxation import Noise, above_T1, echo_decay, echo_times_s, recovery
 
 ECHO_s = np.array([2.0, 6.0, 10.0, 18.0, 30.0]) * 1e-3
 DELAY_s = np.array([5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0]) * 1e-3
@@ -76,7 +76,7 @@ def test_only_what_exceeds_T1_by_two_sigma_is_flagged() -> None:
     delay, echo = DELAY_s, np.array([5e-3, 20e-3, 60e-3, 120e-3, 200e-3])
     t1 = recovery(100 * (1 - np.exp(-delay / np.array([[20e-3], [20e-3]]))), delay, 0.5)
     t2 = echo_decay(100 * np.exp(-echo / np.array([[20e-3], [40e-3]])), echo, 0.5, noise=Noise.NONE)
-    assert within_bound(t2, t1).tolist() == [True, False]
+    assert above_T1(t2.time_s, t2.time_sd_s, float(t1.time_s[0]), float(t1.time_sd_s[0])).tolist() == [False, True]
 
 
 def test_two_groups_of_echoes_beat_even_spacing() -> None:

@@ -144,3 +144,14 @@ def test_nothing_but_noise_gives_an_empty_map() -> None:
     found = maps.mapped(k, ECHO_s, maps.image_noise_sd(k))
     assert found.summary.cluster is None
     assert math.isnan(found.summary.electrode_s) or found.summary.pixels < 5
+
+
+def test_a_pixel_is_above_the_metals_T1_only_where_two_errors_say_so() -> None:
+    """practice.md 26: at a signal of four times the noise a good 16 ms scatters to 24; P4 wants what cannot be metal told."""
+    T2_s = np.array([[8.0, 16.0, 24.0, 40.0, 40.0, 60.0]]) * 1e-3
+    T2_sd_s = np.array([[0.1, 3.0, 6.0, 0.5, 20.0, 0.5]]) * 1e-3
+    determined = np.array([[True, True, True, True, True, False]])
+    summary = maps.Summary(8e-3, 1e-4, 1e-3, 5, None, math.nan, math.nan)
+    found = maps.Mapped(T2_s, T2_sd_s, T2_s, determined, determined, determined, np.zeros(1, np.int64), summary)
+    assert maps.above_metals_T1(found, "23Na") == 1
+    assert maps.above_metals_T1(found, "7Li") == 0, "148 ms"

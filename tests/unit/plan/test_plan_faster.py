@@ -9,7 +9,8 @@ import pytest
 
 from drivers.base import Axis
 from orchestrator.analysis.relaxation import Noise, echo_decay
-from orchestrator.plan.faster import KORRINGA_s, Way, both, echoed, even, in_passes_h, recovered, recycled, times_as_long, variance_of_T2
+from orchestrator.model.metals import KORRINGA_s
+from orchestrator.plan.faster import Way, both, echoed, even, in_passes_h, recovered, recycled, times_as_long, variance_of_T2
 from orchestrator.plan.optimise import advice, map_hours
 from orchestrator.plan.orders import Plan, PlannedAcquisition
 
