@@ -25,7 +25,7 @@ from orchestrator.analysis.slopes import Slopes
 from orchestrator.analysis.wanted import RIGHT_deg, Wanted
 from orchestrator.analysis.weighing import by_foil, weighed
 from orchestrator.model.events import Event
-from orchestrator.model.metals import ROOM_K
+from orchestrator.model.metals import ROOM_K, on_metal
 from orchestrator.model.observables import window_name
 from orchestrator.model.salt import SaltBetween
 from orchestrator.model.units import NOTHING_A
@@ -225,7 +225,8 @@ class LiveAnalysis:
             whole = maps.mapped(stack, echo_s, maps.image_noise_sd(stack), mirrored=mirrored, over=self._over)
             found = whole.summary
             yield from _of_map(found)
-            yield from self._bound.pixels(whole.T2_s, whole.T2_sd_s, whole.determined, str(data["nucleus"]))
+            if on_metal(str(data["nucleus"]), 1e6 * (float(data["carrier_MHz"]) / float(data["reference_MHz"]) - 1.0)):
+                yield from self._bound.pixels(whole.T2_s, whole.T2_sd_s, whole.determined, str(data["nucleus"]))
             if passes > 1:
                 found = maps.mapped(mean, echo_s, maps.image_noise_sd(mean), mirrored=mirrored, over=self._over).summary
                 yield from _of_passes(found)

@@ -32,7 +32,15 @@ METAL_TURNS_ppm = {"7Li": 30.0, "6Li": 30.0, "23Na": 5.0}
 """Shift of a plate between its normal along B0 and across: the observed range."""
 BULK_ppm = {"7Li": (240.0, 252.0), "6Li": (240.0, 252.0), "23Na": (1123.0, 1128.0)}
 MOSS_ppm = {"7Li": (255.0, 280.0), "6Li": (255.0, 280.0), "23Na": (1128.5, 1145.0)}
+METALS_ppm = {"7Li": (220.0, 310.0), "23Na": (1050.0, 1200.0)}
+"""Where a carrier is on the metal."""
 Range = tuple[float, float]
+
+
+def on_metal(nucleus: str, carrier_ppm: float) -> bool:
+    """Is what is measured with this carrier the metal's?"""
+    low_ppm, high_ppm = METALS_ppm.get(nucleus, (0.0, 0.0))
+    return low_ppm < carrier_ppm < high_ppm
 
 
 def bulk_and_moss_ppm(nucleus: str, normal_to_B0_deg: float | None) -> tuple[Range, Range] | None:

@@ -11,10 +11,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from orchestrator.model.metals import ROOM_K, KORRINGA_s_K
-
-KORRINGA_s = {nucleus: constant_s_K / ROOM_K for nucleus, (constant_s_K, _) in KORRINGA_s_K.items()}
-"""T1 of the metal at 298 K."""
 RECYCLES = tuple(0.25 * 1.2**n for n in range(24))
 """Recycle delays that are tried, in T1."""
 LATER = tuple(0.1 * n for n in range(3, 31))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from orchestrator.model.metals import metal_T1, on_metal
 from orchestrator.plan import faster
 from orchestrator.plan.findings.timing import interval_s
 from orchestrator.plan.instants import spoken
@@ -13,8 +14,6 @@ from orchestrator.plan.orders import Plan, PlannedAcquisition
 
 WORTH = 1.1
 """A gain of less than a tenth more scans is not worth a sentence."""
-METALS_ppm = {"7Li": (220.0, 310.0), "23Na": (1050.0, 1200.0)}
-"""Where a carrier is on the metal."""
 FILL = 0.95
 """How much of an interval may be filled; the rest is the trigger's own jitter."""
 
@@ -97,11 +96,12 @@ class _Faster(NamedTuple):
 def _faster(one: PlannedAcquisition) -> _Faster | None:
     """Nothing where it is no map of a metal's T2, or none that could be had in a tenth less."""
     echo_ms = one.per_block.values if one.kind == "se2d_T2map" and one.per_block is not None and one.per_block.name == "TE_ms" else ()
-    low_ppm, high_ppm = METALS_ppm.get(one.nucleus, (0.0, 0.0))
-    carrier_ppm = float(one.template.get("carrier_ppm") or 0.0)
-    if one.prepares or len(set(echo_ms)) < 2 or not low_ppm < carrier_ppm < high_ppm:
+    if one.prepares or len(set(echo_ms)) < 2 or not on_metal(one.nucleus, float(one.template.get("carrier_ppm") or 0.0)):
         return None
-    T1_s = faster.KORRINGA_s[one.nucleus]
+    T1 = metal_T1(one.nucleus)
+    if T1 is None:
+        return None
+    T1_s = T1.value_s
     now = faster.even([1e-3 * each for each in echo_ms], one.recycle_s, one.acquisition_time_s)
     found = _Faster(now, faster.recycled(now, T1_s, T1_s), faster.both(now, T1_s, T1_s), T1_s, one.duration_s / 3600.0)
     return None if found.ratio(found.both) * WORTH > 1.0 else found

@@ -219,6 +219,10 @@ def test_the_map_finds_the_electrodes_and_only_after_the_short_the_cluster(flags
     assert maps["cluster"][0].sum() == 0 < maps["cluster"][1].sum() == flagship.observed("pixels(cluster)")[1][0]
     assert maps["histogram"][()].sum(axis=1).min() > 100
     assert all(abs(value) < 5 * sd + 0.005 for value, sd in flagship.observed("drift(image)"))
+    assert all(value <= 0.05 * maps["histogram"][0].sum() for value, _ in flagship.observed("pixels(beyond_T1)")), (
+        "the dendrite is at its limit"
+    )
+    assert len(flagship.observed("pixels(beyond_T1)")) == 2
 
 
 def test_the_report_redraws_the_four_figures_of_the_paper_before_and_after_the_short(flagship: Night) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from drivers.base import IMAGES, Axis, ConsoleCapabilities, waits_s
 from orchestrator.model.acquisition import Acquisition
 from orchestrator.model.kinds import KINDS, Kind
+from orchestrator.model.metals import on_metal
 from orchestrator.model.problems import Problem
 from orchestrator.model.values import Where
 from orchestrator.plan.acquisitions import made_by_console, phase_cycle
@@ -134,6 +135,17 @@ def _whole(scans: int, cycle: int, key: str, *, by_rig: bool) -> str:
     return f"{use}: {ARTEFACTS}; {otherwise}"
 
 
+def trains_inside_metal(facts: Facts) -> Iterator[Problem]:
+    """Inside a skin no pulse is a refocusing one everywhere: a train mixes T1 into T2 (practice.md 25)."""
+    for planned, _, kind, where in _measured(facts):
+        carrier_ppm = float(planned.template.get("carrier_ppm") or 0.0)
+        if kind is not None and kind.sequence == "cpmg" and on_metal(planned.nucleus, carrier_ppm):
+            says = f"`{planned.name}`: echo trains with the carrier on the metal ({carrier_ppm:g} ppm): what comes out is no T2"
+            yield warning(
+                where, says, "each refocusing inside the skin mixes T1 in: Hahn echoes of variable time (`echo_T2`), one refocusing each"
+            )
+
+
 def consoles_that_cannot(facts: Facts) -> Iterator[Problem]:
     """Said before the night and not by the console in it."""
     console = facts.instruments.console
@@ -189,6 +201,7 @@ CHECKS = (
     parameters_inside_their_limits,
     power_and_time,
     whole_phase_cycles,
+    trains_inside_metal,
     consoles_that_cannot,
     begun_by_an_edge,
     drifts_unseen,

@@ -10,6 +10,8 @@ from orchestrator.model.events import PROMPT
 from orchestrator.validate.compare import Found
 from orchestrator.validate.measures.words import NotFound, Runs, Words, measure, run_of
 
+AT_END = ".end"
+"""How the key of the last step goes on while the spectra of `at_end` are taken."""
 EDGE_s = 0.5
 """The sample at an edge stands on both sides of it."""
 
@@ -40,9 +42,9 @@ def fired(words: Words, runs: Runs) -> Found:
 
 @measure
 def passed(words: Words, runs: Runs) -> Found:
-    """Charge in mAh that passed in the steps whose key holds a word; ``pick`` for one of several."""
-    events = run_of(words, runs).events("step.ended")
-    charges = [abs(float(event["data"]["charge_C"])) / 3.6 for event in events if str(words["passed"]) in str(event["data"]["key"])]
+    """Charge in mAh that passed in the steps whose key holds a word; ``pick`` for one of several. What `at_end` asks for is no step."""
+    told = [(str(event["data"]["key"]), float(event["data"]["charge_C"])) for event in run_of(words, runs).events("step.ended")]
+    charges = [abs(charge_C) / 3.6 for key, charge_C in told if str(words["passed"]) in key and not key.endswith(AT_END)]
     return Found(charges[int(words.get("pick", 0))], 0.0)
 
 

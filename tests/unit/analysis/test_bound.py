@@ -84,7 +84,7 @@ def test_pixels_beyond_are_counted_in_a_map(T2_ms: float, share: float) -> None:
         kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image)))
         data = {
             "key": "a1", "block": block, "blocks": 5, "name": "map", "nucleus": "23Na", "scans": 1, "dtype": "<c16", "encodes": 32,
-            "shape": [32, 32], "block_value": {"name": "TE_ms", "value": TE},
+            "shape": [32, 32], "block_value": {"name": "TE_ms", "value": TE}, "carrier_MHz": 105.96, "reference_MHz": 105.84,
         }  # fmt: skip
         live.feed(Event(2, 1, 1, "fid.block", data, kspace.astype("<c16").tobytes()))
         told |= {one.name: one.value for one in live.feed(Event(3, 2, 2, "acquisition.stored", {"key": "a1", "block": block}))}

@@ -206,3 +206,18 @@ def test_an_order_says_what_each_row_of_each_block_is_measured_at() -> None:
     assert order.values(1, 0) == {"TE_ms": 1.0, "carrier_ppm": 50.0}
     assert order.scan_s(0, 1) == 0.002
     assert waits_s("one_pulse", {"TE_ms": 9.0}) == 0.0
+
+
+def test_echo_trains_on_a_metal_are_warned_of_and_hahn_echoes_are_not() -> None:
+    """practice.md 25: inside a skin a train mixes T1 into T2."""
+    rig = RIG.replace("pulse_us: 8, echoes: 1000}", "pulse_us: 8, echoes: 1000, carrier_ppm: CARRIER}")
+    trains = f"{HEAD}  one: {{template: trains, scans: 4, recycle_s: 1, TE_ms: [1, 2, 5]}}\n"
+    hahn = f"{HEAD}  one: {{template: T2, scans: 8, recycle_s: 1, TE_ms: [1, 2, 5]}}\n"
+
+    def told(experiment: str, carrier_ppm: int) -> list[str]:
+        made = make_plan(parse_experiment(experiment), parse_rig(rig.replace("CARRIER", str(carrier_ppm))), capabilities={"c": EVERYTHING})
+        return [text for text in made.warnings if "echo trains" in text]
+
+    assert len(told(trains, 247)) == 1
+    assert told(trains, 0) == []
+    assert told(hahn, 247) == []

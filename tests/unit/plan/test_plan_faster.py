@@ -9,11 +9,12 @@ import pytest
 
 from drivers.base import Axis
 from orchestrator.analysis.relaxation import Noise, echo_decay
-from orchestrator.plan.faster import KORRINGA_s, Way, both, echoed, even, in_passes_h, recovered, recycled, times_as_long, variance_of_T2
+from orchestrator.model.metals import ROOM_K, KORRINGA_s_K
+from orchestrator.plan.faster import Way, both, echoed, even, in_passes_h, recovered, recycled, times_as_long, variance_of_T2
 from orchestrator.plan.optimise import advice, map_hours
 from orchestrator.plan.orders import Plan, PlannedAcquisition
 
-T1_s = KORRINGA_s["23Na"]
+T1_s = KORRINGA_s_K["23Na"][0] / ROOM_K
 NOW = even((0.003, 0.005, 0.008, 0.013, 0.020), 0.1, 0.00256)
 
 

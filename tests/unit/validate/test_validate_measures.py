@@ -175,3 +175,16 @@ def test_what_a_row_is_shortened_to_is_a_note_of_it_after_its_own() -> None:
     assert noted(one, "").note == "own"
     assert noted(one, "40 of 2016 h").note == "own; 40 of 2016 h"
     assert noted(one.model_copy(update={"note": ""}), "40 of 2016 h").note == "40 of 2016 h"
+
+
+def test_the_spectra_at_the_end_are_no_step_that_charge_passed_in() -> None:
+    class Ended(Evidence):
+        def __init__(self) -> None:
+            pass
+
+        def events(self, kind: str, **data: Any) -> list[dict[str, Any]]:
+            told = {"s0-charge": 3.6, "s1-discharge": -1.8, "s3-discharge": -7.2, "s3-discharge.end": 0.0}
+            return [{"data": {"key": key, "charge_C": charge_C}} for key, charge_C in told.items()]
+
+    assert measured({"passed": "discharge", "pick": -1}, {"": Ended()}).value == pytest.approx(2.0)
+    assert measured({"passed": "discharge"}, {"": Ended()}).value == pytest.approx(0.5)
