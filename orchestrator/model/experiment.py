@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from drivers.base import ElectrodeBounds
 from orchestrator.model.broker import Broker
 from orchestrator.model.units import Quantity
 from orchestrator.model.validation import Validation
@@ -71,6 +72,7 @@ class Cell(Frozen):
     type: Literal["full", "half", "symmetric", "sample"]
     working: str
     counter: str | None = None
+    reference: str | None = None
     positive: Electrode | None = None
     negative: Electrode | None = None
     electrolyte: str | None = None
@@ -97,7 +99,10 @@ class Cell(Frozen):
 
 
 class SafetyLimits(Frozen):
-    """Ring 2: what no step may pass. Both voltage sides, current, charge per step, and what to do when the host dies."""
+    """Ring 2: what no step may pass. Both voltage sides, current, charge per step, and what to do when the host dies.
+
+    ``voltage_name``: which E that is; ``electrodes``: further voltages of single electrodes, beside the cell's.
+    """
 
     voltage_lower_V: float
     voltage_upper_V: float
@@ -107,7 +112,13 @@ class SafetyLimits(Frozen):
     host_lost_within_s: float | None = None
     lower_armed_above_V: float | None = None
     voltage_name: str = "cell"
+    electrodes: tuple[ElectrodeBounds, ...] = ()
     where: Where = Where()
+
+    def bounds(self, name: str) -> ElectrodeBounds:
+        """Lower and upper limit of one voltage (``cell``, ``we``, ``ce``), where it has any."""
+        first = ElectrodeBounds(self.voltage_name, self.voltage_lower_V, self.voltage_upper_V)
+        return next((one for one in (first, *self.electrodes) if one.electrode == name), ElectrodeBounds(name))
 
 
 # ----------------------------------------------------------------------------------------------------- acquisitions

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from drivers.base import CellState, ChannelState, EndConditions, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
+from drivers.base import CellState, ChannelState, EndConditions, Limits, LinkLost, LinkRestored, Mode, Reason, StepEnded, StepStarted
 from drivers.errors import InstrumentError, Rejected
-from orchestrator.plan.on_device import finishes_alone
+from orchestrator.plan.on_device import finishes_alone, host_judged
 from orchestrator.runner.account import Account
 from orchestrator.runner.make_safe import MARGIN_S, NOT_OURS, MakeSafe
-from orchestrator.runner.safety import STALE_INTERVALS, silent_after_s, why_not_raise
+from orchestrator.runner.safety import STALE_INTERVALS, electrode_complaint, limited_electrodes, silent_after_s, why_not_raise
 from orchestrator.runner.sampling import Edge, Sampling
 from orchestrator.runner.sentences import first_line, told
 from orchestrator.runner.station import INSTRUMENT, UNSAFE, Alarms, RunFailed, Surroundings
@@ -158,20 +158,20 @@ class Programs:
         """Follow a program that the instrument runs already, at the first of these; returns as ``run`` does."""
         self.break_off, self._blind_until_s = False, math.inf
         for account in accounts:
-            account.missing = self._not_on_device()
+            account.missing = self._not_on_device(account)
         self._sampling.expect(list(accounts))
         self._finish_by(accounts[0], accounts[0].started_ns or self._s.clock.mono_ns())
         return await self._follow(deque(accounts))
 
-    def _not_on_device(self) -> frozenset[str]:
+    def _not_on_device(self, account: Account) -> frozenset[str]:
         """Ends that the instrument does not see to by itself."""
-        return frozenset({"time", "voltage", "charge", "current"}) - self._potentiostat.capabilities.on_device_limits
+        return host_judged(account.ends, account.planned.limits, self._potentiostat.capabilities)
 
     async def _launch(self, accounts: list[Account]) -> bool:
         """Bring a program to run; False when open circuit was asked for before current flowed."""
         with_current = any(account.has_current for account in accounts)
         for account in accounts:
-            account.missing = self._not_on_device()
+            account.missing = self._not_on_device(account)
         if not with_current or self._s.follows:
             await self._load(accounts)
         elif not await self._load_with_current(accounts):
@@ -223,16 +223,20 @@ class Programs:
         limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
         newest = self._sampling.newest
         why = why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits)
-        if why is None:
+        if (why or self._electrodes_why(limits)) is None:
             return
-        voltage_V = (await self._read_state()).voltage_V
+        voltage_V = None if limited_electrodes(limits) else (await self._read_state()).voltage_V
         if voltage_V is None:
             voltage_V = await self._look(account)
         else:
             self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
-        why = why_not_raise(voltage_V, 0.0, interval_s, limits)
+        why = why_not_raise(voltage_V, 0.0, interval_s, limits) or self._electrodes_why(limits)
         if why is not None:
             raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
+
+    def _electrodes_why(self, limits: Limits) -> str | None:
+        newest = self._sampling.newest
+        return electrode_complaint(limits, *((math.nan, math.nan) if newest is None else (newest.we_V, newest.ce_V)))
 
     async def _look(self, account: Account) -> float | None:
         """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""

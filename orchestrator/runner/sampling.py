@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import compress, product
+from itertools import compress, product, repeat
 from typing import Any, Literal, Protocol
 
 from drivers.base import (
@@ -36,7 +36,7 @@ from orchestrator.runner.gaps import Gap, bridged, counted_by
 from orchestrator.runner.instead import Instead
 from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import Firing, RuleEngine
-from orchestrator.runner.safety import WATCHED, Violation, Watch
+from orchestrator.runner.safety import Violation, Watch
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
@@ -266,15 +266,16 @@ class Sampling:
         times_ns, volts, amps = columns.mono_ns, columns.voltage_V, columns.current_A
         for name, values in columns.aux.items():
             self._blocks.add_aux(name, times_ns, values)
-        watched = self._watched_voltage(columns)
+        unread = repeat(math.nan)
+        we_V, ce_V = (unread if column is None else column for column in (columns.voltage_we_V, columns.voltage_ce_V))
         further = zip(columns.status, *extra, strict=True)
         counted = times_ns if adopted is None else counted_by(block)
-        rows = zip(times_ns, volts, amps, watched, further, counted, strict=True)
-        for mono_ns, voltage_V, current_A, watched_V, others, counted_C in rows:
+        rows = zip(times_ns, volts, amps, zip(we_V, ce_V, strict=False), further, counted, strict=False)
+        for mono_ns, voltage_V, current_A, electrodes_V, others, counted_C in rows:
             if adopted is not None:
                 self._bridge(adopted, mono_ns, current_A, counted_C)
             self._blocks.half_width_ns = max(self._blocks.half_width_ns, block.half_width_ns)
-            self._take_sample(mono_ns, voltage_V, current_A, watched_V, others)
+            self._take_sample(mono_ns, voltage_V, current_A, electrodes_V, others)
         if self._watching is not None:
             self._watching.samples(block, self.account)
 
@@ -287,41 +288,37 @@ class Sampling:
             account.charge_C += self.charge.count(mono_ns, account.earlier_C + counted_C - account.charge_C, current_A)
         self._heard_ns = mono_ns
 
-    def _watched_voltage(self, columns: Rows) -> Sequence[float]:
-        """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
-        name = WATCHED.get(self._watch.limits.voltage_name)
-        values: Sequence[float] | None = getattr(columns, name) if name else None
-        return columns.voltage_V if values is None else values
-
-    def _take_sample(self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, further: tuple[float, ...]) -> None:
+    def _take_sample(
+        self, mono_ns: int, voltage_V: float, current_A: float, electrodes_V: tuple[float, float], further: tuple[float, ...]
+    ) -> None:
         self.samples += 1
         account, charge = self.account, self.charge
         elapsed_s = charge_C = 0.0
         if account is not None:
             account.charge_C += charge.pass_to(mono_ns, current_A)
             elapsed_s, charge_C = account.elapsed_s(mono_ns), account.charge_C
-        violation = self._watch.check(watched_V, current_A, charge_C, elapsed_s)
+        violation = self._watch.check(voltage_V, current_A, charge_C, elapsed_s, *electrodes_V)
         if violation is not None and not self._violated:
             self._violated = True
             self._listener.violated(violation)
         fraction = abs(charge_C) / self._capacity_C if self._capacity_C else None
         self.recent.append((mono_ns, voltage_V))
-        sample = self.newest = Sample(mono_ns, elapsed_s, charge_C, voltage_V, current_A, charge.x, fraction)
+        sample = self.newest = Sample(mono_ns, elapsed_s, charge_C, voltage_V, current_A, charge.x, fraction, *electrodes_V)
         if account is None or self._keeps(account, sample):
             self._blocks.add(self._names, (mono_ns, voltage_V, current_A, charge_C, charge.net_C, charge.throughput_C, charge.x, *further))
         if account is not None:
-            self._decide(account, sample, watched_V)
+            self._decide(account, sample)
         for engine, since_ns in self._standing:
             if fires := engine.feed(sample._replace(elapsed_s=(mono_ns - since_ns) / 1e9)):
                 self._listener.fired(fires, "" if account is None else account.key, None)
 
-    def _decide(self, account: Account, sample: Sample, watched_V: float) -> None:
+    def _decide(self, account: Account, sample: Sample) -> None:
         if fires := account.engine.feed(sample):
             self._listener.fired(fires, account.key, None)
         for firing in self._rules.feed(sample):
             self._listener.ruled(firing, sample, account.key)
         if account.missing and account.asked is None and not account.cut:
-            reason = account.reached(watched_V, sample.current_A, sample.elapsed_s)
+            reason = account.reached(sample.voltage_V, sample.current_A, sample.elapsed_s, sample.we_V, sample.ce_V)
             if reason is not None:
                 self._listener.reached(reason)
 
