@@ -84,8 +84,10 @@ def limits_on_the_instrument(facts: Facts) -> Iterator[Problem]:
         yield Problem(limits.where, message, "give both: `E_V: [2.5, 4.3]` beside it")
     elif limits.voltage_name == CELL and CELL not in can.ends_on and not any(one.electrode in can.ends_on for one in limits.electrodes):
         acts = " and ".join(VOLTAGES[name] for name in sorted(can.ends_on))
-        message = f"`{facts.setup.potentiostat}` itself acts on {acts}: when this program dies, no voltage limit is left on it"
-        yield warning(limits.where, message, "limit that too: `E_we_V: [0.0, 4.4]` beside `E_V`")
+        message = (
+            f"`{facts.setup.potentiostat}` itself acts on {acts}, and nothing limits that: when this program dies, no limit is left on it"
+        )
+        yield Problem(limits.where, message, "limit that too: `E_we_V: [0.0, 4.4]` beside `E_V`")
 
 
 def judged_here(facts: Facts) -> Iterator[Problem]:

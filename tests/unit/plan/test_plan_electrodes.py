@@ -95,9 +95,14 @@ def test_limits_of_one_electrode_alone_leave_the_instrument_without_any(plan: Ma
     planned(plan, "Rest for 1 h", limits=alone, can=WORKING)
 
 
+def test_what_the_instrument_acts_on_has_a_limit(plan: Made) -> None:
+    assert "no limit is left on it" in refusals(plan, "Rest for 1 h", can=WORKING)
+
+
 def test_who_judges_what_is_said(plan: Made) -> None:
     assert any("of E_ce are judged by this program" in text for text in planned(plan, CHARGE).warnings)
-    assert any("no voltage limit is left" in text for text in planned(plan, "Rest for 1 h", can=WORKING).warnings)
+    both = f"E_we_V: [2.5, 4.3], {LIMITS}"
+    assert any("of E of the cell are judged by this" in text for text in planned(plan, "Rest for 1 h", can=WORKING, limits=both).warnings)
     assert not planned(plan, "Rest for 1 h").warnings
 
 
