@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import compress, product, repeat
 from typing import Any, Literal, Protocol
@@ -53,6 +53,9 @@ FURTHER = ("device_ns", "voltage_we_V", "voltage_ce_V")
 """Columns that not every instrument has."""
 NAMES = {there: ALWAYS + tuple(compress(FURTHER, there)) for there in product((False, True), repeat=len(FURTHER))}
 """Of all columns, by which of the further ones there are."""
+
+UNREAD = repeat((math.nan, math.nan))
+"""Of a cell of two electrodes."""
 
 Edge = StepStarted | StepEnded | LinkLost | LinkRestored
 CellWord = Literal["on", "off", "unknown"]
@@ -266,11 +269,9 @@ class Sampling:
         times_ns, volts, amps = columns.mono_ns, columns.voltage_V, columns.current_A
         for name, values in columns.aux.items():
             self._blocks.add_aux(name, times_ns, values)
-        unread = repeat(math.nan)
-        we_V, ce_V = (unread if column is None else column for column in (columns.voltage_we_V, columns.voltage_ce_V))
         further = zip(columns.status, *extra, strict=True)
         counted = times_ns if adopted is None else counted_by(block)
-        rows = zip(times_ns, volts, amps, zip(we_V, ce_V, strict=False), further, counted, strict=False)
+        rows = zip(times_ns, volts, amps, _electrodes(columns), further, counted, strict=False)
         for mono_ns, voltage_V, current_A, electrodes_V, others, counted_C in rows:
             if adopted is not None:
                 self._bridge(adopted, mono_ns, current_A, counted_C)
@@ -487,6 +488,15 @@ class Sampling:
 def _whole(account: Account, event: StepEnded) -> bool:
     """Is the step over, and not only a part of it?"""
     return account.over or (not account.cut and event.reason not in BROKEN)
+
+
+def _electrodes(columns: Rows) -> Iterable[tuple[float, float]]:
+    """E_we and E_ce of each row, NaN where not measured; without an end where neither is."""
+    we_V, ce_V = columns.voltage_we_V, columns.voltage_ce_V
+    if we_V is None is ce_V:
+        return UNREAD
+    unread = repeat(math.nan)
+    return zip(we_V or unread, ce_V or unread, strict=False)
 
 
 def _further_columns(columns: Rows) -> tuple[tuple[str, ...], list[Sequence[float]]]:
