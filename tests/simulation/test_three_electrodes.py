@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from drivers.base import ElectrodeBounds
 from orchestrator.config import load_twin, parse_experiment
 from orchestrator.model.columns import unpack
 from orchestrator.model.events import Event
 from orchestrator.runner.rehearsal import rehearse
+from orchestrator.runner.resumption import Story
 
 HEAD = """
 version: 1
@@ -99,3 +103,19 @@ def test_a_rule_sees_one_electrode_live_and_in_a_rehearsal(night: Callable[..., 
     rules = parse_experiment(HEAD.replace("LOWEST", "-1") + "protocol: [Rest for 1 s]\n" + RULE).rules
     (again,) = rehearse([Event(0, 0, 0, "run.started", begun), *lived.journal.events], rules)
     assert again.values["voltage_ce"] == fired.data["values"]["voltage_ce"]
+
+
+def test_a_continued_night_still_owes_the_end_on_its_electrode(night: Callable[..., Any]) -> None:
+    lived = night("  - Charge at 1C until E_ce 0.06 V or 4.4 V or 1 hour\n")
+    begun = {"plan": lived.plan.model_dump(mode="json"), "origin_mono_ns": lived.journal.events[0].mono_ns}
+    story = Story()
+    story.feed(Event(0, lived.journal.events[0].mono_ns, 0, "run.started", begun))
+    half = len(lived.journal.events) // 2
+    for event in lived.journal.events[:half]:
+        story.feed(replace(event, data=json.loads(json.dumps(event.data))))
+    left = story.resumption()
+    assert left.account is not None
+    assert left.account.ends.electrodes == (ElectrodeBounds("ce", lower_V=0.06),)
+    assert left.newest is not None
+    assert left.newest.voltage_V == left.newest.we_V - left.newest.ce_V
+    assert left.account.reached(3.9, 1e-3, 60.0, 4.0, 0.05) is None, "nobody has said yet who sees to it"
