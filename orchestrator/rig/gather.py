@@ -17,7 +17,7 @@ from drivers import registry
 from drivers.base import FULL_CONTROL, Capabilities, Settings
 from drivers.clock import Clock
 from orchestrator.model.available import REFUSED
-from orchestrator.model.experiment import Experiment, Instrument, Rig
+from orchestrator.model.experiment import IN_MEMORY, Experiment, Instrument, Rig
 from orchestrator.plan.orders import Plan
 from orchestrator.rig.cells import verbatim
 from orchestrator.rig.emulators import PREFIX, known_faults
@@ -25,7 +25,6 @@ from orchestrator.rig.faults import HOST, TWIN, share_out
 from orchestrator.rig.folders import home
 from orchestrator.rig.host import HOST_FAULTS
 from orchestrator.rig.planned import (
-    IN_MEMORY,
     RECORDING,
     NoRig,
     Planned,

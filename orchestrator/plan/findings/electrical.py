@@ -27,7 +27,8 @@ def host_lost(facts: Facts) -> Iterator[Problem]:
     if not facts.instruments.potentiostat.obeys:
         return  # nobody here keeps any promise about this cell; ``rungs`` says so
     if plan.host_lost == "finish step on device":
-        if facts.instruments.potentiostat_known and not facts.instruments.potentiostat.autonomous:
+        simulated = facts.rig.instruments[channel.partition(":")[0]].in_memory  # it ends with this program, and nobody is left to promise
+        if facts.instruments.potentiostat_known and not facts.instruments.potentiostat.autonomous and not simulated:
             yield Problem(where, f"`{channel}` cannot finish a step without the host", "write `host_lost: open circuit within 60 s`")
         return
     if facts.experiment.limits.host_lost_within_s is None:
