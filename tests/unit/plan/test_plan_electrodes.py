@@ -10,6 +10,7 @@ import pytest
 
 from drivers.base import Capabilities, ElectrodeBounds, EndConditions, Limits
 from orchestrator.model.problems import ProblemsError
+from orchestrator.plan import make_plan
 from orchestrator.plan.on_device import host_judged, unkept
 from orchestrator.plan.orders import Plan
 
@@ -129,3 +130,13 @@ def test_the_host_judges_what_the_instrument_does_not_act_on() -> None:
 def test_a_step_that_ends_on_an_electrode_is_not_finished_alone(plan: Made) -> None:
     (made,) = planned(plan, CHARGE).steps
     assert unkept(made, made.ends, THREE) == ("E_ce",)
+
+
+def test_a_channel_simulated_in_the_rigs_own_process_is_asked_for_no_promise(write: Callable[..., Any], rig: Any) -> None:
+    simulated = rig.instruments["channel"].model_copy(update={"address": "memory"})
+    of_memory = rig.model_copy(update={"instruments": {**rig.instruments, "channel": simulated}})
+    experiment = write("Rest for 1 h", limits=LIMITS.replace("open circuit within 60 s", "finish step on device"))
+    alone = replace(TWO, autonomous=False)
+    assert make_plan(experiment, of_memory, capabilities={"channel": alone}).steps
+    with pytest.raises(ProblemsError):
+        make_plan(experiment, rig, capabilities={"channel": alone})
