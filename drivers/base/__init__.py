@@ -29,15 +29,19 @@ from drivers.base.data import DataReader, Fetched, Fid, RawFile, VendorTimes
 from drivers.base.emulator import Emulator, EmulatorAddress
 from drivers.base.making import ByteStream, Context, Listener, Network, Settings, WireRecorder
 from drivers.base.potentiostat import (
+    CE,
+    CELL,
     FOLLOWED,
     FULL_CONTROL,
     GARBLED,
     OBEYING,
     OBEYS_ITS_SOFTWARE,
     WATCHED,
+    WE,
     Capabilities,
     CellState,
     ChannelState,
+    ElectrodeBounds,
     EndConditions,
     ImpedanceOrder,
     ImpedanceSpectrum,
@@ -69,6 +73,8 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "CE",
+    "CELL",
     "ENCODES",
     "FOLLOWED",
     "FULL_CONTROL",
@@ -79,6 +85,7 @@ __all__ = [
     "ONE_PULSE",
     "SEQUENCES",
     "WATCHED",
+    "WE",
     "Acquired",
     "AcquisitionOrder",
     "Actuator",
@@ -96,6 +103,7 @@ __all__ = [
     "ConsoleState",
     "Context",
     "DataReader",
+    "ElectrodeBounds",
     "Emulator",
     "EmulatorAddress",
     "EndConditions",

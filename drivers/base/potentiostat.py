@@ -49,6 +49,10 @@ class CellState(StrEnum):
     UNKNOWN = "unknown"
 
 
+CELL, WE, CE = "cell", "we", "ce"
+"""Names of a voltage: between the leads, and of the working and the counter electrode against the reference: E_cell = E_we - E_ce."""
+
+
 WATCHED, FOLLOWED, OBEYING, FULL_CONTROL = range(4)
 """The rungs: only looked at; NMR follows; the cycler's own software obeys start, skip and stop; this program drives the cell."""
 
@@ -68,6 +72,8 @@ class Capabilities:
     ``autonomous``: a running program goes on to its own limits when the host dies. ``commands``: verbs it obeys.
     ``watchdog``: it opens the circuit when the host falls silent; ``watchdog_off``: it could, and its rig file forbids it.
     ``ttl``: it has a line to raise at a step's start, and one to wait for.
+    ``electrodes``: whose potential against a reference it measures besides the cell's voltage (``we``, ``ce``). ``ends_on``: the voltages
+    (``cell``, ``we``, ``ce``) on which its own ends and limits act; ``holds``: those that it can hold.
     ``overload_status``: the bits of a sample's ``status`` that say it was beyond the range; 0 = it does not say.
     ``rung``: 1 = somebody else runs the cell and this program follows, 2 = the cycler's own software obeys start, skip and stop,
     3 = full control. ``cannot``: what that rung keeps this program from, a sentence without its subject; empty: nothing.
@@ -90,6 +96,9 @@ class Capabilities:
     step_gap_s: float = 0.0
     commands: frozenset[str] = frozenset({"load", "start", "end_step", "make_safe"})
     overload_status: int = 0
+    electrodes: frozenset[str] = frozenset()
+    ends_on: frozenset[str] = frozenset({CELL})
+    holds: frozenset[str] = frozenset({CELL})
     rung: int = FULL_CONTROL
     cannot: str = ""
 
@@ -100,14 +109,43 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class ElectrodeBounds:
+    """What the potential of one ``electrode`` (``we`` or ``ce``) against the reference must not pass, in V; None: no bound on that side."""
+
+    electrode: str
+    lower_V: float | None = None
+    upper_V: float | None = None
+
+    def hold(self, value_V: float) -> bool:
+        """Does a potential lie between them? What is no number does not."""
+        above = self.lower_V is None or value_V >= self.lower_V
+        return above and (self.upper_V is None or value_V <= self.upper_V) and value_V == value_V  # noqa: PLR0124 - NaN
+
+
+@dataclass(frozen=True, slots=True)
 class EndConditions:
-    """When a step ends by itself (ring 1): the first that is met. Charge is absolute, in coulomb, of this step."""
+    """When a step ends by itself (ring 1): the first that is met. Charge is absolute, in coulomb, of this step.
+
+    ``voltage_*``: of the cell. ``electrodes``: of single electrodes, each at most once; an instrument acts on those of its ``ends_on``.
+    """
 
     time_s: float
     voltage_upper_V: float | None = None
     voltage_lower_V: float | None = None
     charge_C: float | None = None
     current_below_A: float | None = None
+    electrodes: tuple[ElectrodeBounds, ...] = ()
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> EndConditions:
+        """Of what ``dataclasses.asdict`` and JSON have made of one; older ones say nothing of electrodes."""
+        return cls(**{**plain, "electrodes": tuple(ElectrodeBounds(**one) for one in plain.get("electrodes", ()))})
+
+    def bounds(self, name: str) -> ElectrodeBounds:
+        """Both sides of one voltage (``cell``, ``we``, ``ce``); without a bound where it has none."""
+        if name == CELL:
+            return ElectrodeBounds(CELL, self.voltage_lower_V, self.voltage_upper_V)
+        return _of(self.electrodes, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +153,7 @@ class Limits:
     """What a step must never pass (ring 2): a violation ends the experiment. Charge is absolute, of this step.
 
     ``voltage_lower_armed_above_V``: the lower limit counts only once the voltage has been above this (fresh anode-free
-    cells). ``voltage_name`` says which E is meant.
+    cells). ``voltage_name`` says which E is meant: the cell's, or that of one electrode. ``electrodes``: further ones.
     """
 
     voltage_upper_V: float
@@ -124,7 +162,23 @@ class Limits:
     charge_C: float
     time_s: float
     voltage_lower_armed_above_V: float | None = None
-    voltage_name: str = "cell"
+    voltage_name: str = CELL
+    electrodes: tuple[ElectrodeBounds, ...] = ()
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Limits:
+        """Of what ``dataclasses.asdict`` and JSON have made of one; older ones say nothing of electrodes."""
+        return cls(**{**plain, "electrodes": tuple(ElectrodeBounds(**one) for one in plain.get("electrodes", ()))})
+
+    def bounds(self, name: str) -> ElectrodeBounds:
+        """Both sides of one voltage (``cell``, ``we``, ``ce``); without a bound where it has none."""
+        if name == self.voltage_name:
+            return ElectrodeBounds(name, self.voltage_lower_V, self.voltage_upper_V)
+        return _of(self.electrodes, name)
+
+
+def _of(bounds: tuple[ElectrodeBounds, ...], name: str) -> ElectrodeBounds:
+    return next((one for one in bounds if one.electrode == name), ElectrodeBounds(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +196,7 @@ class ImpedanceOrder:
 class StepOrder:
     """One step for the instrument, everything in SI units, signs as in the module docstring.
 
+    ``voltage_name``: which E a potentiostatic step holds at ``voltage_V`` (one of the instrument's ``holds``).
     ``ttl_out``: it raises its line as it starts; ``ttl_in``: it starts when the console raises one, however long that takes.
     """
 
@@ -156,6 +211,7 @@ class StepOrder:
     sample_voltage_V: float | None = None
     ttl_out: bool = False
     ttl_in: bool = False
+    voltage_name: str = CELL
 
 
 @dataclass(frozen=True, slots=True)

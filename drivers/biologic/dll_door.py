@@ -88,7 +88,8 @@ class DllDoor:
                 return Look(running=None, foreign=True, detail="EC-Lab has the channel")
             raise
         foreign = infos.FirmwareCode != eclib.FIRMWARE_KERNEL
-        return Look(values.State != eclib.STATE_STOP, values.Ewe, values.I, values.ElapsedTime, foreign)
+        cell_V = values.Ewe - values.Ece if self._options.three else values.Ewe
+        return Look(values.State != eclib.STATE_STOP, cell_V, values.I, values.ElapsedTime, foreign)
 
     async def fetch(self) -> Batch:
         """The oldest rows not yet read. Raises ChannelTaken where the channel's firmware is gone, BadReply for rows that are none."""
@@ -103,7 +104,7 @@ class DllDoor:
         family, singles = self._channel.family, None
         if family is not Family.VMP3:
             singles = {word: await self._channel.single(word) for word in sorted(wire.words_to_convert(words, infos, family))}
-        rows = wire.decode(words, infos, values, family, singles)
+        rows = wire.decode(words, infos, values, family, singles, counter=self._options.three)
         self._fetched += 1
         if values.State == eclib.STATE_STOP or self._fetched % MESSAGES_EVERY == 0:
             await self._channel.messages()

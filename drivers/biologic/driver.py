@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from drivers.base import Capabilities, Context, Identity, Mode, Settings, StepOrder
+from drivers.base import WE, Capabilities, Context, Identity, Mode, Settings, StepOrder
 from drivers.biologic.doors import make_door, options_of
 from drivers.biologic.models import capabilities_of, channel_of, check
 from drivers.biologic.running import BioLogicStep, EcLabStep
 from drivers.biologic.techniques import plan_of
 from drivers.stream import notebook
-from drivers.stream.bounds import StepPlan
+from drivers.stream.bounds import StepPlan, acting_on
 from drivers.stream.driver import DoorPotentiostat
 
 
@@ -35,7 +35,10 @@ class BioLogic(DoorPotentiostat):
         self._behind(make_door(self._options, settings, context, self._channel))
 
     def _planned(self, program: tuple[StepOrder, ...]) -> StepPlan:
-        return plan_of(check(program, self.capabilities))
+        return self._plan_of(check(program, self.capabilities))
+
+    def _plan_of(self, order: StepOrder) -> StepPlan:
+        return plan_of(acting_on(order, WE) if self._options.three else order)
 
     def _waits(self, plan: StepPlan) -> bool:
         return self._options.door == "dll" and self._options.trigger(plan.order).into
@@ -61,7 +64,7 @@ class BioLogic(DoorPotentiostat):
             return None
         charge_C = 0.0 if entry.order.mode in {Mode.GALVANOSTATIC, Mode.REST} else math.nan
         begun_ns = self._clock.mono_ns() - round((elapsed_s or 0.0) * 1e9)
-        return self._running(entry.order.key, plan_of(entry.order), begun_ns, charge_C=charge_C)
+        return self._running(entry.order.key, self._plan_of(entry.order), begun_ns, charge_C=charge_C)
 
     async def _note(self, plan: StepPlan) -> None:
         await self._notes.write(notebook.Entry(self._place, self._clock.utc_ns(), plan.order))

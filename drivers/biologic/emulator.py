@@ -3,7 +3,8 @@
 Built to the document, not yet met an instrument. Options: ``family`` (VMP3, VMP-300, premium), ``channel`` (the one with the cell, 0),
 ``channels`` (how many are plugged, 4; the others have 1 kohm on them), ``cells`` (number → the twin of a further cell), ``others_run``
 (numbers of those that somebody else's measurement runs on), ``firmware`` (none, kernel, eclab, ecal), ``time_base_us`` (20 to 50),
-``memory_bytes``, ``trigger_after_s`` (a pulse comes so long after TI began to wait; None: only when ``trigger`` is called), ``faults``.
+``memory_bytes``, ``electrodes`` (3: Ref is on the twin's reference electrode), ``trigger_after_s`` (a pulse comes so long after TI began to
+wait; None: only when ``trigger`` is called), ``faults``.
 There is no wire of the instrument's own: drivers reach the calls by ``drivers.biologic.remote``.
 """
 
@@ -67,7 +68,9 @@ class BiologicEmulator:
     def _channel(self, number: int, options: Mapping[str, Any]) -> Channel:
         mine = number == self.number
         return Channel(
-            TwinLeads(self.twin if mine else self.cells[number]) if mine or number in self.cells else Resistor(),
+            TwinLeads(self.twin if mine else self.cells[number], three=mine and options.get("electrodes") == 3)
+            if mine or number in self.cells
+            else Resistor(),
             firmware=FIRMWARES[str(options.get("firmware", "none"))] if mine else FIRMWARE_KERNEL,
             time_base_s=float(options.get("time_base_us", 20.0)) * 1e-6,
             memory_bytes=int(options.get("memory_bytes", 4 << 20)),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.base import OBEYS_ITS_SOFTWARE, Capabilities, Mode, StepOrder
+from drivers.base import CE, CELL, OBEYS_ITS_SOFTWARE, WE, Capabilities, Mode, StepOrder
 from drivers.biologic.techniques import RANGES_A, VOLTAGES_V, Trigger
 from drivers.stream import checks
 
@@ -30,7 +30,8 @@ class Options:
     ``package``: folder of the EC-Lab Development Package. ``family``: of the boards, where it is not to be asked. ``folder``: where the
     driver keeps its notebook, and EC-Lab its settings and data. ``decimal``: the decimal sign in settings files that this EC-Lab saves.
     ``device``: its name there. ``trigger_out``, ``trigger_in``: a pulse as every step starts, a wait for one before it.
-    ``max_current_A``, ``max_voltage_V``: of the board.
+    ``max_current_A``, ``max_voltage_V``: of the board. ``electrodes``: 3 where Ref is on a third electrode (by the DLL), else 2: it is on
+    the counter.
     """
 
     door: str = "eclab"
@@ -47,6 +48,7 @@ class Options:
     trigger_s: float = 0.001
     max_current_A: float = 0.4
     max_voltage_V: float = 10.0
+    electrodes: int = 2
 
     @classmethod
     def of(cls, options: Mapping[str, Any], instrument: str) -> Options:
@@ -67,6 +69,10 @@ class Options:
         ):
             if value not in values:
                 raise checks.bad_rig(instrument, f"option {name}: {value!r}", f"one of {', '.join(repr(one) for one in values if one)}")
+        if checks.three_electrodes({"electrodes": self.electrodes}, instrument) and self.door != "dll":
+            raise checks.bad_rig(
+                instrument, "electrodes: 3 by EC-Lab's own door", "`door: dll`: where EC-Lab's status line shows Ece is not known here"
+            )
         if self.bandwidth not in BANDWIDTHS:
             raise checks.bad_rig(instrument, f"option bandwidth: {self.bandwidth!r}", "1 to 9")
         if not all(isinstance(channel, int) and 1 <= channel <= 16 for channel in self.ours):
@@ -78,6 +84,11 @@ class Options:
         ):
             if not isinstance(number, int | float) or not 0 < number <= most:
                 raise checks.bad_rig(instrument, f"option {name}: {number!r}", f"more than 0, at most {most:g}")
+
+    @property
+    def three(self) -> bool:
+        """Does it measure and regulate against a third electrode?"""
+        return self.electrodes == 3
 
     def trigger(self, order: StepOrder) -> Trigger:
         """The lines to and from the console, of this step."""
@@ -95,7 +106,7 @@ def capabilities_of(options: Options) -> Capabilities:
     """What a channel can do.
 
     Charge is not among the limits on the device: at constant current it is kept there, as a time; while a voltage is held the driver counts
-    it. EC-Lab's spectra are read point by point from the file that it writes.
+    it. EC-Lab's spectra are read point by point from the file that it writes. With a third electrode all that it tests and holds is Ewe.
     """
     return Capabilities(
         CC=True,
@@ -112,6 +123,9 @@ def capabilities_of(options: Options) -> Capabilities:
         min_sample_interval_s=MIN_INTERVAL_S if options.door == "dll" else 0.5,
         step_gap_s=0.5 if options.door == "dll" else 3.0,  # inferred: 170 ms to make a list; EC-Lab loads settings and opens a file
         overload_status=OVERLOAD_E | OVERLOAD_I,
+        electrodes=frozenset({WE, CE} if options.three else ()),
+        ends_on=frozenset({WE if options.three else CELL}),
+        holds=frozenset({WE if options.three else CELL}),
         **({} if options.door == "dll" else OBEYS_ITS_SOFTWARE),
     )
 

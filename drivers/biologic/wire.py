@@ -6,6 +6,7 @@ import cmath
 import math
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 
 from drivers.biologic import eclib
@@ -79,8 +80,13 @@ def decode(
     values: eclib.CurrentValues,
     family: Family = Family.VMP3,
     singles: Mapping[int, float] | None = None,
+    *,
+    counter: bool = False,
 ) -> tuple[Row, ...]:
-    """What an answer of ``BL_GetData`` holds; ``singles``: what its words mean, where the DLL was asked. Raises BadReply."""
+    """What an answer of ``BL_GetData`` holds; ``singles``: what its words mean, where the DLL was asked. Raises BadReply.
+
+    ``counter``: Ref is on a third electrode, so that Ece says something.
+    """
     if not infos.NbRows or infos.TechniqueID in SILENT:
         return ()
     kind = kind_of(infos, family)
@@ -93,7 +99,26 @@ def decode(
     rows = _rows(words, infos)
     if kind == ("sweep", 1):
         return tuple(_point(row, number) for row in rows)
-    return tuple(_row(row, kind[0], values.TimeBase, number) for row in rows)
+    made = tuple(_row(row, kind[0], values.TimeBase, number) for row in rows)
+    if not counter:
+        return made
+    recorded = kind[0] == "ocv" and infos.NbCols > ECE
+    return (
+        tuple(replace(one, ce_V=number(row[ECE])) for one, row in zip(made, rows, strict=True)) if recorded else _with_counter(made, values)
+    )
+
+
+ECE = 3
+"""Its column in the rows of a rest (VMP3 family)."""
+COUNTER_AGE_S = 0.5
+"""Rows that were measured so long before the channel's current values have no Ece; a rest of the VMP3 family records its own."""
+
+
+def _with_counter(rows: tuple[Row, ...], values: eclib.CurrentValues) -> tuple[Row, ...]:
+    """With Ece as the same answer shows it, where it still is that of the row; after the end it is that of the open circuit."""
+    runs = values.State == eclib.STATE_RUN
+    fresh = (runs and abs(values.ElapsedTime - row.time_s) <= COUNTER_AGE_S for row in rows)
+    return tuple(replace(row, ce_V=values.Ece if so else math.nan) for row, so in zip(rows, fresh, strict=True))
 
 
 def _row(row: tuple[int, ...], kind: str, base_s: float, number: Callable[[int], float]) -> Row:

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from drivers.base import (
+    CE,
+    CELL,
     FOLLOWED,
+    WE,
     Capabilities,
     CellState,
     ChannelState,
@@ -35,17 +38,19 @@ from drivers.errors import InstrumentError, NotSupported, Rejected
 from drivers.follow.clocks import BadZone, zone_of
 from drivers.follow.matching import Matching
 from drivers.follow.routes import FileRoute, Look, Route, StatusRoute
+from drivers.stream import checks
 from drivers.stream.samples import Outbox
 from drivers.stream.tasks import Tasks
 
 CANNOT = "cannot stop this cell, cannot start or skip a step, cannot change a limit: the cycler's own software runs it, NMR follows"
 LOOK_s = 0.5
 SILENT_AFTER_s = 600.0
-OF_FOLLOWER = frozenset({"zone", "date_order", "offset_s", "half_width_s", "look_s", "silent_after_s", "through"})
+OF_FOLLOWER = frozenset({"zone", "date_order", "offset_s", "half_width_s", "look_s", "silent_after_s", "through", "electrodes"})
 
 
 def capabilities_of(options: Mapping[str, Any]) -> Capabilities:
-    """It runs every kind of step, since somebody else does."""
+    """It runs every kind of step, since somebody else does; ``electrodes: 3`` where its files say Ewe and Ece."""
+    three = checks.three_electrodes(options, "follow") and "through" not in options
     return Capabilities(
         CC=True,
         CV=True,
@@ -56,6 +61,9 @@ def capabilities_of(options: Mapping[str, Any]) -> Capabilities:
         make_safe_s=1.0,
         min_sample_interval_s=float(options.get("look_s", LOOK_s)) if "through" in options else 0.0,
         commands=frozenset(),
+        electrodes=frozenset({WE, CE} if three else ()),
+        ends_on=frozenset({CELL, WE, CE}),
+        holds=frozenset({CELL, WE, CE}),
         rung=FOLLOWED,
         cannot=CANNOT,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from drivers.base import Mode, PotentiostatEvent, Reason, StepEnded, StepOrder, StepStarted
+from drivers.base import CE, CELL, WE, Mode, PotentiostatEvent, Reason, StepEnded, StepOrder, StepStarted
 from drivers.follow.columns import POTENTIOSTATIC, REST, UNKNOWN_MODE
 from drivers.stream.samples import Outbox, Sample
 
@@ -25,7 +25,10 @@ DOES = {0: "rests", 1: "oxidises the working electrode", -1: "reduces the workin
 
 
 class Row(NamedTuple):
-    """One sample. ``step``: the cycler's own name of the step it is in; ``mode`` as in ``columns``; ``seen_ns``: when it was read."""
+    """One sample. ``step``: the cycler's own name of the step it is in; ``mode`` as in ``columns``; ``seen_ns``: when it was read.
+
+    ``we_V``, ``ce_V``: of each electrode against the reference; None where the file does not say.
+    """
 
     mono_ns: int
     device_ns: int
@@ -35,6 +38,8 @@ class Row(NamedTuple):
     mode: int
     seen_ns: int
     half_width_ns: int = 0
+    we_V: float | None = None
+    ce_V: float | None = None
 
 
 @dataclass(slots=True)
@@ -146,7 +151,8 @@ class Matching:
             self._charge_C += abs(row.current_A) * max(0, row.mono_ns - self.newest.mono_ns) / 1e9
         self.newest = row
         key = self.running.key if self.running is not None else ""
-        self.outbox.sample(Sample(key, row.mono_ns, row.voltage_V, row.current_A, row.device_ns, row.half_width_ns, 0, float("nan")))
+        measured = (row.voltage_V, row.current_A, row.device_ns, row.half_width_ns, 0, float("nan"), row.we_V, row.ce_V)
+        self.outbox.sample(Sample(key, row.mono_ns, *measured))
 
     def _reason(self) -> Reason | None:
         """The end of its own that the running step has come to by its last sample; None: none of them."""
@@ -154,10 +160,12 @@ class Matching:
         if order is None or row is None or began is None:
             return None
         ends = order.ends
+        volts = ((CELL, row.voltage_V), (WE, row.we_V), (CE, row.ce_V))
+        read = [(ends.bounds(name), value_V) for name, value_V in volts if value_V is not None]
         elapsed_s = (row.mono_ns - began.mono_ns) / 1e9
         tests: dict[Reason, Callable[[], bool]] = {
-            Reason.V_UPPER: lambda: ends.voltage_upper_V is not None and row.voltage_V >= ends.voltage_upper_V - NEAR_V,
-            Reason.V_LOWER: lambda: ends.voltage_lower_V is not None and row.voltage_V <= ends.voltage_lower_V + NEAR_V,
+            Reason.V_UPPER: lambda: any(bound.upper_V is not None and value_V >= bound.upper_V - NEAR_V for bound, value_V in read),
+            Reason.V_LOWER: lambda: any(bound.lower_V is not None and value_V <= bound.lower_V + NEAR_V for bound, value_V in read),
             Reason.CHARGE: lambda: ends.charge_C is not None and self._charge_C >= NEAR * ends.charge_C,
             Reason.CURRENT: lambda: ends.current_below_A is not None and abs(row.current_A) <= ends.current_below_A / NEAR,
             Reason.TIME: lambda: elapsed_s >= NEAR * ends.time_s,

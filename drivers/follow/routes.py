@@ -106,13 +106,15 @@ class FileRoute:
         offset_s, half_width_s = self._offset(utc_now_ns / 1e9 - (fresh.zero_ns / 1e9 + float(rows.time_s[-1])))
         shift_ns = round(offset_s * 1e9) + now_ns - utc_now_ns
         made = []
-        for time_s, E_V, I_A, step, mode in zip(
-            rows.time_s.tolist(), rows.voltage_V.tolist(), rows.current_A.tolist(), rows.step.tolist(), rows.mode.tolist(), strict=True
-        ):
+        floats = (rows.time_s, rows.voltage_V, rows.current_A, rows.voltage_we_V, rows.voltage_ce_V)
+        told = zip(*(column.tolist() for column in (*floats, rows.step, rows.mode)), strict=True)
+        for time_s, E_V, I_A, we_V, ce_V, step, mode in told:
             device_ns = fresh.zero_ns + round(time_s * 1e9)
             self._last_ns = max(self._last_ns + 1, min(device_ns + shift_ns, now_ns))
             current_A = 0.0 if math.isnan(I_A) else I_A
-            made.append(Row(self._last_ns, device_ns, E_V, current_A, (fresh.file, step), mode, now_ns, round(half_width_s * 1e9)))
+            electrodes = (None, None) if math.isnan(we_V) or math.isnan(ce_V) else (we_V, ce_V)
+            seen = ((fresh.file, step), mode, now_ns, round(half_width_s * 1e9))
+            made.append(Row(self._last_ns, device_ns, E_V, current_A, *seen, *electrodes))
         return made
 
     def _pace(self, times_s: list[float]) -> None:

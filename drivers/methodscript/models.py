@@ -74,6 +74,7 @@ def _check_step(order: StepOrder, model: Model) -> None:
         raise Rejected(f"step {order.key}: {model.name} is a potentiostat only", advice="use an EmStat4 or a Nexus for constant current")
     checks.check_times(order, MIN_INTERVAL_S)
     checks.check_voltages(order, model.voltage_V, model.name)
+    checks.check_electrodes(order, capabilities_of(model, None), model.name)
     checks.check_counts(order)
     checks.check_lines(order, capabilities_of(model, None), model.name)
     checks.check_source(order, model.current_A, model.name)

@@ -5,6 +5,8 @@ hard_short_on_reversal   the first reversal of current after ``start_s`` grows a
 contact_loss             the leads hang free: voltage at compliance, no current
 sense_swapped            the sense leads are the other way round: the voltage reads with the other sign, the current flows as ever
 voltage_spike            ``value`` volts (0.3) on the measured voltage; give it an end (2 s after the start if none)
+reference_drift          the reference electrode runs away by ``value`` V per hour (0.02): E_we and E_ce fall together, E does not change
+reference_open           the reference has no contact: E_we reads the end of the range
 amplifier_trip           no pulse reaches the coil: the FID is noise
 gain_changed             somebody turned the receiver gain: counts times ``value`` (0.5)
 detuning_ramp            the probe's resonance runs away by ``value`` kHz per hour (20)
@@ -25,6 +27,8 @@ DEFAULTS: dict[str, float] = {
     "contact_loss": 0.0,
     "sense_swapped": 0.0,
     "voltage_spike": 0.3,
+    "reference_drift": 0.02,
+    "reference_open": 0.0,
     "amplifier_trip": 0.0,
     "gain_changed": 0.5,
     "detuning_ramp": 20.0,

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 S = TypeVar("S")
 
 SHORT = {str: "str", int: "int", float: "float"}
-DRIVES = ("off", "current", "voltage")
+DRIVES = ("off", "current", "voltage", "voltage_we")
 
 
 class Shape(Generic[S]):

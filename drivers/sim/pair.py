@@ -10,6 +10,7 @@ a step, with half of what the potentials will drift in that step, so that long s
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from drivers.sim.cell import Leads
@@ -29,7 +30,10 @@ PARTS = 64
 
 
 class PairState(NamedTuple):
-    """The cell at one instant, and what drives it from there on (``off``, ``current`` in A, ``voltage`` in V)."""
+    """The cell at one instant, and what drives it from there on (``off``, ``current`` in A, ``voltage`` in V).
+
+    ``voltage_we``: the working electrode's, against the reference.
+    """
 
     t_s: float
     drive: str
@@ -87,7 +91,7 @@ class Pair:
         """The same cell under a new drive; a new direction of current nucleates, and may wake a filament."""
         push = {"off": 0.0, "current": value}.get(drive)
         if push is None:
-            push = value - self._at_rest_V(state)
+            push = value - self._at_rest_V(state, drive)
         sign = int(push > 0) - int(push < 0)
         if sign in (0, state.sign):
             return state._replace(drive=drive, value=value)
@@ -97,8 +101,9 @@ class Pair:
             hard_s, hard_ohm = state.t_s, armed.size
         return state._replace(drive=drive, value=value, sign=sign, nucleated_s=state.t_s, hard_short_s=hard_s, hard_short_ohm=hard_ohm)
 
-    def _at_rest_V(self, state: PairState) -> float:
-        return self.leads(state._replace(drive="off"), state.t_s).voltage_V
+    def _at_rest_V(self, state: PairState, drive: str) -> float:
+        leads = self.leads(state._replace(drive="off"), state.t_s)
+        return self.working_V(state, state.t_s, leads) if drive == "voltage_we" else leads.voltage_V
 
     # ------------------------------------------------------------------------------------------------------- the leads
 
@@ -122,6 +127,8 @@ class Pair:
             return Leads(wanted_V, 0.0, faradaic_A)
         if state.drive == "voltage":
             return self._held(state, t_s, state.value, short_S, drift_ohm)
+        if state.drive == "voltage_we":
+            return self._held_working(state, t_s, short_S, drift_ohm)
         faradaic_A = self._solved(state, t_s, 1.0, short_S, state.value, drift_ohm) if short_S else state.value
         voltage_V = state.value * p.lead_ohm + self._cell_V(state, t_s, faradaic_A)[0]
         if abs(voltage_V) > p.compliance_V:
@@ -133,6 +140,29 @@ class Pair:
         faradaic_A = self._solved(state, t_s, lead_ohm, 1.0 + lead_ohm * short_S, voltage_V, drift_ohm)
         cell_V = self._cell_V(state, t_s, faradaic_A)[0] + drift_ohm * faradaic_A if short_S else 0.0
         return Leads(voltage_V, faradaic_A + cell_V * short_S, faradaic_A)
+
+    def _held_working(self, state: PairState, t_s: float, short_S: float, drift_ohm: float) -> Leads:
+        """The current that brings the working electrode to its potential; no further than the compliance of the whole cell."""
+        faradaic_A = self._root(lambda amps: self._working_V(state, t_s, amps), 0.0, 1.0, state.value, drift_ohm)
+        cell_V = self._cell_V(state, t_s, faradaic_A)[0]
+        current_A = faradaic_A + cell_V * short_S
+        voltage_V = cell_V + current_A * self.parameters.lead_ohm
+        if abs(voltage_V) > self.parameters.compliance_V:
+            return self._held(state, t_s, math.copysign(self.parameters.compliance_V, voltage_V), short_S, drift_ohm)
+        return Leads(voltage_V, current_A, faradaic_A)
+
+    def working_V(self, state: PairState, t_s: float, leads: Leads) -> float:
+        """Of the working electrode against the reference; the counter's is that less the cell's voltage."""
+        return self._working_V(state, t_s, leads.faradaic_A)[0]
+
+    def _working_V(self, state: PairState, t_s: float, faradaic_A: float) -> tuple[float, float]:
+        """The same, and its slope in ohm: its own potential, and its share of what lies in series. Leads are the counter's side."""
+        p, reference = self.parameters, self.parameters.reference
+        assert reference is not None
+        own_V, own_ohm = self.working.potential(state.working, faradaic_A, self._crest("working", t_s - state.nucleated_s))
+        apart_V = 0.0 if p.transport is None else concentration_V(p.transport, state.salt, p.temperature_K)
+        ohm = reference.share * self._series_ohm(state)
+        return own_V + ohm * faradaic_A + reference.share * apart_V - reference.potential_V, own_ohm + ohm
 
     def _series_ohm(self, state: PairState) -> float:
         """Electrolyte, the more the less is left of it, and what microstructure adds."""
@@ -163,10 +193,15 @@ class Pair:
         return math.exp(-since_s / tau_s) if tau_s else 0.0
 
     def _solved(self, state: PairState, t_s: float, ohm: float, part: float, goal: float, drift_ohm: float) -> float:
-        """Faradaic current x with ohm x + part (E_cell(x) + drift x) = goal: Newton inside a bracket that closes."""
+        """Faradaic current x with ohm x + part (E_cell(x) + drift x) = goal."""
+        return self._root(lambda amps: self._cell_V(state, t_s, amps), ohm, part, goal, drift_ohm)
+
+    @staticmethod
+    def _root(volts_of: Callable[[float], tuple[float, float]], ohm: float, part: float, goal: float, drift_ohm: float) -> float:
+        """Current x with ohm x + part (volts(x) + drift x) = goal: Newton inside a bracket that closes."""
         low_A, high_A, found_A = -math.inf, math.inf, 0.0
         for _ in range(80):
-            volts, slope_ohm = self._cell_V(state, t_s, found_A)
+            volts, slope_ohm = volts_of(found_A)
             off = ohm * found_A + part * (volts + drift_ohm * found_A) - goal
             if off > 0.0:
                 high_A = found_A

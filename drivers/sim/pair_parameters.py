@@ -212,6 +212,22 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A third electrode in the electrolyte that carries no current.
+
+    ``share``: of the way from the working to the counter electrode at which it stands: so much of the ohmic drop is the working
+    electrode's. ``potential_V``: its own, against the metal that the tables of both electrodes refer to.
+    """
+
+    share: float = 0.5
+    potential_V: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share <= 1.0:
+            raise ValueError("share must lie in [0, 1]")
+
+
+@dataclass(frozen=True, slots=True)
 class PairParameters:
     """One cell; units in the names. ``spinning_kHz``: a jelly roll in a rotor at the magic angle (O26); 0: static."""
 
@@ -236,6 +252,7 @@ class PairParameters:
     exchange: Exchange | None = None
     transport: Transport | None = None
     beside: Mapping[str, Beside] = field(default_factory=dict)
+    reference: Reference | None = None
     spinning_kHz: float = 0.0
 
     def __post_init__(self) -> None:

@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 
 
 class Measured(NamedTuple):
-    """What the leads show at one instant; ``output_on`` False = open circuit (current exactly 0)."""
+    """What the leads show at one instant; ``output_on`` False = open circuit (current exactly 0).
+
+    ``we_V``, ``ce_V``: of each electrode against the reference, None where nobody asked; ``voltage_V`` is then exactly their difference.
+    """
 
     t_s: float
     voltage_V: float
     current_A: float
     output_on: bool
+    we_V: float | None = None
+    ce_V: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +85,11 @@ class Physics(Protocol):
     def drive_current(self, t_s: float, current_A: float) -> None:
         """Constant current from ``t_s`` on."""
 
-    def drive_voltage(self, t_s: float, voltage_V: float) -> None:
-        """Constant voltage from ``t_s`` on."""
+    def drive_voltage(self, t_s: float, voltage_V: float, of: str = "cell") -> None:
+        """Constant voltage from ``t_s`` on: of the cell, or of the working electrode (``we``) against the reference."""
 
-    def measure(self, t_s: float) -> Measured:
-        """Advance to ``t_s`` and read the leads, noise included."""
+    def measure(self, t_s: float, *, reference: bool = False) -> Measured:
+        """Advance to ``t_s`` and read the leads, noise included; ``reference``: with a lead on the reference electrode."""
 
     def impedance(self, t_s: float, frequency_Hz: NDArray[np.float64]) -> NDArray[np.complex128]:
         """complex128 (f,): impedance of the cell at ``t_s``, in ohm."""

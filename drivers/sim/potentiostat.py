@@ -6,6 +6,9 @@ instants. Charge is counted from the measured current. ``sample_voltage_V`` is a
 share a block only below 50 ms. The step's last sample and the next step's first bear the same instant. What ran when
 the last connection was released is caught up, sample by sample at the right instants, when the next one connects.
 
+With ``electrodes: 3`` in the rig (and a ``reference`` in the twin) samples bear E_we and E_ce too, and it can hold E_we; its own ends and
+limits are on the cell's voltage.
+
 Faults (``settings.options["faults"]``, or ``inject``):
 
     rejects                 load is refused
@@ -27,6 +30,9 @@ import math
 from dataclasses import dataclass, field
 
 from drivers.base import (
+    CE,
+    CELL,
+    WE,
     Capabilities,
     CellState,
     ChannelState,
@@ -45,9 +51,10 @@ from drivers.base import (
     StepOrder,
     StepStarted,
 )
-from drivers.errors import OutcomeUnknown, Rejected
+from drivers.errors import InstrumentError, OutcomeUnknown, Rejected
 from drivers.sim.instrument import Memory, SimInstrument
 from drivers.sim.step import Running, end_reached, impedance_frequencies_Hz, objection, violation
+from drivers.stream import checks
 
 BATCH_NS = 50_000_000
 FAULTS = frozenset(
@@ -76,7 +83,20 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
 
     def __init__(self, settings: Settings, context: Context) -> None:
         super().__init__(settings, context, Channel)
-        self.capabilities = Capabilities(
+        self.capabilities = self.declared(settings)
+        if self.capabilities.electrodes and not getattr(context.twin, "has_reference", False):
+            raise InstrumentError(
+                "the twin's cell has no reference electrode",
+                instrument=settings.instrument,
+                did="nothing was opened",
+                advice="give its `pair` a `reference`, or leave `electrodes: 3` out of the rig file",
+            )
+
+    @staticmethod
+    def declared(settings: Settings) -> Capabilities:
+        """What the rig file alone says: ``electrodes: 3`` where the sense lead is on a reference electrode."""
+        three = checks.three_electrodes(settings.options, settings.instrument)
+        return Capabilities(
             EIS=True,
             max_steps=int(settings.options.get("max_steps", 1000)),
             on_device_limits=DEVICE_LIMITS,
@@ -85,6 +105,8 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
             voltage_range_V=(-10.0, 10.0),
             min_sample_interval_s=0.001,
             commands=COMMANDS,
+            electrodes=frozenset({WE, CE} if three else ()),
+            holds=frozenset({CELL, WE} if three else {CELL}),
         )
 
     def _resume(self) -> None:
@@ -159,7 +181,7 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
         if order.mode is Mode.REST:
             self.twin.open_circuit(t_s)
         elif order.mode is Mode.POTENTIOSTATIC or (order.mode is Mode.IMPEDANCE and order.voltage_V is not None):
-            self.twin.drive_voltage(t_s, order.voltage_V or 0.0)
+            self.twin.drive_voltage(t_s, order.voltage_V or 0.0, order.voltage_name)
         else:
             self.twin.drive_current(t_s, order.current_A or 0.0)
 
@@ -182,16 +204,16 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
 
     def _look(self, step: Running, at_ns: int) -> tuple[Reason, str] | None:
         """One sample; why the step ends now, or None."""
-        now = self.twin.measure(self._now_s(at_ns))
+        now = self.twin.measure(self._now_s(at_ns), reference=bool(self.capabilities.electrodes))
         step.charge_C += 0.5 * (step.current_A + now.current_A) * (at_ns - step.at_ns) / 1e9
         step.at_ns, step.current_A = at_ns, now.current_A
         if at_ns >= step.start_ns + step.count * step.interval_ns:
             step.count += 1
         if "garbage" in self._faults and step.count == self._after("garbage"):
             del self._faults["garbage"]
-            step.rows.append((at_ns, math.nan, math.nan, 1))
+            step.rows.append((at_ns, math.nan, math.nan, 1, math.nan, math.nan))
             return None
-        step.rows.append((at_ns, now.voltage_V, now.current_A, 0))
+        step.rows.append((at_ns, now.voltage_V, now.current_A, 0, now.we_V, now.ce_V))
         if "device_error" in self._faults and step.count > self._after("device_error"):
             return Reason.DEVICE_ERROR, "the fault `device_error` is on"
         violated = "" if "ignores_limits" in self._faults else violation(step, now.voltage_V, now.current_A)
@@ -203,9 +225,12 @@ class SimPotentiostat(SimInstrument[PotentiostatEvent, Channel]):
     def _flush(self, step: Running) -> None:
         if not step.rows:
             return
-        mono_ns, voltage_V, current_A, status = zip(*step.rows, strict=True)
+        mono_ns, voltage_V, current_A, status, we_V, ce_V = zip(*step.rows, strict=True)
         step.rows.clear()
-        self._put(SampleBlock.of_rows(step.order.key, Rows(mono_ns, voltage_V, current_A, status)))
+        rows = Rows(mono_ns, voltage_V, current_A, status)
+        if self.capabilities.electrodes:
+            rows = rows._replace(voltage_we_V=we_V, voltage_ce_V=ce_V)
+        self._put(SampleBlock.of_rows(step.order.key, rows))
 
     def _finish(self, step: Running, reason: Reason, detail: str = "") -> None:
         """The step is over at its last sample; the next begins at the same instant, or the circuit opens: switched first, then said."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from drivers.base import Capabilities, Floats, ImpedanceOrder, Mode, Reason, StepOrder
+from drivers.errors import Rejected
+from drivers.stream import checks
 
 REACHED_S = 1e-3  # a counter that would reach its goal within this time has reached it
 
@@ -26,7 +28,7 @@ class Running:
     charge_C: float = 0.0
     current_A: float = 0.0
     armed: bool = False
-    rows: list[tuple[int, float, float, int]] = field(default_factory=list)
+    rows: list[tuple[int, float, float, int, float | None, float | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         order = self.order
@@ -56,9 +58,13 @@ def objection(order: StepOrder, capabilities: Capabilities) -> str:
         return "time and limits must be finite, times positive"
     if not order.sample_interval_s >= capabilities.min_sample_interval_s:
         return f"a sample each {order.sample_interval_s} s is too fast"
+    try:
+        checks.check_electrodes(order, capabilities, "it")
+    except Rejected as refused:
+        return refused.message
     if order.mode is Mode.GALVANOSTATIC and not abs(_number(order.current_A)) <= limits.current_A:
         return f"current {order.current_A} A is none, or above its limit {limits.current_A} A"
-    if order.mode is Mode.POTENTIOSTATIC and not limits.voltage_lower_V <= _number(order.voltage_V) <= limits.voltage_upper_V:
+    if order.mode is Mode.POTENTIOSTATIC and not limits.bounds(order.voltage_name).hold(_number(order.voltage_V)):
         return f"voltage {order.voltage_V} V is none, or outside its limits"
     if order.mode is Mode.IMPEDANCE and order.impedance is None:
         return "an impedance step without its order"

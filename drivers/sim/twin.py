@@ -32,7 +32,7 @@ from drivers.sim.sample import SampleParameters
 from drivers.sim.spectrometer import Spectrometer, SpectrometerParameters
 
 SNAPSHOT_VERSION = 1
-LEADS_PURPOSE, SPIKE_PURPOSE = 0x4C454144, 0x53504B45
+LEADS_PURPOSE, SPIKE_PURPOSE, REFERENCE_PURPOSE = 0x4C454144, 0x53504B45, 0x52454645
 SPIKE_EVERY_S = 60.0
 
 
@@ -156,9 +156,16 @@ class Twin:
         """Constant current from ``t_s`` on."""
         self._drive(t_s, "current", current_A)
 
-    def drive_voltage(self, t_s: float, voltage_V: float) -> None:
-        """Constant voltage from ``t_s`` on."""
-        self._drive(t_s, "voltage", voltage_V)
+    def drive_voltage(self, t_s: float, voltage_V: float, of: str = "cell") -> None:
+        """Constant voltage from ``t_s`` on: of the cell, or of the working electrode (``we``) against the reference."""
+        if of != "cell" and not self.has_reference:
+            raise ValueError(f"cannot hold E_{of}: this cell has no reference electrode")
+        self._drive(t_s, "voltage" if of == "cell" else "voltage_we", voltage_V)
+
+    @property
+    def has_reference(self) -> bool:
+        """Has the cell a third electrode?"""
+        return isinstance(self.cell, Pair) and self.cell.parameters.reference is not None
 
     def _drive(self, t_s: float, drive: str, value: float) -> None:
         if not (math.isfinite(t_s) and math.isfinite(value)):
@@ -172,8 +179,8 @@ class Twin:
         for listener in self.listeners:
             listener(t_s, what, data)
 
-    def measure(self, t_s: float) -> Measured:
-        """Read the leads at ``t_s``, noise included."""
+    def measure(self, t_s: float, *, reference: bool = False) -> Measured:
+        """Read the leads at ``t_s``, noise included; ``reference``: with a lead on the reference electrode."""
         self._latest_s = max(self._latest_s, t_s)
         state = self._history.at(t_s)
         leads = self.cell.leads(state, t_s)
@@ -182,9 +189,23 @@ class Twin:
         sense = -1.0 if self.faults.listed and self.faults.any("sense_swapped", t_s) else 1.0
         noise_V = voltage_noise * electronics.voltage_noise_V * self.cell.noise_factor(state)
         voltage_V = sense * leads.voltage_V + noise_V + self._spike_V(t_s)
-        if state.drive == "off":
-            return Measured(t_s, voltage_V, 0.0, output_on=False)
-        return Measured(t_s, voltage_V, leads.current_A + current_noise * electronics.current_noise_A, output_on=True)
+        current_A = 0.0 if state.drive == "off" else leads.current_A + current_noise * electronics.current_noise_A
+        if reference:
+            assert isinstance(self.cell, Pair), "this cell has no reference electrode"
+            we_V = self._against_reference_V(self.cell.working_V(state, t_s, leads), t_s)
+            ce_V = we_V - voltage_V
+            return Measured(t_s, we_V - ce_V, current_A, state.drive != "off", we_V, ce_V)
+        return Measured(t_s, voltage_V, current_A, output_on=state.drive != "off")
+
+    def _against_reference_V(self, true_V: float, t_s: float) -> float:
+        """As it is read: noise, and what has become of the reference."""
+        electronics = self.description.electronics
+        read_V = true_V + noise.normal_pair(self.seed, round(t_s * 1e9), REFERENCE_PURPOSE)[0] * electronics.voltage_noise_V
+        if not self.faults.listed:
+            return read_V
+        if any(self.faults.active("reference_open", t_s)):
+            return self.cell.parameters.compliance_V
+        return read_V - sum(fault.size * (t_s - fault.start_s) / 3600.0 for fault in self.faults.active("reference_drift", t_s))
 
     def _spike_V(self, t_s: float) -> float:
         spike_V = sum(fault.size for fault in self.faults.active("voltage_spike", t_s)) if self.faults.listed else 0.0

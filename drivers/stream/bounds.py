@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.base import Mode, Reason, StepOrder
+from drivers.errors import Rejected
 
 OFF_SIDE_V = 0.0005
 """A limit on the side that the current moves away from is tested so much further out: a step that starts at it does not end at once."""
@@ -16,6 +17,27 @@ class Bound:
 
     value: float
     reason: Reason
+
+
+def acting_on(order: StepOrder, name: str) -> StepOrder:
+    """The same step as an instrument sees it whose E is that of one electrode: its ends and limits stand where the cell's stood.
+
+    Raises Rejected where that electrode has no limit on both sides: the instrument would keep none.
+    """
+    ends, limits = order.ends.bounds(name), order.limits.bounds(name)
+    if limits.lower_V is None or limits.upper_V is None:
+        raise Rejected(f"step {order.key}: no limit of E_{name}, on which the instrument acts", advice=f"limit `E_{name}_V` beside `E_V`")
+    return replace(
+        order,
+        ends=replace(order.ends, voltage_lower_V=ends.lower_V, voltage_upper_V=ends.upper_V),
+        limits=replace(
+            order.limits,
+            voltage_lower_V=limits.lower_V,
+            voltage_upper_V=limits.upper_V,
+            voltage_lower_armed_above_V=order.limits.voltage_lower_armed_above_V if order.limits.voltage_name == name else None,
+            voltage_name=name,
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from drivers.base import Capabilities, ImpedanceOrder, Mode, StepOrder
+from drivers.base import CELL, Capabilities, ImpedanceOrder, Mode, StepOrder
 from drivers.errors import Rejected
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,80}")
+REFERENCE_ADVICE = "with a reference electrode: `electrodes: 3` among the instrument's options in the rig file"
 NAME_ADVICE = "letters, digits, dot, colon, hyphen, underscore; at most 80"
 EVERY_RIG_S = frozenset({"emulator", "faults", "unlock"})
 """What a rig may give every instrument, whatever its driver."""
@@ -46,6 +47,14 @@ def within(value: object, least: float, most: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
+def three_electrodes(options: Mapping[str, Any], instrument: str) -> bool:
+    """Does the rig say ``electrodes: 3``: its leads for a reference electrode are on one, and not on the counter? Raises Rejected."""
+    given = options.get("electrodes", 2)
+    if given not in {2, 3} or isinstance(given, bool):
+        raise bad_rig(instrument, f"option electrodes: {given!r}", "3 where the reference lead is on a third electrode, else 2")
+    return bool(given == 3)
+
+
 def check_numbers(options: object, bounds: Mapping[str, tuple[float, float]], instrument: str) -> None:
     """Each of these options is a number in its bounds. Raises Rejected."""
     for name, (least, most) in bounds.items():
@@ -75,6 +84,7 @@ def check_step(order: StepOrder, capabilities: Capabilities, what: str = "this c
     """Everything that one step needs, of an instrument that does one mode at a time. ``least_A``: the smallest current it can set."""
     check_times(order, capabilities.min_sample_interval_s)
     check_voltages(order, capabilities.voltage_range_V, what)
+    check_electrodes(order, capabilities, what)
     check_counts(order)
     check_lines(order, capabilities, what)
     check_source(order, capabilities.max_current_A, what, least_A)
@@ -109,6 +119,22 @@ def check_voltages(order: StepOrder, range_V: tuple[float, float] | None, what: 
         raise Rejected(f"step {order.key}: a sample every {order.sample_voltage_V} V")
 
 
+def check_electrodes(order: StepOrder, capabilities: Capabilities, what: str) -> None:
+    """A limit or an end of an electrode that is not measured is none; and it holds only what it regulates."""
+    limited = {one.electrode for one in (*order.ends.electrodes, *order.limits.electrodes)} | {order.limits.voltage_name}
+    if unread := sorted(limited - {CELL} - capabilities.electrodes):
+        raise Rejected(f"step {order.key}: {what} does not measure {' and '.join(f'E_{name}' for name in unread)}", advice=REFERENCE_ADVICE)
+    if order.limits.voltage_name != CELL and order.limits.voltage_name not in capabilities.ends_on:
+        raise Rejected(f"step {order.key}: {what} keeps no limit of {spoken(order.limits.voltage_name)}", advice="limit `E_V` beside it")
+    if order.mode is Mode.POTENTIOSTATIC and order.voltage_name not in capabilities.holds:
+        raise Rejected(f"step {order.key}: {what} holds {' or '.join(spoken(name) for name in sorted(capabilities.holds))} only")
+
+
+def spoken(name: str) -> str:
+    """``cell`` → E of the cell, ``we`` → E_we."""
+    return "E of the cell" if name == CELL else f"E_{name}"
+
+
 def check_counts(order: StepOrder) -> None:
     """Charges and taper are positive numbers."""
     named = {"charge": order.ends.charge_C, "charge limit": order.limits.charge_C, "taper current": order.ends.current_below_A}
@@ -133,7 +159,7 @@ def check_source(order: StepOrder, most_A: float | None, what: str, least_A: flo
     if order.mode is Mode.POTENTIOSTATIC:
         if order.voltage_V is None:
             raise Rejected(f"step {order.key}: no voltage")
-        if not limits.voltage_lower_V <= order.voltage_V <= limits.voltage_upper_V:
+        if not limits.bounds(order.voltage_name).hold(order.voltage_V):
             raise Rejected(f"step {order.key}: {order.voltage_V} V is outside its own limits")
 
 

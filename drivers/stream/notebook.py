@@ -52,7 +52,7 @@ def from_text(text: str) -> Entry | None:
 
 def _order(order: dict[str, Any]) -> StepOrder:
     impedance = ImpedanceOrder(**order["impedance"]) if order["impedance"] else None
-    parts = {"mode": Mode(order["mode"]), "ends": EndConditions(**order["ends"]), "limits": Limits(**order["limits"])}
+    parts = {"mode": Mode(order["mode"]), "ends": EndConditions.of(order["ends"]), "limits": Limits.of(order["limits"])}
     return StepOrder(**{**order, **parts, "impedance": impedance})
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 class Row:
     """One sample: seconds since the step began; NaN where the instrument does not measure it.
 
-    ``charge_C``: the instrument's own count of the step, without sign. ``number``: its own of the row, from 1; 0 where it has none.
+    ``ce_V``: of the counter electrode against the reference, where the instrument has one: ``voltage_V`` is then the working electrode's;
+    NaN where it was not read with this row. ``charge_C``: the instrument's own count of the step, without sign. ``number``: its own of the
+    row, from 1; 0 where it has none.
     """
 
     time_s: float
@@ -18,6 +20,7 @@ class Row:
     current_A: float
     charge_C: float = math.nan
     number: int = 0
+    ce_V: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

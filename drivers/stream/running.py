@@ -147,8 +147,12 @@ class RunningStep:
         self._count_beyond(row)
         self.last_mono_ns = mono_ns
         bits = status | (0 if math.isfinite(row.voltage_V) and math.isfinite(row.current_A) else self.overload)
-        half_width_ns = self.alignment.half_width_ns
-        self._outbox.sample(Sample(self.key, mono_ns, row.voltage_V, row.current_A, device_ns, half_width_ns, bits, self.charge_C))
+        half_width_ns, ce_V = self.alignment.half_width_ns, row.ce_V
+        if ce_V is not None and math.isnan(ce_V):
+            return  # it is counted; what E of the cell was, nobody has read
+        voltage_V, we_V = (row.voltage_V, None) if ce_V is None else (row.voltage_V - ce_V, row.voltage_V)
+        told = Sample(self.key, mono_ns, voltage_V, row.current_A, device_ns, half_width_ns, bits, self.charge_C, we_V, ce_V)
+        self._outbox.sample(told)
 
     def _count(self, row: Row, device_ns: int) -> None:
         """The instrument's own count, which has no sign; ours where it has none."""

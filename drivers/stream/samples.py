@@ -15,7 +15,10 @@ LONGEST_BLOCK_NS = 1_000_000_000
 
 
 class Sample(NamedTuple):
-    """One sample on its way into a block; ``charge_C``: passed since the step began, NaN where it is not known."""
+    """One sample on its way into a block; ``charge_C``: passed since the step began, NaN where it is not known.
+
+    ``we_V``, ``ce_V``: of each electrode against the reference; None where there is none.
+    """
 
     step_key: str
     mono_ns: int
@@ -25,6 +28,8 @@ class Sample(NamedTuple):
     half_width_ns: int
     status: int
     charge_C: float
+    we_V: float | None = None
+    ce_V: float | None = None
 
 
 class _Pending(list[Sample]):
@@ -34,15 +39,18 @@ class _Pending(list[Sample]):
 
     def takes(self, sample: Sample) -> bool:
         first = self[0]
-        return first.step_key == sample.step_key and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
+        alike = first.step_key == sample.step_key and (first.we_V is None) == (sample.we_V is None)
+        return alike and sample.mono_ns - first.mono_ns < LONGEST_BLOCK_NS
 
     def block(self, garbled: int) -> SampleBlock:
         """``garbled``: lines that were no samples, where some were not told yet; else 0."""
-        keys, mono_ns, voltage_V, current_A, device_ns, half_widths_ns, status, charge_C = zip(*self, strict=True)
+        keys, mono_ns, voltage_V, current_A, device_ns, half_widths_ns, status, charge_C, we_V, ce_V = zip(*self, strict=True)
         aux = {"charge_C": charge_C}
         if garbled:
             aux[GARBLED] = (float(garbled),) * len(keys)
-        return SampleBlock.of_rows(keys[0], Rows(mono_ns, voltage_V, current_A, status, device_ns, aux=aux), max(half_widths_ns))
+        three = we_V[0] is not None
+        rows = Rows(mono_ns, voltage_V, current_A, status, device_ns, we_V if three else None, ce_V if three else None, aux)
+        return SampleBlock.of_rows(keys[0], rows, max(half_widths_ns))
 
 
 class Outbox:

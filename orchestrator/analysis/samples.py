@@ -35,7 +35,7 @@ class Samples:
             self._blocks.popleft()
 
     def context(self, start_ns: int, end_ns: int, origin_ns: int) -> dict[str, Any]:
-        """Charge, x, voltage, current and step at the middle of an acquisition, and its ends; without samples times alone."""
+        """Charge, x, voltages, current and step at the middle of an acquisition, and its ends; without samples times alone."""
         middle_ns = (start_ns + end_ns) // 2
         found: dict[str, Any] = {"mono_ns": middle_ns, "t_s": (middle_ns - origin_ns) / 1e9}
         found |= {"t_start_s": (start_ns - origin_ns) / 1e9, "t_end_s": (end_ns - origin_ns) / 1e9}
@@ -53,6 +53,9 @@ class Samples:
 
         found["charge_mAh"], found["throughput_mAh"] = middle("charge_net_C") / 3.6, middle("charge_throughput_C") / 3.6
         found["x"], found["voltage_V"], found["current_A"] = middle("x"), middle("voltage_V"), middle("current_A")
+        for name in ("voltage_we_V", "voltage_ce_V"):
+            if all(name in each for each in columns):
+                found[name] = middle(name)
         own = next((n for n, each in enumerate(columns) if each["mono_ns"][-1] >= middle_ns), len(columns) - 1)
         step = around[own].data
         found["charge_step_mAh"] = float(np.interp(middle_ns, columns[own]["mono_ns"], columns[own]["charge_step_C"])) / 3.6

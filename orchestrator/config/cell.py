@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from drivers.base import ElectrodeBounds
 from orchestrator.config.checked import checked, one_of, sentence
 from orchestrator.config.diagnostics import Problems, suggestion
 from orchestrator.config.tree import Node, read_tree
@@ -16,7 +17,7 @@ from orchestrator.model.experiment import SafetyLimits
 from orchestrator.model.units import Quantity
 
 CELL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-VOLTAGES = {"E_V": "cell", "abs_E_V": "cell", "E_we_V": "we", "abs_E_we_V": "we", "E_ce_V": "ce", "abs_E_ce_V": "ce"}
+VOLTAGES = {"cell": ("E_V", "abs_E_V"), "we": ("E_we_V", "abs_E_we_V"), "ce": ("E_ce_V", "abs_E_ce_V")}
 CURRENTS = {"abs_I_A": 1.0, "abs_I_mA": 1e3, "abs_I_uA": 1e6}
 CHARGES = {"charge_per_step_mAh": "mAh", "charge_per_step_mAh_cm2": "mAh/cm2"}
 
@@ -71,23 +72,34 @@ def limits_of(node: Node, problems: Problems) -> SafetyLimits | None:
     if written is None:
         return None
     before = len(problems)
-    voltage = one_of(node, tuple(VOLTAGES), "the voltage limit, both sides,", problems)
+    voltages = _voltages(node, problems)
     current = one_of(node, tuple(CURRENTS), "the current limit", problems)
     charge = one_of(node, tuple(CHARGES), "the charge limit of a step", problems)
     host = sentence(node.value["host_lost"], "host_lost", problems)
-    lower, upper = _sides(node, written, voltage, problems) if voltage else (0.0, 0.0)
-    if voltage is None or current is None or charge is None or len(problems) > before:
+    named = [(name, *_sides(node, written, key, problems)) for name, key in voltages.items()]
+    if not named or current is None or charge is None or len(problems) > before:
         return None
+    (first, lower, upper), *further = named
     return SafetyLimits(
         voltage_lower_V=lower,
         voltage_upper_V=upper,
-        voltage_name=VOLTAGES[voltage],
+        voltage_name=first,
+        electrodes=tuple(ElectrodeBounds(*one) for one in further),
         current_A=getattr(written, current) / CURRENTS[current],
         charge_per_step=Quantity(getattr(written, charge), CHARGES[charge]),
         lower_armed_above_V=written.lower_E_armed_once_above_V,
         where=node.where(),
         **host,
     )
+
+
+def _voltages(node: Node, problems: Problems) -> dict[str, str]:
+    """Which E has a limit, by which key; the cell's first. At least one has, and each by one key."""
+    said = "the voltage limit, both sides,"
+    if not any(node.given(key) for keys in VOLTAGES.values() for key in keys):
+        one_of(node, tuple(key for keys in VOLTAGES.values() for key in keys), said, problems)
+    named = {name: one_of(node, keys, said, problems, needed=False) for name, keys in VOLTAGES.items()}
+    return {name: key for name, key in named.items() if key}
 
 
 def _sides(node: Node, written: WrittenLimits, key: str, problems: Problems) -> tuple[float, float]:

@@ -209,10 +209,11 @@ def _current_inside(draft: Draft, limits: SafetyLimits, step: Step, problems: Pr
 
 
 def _end_inside(draft: Draft, limits: SafetyLimits, end: End, problems: Problems) -> None:
-    if end.kind == "voltage" and end.voltage_name == limits.voltage_name:
+    if end.kind == "voltage":
+        bounds = limits.bounds(end.voltage_name)
         values = (end.quantity.value, -end.quantity.value) if end.absolute else (end.quantity.value,)
-        if not any(_inside(limits, value) for value in values):
-            between = f"{limits.voltage_lower_V:g} to {limits.voltage_upper_V:g} V"
+        if not any(bounds.hold(value) for value in values):
+            between = f"{bounds.lower_V:g} to {bounds.upper_V:g} V"
             problems.add(end.where, f"{end.quantity.value:g} V lies outside the limits, {between}", OUTSIDE_HINT)
     if end.kind == "charge" and draft.cell is not None and process_so_far(end.quantity) is None:
         asked = _resolved(lambda cell: charge_C(cell, end.quantity), draft.cell, end.where, None)
@@ -220,10 +221,6 @@ def _end_inside(draft: Draft, limits: SafetyLimits, end: End, problems: Problems
         if asked is not None and most is not None and asked > most * SLACK:
             hint = "the run would end there, not the step: raise charge_per_step_mAh, or ask for less"
             problems.add(end.where, f"{asked / 3.6:.4g} mAh is more than the limit of {most / 3.6:.4g} mAh in a step", hint)
-
-
-def _inside(limits: SafetyLimits, voltage_V: float) -> bool:
-    return limits.voltage_lower_V <= voltage_V <= limits.voltage_upper_V
 
 
 CHECKS: tuple[Check, ...] = (

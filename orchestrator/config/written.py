@@ -70,6 +70,9 @@ class WrittenCell(Written):
     )
     working: str = Field(description="positive current is oxidation at this electrode; of a sample, what holds it")
     counter: str | None = None
+    reference: str | None = Field(
+        None, description="the third electrode, which carries no current: `Li wire`; E_we and E_ce are against it"
+    )
     positive: ElectrodeText | None = None
     negative: ElectrodeText | None = None
     electrolyte: str | None = None
@@ -100,7 +103,7 @@ class WrittenLimits(Written):
 
     E_V: Pair | None = Field(None, description="[lower, upper] of the cell voltage")
     abs_E_V: Positive | None = None
-    E_we_V: Pair | None = None
+    E_we_V: Pair | None = Field(None, description="[lower, upper] of the working electrode against the reference; E_ce_V of the counter")
     abs_E_we_V: Positive | None = None
     E_ce_V: Pair | None = None
     abs_E_ce_V: Positive | None = None

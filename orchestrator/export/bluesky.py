@@ -22,6 +22,8 @@ from orchestrator.recorder.reader import Columns, Run
 
 Document = tuple[str, dict[str, Any]]
 CELL = ("voltage", "current", "charge_step", "charge_net", "charge_throughput", "x", "step", "cycle", "status")
+ELECTRODES = ("voltage_we", "voltage_ce")
+"""Against the reference, where measured."""
 BESIDE = (
     *("key", "t_start", "t_mid", "t_end", "charge_start", "charge_end", "voltage_start", "voltage_end", "scans_done", "scans_asked"),
     *("reasons", "state", "flags"),
@@ -101,7 +103,8 @@ def _stop(run: Run, uid: str, start: str, begins_s: float, counts: Mapping[str, 
 
 def _streams(run: Run) -> Iterator[Stream]:
     cell = run.electrochemistry
-    yield Stream("electrochemistry", cell, CELL, cell["time"], cell["time_utc"], {})
+    names = (*CELL, *(name for name in ELECTRODES if name in cell))
+    yield Stream("electrochemistry", cell, names, cell["time"], cell["time_utc"], {})
     for name, fid in run.fid.items():
         external = {"fid": f"/entry/fid/{name}/fid"} | ({"intensity": f"/entry/spectra/{name}/intensity"} if name in run.spectra else {})
         yield Stream(f"fid_{name}", fid, BESIDE, fid["time"], fid["t_mid_utc"], external)

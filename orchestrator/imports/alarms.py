@@ -64,9 +64,11 @@ class WatchedRules:
             told = {"index": step.index, "key": step.key, "text": "", "cycle": step.cycle, "mode": MODES[step.mode]}
             current_A = float(block.rows.current_A[0])
             self._engine.begin(unplanned(told, current_A if math.isfinite(current_A) else None), first=True)
-        rows = zip(mono_ns, charge_C, block.rows.voltage_V.tolist(), block.rows.current_A.tolist(), strict=True)
-        for at_ns, step_C, voltage_V, current_A in rows:
-            sample = Sample(at_ns, (at_ns - began_ns) / 1e9, step_C, voltage_V, current_A, math.nan, None)
+        rows = block.rows
+        measured = (rows.voltage_V, rows.current_A, rows.voltage_we_V, rows.voltage_ce_V)
+        columns = (column.tolist() for column in measured)
+        for at_ns, step_C, voltage_V, current_A, we_V, ce_V in zip(mono_ns, charge_C, *columns, strict=True):
+            sample = Sample(at_ns, (at_ns - began_ns) / 1e9, step_C, voltage_V, current_A, math.nan, None, we_V, ce_V)
             for firing in self._engine.feed(sample):
                 self._fired(firing, step.key, {})
 

@@ -18,10 +18,7 @@ from orchestrator.model.values import Where
 Used = Iterator[tuple[Where, str]]
 
 NOT_YET: dict[str, str] = {
-    "observable: voltage_we": "three electrodes",
-    "observable: voltage_ce": "three electrodes",
     "until (of an array)": "adaptive averaging of arrays: series of images end by a rule on T2_error",
-    "E of one electrode": "three electrodes",
 }
 """Feature → what it waits for."""
 
@@ -83,13 +80,6 @@ def _protocol(experiment: Experiment) -> Used:
             yield item.where, "eis"
         if isinstance(item, Step | AtOpenCircuit) and item.if_no_short:
             yield item.where, "if_no_short"
-        if isinstance(item, Step):
-            yield from _one_electrode(item)
-
-
-def _one_electrode(step: Step) -> Used:
-    named = [(step.set_where, step.voltage_name), *((end.where, end.voltage_name) for end in step.ends)]
-    yield from ((where, "E of one electrode") for where, name in named if name != "cell")
 
 
 def _rules(experiment: Experiment) -> Used:
@@ -111,8 +101,6 @@ def _interlocks(experiment: Experiment) -> Used:
 def _actions(actions: Iterable[Action]) -> Used:
     for action in actions:
         yield action.where, f"do: {action.verb}"
-        if action.arguments.get("voltage_name", "cell") != "cell":
-            yield action.where, "E of one electrode"
 
 
 def _of_predicate(predicate: Predicate) -> Iterator[str]:

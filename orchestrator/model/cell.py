@@ -43,6 +43,7 @@ class Cell(Frozen):
     type: Literal["full", "half", "symmetric", "sample"]
     working: str
     counter: str | None = None
+    reference: str | None = None
     positive: Electrode | None = None
     negative: Electrode | None = None
     electrolyte: str | None = None

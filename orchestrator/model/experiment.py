@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from drivers.base import ElectrodeBounds
 from orchestrator.model.acquisition import Acquisition, MissedPolicy, NmrTrigger
 from orchestrator.model.cell import Cell
 from orchestrator.model.protocol import ProtocolItem
@@ -21,7 +22,10 @@ from orchestrator.model.values import Frozen, Where
 
 
 class SafetyLimits(Frozen):
-    """Ring 2: what no step may pass. Both voltage sides, current, charge per step, and what to do when the host dies."""
+    """Ring 2: what no step may pass. Both voltage sides, current, charge per step, and what to do when the host dies.
+
+    ``voltage_name``: which E that is; ``electrodes``: further voltages of single electrodes, beside the cell's.
+    """
 
     voltage_lower_V: float
     voltage_upper_V: float
@@ -31,7 +35,13 @@ class SafetyLimits(Frozen):
     host_lost_within_s: float | None = None
     lower_armed_above_V: float | None = None
     voltage_name: str = "cell"
+    electrodes: tuple[ElectrodeBounds, ...] = ()
     where: Where = Where()
+
+    def bounds(self, name: str) -> ElectrodeBounds:
+        """Lower and upper limit of one voltage (``cell``, ``we``, ``ce``), where it has any."""
+        first = ElectrodeBounds(self.voltage_name, self.voltage_lower_V, self.voltage_upper_V)
+        return next((one for one in (first, *self.electrodes) if one.electrode == name), ElectrodeBounds(name))
 
 
 class Record(Frozen):

@@ -141,10 +141,10 @@ TABLE: tuple[Interlock, ...] = (
     Interlock(
         "lost reference",
         2,
-        "A reference or sense lead has jumped",
+        "A reference or sense lead has jumped, or is not read",
         ("voltage",),
-        "E, E_we or E_ce jumps by {jump} within {within} at an unchanged current, and stays there for {lasts}; "
-        "not within {guard} of an edge",
+        "E, E_we or E_ce jumps by {jump} within {within} at an unchanged current, and stays there for {lasts}, or E_we is no number "
+        "for as long, or the same to its last digit while E moves by {jump}; not within {guard} of an edge",
         "potentiostats.md 5, rule 11; domain.md 2.4: what a moved lead does is over in 2 s",
         "alarm",
         ("open circuit",),

@@ -10,6 +10,9 @@ from pydantic import Field
 from orchestrator.model.broker import Broker
 from orchestrator.model.values import Frozen
 
+IN_MEMORY = "memory"
+"""The address of instruments that are simulated inside the rig's own process."""
+
 
 class Instrument(Frozen):
     """One instrument of the rig: its driver, address, expected identity, and further keys its driver documents."""
@@ -19,6 +22,11 @@ class Instrument(Frozen):
     identity: str = ""
     unlock: Mapping[str, Any] = Field(default_factory=dict)
     options: Mapping[str, Any] = Field(default_factory=dict)
+
+    @property
+    def in_memory(self) -> bool:
+        """Is it simulated inside the rig's own process, and ends with it?"""
+        return self.address == IN_MEMORY
 
 
 class NucleusSetup(Frozen):

@@ -132,6 +132,8 @@ def _head(page: Page, *, alive: bool) -> str:
         rows.append(("step", f"{line.index + 1}: {line.text}" + (f", cycle {line.cycle}" if line.cycle else "")))
     if view.voltage_V is not None and view.current_A is not None:
         rows.append(("E, I", f"{_number(view.voltage_V)} V, {_number(view.current_A * 1e3)} mA"))
+    if view.we_V is not None and view.ce_V is not None:
+        rows.append(("E_we, E_ce", f"{_number(view.we_V)} V, {_number(view.ce_V)} V"))
     counts = ", ".join(f"{count} {word}" for word, count in view.counts.items() if count or word == "stored")
     rows += [("spectra", counts), ("since the start", duration_text(view.elapsed_s))]
     if view.expected_s and not view.ended:

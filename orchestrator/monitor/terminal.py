@@ -86,6 +86,8 @@ def _headline(view: View) -> Text:
         text.append("  simulated" + (f", {view.speed:g} times as fast" if view.speed != 1 else ""), style="yellow")
     if view.voltage_V is not None and view.current_A is not None:
         text.append(f"   E {view.voltage_V * 1e3:+9.2f} mV   I {view.current_A * 1e3:+8.4f} mA")
+    if view.we_V is not None and view.ce_V is not None:
+        text.append(f"   E_we {view.we_V * 1e3:+9.2f}  E_ce {view.ce_V * 1e3:+9.2f} mV")
     if view.charge_C is not None:
         text.append(f"   Q step {view.charge_C / 3.6:+8.4f} mAh")
     return text

@@ -44,6 +44,8 @@ class View:
     state: str = "preparing"
     steps: list[StepLine] = field(default_factory=list)
     voltage_V: float | None = None
+    we_V: float | None = None
+    ce_V: float | None = None
     current_A: float | None = None
     charge_C: float | None = None
     history: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=HISTORY_POINTS))
@@ -122,6 +124,7 @@ def _step_ended(view: View, event: Event) -> None:
 def _samples(view: View, event: Event) -> None:
     columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
     view.voltage_V, view.current_A = float(columns["voltage_V"][-1]), float(columns["current_A"][-1])
+    view.we_V, view.ce_V = (float(columns[name][-1]) if name in columns else None for name in ("voltage_we_V", "voltage_ce_V"))
     view.charge_C = float(columns["charge_step_C"][-1])
     at_s = (int(columns["mono_ns"][-1]) - view.origin_mono_ns) / 1e9
     spacing_s = max(view.expected_s, 1.0) / HISTORY_POINTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from drivers.base import CE, CELL, ElectrodeBounds
 from orchestrator.model.protocol import Step, Verb
 from orchestrator.model.units import Quantity
 from orchestrator.plan.orders import ChargeOfEarlier
@@ -75,15 +76,25 @@ def _further(quantity: Quantity, process: Verb, verb: Verb) -> float:
 
 
 def sides(step: Step, around: Surroundings, sign: int) -> Sides:
-    """End voltages. abs(E) ends on both sides; another on the side that a current of this sign drives E to."""
+    """End voltages of the cell. abs(E) ends on both sides; another on the side that a current of this sign drives E to."""
+    return _sides(step, CELL, sign, around.turned)
+
+
+def electrode_sides(step: Step, sign: int) -> tuple[ElectrodeBounds, ...]:
+    """Those of single electrodes against the reference: what raises E_we lowers E_ce."""
+    named = dict.fromkeys(end.voltage_name for end in step.ends if end.kind == "voltage" and end.voltage_name != CELL)
+    return tuple(ElectrodeBounds(name, *_sides(step, name, -sign if name == CE else sign)) for name in named)
+
+
+def _sides(step: Step, name: str, sign: int, turned: int = 1) -> Sides:
     lower: list[float] = []
     upper: list[float] = []
-    for end in (end for end in step.ends if end.kind == "voltage"):
+    for end in (end for end in step.ends if end.kind == "voltage" and end.voltage_name == name):
         if end.absolute:
             lower.append(-abs(end.quantity.value))
             upper.append(abs(end.quantity.value))
         elif sign:
-            (upper if sign > 0 else lower).append(around.turned * end.quantity.value)
+            (upper if sign > 0 else lower).append(turned * end.quantity.value)
         else:
             raise Unresolved(
                 f"until {end.quantity.value:g} V: from which side?", "no current has passed before this rest, so it must end on a time"

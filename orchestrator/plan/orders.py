@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from drivers.base import ONE_PULSE, Axis, EndConditions, ImpedanceOrder, Limits, Mode
+from drivers.base import CELL, ONE_PULSE, Axis, EndConditions, ImpedanceOrder, Limits, Mode
 from orchestrator.model.acquisition import Condition, MissedPolicy, TriggerKind
 from orchestrator.model.experiment import BookingEnd
 from orchestrator.model.interlocks import PlannedInterlock
@@ -75,8 +75,8 @@ class PlannedStep(Frozen):
     """One step of the flat list.
 
     ``action``: an electrochemical step, a list of acquisitions at open circuit, or what is waited for there (``WAITS``). ``mode``,
-    ``current_A``, ``voltage_V``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``settings``: of a set-point or a
-    prompt, ``if_no_short`` of a step that asks it, ``inside`` of an impedance spectrum that fits into its step's time.
+    ``current_A``, ``voltage_V``, ``voltage_name``, ``ends``, ``limits``: as in ``drivers.base.StepOrder``. ``settings``: of a set-point
+    or a prompt, ``if_no_short`` of a step that asks it, ``inside`` of an impedance spectrum that fits into its step's time.
     ``path``: where it stands in the protocol (index at each depth of repeats), ``turns``: in which turn of each repeat, from 1.
     ``expected_s``/``worst_s``: estimate, and the bound that the limits give. ``decides``: the host must
     decide something before the next step may start, so a program ends here. ``lead_V``: the cut-offs in ``ends`` are as the instrument
@@ -93,6 +93,7 @@ class PlannedStep(Frozen):
     mode: Mode = Mode.REST
     current_A: float | None = None
     voltage_V: float | None = None
+    voltage_name: str = CELL
     ends: EndConditions
     limits: Limits
     charge_of_earlier: ChargeOfEarlier | None = None

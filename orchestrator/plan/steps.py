@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from drivers.base import EndConditions, Mode
+from drivers.base import CELL, EndConditions, Mode
 from orchestrator.model.acquisition import NmrTrigger, TriggerKind
 from orchestrator.model.protocol import Step, Verb
 from orchestrator.plan import triggers
-from orchestrator.plan.ends import charge_end, sides, taper_A, time_s
+from orchestrator.plan.ends import charge_end, electrode_sides, sides, taper_A, time_s
 from orchestrator.plan.impedance import IMPEDANCE, impedance_s, impedance_step
 from orchestrator.plan.ledger import Asked, Bound
 from orchestrator.plan.orders import PlannedStep, TriggerOrder
@@ -44,7 +44,8 @@ def _rest(step: Step, around: Surroundings, shorter_s: float) -> PlannedStep:
         raise Unresolved("a rest needs a time", "write `Rest for 10 minutes`")
     seconds -= shorter_s
     lower_V, upper_V = sides(step, around, -around.ledger.last_sign)
-    ends = EndConditions(time_s=seconds, voltage_upper_V=upper_V, voltage_lower_V=lower_V)
+    electrodes = electrode_sides(step, -around.ledger.last_sign)
+    ends = EndConditions(time_s=seconds, voltage_upper_V=upper_V, voltage_lower_V=lower_V, electrodes=electrodes)
     return _finished(step, around, Bound(seconds, seconds), ends, mode=Mode.REST)
 
 
@@ -67,6 +68,7 @@ def _galvanostatic(step: Step, around: Surroundings) -> PlannedStep:
         voltage_upper_V=None if upper_V is None else upper_V + lead_V,
         voltage_lower_V=None if lower_V is None else lower_V + lead_V,
         charge_C=until.worst_C,
+        electrodes=electrode_sides(step, sign),
     )
     earlier = until.earlier
     made = _finished(step, around, bound, ends, mode=Mode.GALVANOSTATIC, current_A=current, charge_of_earlier=earlier, lead_V=lead_V)
@@ -110,8 +112,8 @@ def _potentiostatic(step: Step, around: Surroundings) -> PlannedStep:
         raise Unresolved("nothing bounds the time of this step", "add a time or a final current, as in `until C/50 or 3 hours`")
     longest_s = asked.time_s if asked.time_s is not None else bound.worst_s * SLACK + SLACK_S
     ends = EndConditions(time_s=longest_s, charge_C=until.worst_C, current_below_A=asked.taper_A)
-    voltage_V = step.voltage_V * around.turned
-    made = _finished(step, around, bound, ends, mode=Mode.POTENTIOSTATIC, voltage_V=voltage_V, charge_of_earlier=until.earlier)
+    held = {"voltage_V": step.voltage_V * (around.turned if step.voltage_name == CELL else 1), "voltage_name": step.voltage_name}
+    made = _finished(step, around, bound, ends, mode=Mode.POTENTIOSTATIC, charge_of_earlier=until.earlier, **held)
     around.ledger.note(step.verb, around.ledger.last_sign, bound)
     return made
 

@@ -81,6 +81,7 @@ class Surroundings:
             time_s=time_s * SLACK + SLACK_S,
             voltage_lower_armed_above_V=written.lower_armed_above_V,
             voltage_name=written.voltage_name,
+            electrodes=written.electrodes,
         )
 
 

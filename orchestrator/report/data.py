@@ -119,13 +119,19 @@ def _binned(shift: Floats, spectra: Floats) -> tuple[Floats, Floats]:
 
 # ------------------------------------------------------------------------------------------------------ electrochemistry
 
+CELL_COLUMNS = ("time_h", "voltage_V", "current_mA")
+ELECTRODES = {"voltage_we": "voltage_we_V", "voltage_ce": "voltage_ce_V"}
+"""Columns of ``run.h5`` against the reference, where measured, and what they are called here."""
+
 
 def _electrochemistry(facts: Facts, folder: Path) -> Iterator[str]:
     table = facts.run.electrochemistry
     time_s, voltage, current = table["time"], table["voltage"], table["current"]
     kept = _kept(voltage, current)
-    heads = ("time_h", "voltage_V", "current_mA")
-    write_csv(folder / "electrochemistry.csv", heads, zip(time_s[kept] / 3600, voltage[kept], current[kept] * 1e3, strict=True))
+    measured = [name for name in ELECTRODES if name in table]
+    columns = (time_s[kept] / 3600, voltage[kept], current[kept] * 1e3, *(table[name][kept] for name in measured))
+    heads = (*CELL_COLUMNS, *(ELECTRODES[name] for name in measured))
+    write_csv(folder / "electrochemistry.csv", heads, zip(*columns, strict=True))
     if kept.size < time_s.size:
         yield f"electrochemistry: of {time_s.size} samples {kept.size} are drawn, extremes of voltage and current among them"
 

@@ -21,6 +21,7 @@ FORMATS = ("png", "svg", "pdf")
 UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 MARKS = "osD^v<>P"
 CURVES = ("voltage_V", "current_mA")
+ELECTRODES = {"voltage_we_V": ("E_we", "C0"), "voltage_ce_V": ("E_ce", "C3")}
 LEGEND_COLUMNS = 4
 LEAST_SPAN = 0.02
 LONGER, USUAL_percent, NOTHING_h = 1.25, 80.0, 1e-9
@@ -143,6 +144,16 @@ def series(maps: list[Path]) -> list[Path]:
     return [path for path, (start, end) in zip(maps, spans_h, strict=True) if end - start >= LEAST_SPAN * whole_h] or maps
 
 
+def draw_electrodes(axes: Any, cell: list[dict[str, str]]) -> None:
+    """E_we and E_ce against the reference beside E, where they were measured."""
+    measured = [name for name in ELECTRODES if name in cell[0]]
+    for name in measured:
+        axes.plot(column(cell, "time_h"), column(cell, name), lw=0.8, color=ELECTRODES[name][1], label=ELECTRODES[name][0])
+    if measured:
+        axes.lines[0].set_label("E")
+        axes.legend(loc="best", ncols=3)
+
+
 def along_time(folder: Path) -> Figure:
     """Waterfall, E, I, areas on one time axis."""
     maps = series(sorted(folder.glob("waterfall_*.csv")))
@@ -157,6 +168,8 @@ def along_time(folder: Path) -> Figure:
             axes.plot(column(cell, "time_h"), column(cell, name), lw=0.8, color="k")
             axes.set_ylabel(label)
             shade(axes, marked)
+            if name == "voltage_V":
+                draw_electrodes(axes, cell)
     if areas:
         draw_areas(panels[-1], areas, "time_h")
         shade(panels[-1], marked)

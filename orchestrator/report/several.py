@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from drivers.durable import write_durably
 from orchestrator.recorder.reader import open_run
 from orchestrator.report import words
-from orchestrator.report.data import AREA_COLUMNS, MOST_SHIFTS, cell, write_csv, write_data
+from orchestrator.report.data import AREA_COLUMNS, CELL_COLUMNS, ELECTRODES, MOST_SHIFTS, cell, write_csv, write_data
 from orchestrator.report.distrust import Interval, intervals
 from orchestrator.report.facts import Facts, gather
 from orchestrator.report.html import Markup, element, joined, section, table
@@ -110,7 +110,8 @@ def _own_data(part: Part, beside: Path) -> list[str]:
 def _joined_data(parts: Sequence[Part], beside: Path) -> None:
     """The CSV files that the figure is drawn from, out of each run's own."""
     rows = [row for part in parts for row in (*_moved(part, beside, "electrochemistry.csv", ("time_h",)), None)]
-    write_csv(beside / "electrochemistry.csv", ("time_h", "voltage_V", "current_mA"), (_values(row, 3) for row in rows))
+    heads = (*CELL_COLUMNS, *(name for name in ELECTRODES.values() if any(row and name in row for row in rows)))
+    write_csv(beside / "electrochemistry.csv", heads, (_values(row, heads) for row in rows))
     marked = [row for part in parts for row in _moved(part, beside, "not_to_trust.csv", ("start_h", "end_h"))]
     write_csv(beside / "not_to_trust.csv", ("start_h", "end_h", "what", "why"), (tuple(row.values()) for row in marked))
     write_csv(beside / "areas.csv", AREA_COLUMNS, _areas(parts, beside))
@@ -118,9 +119,9 @@ def _joined_data(parts: Sequence[Part], beside: Path) -> None:
         _waterfall([(part, beside / part.data / name) for part in parts if (beside / part.data / name).is_file()], beside / name)
 
 
-def _values(row: Mapping[str, Any] | None, n: int) -> tuple[Any, ...]:
+def _values(row: Mapping[str, Any] | None, heads: Sequence[str]) -> tuple[Any, ...]:
     """A row; between two runs an empty one, so that no line joins them."""
-    return ("",) * n if row is None else tuple(row.values())
+    return tuple("" if row is None else row.get(name, "") for name in heads)
 
 
 def _moved(part: Part, beside: Path, file: str, times: Iterable[str]) -> Iterator[dict[str, Any]]:

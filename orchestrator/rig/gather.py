@@ -18,7 +18,7 @@ from drivers.base import FULL_CONTROL, Capabilities, Settings
 from drivers.clock import Clock
 from orchestrator.model.available import REFUSED
 from orchestrator.model.experiment import Experiment
-from orchestrator.model.rig import Instrument, Rig
+from orchestrator.model.rig import IN_MEMORY, Instrument, Rig
 from orchestrator.plan.orders import Plan
 from orchestrator.rig.cells import verbatim
 from orchestrator.rig.emulators import PREFIX, known_faults
@@ -26,7 +26,6 @@ from orchestrator.rig.faults import HOST, TWIN, share_out
 from orchestrator.rig.folders import home
 from orchestrator.rig.host import HOST_FAULTS
 from orchestrator.rig.planned import (
-    IN_MEMORY,
     RECORDING,
     NoRig,
     Planned,

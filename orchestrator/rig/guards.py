@@ -20,12 +20,12 @@ from orchestrator.guard.process import Watched
 from orchestrator.guard.service import POST
 from orchestrator.guard.start import start_guard
 from orchestrator.guard.watch import acting_limit_s, silence_limit_s
+from orchestrator.model.rig import IN_MEMORY
 from orchestrator.rig.fencing import fence_settings, plain
 from orchestrator.rig.folders import home, state_folder
 from orchestrator.rig.gather import Gathered
 from orchestrator.rig.guarding import KeptGuard
 from orchestrator.rig.mortal import Life, MortalJournal
-from orchestrator.rig.planned import IN_MEMORY
 from orchestrator.rig.world import Instruments
 from orchestrator.runner.safety import NOTICED_WITHIN_S
 

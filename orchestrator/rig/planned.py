@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import ConfigError, check_drivers, load_experiment, load_rig, refuse_fence, rig_file
 from orchestrator.model.available import rig_not_available
-from orchestrator.model.rig import Instrument
+from orchestrator.model.rig import IN_MEMORY, Instrument
 from orchestrator.plan import make_plan
 from orchestrator.rig.cells import as_it_stands
 from orchestrator.rig.emulators import PREFIX
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from orchestrator.plan.orders import Plan
 
 
-IN_MEMORY = "memory"
-"""The address of instruments that are simulated inside the rig's own process."""
 RECORDING = "recording:"
 """Before the path of a recorded run that a potentiostat plays back."""
 
@@ -139,7 +137,7 @@ def _fence(rig: Rig) -> str:
 
 def simulated_instrument(instrument: Instrument) -> bool:
     """Emulated behind a wire, simulated inside the rig's process, or a recording that is played back: nothing real is behind it."""
-    return instrument.address.startswith(PREFIX) or instrument.address == IN_MEMORY or recorded_instrument(instrument)
+    return instrument.address.startswith(PREFIX) or instrument.in_memory or recorded_instrument(instrument)
 
 
 def recorded_instrument(instrument: Instrument) -> bool:

@@ -19,13 +19,13 @@ from drivers.clock import Clock
 from drivers.durable import write_durably
 from orchestrator.control.heartbeat import GuardLink
 from orchestrator.guard.inline import InlineGuard
+from orchestrator.model.rig import IN_MEMORY
 from orchestrator.platform import process_start
 from orchestrator.rig.emulators import AdoptedEmulators, EmulateRequest, EmulatorProcess, LINGER_s, make_emulators, make_twin, told_truth
 from orchestrator.rig.faults import TWIN, inject_all
 from orchestrator.rig.fencing import fence_settings
 from orchestrator.rig.gather import CannotRun, Gathered
 from orchestrator.rig.mortal import Life, MortalInstrument, MortalNetwork
-from orchestrator.rig.planned import IN_MEMORY
 from orchestrator.rig.survivors import Survivors
 from orchestrator.rig.truth import TRUTH
 from orchestrator.runner.station import Station

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from drivers.base import EndConditions, Limits, Mode, Reason, StepOrder
+from drivers.base import WE, ElectrodeBounds, EndConditions, Limits, Mode, Reason, StepOrder
+from orchestrator.plan.on_device import VOLTAGES
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.triggers import TriggerEngine
 
@@ -114,6 +115,7 @@ class Account:
             limits=self._limits(),
             current_A=planned.current_A,
             voltage_V=planned.voltage_V,
+            voltage_name=planned.voltage_name,
             impedance=planned.impedance,
             sample_interval_s=self.interval_s,
             sample_voltage_V=planned.sample_voltage_V,
@@ -133,7 +135,9 @@ class Account:
         self.cut = False
         self.asked = None
 
-    def reached(self, voltage_V: float, current_A: float, elapsed_s: float) -> Reason | None:
+    def reached(
+        self, voltage_V: float, current_A: float, elapsed_s: float, we_V: float = math.nan, ce_V: float = math.nan
+    ) -> Reason | None:
         """Ring 1 on the host: the first end condition, of those the instrument does not see to, that is met."""
         ends, missing = self.ends, self.missing
         if "time" in missing and elapsed_s >= ends.time_s:
@@ -145,6 +149,9 @@ class Account:
                 return Reason.V_UPPER
             if ends.voltage_lower_V is not None and voltage_V <= ends.voltage_lower_V:
                 return Reason.V_LOWER
+        for one in ends.electrodes:
+            if VOLTAGES[one.electrode] in missing and (reason := at_bound(one, we_V if one.electrode == WE else ce_V)) is not None:
+                return reason
         if "current" in missing and ends.current_below_A is not None and elapsed_s > 0 and abs(current_A) < ends.current_below_A:
             return Reason.CURRENT
         return None
@@ -166,6 +173,15 @@ def rest_like(account: Account, suffix: str, text: str, longest_s: float) -> Acc
     rest = {"mode": Mode.REST, "current_A": None, "voltage_V": None, "impedance": None}
     planned = account.planned.model_copy(update={**rest, "text": text, "limits": limits})
     return Account.of(planned, suffix=suffix, ends=EndConditions(time_s=longest_s))
+
+
+def at_bound(bounds: ElectrodeBounds, value_V: float) -> Reason | None:
+    """The side of these bounds that a potential has reached; none where it is no number."""
+    if bounds.upper_V is not None and value_V >= bounds.upper_V:
+        return Reason.V_UPPER
+    if bounds.lower_V is not None and value_V <= bounds.lower_V:
+        return Reason.V_LOWER
+    return None
 
 
 def interval_s(asked_s: float, time_s: float) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from drivers.base import CellState, ChannelState, EndConditions, Mode
+from drivers.base import CellState, ChannelState, EndConditions, Limits, Mode
 from drivers.errors import InstrumentError, Rejected
-from orchestrator.plan.on_device import finishes_alone
+from orchestrator.plan.on_device import finishes_alone, host_judged
 from orchestrator.runner.account import Account
 from orchestrator.runner.asked import Asked
 from orchestrator.runner.make_safe import MakeSafe
-from orchestrator.runner.safety import STALE_INTERVALS, why_not_raise
+from orchestrator.runner.safety import STALE_INTERVALS, electrode_complaint, limited_electrodes, why_not_raise
 from orchestrator.runner.sampling import Sampling
 from orchestrator.runner.sentences import first_line, told
 from orchestrator.runner.station import INSTRUMENT, UNSAFE, RunFailed, Surroundings
@@ -51,15 +52,15 @@ class Launch:
         if self.cut and (reached is None or not reached.confirmed):
             raise RunFailed(f"{why}, but was not confirmed", UNSAFE)
 
-    def not_on_device(self) -> frozenset[str]:
+    def not_on_device(self, account: Account) -> frozenset[str]:
         """Ends that the instrument does not see to by itself."""
-        return frozenset({"time", "voltage", "charge", "current"}) - self._potentiostat.capabilities.on_device_limits
+        return host_judged(account.ends, account.planned.limits, self._potentiostat.capabilities)
 
     async def begin(self, accounts: list[Account]) -> bool:
         """Bring a program to run; False when open circuit was asked for before current flowed."""
         with_current = any(account.has_current for account in accounts)
         for account in accounts:
-            account.missing = self.not_on_device()
+            account.missing = self.not_on_device(account)
         if not with_current or self._s.follows:
             await self._load(accounts)
         elif not await self._load_with_current(accounts):
@@ -116,16 +117,20 @@ class Launch:
         limits, interval_s = account.planned.limits, account.interval_s / self._s.clock.speed
         newest = self._sampling.newest
         why = why_not_raise(newest.voltage_V if newest else None, self._sampling.voltage_age_s(), interval_s, limits)
-        if why is None:
+        if (why or self._electrodes_why(limits)) is None:
             return
-        voltage_V = (await self.read_state()).voltage_V
+        voltage_V = None if limited_electrodes(limits) else (await self.read_state()).voltage_V
         if voltage_V is None:
             voltage_V = await self._look(account)
         else:
             self._sampling.recent.append((self._s.clock.mono_ns(), voltage_V))
-        why = why_not_raise(voltage_V, 0.0, interval_s, limits)
+        why = why_not_raise(voltage_V, 0.0, interval_s, limits) or self._electrodes_why(limits)
         if why is not None:
             raise RunFailed(f"{account.key} was not started: {why}", UNSAFE)
+
+    def _electrodes_why(self, limits: Limits) -> str | None:
+        newest = self._sampling.newest
+        return electrode_complaint(limits, *((math.nan, math.nan) if newest is None else (newest.we_V, newest.ce_V)))
 
     async def _look(self, account: Account) -> float | None:
         """A few samples at open circuit, from an instrument that cannot read the voltage when idle."""

@@ -187,7 +187,7 @@ class Programs:
         """Follow a program that the instrument runs already, at the first of these; returns as ``run`` does."""
         self._launch.cut, self._blind_until_s = False, math.inf
         for account in accounts:
-            account.missing = self._launch.not_on_device()
+            account.missing = self._launch.not_on_device(account)
         self._sampling.expect(list(accounts))
         self._launch.finish_by(accounts[0], accounts[0].started_ns or self._s.clock.mono_ns())
         self._program = deque(accounts)

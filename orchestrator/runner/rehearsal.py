@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from drivers.base import EndConditions, Limits, Mode
 from orchestrator.analysis.live import LiveAnalysis
 from orchestrator.model.columns import unpack
@@ -101,11 +103,15 @@ class _Rehearsal:
         started_ns = self._started_ns[self._now]
         columns = unpack(event.data["columns"], event.blob or b"", event.data["n"])
         names = ("mono_ns", "charge_step_C", "voltage_V", "current_A", "x", "status")
-        for at_ns, charge_C, voltage_V, current_A, x, status in zip(*(columns[name].tolist() for name in names), strict=True):
+        unread = np.full(event.data["n"], np.nan)
+        electrodes = tuple(columns.get(name, unread) for name in ("voltage_we_V", "voltage_ce_V"))
+        for at_ns, charge_C, voltage_V, current_A, x, status, we_V, ce_V in zip(
+            *(column.tolist() for column in (*(columns[name] for name in names), *electrodes)), strict=True
+        ):
             if int(status) & GAP_EDGE:
                 continue
             fraction = abs(charge_C) / self._capacity_C if self._capacity_C else None
-            sample = Sample(at_ns, (at_ns - started_ns) / 1e9, charge_C, voltage_V, current_A, x, fraction)
+            sample = Sample(at_ns, (at_ns - started_ns) / 1e9, charge_C, voltage_V, current_A, x, fraction, we_V, ce_V)
             yield from (self._told(firing, at_ns, key, "") for firing in self._engine.feed(sample))
 
     def _told(self, firing: Firing, at_ns: int, step_key: str, spectrum_key: str) -> Rehearsed:

@@ -106,6 +106,8 @@ def reader(observable: str) -> Callable[[Seen, Sample], float | None] | None:
 
 OBSERVABLES: dict[str, Callable[[Seen, Sample], float | None]] = {
     "voltage": lambda _, sample: sample.voltage_V,
+    "voltage_we": lambda _, sample: sample.we_V,
+    "voltage_ce": lambda _, sample: sample.ce_V,
     "current": lambda _, sample: sample.current_A,
     "short_ratio": Seen.short_ratio,
     "polarisation_ratio": Seen.polarisation_ratio,

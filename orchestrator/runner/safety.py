@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from drivers.base import Limits
+from drivers.base import CELL, WE, ElectrodeBounds, Limits
+from orchestrator.plan.on_device import VOLTAGES
 
 BLIND_SAMPLES = 3
 """So many readings in a row that are no number end the experiment: nobody sees the cell any more."""
@@ -20,9 +21,6 @@ NOTICED_WITHIN_S, SHORTEST_TRY_S = 1.5, 2.0
 
 STALE_INTERVALS = 3
 """A voltage older than so many sampling intervals says nothing about now."""
-
-WATCHED = {"we": "voltage_we_V", "working": "voltage_we_V", "ce": "voltage_ce_V", "counter": "voltage_ce_V"}
-"""What the limits mean by a voltage, where it is not the cell's: the column that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +60,26 @@ class Watch:
         self.limits = limits
         self._armed = self._armed or limits.voltage_lower_armed_above_V is None
 
-    def check(self, voltage_V: float, current_A: float, charge_C: float, elapsed_s: float) -> Violation | None:
-        """The first limit that this sample passes."""
+    def check(
+        self, voltage_V: float, current_A: float, charge_C: float, elapsed_s: float, we_V: float = math.nan, ce_V: float = math.nan
+    ) -> Violation | None:
+        """The first limit that this sample passes. A limit of an electrode that is not read is nobody's limit: that is blind too."""
         limits = self.limits
+        if limits.voltage_name != CELL:
+            voltage_V = we_V if limits.voltage_name == WE else ce_V
         if voltage_V != voltage_V or current_A != current_A:  # noqa: PLR0124 - NaN, without a call on the hot path
-            return self._count_blind()
+            return self._count_blind(VOLTAGES[limits.voltage_name])
+        for one in limits.electrodes:
+            passed = _past(one, we_V if one.electrode == WE else ce_V)
+            if passed is not None:
+                return self._count_blind(VOLTAGES[one.electrode]) if passed.blind else passed
         self._blind = 0
         if voltage_V > limits.voltage_upper_V:
-            return Violation("voltage (V)", voltage_V, limits.voltage_upper_V)
+            return Violation(f"{VOLTAGES[limits.voltage_name]} (V)", voltage_V, limits.voltage_upper_V)
         if not self._armed:
             self._armed = voltage_V > (limits.voltage_lower_armed_above_V or -math.inf)
         elif voltage_V < limits.voltage_lower_V:
-            return Violation("voltage (V)", voltage_V, limits.voltage_lower_V)
+            return Violation(f"{VOLTAGES[limits.voltage_name]} (V)", voltage_V, limits.voltage_lower_V)
         if abs(current_A) > limits.current_A * (1.0 + CURRENT_TOLERANCE):
             return Violation("current (A)", current_A, limits.current_A)
         if abs(charge_C) > limits.charge_C * (1.0 + CHARGE_TOLERANCE):
@@ -82,17 +88,45 @@ class Watch:
             return Violation("time in the step (s)", elapsed_s, limits.time_s)
         return None
 
-    def _count_blind(self) -> Violation | None:
+    def _count_blind(self, what: str) -> Violation | None:
         self._blind += 1
-        return Violation("voltage or current", math.nan, math.nan) if self._blind >= BLIND_SAMPLES else None
+        return Violation(f"{what} or current", math.nan, math.nan) if self._blind >= BLIND_SAMPLES else None
+
+
+def _past(bounds: ElectrodeBounds, value_V: float) -> Violation | None:
+    """The limit of one electrode that this potential passes; blind where it was not read."""
+    name = f"{VOLTAGES[bounds.electrode]} (V)"
+    if math.isnan(value_V):
+        return Violation(name, math.nan, math.nan)
+    if bounds.upper_V is not None and value_V > bounds.upper_V:
+        return Violation(name, value_V, bounds.upper_V)
+    if bounds.lower_V is not None and value_V < bounds.lower_V:
+        return Violation(name, value_V, bounds.lower_V)
+    return None
+
+
+def limited_electrodes(limits: Limits) -> tuple[ElectrodeBounds, ...]:
+    """All limits that are on the potential of one electrode."""
+    return limits.electrodes if limits.voltage_name == CELL else (limits.bounds(limits.voltage_name), *limits.electrodes)
+
+
+def electrode_complaint(limits: Limits, we_V: float, ce_V: float) -> str | None:
+    """Why current must not be started, raised or resumed with the electrodes where they are; None = it may."""
+    for one in limited_electrodes(limits):
+        passed = _past(one, we_V if one.electrode == WE else ce_V)
+        if passed is not None:
+            return f"{VOLTAGES[one.electrode]} was not read" if passed.blind else str(passed)
+    return None
 
 
 def why_not_raise(voltage_V: float | None, age_s: float, interval_s: float, limits: Limits) -> str | None:
-    """Why current must not be started, raised or resumed now; None = it may."""
+    """Why current must not be started, raised or resumed at this voltage of the cell; None = it may."""
     if voltage_V is None or not math.isfinite(voltage_V):
         return "the last voltage is not a number"
     if age_s > STALE_INTERVALS * max(interval_s, 1.0):
         return f"the last voltage is {age_s:.3g} s old"
+    if limits.voltage_name != CELL:
+        return None
     if voltage_V > limits.voltage_upper_V:
         return f"the voltage {voltage_V:.4g} V is above the limit {limits.voltage_upper_V:.4g} V"
     if limits.voltage_lower_armed_above_V is None and voltage_V < limits.voltage_lower_V:

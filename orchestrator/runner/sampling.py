@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from itertools import compress, product
+from itertools import compress, product, repeat
 from typing import Any, Literal
 
 from drivers.base import (
@@ -36,7 +36,7 @@ from orchestrator.runner.instead import Instead
 from orchestrator.runner.listener import Listener, Watching
 from orchestrator.runner.resumption import Resumption
 from orchestrator.runner.rules import RuleEngine
-from orchestrator.runner.safety import WATCHED, Watch
+from orchestrator.runner.safety import Watch
 from orchestrator.runner.station import Surroundings
 from orchestrator.runner.triggers import Fire, Sample, TriggerEngine
 
@@ -50,6 +50,9 @@ FURTHER = ("device_ns", "voltage_we_V", "voltage_ce_V")
 """Columns that not every instrument has."""
 NAMES = {there: ALWAYS + tuple(compress(FURTHER, there)) for there in product((False, True), repeat=len(FURTHER))}
 """Of all columns, by which of the further ones there are."""
+
+UNREAD = repeat((math.nan, math.nan))
+"""Of a cell of two electrodes."""
 
 CellWord = Literal["on", "off", "unknown"]
 
@@ -203,23 +206,20 @@ class Sampling:
         for name, values in columns.aux.items():
             blocks.add_aux(name, columns.mono_ns, values)
         counted = iter(() if adopted is None else counted_by(block))
-        rows = zip(columns.mono_ns, columns.voltage_V, columns.current_A, self._watched_voltage(columns), *extra, strict=True)
-        for mono_ns, voltage_V, current_A, watched_V, *further in rows:
+        further = zip(*extra, strict=True)
+        rows = zip(columns.mono_ns, columns.voltage_V, columns.current_A, _electrodes(columns), further, strict=False)
+        for mono_ns, voltage_V, current_A, electrodes_V, others in rows:
             if adopted is not None:
                 last_A = None if self.newest is None else self.newest.current_A
                 self.adopted.bridge(adopted, mono_ns, current_A, next(counted), last_A)
             blocks.half_width_ns = max(blocks.half_width_ns, block.half_width_ns)
-            self._take_sample(mono_ns, voltage_V, current_A, watched_V, further)
+            self._take_sample(mono_ns, voltage_V, current_A, electrodes_V, others)
         if self._watching is not None:
             self._watching.samples(block, account)
 
-    def _watched_voltage(self, columns: Rows) -> Sequence[float]:
-        """The voltage that ring 2 means, where the instrument measures it; the cell's otherwise."""
-        name = WATCHED.get(self._watch.limits.voltage_name)
-        values: Sequence[float] | None = getattr(columns, name) if name else None
-        return columns.voltage_V if values is None else values
-
-    def _take_sample(self, mono_ns: int, voltage_V: float, current_A: float, watched_V: float, further: Sequence[float]) -> None:
+    def _take_sample(
+        self, mono_ns: int, voltage_V: float, current_A: float, electrodes_V: tuple[float, float], further: Sequence[float]
+    ) -> None:
         """``further``: its status, and what not every instrument measures."""
         self.samples += 1
         account, charge = self.account, self.charge
@@ -227,28 +227,28 @@ class Sampling:
         if account is not None:
             account.charge_C += charge.pass_to(mono_ns, current_A)
             elapsed_s, charge_C = account.elapsed_s(mono_ns), account.charge_C
-        violation = self._watch.check(watched_V, current_A, charge_C, elapsed_s)
+        violation = self._watch.check(voltage_V, current_A, charge_C, elapsed_s, *electrodes_V)
         if violation is not None and not self._violated:
             self._violated = True
             self._listener.violated(violation)
         fraction = abs(charge_C) / self._capacity_C if self._capacity_C else None
         self.recent.append((mono_ns, voltage_V))
-        sample = self.newest = Sample(mono_ns, elapsed_s, charge_C, voltage_V, current_A, charge.x, fraction)
+        sample = self.newest = Sample(mono_ns, elapsed_s, charge_C, voltage_V, current_A, charge.x, fraction, *electrodes_V)
         if account is None or self._keeps(account, sample):
             self._blocks.add(self._names, (mono_ns, voltage_V, current_A, charge_C, charge.net_C, charge.throughput_C, charge.x, *further))
         if account is not None:
-            self._decide(account, sample, watched_V)
+            self._decide(account, sample)
         for engine, since_ns in self._standing:
             if fires := engine.feed(sample._replace(elapsed_s=(mono_ns - since_ns) / 1e9)):
                 self._listener.fired(fires, "" if account is None else account.key, None)
 
-    def _decide(self, account: Account, sample: Sample, watched_V: float) -> None:
+    def _decide(self, account: Account, sample: Sample) -> None:
         if fires := account.engine.feed(sample):
             self._listener.fired(fires, account.key, None)
         for firing in self._rules.feed(sample):
             self._listener.ruled(firing, sample, account.key)
         if account.missing and account.asked is None and not account.cut:
-            reason = account.reached(watched_V, sample.current_A, sample.elapsed_s)
+            reason = account.reached(sample.voltage_V, sample.current_A, sample.elapsed_s, sample.we_V, sample.ce_V)
             if reason is not None:
                 self._listener.reached(reason)
 
@@ -417,6 +417,15 @@ class Sampling:
 def _whole(account: Account, event: StepEnded) -> bool:
     """Is the step over, and not only a part of it?"""
     return account.over or (not account.cut and event.reason not in BROKEN)
+
+
+def _electrodes(columns: Rows) -> Iterable[tuple[float, float]]:
+    """E_we and E_ce of each row, NaN where not measured; without an end where neither is."""
+    we_V, ce_V = columns.voltage_we_V, columns.voltage_ce_V
+    if we_V is None is ce_V:
+        return UNREAD
+    unread = repeat(math.nan)
+    return zip(we_V or unread, ce_V or unread, strict=False)
 
 
 def _further_columns(columns: Rows) -> tuple[tuple[str, ...], list[Sequence[float]]]:

@@ -65,7 +65,7 @@ class Seen:
         number = self.number
         charge_C = 3.6 * number("charge_step_mAh")
         return Sample(int(number("mono_ns") if "mono_ns" in self.context else 0), 0.0, charge_C, number("voltage_V"),
-                      number("current_A"), number("x"), None)  # fmt: skip
+                      number("current_A"), number("x"), None, number("voltage_we_V"), number("voltage_ce_V"))  # fmt: skip
 
 
 def spectra_of(found: Iterable[Observed]) -> list[Seen]:

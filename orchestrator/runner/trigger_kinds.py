@@ -34,7 +34,8 @@ class Sample(NamedTuple):
     """One sample as triggers and rules see it.
 
     ``elapsed_s``: time under this step. ``charge_C``: signed, of this step. ``fraction``: abs(charge) over the capacity
-    that percentages mean (None: unknown). ``x``: of the cell, with what it had when mounted.
+    that percentages mean (None: unknown). ``x``: of the cell, with what it had when mounted. ``we_V``, ``ce_V``: of each electrode against
+    the reference; NaN where not measured.
     """
 
     mono_ns: int
@@ -44,6 +45,8 @@ class Sample(NamedTuple):
     current_A: float
     x: float
     fraction: float | None
+    we_V: float = math.nan
+    ce_V: float = math.nan
 
 
 def holds(condition: Condition | None, sample: Sample) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from drivers.base import EndConditions, Mode, Reason
+from drivers.base import CELL, WE, EndConditions, Mode, Reason
 from orchestrator.model.acquisition import TriggerKind
+from orchestrator.plan.on_device import VOLTAGES
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account, rest_like
 from orchestrator.runner.acquisitions import Acquisitions
@@ -77,8 +78,11 @@ class Waiting:
             kept = step.model_copy(update={"limits": limits, "text": f"{step.text} (kept until NMR is done)"})
             return Account.of(kept, suffix=suffix, ends=replace(step.ends, time_s=longest_s, charge_C=None, current_below_A=None))
         if cell == "at last voltage" and newest is not None:
-            text = f"at the last voltage, {newest.voltage_V:.4f} V, until NMR is done"
-            update = {"mode": Mode.POTENTIOSTATIC, "voltage_V": newest.voltage_V, "current_A": None, "limits": limits, "text": text}
+            holds = self._s.station.potentiostat.capabilities.holds
+            held_V, name = (newest.voltage_V, CELL) if CELL in holds else (newest.we_V, WE)
+            text = f"at the last {VOLTAGES[name]}, {held_V:.4f} V, until NMR is done"
+            held = {"mode": Mode.POTENTIOSTATIC, "voltage_V": held_V, "voltage_name": name, "current_A": None}
+            update = {**held, "limits": limits, "text": text}
             return Account.of(step.model_copy(update=update), suffix=suffix, ends=EndConditions(time_s=longest_s))
         return rest_like(account, suffix, "at open circuit until NMR is done", longest_s)
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from artificial_night import Night
 
+from orchestrator.model.columns import pack, unpack
 from orchestrator.model.events import Event
 from orchestrator.recorder.appends import Text
 from orchestrator.recorder.closeout import compare
@@ -130,3 +132,17 @@ def run_folder(folder: Path, events: list[Event], *, closed: bool = True) -> Pat
         publisher.publish()
         publisher.close()
     return folder
+
+
+CE_V = 0.125
+
+
+def with_reference(event: Event) -> Event:
+    """A block of samples with the counter electrode at 125 mV."""
+    if event.kind != "ec.block":
+        return event
+    columns = dict(unpack(event.data["columns"], event.blob or b"", event.data["n"]))
+    columns["voltage_we_V"] = columns["voltage_V"] + CE_V
+    columns["voltage_ce_V"] = np.full(event.data["n"], CE_V)
+    described, blob = pack(columns)
+    return replace(event, data={**event.data, "columns": described}, blob=blob)

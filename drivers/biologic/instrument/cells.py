@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.sim.physics import Physics
+from drivers.sim.physics import Measured, Physics
 
 OPEN, CURRENT, VOLTAGE = "open", "current", "voltage"
 
@@ -20,17 +20,20 @@ class Leads(Protocol):
         """Open, or so much current, or so much voltage, from now on."""
 
     def measure(self, t_s: float) -> tuple[float, float]:
-        """Voltage in V and current in A."""
+        """Ewe in V and current in A."""
+
+    def counter_V(self, t_s: float) -> float:
+        """Ece; 0 where Ref is on the counter electrode."""
 
     def impedance(self, t_s: float, frequency_Hz: NDArray[np.float64]) -> NDArray[np.complex128]:
         """complex128 (f,): ohm."""
 
 
 class TwinLeads:
-    """The cell of the twin."""
+    """The cell of the twin; ``three``: Ref is on its reference electrode, and all that is measured and held is against that."""
 
-    def __init__(self, twin: Physics) -> None:
-        self._twin = twin
+    def __init__(self, twin: Physics, *, three: bool = False) -> None:
+        self._twin, self._three = twin, three
 
     def drive(self, t_s: float, how: str, value: float) -> None:
         """As the channel does."""
@@ -39,12 +42,19 @@ class TwinLeads:
         elif how == CURRENT:
             self._twin.drive_current(t_s, value)
         else:
-            self._twin.drive_voltage(t_s, value)
+            self._twin.drive_voltage(t_s, value, *(("we",) if self._three else ()))
 
     def measure(self, t_s: float) -> tuple[float, float]:
         """With the twin's noise."""
-        found = self._twin.measure(t_s)
-        return found.voltage_V, found.current_A
+        found = self._read(t_s)
+        return (found.voltage_V if found.we_V is None else found.we_V), found.current_A
+
+    def counter_V(self, t_s: float) -> float:
+        """With the twin's noise."""
+        return (self._read(t_s).ce_V or 0.0) if self._three else 0.0
+
+    def _read(self, t_s: float) -> Measured:
+        return self._twin.measure(t_s, reference=True) if self._three else self._twin.measure(t_s)
 
     def impedance(self, t_s: float, frequency_Hz: NDArray[np.float64]) -> NDArray[np.complex128]:
         """complex128 (f,): the twin's own."""
@@ -67,6 +77,10 @@ class Resistor:
         if self._how == OPEN:
             return 0.0, 0.0
         return (self._value * self.ohm, self._value) if self._how == CURRENT else (self._value, self._value / self.ohm)
+
+    def counter_V(self, t_s: float) -> float:  # noqa: ARG002
+        """Ref is on the counter electrode."""
+        return 0.0
 
     def impedance(self, t_s: float, frequency_Hz: NDArray[np.float64]) -> NDArray[np.complex128]:  # noqa: ARG002
         """complex128 (f,): the same everywhere."""

@@ -333,6 +333,7 @@ class Eclib:
             Ewe=voltage_V,
             EweRangeMin=-found.range_V,
             EweRangeMax=found.range_V,
+            Ece=found.leads.counter_V(found.now_s),
             Eoverflow=int(abs(voltage_V) > found.range_V),
             I=current_A,
             IRange=int(found.techniques[run["index"]]["values"].get("I_Range", [0])[0]) if run is not None else 0,

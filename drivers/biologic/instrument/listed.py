@@ -282,7 +282,7 @@ class TechniqueList:
         run["row_s"], run["row_value"] = t_s, value
         row = [*ticks(self._since(run, t_s), self.time_base_s), bits(voltage_V)]
         if self._name == "ocv":
-            row += [bits(0.0)] if self.has_Ece else []
+            row += [bits(self.leads.counter_V(t_s))] if self.has_Ece else []
         else:
             row.append(bits(current_A))
             row += [] if self._name in IMPEDANCE else [run["cycle"]]

@@ -59,5 +59,7 @@ def check_block(block: SampleBlock) -> None:
     for array in arrays:
         assert array.dtype == np.float64
         assert array.shape == block.mono_ns.shape
+    if block.voltage_we_V is not None and block.voltage_ce_V is not None:
+        assert np.array_equal(block.voltage_V, block.voltage_we_V - block.voltage_ce_V, equal_nan=True), "E is E_we - E_ce"
     assert block.device_ns is None or block.device_ns.shape == block.mono_ns.shape
     assert block.status is None or (block.status.shape == block.mono_ns.shape and block.status.dtype == np.uint16)

@@ -129,6 +129,10 @@ def _cell(rig: Rig, state: State, half: Halves | None) -> Iterator[Line]:
     current_A = sample.current_A if sample else state.current_A
     if voltage_V is not None:
         yield Line("voltage", volts(voltage_V), half is not None and half.expected is False)
+    if sample and sample.voltage_we_V is not None:
+        yield Line("working electrode", volts(sample.voltage_we_V))
+    if sample and sample.voltage_ce_V is not None:
+        yield Line("counter electrode", volts(sample.voltage_ce_V))
     if current_A is not None:
         yield Line("current", f"{1e3 * current_A:.3g} mA" if abs(current_A) >= 1e-5 else f"{1e6 * current_A:.2g} µA")
     if state.charge_step_C is not None:

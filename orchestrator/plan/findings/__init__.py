@@ -6,13 +6,14 @@ Each check looks at one thing and yields Problems; what comes in every turn of a
 from __future__ import annotations
 
 from orchestrator.model.problems import Problem
-from orchestrator.plan.findings import acquisitions, cell, electrical, interlocks, names, rungs, timing
+from orchestrator.plan.findings import acquisitions, cell, electrical, electrodes, interlocks, names, rungs, timing
 from orchestrator.plan.findings.facts import Check, Facts, Instruments
 
 __all__ = ["CHECKS", "Facts", "Instruments", "find"]
 
 CHECKS: tuple[Check, ...] = (
-    *rungs.CHECKS, *names.CHECKS, *acquisitions.CHECKS, *electrical.CHECKS, *timing.CHECKS, *cell.CHECKS, *interlocks.CHECKS,
+    *rungs.CHECKS, *names.CHECKS, *acquisitions.CHECKS, *electrical.CHECKS, *electrodes.CHECKS,
+    *timing.CHECKS, *cell.CHECKS, *interlocks.CHECKS,
 )  # fmt: skip
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from drivers.base import Mode
+from drivers.base import CELL, Mode
 from orchestrator.model.cell import Cell
 from orchestrator.model.observables import frequency_of
 from orchestrator.model.problems import Problem
 from orchestrator.plan.findings.facts import Facts, warning
 from orchestrator.plan.impedance import IMPEDANCE
 from orchestrator.plan.instants import spoken
+from orchestrator.plan.on_device import VOLTAGES
 from orchestrator.plan.resolve import NEEDLESS
 from orchestrator.plan.surroundings import SLACK, SLACK_S
 
@@ -26,7 +27,8 @@ def host_lost(facts: Facts) -> Iterator[Problem]:
     if not facts.instruments.potentiostat.obeys:
         return  # nobody here keeps any promise about this cell; ``rungs`` says so
     if plan.host_lost == "finish step on device":
-        if facts.instruments.potentiostat_known and not facts.instruments.potentiostat.autonomous:
+        simulated = facts.rig.instruments[channel.partition(":")[0]].in_memory  # it ends with this program, and nobody is left to promise
+        if facts.instruments.potentiostat_known and not facts.instruments.potentiostat.autonomous and not simulated:
             yield Problem(where, f"`{channel}` cannot finish a step without the host", "write `host_lost: open circuit within 60 s`")
         return
     if facts.experiment.limits.host_lost_within_s is None:
@@ -68,11 +70,14 @@ def currents(facts: Facts) -> Iterator[Problem]:
 def ends_inside_limits(facts: Facts) -> Iterator[Problem]:
     """A step's own ends (ring 1) lie inside the limits (ring 2), or the run ends where the step should."""
     for step, where in facts.steps():
-        low_V, high_V = step.limits.voltage_lower_V, step.limits.voltage_upper_V
-        for value_V in (step.ends.voltage_lower_V, step.ends.voltage_upper_V, step.voltage_V):
-            if value_V is not None and not low_V < value_V < high_V:
-                message = f"{value_V:g} V does not lie inside the limits, {low_V:g} to {high_V:g} V"
-                yield Problem(where, message, "the run would end there, not the step")
+        for name, said in VOLTAGES.items():
+            ends, limits = step.ends.bounds(name), step.limits.bounds(name)
+            low_V, high_V = (math.inf * sign if side is None else side for sign, side in ((-1, limits.lower_V), (1, limits.upper_V)))
+            for value_V in (ends.lower_V, ends.upper_V, step.voltage_V if step.voltage_name == name else None):
+                if value_V is not None and not low_V < value_V < high_V:
+                    of = "" if name == CELL else f" of {said}"
+                    message = f"{value_V:g} V does not lie inside the limits{of}, {low_V:g} to {high_V:g} V"
+                    yield Problem(where, message, "the run would end there, not the step")
         if step.ends.charge_C is not None and step.charge_of_earlier is None and step.ends.charge_C > step.limits.charge_C * NEEDLESS:
             message = f"{step.ends.charge_C / 3.6:.4g} mAh is more than the {step.limits.charge_C / 3.6:.4g} mAh that a step may pass"
             yield Problem(where, message, "the run would end before the step: raise charge_per_step_mAh or lower the end")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.base import EndConditions, Reason, Rows
+from drivers.base import CE, CELL, WE, EndConditions, Reason, Rows
 from orchestrator.runner.account import Account
-from orchestrator.runner.safety import WATCHED
 
 LATE_NS = 5_000_000_000
 """So long all samples lie past an end before the host ends the step: by then its own word would have come. Inferred."""
@@ -43,21 +41,20 @@ def _past(rows: Rows, account: Account) -> Reason | None:
         return Reason.CHARGE
     if ends.current_below_A is not None and elapsed_s > 0.0 and abs(rows.current_A[-1]) < ends.current_below_A * (1.0 - SLACK):
         return Reason.CURRENT
-    if ends.voltage_upper_V is None and ends.voltage_lower_V is None:
+    if ends.voltage_upper_V is None and ends.voltage_lower_V is None and not ends.electrodes:
         return None
-    return _past_voltage(ends, _voltage_V(rows, account))
+    return _past_voltage(ends, rows)
 
 
-def _past_voltage(ends: EndConditions, voltage_V: float) -> Reason | None:
-    if ends.voltage_upper_V is not None and voltage_V > ends.voltage_upper_V + SLACK_V:
-        return Reason.V_UPPER
-    if ends.voltage_lower_V is not None and voltage_V < ends.voltage_lower_V - SLACK_V:
-        return Reason.V_LOWER
+def _past_voltage(ends: EndConditions, rows: Rows) -> Reason | None:
+    """NaN, where nobody read it, has passed nothing."""
+    columns = {CELL: rows.voltage_V, WE: rows.voltage_we_V, CE: rows.voltage_ce_V}
+    for bounds in (ends.bounds(CELL), *ends.electrodes):
+        column = columns[bounds.electrode]
+        if column is None:
+            continue
+        if bounds.upper_V is not None and column[-1] > bounds.upper_V + SLACK_V:
+            return Reason.V_UPPER
+        if bounds.lower_V is not None and column[-1] < bounds.lower_V - SLACK_V:
+            return Reason.V_LOWER
     return None
-
-
-def _voltage_V(rows: Rows, account: Account) -> float:
-    """The voltage that the limits mean; NaN, which has passed nothing, where nobody read it."""
-    name = WATCHED.get(account.planned.limits.voltage_name)
-    values: Sequence[float] | None = getattr(rows, name) if name else None
-    return (rows.voltage_V if values is None else values)[-1]

@@ -118,16 +118,19 @@ class Overload:
 
 
 class LostReference:
-    """E, or that of one electrode, jumps between two samples at an unchanged current, and stays where it jumped to."""
+    """E, or that of one electrode, jumps at an unchanged current and stays there; or E_we is no number any more, or stands still."""
 
     def __init__(self, numbers: Mapping[str, float]) -> None:
         self._cell, self._we, self._ce = (_Jump(numbers) for _ in range(3))
+        self._unread, self._stuck = _Unread(numbers["lasts"]), _Stuck(numbers["jump"])
         self._guard_s = numbers["guard"]
 
     def begin(self, driven: Driven) -> None:
         """Over an edge E may do what it likes."""
         for eye in (self._cell, self._we, self._ce):
             eye.begin(constant=driven.mode is Mode.GALVANOSTATIC)
+        self._unread.begin()
+        self._stuck.begin()
 
     def see(self, reading: Reading) -> Values | None:
         """The numbers, when it fires on this sample."""
@@ -138,6 +141,10 @@ class LostReference:
             self._look("voltage_we", self._we, reading, reading.we_V, found)
         if reading.ce_V is not None:
             self._look("voltage_ce", self._ce, reading, reading.ce_V, found)
+        if reading.we_V is not None and self._unread.lasts(reading):
+            found |= {"voltage_we_unread_s": self._unread.lasts_s, "voltage_V": reading.voltage_V}
+        if reading.we_V is not None and self._stuck.moved(reading.we_V, reading.voltage_V):
+            found |= {"voltage_we_V": reading.we_V, "voltage_before_V": self._stuck.cell_V, "voltage_V": reading.voltage_V}
         return {**found, "current_A": reading.current_A} if found else None
 
     def _look(self, name: str, eye: _Jump, reading: Reading, value_V: float, found: Values) -> None:
@@ -147,6 +154,51 @@ class LostReference:
             eye.take(reading.edge_s, value_V, reading.current_A)
         elif eye.jumped(reading.edge_s, value_V, reading.current_A):
             found |= {f"{name}_V": value_V, f"{name}_before_V": eye.base_V}
+
+
+class _Unread:
+    """E_we is no number while E of the cell is one: nothing is read against the reference any more."""
+
+    def __init__(self, lasts_s: float) -> None:
+        self.lasts_s = lasts_s
+        self.begin()
+
+    def begin(self) -> None:
+        self._since_s: float | None = None
+        self._told = False
+
+    def lasts(self, reading: Reading) -> bool:
+        """True once, when it has been so for long enough."""
+        if reading.we_V is None or not math.isnan(reading.we_V) or math.isnan(reading.voltage_V):
+            self.begin()
+            return False
+        self._since_s = reading.edge_s if self._since_s is None else self._since_s
+        if self._told or reading.edge_s - self._since_s < self.lasts_s:
+            return False
+        self._told = True
+        return True
+
+
+class _Stuck:
+    """E_we the same to the last digit, sample after sample, while E of the cell goes far: what is read is no electrode."""
+
+    def __init__(self, far_V: float) -> None:
+        self._far_V = far_V
+        self.begin()
+
+    def begin(self) -> None:
+        self._we_V = self.cell_V = math.nan
+        self._told = False
+
+    def moved(self, we_V: float, cell_V: float) -> bool:
+        """True once, when E has gone so far since E_we was last another number."""
+        if we_V != self._we_V:
+            self._we_V, self.cell_V, self._told = we_V, cell_V, False
+            return False
+        if self._told or not abs(cell_V - self.cell_V) > self._far_V:
+            return False
+        self._told = True
+        return True
 
 
 class _Jump:

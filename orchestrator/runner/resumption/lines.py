@@ -91,7 +91,7 @@ class Lines:
         if visit is not None:
             step = step.model_copy(update={"key": name.planned})
         self.visits[step.index] = int(visit["visit"]) if visit is not None else 1
-        ends = EndConditions(**data["ends"]) if data.get("ends") else None
+        ends = EndConditions.of(data["ends"]) if data.get("ends") else None
         self.now = Line(step, phase, position, ends, TriggerEngine(step.triggers))
         return self.now
 

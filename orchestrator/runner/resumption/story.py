@@ -217,9 +217,10 @@ class Story:
         charge_C, capacity_C = float(last["charge_step_C"]), self._plan.capacity_C
         fraction = abs(charge_C) / capacity_C if capacity_C else None
         elapsed_s = 0.0 if line is None else line.elapsed_s(run_ns)
-        sample = Sample(run_ns, elapsed_s, charge_C, float(last["voltage_V"]), float(last["current_A"]), self._x, fraction)
+        sample = Sample(run_ns, elapsed_s, charge_C, float(last["voltage_V"]), float(last["current_A"]), self._x, fraction,
+            *(float(last.get(name, math.nan)) for name in ("voltage_we_V", "voltage_ce_V")))  # fmt: skip
         self._newest = sample
-        self._watch.check(sample.voltage_V, sample.current_A, charge_C, elapsed_s)
+        self._watch.check(sample.voltage_V, sample.current_A, charge_C, elapsed_s, sample.we_V, sample.ce_V)
         if line is not None:
             line.last_ns = run_ns
             line.engine.feed(sample)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import cmath
 import math
+from dataclasses import replace
 
 import pytest
 from biologic_bench import bits
 
 from drivers.biologic import wire
-from drivers.biologic.eclib import CODES, CurrentValues, DataInfos
+from drivers.biologic.eclib import CODES, STATE_RUN, CurrentValues, DataInfos
 from drivers.biologic.wire import Family
 from drivers.errors import BadReply
 from drivers.stream.rows import Point, Row
@@ -38,6 +39,22 @@ def test_an_open_circuit_has_no_current_and_two_widths() -> None:
     assert wire.decode(narrow, infos(100, 3), VALUES, Family.VMP300, singles) == (Row(1.0, 3.7, 0.0),)
     with pytest.raises(BadReply, match="another family"):
         wire.decode(narrow, infos(100, 3), VALUES, Family.VMP3)
+
+
+def test_the_counter_electrode_is_that_of_the_answer_while_it_still_is_that_of_the_row() -> None:
+    words = (0, 25000, bits(3.7), bits(5e-4), 0, 0, 50000, bits(3.8), bits(5e-4), 0)
+    runs = replace(VALUES, State=STATE_RUN, Ece=0.15, ElapsedTime=1.1)
+    old, fresh = wire.decode(words, infos(155, 5, 2), runs, counter=True)
+    assert math.isnan(old.ce_V or 0.0)
+    assert fresh.ce_V == 0.15
+    (over,) = wire.decode(words[5:], infos(155, 5), replace(runs, State=0), counter=True)
+    assert math.isnan(over.ce_V or 0.0), "the circuit is open by now"
+    assert wire.decode(words, infos(155, 5, 2), runs)[1].ce_V is None, "Ref is on the counter electrode"
+
+
+def test_a_rest_of_the_vmp3_family_records_its_own() -> None:
+    wide = (0, 50000, bits(3.7), bits(0.125))
+    assert wire.decode(wide, infos(100, 4), VALUES, counter=True) == (Row(1.0, pytest.approx(3.7), 0.0, ce_V=0.125),)
 
 
 def test_only_singles_are_given_to_the_dll_to_convert() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from drivers.base import WATCHED, Capabilities
 from orchestrator.cli.check import check_command
-from orchestrator.rig.planned import IN_MEMORY, by_itself
+from orchestrator.model.rig import IN_MEMORY
+from orchestrator.rig.planned import by_itself
 
 SAYS = {
     "emulated-zahner": "(zahner) ends nothing by itself",

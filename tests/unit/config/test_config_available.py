@@ -56,9 +56,7 @@ LATER = {
     "budget: {metal_ppm: [235, 290], mol_per_area_from: stripping in cycles 2-4, dead: end of strip}\n"
     "after_short: {cell: do not move}\n": set(),
     "protocol: [Rest for 1 h or until E_we 1 V, Hold at E_ce 0.1 V until 1 h]\nrules:\n"
-    "  - {name: a, any: [E_we > 1 V, E_ce > 1 V], do: [hold at E_ce 0.1 V until 1 h]}\n": {
-        *("E of one electrode", "observable: voltage_we", "observable: voltage_ce"),
-    },
+    "  - {name: a, any: [E_we > 1 V, E_ce > 1 V], do: [hold at E_ce 0.1 V until 1 h]}\n": set(),
     "protocol: [Rest for 1 s]\nat_end: {cell: open circuit after plate, nmr: [reference r], label: a, attach: [b]}\n": set(),
     "prepare: [blank]\nprotocol: [Rest for 1 s]\nrules:\n"
     "  - {name: a, when: area(x) > blank + 5 sd, do: [eis, retune, change acquisition fast, hold at 0 V until 1 h]}\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.base import ElectrodeBounds
 from orchestrator.config import ConfigError, load_cell, load_experiment, load_rig, load_twin, parse_experiment, rig_file, twin_file
 from orchestrator.model.cell import Electrode
 
@@ -218,3 +219,23 @@ def test_limits_have_both_sides(limits: str, message: str) -> None:
 def test_limits_name_their_voltage() -> None:
     text = EXPERIMENT.replace("HC-3", CELL).replace("E_V: [-0.1, 3]", "E_we_V: [-0.1, 3]")
     assert parse_experiment(text).limits.voltage_name == "we"
+
+
+def test_limits_of_electrodes_stand_beside_that_of_the_cell() -> None:
+    text = EXPERIMENT.replace("HC-3", CELL).replace("E_V: [-0.1, 3]", "abs_E_ce_V: 0.5, E_V: [-0.1, 3], E_we_V: [0, 2.5]")
+    limits = parse_experiment(text).limits
+    assert (limits.voltage_name, limits.voltage_upper_V) == ("cell", 3.0)
+    assert limits.electrodes == (ElectrodeBounds("we", 0.0, 2.5), ElectrodeBounds("ce", -0.5, 0.5))
+
+
+def test_the_limit_of_one_voltage_is_said_once() -> None:
+    text = EXPERIMENT.replace("HC-3", CELL).replace("E_V: [-0.1, 3]", "E_V: [-0.1, 3], E_we_V: [0, 2.5], abs_E_we_V: 2")
+    with pytest.raises(ConfigError, match="both given"):
+        parse_experiment(text)
+
+
+def test_an_end_lies_inside_the_limits_of_its_own_electrode() -> None:
+    text = EXPERIMENT.replace("HC-3", CELL).replace("E_V: [-0.1, 3]", "E_V: [-0.1, 3], E_we_V: [0, 2.5]")
+    step = text.index("protocol:")
+    with pytest.raises(ConfigError, match=r"2\.7 V lies outside the limits, 0 to 2\.5 V"):
+        parse_experiment(text[:step] + "protocol: [Rest for 1 h or until E_we 2.7 V]\n")

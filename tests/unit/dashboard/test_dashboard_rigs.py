@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from artificial_night import Night
 from dashboard_heard import TOPICS, NOW_s, heard
+from reported import with_reference
 
 from orchestrator.model.events import Event
 from orchestrator.monitor.dashboard import page
@@ -127,6 +128,17 @@ def test_the_instruments_health_is_told_apart_from_the_cells() -> None:
     assert 'amber"><span>ref. line</span><span>S/N 200, 0.4 ×' in troubled
     assert 'amber"><span>reflection</span><span>-4.0 dB' in troubled
     assert "<span>ref. shift</span><span>+0.021 ppm</span>" in troubled
+
+
+def test_a_cell_with_a_reference_shows_what_each_electrode_is_at() -> None:
+    assert "counter electrode" not in page.health(analysed(), None, None, NOW_s)
+    picture = Picture(TOPICS, "20261121T220000Z_night")
+    picture.feed(map(with_reference, Night(samples=300, fids=1).events()))
+    state = picture.state("Magnet 2", rig_alive=True, heard_s=NOW_s, now_s=NOW_s)
+    rig = heard([*picture.take().values(), Out(TOPICS.state, state.encoded())])[1]
+    cell = page.health(rig, None, None, NOW_s).split("<h2>NMR</h2>")[0]
+    assert "<span>working electrode</span><span>3." in cell
+    assert "<span>counter electrode</span><span>125.0 mV</span>" in cell
 
 
 def test_acquisitions_do_not_mix_and_what_is_of_none_stands_apart() -> None:

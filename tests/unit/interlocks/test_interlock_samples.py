@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -187,6 +188,27 @@ def test_the_jump_of_one_electrode_is_seen_although_the_cell_stays(numbers: Any)
     assert found[0][1] == pytest.approx(
         {"voltage_we_V": 4.4, "voltage_we_before_V": 3.4, "voltage_ce_V": 1.1, "voltage_ce_before_V": 0.1, "current_A": AMPS}
     )
+
+
+def test_a_reference_that_is_no_longer_read_is_told_once(numbers: Any) -> None:
+    lost = LostReference(numbers("lost reference"))
+    lost.begin(Driven("s", Mode.REST, None))
+    gone = [Reading(k * 10**9, float(k), 3.3, 0.0, 0, math.nan if k >= 60 else 3.4, math.nan if k >= 60 else 0.1) for k in range(80)]
+    found = [(one.edge_s, values) for one in gone if (values := lost.see(one))]
+    assert found == [(63.0, {"voltage_we_unread_s": 3.0, "voltage_V": 3.3, "current_A": 0.0})]
+
+
+def test_a_reference_that_stands_still_while_the_cell_moves_is_told_once(numbers: Any) -> None:
+    lost = LostReference(numbers("lost reference"))
+    lost.begin(Driven("s", Mode.GALVANOSTATIC, AMPS))
+    cell_V = [3.0 + 0.01 * k for k in range(120)]
+    stuck = [Reading(k * 10**9, float(k), E_V, AMPS, 0, 3.4, 3.4 - E_V) for k, E_V in enumerate(cell_V)]
+    ((at_s, values),) = [(one.edge_s, values) for one in stuck if (values := lost.see(one))]
+    assert at_s == pytest.approx(51.0)
+    assert values["voltage_V"] - values["voltage_before_V"] == pytest.approx(0.51)
+    lost.begin(Driven("s", Mode.GALVANOSTATIC, AMPS))
+    honest = [one._replace(we_V=3.4 + 1e-6 * (k % 2)) for k, one in enumerate(stuck)]
+    assert not any(lost.see(one) for one in honest)
 
 
 def test_a_lead_that_is_touched_for_two_seconds_is_honest(fed: FedOf, cells: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from drivers.base import EndConditions, Limits, Mode, Reason
+from drivers.base import ElectrodeBounds, EndConditions, Limits, Mode, Reason
 from orchestrator.model.protocol import SampleRate
 from orchestrator.plan.orders import PlannedStep
 from orchestrator.runner.account import Account
@@ -118,3 +120,21 @@ def test_a_step_has_its_samples_however_rarely_they_are_asked_for(asked_s: float
     if asked_s > 1.0 and time_s >= 3.0:
         whole = round(time_s / order.sample_interval_s)
         assert 0.0 <= time_s - whole * order.sample_interval_s < 0.001 * whole
+
+
+@pytest.mark.parametrize(
+    ("we_V", "ce_V", "reason"),
+    [(4.0, 0.5, None), (4.2, 0.5, Reason.V_UPPER), (4.0, -0.001, Reason.V_LOWER), (math.nan, math.nan, None)],
+)
+def test_the_host_ends_a_step_on_one_electrode(we_V: float, ce_V: float, reason: Reason | None) -> None:
+    one = account(EndConditions(1000, electrodes=(ElectrodeBounds("we", upper_V=4.2), ElectrodeBounds("ce", lower_V=0.0))))
+    assert one.reached(0.1, 1e-3, 5.0, we_V, ce_V) is None, "the instrument sees to it"
+    one.missing = frozenset({"E_we", "E_ce"})
+    assert one.reached(0.1, 1e-3, 5.0, we_V, ce_V) is reason
+
+
+def test_an_end_of_the_cell_is_not_held_against_what_the_limits_mean() -> None:
+    one = account(EndConditions(1000, voltage_upper_V=0.5))
+    one.missing = frozenset({"voltage"})
+    assert one.reached(0.4, 1e-3, 5.0, 3.9) is None
+    assert one.reached(0.6, 1e-3, 5.0, 0.1) is Reason.V_UPPER

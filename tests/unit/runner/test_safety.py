@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.base import Limits
+from drivers.base import ElectrodeBounds, Limits
 from orchestrator.guard.watch import silence_limit_s
 from orchestrator.runner.safety import (
     BLIND_SAMPLES,
     Watch,
+    electrode_complaint,
     ocv_complaint,
     polarity_complaint,
     silent_after_s,
@@ -119,3 +120,40 @@ def test_polarity() -> None:
     assert "swapped or open" in str(polarity_complaint(2.6, 2.5))
     assert "swapped or open" in str(polarity_complaint(2.5, 2.5))
     assert "not read" in str(polarity_complaint(2.5, math.nan))
+
+
+ELECTRODES = Limits(4.4, 2.4, 5e-3, 10.0, 3600.0, electrodes=(ElectrodeBounds("we", 3.0, 4.3), ElectrodeBounds("ce", 0.0)))
+"""Of both electrodes, beside the cell's."""
+
+
+@pytest.mark.parametrize(
+    ("we_V", "ce_V", "what"),
+    [(4.31, 0.1, "E_we (V) 4.31 passes the limit 4.3"), (2.9, 0.1, "E_we (V)"), (4.0, -0.001, "E_ce (V)"), (4.0, 0.1, None)],
+)
+def test_limits_of_electrodes_are_watched_beside_the_cells(we_V: float, ce_V: float, what: str | None) -> None:
+    found = Watch(ELECTRODES).check(3.9, 1e-3, 0.0, 0.0, we_V, ce_V)
+    assert (found is None) if what is None else str(found).startswith(what)
+
+
+def test_the_cells_own_limit_holds_besides() -> None:
+    assert str(Watch(ELECTRODES).check(4.41, 1e-3, 0.0, 0.0, 4.2, 0.1)).startswith("voltage (V) 4.41")
+
+
+@pytest.mark.parametrize("limits", [ELECTRODES, Limits(4.3, 3.0, 5e-3, 10.0, 3600.0, voltage_name="we")])
+def test_an_electrode_that_is_limited_and_not_read_is_blindness(limits: Limits) -> None:
+    watch = Watch(limits)
+    seen = [watch.check(3.9, 1e-3, 0.0, 0.0) for _ in range(BLIND_SAMPLES)]
+    assert seen[:-1] == [None] * (BLIND_SAMPLES - 1)
+    assert str(seen[-1]).startswith("E_we or current: no valid reading")
+
+
+def test_limits_of_one_electrode_are_not_held_against_the_cells_voltage() -> None:
+    limits = Limits(4.3, 3.0, 5e-3, 10.0, 3600.0, voltage_name="we")
+    assert Watch(limits).check(2.0, 1e-3, 0.0, 0.0, 3.5, 1.5) is None
+    assert why_not_raise(2.0, 0.0, 1.0, limits) is None
+
+
+def test_no_current_while_an_electrode_is_where_it_may_not_be() -> None:
+    assert electrode_complaint(ELECTRODES, 4.0, 0.1) is None
+    assert electrode_complaint(ELECTRODES, 4.0, -0.1) == "E_ce (V) -0.1 passes the limit 0"
+    assert electrode_complaint(ELECTRODES, math.nan, 0.1) == "E_we was not read"

@@ -15,6 +15,7 @@ import pytest
 from drivers.base import (
     CellState,
     Context,
+    ElectrodeBounds,
     EndConditions,
     ImpedanceOrder,
     ImpedanceSpectrum,
@@ -43,7 +44,7 @@ LIMITS = Limits(voltage_upper_V=0.5, voltage_lower_V=-0.5, current_A=1e-3, charg
 def step(key: str, current_A: float | None = 4e-4, time_s: float = 10.0, **given: Any) -> StepOrder:
     mode = given.pop("mode", Mode.GALVANOSTATIC if current_A is not None else Mode.REST)
     limits = given.pop("limits", LIMITS)
-    about = {name: given.pop(name) for name in ("sample_interval_s", "voltage_V", "impedance") if name in given}
+    about = {name: given.pop(name) for name in ("sample_interval_s", "voltage_V", "voltage_name", "impedance") if name in given}
     return StepOrder(key, mode, EndConditions(time_s, **given), limits, current_A=current_A, **about)
 
 
@@ -545,3 +546,65 @@ def test_what_a_night_costs(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(virtually(work).samples("a")) == 3601
     with capsys.disabled():
         print(f"\n  sim potentiostat: {(time.process_time() - begin) * 12:.1f} s for 12 h at 1 Hz")
+
+
+# -------------------------------------------------------------------------------------------------- three electrodes
+
+
+def three(twin: Twin, **options: Any) -> SimPotentiostat:
+    return SimPotentiostat(Settings("pstat", "sim", "", options=options), Context(Clock(), None, None, twin))  # type: ignore[arg-type]
+
+
+NO_LINES: dict[str, Any] = {"nucleus": {}}
+FOILS = {"pair": {"reference": {"share": 0.25}}, "nuclei": NO_LINES}
+
+
+def test_a_lead_on_a_reference_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InstrumentError, match="no reference electrode"):
+        three(Twin({}, seed=1), electrodes=3)
+    with pytest.raises(Rejected, match="electrodes: 4"):
+        three(Twin(FOILS, seed=1), electrodes=4)
+
+
+def test_what_it_measures_is_what_the_rig_says() -> None:
+    assert three(Twin(FOILS, seed=1)).capabilities.electrodes == frozenset()
+    capable = three(Twin(FOILS, seed=1), electrodes=3).capabilities
+    assert (capable.electrodes, capable.holds, capable.ends_on) == ({"we", "ce"}, {"cell", "we"}, {"cell"})
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"limits": replace(LIMITS, electrodes=(ElectrodeBounds("ce", 0.0),))}, "does not measure E_ce"),
+        ({"electrodes": (ElectrodeBounds("we", 0.0),)}, "does not measure E_we"),
+        ({"limits": replace(LIMITS, voltage_name="we")}, "E_we"),
+        ({"mode": Mode.POTENTIOSTATIC, "voltage_V": 0.1, "voltage_name": "we"}, "holds E of the cell only"),
+    ],
+)
+def test_an_order_of_three_electrodes_is_refused_by_two(given: dict[str, Any], why: str) -> None:
+    async def work(bench: Bench) -> None:
+        with pytest.raises(Rejected, match=why):
+            await bench.device.load((step("a", **given),))
+
+    virtually(work)
+
+
+def test_the_share_of_the_ohmic_drop_is_the_places_of_the_reference() -> None:
+    near, far = (
+        Twin({"pair": {"reference": {"share": share}, "R_ohm": 100.0, "lead_ohm": 0.0}, "nuclei": NO_LINES}, seed=1) for share in (0.0, 1.0)
+    )
+    for twin in (near, far):
+        twin.drive_current(0.0, 1e-3)
+    seen = [twin.measure(60.0, reference=True) for twin in (near, far)]
+    assert seen[0].voltage_V == pytest.approx(seen[1].voltage_V, abs=1e-12)
+    assert seen[1].we_V - seen[0].we_V == pytest.approx(0.1, abs=1e-6)
+
+
+def test_a_reference_that_drifts_moves_both_electrodes_and_not_the_cell() -> None:
+    twin = Twin(FOILS, seed=1)
+    before = twin.measure(7200.0, reference=True)
+    twin.inject(Fault("reference_drift", 3600.0, value=0.02))
+    after = twin.measure(7200.0, reference=True)
+    assert after.we_V - before.we_V == pytest.approx(-0.02)
+    assert after.ce_V - before.ce_V == pytest.approx(-0.02)
+    assert after.voltage_V == pytest.approx(before.voltage_V, abs=1e-12)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from biologic_bench import step
 
-from drivers.base import ImpedanceOrder, Mode
+from drivers.base import ElectrodeBounds, ImpedanceOrder, Mode
 from drivers.durable import write_durably
 from drivers.stream import notebook
 from drivers.stream.notebook import Entry
@@ -20,7 +20,11 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "cycler-channel1.json"
     assert notebook.read(path) is None
     sweep = step(Mode.IMPEDANCE, current_A=None, impedance=ImpedanceOrder(1e5, 0.1, 31, amplitude_A=1e-4))
-    for order in (ENTRY.order, sweep):
+    bounds = (ElectrodeBounds("ce", 0.0),)
+    electrodes = replace(
+        ENTRY.order, ends=replace(ENTRY.order.ends, electrodes=bounds), limits=replace(ENTRY.order.limits, electrodes=bounds)
+    )
+    for order in (ENTRY.order, sweep, electrodes):
         write_durably(path, notebook.to_text(replace(ENTRY, order=order)))
         assert notebook.read(path) == replace(ENTRY, order=order)
     assert [one.name for one in path.parent.iterdir()] == [path.name]
