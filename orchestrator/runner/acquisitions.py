@@ -263,6 +263,9 @@ class Acquisitions:
             limit_s = max(0.0, (due_ns - clock.mono_ns()) / 1e9 / clock.speed) + 0.001
         self._waits = True
         try:
+            if limit_s is None:  # between a step's end and the order to start nothing is in the way, not even a timer
+                await self._wake.wait()
+                return
             async with asyncio.timeout(limit_s):
                 await self._wake.wait()
         except TimeoutError:
