@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.config import parse_experiment
-from orchestrator.model.experiment import Predicate
 from orchestrator.model.observables import OBSERVABLES
+from orchestrator.model.rule import Predicate
 
 HEAD = """\
 version: 1
