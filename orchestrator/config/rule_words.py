@@ -127,6 +127,14 @@ class RuleWords(Words):
         """``abs(drift(metal))``."""
         return replace(self.seen_line(meta, children), absolute=True)
 
+    def seen_abs_unknown(self, _meta: Meta, children: list[Token]) -> Seen:
+        """``abs(F)``: neither a voltage nor a current."""
+        word = children[0]
+        start = word.start_pos or 0
+        raise SentenceError(
+            f"`{self.of(word)}` is no voltage or current", start, start + len(word), "write abs(E), abs(I), or abs(shift(metal))"
+        )
+
     def line_property(self, meta: Meta, children: list[Token]) -> str:
         """``area``, or any other declared observable of a line, as it is written there: ``T2_error``."""
         typed = self.of(children[0])

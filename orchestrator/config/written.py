@@ -353,9 +353,10 @@ class WrittenComparison(Written):
     row: Annotated[str, Field(pattern=ROW)] = Field(description="of the literature's table: O1, R5, Q12, P16")
     quantity: str = Field(description="what is compared")
     unit: str = ""
-    published: Annotated[float | list[float | None], either(NUMBER, {"type": "array", "minItems": 2, "maxItems": 2})] = Field(
-        description="a number, or [low, high], either of them null"
-    )
+    published: Annotated[
+        float | Annotated[list[float | None], Field(min_length=2, max_length=2)],
+        either(NUMBER, {"type": "array", "minItems": 2, "maxItems": 2}),
+    ] = Field(description="a number, or [low, high], either of them null")
     tolerance: NotNegative = 0.0
     source: str = Field(description="who published it, and where the tolerance comes from")
     consistency: bool = Field(
