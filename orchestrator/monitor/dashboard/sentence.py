@@ -144,7 +144,7 @@ def _wrong(rig: Rig, state: State, name: str) -> Said | None:
     if worst is not None:
         return Said("warn", f"{name}: {worst.title}", worst.advice or worst.text)
     if (asked := next((alarm for alarm in rig.alarms if alarm.id.startswith(PROMPT) and not alarm.acknowledged), None)) is not None:
-        return Said("note", f"{name} waits for a person: {asked.title}", f"{_cell(state)}; {asked.text or asked.advice}")
+        return Said("note", f"{name} waits for a person: {asked.text or asked.title}", f"{_cell(state)}; {asked.advice}")
     if state.state == "paused" or state.cell_paused:
         return Said("note", f"{name} cell paused", f"{_cell(state)}; the next step waits" + (f" ({state.why})" if state.why else ""))
     if state.nmr_paused:

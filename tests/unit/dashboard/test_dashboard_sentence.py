@@ -116,17 +116,25 @@ def test_what_nobody_has_seen_goes_before_what_somebody_has_but_no_warning_befor
     assert say(alarm(alarm(rig(), "critical", **seen), "warn", title="mild"), None, None, NIGHT_s).head == "CuLFP-112: old and seen"
 
 
+WAITS = "CuLFP-112 waits for a person: turn the cell by 90 degrees"
+
+
 @pytest.mark.parametrize(
     ("changes", "asked", "tone", "text"),
     [
-        ({"state": "paused", "cell_state": "off"}, {}, "note", "CuLFP-112 waits for a person: turn the cell: open circuit; by 90 degrees"),
-        ({}, {}, "note", "CuLFP-112 waits for a person: turn the cell: under current; by 90 degrees"),
+        (
+            {"state": "paused", "cell_state": "off"},
+            {},
+            "note",
+            "CuLFP-112 waits for a person: turn the cell by 90 degrees: open circuit; say so",
+        ),
+        ({}, {}, "note", "CuLFP-112 waits for a person: turn the cell by 90 degrees: under current; say so"),
         ({}, {"acknowledged": True}, "fine", "CuLFP-112 fine: charging"),
         ({"cell_state": "unknown"}, {}, "bad", "CuLFP-112: nobody knows"),
     ],
 )
 def test_a_run_that_waits_for_somebody_is_not_just_fine(changes: dict[str, Any], asked: dict[str, Any], tone: str, text: str) -> None:
-    made = alarm(rig(**changes), "info", id="prompt-turn", title="turn the cell", text="by 90 degrees", **asked)
+    made = alarm(rig(**changes), "info", id="prompt-turn", title="Your part", text="turn the cell by 90 degrees", advice="say so", **asked)
     said = say(made, None, None, NIGHT_s)
     assert (said.tone, said.text[: len(text)]) == (tone, text)
 
