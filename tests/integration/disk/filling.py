@@ -116,12 +116,15 @@ def lived(folder: Path, disk: Disk, seed: str) -> tuple[int, int]:
     return max(said, default=0), said.count(-1)
 
 
-def looked_at(folder: Path, acknowledged: int) -> None:
+def looked_at(folder: Path, acknowledged: int) -> int:
+    """How many records there are, none of those that were acknowledged missing."""
     with Reader(folder / "journal.sqlite") as reader:
-        assert reader.last_seq >= acknowledged, (reader.last_seq, acknowledged)
+        last_seq = reader.last_seq
+        assert last_seq >= acknowledged, (last_seq, acknowledged)
         assert reader.check_chain() is None
     with h5py.File(folder / "run.h5", "r") as file:
         assert len({len(node) for node in file["entry/electrochemistry"].values()}) == 1
+    return last_seq
 
 
 def whole(folder: Path) -> None:
@@ -139,9 +142,10 @@ def filled(mount: Path, seed: int, lives: int) -> None:
         for number in range(lives):
             last, refused = lived(folder, disk, f"{seed} {number}")
             acknowledged, died = max(acknowledged, last), "full" if disk.filler.exists() else "free"
-            looked_at(folder, acknowledged)
+            records = looked_at(folder, acknowledged)
             disk.make_room()
-            whole(folder)
+            if records:  # who dies before the first one is written leaves nothing to recover
+                whole(folder)
             sys.stdout.write(f"seed {seed} life {number}: {acknowledged} acknowledged, {refused} times refused, died on a {died} disk\n")
             sys.stdout.flush()
     finally:
