@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from short_night import EDGES
 
 from drivers.base import Reason, SampleBlock, StepEnded
 from orchestrator.runner.acquisitions import Acquisitions
@@ -15,17 +16,6 @@ from orchestrator.runner.station import UNSAFE
 
 Live = Callable[..., Any]
 
-EDGES = """
-version: 1
-experiment: ahead
-cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
-limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.4, host_lost: open circuit within 60 s}
-acquisitions:
-  fast: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 1}
-protocol:
-  - {step: Plate working at 1 mA/cm2 for 1 minutes, nmr: {fast: at end}}
-  - {step: Strip working at 1 mA/cm2 for 1 minutes, nmr: {fast: at end}}
-"""
 WRITTEN = ["step.ended", "acquisition.requested", "acquisition.armed", "acquisition.started"]
 
 

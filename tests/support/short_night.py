@@ -18,6 +18,19 @@ protocol:
   - {step: Rest for 1 minute, nmr: {wide: at start}}
 """
 
+EDGES = """
+version: 1
+experiment: ahead
+cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
+limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.4, host_lost: open circuit within 60 s}
+acquisitions:
+  fast: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 1}
+protocol:
+  - {step: Plate working at 1 mA/cm2 for 1 minutes, nmr: {fast: at end}}
+  - {step: Strip working at 1 mA/cm2 for 1 minutes, nmr: {fast: at end}}
+"""
+"""Two steps of a minute, each with a spectrum at its end."""
+
 
 def ends(night: Any) -> tuple[str, str, int]:
     assert night.outcome is not None

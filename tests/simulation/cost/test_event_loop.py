@@ -9,23 +9,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from short_night import EDGES
+
 from drivers.base import StepEnded
 
 MOST_PASSES, STEPS = 1, 2
 STUCK = 1000
 """So many, and the way to the order waits for a timer: virtual time does not go on while the loop has something to do."""
-
-EDGES = """
-version: 1
-experiment: passes
-cell: {id: C1, type: symmetric, working: upper Li, counter: lower Li, area_cm2: 0.4, electrode_normal_to_B0_deg: 0, lead_ohm: 2}
-limits: {abs_E_V: 0.6, abs_I_mA: 0.5, charge_per_step_mAh: 0.4, host_lost: open circuit within 60 s}
-acquisitions:
-  fast: {template: 7Li_metal, recycle_s: 0.75, scans: 8, dummies: 1}
-protocol:
-  - {step: Plate working at 1 mA/cm2 for 1 minutes, nmr: {fast: at end}}
-  - {step: Strip working at 1 mA/cm2 for 1 minutes, nmr: {fast: at end}}
-"""
 
 
 def test_one_pass_of_the_loop_lies_between_the_word_that_a_step_has_ended_and_the_order(live: Callable[..., Any]) -> None:
